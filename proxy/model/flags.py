@@ -1,0 +1,22 @@
+"""Why a request ended as it did: one table for the access log, the metrics and the documentation.
+
+The letters are Envoy's response flags where one fits, because people know them by heart.
+"""
+
+from typing import Final
+
+FLAGS: Final[dict[str, str]] = {
+    "-": "answered normally",
+    "NR": "no route matched (404)",
+    "UH": "the route has no usable endpoint in any cluster (503)",
+    "UF": "no attempt could connect to an endpoint (502)",
+    "UC": "the endpoint closed the connection before or during its response (502, or a cut response)",
+    "UT": "the endpoint did not answer in time (504)",
+    "UPE": "the endpoint's response broke the protocol (502)",
+    "URX": "every allowed attempt failed (502)",
+    "DC": "the client went away first",
+    "DPE": "the client's request broke the protocol or a limit (4xx)",
+    "DT": "the client was too slow (408)",
+    "LR": "the gateway answered the request itself",
+    "CF": "answered, after failing over to another cluster",
+}
