@@ -1,0 +1,1 @@
+"""Typed views of Kubernetes objects: just the fields that the gateway reads."""

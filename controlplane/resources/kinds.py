@@ -1,0 +1,54 @@
+"""The kinds that the gateway reads: where the API server serves them, and their views."""
+
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from controlplane.resources.albconfig import AlbConfig
+from controlplane.resources.endpointslice import EndpointSlice
+from controlplane.resources.ingress import Ingress, IngressClass
+from controlplane.resources.secret import Secret
+from controlplane.resources.service import Service
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A kind of object, its REST path and its typed view."""
+
+    group: str  # "" is the core group
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool
+    type: type[T]
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def path(self) -> str:
+        """Path of the collection over all namespaces."""
+        return f"{self._root}/{self.plural}"
+
+    def object_path(self, namespace: str, name: str) -> str:
+        """Path of one object; `namespace` is ignored for cluster-scoped kinds."""
+        scope = f"/namespaces/{namespace}" if self.namespaced else ""
+        return f"{self._root}{scope}/{self.plural}/{name}"
+
+    @property
+    def _root(self) -> str:
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+
+INGRESSES: Final = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", True, Ingress)
+INGRESS_CLASSES: Final = Kind(
+    "networking.k8s.io", "v1", "ingressclasses", "IngressClass", False, IngressClass
+)
+ALBCONFIGS: Final = Kind("alibabacloud.com", "v1", "albconfigs", "AlbConfig", False, AlbConfig)
+SECRETS: Final = Kind("", "v1", "secrets", "Secret", True, Secret)
+SERVICES: Final = Kind("", "v1", "services", "Service", True, Service)
+ENDPOINT_SLICES: Final = Kind(
+    "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True, EndpointSlice
+)

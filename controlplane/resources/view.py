@@ -1,0 +1,53 @@
+"""What the watchers of the API servers hand to the translation: plain, complete and immutable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controlplane.resources.albconfig import AlbConfig
+from controlplane.resources.endpointslice import EndpointSlice
+from controlplane.resources.ingress import Ingress, IngressClass
+from controlplane.resources.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An object that could not be read. `error` is one line: field path and problem."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    error: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetObjects:
+    """The objects of the Fleet by "namespace/name", or by "name" when cluster-scoped."""
+
+    ingresses: Mapping[str, Ingress] = field(default_factory=dict)
+    ingress_classes: Mapping[str, IngressClass] = field(default_factory=dict)
+    albconfigs: Mapping[str, AlbConfig] = field(default_factory=dict)
+    malformed: tuple[Malformed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberObjects:
+    """The objects of one member cluster by "namespace/name".
+
+    `synced` is False until everything was listed once: what is missing then says nothing.
+    `stale` says that its API server does not answer: the objects are the last known ones.
+    """
+
+    cluster: str
+    services: Mapping[str, Service] = field(default_factory=dict)
+    slices: Mapping[str, EndpointSlice] = field(default_factory=dict)
+    synced: bool = True
+    stale: bool = False
+    malformed: tuple[Malformed, ...] = ()
