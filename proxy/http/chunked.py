@@ -1,0 +1,111 @@
+"""Decodes chunked bodies (RFC 9112 §7.1), strictly; what goes on is always framed anew."""
+
+import re
+from typing import Final
+
+from proxy.http import limits
+from proxy.http.grammar import FIELD_LINES
+
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_QUOTED: Final = rb"\"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+\""
+_EXTENSION: Final = rb"[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?+" % (_TOKEN, _TOKEN, _QUOTED)
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:%b)*+)" % _EXTENSION)
+
+END: Final = b"0\r\n\r\n"
+
+_SIZE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
+
+
+class ChunkError(Exception):
+    """The body is not in valid chunks; nothing after this point can be trusted."""
+
+
+class ChunkDecoder:
+    """Feed it what arrives, get payload back; `done` once the last CRLF was seen.
+
+    Bytes after the end stay in `rest`. Trailers are checked and dropped (RFC 9110 §6.5.1 allows it).
+    """
+
+    __slots__ = ("_buffer", "_extension_bytes", "_left", "_state", "_trailer_bytes", "done", "rest")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._state = _SIZE
+        self._left = 0
+        self._extension_bytes = 0
+        self._trailer_bytes = 0
+        self.done = False
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the payload in `data`. Raises ChunkError."""
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        payload: list[bytes] = []
+        at = 0
+        size = len(data)
+        while at < size and not self.done:
+            if self._state == _DATA:
+                piece = data[at : at + self._left]
+                payload.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                if self._left == 0:
+                    self._state = _DATA_END
+                continue
+            end = data.find(b"\n", at)
+            if end < 0:
+                self._keep_incomplete_line(data[at:])
+                return b"".join(payload)
+            line = data[at : end + 1]
+            at = end + 1
+            if line[-2:] != b"\r\n":
+                raise ChunkError("a chunk line does not end with CRLF")
+            self._line(line)
+        if self.done:
+            self.rest = data[at:]
+        return payload[0] if len(payload) == 1 else b"".join(payload)
+
+    def _keep_incomplete_line(self, line: bytes) -> None:
+        if len(line) > limits.MAX_CHUNK_LINE_BYTES and self._state != _TRAILERS:
+            raise ChunkError(f"a chunk line is longer than {limits.MAX_CHUNK_LINE_BYTES} bytes")
+        if len(line) > limits.MAX_LINE_BYTES:
+            raise ChunkError(f"a trailer line is longer than {limits.MAX_LINE_BYTES} bytes")
+        if self._state == _DATA_END and line != b"\r":
+            raise ChunkError("chunk data is longer than its size says")
+        self._buffer = line
+
+    def _line(self, line: bytes) -> None:
+        if self._state == _SIZE:
+            self._size_line(line[:-2])
+        elif self._state == _DATA_END:
+            if line != b"\r\n":
+                raise ChunkError("chunk data is longer than its size says")
+            self._state = _SIZE
+        elif line == b"\r\n":
+            self._state = _DONE
+            self.done = True
+        else:
+            self._trailer_bytes += len(line)
+            if FIELD_LINES.fullmatch(line) is None:
+                raise ChunkError("a trailer line is malformed")
+            if self._trailer_bytes > limits.MAX_TRAILER_BYTES:
+                raise ChunkError(f"the trailers are larger than {limits.MAX_TRAILER_BYTES} bytes")
+
+    def _size_line(self, line: bytes) -> None:
+        match = _SIZE_LINE.fullmatch(line) if len(line) <= limits.MAX_CHUNK_LINE_BYTES else None
+        if match is None:
+            raise ChunkError("a chunk size is not a hexadecimal number")
+        self._extension_bytes += len(match.group(2))
+        if self._extension_bytes > limits.MAX_CHUNK_EXTENSION_BYTES:
+            raise ChunkError(f"chunk extensions are larger than {limits.MAX_CHUNK_EXTENSION_BYTES} bytes")
+        self._left = int(match.group(1), 16)
+        if self._left > 1 << 62:
+            raise ChunkError("a chunk is larger than any body may be")
+        self._state = _DATA if self._left else _TRAILERS
+
+
+def encode_chunk(payload: bytes) -> bytes:
+    """Return `payload` (not empty) as one chunk."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload)

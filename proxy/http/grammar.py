@@ -1,0 +1,34 @@
+"""The strict regular expressions of a message head. Possessive quantifiers: nothing can backtrack.
+
+Field names exclude the underscore: CGI and WSGI servers fold `X_Forwarded_For` and
+`X-Forwarded-For` into one name, so an underscore name is a way around the header rules.
+"""
+
+import re
+from typing import Final
+
+# RFC 9112 §3: method SP request-target SP HTTP-version. A target has no control characters, no
+# space, no fragment, no backslash (some servers read it as a slash) and no octet above 0x7e.
+REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-\[\]-~]++) HTTP/([0-9])\.([0-9])")
+
+# RFC 9110 §5.1, §5.5; RFC 9112 §5: no space before the colon, no folding, no bare CR or LF.
+FIELD_LINES: Final = re.compile(rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
+FIELD: Final = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")
+
+# RFC 9110 §5.6.1, empty elements included
+_ELEMENT: Final = rb"[ \t]*+(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++[ \t]*+)?+"
+TOKEN_LIST: Final = re.compile(_ELEMENT + rb"(?:," + _ELEMENT + rb")*+")
+
+DIGITS: Final = re.compile(rb"[0-9]{1,19}")
+
+# RFC 9112 §3.2, reduced to what names a server: letters, digits, "-._~" or an IP literal, and a port.
+HOST: Final = re.compile(rb"([A-Za-z0-9\-._~]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{0,5}))?")
+
+# RFC 9112 §4. The reason phrase may be missing together with its space: servers do that.
+STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?+")
+
+# RFC 9112 §5.1: a space before the colon is removed from responses, never accepted in requests.
+SPACE_BEFORE_COLON: Final = re.compile(rb"^([!#$%&'*+\-.^`|~0-9A-Za-z]++)[ \t]++:", re.MULTILINE)
+RESPONSE_FIELD_LINES: Final = re.compile(
+    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+"
+)

@@ -1,0 +1,50 @@
+"""What request line and header block mean together, and refusing a bad head before it is complete."""
+
+from proxy.http import limits
+from proxy.http.errors import RequestError
+from proxy.http.grammar import FIELD_LINES, REQUEST_LINE
+from proxy.http.request_headers import CHUNKED, RequestHeaders, bad_block
+from proxy.http.request_line import RequestLine, bad_request_line
+
+
+def check_together(line: RequestLine, headers: RequestHeaders) -> None:
+    """Refuse what only the request line and the fields together show. Raises RequestError."""
+    if headers.authority is None and line.version == 1:
+        raise RequestError(400, "no Host field")
+    if headers.length == CHUNKED and line.version == 0:
+        raise RequestError(400, "Transfer-Encoding in an HTTP/1.0 request")
+    if headers.upgrade and headers.length != 0:
+        raise RequestError(400, "a protocol upgrade with a body")
+
+
+def same_authority(authority: bytes, headers: RequestHeaders) -> bool:
+    """Whether an absolute-form target and the Host field name the same server."""
+    host = headers.authority
+    if host is None:
+        return False
+    return _without_default_port(authority) == _without_default_port(host)
+
+
+def _without_default_port(authority: bytes) -> bytes:
+    return authority.lower().removesuffix(b":80")
+
+
+def check_incomplete(data: bytes) -> None:
+    """Refuse the beginning of a head as soon as it cannot become a valid one. Raises RequestError."""
+    line_end = data.find(b"\r\n")
+    if line_end >= 0:
+        if REQUEST_LINE.fullmatch(data[:line_end]) is None:
+            raise bad_request_line(data[:line_end])
+        block = data[line_end + 2 : data.rfind(b"\n") + 1]
+        if FIELD_LINES.fullmatch(block) is None:
+            raise bad_block(block)
+        if block.count(b"\n") > limits.MAX_FIELDS:
+            raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
+    elif b"\n" in data:
+        raise RequestError(400, "a line ends with LF instead of CRLF")
+    elif len(data) > limits.MAX_LINE_BYTES:
+        raise bad_request_line(data)
+    if len(data) - data.rfind(b"\n") > limits.MAX_LINE_BYTES:
+        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
+    if len(data) > limits.MAX_HEAD_BYTES:
+        raise RequestError(431, f"the request head is larger than {limits.MAX_HEAD_BYTES} bytes")

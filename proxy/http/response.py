@@ -1,0 +1,146 @@
+"""A response head of an endpoint, validated and made ready for the client; remembered by its bytes."""
+
+from typing import Final
+
+from proxy.http import limits
+from proxy.http.errors import ResponseError
+from proxy.http.grammar import (
+    DIGITS,
+    FIELD,
+    RESPONSE_FIELD_LINES,
+    SPACE_BEFORE_COLON,
+    STATUS_LINE,
+    TOKEN_LIST,
+)
+
+CHUNKED: Final = -1
+UNTIL_CLOSE: Final = -2
+
+_HOP_BY_HOP: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+)
+_SPECIAL: Final = _HOP_BY_HOP | {b"content-length", b"date", b"server"}
+SERVER_LINE: Final = b"Server: fleetgate\r\n"  # Ingress conformance wants one; endpoints often send none
+
+
+class ResponseHead:
+    """The work done once for a response head."""
+
+    __slots__ = ("dated", "idle_s", "length", "reusable", "start", "status", "websocket", "whole")
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.length = UNTIL_CLOSE  # of the body, or CHUNKED, or UNTIL_CLOSE; before HEAD is considered
+        self.reusable = True  # the connection may serve another request
+        self.idle_s = 0.0  # how long the endpoint says it keeps an idle connection; 0: it did not say
+        self.dated = False
+        self.websocket = False  # a 101 that switches to WebSocket
+        self.start = b""  # status line and fields, without framing and final CRLF
+        self.whole = b""  # the same, complete, for an HTTP/1.1 client whose connection goes on
+
+    @property
+    def has_no_body(self) -> bool:
+        """RFC 9110 §6.4.1: no body whatever the fields say (answers to HEAD aside)."""
+        return self.status < 200 or self.status == 204 or self.status == 304
+
+    def framing(self, version: int) -> bytes:
+        """Return the framing line for a client of HTTP/1.`version`, "" when there is none."""
+        if self.status == 204 or self.status < 200:
+            return b""
+        if self.length >= 0:
+            return b"Content-Length: %d\r\n" % self.length
+        if version == 0 or self.status == 304:
+            return b""
+        return b"Transfer-Encoding: chunked\r\n"
+
+
+def parse_response_head(block: bytes) -> ResponseHead:
+    """Return what a head means; `block` ends with the CRLF of its last line. Raises ResponseError."""
+    if len(block) > limits.MAX_HEAD_BYTES:
+        raise ResponseError(f"the response head is larger than {limits.MAX_HEAD_BYTES} bytes")
+    end = block.find(b"\r\n")
+    match = STATUS_LINE.fullmatch(block, 0, end)
+    if match is None:
+        raise ResponseError("the status line is malformed")
+    lines = block[end + 2 :]
+    if RESPONSE_FIELD_LINES.fullmatch(lines) is None:
+        lines = SPACE_BEFORE_COLON.sub(rb"\1:", lines)
+        if RESPONSE_FIELD_LINES.fullmatch(lines) is None:
+            raise ResponseError("a header line of the response is malformed")
+    fields = FIELD.findall(lines)
+    if len(fields) > limits.MAX_FIELDS:
+        raise ResponseError(f"more than {limits.MAX_FIELDS} header fields in the response")
+    head = ResponseHead(int(match.group(2)))
+    special, kept = _sort_fields(fields)
+    nominated = _read_connection(head, special, match.group(1) == b"0")
+    _read_framing(head, special)
+    _read_keep_alive(head, special)
+    head.dated = b"date" in special
+    out = [b"HTTP/1.1 %b %b\r\n" % (match.group(2), match.group(3) or b"")]
+    out += [b"%b: %b\r\n" % (name, value) for lower, name, value in kept if lower not in nominated]
+    if b"server" not in special:
+        out.append(SERVER_LINE)
+    head.start = b"".join(out)
+    head.whole = head.start + head.framing(1) + b"\r\n"
+    return head
+
+
+def _sort_fields(
+    fields: list[tuple[bytes, bytes]],
+) -> tuple[dict[bytes, list[bytes]], list[tuple[bytes, bytes, bytes]]]:
+    special: dict[bytes, list[bytes]] = {}
+    kept: list[tuple[bytes, bytes, bytes]] = []
+    for name, value in fields:
+        lower = name.lower()
+        value = value.strip(b" \t")
+        if lower in _SPECIAL:
+            special.setdefault(lower, []).append(value)
+            if lower == b"date" or lower == b"server":
+                kept.append((lower, name, value))
+        else:
+            kept.append((lower, name, value))
+    return special, kept
+
+
+def _read_connection(
+    head: ResponseHead, special: dict[bytes, list[bytes]], is_http10: bool
+) -> frozenset[bytes]:
+    head.reusable = not is_http10
+    lines = special.get(b"connection")
+    if lines is None:
+        return frozenset()
+    value = b",".join(lines).lower()
+    if TOKEN_LIST.fullmatch(value) is None:
+        raise ResponseError("Connection of the response is not a list of tokens")
+    options = frozenset(option.strip(b" \t") for option in value.split(b","))
+    if b"close" in options:
+        head.reusable = False
+    if head.status == 101 and b"upgrade" in options:
+        head.websocket = [v.lower() for v in special.get(b"upgrade", [])] == [b"websocket"]
+    return options
+
+
+def _read_framing(head: ResponseHead, special: dict[bytes, list[bytes]]) -> None:
+    codings = special.get(b"transfer-encoding")
+    lengths = special.get(b"content-length")
+    if lengths is not None:
+        if any(DIGITS.fullmatch(value) is None for value in lengths) or len(set(lengths)) > 1:
+            raise ResponseError("Content-Length of the response is not one decimal number")
+        head.length = int(lengths[0])
+    if codings is not None:
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise ResponseError("Transfer-Encoding of the response is not exactly chunked")
+        if lengths is not None:
+            head.reusable = False  # RFC 9112 §6.3: it may be an attempt at response splitting
+        head.length = CHUNKED
+    if head.length == UNTIL_CLOSE and not head.has_no_body:
+        head.reusable = False
+    if head.status == 204 and (codings is not None or head.length > 0):
+        head.reusable = False  # RFC 9112 §6.1 forbids both; what follows cannot be trusted
+
+
+def _read_keep_alive(head: ResponseHead, special: dict[bytes, list[bytes]]) -> None:
+    for parameter in b",".join(special.get(b"keep-alive", [])).lower().split(b","):
+        name, _, value = parameter.strip(b" \t").partition(b"=")
+        if name == b"timeout" and DIGITS.fullmatch(value) is not None:
+            head.idle_s = float(int(value))
