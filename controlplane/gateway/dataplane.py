@@ -1,0 +1,110 @@
+"""The workers as one thing: sockets, snapshots, heartbeats, and taking over from a killed control plane."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from controlplane.publish import Publisher, SnapshotStore, place_socket
+from controlplane.supervisor import Roster, Supervisor, WorkerCommand
+from proxy.model.snapshot import Snapshot
+
+HEARTBEAT_S = 1.0
+
+
+class StateDirectoryInUse(Exception):
+    """Another control plane works in this state directory; the message names it."""
+
+
+class DataPlane:
+    """Starts the workers, keeps them fed and alive, drains them at the end."""
+
+    def __init__(
+        self, state_dir: Path, workers: int, argv: tuple[str, ...], access_log: str, grace_s: float
+    ) -> None:
+        generation = secrets.token_hex(8)
+        self._state_dir = state_dir
+        self._grace_s = grace_s
+        self._place = place_socket(state_dir)
+        self._lock: int | None = None
+        self._heartbeat: asyncio.Task[None] | None = None
+        self.worker_count = workers
+        self.draining = False
+        self.publisher = Publisher(
+            self._place.path, generation, workers, SnapshotStore(state_dir.resolve() / "snapshot.json")
+        )
+        self.supervisor = Supervisor(
+            workers,
+            WorkerCommand(argv, self._place.path, generation, access_log),
+            Roster(state_dir.resolve() / "workers.json"),
+            self.publisher.process_exited,
+        )
+        self.publisher.on_applied = self._release_orphans
+
+    async def start(self) -> Snapshot | None:
+        """Start the workers on the snapshot on disk and return it, None when there is none.
+
+        Raises OSError, StateDirectoryInUse.
+        """
+        self._lock = lock(self._state_dir)
+        await self.publisher.start()
+        snapshot = self.publisher.resume()
+        self.supervisor.start()
+        if snapshot is not None:
+            self.supervisor.listen(snapshot.listeners)
+        self._heartbeat = asyncio.create_task(self._beat(), name="heartbeat")
+        return snapshot
+
+    def publish(self, snapshot: Snapshot) -> Mapping[int, str]:
+        """Open the sockets this snapshot needs, bring it to the workers; return ports that failed."""
+        failed = self.supervisor.listen(snapshot.listeners)
+        self.publisher.publish(snapshot)
+        return failed
+
+    def hurry(self) -> None:
+        self.supervisor.hurry()
+
+    async def stop(self) -> None:
+        """Drain the workers, kill what remains after the grace, leave the state directory clean."""
+        self.draining = True
+        self.supervisor.retire()
+        told = self.publisher.drain(self._grace_s)
+        await self.supervisor.stop(told, self._grace_s)
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._heartbeat
+        await self.publisher.stop()
+        self._place.clean_up()
+        if self._lock is not None:
+            os.close(self._lock)
+
+    async def _beat(self) -> None:
+        while True:
+            pause = asyncio.create_task(asyncio.sleep(HEARTBEAT_S))
+            await self.publisher.collect()
+            await pause
+            if not self.draining:
+                self.supervisor.heartbeat({view.pid: view.messages for view in self.publisher.workers()})
+
+    def _release_orphans(self) -> None:
+        """The new workers serve: those of the earlier control plane may go."""
+        told = self.publisher.drain_orphans(self._grace_s)
+        self.supervisor.orphans_told(told, self._grace_s)
+
+
+def lock(state_dir: Path) -> int:
+    """Make this directory ours until the descriptor closes. Raises OSError, StateDirectoryInUse."""
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StateDirectoryInUse(
+            f"state directory {state_dir} is used by another fleetgate; choose another one with --state-dir"
+        ) from None
+    return descriptor

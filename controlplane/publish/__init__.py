@@ -1,0 +1,21 @@
+"""Snapshots to the workers, and what the workers count back."""
+
+from controlplane.publish.delta import endpoint_delta
+from controlplane.publish.paths import SocketPlace, place_socket
+from controlplane.publish.publisher import Publisher, WorkerView
+from controlplane.publish.rollout import Rejection
+from controlplane.publish.store import SnapshotStore, StoreHealth
+from controlplane.publish.totals import DurationTotal, Totals
+
+__all__ = [
+    "DurationTotal",
+    "Publisher",
+    "Rejection",
+    "SnapshotStore",
+    "SocketPlace",
+    "StoreHealth",
+    "Totals",
+    "WorkerView",
+    "endpoint_delta",
+    "place_socket",
+]

@@ -1,0 +1,26 @@
+"""What differs between two snapshots: nothing, endpoints only, or more."""
+
+import msgspec
+
+from proxy.model.snapshot import Service, Snapshot
+
+
+def endpoint_delta(old: Snapshot, new: Snapshot) -> tuple[Service, ...] | None:
+    """Return the services of `new` whose endpoints differ, or None when more than endpoints differs."""
+    if old.routes != new.routes or old.listeners != new.listeners or old.clusters != new.clusters:
+        return None
+    before = {service.id: service for service in old.services}
+    if before.keys() != {service.id for service in new.services}:
+        return None
+    return tuple(service for service in new.services if service != before[service.id])
+
+
+def with_endpoints_of(base: Snapshot, newer: Snapshot) -> tuple[Snapshot, tuple[Service, ...]]:
+    """Return `base` with the endpoints that `newer` has for the same services, and the services changed.
+
+    The result carries the version of `newer`, so that versions seen by a worker only ever grow.
+    """
+    fresh = {service.id: service for service in newer.services}
+    services = tuple(fresh.get(service.id, service) for service in base.services)
+    changed = tuple(service for service, old in zip(services, base.services, strict=True) if service != old)
+    return msgspec.structs.replace(base, services=services, version=newer.version), changed

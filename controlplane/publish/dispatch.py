@@ -1,0 +1,135 @@
+"""Who gets which snapshot: one worker tries it, then all the others."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from controlplane.publish.rollout import Rollout
+from controlplane.publish.session import Session
+from proxy.model.channel import Apply, EndpointsChanged, encode
+from proxy.model.snapshot import SCHEMA, Service, Snapshot
+
+log = logging.getLogger(__name__)
+
+TRIAL_PATIENCE_S = 1.0
+"""A worker that has not answered the trial by then may hang: the next one gets it too."""
+
+
+class Dispatcher:
+    """Sends what the rollout decides to the connected workers. Events come from the publisher."""
+
+    def __init__(self, on_settled: Callable[[], None]) -> None:
+        self.rollout = Rollout()
+        self.sessions: dict[int, Session] = {}
+        self._on_settled = on_settled
+        self._canaries: set[Session] = set()
+        self._patience: asyncio.TimerHandle | None = None
+        self._rules_version = 0
+
+    def resume(self, snapshot: Snapshot) -> None:
+        self.rollout.resume(snapshot)
+        self._rules_version = snapshot.version
+        self._send_good(list(self.sessions.values()))
+
+    def publish(self, snapshot: Snapshot) -> None:
+        self._proceed(self.rollout.want(snapshot))
+
+    def joined(self, worker: int, session: Session) -> None:
+        earlier = self.sessions.pop(worker, None)
+        if earlier is not None:
+            self._canaries.discard(earlier)
+            earlier.abort()
+        self.sessions[worker] = session
+        if session.hello is not None and session.hello.schema != SCHEMA:
+            session.feedable = False
+            session.nack_reason = f"schema {session.hello.schema}; this control plane speaks {SCHEMA}"
+            log.error("worker cannot be fed", extra={"worker": session.name, "cause": session.nack_reason})
+            return
+        self._send_good([session])
+        self._try()
+
+    def left(self, worker: int, session: Session) -> None:
+        del self.sessions[worker]
+        if session not in self._canaries:
+            return
+        self._canaries.discard(session)
+        if self.rollout.died():
+            self._reject(f"{self.rollout.deaths} workers died while they applied it")
+        else:
+            self._try()
+
+    def acknowledged(self, session: Session, version: int) -> None:
+        trial, rejection = self.rollout.trial, self.rollout.rejection
+        if trial is not None and version == trial.version:
+            others = [s for s in self.sessions.values() if s not in self._canaries]
+            self._end_trial()
+            changed = self.rollout.promote()
+            self._rules_version = version
+            self._send_good(others)
+            self._proceed(changed)
+        elif rejection is not None and version == rejection.version:
+            self._send_good([session])  # it took its time over a snapshot that others refused meanwhile
+        if self.applied_count() == len(self.sessions):
+            self._on_settled()
+
+    def refused(self, session: Session, version: int, reason: str) -> None:
+        extra = {"worker": session.name, "version": version, "cause": reason}
+        log.error("snapshot rejected by worker", extra=extra)
+        trial = self.rollout.trial
+        if trial is not None and version == trial.version:
+            self._reject(reason)
+
+    def applied_count(self) -> int:
+        """Return how many workers serve the rules of the good snapshot."""
+        if self.rollout.good is None:
+            return 0
+        return sum(session.applied_version >= self._rules_version for session in self.sessions.values())
+
+    def close(self) -> None:
+        self._end_trial()
+
+    def _try(self) -> None:
+        """Give the trial to one worker, and to another one whenever the answer takes too long."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        trial = self.rollout.trial
+        if trial is None:
+            return
+        fresh = [s for s in self.sessions.values() if s not in self._canaries and s.feedable]
+        if not fresh:
+            return
+        self._canaries.add(fresh[0])
+        fresh[0].send(encode(Apply(trial)))
+        self._patience = asyncio.get_running_loop().call_later(TRIAL_PATIENCE_S, self._try)
+
+    def _reject(self, reason: str) -> None:
+        self._end_trial()
+        log.error("last good snapshot kept", extra={"cause": reason})
+        self._proceed(self.rollout.reject(reason))
+
+    def _end_trial(self) -> None:
+        self._canaries.clear()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _send_good(self, sessions: list[Session]) -> None:
+        good = self.rollout.good
+        if good is not None and sessions:
+            data = encode(Apply(good))
+            for session in sessions:
+                if session.feedable:
+                    session.send(data)
+
+    def _proceed(self, changed: tuple[Service, ...]) -> None:
+        """Pass endpoint changes on and start the trial that is due."""
+        good = self.rollout.good
+        if changed and good is not None:
+            data = encode(EndpointsChanged(good.version, changed))
+            for session in self.sessions.values():
+                if session.feedable:
+                    session.send(data)
+            self._on_settled()
+        if not self._canaries:
+            self._try()

@@ -1,0 +1,223 @@
+"""The control plane's end of the workers' channel: snapshots out, acknowledgements and counters in."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from controlplane.publish.dispatch import Dispatcher
+from controlplane.publish.ledger import Ledger
+from controlplane.publish.rollout import Rejection, same_content
+from controlplane.publish.session import Session
+from controlplane.publish.store import SnapshotStore, StoreHealth
+from controlplane.publish.totals import Totals
+from proxy.model.channel import Ack, Drain, FromWorker, Hello, Nack, Report, Stats, encode
+from proxy.model.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+REPORT_DEADLINE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """What the publisher knows of one connected worker. `messages` grows with everything it says."""
+
+    worker: int
+    pid: int
+    applied_version: int
+    nack_reason: str
+    messages: int
+    stats: Stats | None
+
+
+class Publisher:
+    """Unix-socket server for the workers of one generation; see `publish`, `collect`, `workers`."""
+
+    def __init__(self, path: Path, generation: str, worker_count: int, store: SnapshotStore) -> None:
+        self.on_applied: Callable[[], None] = lambda: None
+        """Called when all `worker_count` workers serve the good snapshot, every time they do."""
+        self._path = path
+        self._generation = generation
+        self._count = worker_count
+        self._store = store
+        self._server: asyncio.Server | None = None
+        self._dispatcher = Dispatcher(self._settled)
+        self._ledger = Ledger()
+        self._orphans: set[Session] = set()
+        self._strangers: set[Session] = set()
+
+    async def start(self) -> None:
+        """Listen. Raises OSError."""
+        self._path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX)
+        previous = os.umask(0o177)  # never connectable by others, not even between bind and chmod
+        try:
+            listening.bind(str(self._path))
+        except OSError:
+            listening.close()
+            raise
+        finally:
+            os.umask(previous)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._connected, sock=listening)
+
+    async def stop(self) -> None:
+        """Write what is not on disk yet and close every connection; the workers go on serving."""
+        self._dispatcher.close()
+        await self._store.close()
+        if self._server is not None:
+            self._server.close()
+        for session in (*self._dispatcher.sessions.values(), *self._orphans, *self._strangers):
+            session.abort()
+
+    def resume(self) -> Snapshot | None:
+        """Serve the snapshot on disk, if there is one, and return it."""
+        snapshot = self._store.load()
+        if snapshot is not None:
+            self._dispatcher.resume(snapshot)
+        return snapshot
+
+    def publish(self, snapshot: Snapshot) -> bool:
+        """Bring this snapshot to the workers; False when it says what the last one said.
+
+        When only endpoints differ from the last one, only they are sent. Everything else is tried on
+        one worker first; if that one cannot use it, all keep the last good snapshot (`rejection`).
+        """
+        wanted = self._dispatcher.rollout.wanted
+        if wanted is not None and same_content(wanted, snapshot):
+            return False
+        self._dispatcher.publish(snapshot)
+        return True
+
+    async def collect(self) -> tuple[Stats, ...]:
+        """Ask every worker for its counters; those silent for 1 s are missing from the answer."""
+        waiters = [self._ask(session) for session in self._dispatcher.sessions.values()]
+        if not waiters:
+            return ()
+        done, late = await asyncio.wait(waiters, timeout=REPORT_DEADLINE_S)
+        for waiter in late:
+            waiter.cancel()
+        return tuple(waiter.result() for waiter in done if not waiter.cancelled())
+
+    def drain(self, grace_s: float) -> frozenset[int]:
+        """Tell the workers to finish within `grace_s` seconds; return the pids that were reached."""
+        self.drain_orphans(grace_s)
+        for session in self._dispatcher.sessions.values():
+            session.send(encode(Drain(grace_s)))
+        return frozenset(view.pid for view in self.workers())
+
+    def drain_orphans(self, grace_s: float) -> frozenset[int]:
+        """Like `drain`, for workers of an earlier control plane only; each is told once."""
+        for session in self._orphans:
+            session.send(encode(Drain(grace_s)))
+        pids = frozenset(session.hello.pid for session in self._orphans if session.hello is not None)
+        self._strangers |= self._orphans
+        self._orphans.clear()
+        return pids
+
+    def process_exited(self, worker: int, pid: int) -> None:
+        """The supervisor saw this process end: its counters become part of the totals for good."""
+        connected = any(view.pid == pid for view in self.workers())
+        self._ledger.exited((worker, pid), connected)
+
+    def workers(self) -> tuple[WorkerView, ...]:
+        return tuple(
+            WorkerView(
+                worker,
+                session.hello.pid,
+                session.applied_version,
+                session.nack_reason,
+                session.messages,
+                session.stats,
+            )
+            for worker, session in sorted(self._dispatcher.sessions.items())
+            if session.hello is not None
+        )
+
+    def totals(self) -> Totals:
+        """Return the counters of all workers that ever ran, up to their last reports."""
+        return self._ledger.totals()
+
+    def applied_count(self) -> int:
+        """Return how many workers serve the rules of the good snapshot."""
+        return self._dispatcher.applied_count()
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The last good snapshot: the one the workers serve."""
+        return self._dispatcher.rollout.good
+
+    @property
+    def rejection(self) -> Rejection | None:
+        """Why the newest snapshot is not the one that is served, if so."""
+        return self._dispatcher.rollout.rejection
+
+    @property
+    def rejected_total(self) -> int:
+        return self._dispatcher.rollout.rejected_total
+
+    @property
+    def store_health(self) -> StoreHealth:
+        return self._store.health
+
+    def received(self, session: Session, message: FromWorker) -> None:
+        match message:
+            case Hello():
+                self._greeted(session, message)
+            case Ack(version):
+                session.took_ack(version)
+                if not self._is_foreign(session):
+                    self._dispatcher.acknowledged(session, version)
+            case Nack(version, reason):
+                session.nack_reason = reason
+                self._dispatcher.refused(session, version, reason)
+            case Stats():
+                session.took_stats(message)
+                if session.hello is not None and not self._is_foreign(session):
+                    self._ledger.reported((session.hello.worker, session.hello.pid), message)
+
+    def closed(self, session: Session) -> None:
+        self._orphans.discard(session)
+        self._strangers.discard(session)
+        hello = session.hello
+        if hello is not None and self._dispatcher.sessions.get(hello.worker) is session:
+            self._dispatcher.left(hello.worker, session)
+            self._ledger.disconnected((hello.worker, hello.pid))
+
+    def _connected(self) -> Session:
+        session = Session(self)
+        self._strangers.add(session)
+        return session
+
+    def _is_foreign(self, session: Session) -> bool:
+        return session.hello is None or session.hello.generation != self._generation
+
+    def _greeted(self, session: Session, hello: Hello) -> None:
+        self._strangers.discard(session)
+        session.hello = hello
+        if self._is_foreign(session):
+            log.info("worker of an earlier control plane found", extra={"pid": hello.pid})
+            self._orphans.add(session)
+            self._settled()
+        else:
+            self._dispatcher.joined(hello.worker, session)
+
+    def _settled(self) -> None:
+        rollout = self._dispatcher.rollout
+        if rollout.good is None:
+            return
+        if self.applied_count() >= self._count:
+            self._ledger.keep_routes({route.id for route in rollout.good.routes})
+            self._store.save_soon(rollout.good)
+            self.on_applied()
+
+    def _ask(self, session: Session) -> "asyncio.Future[Stats]":
+        waiter: asyncio.Future[Stats] = asyncio.get_running_loop().create_future()
+        if not session.report_waiters:
+            session.send(encode(Report()))
+        session.report_waiters.append(waiter)
+        return waiter

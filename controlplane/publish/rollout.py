@@ -1,0 +1,87 @@
+"""Which snapshot is proven good, which one is on trial with a single worker first.
+
+A snapshot that kills or confuses a worker must not reach all of them: it is tried on one, and only
+when that one has acknowledged it do the others get it. Pure: events in, what to send out.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from controlplane.publish.delta import endpoint_delta, with_endpoints_of
+from proxy.model.snapshot import Service, Snapshot
+
+DEATHS_TO_REJECT = 2
+"""One worker that dies while it applies a snapshot may be chance; a second one is the snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A snapshot that the workers could not use."""
+
+    version: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Rollout:
+    """`wanted` is what the control plane asked for last; `good` is what every worker may have."""
+
+    good: Snapshot | None = None
+    wanted: Snapshot | None = None
+    trial: Snapshot | None = None
+    rejection: Rejection | None = None
+    rejected_total: int = 0
+    deaths: int = 0
+    _tried: Snapshot | None = field(default=None, repr=False)
+
+    def want(self, snapshot: Snapshot) -> tuple[Service, ...]:
+        """Ask for a snapshot; return the services whose new endpoints can go to all workers at once."""
+        self.wanted = snapshot
+        return self._settle()
+
+    def promote(self) -> tuple[Service, ...]:
+        """The trial was acknowledged: it is good. Return endpoint changes that came meanwhile."""
+        assert self.trial is not None
+        self.good, self.trial = self.trial, None
+        self.rejection = None
+        return self._settle()
+
+    def reject(self, reason: str) -> tuple[Service, ...]:
+        """The trial cannot be used. Return the services whose endpoints the good snapshot takes over."""
+        assert self.trial is not None
+        self.rejection = Rejection(self.trial.version, reason)
+        self.rejected_total += 1
+        self.trial = None
+        return self._settle()
+
+    def died(self) -> bool:
+        """A worker died over the trial; return whether that is once too often."""
+        self.deaths += 1
+        return self.deaths >= DEATHS_TO_REJECT
+
+    def _settle(self) -> tuple[Service, ...]:
+        """Start the next trial if rules differ from what was tried last, else pass endpoints on."""
+        if self.trial is not None or self.wanted is None or self.wanted is self.good:
+            return ()
+        tried = self._tried or self.good
+        if tried is None or endpoint_delta(tried, self.wanted) is None:
+            self.trial = self._tried = self.wanted
+            self.deaths = 0
+            return ()
+        if self.good is None:
+            return ()
+        self._tried = self.wanted
+        self.good, changed = with_endpoints_of(self.good, self.wanted)
+        if self.rejection is None:
+            self.good = self.wanted
+        return changed
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Start from a snapshot that workers acknowledged in an earlier life."""
+        self.good = self.wanted = self._tried = snapshot
+
+
+def same_content(old: Snapshot, new: Snapshot) -> bool:
+    """Say whether two snapshots differ in nothing but their number."""
+    return msgspec.structs.replace(old, version=new.version) == new

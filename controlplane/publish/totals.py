@@ -1,0 +1,74 @@
+"""Counters of all workers in one sum that survives the workers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import Self
+
+from proxy.model.channel import DURATION_BOUNDS_S, DurationHistogram, Stats
+
+RequestKey = tuple[str, str, str, str, str, str]
+"""listener, route, service, cluster, code class, flag"""
+
+AttemptKey = tuple[str, str, str, str]
+"""service, from cluster, to cluster, reason"""
+
+
+@dataclass(slots=True)
+class DurationTotal:
+    """Request durations of one route and cluster; `buckets` are per bucket, not cumulative."""
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BOUNDS_S) + 1))
+    sum_s: float = 0.0
+    request_bytes: int = 0
+    response_bytes: int = 0
+
+    def add(self, other: "DurationHistogram | DurationTotal") -> None:
+        self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
+        self.sum_s += other.sum_s
+        self.request_bytes += other.request_bytes
+        self.response_bytes += other.response_bytes
+
+
+@dataclass(slots=True)
+class Totals:
+    """A sum of counters; gauges are no part of it."""
+
+    requests: Counter[RequestKey] = field(default_factory=Counter)
+    durations: defaultdict[tuple[str, str], DurationTotal] = field(
+        default_factory=lambda: defaultdict(DurationTotal)
+    )
+    attempts: Counter[AttemptKey] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    log_lines_dropped: int = 0
+
+    def add(self, stats: Stats) -> None:
+        for r in stats.requests:
+            key = (r.listener, r.route, r.service, r.cluster, r.code_class, r.flag)
+            self.requests[key] += r.count
+        for d in stats.durations:
+            self.durations[d.route, d.cluster].add(d)
+        for a in stats.attempts:
+            self.attempts[a.service, a.from_cluster, a.to_cluster, a.reason] += a.count
+        for c in stats.connections:
+            self.accepted[c.listener] += c.accepted
+        self.log_lines_dropped += stats.log_lines_dropped
+
+    def copy(self) -> Self:
+        """Return an independent copy: the sum with the living workers must not touch the retired part."""
+        other = type(self)(
+            requests=self.requests.copy(),
+            attempts=self.attempts.copy(),
+            accepted=self.accepted.copy(),
+            log_lines_dropped=self.log_lines_dropped,
+        )
+        for key, total in self.durations.items():
+            other.durations[key].add(total)
+        return other
+
+    def keep_routes(self, live: Set[str]) -> None:
+        """Forget routes that are gone, so that years of renamed Ingresses do not pile up."""
+        for key in [key for key in self.requests if "/" in key[1] and key[1] not in live]:
+            del self.requests[key]
+        for pair in [pair for pair in self.durations if "/" in pair[0] and pair[0] not in live]:
+            del self.durations[pair]

@@ -1,0 +1,6 @@
+"""The worker processes: their listening sockets, their lives, their ends."""
+
+from controlplane.supervisor.roster import Roster
+from controlplane.supervisor.supervisor import ProcessView, Supervisor, WorkerCommand
+
+__all__ = ["ProcessView", "Roster", "Supervisor", "WorkerCommand"]

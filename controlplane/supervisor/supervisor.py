@@ -1,0 +1,184 @@
+"""N worker processes: started, kept running, replaced when they hang, drained at the end."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controlplane.supervisor.roster import Entry, Roster
+from controlplane.supervisor.slot import Slot
+from controlplane.supervisor.sockets import Address, CannotListen, open_group
+from proxy.model.snapshot import Listener
+
+log = logging.getLogger(__name__)
+
+ORPHAN_PATIENCE_S = 5.0
+"""How long a worker of an earlier control plane may take to connect, or to end after its grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCommand:
+    """How a worker is started; its id and descriptor are added."""
+
+    argv: tuple[str, ...]
+    control_socket: Path
+    generation: str
+    access_log: str = "-"
+
+    def words(self) -> tuple[str, ...]:
+        return (
+            *self.argv,
+            *("--socket", str(self.control_socket)),
+            *("--generation", self.generation),
+            *("--access-log", self.access_log),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """One worker's process; `pid` is None while none runs."""
+
+    worker: int
+    pid: int | None
+    restarts: int
+
+
+class Supervisor:
+    """See `listen`, `heartbeat`, `stop`."""
+
+    def __init__(
+        self, count: int, command: WorkerCommand, roster: Roster, on_exit: Callable[[int, int], None]
+    ) -> None:
+        self._generation = command.generation
+        self._roster = roster
+        self._on_exit = on_exit
+        self._slots = tuple(Slot(worker, command.words(), self._changed) for worker in range(count))
+        self._held: set[Address] = set()
+        self._failed: dict[int, str] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._orphans: dict[Entry, float | None] = {}
+        self._hurry = asyncio.Event()
+
+    def start(self) -> None:
+        """Start all workers; remember those that an earlier control plane left behind."""
+        self._orphans = dict.fromkeys(self._roster.survivors())
+        self._tasks = [asyncio.create_task(slot.run(), name=f"worker {slot.worker}") for slot in self._slots]
+
+    def listen(self, listeners: Iterable[Listener]) -> Mapping[int, str]:
+        """Open and close listening sockets until they are those of `listeners`.
+
+        Returns the ports that cannot be bound, with the cause; they are tried again with every call.
+        To be called before the snapshot with these listeners is published.
+        """
+        wanted = {(listener.address, listener.port) for listener in listeners}
+        for address in self._held - wanted:
+            self._held.discard(address)
+            for slot in self._slots:
+                slot.drop_socket(address)
+        failed = {}
+        for address in sorted(wanted - self._held):
+            try:
+                group = open_group(address, len(self._slots), self._our_pids)
+            except CannotListen as error:
+                failed[address[1]] = str(error)
+                continue
+            self._held.add(address)
+            for slot, listening in zip(self._slots, group, strict=True):
+                slot.add_socket(address, listening)
+        self._log_failures(failed)
+        self._failed = failed
+        return dict(failed)
+
+    def heartbeat(self, heard: Mapping[int, int]) -> None:
+        """To be called every second with the number of messages heard so far, by pid."""
+        for slot in self._slots:
+            slot.flush()
+            slot.heartbeat(None if slot.pid is None else heard.get(slot.pid))
+        self._bury_orphans()
+
+    def orphans_told(self, pids: frozenset[int], grace_s: float) -> None:
+        """These orphans were told to drain. The others have a little time to show up, then they go."""
+        now = time.monotonic()
+        for entry, deadline in self._orphans.items():
+            if entry.pid in pids:
+                self._orphans[entry] = now + grace_s + ORPHAN_PATIENCE_S
+            elif deadline is None:
+                self._orphans[entry] = now + ORPHAN_PATIENCE_S
+
+    def views(self) -> tuple[ProcessView, ...]:
+        return tuple(ProcessView(slot.worker, slot.pid, slot.restarts) for slot in self._slots)
+
+    @property
+    def failed_ports(self) -> Mapping[int, str]:
+        return dict(self._failed)
+
+    @property
+    def listening(self) -> frozenset[Address]:
+        return frozenset(self._held)
+
+    def retire(self) -> None:
+        """End of restarts, and of our copies of the listening sockets.
+
+        To be called right before the workers are told to drain: the last holder's close refuses new
+        connections, while a queue that nobody accepts from would leave clients waiting.
+        """
+        for slot in self._slots:
+            slot.stop()
+            slot.close()
+        self._held.clear()
+
+    async def stop(self, told: frozenset[int], grace_s: float) -> None:
+        """Wait for the workers to end, for `grace_s` seconds at most, then kill what remains.
+
+        `told` are the pids that were told to drain; the others are sent SIGTERM.
+        """
+        for slot in self._slots:
+            if slot.pid is not None and slot.pid not in told:
+                slot.signal(signal.SIGTERM)
+        waiting = asyncio.gather(*self._tasks)
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait((waiting, hurry), timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        for slot in self._slots:
+            if slot.pid is not None:
+                log.warning("worker killed after the grace", extra={"worker": slot.worker, "pid": slot.pid})
+                slot.signal(signal.SIGKILL)
+        await waiting
+        self._save()
+
+    def hurry(self) -> None:
+        """Do not wait any longer."""
+        self._hurry.set()
+
+    def _our_pids(self) -> list[int]:
+        pids = [slot.pid for slot in self._slots if slot.pid is not None]
+        return [os.getpid(), *pids, *(entry.pid for entry in self._orphans if entry.alive)]
+
+    def _changed(self, worker: int, exited: int | None) -> None:
+        self._save()
+        if exited is not None:
+            self._on_exit(worker, exited)
+
+    def _save(self) -> None:
+        entries = (slot.entry(self._generation) for slot in self._slots)
+        self._roster.write((*(entry for entry in entries if entry is not None), *self._orphans))
+
+    def _bury_orphans(self) -> None:
+        for entry, deadline in list(self._orphans.items()):
+            if not entry.alive:
+                log.info("worker of an earlier control plane ended", extra={"pid": entry.pid})
+                del self._orphans[entry]
+                self._save()
+            elif deadline is not None and time.monotonic() > deadline:
+                log.warning("worker of an earlier control plane killed", extra={"pid": entry.pid})
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(entry.pid, signal.SIGKILL)
+
+    def _log_failures(self, failed: Mapping[int, str]) -> None:
+        for port in failed.keys() - self._failed.keys():
+            log.error("listener not opened", extra={"port": port, "cause": failed[port]})
