@@ -1,0 +1,1 @@
+"""Kubernetes objects to (snapshot, diagnostics, statuses): a pure function."""

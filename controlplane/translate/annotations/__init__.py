@@ -1,0 +1,1 @@
+"""One module per annotation family, and the registry of every key that is known."""

@@ -1,0 +1,240 @@
+"""Every finding the translation can make: the one table behind Events, conditions, `validate` and docs.
+
+Codes are stable: a retired one is never used again. `error` is a value that cannot be used, `warning`
+something that works differently from what was written, `info` something worth knowing.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Level = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kind of finding. `message`, `allowed` and `fix` are templates for str.format."""
+
+    level: Level
+    reason: str  # of the Event
+    message: str
+    allowed: str = ""
+    fix: str = ""
+
+
+_ANNOTATION_VALUE = "correct the value or remove the annotation"
+_LATER = "remove it, or wait for the version that supports it"
+_REMOTE_CLUSTERS = "alb.ingress.kubernetes.io/remote-clusters"
+_PORT = "an integer from 1 to 65535"
+
+CATALOGUE: Final[dict[str, Entry]] = {
+    # Objects and classes
+    "FG0100": Entry(
+        "error", "InvalidObject", "cannot be read: {problem}", "", "correct the field and apply again"
+    ),
+    "FG0101": Entry(
+        "warning",
+        "IngressClassNotFound",
+        "IngressClass {name} does not exist{hint}; the Ingress is not served",
+        "an IngressClass whose controller is ingress.k8s.alibabacloud/alb",
+        "create the IngressClass or correct the name",
+    ),
+    "FG0102": Entry(
+        "error",
+        "IngressClassNotFound",
+        "IngressClass {name} does not refer to an AlbConfig; the Ingress is not served",
+        "spec.parameters with apiGroup alibabacloud.com, kind AlbConfig and a name",
+        "set spec.parameters of the IngressClass",
+    ),
+    "FG0103": Entry(
+        "error",
+        "AlbConfigNotFound",
+        "AlbConfig {name} does not exist{hint}; the Ingress is not served",
+        "the name of an AlbConfig on the Fleet",
+        "create the AlbConfig or correct the name",
+    ),
+    # Annotations
+    "FG0201": Entry("error", "InvalidAnnotation", "{problem}", "{allowed}", _ANNOTATION_VALUE),
+    "FG0202": Entry("warning", "NotSupportedYet", "is not supported yet and has no effect{note}", "", _LATER),
+    "FG0203": Entry("error", "NotSupportedYet", "is not supported yet{note}", "{allowed}", _LATER),
+    "FG0204": Entry("info", "NoEffect", "has no effect: {note}", "", "remove it"),
+    "FG0205": Entry("warning", "InvalidAnnotation", "is read on {scope} only", "", "move it to the {scope}"),
+    "FG0206": Entry(
+        "warning",
+        "InvalidAnnotation",
+        "no rule of this Ingress has the backend service {service}{hint}",
+        "a backend service of this Ingress: {services}",
+        "correct the name after the last dot, or remove the annotation",
+    ),
+    "FG0207": Entry(
+        "info", "NoEffect", "belongs to another dialect and is not read for this class", "", "remove it"
+    ),
+    "FG0208": Entry(
+        "warning", "InvalidAnnotation", "field {name} is not known{hint}", "{allowed}", "remove the field"
+    ),
+    "FG0213": Entry(
+        "warning",
+        "InvalidAnnotation",
+        "unknown annotation{hint}",
+        "",
+        "correct the key or remove the annotation",
+    ),
+    # The Ingress spec
+    "FG0301": Entry(
+        "error", "InvalidRule", "{problem}", "a DNS name, *.<DNS name>, or nothing", "correct the host"
+    ),
+    "FG0302": Entry("error", "InvalidRule", "{problem}", "{allowed}", "correct the path"),
+    "FG0303": Entry(
+        "error",
+        "InvalidRule",
+        "is not a path type",
+        "Exact, Prefix or ImplementationSpecific",
+        "correct the pathType",
+    ),
+    "FG0304": Entry("error", "InvalidRule", "{problem}", "{allowed}", "correct the backend"),
+    "FG0305": Entry(
+        "error",
+        "InvalidRule",
+        "resource backends ({resource}) are not supported",
+        "a service with a port",
+        "use a service as backend",
+    ),
+    "FG0306": Entry(
+        "warning",
+        "InvalidRule",
+        "the rule has no paths and the Ingress no defaultBackend: it routes nothing",
+        "http.paths, or spec.defaultBackend",
+        "add a path to the rule",
+    ),
+    "FG0307": Entry(
+        "warning",
+        "NotSupportedYet",
+        "TLS is not supported yet: the rules are served over HTTP only",
+        "",
+        "remove it, or wait for the version that supports it",
+    ),
+    "FG0308": Entry(
+        "warning",
+        "InvalidRule",
+        "has neither rules nor a default backend: it routes nothing",
+        "spec.rules, spec.defaultBackend or both",
+        "add a rule",
+    ),
+    # Clusters
+    "FG0401": Entry(
+        "warning",
+        "NoClusters",
+        "no member cluster is attached: every request is answered 503",
+        "a comma list of cluster ids; known are: {known}",
+        f"set the annotation {_REMOTE_CLUSTERS}",
+    ),
+    "FG0402": Entry(
+        "warning",
+        "ClusterNotFound",
+        "cluster {cluster} is not a member of the Fleet{hint}; it is skipped",
+        "a comma list of cluster ids; known are: {known}",
+        "correct the id, or register the cluster",
+    ),
+    "FG0403": Entry(
+        "warning",
+        "ClusterNotFound",
+        "cluster {cluster} is not attached to AlbConfig {gateway}{hint}; it is skipped",
+        "an attached cluster: {known}",
+        f"correct the id, or add the cluster to {_REMOTE_CLUSTERS} of the AlbConfig",
+    ),
+    "FG0404": Entry(
+        "error",
+        "InvalidAnnotation",
+        "the cluster weights of this Ingress sum to {total}",
+        "weights that sum to exactly 100",
+        "change the weights so that they sum to 100",
+    ),
+    "FG0405": Entry(
+        "error",
+        "InvalidAnnotation",
+        "is not a cluster weight",
+        "an integer from 0 to 100",
+        "correct the weight",
+    ),
+    # Listeners
+    "FG0501": Entry("error", "InvalidListener", "{problem}", "{allowed}", "correct the listener"),
+    "FG0502": Entry(
+        "warning",
+        "NotSupportedYet",
+        "{protocol} listeners are not supported yet; port {port} is not opened",
+        "HTTP",
+        "use an HTTP listener, or wait for the version that supports it",
+    ),
+    "FG0503": Entry(
+        "error",
+        "Conflict",
+        "port {port} is named by an earlier listener of this AlbConfig",
+        "each port once",
+        "remove one of the two listeners",
+    ),
+    "FG0504": Entry(
+        "error",
+        "Conflict",
+        "port {port} belongs to the older AlbConfig {owner}; it is not opened for this one",
+        "a port that no other AlbConfig names",
+        "use another port",
+    ),
+    "FG0505": Entry(
+        "warning",
+        "ListenerNotFound",
+        "AlbConfig {gateway} has no listener {listener}; the rules are not installed there",
+        "a listener of the AlbConfig: {listeners}",
+        "add the listener to the AlbConfig, or correct listen-ports",
+    ),
+    "FG0506": Entry(
+        "info",
+        "ListenerNotFound",
+        "AlbConfig {gateway} has no listener HTTP:80, the default without listen-ports;"
+        " the rules are installed on {listeners}",
+        "",
+        "say where: alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": {port}}}]'",
+    ),
+    "FG0507": Entry(
+        "error",
+        "ListenerFailed",
+        "port {port} cannot be opened: {cause}",
+        "a port that is free on this machine",
+        "free the port, or use another one",
+    ),
+    "FG0508": Entry(
+        "warning",
+        "InvalidListener",
+        "the AlbConfig opens no listener: its Ingresses are not served",
+        "at least one HTTP listener",
+        "add {{port: 80, protocol: HTTP}} to spec.listeners",
+    ),
+    # Backends
+    "FG0601": Entry(
+        "error",
+        "BackendNotFound",
+        "Service {service} exists in none of the clusters {clusters}; requests are answered 503",
+        "a Service of the namespace {namespace} in at least one attached cluster",
+        "create the Service, or correct the name",
+    ),
+    "FG0602": Entry(
+        "warning",
+        "BackendNotFound",
+        "{cluster}: Service {service} has no port {port} (found {found}); the cluster serves nothing for it",
+        "a TCP port of the Service, by number or name",
+        "correct the port, or add it to the Service",
+    ),
+    "FG0603": Entry(
+        "warning",
+        "EndpointRefused",
+        "{cluster}: endpoint {address} is refused: {cause}",
+        "an address that a pod can have",
+        "find out who wrote this EndpointSlice",
+    ),
+    # Conflicts between Ingresses
+    "FG0701": Entry(
+        "warning",
+        "Conflict",
+        "the rule never matches: {winner} has the same host, path and conditions and comes first",
+        "",
+        "remove one of the two rules, or give them different conditions or orders",
+    ),
+}

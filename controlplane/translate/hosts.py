@@ -1,0 +1,26 @@
+"""Hosts of Ingress rules: an exact DNS name, "*." and a DNS name (one label), or nothing."""
+
+import re
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
+_IPV4 = re.compile(r"[0-9.]+")
+_MAX_HOST = 253
+
+
+class HostProblem(ValueError):
+    """The host cannot be used; the message says why."""
+
+
+def parse_host(text: str) -> str:
+    """Return the host in lower case, "" for any. Raises HostProblem."""
+    host = text.lower()
+    name = host.removeprefix("*.")
+    if not host:
+        return ""
+    if "*" in name:
+        raise HostProblem("has a wildcard that is not its whole first label")
+    if _IPV4.fullmatch(name) or ":" in name:
+        raise HostProblem("is an address or has a port; a rule's host is a DNS name")
+    if len(host) > _MAX_HOST or not _NAME.fullmatch(name):
+        raise HostProblem("is not a DNS name")
+    return host

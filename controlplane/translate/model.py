@@ -1,0 +1,68 @@
+"""What goes into a translation besides the objects, and what comes out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from controlplane.resources.albconfig import AlbConfig
+from controlplane.resources.ingress import Ingress
+from controlplane.resources.kinds import Kind
+from controlplane.translate.diagnostics import Diagnostic
+from proxy.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the gateway knows and no object says.
+
+    `address` is the IP address or host name that clients use, published in statuses.
+    `failed_ports` are listener ports that could not be bound, with the cause.
+    `allow_loopback` lets endpoints be on this machine: the demo runs its pods there.
+    """
+
+    address: str = ""
+    known_clusters: frozenset[str] = frozenset()
+    failed_ports: Mapping[int, str] = field(default_factory=dict)
+    allow_loopback: bool = False
+
+
+class AcceptedIngress(msgspec.Struct, frozen=True):
+    """The version of an Ingress that is live; not `complete` when some of its rules were left out."""
+
+    ingress: Ingress
+    complete: bool = True
+
+
+class LastGood(msgspec.Struct, frozen=True):
+    """The live version of each object by uid: what stays live when an edit cannot be used.
+
+    A msgspec struct, so that it can be kept on disk beside the snapshot.
+    """
+
+    ingresses: dict[str, AcceptedIngress] = {}
+    albconfigs: dict[str, AlbConfig] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStatus:
+    """The desired `.status` of an object on the Fleet.
+
+    Conditions come without lastTransitionTime: the writer, who has a clock, fills it in.
+    """
+
+    kind: Kind[Any]
+    namespace: str
+    name: str
+    uid: str
+    status: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    snapshot: Snapshot
+    diagnostics: tuple[Diagnostic, ...]
+    statuses: tuple[ObjectStatus, ...]
+    last_good: LastGood
+    attached: frozenset[str]  # the member clusters that some AlbConfig uses

@@ -1,0 +1,76 @@
+"""Paths of Ingress rules: pathType and path to the pattern that the router compiles."""
+
+import re
+import warnings
+from typing import Final
+
+from proxy.model.snapshot import PathKind, PathMatch
+
+PATH_TYPES: Final = ("Exact", "Prefix", "ImplementationSpecific")
+ANY_PATH: Final = PathMatch(PathKind.PREFIX, "/")
+
+_MAX_PATTERN = 128  # of ALB
+_URI_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()+,;=:@/%-]*")  # RFC 3986 pchar without the wildcard '*'
+_ALB_PATH = re.compile(r"/[A-Za-z0-9$_.+/&~@:*?-]*")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+# What kube-apiserver refuses too: a path that cannot survive the normalisation of any client.
+_NOT_NORMAL = re.compile(r"//|/\.{1,2}(?:/|\Z)|%2f", re.IGNORECASE)
+_URI_GRAMMAR = "an absolute path of URI characters, without //, /./, /../ and %2f"
+_ALB_GRAMMAR = (
+    f"/ and up to {_MAX_PATTERN} of letters, digits, $-_.+/&~@: and the wildcards * and ?;"
+    " or ~ and a regular expression, ~* for one that ignores case"
+)
+
+
+class PathProblem(ValueError):
+    """The path cannot be used. `allowed` says what can."""
+
+    def __init__(self, problem: str, allowed: str) -> None:
+        super().__init__(problem)
+        self.allowed = allowed
+
+
+def parse_path(path_type: str, path: str) -> PathMatch:
+    """Return what a path matches; an unset path type is ImplementationSpecific. Raises PathProblem."""
+    if path_type == "Exact":
+        return PathMatch(PathKind.EXACT, _literal(path, "Exact"))
+    if path_type == "Prefix":
+        # "/aaa/bbb/" covers "/aaa/bbb" (Ingress conformance), so the slash says nothing.
+        return PathMatch(PathKind.PREFIX, _literal(path or "/", "Prefix").rstrip("/") or "/")
+    return _pattern(path)
+
+
+def _literal(path: str, path_type: str) -> str:
+    if "*" in path or "?" in path:
+        raise PathProblem(f"has a wildcard, which pathType {path_type} does not know", _URI_GRAMMAR)
+    if not _URI_PATH.fullmatch(path) or _NOT_NORMAL.search(path):
+        raise PathProblem("is not a path that a request can have", _URI_GRAMMAR)
+    return path
+
+
+def _pattern(path: str) -> PathMatch:
+    if not path:
+        return ANY_PATH
+    if len(path) > _MAX_PATTERN:
+        raise PathProblem(f"has {len(path)} characters", _ALB_GRAMMAR)
+    if path.startswith("~*"):
+        return PathMatch(PathKind.REGEX, _regex(path[2:]), ignore_case=True)
+    if path.startswith("~"):
+        return PathMatch(PathKind.REGEX, _regex(path[1:]))
+    if not _ALB_PATH.fullmatch(path):
+        raise PathProblem("is not a path pattern", _ALB_GRAMMAR)
+    if "*" in path or "?" in path:
+        return PathMatch(PathKind.GLOB, path)
+    return PathMatch(PathKind.EXACT, path)
+
+
+def _regex(pattern: str) -> str:
+    if not _PRINTABLE.fullmatch(pattern):
+        raise PathProblem("is not a regular expression of printable ASCII characters", _ALB_GRAMMAR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what a later Python reads differently is no safe rule
+            re.compile(pattern.encode())
+    except (re.error, OverflowError, RecursionError, Warning) as error:
+        raise PathProblem(f"is not a regular expression: {error}", _ALB_GRAMMAR) from None
+    return pattern
