@@ -1,0 +1,1 @@
+"""The controllers of an embedded cluster: deployments, pods as local processes, endpoint slices."""
