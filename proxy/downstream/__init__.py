@@ -1,0 +1,1 @@
+"""The clients' side: listeners and client connections."""

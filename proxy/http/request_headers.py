@@ -5,7 +5,10 @@ Field rules, in this order (RFC 9110 §7.6.1): framing is read, hop-by-hop field
 added last, so that no client can name ours in `Connection` (CVE-2024-45410).
 """
 
+import re
 from typing import Final
+
+import msgspec
 
 from proxy.http import limits
 from proxy.http.errors import RequestError
@@ -26,20 +29,21 @@ _TRUSTED_HOP_ONLY: Final = frozenset(
 )
 _TRUSTED_HOP_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
 _SPECIAL: Final = _HOP_BY_HOP | _CONSUMED | _TRUSTED_HOP_ONLY | {b"max-forwards"}
-_MAX_REQUEST_ID_BYTES: Final = 128
+_REQUEST_ID: Final = re.compile(rb"[0-9A-Za-z._:/+=-]{1,128}+")
 
 
 class RequestHeaders:
     """The work done once for a header block. Immutable but for the memo of looked-up values."""
 
     __slots__ = (
-        "_fields", "_values", "authority", "close", "expect", "forward", "host", "length",
+        "_fields", "_quoted", "_values", "authority", "close", "expect", "forward", "host", "length",
         "max_forwards", "request_id", "upgrade",
     )  # fmt: skip
 
     def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
         self._fields = fields
         self._values: dict[bytes, tuple[bytes, ...]] = {}
+        self._quoted: dict[bytes, bytes] = {}
         self.host = b""  # lower case, without port and trailing dot: the routing key
         self.authority: bytes | None = None  # as received
         self.forward = b""  # the fields an endpoint gets, framing included, without the final CRLF
@@ -56,6 +60,16 @@ class RequestHeaders:
         if found is None:
             found = tuple(value.strip(b" \t") for key, value in self._fields if key.lower() == name)
             self._values[name] = found
+        return found
+
+    def quoted(self, name: bytes) -> bytes:
+        """Return the first value of a field as a JSON string, "" without one; for the log."""
+        found = self._quoted.get(name)
+        if found is None:
+            values = self.values(name)
+            # Octets beyond ASCII have no meaning we know: latin-1 keeps them apart
+            found = msgspec.json.encode(values[0].decode("latin-1") if values else "")
+            self._quoted[name] = found
         return found
 
 
@@ -153,7 +167,7 @@ def _read_others(headers: RequestHeaders, special: dict[bytes, list[bytes]]) -> 
             raise RequestError(417, "the only expectation is 100-continue")
         headers.expect = headers.length != 0
     given = special.get(b"x-request-id")
-    if given is not None and 0 < len(given[0]) <= _MAX_REQUEST_ID_BYTES and given[0].isascii():
+    if given is not None and _REQUEST_ID.fullmatch(given[0]) is not None:
         headers.request_id = given[0]
     hops = special.get(b"max-forwards")
     if hops is not None:

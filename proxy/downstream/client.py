@@ -1,0 +1,377 @@
+"""A client connection: cuts requests out of the byte stream, one exchange at a time, in order.
+
+The connection goes on after a response only when the request was read completely (RFC 9112 §9.3);
+in any doubt it is answered, closed for writing, drained for a moment and dropped, so that the client
+reads the answer and nothing it sent is ever taken for another request.
+"""
+
+import asyncio
+from time import time
+from typing import TYPE_CHECKING, Final, cast
+
+from proxy.dataplane import DataPlane
+from proxy.exchange import Exchange
+from proxy.http import limits
+from proxy.http.chunked import END, ChunkDecoder, ChunkError, encode_chunk
+from proxy.http.errors import RequestError
+from proxy.http.replies import reply
+from proxy.http.request import check_incomplete, check_together, same_authority
+from proxy.http.request_headers import CHUNKED, RequestHeaders, parse_headers
+from proxy.http.request_line import RequestLine, parse_request_line, target_authority
+from proxy.telemetry.access_log import NO_ROUTE, REQUEST, escaped
+
+if TYPE_CHECKING:
+    from proxy.downstream.listener import Listener
+
+HEAD_S: Final = 10.0  # from the first byte of a head to its last: slowloris
+BODY_IDLE_S: Final = 60.0  # between two pieces of a request body, as nginx
+LINGER_S: Final = 2.0
+LINGER_BYTES: Final = 65536
+STALL_S: Final = 300.0  # a client that does not read its response
+HIGH_WATER_BYTES: Final = 65536
+CHECK_S: Final = 1.0
+_MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
+
+
+class ClientConnection(asyncio.Protocol):
+    """Implements proxy.exchange.Client."""
+
+    __slots__ = (
+        "_blank_lines", "_body_left", "_body_size", "_buffer", "_deadline", "_decoder", "_exchange",
+        "_is_processing", "_linger_left", "_listener", "_paused", "_plane", "_saw_eof", "_wants_body",
+        "forwarded", "keep_alive", "listener_name", "peer", "response_timeout_s", "transport", "version",
+    )  # fmt: skip
+
+    def __init__(self, plane: DataPlane, listener: "Listener") -> None:
+        # Per connection
+        self._plane = plane
+        self._listener = listener
+        self.listener_name = listener.name
+        self.response_timeout_s = listener.config.response_timeout_s
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.peer = ""
+        self.forwarded = b""
+        self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
+        self._blank_lines = 0
+        self._linger_left = -1  # ≥ 0: closing, so much more is read and thrown away
+        self._saw_eof = False
+        self._paused = False
+        self._is_processing = False
+        self._deadline = 0.0
+        # Per request
+        self._exchange: Exchange | None = None
+        self._body_left = 0  # of a body with a length
+        self._body_size = 0  # so far, of a chunked one
+        self._decoder: ChunkDecoder | None = None
+        self._wants_body = True
+        self.version = 1
+        self.keep_alive = True
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0].removeprefix("::ffff:") if peer else ""
+        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % self.peer.encode()
+        self._listener.connections.add(self)
+        self._listener.accepted += 1
+        wheel = self._plane.wheel
+        self._deadline = wheel.now + HEAD_S  # a connection that says nothing is not kept for long
+        wheel.schedule(self, wheel.now + CHECK_S)
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self._during_exchange(self._exchange, data)
+            return
+        if self._linger_left >= 0:
+            self._linger(data)
+            return
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        self._process(data)
+
+    def eof_received(self) -> bool | None:
+        self._saw_eof = True
+        exchange = self._exchange
+        if exchange is None:
+            return None
+        if exchange.is_tunnel or not exchange.body_complete:
+            exchange.cancel()  # RFC 9112 §8: an incomplete request is never passed off as a whole one
+            self._exchange = None
+            return None
+        self.keep_alive = False
+        return True  # a half-closed client still reads its response
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.connections.discard(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.cancel()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._deadline = self._plane.wheel.now + STALL_S
+        if self._exchange is not None:
+            self._exchange.on_client_writable(False)
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._exchange is not None:
+            self._exchange.on_client_writable(True)
+
+    def expire(self, now: float) -> float | None:
+        if self.transport.is_closing():
+            return None
+        exchange = self._exchange
+        if now < self._deadline or (exchange is not None and exchange.body_complete and not self._paused):
+            return now + CHECK_S
+        if exchange is not None:
+            self._too_slow(exchange)
+        elif self._buffer and self._linger_left < 0:
+            self._refuse(408, "The request head did not arrive in time.", "DT")
+            return now + CHECK_S
+        else:
+            self.transport.abort() if self._linger_left >= 0 else self.transport.close()
+            return None
+        return now + CHECK_S
+
+    def _too_slow(self, exchange: Exchange) -> None:
+        self._exchange = None
+        if self._paused or exchange.is_tunnel:
+            exchange.cancel()
+            self.transport.abort()
+        else:
+            exchange.cancel("DT", 408)
+            self._refuse(408, "The request body did not arrive in time.", None)
+
+    # Cutting requests
+
+    def _process(self, data: bytes) -> None:
+        """Start the requests in `data` until one has to wait for its response."""
+        self._is_processing = True
+        while data and self._exchange is None and self._linger_left < 0:
+            end = data.find(b"\r\n\r\n")
+            line_end = data.find(b"\r\n")
+            if line_end == 0 and self._blank_lines < _MAX_BLANK_LINES:
+                self._blank_lines += 1
+                data = data[2:]
+                continue
+            try:
+                if end < 0 or end > limits.MAX_HEAD_BYTES:
+                    check_incomplete(data)
+                    self._wait_for_more(data)
+                    break
+                line = parse_request_line(data[:line_end])
+                headers = self._headers(data[line_end + 2 : end + 2])
+                self._check(data[:line_end], line, headers)
+            except RequestError as error:
+                self._refuse(error.status, error.detail, "DPE")
+                break
+            data = self._begin(line, headers, data[end + 4 :])
+        else:
+            self._buffer = data if self._linger_left < 0 else b""
+        self._is_processing = False
+
+    def _wait_for_more(self, data: bytes) -> None:
+        if not self._buffer:
+            self._deadline = self._plane.wheel.now + HEAD_S
+        self._buffer = data
+
+    def _headers(self, block: bytes) -> RequestHeaders:
+        memo = self._plane.headers_memo
+        headers = memo.young.get(block) or memo.get(block)
+        if headers is None:
+            headers = parse_headers(block)
+            memo.put(block, headers)
+        return headers
+
+    def _check(self, raw_line: bytes, line: RequestLine, headers: RequestHeaders) -> None:
+        check_together(line, headers)
+        if raw_line.split(b" ", 2)[1][:1] != b"/":
+            authority = target_authority(raw_line)
+            if authority is not None and not same_authority(authority, headers):
+                raise RequestError(400, "the request target and Host name different servers")
+
+    def _begin(self, line: RequestLine, headers: RequestHeaders, rest: bytes) -> bytes:
+        """Start a request; return what of `rest` lies behind it, if that can be known already."""
+        self._blank_lines = 0
+        self.version = line.version
+        self.keep_alive = line.version == 1 and not headers.close and not self._saw_eof
+        if self._plane.draining:
+            self.keep_alive = False
+        if headers.max_forwards == b"0" and line.method == b"OPTIONS":
+            return self._answer(200, "This is the last hop.", "LR", line, headers, rest)
+        plan = self._plane.table.find(self._listener.config.port, headers.host, line.path, headers)
+        if plan is None:
+            return self._answer(404, "No route matches.", "NR", line, headers, rest)
+        exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
+        if headers.length == 0:
+            exchange.start()
+            return rest
+        self._body_left = headers.length
+        self._body_size = 0
+        self._decoder = ChunkDecoder() if headers.length == CHUNKED else None
+        self._deadline = self._plane.wheel.now + BODY_IDLE_S
+        if rest:
+            rest = self._body(exchange, rest)
+        if self._exchange is exchange:
+            exchange.start()
+        return rest
+
+    def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
+        if exchange.is_tunnel:
+            exchange.on_client_tunnel_data(data)
+            return
+        if not exchange.body_complete:
+            self._deadline = self._plane.wheel.now + BODY_IDLE_S
+            data = self._body(exchange, data)
+        if data and self._exchange is not None:
+            self._buffer += data
+            if len(self._buffer) > HIGH_WATER_BYTES:
+                self.transport.pause_reading()
+
+    def _body(self, exchange: Exchange, data: bytes) -> bytes:
+        """Hand the body in `data` over, framed for the endpoint; return what lies behind it."""
+        if self._decoder is not None:
+            return self._chunked_body(exchange, self._decoder, data)
+        piece = data[: self._body_left]
+        self._body_left -= len(piece)
+        exchange.on_body(piece)
+        if self._body_left == 0:
+            exchange.on_body_end()
+        return data[len(piece) :]
+
+    def _chunked_body(self, exchange: Exchange, decoder: ChunkDecoder, data: bytes) -> bytes:
+        try:
+            payload = decoder.feed(data)
+        except ChunkError as error:
+            self._refuse_body(exchange, 400, f"{error}.")
+            return b""
+        self._body_size += len(payload)
+        if self._body_size > limits.MAX_BODY_BYTES:
+            self._refuse_body(exchange, 413, f"The body is larger than {limits.MAX_BODY_BYTES} bytes.")
+            return b""
+        if payload:
+            exchange.on_body(encode_chunk(payload))
+        if decoder.done:
+            exchange.on_body(END)
+            exchange.on_body_end()
+        return decoder.rest
+
+    # The exchange's side
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def read_body(self, wanted: bool) -> None:
+        if wanted == self._wants_body or self.transport.is_closing():
+            return
+        self._wants_body = wanted
+        if wanted:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def abort(self) -> None:
+        self._exchange = None
+        self.transport.abort()
+
+    def on_exchange_done(self, keep: bool) -> None:
+        exchange, self._exchange = self._exchange, None
+        self._decoder = None
+        if exchange is not None and exchange.is_tunnel:
+            self.transport.close()
+            return
+        if not keep or self._saw_eof:
+            self._close()
+            return
+        self._deadline = self._plane.wheel.now + self._listener.config.idle_timeout_s
+        if self._buffer and not self._is_processing:
+            data, self._buffer = self._buffer, b""
+            if len(data) > HIGH_WATER_BYTES:
+                self.transport.resume_reading()
+            self._process(data)
+
+    # Closing
+
+    def close_if_idle(self) -> None:
+        """Drain: a connection without a request in flight is closed."""
+        if self._exchange is None and not self._buffer:
+            self.transport.close()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._exchange is not None
+
+    def _close(self) -> None:
+        """Close so that the client can still read what was written (RFC 9112 §9.6)."""
+        if self._linger_left >= 0 or self.transport.is_closing():
+            return
+        if self._saw_eof:
+            self.transport.close()
+            return
+        self._buffer = b""
+        self._linger_left = LINGER_BYTES
+        self._deadline = self._plane.wheel.now + LINGER_S
+        if not self._wants_body:
+            self.read_body(True)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _linger(self, data: bytes) -> None:
+        self._linger_left -= len(data)
+        if self._linger_left <= 0:
+            self.transport.abort()
+
+    def _answer(
+        self, status: int, detail: str, flag: str, line: RequestLine, headers: RequestHeaders, rest: bytes
+    ) -> bytes:
+        """Answer without an exchange; a body that comes with the request ends the connection."""
+        if headers.length != 0:
+            self.keep_alive = False
+        date = self._plane.wheel.date
+        head = line.method == b"HEAD"
+        self.write(reply(status, date, headers.request_id, detail, close=not self.keep_alive, head=head))
+        self._record(status, flag, line, headers)
+        if not self.keep_alive:
+            self._close()
+            return b""
+        self._deadline = self._plane.wheel.now + self._listener.config.idle_timeout_s
+        return rest
+
+    def _refuse(self, status: int, detail: str, flag: str | None) -> None:
+        """Answer a request that cannot be accepted, and close."""
+        detail = detail[:1].upper() + detail[1:].rstrip(".") + "."
+        self.write(reply(status, self._plane.wheel.date, b"", detail, close=True))
+        if flag is not None:
+            self._record(status, flag, None, None)
+        self._close()
+
+    def _refuse_body(self, exchange: Exchange, status: int, detail: str) -> None:
+        started = exchange.has_response_started
+        exchange.cancel("DPE", status)
+        self._exchange = None
+        if started:
+            self.transport.abort()
+        else:
+            self._refuse(status, detail, None)
+
+    def _record(
+        self, status: int, flag: str, line: RequestLine | None, headers: RequestHeaders | None
+    ) -> None:
+        plane = self._plane
+        plane.local.record(self.listener_name, "", "", status, flag, 0.0, 0, 0)
+        if plane.log is not None:
+            nothing = b'""'
+            plane.log.write(
+                REQUEST % (
+                    time(), line.method if line else b"", headers.quoted(b"host") if headers else nothing,
+                    escaped(line.path) if line else b"", self.version, status, flag.encode(), 0.0, 0, 0,
+                    self.peer.encode(), headers.quoted(b"user-agent") if headers else nothing,
+                    headers.request_id if headers else b"", self.listener_name.encode(), NO_ROUTE,
+                    b"", b"", b"", 0, b"", plane.snapshot.version,
+                )
+            )  # fmt: skip

@@ -1,0 +1,446 @@
+"""The life of one request: pick, send, retry, relay, account. The only module that knows the order.
+
+Phases:  start ▸ attempt (pooled connection, or connect) ▸ response head ▸ body ▸ finished.
+A failure in any phase before the response head goes through `_attempt_failed`, which asks the retry
+table. Nothing is retried once a byte of the response went to the client.
+"""
+
+from time import monotonic, time
+from typing import Final, Protocol
+
+from proxy.dataplane import DataPlane
+from proxy.http.chunked import END, encode_chunk
+from proxy.http.replies import CONTINUE, reply
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine, is_idempotent
+from proxy.http.response import ResponseHead
+from proxy.telemetry.access_log import REQUEST, escaped, failed_attempts
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.plan import ClusterSplit, RoutePlan, next_endpoint
+from proxy.upstream.retry import REPLAY_BYTES, RETRY_STATUSES, Failure, may_retry
+
+UPLOAD_IDLE_S: Final = 300.0
+CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
+
+_SMALL_BODY_BYTES: Final = 16384  # up to here one joined write is cheaper than two
+
+_FAILED: Final[dict[Failure, tuple[int, str, str]]] = {
+    Failure.REFUSED: (502, "UF", "No endpoint could be reached."),
+    Failure.UNREACHABLE: (502, "UF", "No endpoint could be reached."),
+    Failure.CONNECT_TIMEOUT: (502, "UF", "No endpoint could be reached."),
+    Failure.LOCAL: (503, "UF", "The gateway is out of connections."),
+    Failure.UNSEEN: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.STALE: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.RESET: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.TIMEOUT: (504, "UT", "The endpoint did not answer in time."),
+    Failure.MALFORMED: (502, "UPE", "The endpoint's answer is not valid HTTP."),
+}
+
+
+class Client(Protocol):
+    """The client connection, as an exchange sees it."""
+
+    version: int
+    keep_alive: bool
+    listener_name: str
+    response_timeout_s: float
+    forwarded: bytes  # X-Forwarded-For and -Proto lines
+    peer: str
+
+    def write(self, data: bytes) -> None: ...
+
+    def read_body(self, wanted: bool) -> None:
+        """Go on, or stop for now, delivering the body."""
+
+    def abort(self) -> None:
+        """Cut the connection so that the client cannot take what it has for a whole response."""
+
+    def on_exchange_done(self, keep: bool) -> None: ...
+
+
+class Exchange:
+    """One request and its response."""
+
+    __slots__ = (
+        "_attempts", "_body", "_body_bytes", "_chunked", "_client", "_connection", "_endpoint", "_expect",
+        "_first_cluster", "_fresh", "_headers", "_keep", "_line", "_plan", "_plane", "_request_id",
+        "_response_bytes", "_sent", "_split", "_started", "_status", "_trace", "_tried", "_tunnel",
+        "body_complete", "is_done", "is_head",
+    )  # fmt: skip
+
+    def __init__(
+        self, plane: DataPlane, client: Client, plan: RoutePlan, line: RequestLine, headers: RequestHeaders
+    ) -> None:
+        self._started = monotonic()
+        self._plane = plane
+        self._client = client
+        self._plan = plan
+        self._line = line
+        self._headers = headers
+        self._request_id = headers.request_id or plane.request_id()
+        self.is_head = line.method == b"HEAD"
+        self.is_done = False
+        # The request body, as it goes on the wire; None once it is too large to be sent again
+        self._body: list[bytes] | None = []
+        self._body_bytes = 0
+        self.body_complete = headers.length == 0
+        self._expect = headers.expect and client.version == 1
+        # Attempts
+        self._split: ClusterSplit | None = None
+        self._endpoint: LiveEndpoint | None = None
+        self._connection: UpstreamConnection | None = None
+        self._attempts = 0
+        self._sent = 0  # attempts that an endpoint may have seen
+        self._fresh = False  # a pooled connection failed us: the next attempt opens its own
+        self._tried: list[LiveEndpoint] = []
+        self._first_cluster = ""
+        self._trace: list[tuple[str, str, str]] = []  # failed attempts: cluster, endpoint, reason
+        # The response
+        self._status = 0
+        self._chunked = False
+        self._keep = False
+        self._response_bytes = 0
+        self._tunnel = False
+
+    # Pick
+
+    def start(self) -> None:
+        split = self._split = self._plan.pick()
+        group = split.pick() if split is not None else None
+        endpoint = group.pick() if group is not None else None
+        if endpoint is None:
+            self._answer(503, "UH", "No endpoint is available.")
+            return
+        self._first_cluster = endpoint.cluster
+        self._attempt(endpoint)
+
+    def _attempt(self, endpoint: LiveEndpoint) -> None:
+        self._endpoint = endpoint
+        self._attempts += 1
+        endpoint.in_flight += 1
+        endpoint.requests += 1
+        connection = None if self._fresh else endpoint.checkout()
+        if connection is None:
+            self._plane.connector.connect(endpoint, self)
+        else:
+            self._send(connection)
+
+    def on_connected(self, connection: UpstreamConnection) -> None:
+        if self.is_done:
+            connection.endpoint.release(connection)
+        else:
+            self._send(connection)
+
+    def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        if not self.is_done:
+            self._attempt_failed(failure)
+        else:
+            self._eject_if_due(endpoint, failure)
+
+    # Send
+
+    def _send(self, connection: UpstreamConnection) -> None:
+        self._connection = connection
+        self._sent += 1
+        line = self._line
+        headers = self._headers
+        head = b"%b %b HTTP/1.1\r\n%b%b%bX-Request-Id: %b\r\n\r\n" % (
+            line.method,
+            line.target,
+            headers.forward,
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self._asks_for_tunnel() else b"",
+            self._client.forwarded,
+            self._request_id,
+        )
+        if self._body:
+            head += b"".join(self._body)
+        if self.body_complete:
+            deadline = self._plane.wheel.now + self._client.response_timeout_s
+        else:
+            deadline = self._plane.wheel.now + UPLOAD_IDLE_S
+        connection.send(self, head, deadline)
+        if self._expect:
+            self._expect = False  # the endpoint is there: let the client send its body
+            self._client.write(CONTINUE)
+        if not self.body_complete:
+            self._client.read_body(True)
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of the request body, framed as it goes to the endpoint."""
+        self._body_bytes += len(piece)
+        connection = self._connection
+        if self._body is not None:
+            self._body.append(piece)
+            if self._body_bytes > REPLAY_BYTES:
+                if connection is None:
+                    self._client.read_body(False)
+                else:
+                    self._body = None
+        if connection is not None:
+            connection.deadline = self._plane.wheel.now + UPLOAD_IDLE_S
+            connection.write(piece)
+
+    def on_body_end(self) -> None:
+        self.body_complete = True
+        if self._connection is not None:
+            self._connection.deadline = self._plane.wheel.now + self._client.response_timeout_s
+
+    def _asks_for_tunnel(self) -> bool:
+        return self._headers.upgrade and self._line.method == b"GET" and self._client.version == 1
+
+    # Retry
+
+    def on_upstream_lost(self, failure: Failure) -> None:
+        if self._tunnel:
+            self._end_attempt()
+            self._finish("-", keep=False)
+        elif self._status:
+            self._cut(failure)
+        else:
+            self._attempt_failed(failure)
+
+    def _attempt_failed(self, failure: Failure) -> None:
+        endpoint = self._end_attempt()
+        self._eject_if_due(endpoint, failure)
+        following = self._next_attempt(endpoint, failure)
+        if following is None:
+            status, flag, detail = _FAILED[failure]
+            self._answer(status, flag, detail)
+        else:
+            self._attempt(following)
+
+    def _next_attempt(self, endpoint: LiveEndpoint, failure: Failure) -> LiveEndpoint | None:
+        """Return the endpoint to try next, None when the request ends here; count it either way."""
+        following = None
+        if self._may_retry(failure):
+            if failure in (Failure.STALE, Failure.UNSEEN) and not self._fresh:
+                self._fresh = True  # the connection was old, the endpoint need not be gone
+                following = endpoint
+            else:
+                self._tried.append(endpoint)
+                split = self._split
+                found = next_endpoint(split, endpoint.group, self._tried, self._attempts) if split else None
+                following = found[1] if found else None
+        self._trace.append((endpoint.cluster, endpoint.label, failure.value))
+        to_cluster = following.cluster if following else ""
+        self._plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
+        return following
+
+    def _may_retry(self, failure: Failure) -> bool:
+        if self._connection_was_used() and self._body is None:
+            return False
+        idempotent = is_idempotent(self._line.method) and not self._asks_for_tunnel()
+        unseen = failure in (Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.UNSEEN)
+        return may_retry(failure, idempotent=idempotent, attempts=self._attempts if unseen else self._sent)
+
+    def _connection_was_used(self) -> bool:
+        return self._sent > 0
+
+    def _eject_if_due(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        ejected_s = endpoint.failed(failure)
+        if ejected_s:
+            self._plane.connector.probe_after(endpoint, ejected_s)
+
+    def _end_attempt(self) -> LiveEndpoint:
+        endpoint = self._endpoint
+        assert endpoint is not None
+        endpoint.in_flight -= 1
+        self._endpoint = None
+        self._connection = None
+        return endpoint
+
+    # Relay
+
+    def on_response(self, head: ResponseHead, body: bytes) -> None:
+        if head.status in RETRY_STATUSES and self._retry_status(complete=True):
+            return
+        client = self._client
+        connection, endpoint = self._connection, self._endpoint
+        assert connection is not None
+        assert endpoint is not None
+        keep = client.keep_alive and self.body_complete
+        start = head.whole if keep and head.dated else self._head_for(head, keep)
+        if len(body) < _SMALL_BODY_BYTES:
+            client.write(start + body)
+        else:
+            client.write(start)
+            client.write(body)
+        if head.status not in RETRY_STATUSES:
+            endpoint.succeeded()
+        if self.body_complete:
+            connection.release()
+        else:
+            connection.abort()  # RFC 9112 §9.3: the rest of the body must not become the next request
+        endpoint.in_flight -= 1
+        self._status = head.status
+        self._response_bytes = len(body)
+        self._account(endpoint, "-" if endpoint.cluster == self._first_cluster else "CF")
+        client.on_exchange_done(keep)
+
+    def on_response_start(self, head: ResponseHead, body: bytes) -> None:
+        if head.status in RETRY_STATUSES and self._retry_status(complete=False):
+            return
+        client = self._client
+        if head.status not in RETRY_STATUSES and self._endpoint is not None:
+            self._endpoint.succeeded()
+        self._status = head.status
+        self._chunked = head.length < 0 and client.version == 1
+        self._keep = client.keep_alive and self.body_complete and (self._chunked or head.length >= 0)
+        self._body = None
+        client.write(self._head_for(head, self._keep))
+        if body:
+            self.on_response_data(body)
+
+    def on_response_data(self, payload: bytes) -> None:
+        self._response_bytes += len(payload)
+        self._client.write(encode_chunk(payload) if self._chunked else payload)
+
+    def on_response_end(self) -> None:
+        connection = self._connection
+        assert connection is not None
+        if self._chunked:
+            self._client.write(END)
+        if self.body_complete:
+            connection.release()
+        else:
+            connection.abort()
+        endpoint = self._end_attempt()
+        self._finish("-" if endpoint.cluster == self._first_cluster else "CF", self._keep, endpoint)
+
+    def on_informational(self, head: ResponseHead) -> None:
+        # RFC 9110 §15.2: relayed, but for the 100 that we answered ourselves and what 1.0 cannot read
+        if head.status != 100 and self._client.version == 1:
+            self._client.write(head.start + b"\r\n")
+
+    def on_switched(self, head: ResponseHead, rest: bytes) -> None:
+        connection = self._connection
+        if not self._asks_for_tunnel() or connection is None:
+            if connection is not None:
+                connection.abort()
+            self._attempt_failed(Failure.MALFORMED)
+            return
+        self._tunnel = True
+        self._status = head.status
+        self._client.write(head.start + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + rest)
+
+    def _retry_status(self, *, complete: bool) -> bool:
+        """Try elsewhere instead of relaying a 502, 503 or 504; False when it must be relayed."""
+        endpoint, connection = self._endpoint, self._connection
+        assert endpoint is not None
+        assert connection is not None
+        self._eject_if_due(endpoint, Failure.STATUS)
+        following = self._next_attempt(endpoint, Failure.STATUS)
+        if following is None:
+            return False
+        if complete and self.body_complete:
+            connection.release()
+        else:
+            connection.abort()
+        self._end_attempt()
+        self._attempt(following)
+        return True
+
+    def _head_for(self, head: ResponseHead, keep: bool) -> bytes:
+        return b"%b%b%b%b\r\n" % (
+            head.start,
+            b"" if head.dated else b"Date: %b\r\n" % self._plane.wheel.date,
+            head.framing(self._client.version),
+            b"" if keep else b"Connection: close\r\n",
+        )
+
+    # Tunnel
+
+    @property
+    def is_tunnel(self) -> bool:
+        return self._tunnel
+
+    @property
+    def has_response_started(self) -> bool:
+        return self._status != 0
+
+    def on_client_tunnel_data(self, data: bytes) -> None:
+        if self._connection is not None:
+            self._connection.write(data)
+
+    def on_tunnel_data(self, data: bytes) -> None:
+        self._client.write(data)
+
+    # Back-pressure, both ways
+
+    def on_upstream_writable(self, writable: bool) -> None:
+        self._client.read_body(writable)
+
+    def on_client_writable(self, writable: bool) -> None:
+        connection = self._connection
+        if connection is not None and not connection.transport.is_closing():
+            if writable:
+                connection.transport.resume_reading()
+            else:
+                connection.transport.pause_reading()
+
+    # The end
+
+    def cancel(self, flag: str = "DC", status: int = CLIENT_CLOSED) -> None:
+        """The client is gone or its request turned out invalid: stop at once, upstream too."""
+        if self.is_done:
+            return
+        endpoint, connection = self._endpoint, self._connection
+        if connection is not None:
+            connection.abort()
+        if endpoint is not None:
+            self._end_attempt()
+        self._status = self._status or status
+        self._account(endpoint, flag)
+
+    def _answer(self, status: int, flag: str, detail: str) -> None:
+        """End the request with a response of our own."""
+        client = self._client
+        keep = client.keep_alive and self.body_complete
+        date = self._plane.wheel.date
+        client.write(reply(status, date, self._request_id, detail, close=not keep, head=self.is_head))
+        self._status = status
+        self._finish(flag, keep)
+
+    def _cut(self, failure: Failure) -> None:
+        """The endpoint failed in the middle of its response: the client must see that it is not whole."""
+        endpoint = self._end_attempt()
+        self._eject_if_due(endpoint, failure)
+        self._trace.append((endpoint.cluster, endpoint.label, failure.value))
+        self._plane.attempts.record(endpoint.service, endpoint.cluster, "", failure.value)
+        self._account(endpoint, "UC")
+        self._client.abort()
+
+    def _finish(self, flag: str, keep: bool, endpoint: LiveEndpoint | None = None) -> None:
+        self._account(endpoint, flag)
+        self._client.on_exchange_done(keep)
+
+    def _account(self, endpoint: LiveEndpoint | None, flag: str) -> None:
+        self.is_done = True
+        self._connection = None
+        self._endpoint = None
+        duration_s = monotonic() - self._started
+        client = self._client
+        service = self._split.service.id if self._split is not None else ""
+        cluster = endpoint.cluster if endpoint is not None else ""
+        self._plan.counters.record(
+            client.listener_name, service, cluster, self._status, flag, duration_s,
+            self._body_bytes, self._response_bytes,
+        )  # fmt: skip
+        if self._plane.log is not None:
+            self._plane.log.write(self._log_line(endpoint, service, cluster, flag, duration_s))
+
+    def _log_line(
+        self, endpoint: LiveEndpoint | None, service: str, cluster: str, flag: str, duration_s: float
+    ) -> bytes:
+        line = self._line
+        headers = self._headers
+        client = self._client
+        return REQUEST % (
+            time(), line.method, headers.quoted(b"host"), escaped(line.path), line.version, self._status,
+            flag.encode(), duration_s * 1000, self._body_bytes, self._response_bytes, client.peer.encode(),
+            headers.quoted(b"user-agent"), self._request_id, client.listener_name.encode(), self._plan.log,
+            service.encode(), cluster.encode(), endpoint.label.encode() if endpoint is not None else b"",
+            self._attempts, failed_attempts(self._trace) if self._trace else b"",
+            self._plane.snapshot.version,
+        )  # fmt: skip

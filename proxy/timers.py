@@ -1,0 +1,74 @@
+"""One coarse timer wheel for all deadlines of a worker.
+
+A deadline is an attribute of whoever has it; moving it costs one assignment. The wheel only asks
+each object, when its turn comes, whether something is due: no timer is armed per request.
+"""
+
+import asyncio
+from email.utils import formatdate
+from time import monotonic, time
+from typing import Final, Protocol
+
+TICK_S: Final = 0.1
+
+
+class Timed(Protocol):
+    def expire(self, now: float) -> float | None:
+        """Act on what is due at `now` (monotonic seconds); return when to ask again, None for never."""
+
+
+class TimerWheel:
+    """Calls `expire` of scheduled objects, at most one tick late; keeps the coarse clocks."""
+
+    __slots__ = ("_handle", "_loop", "_slots", "_turn", "date", "lag_s", "now")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: dict[int, list[Timed]] = {}
+        self._handle: asyncio.TimerHandle | None = None
+        self.now = monotonic()  # of the last tick
+        self.date = b""  # RFC 9110 §5.6.7, for responses that carry none
+        self.lag_s = 0.0  # worst delay of a tick since it was last taken
+        self._turn = int(self.now / TICK_S)
+
+    def start(self) -> None:
+        self.now = monotonic()
+        self._turn = int(self.now / TICK_S)
+        self._set_date()
+        self._handle = self._loop.call_later(TICK_S, self._tick)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._slots.clear()
+
+    def schedule(self, target: Timed, at: float) -> None:
+        """Ask `target` once at `at`. An object is scheduled by its owner, once."""
+        turn = max(int(at / TICK_S) + 1, self._turn + 1)
+        slot = self._slots.get(turn)
+        if slot is None:
+            self._slots[turn] = [target]
+        else:
+            slot.append(target)
+
+    def take_lag(self) -> float:
+        lag, self.lag_s = self.lag_s, 0.0
+        return lag
+
+    def _set_date(self) -> None:
+        self.date = formatdate(time(), usegmt=True).encode()
+
+    def _tick(self) -> None:
+        now = monotonic()
+        self.lag_s = max(self.lag_s, now - self.now - TICK_S)
+        self.now = now
+        self._set_date()
+        turn = int(now / TICK_S)
+        first, self._turn = self._turn + 1, turn
+        for due in range(first, turn + 1):
+            for target in self._slots.pop(due, ()):
+                again = target.expire(now)
+                if again is not None:
+                    self.schedule(target, again)
+        self._handle = self._loop.call_later(TICK_S, self._tick)

@@ -1,0 +1,335 @@
+"""A connection to an endpoint: one request in flight, responses cut by their own framing.
+
+It goes back to the pool only when the request was written and the response read completely, by
+valid framing, with not one byte left over (docs/behaviour.md, "Upstream connections").
+"""
+
+import asyncio
+import struct
+from socket import IPPROTO_TCP, TCP_INFO
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from proxy.http import limits
+from proxy.http.chunked import ChunkDecoder, ChunkError
+from proxy.http.errors import ResponseError
+from proxy.http.memo import Memo
+from proxy.http.response import CHUNKED, UNTIL_CLOSE, ResponseHead, parse_response_head
+from proxy.timers import TimerWheel
+from proxy.upstream.retry import Failure
+
+if TYPE_CHECKING:
+    from proxy.upstream.endpoint import LiveEndpoint
+
+IDLE_S: Final = 4.0  # shorter than the 5 s of uvicorn and Node, so that they do not close first
+LONGEST_IDLE_S: Final = 60.0
+IDLE_MARGIN_S: Final = 1.0  # off what an endpoint announces in Keep-Alive
+HIGH_WATER_BYTES: Final = 65536
+STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
+CHECK_ACTIVE_S: Final = 0.1
+CHECK_IDLE_S: Final = 0.5
+
+# linux/tcp.h, struct tcp_info
+_BYTES_ACKED: Final = struct.Struct("=120xQ")
+
+
+class ResponseSink(Protocol):
+    """What a connection tells the exchange it works for."""
+
+    is_head: bool
+
+    def on_response(self, head: ResponseHead, body: bytes) -> None:
+        """The whole response has arrived."""
+
+    def on_response_start(self, head: ResponseHead, body: bytes) -> None:
+        """The head, and the beginning of the body."""
+
+    def on_response_data(self, payload: bytes) -> None: ...
+
+    def on_response_end(self) -> None: ...
+
+    def on_informational(self, head: ResponseHead) -> None: ...
+
+    def on_switched(self, head: ResponseHead, rest: bytes) -> None:
+        """101: the connection is a tunnel from here on."""
+
+    def on_tunnel_data(self, data: bytes) -> None: ...
+
+    def on_upstream_lost(self, failure: Failure) -> None: ...
+
+    def on_upstream_writable(self, writable: bool) -> None: ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Belongs to one endpoint for its whole life; `exchange` is set while it serves a request."""
+
+    __slots__ = (
+        "_acked_before", "_buffer", "_decoder", "_head", "_left", "_memo", "_tunnel", "_wheel", "deadline",
+        "endpoint", "exchange", "served", "transport", "written",
+    )  # fmt: skip
+
+    def __init__(self, endpoint: "LiveEndpoint", wheel: TimerWheel, memo: Memo[ResponseHead]) -> None:
+        # Per connection
+        self.endpoint = endpoint
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._wheel = wheel
+        self._memo = memo
+        self.served = 0  # requests answered
+        self.written = 0  # bytes written, for the proof that a request was never delivered
+        self.deadline = 0.0
+        # Per request
+        self.exchange: ResponseSink | None = None
+        self._acked_before = 0
+        self._buffer = b""
+        self._head: ResponseHead | None = None
+        self._left = 0
+        self._decoder: ChunkDecoder | None = None
+        self._tunnel = False
+
+    def __repr__(self) -> str:
+        state = "busy" if self.exchange else "idle"
+        return f"<connection to {self.endpoint.label}, {self.served} served, {state}>"
+
+    # The exchange's side
+
+    def send(self, exchange: ResponseSink, data: bytes, deadline: float) -> None:
+        """Start a request. `deadline` (monotonic seconds) is when its response head must be there."""
+        self.exchange = exchange
+        self._acked_before = self.written
+        self.written += len(data)
+        self.deadline = deadline
+        self.transport.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Send more of the request."""
+        self.written += len(data)
+        self.transport.write(data)
+
+    def release(self) -> None:
+        """The request is over and was sent completely: back to the pool, if the response allows."""
+        head = self._head
+        self.exchange = None
+        self.served += 1
+        self._head = None
+        self._decoder = None
+        if head is None or not head.reusable or self._buffer or self.transport.is_closing():
+            self.close()
+            return
+        idle_s = min(head.idle_s - IDLE_MARGIN_S, LONGEST_IDLE_S) if head.idle_s else IDLE_S
+        if idle_s <= 0:
+            self.close()
+            return
+        self.deadline = self._wheel.now + idle_s
+        self.endpoint.release(self)
+
+    def close(self) -> None:
+        self.exchange = None
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection with whatever is in it; the exchange hears no more of it."""
+        self.exchange = None
+        self.transport.abort()
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
+        self.deadline = self._wheel.now + IDLE_S
+        self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:  # RFC 9112 §9.2: nothing was asked; what comes next would poison a request
+            self._leave_pool()
+            self.transport.abort()
+            return
+        if self._head is not None:
+            self._body(exchange, self._head, data)
+            return
+        if self._tunnel:
+            exchange.on_tunnel_data(data)
+            return
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            self._incomplete(exchange, data)
+            return
+        block = data[: end + 2]
+        head = self._memo.young.get(block)
+        if head is None:
+            head = self._parse(exchange, block)
+            if head is None:
+                return
+        self._start(exchange, head, data[end + 4 :])
+
+    def eof_received(self) -> bool | None:
+        exchange, head = self.exchange, self._head
+        if exchange is not None and head is not None and self._left == UNTIL_CLOSE:
+            exchange.on_response_end()  # RFC 9112 §6.3: the end of the connection is the end of the body
+            return None
+        if exchange is not None:
+            self.exchange = None
+            exchange.on_upstream_lost(self._lost())
+        else:
+            self._leave_pool()
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            failure = self._lost()
+            self.exchange = None
+            exchange.on_upstream_lost(failure)
+        else:
+            self._leave_pool()
+
+    def pause_writing(self) -> None:
+        if self.exchange is not None:
+            self.exchange.on_upstream_writable(False)
+
+    def resume_writing(self) -> None:
+        if self.exchange is not None:
+            self.exchange.on_upstream_writable(True)
+
+    def expire(self, now: float) -> float | None:
+        if self.transport.is_closing():
+            return None
+        if self.exchange is None:
+            if now >= self.deadline:
+                self._leave_pool()
+                self.transport.close()
+                return None
+            return now + CHECK_IDLE_S
+        if now >= self.deadline:
+            exchange, self.exchange = self.exchange, None
+            self.transport.abort()
+            exchange.on_upstream_lost(Failure.TIMEOUT)
+            return None
+        return now + CHECK_ACTIVE_S
+
+    # Cutting the response
+
+    def _parse(self, exchange: ResponseSink, block: bytes) -> ResponseHead | None:
+        head = self._memo.get(block)
+        if head is None:
+            try:
+                head = parse_response_head(block)
+            except ResponseError:
+                self._malformed(exchange)
+                return None
+            self._memo.put(block, head)
+        return head
+
+    def _incomplete(self, exchange: ResponseSink, data: bytes) -> None:
+        # Refuse at once what is no HTTP/1 response, rather than wait for an end that never comes
+        if not data.startswith(b"HTTP/1."[: len(data)]):
+            self._malformed(exchange)
+            return
+        try:
+            parse_response_head(data[: data.rfind(b"\r\n") + 2] or b"HTTP/1.1 200\r\n")
+        except ResponseError:
+            self._malformed(exchange)
+            return
+        if b"\n\n" in data or len(data) > limits.MAX_HEAD_BYTES:
+            self._malformed(exchange)
+            return
+        self._buffer = data
+
+    def _malformed(self, exchange: ResponseSink) -> None:
+        self.abort()
+        exchange.on_upstream_lost(Failure.MALFORMED)
+
+    def _start(self, exchange: ResponseSink, head: ResponseHead, body: bytes) -> None:
+        if head.status < 200:
+            self._informational(exchange, head, body)
+            return
+        self._head = head
+        length = 0 if exchange.is_head or head.has_no_body else head.length
+        if 0 <= length <= len(body):
+            if len(body) > length:
+                self._buffer = body[length:]  # more than was promised: release() will not reuse it
+                body = body[:length]
+            exchange.on_response(head, body)
+            return
+        self._left = length
+        self._decoder = ChunkDecoder() if length == CHUNKED else None
+        exchange.on_response_start(head, b"" if self._decoder else body)
+        if self._decoder is not None:
+            if body and self.exchange is exchange:
+                self._body(exchange, head, body)
+        elif length > 0:
+            self._left = length - len(body)
+
+    def _informational(self, exchange: ResponseSink, head: ResponseHead, rest: bytes) -> None:
+        if head.status == 101:
+            if head.websocket:
+                self._tunnel = True
+                self.deadline = float("inf")
+                exchange.on_switched(head, rest)
+            else:
+                self._malformed(exchange)
+            return
+        exchange.on_informational(head)
+        if rest and self.exchange is exchange:
+            self.data_received(rest)
+
+    def _body(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
+        self.deadline = self._wheel.now + STREAM_IDLE_S
+        if self._decoder is not None:
+            self._chunked_body(exchange, self._decoder, data)
+        elif self._left == UNTIL_CLOSE:
+            exchange.on_response_data(data)
+        elif len(data) < self._left:
+            self._left -= len(data)
+            exchange.on_response_data(data)
+        else:
+            self._buffer = data[self._left :]
+            data = data[: self._left]
+            self._left = 0
+            exchange.on_response_data(data)
+            if self.exchange is exchange:
+                exchange.on_response_end()
+
+    def _chunked_body(self, exchange: ResponseSink, decoder: ChunkDecoder, data: bytes) -> None:
+        try:
+            payload = decoder.feed(data)
+        except ChunkError:
+            self._malformed(exchange)
+            return
+        if payload:
+            exchange.on_response_data(payload)
+        if decoder.done and self.exchange is exchange:
+            self._buffer = decoder.rest
+            exchange.on_response_end()
+
+    # Leaving
+
+    def _leave_pool(self) -> None:
+        try:
+            self.endpoint.idle.remove(self)
+        except ValueError:
+            pass  # it was not idle, or is being closed by the pool itself
+
+    def _lost(self) -> Failure:
+        if self._request_was_never_delivered():
+            return Failure.UNSEEN
+        return Failure.STALE if self.served else Failure.RESET
+
+    def _request_was_never_delivered(self) -> bool:
+        """Whether TCP proves that not one byte of the request reached the endpoint's machine.
+
+        It ended the connection before our request came: what we sent since is not acknowledged.
+        (bytes_acked counts the SYN.) Then even a POST can be sent again: nobody has read it.
+        """
+        if self._head is not None or self._buffer:
+            return False
+        socket = self.transport.get_extra_info("socket")
+        try:
+            info = socket.getsockopt(IPPROTO_TCP, TCP_INFO, 232)
+            (acked,) = _BYTES_ACKED.unpack_from(info)
+        except (OSError, AttributeError, struct.error):
+            return False  # no proof on this platform, or the descriptor is gone already
+        return bool(acked - 1 <= self._acked_before)

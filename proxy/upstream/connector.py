@@ -1,0 +1,96 @@
+"""Opens connections to endpoints and probes those whose breaker is open."""
+
+import asyncio
+import errno
+from collections.abc import Coroutine
+from random import uniform
+from typing import Final, Protocol
+
+from proxy.http.memo import Memo
+from proxy.http.response import ResponseHead
+from proxy.timers import TimerWheel
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.retry import Failure
+
+CONNECT_TIMEOUT_S: Final = 1.0
+
+_LOCAL_ERRORS: Final = frozenset(
+    (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN)
+)
+
+
+class Waiter(Protocol):
+    """Who asked for a connection."""
+
+    def on_connected(self, connection: UpstreamConnection) -> None: ...
+
+    def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None: ...
+
+
+class Connector:
+    """One per worker. Every task it starts has a deadline."""
+
+    __slots__ = ("_loop", "_tasks", "_wheel", "memo")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel) -> None:
+        self._loop = loop
+        self._wheel = wheel
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.memo: Memo[ResponseHead] = Memo()
+
+    def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
+        """Open a connection for `waiter`; it hears of it, or why not, later on."""
+        self._start(self._connect(endpoint, waiter))
+
+    def probe_after(self, endpoint: LiveEndpoint, delay_s: float) -> None:
+        """Find out in the background, not with a user's request, whether an ejected endpoint is back."""
+        # Jittered, so that a fleet of workers does not come back to it in one instant
+        self._loop.call_later(delay_s * uniform(0.9, 1.1), self._probe, endpoint)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _probe(self, endpoint: LiveEndpoint) -> None:
+        if endpoint.state is State.EJECTED:
+            self._start(self._run_probe(endpoint))
+
+    async def _connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
+        result = await self._open(endpoint)
+        if isinstance(result, Failure):
+            waiter.on_connect_failed(endpoint, result)
+        else:
+            waiter.on_connected(result)
+
+    async def _run_probe(self, endpoint: LiveEndpoint) -> None:
+        result = await self._open(endpoint)
+        if endpoint.state is not State.EJECTED:
+            if isinstance(result, UpstreamConnection):
+                result.close()
+        elif isinstance(result, Failure):
+            self.probe_after(endpoint, endpoint.longer_ejection())
+        else:
+            endpoint.readmit()
+            endpoint.release(result)
+
+    async def _open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
+        def protocol() -> UpstreamConnection:
+            return UpstreamConnection(endpoint, self._wheel, self.memo)
+
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, connection = await self._loop.create_connection(protocol, endpoint.address, endpoint.port)
+        except TimeoutError:
+            return Failure.CONNECT_TIMEOUT
+        except ConnectionRefusedError:
+            return Failure.REFUSED
+        except OSError as error:
+            return Failure.LOCAL if error.errno in _LOCAL_ERRORS else Failure.UNREACHABLE
+        return connection

@@ -1,0 +1,127 @@
+"""The live state of one endpoint: its breaker, its idle connections, its share of the work."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from proxy.model.channel import EndpointStats
+from proxy.model.snapshot import Endpoint
+from proxy.upstream.retry import Failure
+
+if TYPE_CHECKING:
+    from proxy.upstream.connection import UpstreamConnection
+    from proxy.upstream.service import ClusterGroup
+
+MAX_IDLE: Final = 64  # connections kept per endpoint and worker
+FAILURES_TO_EJECT: Final = 5  # Envoy's consecutive-5xx default
+FIRST_EJECTION_S: Final = 0.5
+LONGEST_EJECTION_S: Final = 30.0
+
+_OPENS_AT_ONCE: Final = frozenset((Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT))
+_NO_EVIDENCE: Final = frozenset((Failure.LOCAL, Failure.STALE, Failure.UNSEEN))
+
+
+class State(StrEnum):
+    HEALTHY = "healthy"
+    EJECTED = "ejected"  # the breaker is open
+    RETIRED = "retired"  # gone from the snapshot; only finishes what it has
+
+
+class LiveEndpoint:
+    """One endpoint of one service in one cluster, from its first to its last appearance."""
+
+    __slots__ = (
+        "_ejections", "_in_a_row", "address", "cluster", "draining", "failures", "group", "idle", "in_flight",
+        "label", "last_failure", "port", "requests", "service", "state",
+    )  # fmt: skip
+
+    def __init__(self, group: "ClusterGroup", endpoint: Endpoint) -> None:
+        # For its whole life
+        self.group = group
+        self.service = group.service.id
+        self.cluster = group.cluster
+        self.address = endpoint.address
+        self.port = endpoint.port
+        host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+        self.label = f"{host}:{endpoint.port}"
+        # Moved by the control plane
+        self.draining = endpoint.draining
+        # Moved by traffic
+        self.state = State.HEALTHY
+        self.idle: list[UpstreamConnection] = []
+        self.in_flight = 0
+        self.requests = 0
+        self.failures = 0
+        self.last_failure = ""
+        self._in_a_row = 0
+        self._ejections = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.label} in {self.cluster}: {self.state}, {self.in_flight} active, {len(self.idle)} idle>"
+        )
+
+    def checkout(self) -> "UpstreamConnection | None":
+        """Return an idle connection, the one used last, or None."""
+        idle = self.idle
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+        return None
+
+    def release(self, connection: "UpstreamConnection") -> None:
+        """Keep a connection that is fit for another request, or close it."""
+        if self.state is State.RETIRED or self.draining or len(self.idle) >= MAX_IDLE:
+            connection.close()
+        else:
+            self.idle.append(connection)
+
+    def succeeded(self) -> None:
+        """An endpoint answered: whatever was counted against it is forgotten."""
+        if self._in_a_row or self._ejections:
+            self._in_a_row = 0
+            self._ejections = 0
+
+    def failed(self, failure: Failure) -> float:
+        """Count a failed attempt; return for how many seconds the breaker opens by it, 0 for not."""
+        self.failures += 1
+        self.last_failure = failure.value
+        if failure in _NO_EVIDENCE or self.state is not State.HEALTHY:
+            return 0.0
+        self._in_a_row += 1
+        if failure not in _OPENS_AT_ONCE and self._in_a_row < FAILURES_TO_EJECT:
+            return 0.0
+        self.state = State.EJECTED
+        self.close_idle()
+        self.group.refresh()
+        return self.longer_ejection()
+
+    def longer_ejection(self) -> float:
+        """Return the next ejection time: each one in a row doubles."""
+        seconds = min(FIRST_EJECTION_S * 2**self._ejections, LONGEST_EJECTION_S)
+        self._ejections = min(self._ejections + 1, 16)
+        return float(seconds)
+
+    def readmit(self) -> None:
+        """Let traffic in again, on trial: the next failure ejects it at once."""
+        if self.state is State.EJECTED:
+            self.state = State.HEALTHY
+            self._in_a_row = FAILURES_TO_EJECT - 1
+            self.group.refresh()
+
+    def retire(self) -> None:
+        """It left the snapshot. Its address may be another pod's next, so no connection is kept."""
+        self.state = State.RETIRED
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        idle, self.idle = self.idle, []
+        for connection in idle:
+            connection.close()
+
+    def stats(self) -> EndpointStats:
+        state = "draining" if self.draining and self.state is State.HEALTHY else self.state.value
+        return EndpointStats(
+            self.service, self.cluster, self.address, self.port, state, self.in_flight, len(self.idle),
+            self.requests, self.failures, self.last_failure,
+        )  # fmt: skip

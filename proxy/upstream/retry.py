@@ -1,0 +1,57 @@
+"""When a failed attempt may be tried again: a table, and the limits around it.
+
+The question is always the same: can the endpoint have acted on the request? If not, any method may
+be sent again. If it can, only a method whose repetition changes nothing (RFC 9110 §9.2.2).
+"""
+
+from enum import Enum
+from typing import Final
+
+
+class Failure(Enum):
+    """How an attempt failed; the value is the reason in metrics and log."""
+
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    CONNECT_TIMEOUT = "connect_timeout"
+    LOCAL = "local"  # no descriptor or port left on this side: says nothing about the endpoint
+    UNSEEN = "unseen"  # the connection ended, and TCP proves that the request was never delivered
+    STALE = "stale"  # a pooled connection ended before any byte of the response
+    RESET = "reset"  # a new connection did
+    STATUS = "status"  # 502, 503 or 504
+    TIMEOUT = "timeout"  # no response head in time
+    MALFORMED = "malformed"  # a response that breaks the protocol: a query of death is not spread
+
+
+class Retry(Enum):
+    ANY_METHOD = "any method"
+    IDEMPOTENT = "idempotent methods"
+    NEVER = "never"
+
+
+POLICY: Final[dict[Failure, Retry]] = {
+    Failure.REFUSED: Retry.ANY_METHOD,
+    Failure.UNREACHABLE: Retry.ANY_METHOD,
+    Failure.CONNECT_TIMEOUT: Retry.ANY_METHOD,
+    Failure.LOCAL: Retry.ANY_METHOD,
+    Failure.UNSEEN: Retry.ANY_METHOD,
+    Failure.STALE: Retry.IDEMPOTENT,
+    Failure.RESET: Retry.IDEMPOTENT,
+    Failure.STATUS: Retry.IDEMPOTENT,
+    Failure.TIMEOUT: Retry.NEVER,
+    Failure.MALFORMED: Retry.NEVER,
+}
+
+RETRY_STATUSES: Final = frozenset((502, 503, 504))
+
+MAX_ATTEMPTS: Final = 3  # of a request an endpoint may have seen
+MAX_CONNECTS: Final = 8  # of a request no endpoint can have seen: as many as it takes, within reason
+REPLAY_BYTES: Final = 65536  # of a body kept for another attempt: Pingora's and linkerd's value
+
+
+def may_retry(failure: Failure, *, idempotent: bool, attempts: int) -> bool:
+    """Whether attempt number `attempts` having failed, there may be another."""
+    policy = POLICY[failure]
+    if policy is Retry.ANY_METHOD:
+        return attempts < MAX_CONNECTS
+    return policy is Retry.IDEMPOTENT and idempotent and attempts < MAX_ATTEMPTS

@@ -1,0 +1,122 @@
+"""One data plane process: composition root, signals, and the order of a drain.
+
+Started by the supervisor as `python -m proxy.worker`; see `--help`.
+"""
+
+import argparse
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+import uvloop
+
+from proxy.agent import Agent
+from proxy.dataplane import DataPlane
+from proxy.downstream.listener import Listeners
+from proxy.telemetry.access_log import FLUSH_S, AccessLog
+
+DEFAULT_GRACE_S: Final = 30.0
+IDLE_GRACE_S: Final = 1.0  # idle clients may still send a request meanwhile; it is answered with close
+_POLL_S: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Options:
+    worker: int
+    socket: str
+    generation: str
+    fds: int | None
+    access_log: str
+
+
+class Worker:
+    """Everything one process has, and how it ends."""
+
+    def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
+        log = AccessLog(options.access_log) if options.access_log != "off" else None
+        self._options = options
+        self._plane = DataPlane(loop, log)
+        self._listeners = Listeners(self._plane, opens_sockets=options.fds is None)
+        fds = socket.socket(fileno=options.fds) if options.fds is not None else None
+        if fds is not None:
+            fds.setblocking(False)
+        self._agent = Agent(options.worker, options.generation, self._plane, self._listeners, self.drain, fds)
+        self._grace: asyncio.Future[float] = loop.create_future()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        plane = self._plane
+        plane.wheel.start()
+        if plane.log is not None:
+            plane.wheel.schedule(plane.log, plane.wheel.now + FLUSH_S)
+        loop.add_signal_handler(signal.SIGTERM, self.drain, DEFAULT_GRACE_S)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the supervisor, which drains us
+        agent = asyncio.create_task(self._agent.run(self._options.socket))
+        try:
+            await self._finish_requests(await self._grace)
+        finally:
+            agent.cancel()
+            await asyncio.gather(agent, return_exceptions=True)
+            await plane.connector.close()
+            plane.wheel.stop()
+            if plane.log is not None:
+                plane.log.close()
+
+    def drain(self, grace_s: float) -> None:
+        """Stop accepting; end when every request is answered, or after `grace_s`."""
+        self._plane.draining = True
+        self._listeners.stop_accepting()
+        if not self._grace.done():
+            self._grace.set_result(grace_s)
+
+    async def _finish_requests(self, grace_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while loop.time() - start < grace_s:
+            connections = [c for listener in self._listeners for c in listener.connections]
+            if not connections:
+                return
+            if loop.time() - start >= min(IDLE_GRACE_S, grace_s):
+                for connection in connections:
+                    connection.close_if_idle()
+            await asyncio.sleep(_POLL_S)
+
+
+def _parse(arguments: list[str]) -> Options:
+    parser = argparse.ArgumentParser(
+        prog="python -m proxy.worker", description="One data plane process of fleetgate."
+    )
+    parser.add_argument("--id", type=int, default=0, dest="worker", help="number of this worker")
+    parser.add_argument("--socket", required=True, help="Unix socket of the control plane")
+    parser.add_argument("--generation", default="", help="of the supervisor that starts it")
+    parser.add_argument("--fds", type=int, help="inherited socket that listening sockets come over")
+    parser.add_argument("--access-log", default="-", metavar="PATH|-|off", help="default: standard output")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def main() -> int:
+    options = _parse(sys.argv[1:])
+    logging.basicConfig(
+        level=logging.INFO,
+        format=f"level=%(levelname)s worker={options.worker} %(message)s",
+        stream=sys.stderr,
+    )
+    gc.set_threshold(
+        20_000, 50, 100
+    )  # requests leave no cycles; a full collection is a pause for all of them
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(Worker(options, runner.get_loop()).run())
+        except OSError as error:
+            print(f"worker {options.worker}: {error}", file=sys.stderr)  # noqa: T201
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

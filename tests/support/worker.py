@@ -1,0 +1,102 @@
+"""A worker process under test, with the test as its control plane."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from proxy.model.channel import (
+    Ack,
+    Apply,
+    EndpointsChanged,
+    FromWorker,
+    Hello,
+    Nack,
+    Report,
+    Stats,
+    ToWorker,
+    encode,
+    from_worker_framer,
+)
+from proxy.model.snapshot import Service, Snapshot
+
+START_S = 10.0
+
+
+class WorkerProcess:
+    """Starts `python -m proxy.worker`, answers its control channel, ends it by its process id."""
+
+    def __init__(self, access_log: str = "off") -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="fleetgate-test-")
+        self._access_log = access_log
+        self._server: asyncio.Server | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._inbox: asyncio.Queue[FromWorker] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.hello: Hello | None = None
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> "WorkerProcess":
+        path = Path(self._directory.name) / "control.sock"
+        self._server = await asyncio.start_unix_server(self._serve, path)
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "proxy.worker", "--socket", str(path), "--generation", "test",
+            "--access-log", self._access_log,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+        hello = await self._next(Hello)
+        self.hello = hello
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.process is not None
+        assert self._server is not None
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._directory.cleanup()
+
+    async def apply(self, snapshot: Snapshot) -> Ack | Nack:
+        self.send(Apply(snapshot))
+        return await self._next(Ack, Nack)  # type: ignore[return-value]
+
+    def change_endpoints(self, version: int, *services: Service) -> None:
+        self.send(EndpointsChanged(version, services))
+
+    async def stats(self) -> Stats:
+        self.send(Report())
+        return await self._next(Stats)
+
+    def send(self, message: ToWorker) -> None:
+        assert self._writer is not None
+        self._writer.write(encode(message))
+
+    async def _next(self, *kinds: type[FromWorker]) -> FromWorker:
+        async with asyncio.timeout(START_S):
+            while True:
+                message = await self._inbox.get()
+                if isinstance(message, kinds):
+                    return message
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writer = writer
+        framer = from_worker_framer()
+        try:
+            while data := await reader.read(1 << 20):
+                for message in framer.feed(data):
+                    self._inbox.put_nowait(message)
+        except (asyncio.CancelledError, ConnectionError):
+            pass
+        finally:
+            writer.close()
