@@ -15,16 +15,9 @@ class EndpointConditions(msgspec.Struct, frozen=True):
     terminating: bool | None = None
 
 
-class TargetRef(msgspec.Struct, frozen=True):
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-
-
-class SliceEndpoint(msgspec.Struct, frozen=True, rename="camel"):
+class SliceEndpoint(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
-    target_ref: TargetRef | None = None
 
 
 class SlicePort(msgspec.Struct, frozen=True):

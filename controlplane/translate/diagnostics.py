@@ -29,6 +29,11 @@ class Subject(msgspec.Struct, frozen=True):
     def key(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
+    @property
+    def identity(self) -> str:
+        """The uid; for objects from files, which have none, the key."""
+        return self.uid or self.key
+
 
 class Diagnostic(msgspec.Struct, frozen=True):
     """One finding. Findings about objects in member clusters have no `uid`: no Event can be put there."""

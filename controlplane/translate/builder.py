@@ -1,0 +1,142 @@
+"""The translation: everything the API servers hold to everything the workers and users need."""
+
+from collections.abc import Iterable, Mapping
+
+from controlplane.resources.view import FleetObjects, MemberObjects
+from controlplane.translate.conflicts import report_conflicts
+from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
+from controlplane.translate.endpoints import Resolution, ServiceResolver
+from controlplane.translate.gateways import Gateways, build_gateways
+from controlplane.translate.live import Outcome, World, translate_ingresses
+from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
+from controlplane.translate.statuses import albconfig_status, ingress_status
+from proxy.model.snapshot import Cluster, Listener, Snapshot
+
+
+def translate(
+    fleet: FleetObjects,
+    members: Mapping[str, MemberObjects],
+    facts: Facts,
+    last_good: LastGood,
+    version: int,
+    previous: Snapshot | None = None,
+) -> Translation:
+    """Return the snapshot, the findings and the statuses for the objects as they are now.
+
+    `last_good` is that of the translation before. `previous` is the snapshot in use: a member
+    cluster that was not listed completely yet keeps the endpoints it has there. Equal arguments
+    give equal results, whatever the order of the mappings.
+    """
+    gateways = build_gateways(fleet, facts, last_good)
+    attached = gateways.attached
+    resolver = ServiceResolver(members, attached, allow_loopback=facts.allow_loopback, previous=previous)
+    outcomes = translate_ingresses(World(fleet, gateways, resolver, last_good))
+    routes = tuple(route for outcome in outcomes for route in outcome.routes)
+    report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
+    service_ids = {backend.service for route in routes for backend in route.action.backends}
+    resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
+    snapshot = Snapshot(
+        version=version,
+        listeners=_listeners(gateways),
+        routes=routes,
+        services=tuple(resolution.service for resolution in resolutions),
+        clusters=_clusters(attached, members),
+    )
+    findings = [
+        *(gateway.findings for gateway in gateways.by_name.values()),
+        *gateways.unreadable,
+        *(outcome.findings for outcome in outcomes),
+        *_unreadable_classes(fleet),
+        *_member_findings(attached, members, resolutions),
+    ]
+    return Translation(
+        snapshot=snapshot,
+        diagnostics=_sorted_diagnostics(findings),
+        statuses=_statuses(gateways, outcomes, members, facts),
+        last_good=_next_last_good(gateways, outcomes),
+        attached=attached,
+    )
+
+
+def _listeners(gateways: Gateways) -> tuple[Listener, ...]:
+    listeners = (listener for gateway in gateways.by_name.values() for listener in gateway.listeners)
+    return tuple(sorted(listeners, key=lambda listener: listener.port))
+
+
+def _clusters(attached: Iterable[str], members: Mapping[str, MemberObjects]) -> tuple[Cluster, ...]:
+    clusters: list[Cluster] = []
+    for name in sorted(attached):
+        member = members.get(name)
+        synced = member is not None and member.synced
+        clusters.append(Cluster(name, synced, member is not None and member.stale))
+    return tuple(clusters)
+
+
+def _unreadable_classes(fleet: FleetObjects) -> list[Findings]:
+    found: list[Findings] = []
+    for malformed in fleet.malformed:
+        if malformed.kind == "IngressClass":
+            findings = Findings(Subject(malformed.kind, malformed.namespace, malformed.name, malformed.uid))
+            findings.add("FG0100", problem=malformed.error)
+            found.append(findings)
+    return found
+
+
+def _member_findings(
+    attached: Iterable[str], members: Mapping[str, MemberObjects], resolutions: Iterable[Resolution]
+) -> list[Findings]:
+    """Return what is wrong with objects in member clusters, once per object, cluster and cause."""
+    found: list[Findings] = []
+    for cluster in sorted(attached):
+        for malformed in members[cluster].malformed if cluster in members else ():
+            findings = Findings(Subject(malformed.kind, malformed.namespace, malformed.name))
+            findings.add("FG0100", problem=f"{cluster}: {malformed.error}")
+            found.append(findings)
+    first_of_each = {
+        (refused.cluster, refused.namespace, refused.slice, refused.cause): refused
+        for resolution in resolutions
+        for refused in reversed(resolution.refused)
+    }
+    for refused in first_of_each.values():
+        findings = Findings(Subject("EndpointSlice", refused.namespace, refused.slice))
+        findings.add(
+            "FG0603",
+            "endpoints[].addresses[0]",
+            refused.address,
+            cluster=refused.cluster,
+            address=refused.address,
+            cause=refused.cause,
+        )
+        found.append(findings)
+    return found
+
+
+def _sorted_diagnostics(findings: Iterable[Findings]) -> tuple[Diagnostic, ...]:
+    ordered = sorted(
+        findings, key=lambda item: (item.subject.kind, item.subject.namespace, item.subject.name)
+    )
+    return tuple(diagnostic for item in ordered for diagnostic in item.items)
+
+
+def _statuses(
+    gateways: Gateways, outcomes: Iterable[Outcome], members: Mapping[str, MemberObjects], facts: Facts
+) -> tuple[ObjectStatus, ...]:
+    return (
+        *(albconfig_status(gateway, members, facts) for gateway in gateways.by_name.values()),
+        *(
+            ingress_status(outcome.findings.subject, outcome.routes, facts)
+            for outcome in outcomes
+            if outcome.ours
+        ),
+    )
+
+
+def _next_last_good(gateways: Gateways, outcomes: Iterable[Outcome]) -> LastGood:
+    return LastGood(
+        ingresses={
+            outcome.findings.subject.identity: outcome.live
+            for outcome in outcomes
+            if outcome.live is not None
+        },
+        albconfigs=dict(gateways.good),
+    )

@@ -1,0 +1,59 @@
+"""Which AlbConfig an Ingress belongs to: ingressClassName, the older annotation, or by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from controlplane.resources.ingress import Ingress, IngressClass
+from controlplane.translate.annotations.registry import ALB, field_of
+from controlplane.translate.diagnostics import Findings, did_you_mean
+
+CONTROLLER: Final = "ingress.k8s.alibabacloud/alb"
+API_GROUP: Final = "alibabacloud.com"
+CLASS_KEY: Final = "kubernetes.io/ingress.class"
+ALBCONFIG_KEY: Final = ALB + "albconfig.name"
+
+_CLASS_NAME: Final = "alb"
+_DEFAULT_ALBCONFIG: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """`gateway` is the AlbConfig's name, "" when the Ingress is ours but its class names none."""
+
+    gateway: str
+
+
+def membership(
+    ingress: Ingress, classes: Mapping[str, IngressClass], findings: Findings
+) -> Membership | None:
+    """Return the AlbConfig that an Ingress belongs to, None when it is not ours."""
+    named = ingress.metadata.annotations.get(ALBCONFIG_KEY, "").strip()
+    spec_class = ingress.spec.ingress_class_name
+    class_name = spec_class or ingress.metadata.annotations.get(CLASS_KEY, "")
+    ingress_class = classes.get(class_name)
+    if ingress_class is None:
+        return _without_class(class_name, bool(spec_class), named, classes, findings)
+    if ingress_class.spec.controller != CONTROLLER:
+        return None
+    if named:
+        return Membership(named)
+    parameters = ingress_class.spec.parameters
+    if parameters is None or (parameters.api_group, parameters.kind) != (API_GROUP, "AlbConfig"):
+        field = "spec.ingressClassName" if spec_class else field_of(CLASS_KEY)
+        findings.add("FG0102", field, class_name, name=class_name)
+        return Membership("")
+    return Membership(parameters.name)
+
+
+def _without_class(
+    class_name: str, in_spec: bool, named: str, classes: Mapping[str, IngressClass], findings: Findings
+) -> Membership | None:
+    if in_spec:
+        hint = did_you_mean(
+            class_name, (name for name in classes if classes[name].spec.controller == CONTROLLER)
+        )
+        findings.add("FG0101", "spec.ingressClassName", class_name, name=class_name, hint=hint)
+        return None
+    # The annotation of old needs no IngressClass object.
+    return Membership(named or _DEFAULT_ALBCONFIG) if class_name == _CLASS_NAME else None

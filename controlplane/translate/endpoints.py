@@ -1,0 +1,220 @@
+"""The endpoints of a Service name in all its clusters (reference: EndpointSlice of discovery.k8s.io/v1).
+
+Usable alone, when only endpoints have changed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from controlplane.resources.endpointslice import SERVICE_NAME_LABEL, EndpointConditions, EndpointSlice
+from controlplane.resources.service import Service as ServiceObject
+from controlplane.resources.view import MemberObjects
+from controlplane.translate.addresses import refused_address, refused_port
+from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
+
+_IP_VERSIONS: Final = {"IPv4": 4, "IPv6": 6}  # FQDN would let a slice name any host: never used
+_Ready = dict[tuple[str, int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An endpoint that is not used although its conditions would allow it."""
+
+    cluster: str
+    namespace: str
+    slice: str
+    address: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """A service in all its clusters, and what is missing where."""
+
+    service: Service
+    existing: frozenset[str]  # clusters that have the Service object
+    without_port: Mapping[str, str]  # clusters whose Service lacks the port: the ports it has
+    unsynced: frozenset[str]  # clusters that cannot say yet what they have
+    refused: tuple[Refused, ...]
+
+
+class ServiceResolver:
+    """Resolves service ids against one state of the member clusters.
+
+    A cluster that is not synced keeps the endpoints it has in `previous`: that its objects are
+    missing says nothing. A cluster without the Service object has no endpoints, even with slices.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, MemberObjects],
+        clusters: Iterable[str],
+        *,
+        allow_loopback: bool = False,
+        previous: Snapshot | None = None,
+    ) -> None:
+        self._members = members
+        self._clusters = tuple(sorted(clusters))
+        self._allow_loopback = allow_loopback
+        self._previous = {service.id: service for service in previous.services} if previous else {}
+        self._slices = {
+            cluster: _slices_by_service(members[cluster])
+            for cluster in self._clusters
+            if self._is_synced(cluster)
+        }
+        self._resolved: dict[str, Resolution] = {}
+
+    def resolve(self, service_id: str) -> Resolution:
+        """Return the resolution of "namespace/name:port", `port` a number or name of the Service."""
+        resolution = self._resolved.get(service_id)
+        if resolution is None:
+            resolution = self._resolved[service_id] = self._resolve(service_id)
+        return resolution
+
+    def _is_synced(self, cluster: str) -> bool:
+        return cluster in self._members and self._members[cluster].synced
+
+    def _resolve(self, service_id: str) -> Resolution:
+        key, _, port = service_id.rpartition(":")
+        parts: list[ClusterEndpoints] = []
+        existing: set[str] = set()
+        without_port: dict[str, str] = {}
+        refused: list[Refused] = []
+        for cluster in self._clusters:
+            if not self._is_synced(cluster):
+                parts += self._kept(service_id, cluster)
+                continue
+            service = self._members[cluster].services.get(key)
+            if service is None:
+                continue
+            existing.add(cluster)
+            port_name = _port_name(service, port)
+            if port_name is None:
+                without_port[cluster] = _listed_ports(service)
+                continue
+            slices = self._slices[cluster].get(key, ())
+            endpoints = _Collector(cluster, port_name, self._allow_loopback, refused).collect(slices)
+            parts.append(ClusterEndpoints(cluster, endpoints))
+        unsynced = frozenset(cluster for cluster in self._clusters if not self._is_synced(cluster))
+        return Resolution(
+            Service(service_id, tuple(parts)), frozenset(existing), without_port, unsynced, tuple(refused)
+        )
+
+    def _kept(self, service_id: str, cluster: str) -> list[ClusterEndpoints]:
+        previous = self._previous.get(service_id)
+        return [part for part in previous.clusters if part.cluster == cluster] if previous else []
+
+
+def resolve_service(
+    service_id: str,
+    members: Mapping[str, MemberObjects],
+    clusters: Iterable[str],
+    *,
+    allow_loopback: bool = False,
+    previous: Snapshot | None = None,
+) -> Service:
+    """Return the endpoints of one service id in `clusters`."""
+    (service,) = resolve_services(
+        (service_id,), members, clusters, allow_loopback=allow_loopback, previous=previous
+    )
+    return service
+
+
+def resolve_services(
+    service_ids: Iterable[str],
+    members: Mapping[str, MemberObjects],
+    clusters: Iterable[str],
+    *,
+    allow_loopback: bool = False,
+    previous: Snapshot | None = None,
+) -> tuple[Service, ...]:
+    """Return the endpoints of each service id in `clusters`; the slices are indexed once for all."""
+    resolver = ServiceResolver(members, clusters, allow_loopback=allow_loopback, previous=previous)
+    return tuple(resolver.resolve(service_id).service for service_id in service_ids)
+
+
+def _slices_by_service(member: MemberObjects) -> dict[str, list[EndpointSlice]]:
+    found: dict[str, list[EndpointSlice]] = defaultdict(list)
+    for key in sorted(member.slices):
+        metadata = member.slices[key].metadata
+        name = metadata.labels.get(SERVICE_NAME_LABEL)
+        if name:
+            found[f"{metadata.namespace}/{name}"].append(member.slices[key])
+    return found
+
+
+def _port_name(service: ServiceObject, port: str) -> str | None:
+    """Return the name under which slices list a Service's port, None when there is no such port."""
+    for candidate in service.spec.ports:
+        if candidate.protocol == "TCP" and port in (str(candidate.port), candidate.name):
+            return candidate.name
+    return None
+
+
+def _listed_ports(service: ServiceObject) -> str:
+    ports = [f"{port.port} {port.name}".strip() for port in service.spec.ports if port.protocol == "TCP"]
+    return ", ".join(ports) or "none"
+
+
+def _is_ready(conditions: EndpointConditions) -> bool | None:
+    """Return True for ready, False for draining, None for an endpoint that must not serve (KEP-1669)."""
+    if conditions.ready is not False:
+        return True  # nil is ready
+    if conditions.terminating and conditions.serving:
+        return False
+    return None
+
+
+class _Collector:
+    """Gathers the endpoints of one Service port from the slices of one cluster."""
+
+    __slots__ = ("_allow_loopback", "_cluster", "_port_name", "_refused")
+
+    def __init__(self, cluster: str, port_name: str, allow_loopback: bool, refused: list[Refused]) -> None:
+        self._cluster = cluster
+        self._port_name = port_name
+        self._allow_loopback = allow_loopback
+        self._refused = refused
+
+    def collect(self, slices: Iterable[EndpointSlice]) -> tuple[Endpoint, ...]:
+        families: dict[int, _Ready] = {4: {}, 6: {}}
+        for piece in slices:
+            version = _IP_VERSIONS.get(piece.address_type)
+            if version is not None:
+                self._add(piece, version, families[version])
+        family = _one_family(families[4], families[6])
+        return tuple(Endpoint(address, port, not ready) for (address, port), ready in sorted(family.items()))
+
+    def _add(self, piece: EndpointSlice, version: int, family: _Ready) -> None:
+        # The slice's port is the target port and may differ from slice to slice; nil is "all ports".
+        ports = [
+            port.port
+            for port in piece.ports
+            if port.name == self._port_name and port.protocol == "TCP" and port.port is not None
+        ]
+        for endpoint in piece.endpoints:
+            ready = _is_ready(endpoint.conditions)
+            if ready is None or not endpoint.addresses:
+                continue
+            address = endpoint.addresses[0]  # the others have no defined meaning
+            for port in ports:
+                if self._is_allowed(piece, address, port, version):
+                    # While pods move between slices one can be in two: ready wins, and it counts once.
+                    family[address, port] = ready or family.get((address, port), False)
+
+    def _is_allowed(self, piece: EndpointSlice, address: str, port: int, version: int) -> bool:
+        cause = refused_address(address, version, self._allow_loopback) or refused_port(port)
+        if cause:
+            metadata = piece.metadata
+            self._refused.append(Refused(self._cluster, metadata.namespace, metadata.name, address, cause))
+        return not cause
+
+
+def _one_family(ipv4: _Ready, ipv6: _Ready) -> _Ready:
+    """Return one family's endpoints: the pods of a dual-stack Service are in both and count once."""
+    for family in (ipv4, ipv6):
+        if any(family.values()):
+            return family
+    return ipv4 or ipv6

@@ -1,0 +1,113 @@
+"""Which version of each Ingress is live, and the routes it has.
+
+An edit with a value that cannot be used leaves the last good version live. An Ingress that never had
+one is served as far as it can be: the rules that the value concerns are left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from controlplane.resources.ingress import Ingress
+from controlplane.resources.view import FleetObjects
+from controlplane.translate.classes import Membership, membership
+from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
+from controlplane.translate.endpoints import ServiceResolver
+from controlplane.translate.gateways import Gateway, Gateways
+from controlplane.translate.ingresses import plan_ingress
+from controlplane.translate.model import AcceptedIngress, LastGood
+from controlplane.translate.plan import IngressPlan
+from controlplane.translate.routes import bind_routes
+from proxy.model.snapshot import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one Ingress. One that is not `ours` gets no status from us."""
+
+    findings: Findings
+    ours: bool = False
+    live: AcceptedIngress | None = None
+    routes: tuple[Route, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What an Ingress is looked at against."""
+
+    fleet: FleetObjects
+    gateways: Gateways
+    resolver: ServiceResolver
+    last_good: LastGood
+
+
+def translate_ingresses(world: World) -> tuple[Outcome, ...]:
+    """Return what becomes of every Ingress, by namespace and name."""
+    outcomes = [_outcome(findings, current, world) for findings, current in _newest(world.fleet)]
+    outcomes.sort(key=lambda outcome: (outcome.findings.subject.namespace, outcome.findings.subject.name))
+    return tuple(outcomes)
+
+
+def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, Ingress | None]]:
+    """Yield each Ingress that is not being deleted; None for one that cannot be read."""
+    for ingress in fleet.ingresses.values():
+        if ingress.metadata.deletion_timestamp is None:
+            yield Findings(Subject.of("Ingress", ingress.metadata)), ingress
+    for malformed in fleet.malformed:
+        if malformed.kind == "Ingress":
+            subject = Subject("Ingress", malformed.namespace, malformed.name, malformed.uid)
+            findings = Findings(subject)
+            findings.add("FG0100", problem=malformed.error)
+            yield findings, None
+
+
+def _outcome(findings: Findings, current: Ingress | None, world: World) -> Outcome:
+    kept = world.last_good.ingresses.get(findings.subject.identity)
+    owner: Membership | None = None
+    if current is not None:
+        owner = membership(current, world.fleet.ingress_classes, findings)
+        if owner is None:
+            # Without its class it is not served, but a class that comes back finds it as it was.
+            return Outcome(findings, live=kept if findings.items else None)
+    live, plan = _choose(current, kept, findings)
+    if live is None or plan is None:
+        return Outcome(findings, ours=current is not None)
+    if live.ingress is not current:
+        unreported = Findings(findings.subject)
+        owner = membership(live.ingress, world.fleet.ingress_classes, unreported)
+    gateway = _gateway(owner, world.gateways, findings)
+    routes = bind_routes(plan, gateway, world.resolver, findings) if gateway is not None else ()
+    return Outcome(findings, True, live, routes)
+
+
+def _choose(
+    current: Ingress | None, kept: AcceptedIngress | None, findings: Findings
+) -> tuple[AcceptedIngress | None, IngressPlan | None]:
+    """Return the version to use and its plan; findings about the newest version are added."""
+    own = Findings(findings.subject)
+    plan = plan_ingress(current, own) if current is not None else None
+    if plan is not None and current is not None and not own.failed:
+        findings.items += own.items
+        return AcceptedIngress(current), plan
+    partial = plan is not None and bool(plan.routes)
+    if kept is not None and (kept.complete or not partial):
+        effect = "the last good version stays live"
+        choice, plan = kept, plan_ingress(kept.ingress, Findings(findings.subject))
+    elif partial and current is not None:
+        effect = "the rules it concerns are not installed"
+        choice = AcceptedIngress(current, complete=False)
+    else:
+        effect = "the Ingress is not served"
+        choice, plan = None, None
+    (findings if current is None else own).note_on_errors(effect)
+    findings.items += own.items
+    return choice, plan
+
+
+def _gateway(owner: Membership | None, gateways: Gateways, findings: Findings) -> Gateway | None:
+    if owner is None or not owner.gateway:
+        return None
+    gateway = gateways.by_name.get(owner.gateway)
+    if gateway is None:
+        hint = did_you_mean(owner.gateway, gateways.by_name)
+        findings.add("FG0103", "spec.ingressClassName", name=owner.gateway, hint=hint)
+    return gateway

@@ -1,0 +1,106 @@
+"""A plan, its gateway and the member clusters to routes of the snapshot."""
+
+from controlplane.translate.annotations.listen_ports import KEY as LISTEN_PORTS
+from controlplane.translate.annotations.registry import field_of
+from controlplane.translate.diagnostics import Findings
+from controlplane.translate.endpoints import ServiceResolver
+from controlplane.translate.gateways import Gateway
+from controlplane.translate.plan import IngressPlan
+from controlplane.translate.splits import split_of
+from proxy.model.snapshot import Forward, Route, Source
+
+
+def bind_routes(
+    plan: IngressPlan, gateway: Gateway, resolver: ServiceResolver, findings: Findings
+) -> tuple[Route, ...]:
+    """Return the routes of a plan on the listeners of its gateway.
+
+    Nothing here makes a route unusable: what does not exist (yet) is reported, and the rest works.
+    """
+    if not plan.routes:
+        return ()
+    ports = _ports(plan, gateway, findings)
+    split = split_of(plan, gateway, findings)
+    _check_backends(plan, gateway, resolver, findings)
+    if not ports:
+        return ()
+    subject = plan.subject
+    source = Source(subject.kind, subject.namespace, subject.name, subject.generation)
+    return tuple(
+        Route(
+            id=route.id,
+            source=source,
+            ports=ports,
+            host=route.host,
+            path=route.path,
+            action=Forward(route.backends, split),
+            conditions=route.conditions,
+            order=route.order,
+            created=plan.created,
+        )
+        for route in plan.routes
+    )
+
+
+def _ports(plan: IngressPlan, gateway: Gateway, findings: Findings) -> tuple[int, ...]:
+    if plan.ports is None:
+        return _default_ports(gateway, findings)
+    ports: list[int] = []
+    for protocol, port in plan.ports:
+        if protocol == "HTTP" and port in gateway.ports:
+            ports.append(port)
+        else:
+            _report_missing(f"{protocol}:{port}", gateway, findings)
+    return tuple(sorted(ports))
+
+
+def _default_ports(gateway: Gateway, findings: Findings) -> tuple[int, ...]:
+    """Return HTTP:80, also for hosts in spec.tls, as Ingress conformance wants; else all listeners.
+
+    ALB installs the rules nowhere when the AlbConfig has no listener on port 80, and says nothing.
+    """
+    if 80 in gateway.ports:
+        return (80,)
+    if not gateway.ports:
+        _report_missing("HTTP:80", gateway, findings)
+        return ()
+    listeners = gateway.listed_listeners()
+    findings.add(
+        "FG0506", field_of(LISTEN_PORTS), gateway=gateway.name, listeners=listeners, port=gateway.ports[0]
+    )
+    return gateway.ports
+
+
+def _report_missing(listener: str, gateway: Gateway, findings: Findings) -> None:
+    findings.add(
+        "FG0505",
+        field_of(LISTEN_PORTS),
+        listener,
+        gateway=gateway.name,
+        listener=listener,
+        listeners=gateway.listed_listeners(),
+    )
+
+
+def _check_backends(
+    plan: IngressPlan, gateway: Gateway, resolver: ServiceResolver, findings: Findings
+) -> None:
+    fields = {backend.service: route.field for route in reversed(plan.routes) for backend in route.backends}
+    for service_id in sorted(fields):
+        _check_backend(service_id, fields[service_id], gateway, resolver, findings)
+
+
+def _check_backend(
+    service_id: str, field: str, gateway: Gateway, resolver: ServiceResolver, findings: Findings
+) -> None:
+    resolution = resolver.resolve(service_id)
+    service, _, port = service_id.rpartition(":")
+    clusters = sorted(gateway.clusters)
+    if clusters and not (resolution.existing | resolution.unsynced).intersection(clusters):
+        namespace = service.partition("/")[0]
+        listed = ", ".join(clusters)
+        findings.add("FG0601", field, service, service=service, clusters=listed, namespace=namespace)
+    for cluster in clusters:
+        if cluster in resolution.without_port:
+            found = resolution.without_port[cluster]
+            findings.add("FG0602", field, port, cluster=cluster, service=service, port=port, found=found)

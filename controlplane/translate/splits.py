@@ -1,0 +1,58 @@
+"""How a route's traffic is divided over the clusters of its gateway."""
+
+from controlplane.translate.annotations import cluster_weight
+from controlplane.translate.annotations.failover import CLUSTERS_KEY
+from controlplane.translate.annotations.registry import field_of
+from controlplane.translate.diagnostics import Findings, did_you_mean
+from controlplane.translate.gateways import Gateway
+from controlplane.translate.plan import IngressPlan
+from proxy.model.snapshot import Share, Split, SplitMode
+
+
+def split_of(plan: IngressPlan, gateway: Gateway, findings: Findings) -> Split:
+    """Return the split of an Ingress's routes.
+
+    Without weights every endpoint counts the same. A weight of a cluster that is not attached is
+    skipped; when no other is left it is as if none had been written, unless a failover annotation
+    keeps the route out of the other clusters. Clusters a route may never use are not in the split
+    at all, so no mistake further on can send them a byte.
+    """
+    attached = tuple(sorted(gateway.clusters))
+    weights = _attached_weights(plan, gateway, findings)
+    allowed = plan.failover.clusters
+    if not plan.weights or (not any(weights.values()) and allowed is None):
+        return Split(SplitMode.ENDPOINTS, tuple(Share(cluster) for cluster in attached))
+    standbys = attached if allowed is None else _attached_standbys(allowed, gateway, findings)
+    shares = tuple(
+        Share(cluster, weights.get(cluster, 0))
+        for cluster in attached
+        if weights.get(cluster) or cluster in standbys
+    )
+    if allowed is None:
+        return Split(SplitMode.WEIGHTS, shares)
+    return Split(SplitMode.WEIGHTS, shares, bool(standbys), tuple(standbys))
+
+
+def _attached_weights(plan: IngressPlan, gateway: Gateway, findings: Findings) -> dict[str, int]:
+    weights: dict[str, int] = {}
+    for cluster, weight in plan.weights.items():
+        if cluster in gateway.clusters:
+            weights[cluster] = weight
+        else:
+            _report(cluster_weight.FAMILY + cluster, weight, cluster, gateway, findings)
+    return weights
+
+
+def _attached_standbys(named: tuple[str, ...], gateway: Gateway, findings: Findings) -> tuple[str, ...]:
+    for cluster in named:
+        if cluster not in gateway.clusters:
+            _report(CLUSTERS_KEY, ",".join(named), cluster, gateway, findings)
+    return tuple(cluster for cluster in named if cluster in gateway.clusters)
+
+
+def _report(key: str, value: object, cluster: str, gateway: Gateway, findings: Findings) -> None:
+    hint = did_you_mean(cluster, gateway.clusters)
+    known = ", ".join(gateway.clusters) or "none"
+    findings.add(
+        "FG0403", field_of(key), value, cluster=cluster, gateway=gateway.name, hint=hint, known=known
+    )

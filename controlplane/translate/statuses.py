@@ -1,0 +1,117 @@
+"""What is written into `.status` of AlbConfigs and Ingresses."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Any
+
+from controlplane.resources.kinds import ALBCONFIGS, INGRESSES
+from controlplane.resources.view import MemberObjects
+from controlplane.translate.diagnostics import Subject
+from controlplane.translate.gateways import Gateway
+from controlplane.translate.model import Facts, ObjectStatus
+from proxy.model.snapshot import Route
+
+
+def ingress_status(subject: Subject, routes: Iterable[Route], facts: Facts) -> ObjectStatus:
+    """Return the status of an Ingress: the gateway's address when it has live routes, else none.
+
+    The empty list is written, not left out: an address that no longer serves has to go.
+    """
+    ports = sorted({port for route in routes for port in route.ports})
+    entries: list[dict[str, Any]] = []
+    if ports and facts.address:
+        listed = [{"port": port, "protocol": "TCP"} for port in ports]
+        entries.append({_address_field(facts.address): facts.address, "ports": listed})
+    status = {"loadBalancer": {"ingress": entries}}
+    return ObjectStatus(INGRESSES, subject.namespace, subject.name, subject.uid, status)
+
+
+def albconfig_status(gateway: Gateway, members: Mapping[str, MemberObjects], facts: Facts) -> ObjectStatus:
+    """Return the status of an AlbConfig, with the fields that ALB users' scripts read."""
+    subject = gateway.subject
+    balancer = {
+        "dnsname": facts.address,
+        "id": _stable_id(subject),
+        "listeners": [
+            {"portAndProtocol": f"{listener.port}/{listener.protocol}", "certificates": []}
+            for listener in gateway.listeners
+            if listener.port not in facts.failed_ports
+        ],
+        "subClusters": list(gateway.clusters),
+    }
+    conditions = [
+        _accepted(gateway),
+        _programmed(gateway, facts),
+        _references(gateway),
+        _members_ready(gateway, members),
+    ]
+    listed = [{**condition, "observedGeneration": subject.generation} for condition in conditions]
+    status = {"loadBalancer": balancer, "conditions": listed}
+    return ObjectStatus(ALBCONFIGS, subject.namespace, subject.name, subject.uid, status)
+
+
+def _address_field(address: str) -> str:
+    try:
+        ip_address(address)
+    except ValueError:
+        return "hostname"
+    return "ip"
+
+
+def _stable_id(subject: Subject) -> str:
+    return "alb-" + sha256(f"{subject.name}/{subject.uid}".encode()).hexdigest()[:18]
+
+
+def _condition(kind: str, problems: list[str], reasons: tuple[str, str], message: str) -> dict[str, str]:
+    """Return a condition that is true without problems; `reasons` are of True and of False."""
+    return {
+        "type": kind,
+        "status": "False" if problems else "True",
+        "reason": reasons[bool(problems)],
+        "message": "; ".join(problems) if problems else message,
+    }
+
+
+_ENVIRONMENT = ("FG0507",)
+"""Errors that are no fault of the object: they show in Programmed."""
+
+
+def _accepted(gateway: Gateway) -> dict[str, str]:
+    problems = [
+        item.text
+        for item in gateway.findings.items
+        if item.level == "error" and item.code not in _ENVIRONMENT
+    ]
+    return _condition("Accepted", problems, ("Accepted", "Invalid"), "every value can be used")
+
+
+def _programmed(gateway: Gateway, facts: Facts) -> dict[str, str]:
+    problems = [
+        f"port {port} cannot be opened: {facts.failed_ports[port]}"
+        for port in gateway.ports
+        if port in facts.failed_ports
+    ]
+    if not gateway.ports:
+        problems.append("there is no listener that can be opened")
+    listed = f"listeners are open: {gateway.listed_listeners()}"
+    return _condition("Programmed", problems, ("Programmed", "ListenerFailed"), listed)
+
+
+def _references(gateway: Gateway) -> dict[str, str]:
+    problems = [item.text for item in gateway.findings.items if item.code in ("FG0401", "FG0402")]
+    return _condition(
+        "ResolvedRefs", problems, ("ResolvedRefs", "ClusterNotFound"), "every named cluster is attached"
+    )
+
+
+def _members_ready(gateway: Gateway, members: Mapping[str, MemberObjects]) -> dict[str, str]:
+    problems: list[str] = []
+    for cluster in gateway.clusters:
+        member = members.get(cluster)
+        if member is None or not member.synced:
+            problems.append(f"cluster {cluster} has not been listed yet")
+        elif member.stale:
+            problems.append(f"cluster {cluster} does not answer; its last known endpoints are used")
+    listed = f"clusters in use: {', '.join(gateway.clusters) or 'none'}"
+    return _condition("MembersReady", problems, ("Synced", "NotSynced"), listed)
