@@ -1,0 +1,259 @@
+"""A local copy of all objects of one kind, kept current by list and watch as client-go's reflector does.
+
+An error never empties the copy: only a complete list or a DELETED event removes an object.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic
+
+from controlplane.kube import initial
+from controlplane.kube.backoff import REFLECTOR, Backoff, BackoffSettings
+from controlplane.kube.client import WATCH_SILENCE_S, ApiClient
+from controlplane.kube.clock import SYSTEM_CLOCK, Clock
+from controlplane.kube.cursor import NEWEST, Cursor
+from controlplane.kube.errors import ApiError, KubeError, StreamBroken
+from controlplane.kube.listing import list_all, read_all
+from controlplane.kube.recovery import recovery
+from controlplane.kube.store import Entry, Store, StoredStatus, T
+from controlplane.kube.transport import WatchStream
+from controlplane.kube.watch import LineFramer, WatchEvent, decode_event, decode_head
+from controlplane.resources.kinds import Kind
+from controlplane.resources.view import Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. `watch_s` and `resync_s` are ranges: spread out, or every gateway asks at once."""
+
+    silence_s: float = WATCH_SILENCE_S
+    watch_s: tuple[float, float] = (300.0, 600.0)
+    resync_s: tuple[float, float] = (1200.0, 1800.0)
+    short_watch_s: float = 1.0  # a watch that ends sooner without an event is an error
+    early_end_s: float = 30.0  # a watch that ends sooner is followed by a back-off, whatever it brought
+    backoff: BackoffSettings = REFLECTOR
+
+
+DEFAULT_TIMING = Timing()
+
+
+@dataclass(slots=True)
+class ReflectorHealth:
+    """`live_at` and `last_event_at` are monotonic; `streaming` says that a watch is open."""
+
+    live_at: float
+    last_event_at: float = 0.0
+    synced: bool = False
+    reachable: bool = False
+    streaming: bool = False
+    last_error: str = ""
+    relists: int = 0
+    watch_restarts: int = 0
+
+
+class Reflector(Generic[T]):
+    """Keeps `objects` current while `run` runs. `on_change` is called once per batch that changed content."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        kind: Kind[T],
+        on_change: Callable[[], None],
+        *,
+        label_selector: str = "",
+        namespace: str = "",
+        keep_status: bool = False,
+        timing: Timing = DEFAULT_TIMING,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.kind = kind
+        self.health = ReflectorHealth(live_at=clock.monotonic())
+        self._client = client
+        self._on_change = on_change
+        self._path = kind.object_path(namespace, "").rstrip("/") if namespace else kind.path
+        self._selector = {"labelSelector": label_selector} if label_selector else {}
+        self._timing = timing
+        self._clock = clock
+        self._store: Store[T] = Store(kind, keep_status=keep_status)
+        self._backoff = Backoff(timing.backoff, clock)
+        self._failures = 0
+        self._stream: WatchStream | None = None
+        self._cursor = Cursor()
+        self._watches = 0
+        self._streamed = True  # until a server turns out not to stream lists
+        self._paged = False
+        self._list_at = float("-inf")  # when the next list is due
+
+    @property
+    def objects(self) -> Mapping[str, T]:
+        """Objects by "namespace/name" or "name". The mapping never changes; read it anew instead."""
+        return self._store.objects
+
+    @property
+    def malformed(self) -> Mapping[str, Malformed]:
+        """Objects that cannot be read; the last good state of each, if any, stays in `objects`."""
+        return self._store.malformed
+
+    def status(self, key: str) -> StoredStatus | None:
+        """Return the status of an object as last seen (with keep_status only)."""
+        return self._store.statuses.get(key)
+
+    def live_at(self) -> float:
+        """Return when the copy was last known to be current, monotonic."""
+        if self.health.streaming:
+            return max(self.health.live_at, self._client.last_contact)
+        return self.health.live_at
+
+    def use(self, client: ApiClient) -> None:
+        """Go on with another client, between two runs. Objects stay until its list is complete."""
+        self._client = client
+        self._streamed = True
+        self._expect_list(quorum=True)
+
+    def reconnect(self) -> None:
+        """Give up the open watch: its connection is known to be dead."""
+        if self._stream is not None:
+            self._stream.abort()
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        while True:
+            try:
+                await (self._list() if self._list_is_due() else self._watch())
+                self._failures = 0
+            except KubeError as error:
+                await self._recover(error, self._list_is_due())
+
+    def _list_is_due(self) -> bool:
+        return self._clock.monotonic() >= self._list_at
+
+    async def _recover(self, error: KubeError, listing: bool) -> None:
+        self._failures += 1
+        plan = recovery(error, listing=listing, failures=self._failures)
+        self.health.reachable = not plan.knock
+        self.health.last_error = str(error)
+        if listing and self._streamed and not plan.knock:
+            self._streamed = False
+            return
+        if listing and isinstance(error, ApiError) and error.status == 404:
+            self._synced()  # the server does not know the kind: there are none, and that is certain
+        if plan.relist:
+            self._expect_list(quorum=plan.quorum)
+        if plan.knock:
+            await self._client.reconnected()
+        elif plan.wait_s is not None:
+            await self._clock.sleep(plan.wait_s * (1 + self._clock.random() / 2))
+        else:
+            await self._clock.sleep(max(self._backoff.next(), plan.at_least_s))
+
+    def _expect_list(self, *, quorum: bool) -> None:
+        self._list_at = float("-inf")
+        if quorum:
+            self._cursor.forget()
+
+    async def _list(self) -> None:
+        if self._streamed and await self._client.minor_version() >= initial.SINCE_MINOR:
+            return await self._watch(with_list=True)
+        self._streamed = False
+        version = self._cursor.version
+        listing = await list_all(self._client, self._path, self._selector, version, paged=self._paged)
+        if not listing.items and self._store.objects:
+            # Everything gone at once is more often a cache or a server that lost its data than the
+            # truth: believed when the newest state, read by quorum, says so too.
+            listing = await list_all(self._client, self._path, self._selector, NEWEST, paged=self._paged)
+        entries = await read_all(self._store, listing.items)
+        self._paged = listing.paged
+        self._take_list(entries, listing.resource_version)
+
+    def _take_list(self, entries: list[Entry[T]], version: str) -> None:
+        self.health.relists += self.health.synced
+        self._cursor.version = version
+        self._list_at = self._clock.monotonic() + self._between(self._timing.resync_s)
+        self._alive()
+        changed = self._store.replace(entries)
+        if not self._synced() and changed:
+            self._on_change()
+
+    def _synced(self) -> bool:
+        """Note that everything was listed. Return whether that, being news, was told."""
+        if self.health.synced:
+            return False
+        self.health.synced = True
+        self._on_change()
+        return True
+
+    async def _watch(self, *, with_list: bool = False) -> None:
+        self._watches += 1
+        self.health.watch_restarts = self._watches - 1
+        query = {
+            "resourceVersion": self._cursor.version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(round(self._between(self._timing.watch_s))),
+            **(initial.QUERY if with_list else {}),
+            **self._selector,
+        }
+        started = self._clock.monotonic()
+        async with self._client.watch(self._path, query, silence_s=self._timing.silence_s) as stream:
+            lines = await self._follow(stream, with_list=with_list)
+        lasted = self._clock.monotonic() - started
+        if not lines and lasted < self._timing.short_watch_s:
+            raise StreamBroken("the server ended a watch at once, without an event")
+        if lasted < self._timing.early_end_s:
+            await self._clock.sleep(self._backoff.next())
+
+    async def _follow(self, stream: WatchStream, *, with_list: bool) -> int:
+        """Apply events until the watch ends. Return how many there were."""
+        framer, count, line_at = LineFramer(), 0, self._clock.monotonic()
+        self._stream, self.health.streaming = stream, True
+        try:
+            if with_list:
+                entries, version, lines = await initial.read_initial(stream, framer, self._store)
+                self._take_list(entries, version)
+                self._apply(lines)
+            self._alive()
+            while data := await stream.read():
+                self._client.heard()
+                lines = framer.feed(data)
+                if lines:
+                    line_at = self._alive()
+                    count += len(lines)
+                    self._apply(lines)
+                elif self._clock.monotonic() - line_at > self._timing.silence_s:
+                    raise StreamBroken("the server sends a single event for too long")
+            framer.finish()
+            return count
+        finally:
+            self._stream, self.health.streaming = None, False
+
+    def _apply(self, lines: list[bytes]) -> None:
+        """Apply a batch. What comes before a bad line counts."""
+        changes: list[tuple[bool, Entry[T]]] = []
+        try:
+            for line in lines:
+                event = decode_event(line)
+                if event.type == "BOOKMARK":
+                    self._cursor.bookmark(decode_head(event.object).resource_version)
+                else:
+                    changes.append(self._change(event))
+        finally:
+            if changes:
+                self.health.last_event_at = self._clock.monotonic()
+                if self._store.apply(changes):
+                    self._on_change()
+
+    def _change(self, event: WatchEvent) -> tuple[bool, Entry[T]]:
+        if event.type not in ("ADDED", "MODIFIED", "DELETED"):
+            raise StreamBroken(f"the watch has an event of unknown type {event.type[:20]!r}")
+        entry = self._store.read(event.object)
+        self._cursor.event(entry.resource_version, event.type)
+        return event.type == "DELETED", entry
+
+    def _alive(self) -> float:
+        now = self._clock.monotonic()
+        self.health.live_at = now
+        self.health.reachable = True
+        self.health.last_error = ""
+        return now
+
+    def _between(self, bounds: tuple[float, float]) -> float:
+        return bounds[0] + (bounds[1] - bounds[0]) * self._clock.random()

@@ -1,0 +1,159 @@
+"""The objects of one kind as last seen: decoded, compared, replaced only when their content differs."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from controlplane.kube.watch import decode_head
+from controlplane.resources.decode import decode
+from controlplane.resources.kinds import Kind
+from controlplane.resources.meta import ObjectMeta
+from controlplane.resources.view import Malformed
+
+MAX_OBJECT_BYTES = 2 << 20
+"""etcd stores at most 1.5 MiB; what claims to be more is an attack or a mistake, and is not read."""
+
+
+class Resource(Protocol):
+    """What every typed view has."""
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+T = TypeVar("T", bound=Resource)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatus:
+    """`.status` of an object as JSON, b"" when it has none, at one resource version."""
+
+    uid: str
+    resource_version: str
+    status: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """One object as received. `value` is its view, or what is wrong with it."""
+
+    key: str
+    uid: str
+    resource_version: str
+    value: T | Malformed
+    status: bytes = b""
+
+
+class _WithStatus(msgspec.Struct, frozen=True):
+    status: msgspec.Raw = msgspec.Raw()
+
+
+class Store(Generic[T]):
+    """What a reflector knows. Mappings that were handed out never change."""
+
+    def __init__(self, kind: Kind[T], *, keep_status: bool = False) -> None:
+        self.objects: Mapping[str, T] = {}
+        self.malformed: Mapping[str, Malformed] = {}
+        self.statuses: dict[str, StoredStatus] = {}
+        self._kind = kind
+        self._keep_status = keep_status
+
+    def read(self, raw: msgspec.Raw) -> Entry[T]:
+        """Decode one object. Never raises: what cannot be read is an entry too."""
+        if memoryview(raw).nbytes > MAX_OBJECT_BYTES:
+            value: T | Malformed = self._oversized(raw)
+        else:
+            value = decode(self._kind, raw)
+        if isinstance(value, Malformed):
+            version = decode_head(raw).resource_version
+            return Entry(value.key, value.uid, version, value, self._status(raw))
+        meta = value.metadata
+        key = f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+        return Entry(key, meta.uid, meta.resource_version, value, self._status(raw))
+
+    def replace(self, entries: Iterable[Entry[T]]) -> bool:
+        """Take a complete list instead of everything known. Return whether any content differs."""
+        objects: dict[str, T] = {}
+        malformed: dict[str, Malformed] = {}
+        old, old_malformed = self.objects, self.malformed
+        self.statuses = {}
+        for entry in entries:
+            self._remember_status(entry)
+            _place(entry, old.get(entry.key), objects, malformed)
+        # Values that did not change are the very same ones: the comparison is one of identities.
+        if objects == old and malformed == old_malformed:
+            return False
+        self.objects, self.malformed = objects, malformed
+        return True
+
+    def apply(self, changes: list[tuple[bool, Entry[T]]]) -> bool:
+        """Take a batch of (deleted, entry) in order. Return whether any content differs."""
+        objects, malformed = dict(self.objects), dict(self.malformed)
+        changed = False
+        for deleted, entry in changes:
+            if deleted:
+                changed |= self._remove(entry, objects, malformed)
+            else:
+                self._remember_status(entry)
+                changed |= _place(entry, objects.get(entry.key), objects, malformed)
+        if changed:
+            self.objects, self.malformed = objects, malformed
+        return changed
+
+    def _remove(self, entry: Entry[T], objects: dict[str, T], malformed: dict[str, Malformed]) -> bool:
+        changed = malformed.pop(entry.key, None) is not None
+        old = objects.get(entry.key)
+        # A DELETED of an older object of that name must not take the new one with it.
+        if old is None or (entry.uid and old.metadata.uid != entry.uid):
+            return changed
+        del objects[entry.key]
+        self.statuses.pop(entry.key, None)
+        return True
+
+    def _remember_status(self, entry: Entry[T]) -> None:
+        if self._keep_status:
+            self.statuses[entry.key] = StoredStatus(entry.uid, entry.resource_version, entry.status)
+
+    def _status(self, raw: msgspec.Raw) -> bytes:
+        if not self._keep_status:
+            return b""
+        try:
+            return bytes(_status_parts.decode(raw).status)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return b""
+
+    def _oversized(self, raw: msgspec.Raw) -> Malformed:
+        head = decode_head(raw)
+        error = f"{memoryview(raw).nbytes} bytes; objects of more than {MAX_OBJECT_BYTES} bytes are not read"
+        return Malformed(self._kind.kind, head.namespace, head.name, head.uid, error)
+
+
+_status_parts = msgspec.json.Decoder(_WithStatus)
+
+
+def _place(entry: Entry[T], old: T | None, objects: dict[str, T], malformed: dict[str, Malformed]) -> bool:
+    """Put an entry where it belongs and return whether that changes anything.
+
+    What cannot be read leaves the last good state of the same object.
+    """
+    value, key = entry.value, entry.key
+    if not isinstance(value, Malformed):
+        objects[key] = old if old is not None and same_content(old, value) else value
+        return malformed.pop(key, None) is not None or objects[key] is not old
+    changed = malformed.get(key) != value
+    malformed[key] = value
+    if old is None or old.metadata.uid != entry.uid:
+        return objects.pop(key, None) is not None or changed
+    objects[key] = old
+    return changed
+
+
+def same_content(old: Any, new: Any) -> bool:
+    """Return whether two views differ in nothing but their resource version."""
+    if old.metadata.resource_version == new.metadata.resource_version != "":
+        return bool(old.metadata.uid == new.metadata.uid)
+    version = old.metadata.resource_version
+    meta = msgspec.structs.replace(new.metadata, resource_version=version)
+    return bool(msgspec.structs.replace(new, metadata=meta) == old)
