@@ -1,0 +1,1 @@
+"""The parts of the comparison: the peers, what they serve, and the measuring."""
