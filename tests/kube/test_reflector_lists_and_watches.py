@@ -223,6 +223,3 @@ async def test_rule_7_pages_of_different_versions_are_never_mixed(
     await watched.streaming()
     assert len(api.seen(LIST)) == 4
     assert len(watched.keys) == 600
-
-
-asy

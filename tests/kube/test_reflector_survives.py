@@ -2,9 +2,6 @@
 
 import asyncio
 import time
-from typing import Any
-
-import pytest
 
 from controlplane.kube.client import ApiClient
 from controlplane.kube.reflector import Reflector
@@ -16,7 +13,7 @@ from tests.support.reflecting import LIST, WATCH, Spawn, Watched, failing, hang,
 from tests.support.waiting import until
 
 
-nc def test_rule_8_an_unreachable_server_leaves_the_last_good_objects(
+async def test_rule_8_an_unreachable_server_leaves_the_last_good_objects(
     api: FakeApi, watched: Watched, clock: FakeClock, spawn: Spawn
 ) -> None:
     api.store.put("endpointslices", endpoint_slice("a", "10.0.0.1"))
