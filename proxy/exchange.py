@@ -161,8 +161,9 @@ class Exchange:
             deadline = self._plane.wheel.now + UPLOAD_IDLE_S
         connection.send(self, head, deadline)
         if self._expect:
-            self._expect = False  # the endpoint is there: let the client send its body
-            self._client.write(CONTINUE)
+            self._expect = False
+            if not self._body_bytes:  # the endpoint is there: let the client send its body
+                self._client.write(CONTINUE)
         if not self.body_complete:
             self._client.read_body(True)
 

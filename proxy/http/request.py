@@ -32,19 +32,21 @@ def _without_default_port(authority: bytes) -> bytes:
 def check_incomplete(data: bytes) -> None:
     """Refuse the beginning of a head as soon as it cannot become a valid one. Raises RequestError."""
     line_end = data.find(b"\r\n")
-    if line_end >= 0:
-        if REQUEST_LINE.fullmatch(data[:line_end]) is None:
-            raise bad_request_line(data[:line_end])
-        block = data[line_end + 2 : data.rfind(b"\n") + 1]
-        if FIELD_LINES.fullmatch(block) is None:
-            raise bad_block(block)
-        if block.count(b"\n") > limits.MAX_FIELDS:
-            raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
-    elif b"\n" in data:
-        raise RequestError(400, "a line ends with LF instead of CRLF")
-    elif len(data) > limits.MAX_LINE_BYTES:
-        raise bad_request_line(data)
-    if len(data) - data.rfind(b"\n") > limits.MAX_LINE_BYTES:
-        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
+    if line_end < 0:
+        if b"\n" in data:
+            raise RequestError(400, "a line ends with LF instead of CRLF")
+        if len(data) > limits.MAX_LINE_BYTES:
+            raise bad_request_line(data)
+        return
+    if REQUEST_LINE.fullmatch(data, 0, line_end) is None or line_end > limits.MAX_LINE_BYTES:
+        raise bad_request_line(data[:line_end])
     if len(data) > limits.MAX_HEAD_BYTES:
         raise RequestError(431, f"the request head is larger than {limits.MAX_HEAD_BYTES} bytes")
+    last_line = data.rfind(b"\n") + 1
+    block = data[line_end + 2 : last_line]
+    if FIELD_LINES.fullmatch(block) is None:
+        raise bad_block(block)
+    if block.count(b"\n") > limits.MAX_FIELDS:
+        raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
+    if len(data) - last_line > limits.MAX_LINE_BYTES:
+        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")

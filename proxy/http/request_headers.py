@@ -80,6 +80,8 @@ def parse_headers(block: bytes) -> RequestHeaders:
     """
     if FIELD_LINES.fullmatch(block) is None:
         raise bad_block(block)
+    if len(block) > limits.MAX_LINE_BYTES and max(map(len, block.split(b"\r\n"))) > limits.MAX_LINE_BYTES:
+        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
     fields = FIELD.findall(block)
     if len(fields) > limits.MAX_FIELDS:
         raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")

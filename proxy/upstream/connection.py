@@ -228,12 +228,17 @@ class UpstreamConnection(asyncio.Protocol):
         if not data.startswith(b"HTTP/1."[: len(data)]):
             self._malformed(exchange)
             return
-        try:
-            parse_response_head(data[: data.rfind(b"\r\n") + 2] or b"HTTP/1.1 200\r\n")
-        except ResponseError:
+        lines_end = data.rfind(b"\r\n") + 2
+        if lines_end > 1:
+            try:
+                parse_response_head(data[:lines_end])
+            except ResponseError:
+                self._malformed(exchange)
+                return
+        elif b"\n" in data or len(data) > limits.MAX_LINE_BYTES:
             self._malformed(exchange)
             return
-        if b"\n\n" in data or len(data) > limits.MAX_HEAD_BYTES:
+        if len(data) > limits.MAX_HEAD_BYTES:
             self._malformed(exchange)
             return
         self._buffer = data

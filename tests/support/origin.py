@@ -1,0 +1,134 @@
+"""A programmable endpoint: records what it gets, byte for byte, and answers as it is told."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+
+import h11
+
+Answer = Callable[["Connection", h11.Request], bytes | None]
+"""What to send once a request is complete; None: close without an answer."""
+
+
+def ok(_connection: "Connection", request: h11.Request) -> bytes:
+    body = b"" if request.method == b"HEAD" else request.target
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(request.target),
+        body,
+    )
+
+
+class Connection(asyncio.Protocol):
+    """One connection to the origin, parsed by h11: a second opinion on everything the gateway sends."""
+
+    def __init__(self, origin: "Origin") -> None:
+        self._origin = origin
+        self._parser = h11.Connection(h11.SERVER)
+        self._request: h11.Request | None = None
+        self._body = b""
+        self.transport: asyncio.Transport | None = None
+        self.received = b""
+        self.broken = False
+        self.lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._origin.connections.append(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        try:
+            self._parser.receive_data(data)
+            self._events()
+        except h11.RemoteProtocolError:
+            self.broken = True
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+
+    def close(self) -> None:
+        assert self.transport is not None
+        self.transport.close()
+
+    def reset(self) -> None:
+        assert self.transport is not None
+        self.transport.abort()
+
+    def _events(self) -> None:
+        while True:
+            event = self._parser.next_event()
+            if isinstance(event, h11.Request):
+                self._request = event
+                self._body = b""
+            elif isinstance(event, h11.Data):
+                self._body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                assert self._request is not None
+                self._complete(self._request)
+                return
+            else:
+                return
+
+    def _complete(self, request: h11.Request) -> None:
+        rest = self._parser.trailing_data[0]
+        self._parser = h11.Connection(h11.SERVER)
+        self._origin.requests.append((request, self._body))
+        answer = self._origin.answer(self, request)
+        assert self.transport is not None
+        if answer is None:
+            self.transport.close()
+        else:
+            self.transport.write(answer)
+        self._origin.answered.set()
+        if rest:
+            self.data_received(rest)
+
+
+class Origin:
+    """A server on a free port of the loopback."""
+
+    def __init__(self, answer: Answer = ok) -> None:
+        self.answer = answer
+        self.requests: list[tuple[h11.Request, bytes]] = []
+        self.connections: list[Connection] = []
+        self.answered = asyncio.Event()
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    @property
+    def received(self) -> bytes:
+        return b"".join(connection.received for connection in self.connections)
+
+    async def __aenter__(self) -> "Origin":
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Refuse new connections and cut the open ones, as a killed process does."""
+        assert self._server is not None
+        self._server.close()
+        for connection in self.connections:
+            connection.reset()
+
+    def forget(self) -> None:
+        """Start recording anew; open connections stay."""
+        self.requests.clear()
+        for connection in self.connections:
+            connection.received = b""
+
+
+def header(request: h11.Request, name: bytes) -> list[bytes]:
+    return [value for key, value in request.headers if key == name]
