@@ -60,8 +60,10 @@ class DataPlane:
 
     def publish(self, snapshot: Snapshot) -> Mapping[int, str]:
         """Open the sockets this snapshot needs, bring it to the workers; return ports that failed."""
+        before = self.supervisor.listening
         failed = self.supervisor.listen(snapshot.listeners)
-        self.publisher.publish(snapshot)
+        if not self.publisher.publish(snapshot) and self.supervisor.listening - before:
+            self.publisher.repeat()  # a port that was busy is free now
         return failed
 
     def hurry(self) -> None:

@@ -18,9 +18,9 @@ def endpoint_delta(old: Snapshot, new: Snapshot) -> tuple[Service, ...] | None:
 def with_endpoints_of(base: Snapshot, newer: Snapshot) -> tuple[Snapshot, tuple[Service, ...]]:
     """Return `base` with the endpoints that `newer` has for the same services, and the services changed.
 
-    The result carries the version of `newer`, so that versions seen by a worker only ever grow.
+    The version stays: it names the rules.
     """
     fresh = {service.id: service for service in newer.services}
     services = tuple(fresh.get(service.id, service) for service in base.services)
     changed = tuple(service for service, old in zip(services, base.services, strict=True) if service != old)
-    return msgspec.structs.replace(base, services=services, version=newer.version), changed
+    return msgspec.structs.replace(base, services=services), changed

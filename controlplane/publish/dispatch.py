@@ -29,10 +29,13 @@ class Dispatcher:
     def resume(self, snapshot: Snapshot) -> None:
         self.rollout.resume(snapshot)
         self._rules_version = snapshot.version
-        self._send_good(list(self.sessions.values()))
+        self.repeat()
 
     def publish(self, snapshot: Snapshot) -> None:
         self._proceed(self.rollout.want(snapshot))
+
+    def repeat(self) -> None:
+        self._send_good(list(self.sessions.values()))
 
     def joined(self, worker: int, session: Session) -> None:
         earlier = self.sessions.pop(worker, None)

@@ -93,6 +93,10 @@ class Publisher:
         self._dispatcher.publish(snapshot)
         return True
 
+    def repeat(self) -> None:
+        """Send the good snapshot to all workers again: they look for new sockets when they get one."""
+        self._dispatcher.repeat()
+
     async def collect(self) -> tuple[Stats, ...]:
         """Ask every worker for its counters; those silent for 1 s are missing from the answer."""
         waiters = [self._ask(session) for session in self._dispatcher.sessions.values()]
@@ -150,6 +154,12 @@ class Publisher:
     def snapshot(self) -> Snapshot | None:
         """The last good snapshot: the one the workers serve."""
         return self._dispatcher.rollout.good
+
+    @property
+    def wanted_version(self) -> int:
+        """The number of the newest snapshot, served or not; 0 when there was none."""
+        wanted = self._dispatcher.rollout.wanted
+        return 0 if wanted is None else wanted.version
 
     @property
     def rejection(self) -> Rejection | None:

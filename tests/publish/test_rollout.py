@@ -1,0 +1,145 @@
+"""A snapshot reaches all workers only after one of them has proved it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from controlplane.publish import endpoint_delta
+from proxy.model.codec import decode_snapshot
+from proxy.model.snapshot import Snapshot
+from tests.support.dataplane import applied, fetch, free_port, running, snapshot
+from tests.support.waiting import until
+
+
+async def test_a_refused_snapshot_leaves_the_last_good_one_on_every_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKEWORKER_NACK", "bad")
+    port = free_port()
+    async with running(tmp_path) as plane:
+        plane.publish(snapshot(1, port))
+        await applied(plane, 1)
+        plane.publish(snapshot(2, port, route="shop/bad/0/0"))
+        await until(lambda: plane.publisher.rejection)
+        assert plane.publisher.rejection is not None
+        assert plane.publisher.rejection.version == 2
+        assert plane.publisher.rejection.reason == "told to refuse it"
+        assert plane.publisher.rejected_total == 1
+        assert {(await fetch(port))[2] for _ in range(20)} == {1}
+        plane.publish(snapshot(3, port, route="shop/web/0/1"))
+        await applied(plane, 3)
+        assert plane.publisher.rejection is None
+
+
+async def test_endpoints_stay_fresh_while_the_rules_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKEWORKER_NACK", "bad")
+    port = free_port()
+    async with running(tmp_path) as plane:
+        plane.publish(snapshot(1, port))
+        await applied(plane, 1)
+        plane.publish(snapshot(2, port, route="shop/bad/0/0", pods=("10.0.0.2",)))
+        await until(lambda: plane.publisher.rejection)
+        plane.publish(snapshot(3, port, route="shop/bad/0/0", pods=("10.0.0.3",)))
+        for stats in await plane.publisher.collect():
+            assert stats.version == 1
+            assert {endpoint.address for endpoint in stats.endpoints} == {"10.0.0.3"}
+        assert plane.publisher.snapshot is not None
+        assert plane.publisher.snapshot.routes == snapshot(1, port).routes
+        assert plane.publisher.rejected_total == 1
+
+
+async def test_a_snapshot_that_kills_workers_is_given_up_and_service_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKEWORKER_CRASH", "poison")
+    port = free_port()
+    async with running(tmp_path) as plane:
+        plane.publish(snapshot(1, port))
+        await applied(plane, 1)
+        plane.publish(snapshot(2, port, route="shop/poison/0/0"))
+        while plane.publisher.rejection is None:
+            assert (await fetch(port))[2] == 1
+        assert plane.publisher.rejection.reason == "2 workers died while they applied it"
+        await applied(plane, 1)
+
+
+async def test_a_worker_that_hangs_over_a_snapshot_does_not_hold_up_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    async with running(tmp_path) as plane:
+        plane.publish(snapshot(1, port))
+        await applied(plane, 1)
+        first = plane.supervisor.views()[0].pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        plane.publish(snapshot(2, port, route="shop/web/0/1"))
+        await until(lambda: [v.applied_version for v in plane.publisher.workers() if v.worker == 1] == [2], 4)
+        await applied(plane, 2)
+
+
+async def test_changes_of_endpoints_only_are_sent_as_a_delta(tmp_path: Path) -> None:
+    port = free_port()
+    async with running(tmp_path) as plane:
+        plane.publish(snapshot(1, port))
+        await applied(plane, 1)
+        plane.publish(snapshot(2, port, pods=("10.0.0.1", "10.0.0.2")))
+        await plane.publisher.collect()
+        # The stand-in acknowledges snapshots only: version 2 is known from its report alone.
+        await applied(plane, 2)
+        assert plane.publisher.applied_count() == 2
+
+
+async def test_a_snapshot_that_says_nothing_new_is_not_sent(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=1) as plane:
+        assert plane.publisher.publish(snapshot(1))
+        assert not plane.publisher.publish(snapshot(2))
+        await applied(plane, 1)
+
+
+async def test_the_snapshot_is_on_disk_once_all_workers_serve_it(tmp_path: Path) -> None:
+    port = free_port()
+    async with running(tmp_path) as plane:
+        plane.publish(snapshot(1, port))
+        await until(lambda: plane.publisher.store_health.saved_version == 1)
+        stored = tmp_path / "snapshot.json"
+        assert decode_snapshot(stored.read_bytes()) == snapshot(1, port)
+        assert stored.stat().st_mode & 0o777 == 0o600
+        plane.publish(snapshot(2, port, pods=("10.0.0.9",)))
+        await until(lambda: plane.publisher.store_health.saved_version == 2)
+    async with running(tmp_path) as plane:
+        await applied(plane, 2)
+        await fetch(port)
+
+
+async def test_a_snapshot_that_cannot_be_saved_is_counted_and_served(tmp_path: Path) -> None:
+    port = free_port()
+    async with running(tmp_path, workers=1) as plane:
+        (tmp_path / "snapshot.json").mkdir()
+        plane.publish(snapshot(1, port))
+        await until(lambda: plane.publisher.store_health.failures == 1)
+        assert plane.publisher.store_health.error
+        await fetch(port)
+        (tmp_path / "snapshot.json").rmdir()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"version":1,"schema":99}\n'])
+async def test_an_unusable_file_is_ignored_at_start(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "snapshot.json").write_bytes(content)
+    async with running(tmp_path, workers=1) as plane:
+        assert plane.publisher.snapshot is None
+        plane.publish(snapshot(1))
+        await applied(plane, 1)
+
+
+def test_versions_are_no_content() -> None:
+    assert endpoint_delta(snapshot(1, 80), snapshot(2, 80)) == ()
+    assert endpoint_delta(snapshot(1, 80), snapshot(1, 81)) is None
+    assert endpoint_delta(Snapshot(1), snapshot(1)) is None
+    changed = endpoint_delta(snapshot(1, 80), snapshot(2, 80, pods=("10.0.0.2",)))
+    assert changed is not None
+    assert [service.id for service in changed] == ["shop/web:80"]
