@@ -11,6 +11,7 @@ from typing import Final
 _REFUSED_PORTS: Final = {10250: "kubelet", 10255: "kubelet", 2379: "etcd", 2380: "etcd"}
 _METADATA: Final = frozenset(map(ip_address, ("100.100.100.200", "fd00:ec2::254")))
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+_IPV4_COMPATIBLE: Final = IPv6Network("::/96")  # obsolete, but kernels still parse it
 _BROADCAST: Final = IPv4Address("255.255.255.255")
 
 
@@ -47,6 +48,6 @@ def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     """Return the IPv4 address that an IPv6 address stands for."""
     if isinstance(address, IPv4Address):
         return None
-    if address in _NAT64:
+    if address in _NAT64 or (address in _IPV4_COMPATIBLE and int(address) > 1):
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped or address.sixtofour

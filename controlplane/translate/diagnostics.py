@@ -118,17 +118,19 @@ class Findings:
 
 def shorten(value: object, limit: int = _MAX_VALUE) -> str:
     """Return `value` as one printable line of at most `limit` characters."""
-    line = " ".join(str(value).split())
-    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    line = str(value)
+    if not line.isprintable():
+        line = " ".join(line.split())
+        line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return " (did you mean x?)" when a known word is near, else ""."""
+    """Return ", did you mean x?" when a known word is near, else ""."""
     return _did_you_mean(word[:64], tuple(sorted(known)))
 
 
 @lru_cache(maxsize=4096)
 def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
     near = get_close_matches(word, known, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    return f", did you mean {near[0]}?" if near else ""

@@ -63,13 +63,13 @@ def _is_http(field: str, listener: AlbListener, port: int | None, findings: Find
     return protocol == "HTTP"
 
 
-def _seconds(field: str, value: Number, limits: tuple[int, int], findings: Findings) -> int:
+def _seconds(field: str, value: Number, limits: tuple[int, int], findings: Findings) -> float:
     default, most = limits
     if value in (None, 0, "") and value is not False:  # Go's zero value: not set
-        return default
+        return float(default)
     seconds = integer(value, 1, most)
     if seconds is None:
         problem, allowed = "is not a time this listener can have", f"whole seconds from 1 to {most}"
         findings.add("FG0501", field, value, problem=problem, allowed=allowed)
-        return default
-    return seconds
+        return float(default)
+    return float(seconds)

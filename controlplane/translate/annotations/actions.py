@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from controlplane.translate.annotations.loosejson import JsonProblem, fold, read
+from controlplane.translate.annotations.loosejson import JsonProblem, fold, read, written
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.annotations.registry import ALB, field_of, members
 from controlplane.translate.diagnostics import Findings, did_you_mean
@@ -68,14 +68,14 @@ def _parse_one(field: str, text: str, namespace: str, findings: Findings) -> tup
 
 
 def _action(field: str, action: dict[str, Any], findings: Findings) -> list[ServiceWeight]:
-    written = action.get("type")
-    kind = _TYPE_NAMES.get(written.lower()) if isinstance(written, str) else None
+    named = action.get("type")
+    kind = _TYPE_NAMES.get(named.lower()) if isinstance(named, str) else None
     if kind is None:
-        cause = f"is not an action type{did_you_mean(str(written), TYPES)}"
-        findings.add("FG0201", f"{field}.type", _written(written), problem=cause, allowed=", ".join(TYPES))
+        cause = f"is not an action type{did_you_mean(written(named), TYPES)}"
+        findings.add("FG0201", f"{field}.type", written(named), problem=cause, allowed=", ".join(TYPES))
         return []
     if kind not in SUPPORTED:
-        findings.add("FG0203", f"{field}.type", written, note="", allowed=", ".join(SUPPORTED))
+        findings.add("FG0203", f"{field}.type", named, note="", allowed=", ".join(SUPPORTED))
         return []
     return _forward(f"{field}.ForwardConfig", action.get("forwardconfig"), findings)
 
@@ -89,7 +89,7 @@ def _forward(field: str, value: Any, findings: Findings) -> list[ServiceWeight]:
             raise JsonProblem(f"does not have 1 to {MAX_GROUPS} server groups")
         folded = [fold(group) for group in groups]
     except JsonProblem as problem:
-        findings.add("FG0201", groups_field, _written(value), problem=problem, allowed=_GRAMMAR)
+        findings.add("FG0201", groups_field, written(value), problem=problem, allowed=_GRAMMAR)
         return []
     _check_sticky(f"{field}.ServerGroupStickySession", config.get("servergroupstickysession"), findings)
     usable = [
@@ -132,7 +132,7 @@ def _service_name(field: str, value: Any, findings: Findings) -> str:
     if isinstance(value, str) and _DNS_LABEL.fullmatch(value):
         return value
     allowed = "the name of a Service in the namespace of the Ingress"
-    findings.add("FG0201", field, _written(value), problem="is not a Service name", allowed=allowed)
+    findings.add("FG0201", field, written(value), problem="is not a Service name", allowed=allowed)
     return ""
 
 
@@ -143,7 +143,7 @@ def _port(field: str, value: Any, findings: Findings) -> str:
     if isinstance(value, str) and _DNS_LABEL.fullmatch(value) and not value.isdigit():
         return value
     allowed = "a port of the Service: 1 to 65535, or its name"
-    findings.add("FG0201", field, _written(value), problem="is not a Service port", allowed=allowed)
+    findings.add("FG0201", field, written(value), problem="is not a Service port", allowed=allowed)
     return ""
 
 
@@ -153,9 +153,5 @@ def _weight(field: str, value: Any, count: int, findings: Findings) -> int | Non
     weight = integer(value, 0, 100)
     if weight is None:
         allowed = "an integer from 0 to 100; it may be left out with one or two groups"
-        findings.add("FG0201", field, _written(value), problem="is not a weight", allowed=allowed)
+        findings.add("FG0201", field, written(value), problem="is not a weight", allowed=allowed)
     return weight
-
-
-def _written(value: Any) -> object:
-    return "nothing" if value is None else value

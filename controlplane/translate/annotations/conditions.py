@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from controlplane.translate.annotations.loosejson import JsonProblem, fold, read_list
+from controlplane.translate.annotations.loosejson import JsonProblem, fold, read_list, written
 from controlplane.translate.annotations.registry import ALB, field_of, members
-from controlplane.translate.diagnostics import Findings, did_you_mean, shorten
+from controlplane.translate.diagnostics import Findings, did_you_mean
 from proxy.model.snapshot import Condition, HeaderCondition
 
 FAMILY: Final = ALB + "conditions."
@@ -55,16 +55,16 @@ def _block(field: str, value: Any, findings: Findings) -> Condition | None:
     try:
         block = fold(value)
     except JsonProblem as problem:
-        findings.add("FG0201", field, value, problem=problem, allowed=_GRAMMAR)
+        findings.add("FG0201", field, written(value), problem=problem, allowed=_GRAMMAR)
         return None
-    written = block.get("type")
-    kind = _TYPE_NAMES.get(written.lower()) if isinstance(written, str) else None
+    named = block.get("type")
+    kind = _TYPE_NAMES.get(named.lower()) if isinstance(named, str) else None
     if kind is None:
-        cause = f"is not a condition type{did_you_mean(str(written), TYPES)}"
-        findings.add("FG0201", f"{field}.type", _written(written), problem=cause, allowed=", ".join(TYPES))
+        cause = f"is not a condition type{did_you_mean(written(named), TYPES)}"
+        findings.add("FG0201", f"{field}.type", written(named), problem=cause, allowed=", ".join(TYPES))
         return None
     if kind not in SUPPORTED:
-        findings.add("FG0203", f"{field}.type", written, note="", allowed=", ".join(SUPPORTED))
+        findings.add("FG0203", f"{field}.type", named, note="", allowed=", ".join(SUPPORTED))
         return None
     _report_unknown(field, block, ("type", "headerconfig"), findings)
     return _header(f"{field}.headerConfig", block.get("headerconfig"), findings)
@@ -78,7 +78,7 @@ def _header(field: str, value: Any, findings: Findings) -> Condition | None:
         config = fold(value)
     except JsonProblem as problem:
         allowed = '{"key": "<header>", "values": ["<value>", …]}'
-        findings.add("FG0201", field, value, problem=problem, allowed=allowed)
+        findings.add("FG0201", field, written(value), problem=problem, allowed=allowed)
         return None
     _report_unknown(field, config, ("key", "values"), findings)
     name = _header_key(f"{field}.key", config.get("key"), findings)
@@ -91,7 +91,7 @@ def _header_key(field: str, key: Any, findings: Findings) -> str:
         return key.lower()
     allowed = "1 to 40 letters, digits, - and _, not Cookie or Host"
     findings.add(
-        "FG0201", field, _written(key), problem="is not a header name for a condition", allowed=allowed
+        "FG0201", field, written(key), problem="is not a header name for a condition", allowed=allowed
     )
     return ""
 
@@ -100,7 +100,7 @@ def _header_values(field: str, values: Any, findings: Findings) -> tuple[str, ..
     allowed = "1 to 128 printable ASCII characters without space at either end; * and ? are wildcards"
     if not isinstance(values, list) or not values:
         problem = "is not a list with at least one value"
-        findings.add("FG0201", field, _written(values), problem=problem, allowed=f"a list of {allowed}")
+        findings.add("FG0201", field, written(values), problem=problem, allowed=f"a list of {allowed}")
         return ()
     patterns: list[str] = []
     for index, value in enumerate(values):
@@ -108,7 +108,7 @@ def _header_values(field: str, values: Any, findings: Findings) -> tuple[str, ..
             patterns.append(value)
         else:
             problem = "is not a header value"
-            findings.add("FG0201", f"{field}[{index}]", _written(value), problem=problem, allowed=allowed)
+            findings.add("FG0201", f"{field}[{index}]", written(value), problem=problem, allowed=allowed)
     return tuple(dict.fromkeys(patterns)) if len(patterns) == len(values) else ()
 
 
@@ -117,12 +117,8 @@ def _report_unknown(field: str, value: Mapping[str, Any], known: tuple[str, ...]
         findings.add(
             "FG0208",
             field,
-            _written(value[name]),
+            written(value[name]),
             name=name,
             hint=did_you_mean(name, known),
             allowed=", ".join(known),
         )
-
-
-def _written(value: Any) -> str:
-    return "nothing" if value is None else shorten(value)

@@ -34,3 +34,10 @@ def fold(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise JsonProblem("is not a JSON object")
     return {key.lower(): item for key, item in value.items()}
+
+
+def written(value: Any) -> str:
+    """Return a JSON value as a finding quotes it."""
+    if value is None:
+        return "nothing"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,201 @@
+"""Annotation parsers: tables of values, and no value at all ever raises."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from controlplane.resources.decode import decode
+from controlplane.resources.kinds import INGRESSES
+from controlplane.translate.annotations import (
+    actions,
+    cluster_weight,
+    conditions,
+    failover,
+    listen_ports,
+    order,
+    remote_clusters,
+)
+from controlplane.translate.annotations.failover import Failover
+from controlplane.translate.annotations.lists import comma_list
+from controlplane.translate.annotations.numbers import integer
+from controlplane.translate.annotations.registry import ALB, ANNOTATIONS, OWN, Scope, check_keys, lookup
+from controlplane.translate.diagnostics import Findings, Subject
+from controlplane.translate.ingresses import plan_ingress
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+WORDS = st.sampled_from(
+    [
+        "type",
+        "Header",
+        "headerConfig",
+        "key",
+        "values",
+        "HTTP",
+        "ForwardGroup",
+        "ForwardConfig",
+        "ServerGroups",
+    ]
+    + ["ServiceName", "ServicePort", "Weight", "ServerGroupID", "ServerGroupStickySession", "Enabled", "gray"]
+)
+JSON = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+VALUES = st.text() | JSON.map(json.dumps)
+
+
+def findings() -> Findings:
+    return Findings(Subject("Ingress", "demo", "web"))
+
+
+PARSERS: list[tuple[str, Callable[[dict[str, str], Findings], Any]]] = [
+    (listen_ports.KEY, listen_ports.parse),
+    (order.KEYS[0], order.parse),
+    (cluster_weight.FAMILY + "c1", cluster_weight.parse),
+    (failover.MODE_KEY, failover.parse),
+    (failover.CLUSTERS_KEY, failover.parse),
+    (conditions.FAMILY + "s", conditions.parse),
+    (actions.FAMILY + "s", lambda annotations, found: actions.parse(annotations, "demo", found)),
+    (
+        remote_clusters.KEY,
+        lambda annotations, found: remote_clusters.parse(annotations, frozenset({"c1"}), found),
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "parse"), PARSERS, ids=[key for key, _ in PARSERS])
+@given(value=VALUES)
+@example(value="[" * 100_000)
+@example(value="\ud800")
+@example(value='[{"HTTP": 1e400}]')
+@example(value='[{"type": 123456789012345678901234567890}]')
+@example(value='[{"type":"Header","headerConfig":{"key":123456789012345678901234567890}}]')
+def test_no_value_raises(key: str, parse: Callable[[dict[str, str], Findings], Any], value: str) -> None:
+    found = findings()
+    parse({key: value}, found)
+    for item in found.items:
+        assert "\n" not in item.text
+        assert item.text.isprintable()
+
+
+KEYS = st.sampled_from([row.key.replace("*", "s") for row in ANNOTATIONS]) | st.text().map(
+    lambda text: ALB + text
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_no_annotations_raise(annotations: dict[str, str]) -> None:
+    spec = {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}
+    ingress = decode(INGRESSES, json.dumps({"metadata": {"name": "i"}, "spec": spec}).encode())
+    assert isinstance(ingress, INGRESSES.type)
+    ingress.metadata.annotations.update(annotations)
+    found = findings()
+    plan = plan_ingress(ingress, found)
+    assert bool(plan.routes) or found.failed
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[{"HTTP": 8001}]', (("HTTP", 8001),)),
+        (
+            '[{"HTTP":80},{"HTTPS":443},{"QUIC":443},{"HTTP":80}]',
+            (("HTTP", 80), ("HTTPS", 443), ("QUIC", 443)),
+        ),
+        ("[]", None),
+        ("", None),
+        ("{}", None),
+        ("8001", None),
+        ('[{"http":80}]', None),
+        ('[{"HTTP":0}]', None),
+        ('[{"HTTP":65536}]', None),
+        ('[{"HTTP":"80"}]', None),
+        ('[{"HTTP":80.5}]', None),
+        ('[{"HTTP":true}]', None),
+        ("[{}]", None),
+        ('["HTTP"]', None),
+    ],
+)
+def test_listen_ports(text: str, expected: object) -> None:
+    found = findings()
+    assert listen_ports.parse({listen_ports.KEY: text}, found) == expected
+    assert found.failed == (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "clusters", "expected", "problems"),
+    [
+        (None, None, Failover(None), 0),
+        ("auto", None, Failover(None), 0),
+        (" none ", None, Failover(()), 0),
+        (None, "c2, c3", Failover(("c2", "c3")), 0),
+        ("auto", "c2", Failover(("c2",)), 0),
+        ("none", "c2", Failover(()), 1),
+        ("None", None, Failover(None), 1),
+        (None, "", Failover(()), 1),
+    ],
+)
+def test_failover(mode: str | None, clusters: str | None, expected: Failover, problems: int) -> None:
+    annotations = {failover.MODE_KEY: mode, failover.CLUSTERS_KEY: clusters}
+    found = findings()
+    written = {key: value for key, value in annotations.items() if value is not None}
+    assert failover.parse(written, found) == expected
+    assert len(found.items) == problems
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1, 1),
+        ("1", 1),
+        (" 10 ", 10),
+        (True, None),
+        ("", None),
+        ("-1", None),
+        (0, None),
+        (11, None),
+        (1.0, None),
+        ("1.0", None),
+        ("١", None),
+        ("9" * 400, None),
+        (None, None),
+    ],
+)
+def test_integers_are_ints_or_digits_in_range(value: object, expected: int | None) -> None:
+    assert integer(value, 1, 10) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "items"), [("", ()), (" , ,", ()), ("a", ("a",)), (" a , b,,a ", ("a", "b")), ("a b", ("a b",))]
+)
+def test_comma_lists(text: str, items: tuple[str, ...]) -> None:
+    assert comma_list(text) == items
+
+
+def test_every_key_of_the_registry_is_found_and_unique() -> None:
+    keys = [row.key for row in ANNOTATIONS]
+    assert len(keys) == len(set(keys))
+    for row in ANNOTATIONS:
+        assert lookup(row.key.replace("*", "web")) == row
+
+
+def test_a_family_needs_a_name_after_its_dot() -> None:
+    assert lookup(ALB + "conditions.") is None
+
+
+def test_near_keys_are_looked_for_only_so_often_per_object() -> None:
+    found = findings()
+    check_keys({f"{ALB}orde{number}": "" for number in range(30)}, Scope.INGRESS, found)
+    hinted = [item for item in found.items if "did you mean order" in item.message]
+    assert (len(found.items), len(hinted)) == (30, 10)
+
+
+def test_foreign_annotations_are_nobodys_business() -> None:
+    found = findings()
+    check_keys({"example.com/order": "x", "plain": "y", OWN + "failover": "auto"}, Scope.INGRESS, found)
+    assert found.items == []
