@@ -1,6 +1,7 @@
 """Annotation parsers: tables of values, and no value at all ever raises."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -28,18 +29,11 @@ from controlplane.translate.ingresses import plan_ingress
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 WORDS = st.sampled_from(
-    [
-        "type",
-        "Header",
-        "headerConfig",
-        "key",
-        "values",
-        "HTTP",
-        "ForwardGroup",
-        "ForwardConfig",
-        "ServerGroups",
-    ]
-    + ["ServiceName", "ServicePort", "Weight", "ServerGroupID", "ServerGroupStickySession", "Enabled", "gray"]
+    re.findall(
+        r"\w+",
+        "type Header headerConfig key values HTTP ForwardGroup ForwardConfig ServerGroups ServiceName"
+        " ServicePort Weight ServerGroupID ServerGroupStickySession Enabled gray",
+    )
 )
 JSON = st.recursive(
     SCALARS | WORDS,
