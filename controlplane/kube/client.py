@@ -86,8 +86,10 @@ class ApiClient:
     async def update(self, path: str, body: bytes, *, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
         return await self.request("PUT", path, body=body, timeout_s=timeout_s)
 
-    async def patch(self, path: str, body: bytes, content_type: str = MERGE_PATCH) -> bytes:
-        return await self.request("PATCH", path, body=body, content_type=content_type)
+    async def patch(
+        self, path: str, body: bytes, content_type: str = MERGE_PATCH, *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> bytes:
+        return await self.request("PATCH", path, body=body, content_type=content_type, timeout_s=timeout_s)
 
     async def request(
         self,

@@ -46,17 +46,22 @@ class ReflectorHealth:
     synced: bool = False
     reachable: bool = False
     streaming: bool = False
+    denied: bool = False  # 403: the right to list or watch is missing
     last_error: str = ""
     relists: int = 0
     watch_restarts: int = 0
 
 
 class Reflector(Generic[T]):
-    """Keeps `objects` current while `run` runs. `on_change` is called once per batch that changed content."""
+    """Keeps `objects` current while `run` runs.
+
+    `on_change` is called once per batch of events that changed any content, and for the first list.
+    Without a client at first, `use` gives one before `run`.
+    """
 
     def __init__(
         self,
-        client: ApiClient,
+        client: ApiClient | None,
         kind: Kind[T],
         on_change: Callable[[], None],
         *,
@@ -101,14 +106,20 @@ class Reflector(Generic[T]):
     def live_at(self) -> float:
         """Return when the copy was last known to be current, monotonic."""
         if self.health.streaming:
-            return max(self.health.live_at, self._client.last_contact)
+            return max(self.health.live_at, self._api.last_contact)
         return self.health.live_at
 
     def use(self, client: ApiClient) -> None:
         """Go on with another client, between two runs. Objects stay until its list is complete."""
+        if self._client is not None and client is not self._client:
+            self._streamed = True
+            self._expect_list(quorum=True)  # perhaps another server: our version means nothing there
         self._client = client
-        self._streamed = True
-        self._expect_list(quorum=True)
+
+    @property
+    def _api(self) -> ApiClient:
+        assert self._client is not None, "a reflector made without a client is given one before it runs"
+        return self._client
 
     def reconnect(self) -> None:
         """Give up the open watch: its connection is known to be dead."""
@@ -132,15 +143,21 @@ class Reflector(Generic[T]):
         plan = recovery(error, listing=listing, failures=self._failures)
         self.health.reachable = not plan.knock
         self.health.last_error = str(error)
+        denied = isinstance(error, ApiError) and error.status == 403
+        if denied and not self.health.denied:
+            self.health.denied = True
+            self._on_change()  # whoever waits for the first list may have to go on without it
         if listing and self._streamed and not plan.knock:
             self._streamed = False
             return
         if listing and isinstance(error, ApiError) and error.status == 404:
-            self._synced()  # the server does not know the kind: there are none, and that is certain
+            # The server does not know the kind: there are none, and that is certain.
+            self.health.live_at = self._clock.monotonic()
+            self._synced()
         if plan.relist:
             self._expect_list(quorum=plan.quorum)
         if plan.knock:
-            await self._client.reconnected()
+            await self._api.reconnected()
         elif plan.wait_s is not None:
             await self._clock.sleep(plan.wait_s * (1 + self._clock.random() / 2))
         else:
@@ -152,15 +169,15 @@ class Reflector(Generic[T]):
             self._cursor.forget()
 
     async def _list(self) -> None:
-        if self._streamed and await self._client.minor_version() >= initial.SINCE_MINOR:
+        if self._streamed and await self._api.minor_version() >= initial.SINCE_MINOR:
             return await self._watch(with_list=True)
         self._streamed = False
         version = self._cursor.version
-        listing = await list_all(self._client, self._path, self._selector, version, paged=self._paged)
+        listing = await list_all(self._api, self._path, self._selector, version, paged=self._paged)
         if not listing.items and self._store.objects:
             # Everything gone at once is more often a cache or a server that lost its data than the
             # truth: believed when the newest state, read by quorum, says so too.
-            listing = await list_all(self._client, self._path, self._selector, NEWEST, paged=self._paged)
+            listing = await list_all(self._api, self._path, self._selector, NEWEST, paged=self._paged)
         entries = await read_all(self._store, listing.items)
         self._paged = listing.paged
         self._take_list(entries, listing.resource_version)
@@ -193,7 +210,7 @@ class Reflector(Generic[T]):
             **self._selector,
         }
         started = self._clock.monotonic()
-        async with self._client.watch(self._path, query, silence_s=self._timing.silence_s) as stream:
+        async with self._api.watch(self._path, query, silence_s=self._timing.silence_s) as stream:
             lines = await self._follow(stream, with_list=with_list)
         lasted = self._clock.monotonic() - started
         if not lines and lasted < self._timing.short_watch_s:
@@ -212,7 +229,7 @@ class Reflector(Generic[T]):
                 self._apply(lines)
             self._alive()
             while data := await stream.read():
-                self._client.heard()
+                self._api.heard()
                 lines = framer.feed(data)
                 if lines:
                     line_at = self._alive()
@@ -252,6 +269,7 @@ class Reflector(Generic[T]):
         now = self._clock.monotonic()
         self.health.live_at = now
         self.health.reachable = True
+        self.health.denied = False
         self.health.last_error = ""
         return now
 

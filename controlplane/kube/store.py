@@ -33,6 +33,7 @@ class StoredStatus:
     uid: str
     resource_version: str
     status: bytes
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,9 @@ class Store(Generic[T]):
 
     def _remember_status(self, entry: Entry[T]) -> None:
         if self._keep_status:
-            self.statuses[entry.key] = StoredStatus(entry.uid, entry.resource_version, entry.status)
+            generation = 0 if isinstance(entry.value, Malformed) else entry.value.metadata.generation
+            stored = StoredStatus(entry.uid, entry.resource_version, entry.status, generation)
+            self.statuses[entry.key] = stored
 
     def _status(self, raw: msgspec.Raw) -> bytes:
         if not self._keep_status:

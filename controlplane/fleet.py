@@ -1,0 +1,169 @@
+"""The Fleet and its member clusters: everything that is watched, and which of it is current."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from controlplane.kube.client import ApiClient
+from controlplane.kube.clock import SYSTEM_CLOCK, Clock
+from controlplane.kube.cluster import ClusterHealth, ClusterWatch
+from controlplane.kube.reflector import Reflector
+from controlplane.kube.store import StoredStatus
+from controlplane.members import CLUSTER_LABEL, RETRY_S, Member, Registration, registrations
+from controlplane.resources.kinds import ALBCONFIGS, INGRESS_CLASSES, INGRESSES, SECRETS, Kind
+from controlplane.resources.view import FleetObjects, MemberObjects
+
+log = logging.getLogger(__name__)
+
+FLEET = "fleet"
+
+
+class Fleet:
+    """Watches the Fleet, and those member clusters that are attached and registered.
+
+    `on_change` is called after each batch of changes, from the event loop; it must be quick.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        members: Mapping[str, Path],
+        on_change: Callable[[], None],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.synced = asyncio.Event()  # everything on the Fleet was listed once
+        self._client = client
+        self._flags = members
+        self._on_change = on_change
+        self._clock = clock
+        self._ingresses = Reflector(client, INGRESSES, self._changed, keep_status=True, clock=clock)
+        self._classes = Reflector(client, INGRESS_CLASSES, self._changed, clock=clock)
+        self._albconfigs = Reflector(client, ALBCONFIGS, self._changed, keep_status=True, clock=clock)
+        self._secrets = Reflector(
+            client, SECRETS, self._secrets_changed, label_selector=CLUSTER_LABEL, clock=clock
+        )
+        self._main = (self._ingresses, self._classes, self._albconfigs)
+        self._watch = ClusterWatch(FLEET, (*self._main, self._secrets), self._changed, clock)
+        self._registered, self._problems = registrations(members, {})
+        self._attached: frozenset[str] = frozenset()
+        self._members: dict[str, Member] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._reconcile = asyncio.Event()
+
+    def attach(self, clusters: frozenset[str]) -> None:
+        """Say which members to watch; the others are let go. Unknown ids wait to be registered."""
+        if clusters != self._attached:
+            self._attached = clusters
+            self._reconcile.set()
+
+    def known_clusters(self) -> frozenset[str]:
+        """Return the ids of all registered members, watched or not."""
+        return frozenset(self._registered)
+
+    def fleet_objects(self) -> FleetObjects:
+        malformed = (item for reflector in self._main for item in reflector.malformed.values())
+        return FleetObjects(
+            ingresses=self._ingresses.objects,
+            ingress_classes=self._classes.objects,
+            albconfigs=self._albconfigs.objects,
+            malformed=tuple(malformed),
+        )
+
+    def member_objects(self) -> Mapping[str, MemberObjects]:
+        return {cluster: member.objects() for cluster, member in self._members.items()}
+
+    def current_status(self, kind: Kind[Any], namespace: str, name: str) -> StoredStatus | None:
+        """Return the status of an Ingress or AlbConfig as last seen; None for one that is not there."""
+        key = f"{namespace}/{name}" if namespace else name
+        for reflector in (self._ingresses, self._albconfigs):
+            if reflector.kind is kind:
+                return reflector.status(key)
+        return None
+
+    def fleet_health(self) -> ClusterHealth:
+        return self._watch.health()
+
+    def health(self) -> tuple[ClusterHealth, ...]:
+        """Return the state of every registered member, by id."""
+        return tuple(self._member_health(cluster) for cluster in sorted(self._registered))
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the registration of members, one line each."""
+        unusable = (item.problem for item in self._registered.values() if item.problem)
+        unreadable = (str(item) for item in self._secrets.malformed.values())
+        return (*self._problems, *unusable, *unreadable)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch.follow(self._client))
+                group.create_task(self._watch.monitor())
+                while True:
+                    await self._reconcile.wait()
+                    self._reconcile.clear()
+                    self._start_and_stop()
+        finally:
+            await self._stop()
+
+    def _member_health(self, cluster: str) -> ClusterHealth:
+        member = self._members.get(cluster)
+        if member is not None:
+            return member.health()
+        return ClusterHealth(cluster, attached=False, last_error=self._registered[cluster].problem)
+
+    def _changed(self) -> None:
+        listed = all(reflector.health.synced for reflector in self._main)
+        # Without the right to list Secrets the --member flags still serve.
+        if listed and (self._secrets.health.synced or self._secrets.health.denied):
+            self.synced.set()
+        self._on_change()
+
+    def _secrets_changed(self) -> None:
+        self._registered, self._problems = registrations(self._flags, self._secrets.objects)
+        self._reconcile.set()
+        self._changed()
+
+    def _start_and_stop(self) -> None:
+        wanted = {cluster: self._registered[cluster] for cluster in self._attached & set(self._registered)}
+        gone = set(self._members) - set(wanted)
+        for cluster in gone:
+            del self._members[cluster]
+            self._end(self._tasks.pop(cluster))
+        for cluster, registration in wanted.items():
+            if cluster in self._members:
+                self._members[cluster].use(registration)
+            else:
+                self._start(cluster, registration)
+        if gone:
+            self._on_change()
+
+    def _start(self, cluster: str, registration: Registration) -> None:
+        member = Member(cluster, registration, self._on_change, self._clock)
+        self._members[cluster] = member
+        self._tasks[cluster] = asyncio.create_task(self._watch_member(member), name=f"member {cluster}")
+
+    async def _watch_member(self, member: Member) -> None:
+        while True:
+            try:
+                await member.run()
+            except Exception:
+                # A mistake of ours that one cluster brings to light must not end the others.
+                log.exception("watching cluster %s failed; trying again in %g s", member.cluster, RETRY_S)
+                await self._clock.sleep(RETRY_S)
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        task.cancel()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _stop(self) -> None:
+        for task in self._tasks.values():
+            self._end(task)
+        self._tasks.clear()
+        self._members.clear()
+        await asyncio.gather(*self._ending, return_exceptions=True)

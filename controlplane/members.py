@@ -1,0 +1,155 @@
+"""Member clusters: which are registered, and the watching of one of them."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controlplane.kube.client import ApiClient, open_client
+from controlplane.kube.clock import Clock
+from controlplane.kube.cluster import ClusterHealth, ClusterWatch
+from controlplane.kube.errors import ConfigError
+from controlplane.kube.kubeconfig import parse_kubeconfig
+from controlplane.kube.reflector import Reflector
+from controlplane.resources.kinds import ENDPOINT_SLICES, SERVICES
+from controlplane.resources.secret import Secret
+from controlplane.resources.view import MemberObjects
+
+CLUSTER_LABEL = "fleetgate.io/cluster"
+"""On a Secret of the Fleet: the id of the member cluster whose kubeconfig it holds."""
+
+KUBECONFIG_KEY = "kubeconfig"
+RETRY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Where the credentials of a member come from. `problem` is set when they cannot be used."""
+
+    origin: str
+    kubeconfig: Path | dict[str, Any] | None
+    problem: str = ""
+
+    def __repr__(self) -> str:
+        return f"Registration({self.origin})"  # a kubeconfig must not get into a log by way of a repr
+
+
+def registrations(
+    flags: Mapping[str, Path], secrets: Mapping[str, Secret]
+) -> tuple[dict[str, Registration], tuple[str, ...]]:
+    """Return the registered members by id, and what is wrong with the rest.
+
+    A --member flag wins over a Secret, the older of two Secrets over the younger.
+    """
+    found = {cluster: Registration(f"--member {cluster}", path) for cluster, path in flags.items()}
+    problems: list[str] = []
+    by_age = sorted(secrets.items(), key=lambda item: (item[1].metadata.creation_timestamp, item[0]))
+    for key, secret in by_age:
+        cluster = secret.metadata.labels.get(CLUSTER_LABEL, "")
+        if not cluster:
+            problems.append(f"Secret {key}: label {CLUSTER_LABEL} is empty; set it to the id of the cluster")
+        elif cluster in found:
+            problems.append(
+                f"Secret {key}: cluster {cluster} is registered by {found[cluster].origin} already; "
+                "remove one of them"
+            )
+        else:
+            found[cluster] = _from_secret(f"Secret {key}", secret)
+    return found, tuple(problems)
+
+
+def _from_secret(origin: str, secret: Secret) -> Registration:
+    data = secret.data.get(KUBECONFIG_KEY)
+    if not data:
+        return Registration(
+            origin, None, f"{origin}: has no data key {KUBECONFIG_KEY}; put the kubeconfig there"
+        )
+    try:
+        text = base64.b64decode(data, validate=True)
+        return Registration(origin, parse_kubeconfig(text, f"{origin}: {KUBECONFIG_KEY}"))
+    except (binascii.Error, ValueError):
+        return Registration(origin, None, f"{origin}: data key {KUBECONFIG_KEY} is no valid base64")
+    except ConfigError as error:
+        return Registration(origin, None, str(error))
+
+
+class Member:
+    """The Services and EndpointSlices of one member cluster, kept whatever happens to its API server."""
+
+    def __init__(
+        self, cluster: str, registration: Registration, on_change: Callable[[], None], clock: Clock
+    ) -> None:
+        self.cluster = cluster
+        self.registration = registration
+        self._clock = clock
+        self._services = Reflector(None, SERVICES, on_change, clock=clock)
+        self._slices = Reflector(None, ENDPOINT_SLICES, on_change, clock=clock)
+        self._watch = ClusterWatch(cluster, (self._services, self._slices), on_change, clock)
+        self._problem = ""
+        self._changed = asyncio.Event()
+
+    def use(self, registration: Registration) -> None:
+        """Go on with other credentials. If they cannot be used, the old ones stay in use."""
+        if registration != self.registration:
+            self.registration = registration
+            self._changed.set()
+
+    def objects(self) -> MemberObjects:
+        malformed = (*self._services.malformed.values(), *self._slices.malformed.values())
+        return MemberObjects(
+            cluster=self.cluster,
+            services=self._services.objects,
+            slices=self._slices.objects,
+            synced=self._watch.synced,
+            stale=self._watch.stale,
+            malformed=malformed,
+        )
+
+    def health(self) -> ClusterHealth:
+        return self._watch.health(self._problem)
+
+    async def run(self) -> None:
+        """Watch the cluster until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.monitor())
+            following: asyncio.Task[None] | None = None
+            while True:
+                self._changed.clear()
+                client = await self._open()
+                if client is not None:
+                    if following is not None:
+                        following.cancel()
+                        await asyncio.wait([following])
+                    following = group.create_task(self._follow(client))
+                await self._next_try(failed=client is None)
+
+    async def _open(self) -> ApiClient | None:
+        registration = self.registration
+        self._problem = registration.problem
+        if registration.problem:
+            return None
+        try:
+            return await open_client(registration.kubeconfig, clock=self._clock)
+        except ConfigError as error:
+            self._problem = f"{registration.origin}: {error}"
+            return None
+
+    async def _follow(self, client: ApiClient) -> None:
+        try:
+            await self._watch.follow(client)
+        finally:
+            await client.close()
+
+    async def _next_try(self, *, failed: bool) -> None:
+        """Wait for other credentials; a file that could not be used is tried again by itself."""
+        if not failed:
+            await self._changed.wait()
+            return
+        try:
+            async with asyncio.timeout(RETRY_S):
+                await self._changed.wait()
+        except TimeoutError:
+            pass

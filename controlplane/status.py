@@ -1,0 +1,223 @@
+"""Desired statuses and findings to the Fleet: written by the leader, only when they say something new."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from controlplane.kube.backoff import RateLimit
+from controlplane.kube.client import ApiClient
+from controlplane.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
+from controlplane.kube.errors import ApiError, KubeError, Unreachable
+from controlplane.kube.events import EventRecorder, EventSubject
+from controlplane.kube.lease import LeaderElector
+from controlplane.kube.patch import patch_status, status_patch, with_transition_times
+from controlplane.kube.store import StoredStatus
+from controlplane.resources.kinds import ALBCONFIGS, INGRESS_CLASSES, INGRESSES, Kind
+from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.model import ObjectStatus
+
+RATE_PER_S, BURST = 10.0, 50
+"""Half of what the client may send: the watches and the Lease always get through."""
+
+CHECK_EVERY_S = 30.0
+"""So long does a status that somebody else changed, or that could not be written, stay as it is."""
+
+REMIND_AFTER_S = 1800.0
+"""API servers forget Events after an hour: a finding that persists is told again before."""
+
+YIELD_EVERY = 50  # comparisons, about a millisecond
+CONFLICTS = (404, 409, 422)  # the object is gone, was changed meanwhile, or is another one of that name
+API_VERSIONS = {kind.kind: kind.api_version for kind in (INGRESSES, INGRESS_CLASSES, ALBCONFIGS)}
+
+CurrentStatus = Callable[[Kind[Any], str, str], StoredStatus | None]
+"""The status of an object as the watch last showed it, or None."""
+
+
+@dataclass(slots=True)
+class StatusCounters:
+    """`total` is every comparison; each ends as a write, a `noop`, a `conflict` or a failure."""
+
+    total: int = 0
+    written: int = 0
+    noop: int = 0
+    conflict: int = 0
+    failed: int = 0
+
+
+class StatusWriter:
+    """Keeps the last submission and makes the Fleet agree with it while `run` runs."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        recorder: EventRecorder,
+        elector: LeaderElector,
+        current: CurrentStatus,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.counters = StatusCounters()
+        self.last_error = ""
+        self._client = client
+        self._recorder = recorder
+        self._elector = elector
+        self._current = current
+        self._clock = clock
+        self._limit = RateLimit(RATE_PER_S, BURST, clock)
+        self._statuses: tuple[ObjectStatus, ...] = ()
+        self._diagnostics: tuple[Diagnostic, ...] = ()
+        self._settled: dict[str, tuple[ObjectStatus, StoredStatus]] = {}  # by uid: asked for, came out
+        self._told: dict[tuple[str, ...], float] = {}  # findings that were told, and when
+        self._synced: dict[str, int] = {}  # by uid: generation that was told to be live
+        self._woken = asyncio.Event()
+
+    def submit(self, statuses: tuple[ObjectStatus, ...], diagnostics: tuple[Diagnostic, ...]) -> None:
+        """Replace what is desired. Returns at once; only the newest submission is ever written."""
+        self._statuses = statuses
+        self._diagnostics = diagnostics
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Write until cancelled; nothing while another replica leads or no API server answers."""
+        while True:
+            await self._wait_for_work()
+            await self._elector.leading()
+            await self._client.reconnected()
+            try:
+                await self._write_statuses(self._statuses)
+                if self._elector.is_leader:
+                    self._tell_findings()
+            except Unreachable as error:
+                self.last_error = str(error)
+                self._woken.set()
+
+    async def _wait_for_work(self) -> None:
+        try:
+            async with asyncio.timeout(CHECK_EVERY_S):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    async def _write_statuses(self, statuses: tuple[ObjectStatus, ...]) -> None:
+        failed = {item.uid for item in self._diagnostics if item.level == "error"}
+        for number, desired in enumerate(statuses):
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            if self._woken.is_set() or not self._elector.is_leader:
+                self._woken.set()  # newer desires, or another leader: start over
+                return
+            current = await self._settle(desired)
+            if current is not None and desired.kind is INGRESSES and desired.uid not in failed:
+                self._tell_synced(desired, current)
+        uids = {desired.uid for desired in statuses}
+        self._settled = {uid: value for uid, value in self._settled.items() if uid in uids}
+        self._synced = {uid: value for uid, value in self._synced.items() if uid in uids}
+
+    async def _settle(self, desired: ObjectStatus) -> StoredStatus | None:
+        """Write one status if it says something new. Return what the object has now, None if not known."""
+        current = self._current(desired.kind, desired.namespace, desired.name)
+        if current is None or current.uid != desired.uid:
+            return None  # gone or created anew: the next translation knows it too
+        self.counters.total += 1
+        asked, came_out = self._settled.get(desired.uid, (None, current))
+        if _version(came_out) >= _version(current):
+            if asked == desired:
+                self.counters.noop += 1
+                return current
+            current = came_out  # the watch has not shown our own last write yet
+        patch = self._patch(desired, current)
+        if not patch:
+            self.counters.noop += 1
+            self._settled[desired.uid] = (desired, current)
+            return current
+        return await self._write(desired, patch)
+
+    def _patch(self, desired: ObjectStatus, current: StoredStatus) -> dict[str, Any]:
+        present = _decoded(current.status)
+        wanted = with_transition_times(present, desired.status, rfc3339(self._clock.now()))
+        return status_patch(present, wanted)
+
+    async def _write(self, desired: ObjectStatus, patch: dict[str, Any]) -> StoredStatus | None:
+        await self._limit.take()
+        if not self._elector.is_leader:
+            self._woken.set()
+            return None
+        try:
+            written = await patch_status(
+                self._client, desired.kind, desired.namespace, desired.name, desired.uid, patch
+            )
+        except Unreachable:
+            self.counters.failed += 1
+            raise
+        except ApiError as error:
+            self._count(error)
+            return None
+        except KubeError as error:
+            self.counters.failed += 1
+            self.last_error = str(error)
+            return None
+        self.counters.written += 1
+        self.last_error = ""
+        self._settled[desired.uid] = (desired, written)
+        return written
+
+    def _count(self, error: ApiError) -> None:
+        """A conflict is no fault: the watch brings the newer object, and the next check its status."""
+        if error.status in CONFLICTS:
+            self.counters.conflict += 1
+        else:
+            self.counters.failed += 1
+            self.last_error = str(error)
+
+    def _tell_synced(self, desired: ObjectStatus, current: StoredStatus) -> None:
+        entries = desired.status.get("loadBalancer", {}).get("ingress") or ()
+        if not entries or self._synced.get(desired.uid) == current.generation:
+            return
+        self._synced[desired.uid] = current.generation
+        entry = entries[0]
+        address = entry.get("hostname") or entry.get("ip", "")
+        ports = ", ".join(str(port["port"]) for port in entry.get("ports", ()))
+        subject = EventSubject(
+            desired.kind.api_version,
+            desired.kind.kind,
+            desired.namespace,
+            desired.name,
+            desired.uid,
+            current.generation,
+        )
+        self._recorder.record(subject, "Normal", "Synced", f"serving at {address}, port {ports}")
+
+    def _tell_findings(self) -> None:
+        """Tell each finding when it appears, and again while it persists."""
+        now = self._clock.monotonic()
+        told: dict[tuple[str, ...], float] = {}
+        for item in self._diagnostics:
+            if not item.uid or item.kind not in API_VERSIONS:
+                continue
+            key = (item.uid, item.code, item.field, str(item.generation))
+            told[key] = self._told.get(key, float("-inf"))
+            if now - told[key] >= REMIND_AFTER_S:
+                told[key] = now
+                self._tell(item)
+        self._told = told
+
+    def _tell(self, item: Diagnostic) -> None:
+        subject = EventSubject(
+            API_VERSIONS[item.kind], item.kind, item.namespace, item.name, item.uid, item.generation
+        )
+        kind = "Normal" if item.level == "info" else "Warning"
+        self._recorder.record(subject, kind, item.reason, item.text, about=f"{item.code} {item.field}")
+
+
+def _decoded(status: bytes) -> dict[str, Any]:
+    value = msgspec.json.decode(status) if status else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _version(stored: StoredStatus) -> int:
+    """Resource versions of one kind compare as numbers; what is none is older than all."""
+    return int(stored.resource_version) if stored.resource_version.isdecimal() else 0
