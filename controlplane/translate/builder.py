@@ -42,16 +42,9 @@ def translate(
         services=tuple(resolution.service for resolution in resolutions),
         clusters=_clusters(attached, members),
     )
-    findings = [
-        *(gateway.findings for gateway in gateways.by_name.values()),
-        *gateways.unreadable,
-        *(outcome.findings for outcome in outcomes),
-        *_unreadable_classes(fleet),
-        *_member_findings(attached, members, resolutions),
-    ]
     return Translation(
         snapshot=snapshot,
-        diagnostics=_sorted_diagnostics(findings),
+        diagnostics=_diagnostics(fleet, gateways, outcomes, _member_findings(attached, members, resolutions)),
         statuses=_statuses(gateways, outcomes, members, facts),
         last_good=_next_last_good(gateways, outcomes),
         attached=attached,
@@ -111,11 +104,18 @@ def _member_findings(
     return found
 
 
-def _sorted_diagnostics(findings: Iterable[Findings]) -> tuple[Diagnostic, ...]:
-    ordered = sorted(
-        findings, key=lambda item: (item.subject.kind, item.subject.namespace, item.subject.name)
-    )
-    return tuple(diagnostic for item in ordered for diagnostic in item.items)
+def _diagnostics(
+    fleet: FleetObjects, gateways: Gateways, outcomes: Iterable[Outcome], members: Iterable[Findings]
+) -> tuple[Diagnostic, ...]:
+    findings = [
+        *(gateway.findings for gateway in gateways.by_name.values()),
+        *gateways.unreadable,
+        *(outcome.findings for outcome in outcomes),
+        *_unreadable_classes(fleet),
+        *members,
+    ]
+    findings.sort(key=lambda item: (item.subject.kind, item.subject.namespace, item.subject.name))
+    return tuple(diagnostic for item in findings for diagnostic in item.items)
 
 
 def _statuses(
