@@ -260,7 +260,7 @@ class Exchange:
         connection, endpoint = self._connection, self._endpoint
         assert connection is not None
         assert endpoint is not None
-        keep = client.keep_alive and self.body_complete
+        keep = client.keep_alive and self.body_complete and not self._plane.draining
         start = head.whole if keep and head.dated else self._head_for(head, keep)
         if len(body) < _SMALL_BODY_BYTES:
             client.write(start + body)
@@ -287,7 +287,8 @@ class Exchange:
             self._endpoint.succeeded()
         self._status = head.status
         self._chunked = head.length < 0 and client.version == 1
-        self._keep = client.keep_alive and self.body_complete and (self._chunked or head.length >= 0)
+        framed = self._chunked or head.length >= 0
+        self._keep = framed and client.keep_alive and self.body_complete and not self._plane.draining
         self._body = None
         client.write(self._head_for(head, self._keep))
         if body:
@@ -397,7 +398,7 @@ class Exchange:
     def _answer(self, status: int, flag: str, detail: str) -> None:
         """End the request with a response of our own."""
         client = self._client
-        keep = client.keep_alive and self.body_complete
+        keep = client.keep_alive and self.body_complete and not self._plane.draining
         date = self._plane.wheel.date
         client.write(reply(status, date, self._request_id, detail, close=not keep, head=self.is_head))
         self._status = status

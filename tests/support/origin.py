@@ -106,10 +106,14 @@ class Origin:
         return b"".join(connection.received for connection in self.connections)
 
     async def __aenter__(self) -> "Origin":
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self.start()
         return self
+
+    async def start(self) -> None:
+        """Listen; on the same port as before, if there was one."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

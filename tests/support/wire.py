@@ -1,13 +1,13 @@
 """A raw client: bytes out, bytes in, with a deadline on everything."""
 
 import asyncio
+import socket
+import struct
 
 DEADLINE_S = 10.0
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -63,6 +63,20 @@ class RawClient:
             if head or status in (204, 304) or status < 200:
                 return status, fields, b""
             return status, fields, await self._body(fields)
+
+    async def exactly(self, count: int) -> bytes:
+        """Return the next `count` bytes."""
+        async with asyncio.timeout(DEADLINE_S):
+            while len(self._data) < count:
+                await self._more()
+        data, self._data = self._data[:count], self._data[count:]
+        return data
+
+    def reset(self) -> None:
+        """Leave without a goodbye: RST instead of FIN."""
+        connection = self._writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
 
     async def until_closed(self) -> bytes:
         """Return everything up to the end of the connection."""

@@ -1,0 +1,90 @@
+"""Configuration and process changes while requests flow."""
+
+import asyncio
+
+from msgspec.structs import replace
+
+from proxy.model.channel import Ack, Drain, Nack
+from proxy.model.snapshot import Listener, PathKind
+from tests.support.origin import Origin
+from tests.support.requests import request, tally
+from tests.support.snapshots import route, snapshot, source
+from tests.support.wire import RawClient, free_port
+from tests.support.worker import WorkerProcess
+
+
+async def test_a_hundred_snapshots_under_load_lose_nothing(worker: WorkerProcess, port: int) -> None:
+    async with Origin() as one, Origin() as two:
+        clusters = {"c1": [one.address], "c2": [two.address]}
+        await worker.apply(snapshot(port, clusters))
+        load = asyncio.gather(*(tally(port, 400) for _ in range(8)))
+        for version in range(2, 102):
+            weights = {"c1": version % 101, "c2": 100 - version % 101}
+            changed = snapshot(port, clusters, route(port, weights=weights), version=version)
+            assert await worker.apply(changed) == Ack(version)
+        assert all(answers == {"/": 400} for answers in await load)
+
+
+async def test_a_snapshot_that_does_not_compile_changes_nothing(worker: WorkerProcess, port: int) -> None:
+    async with Origin() as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}))
+        bad = snapshot(port, {}, route(port, "/(", kind=PathKind.REGEX), version=2)
+        answer = await worker.apply(bad)
+        assert isinstance(answer, Nack)
+        assert "demo/ing/(" in answer.reason
+        assert await tally(port, 5) == {"/": 5}
+
+
+async def test_listeners_open_and_close_while_running(worker: WorkerProcess, port: int) -> None:
+    other = free_port()
+    async with Origin() as origin:
+        one = snapshot(port, {"c1": [origin.address]})
+        await worker.apply(one)
+        client = await RawClient.connect(port)
+        await client.send(request())
+        await client.response()
+        listener = Listener(other, source(), address="127.0.0.1")
+        await worker.apply(replace(one, version=2, listeners=(listener,), routes=(route(other),)))
+        assert await tally(other, 5) == {"/": 5}
+        assert await client.until_closed() == b""
+        await client.close()
+        try:
+            await tally(port, 1)
+        except ConnectionRefusedError:
+            pass
+        else:
+            raise AssertionError("the closed listener still accepts")
+
+
+async def test_drain_finishes_what_is_in_flight_and_exits_clean(worker: WorkerProcess, port: int) -> None:
+    async with Origin(lambda _c, _r: b"") as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}))
+        client = await RawClient.connect(port)
+        await client.send(request())
+        async with asyncio.timeout(5):
+            await origin.answered.wait()
+        worker.send(Drain(10.0))
+        await asyncio.sleep(0.1)
+        transport = origin.connections[0].transport
+        assert transport is not None
+        transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        status, fields, body = await client.response()
+        assert (status, fields["connection"], body) == (200, "close", b"ok")
+        await client.close()
+        assert worker.process is not None
+        async with asyncio.timeout(10):
+            assert await worker.process.wait() == 0
+
+
+async def test_counters_know_route_cluster_and_code(worker: WorkerProcess, port: int) -> None:
+    async with Origin() as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}, route(port, "/r")))
+        await tally(port, 3, request("/r"))
+        await tally(port, 2, request("/none"))
+        stats = await worker.stats()
+        counted = {(r.route, r.cluster, r.code_class, r.flag): r.count for r in stats.requests}
+        assert counted == {("demo/ing/r", "c1", "2xx", "-"): 3, ("", "", "4xx", "NR"): 2}
+        (durations,) = [d for d in stats.durations if d.route]
+        assert sum(durations.buckets) == 3
+        assert durations.response_bytes == 6
+        assert [(c.listener, c.accepted) for c in stats.connections] == [(f"http-{port}", 2)]
