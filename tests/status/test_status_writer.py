@@ -1,0 +1,197 @@
+"""Statuses are written once, by the leader, and only when they say something new."""
+
+import asyncio
+
+import pytest
+
+from controlplane.kube.store import StoredStatus
+from controlplane.resources.kinds import ALBCONFIGS
+from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
+from controlplane.translate.model import ObjectStatus
+from tests.status.conftest import Desk, served
+from tests.support.fakeapi import Exchange
+from tests.support.waiting import until
+
+PATCH = "patch ingresses"
+
+
+def finding(uid: str, *, generation: int = 1, code: str = "FG0201", name: str = "web") -> Diagnostic:
+    findings = Findings(Subject("Ingress", "demo", name, uid, generation))
+    findings.add(code, "metadata.annotations.x", "y", problem="is no number", allowed="a number")
+    return findings.items[0]
+
+
+def events(desk: Desk, reason: str) -> list[str]:
+    stored = desk.api.store.objects["events"].values()
+    return [event["message"] for event in stored if event["reason"] == reason]
+
+
+async def test_a_status_is_written_with_the_uid_as_precondition(desk: Desk) -> None:
+    uid = desk.add("web")
+    desk.writer.submit((served("web", uid),), ())
+    await until(lambda: desk.status("web"))
+    (request,) = desk.api.seen(PATCH)
+    assert request.path.endswith("/namespaces/demo/ingresses/web/status")
+    assert request.headers["content-type"] == "application/merge-patch+json"
+    assert f'"uid":"{uid}"'.encode() in request.body
+    assert desk.status("web") == served("web", uid).status
+
+
+async def test_a_thousand_submissions_without_a_change_are_no_writes(desk: Desk) -> None:
+    uids = {name: desk.add(name, status=served(name, "").status) for name in ("a", "b", "c")}
+    for _ in range(1000):
+        desk.writer.submit(tuple(served(name, uid) for name, uid in uids.items()), ())
+        await asyncio.sleep(0)
+    await desk.idle()
+    assert desk.api.seen(PATCH) == []
+    assert desk.writer.counters.noop == desk.writer.counters.total > 0
+
+
+async def test_our_own_write_is_not_repeated_while_the_watch_lags(desk: Desk) -> None:
+    uid = desk.add("web")
+    desk.frozen = {"demo/web": StoredStatus(uid, "1", b"")}
+    for _ in range(3):
+        desk.writer.submit((served("web", uid),), ())
+        await until(lambda: desk.status("web"))
+        await desk.idle()
+    assert len(desk.api.seen(PATCH)) == 1
+
+
+async def test_fields_that_the_server_drops_are_not_written_for_ever(desk: Desk) -> None:
+    async def pruning(exchange: Exchange) -> None:
+        pruned = desk.api.store.objects["ingresses"]["demo/web"]
+        desk.api.store.put("ingresses", pruned | {"status": {"loadBalancer": {}}})
+        await exchange.answer(200, desk.api.store.objects["ingresses"]["demo/web"])
+
+    uid = desk.add("web")
+    desk.api.always[PATCH] = pruning
+    for _ in range(3):
+        desk.writer.submit((served("web", uid),), ())
+        await until(lambda: desk.api.seen(PATCH))
+        await desk.idle()
+    assert len(desk.api.seen(PATCH)) == 1
+
+
+async def test_a_status_that_somebody_else_changed_is_mended(desk: Desk) -> None:
+    uid = desk.add("web")
+    desk.writer.submit((served("web", uid),), ())
+    await until(lambda: desk.status("web"))
+    desk.add("web", status={"loadBalancer": {"ingress": [{"ip": "6.6.6.6"}]}})
+    desk.writer.submit((served("web", uid),), ())
+    await until(lambda: desk.status("web") == served("web", uid).status)
+
+
+async def test_only_the_leader_writes(desk: Desk) -> None:
+    uid = desk.add("web")
+    other = {"holderIdentity": "other", "leaseDurationSeconds": 3600}
+    meta = {"name": "fleetgate", "namespace": "kube-system"}
+    desk.api.store.put("leases", {"metadata": meta, "spec": other})
+    await until(lambda: desk.api.seen("get leases") and not desk.elector.is_leader)
+    desk.writer.submit((served("web", uid),), (finding(uid),))
+    await asyncio.sleep(0.1)
+    assert desk.api.seen(PATCH) == []
+    assert desk.api.seen("create events") == []
+
+
+@pytest.mark.parametrize(("status", "reason"), [(409, "Conflict"), (404, "NotFound"), (422, "Invalid")])
+async def test_a_conflict_is_counted_and_harms_no_other_object(desk: Desk, status: int, reason: str) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(status, reason, "no")
+
+    first, second = desk.add("a"), desk.add("b")
+    desk.api.script[PATCH].append(refuse)
+    desk.writer.submit((served("a", first), served("b", second)), ())
+    await until(lambda: desk.status("b"))
+    assert desk.writer.counters.conflict == 1
+    assert desk.writer.counters.failed == 0
+    desk.writer.submit((served("a", first), served("b", second)), ())
+    await until(lambda: desk.status("a"))
+
+
+async def test_a_failure_is_counted_and_named(desk: Desk) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        await exchange.fail(403, "Forbidden", "cannot patch ingresses/status")
+
+    uid = desk.add("web")
+    desk.api.script[PATCH].append(refuse)
+    desk.writer.submit((served("web", uid),), ())
+    await until(lambda: desk.writer.counters.failed == 1)
+    assert "cannot patch ingresses/status; grant it" in desk.writer.last_error
+
+
+async def test_an_object_created_anew_gets_nothing_that_was_meant_for_the_old_one(desk: Desk) -> None:
+    desk.add("web")
+    desk.writer.submit((served("web", "uid of the old one"),), ())
+    await desk.idle()
+    assert desk.api.seen(PATCH) == []
+
+
+async def test_nothing_is_lost_while_the_api_server_is_away(desk: Desk) -> None:
+    uid = desk.add("web")
+    await desk.elector.leading()
+    await desk.api.stop()
+    desk.writer.submit((served("web", uid),), ())
+    await until(lambda: desk.writer.last_error)
+    await desk.api.start()
+    await until(lambda: desk.status("web"))
+
+
+async def test_writes_are_limited_to_ten_a_second_after_a_burst(desk: Desk) -> None:
+    uids = {f"i{number}": desk.add(f"i{number}") for number in range(100)}
+    started = desk.clock.now_s
+    desk.writer.submit(tuple(served(name, uid) for name, uid in uids.items()), ())
+    await until(lambda: desk.writer.counters.written == 100)
+    assert desk.clock.now_s - started >= 4.9
+
+
+async def test_conditions_get_their_time_and_keep_it(desk: Desk) -> None:
+    def status(message: str, state: str) -> ObjectStatus:
+        condition = {"type": "Programmed", "status": state, "reason": "R", "message": message}
+        return ObjectStatus(ALBCONFIGS, "", "gateway", uid, {"conditions": [condition]})
+
+    stored = desk.api.store.put("albconfigs", {"metadata": {"name": "gateway", "generation": 1}})
+    uid = stored["metadata"]["uid"]
+    times = []
+    for message, state in (("one", "True"), ("two", "True"), ("two", "False")):
+        desk.clock.now_s += 10
+        before = desk.writer.counters.written
+        desk.writer.submit((status(message, state),), ())
+        await until(lambda: desk.writer.counters.written == before + 1)  # noqa: B023
+        (condition,) = desk.api.store.objects["albconfigs"]["gateway"]["status"]["conditions"]
+        assert condition["message"] == message
+        times.append(condition["lastTransitionTime"])
+    assert times[0] == times[1] < times[2]
+
+
+async def test_a_finding_is_an_event_once_per_object_code_and_generation(desk: Desk) -> None:
+    uid = desk.add("web")
+    for _ in range(20):
+        desk.writer.submit((), (finding(uid), finding("", name="in a member")))
+        await asyncio.sleep(0.002)
+    await until(lambda: events(desk, "InvalidAnnotation"))
+    desk.writer.submit((), (finding(uid, generation=2),))
+    await until(lambda: len(events(desk, "InvalidAnnotation")) == 2)
+    assert len(desk.api.seen("create events")) == 2
+    assert events(desk, "InvalidAnnotation")[0].startswith('FG0201 metadata.annotations.x: "y": is no number')
+
+
+async def test_a_finding_that_persists_is_told_again_before_it_is_forgotten(desk: Desk) -> None:
+    uid = desk.add("web")
+    desk.writer.submit((), (finding(uid),))
+    await until(lambda: desk.recorder.counters.written == 1)
+    desk.clock.now_s += 1800
+    desk.writer.submit((), (finding(uid),))
+    await until(lambda: desk.recorder.counters.repeated == 1)
+
+
+async def test_an_accepted_ingress_is_told_synced_once_per_generation(desk: Desk) -> None:
+    uid, broken = desk.add("web"), desk.add("broken")
+    submission = (served("web", uid), served("broken", broken))
+    for _ in range(5):
+        desk.writer.submit(submission, (finding(broken, name="broken"),))
+        await asyncio.sleep(0.01)
+    await until(lambda: events(desk, "Synced"))
+    desk.add("web", generation=2)
+    desk.writer.submit(submission, (finding(broken, name="broken"),))
+    await until(lambda: len(events(desk, "Synced")) == 2)
+    assert events(desk, "Synced")[0] == "serving at gw.example, port 8001"
