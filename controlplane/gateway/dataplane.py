@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from controlplane.publish import Publisher, SnapshotStore, place_socket
 from controlplane.supervisor import Roster, Supervisor, WorkerCommand
 from proxy.model.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
 
@@ -42,7 +46,9 @@ class DataPlane:
             Roster(state_dir.resolve() / "workers.json"),
             self.publisher.process_exited,
         )
-        self.publisher.on_applied = self._release_orphans
+        self.publisher.on_applied = self._all_applied
+        self.applied_version = 0
+        self.applied_at = 0.0
 
     async def start(self) -> Snapshot | None:
         """Start the workers on the snapshot on disk and return it, None when there is none.
@@ -92,8 +98,12 @@ class DataPlane:
             if not self.draining:
                 self.supervisor.heartbeat({view.pid: view.messages for view in self.publisher.workers()})
 
-    def _release_orphans(self) -> None:
-        """The new workers serve: those of the earlier control plane may go."""
+    def _all_applied(self) -> None:
+        """Every worker serves the good snapshot: those of an earlier control plane may go."""
+        snapshot = self.publisher.snapshot
+        if snapshot is not None and snapshot.version != self.applied_version:
+            self.applied_version, self.applied_at = snapshot.version, time.time()
+            log.info("snapshot applied", extra={"version": snapshot.version, "workers": self.worker_count})
         told = self.publisher.drain_orphans(self._grace_s)
         self.supervisor.orphans_told(told, self._grace_s)
 

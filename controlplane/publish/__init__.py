@@ -4,6 +4,7 @@ from controlplane.publish.delta import endpoint_delta
 from controlplane.publish.paths import SocketPlace, place_socket
 from controlplane.publish.publisher import Publisher, WorkerView
 from controlplane.publish.rollout import Rejection
+from controlplane.publish.saver import Saver
 from controlplane.publish.store import SnapshotStore, StoreHealth
 from controlplane.publish.totals import DurationTotal, Totals
 
@@ -11,6 +12,7 @@ __all__ = [
     "DurationTotal",
     "Publisher",
     "Rejection",
+    "Saver",
     "SnapshotStore",
     "SocketPlace",
     "StoreHealth",

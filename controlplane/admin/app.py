@@ -1,0 +1,111 @@
+"""The admin API: health, metrics and read-only JSON. Nothing here changes anything."""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from controlplane.admin import views
+from controlplane.admin.health import readiness, report
+from controlplane.admin.hosts import HostCheck
+from controlplane.admin.metrics import Metrics
+from controlplane.admin.problems import on_error, on_http_exception, problem
+from controlplane.admin.state import Source, State
+from proxy.model.codec import encode_snapshot
+
+NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+View = Callable[[State, Request], views.Json]
+
+
+class Admin:
+    """Handlers around one source of state."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    async def livez(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n", headers=NO_STORE)
+
+    async def readyz(self, request: Request) -> Response:
+        checks = readiness(self._source.state())
+        if not all(check.passed for check in checks):
+            return PlainTextResponse(report(checks), 503, headers=NO_STORE)
+        verbose = "verbose" in request.query_params
+        return PlainTextResponse(report(checks) if verbose else "ok\n", headers=NO_STORE)
+
+    async def metrics(self, request: Request) -> Response:
+        await self._source.refresh()
+        registry = CollectorRegistry()
+        registry.register(Metrics(self._source.state()))
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), headers={"Content-Type": content_type, **NO_STORE})
+
+    async def snapshot(self, request: Request) -> Response:
+        snapshot = self._source.state().snapshot
+        if snapshot is None:
+            return problem(503, "no snapshot yet", "/readyz says what is missing")
+        return Response(encode_snapshot(snapshot), media_type="application/json", headers=NO_STORE)
+
+    def json(self, view: View) -> Callable[[Request], Awaitable[Response]]:
+        async def handler(request: Request) -> Response:
+            await self._source.refresh()
+            return JSONResponse(view(self._source.state(), request), headers=NO_STORE)
+
+        return handler
+
+
+def filters(request: Request, *known: str) -> dict[str, str]:
+    """Return the query parameters; an unknown one is an error, not a filter that has no effect."""
+    for key in request.query_params:
+        if key not in known:
+            raise HTTPException(400, f"unknown parameter {key}; known are: {', '.join(known) or 'none'}")
+    return dict(request.query_params)
+
+
+def overview(state: State, request: Request) -> views.Json:
+    filters(request)
+    return views.overview(state)
+
+
+def routes(state: State, request: Request) -> views.Json:
+    return views.listing(state, views.routes(state, **filters(request, "host", "service", "cluster")))
+
+
+def clusters(state: State, request: Request) -> views.Json:
+    return views.listing(state, views.clusters(state, **filters(request, "cluster")))
+
+
+def endpoints(state: State, request: Request) -> views.Json:
+    return views.listing(state, views.endpoints(state, **filters(request, "service", "cluster")))
+
+
+def diagnostics(state: State, request: Request) -> views.Json:
+    wanted = filters(request, "level", "namespace", "name", "code")
+    return views.listing(state, views.diagnostics(state, **wanted))
+
+
+def build_app(source: Source, names: Iterable[str]) -> Starlette:
+    """Return the ASGI app; `names` are the host names it may be asked by, besides localhost."""
+    admin = Admin(source)
+    return Starlette(
+        routes=[
+            Route("/livez", admin.livez),
+            Route("/readyz", admin.readyz),
+            Route("/metrics", admin.metrics),
+            Route("/api/v1/overview", admin.json(overview)),
+            Route("/api/v1/routes", admin.json(routes)),
+            Route("/api/v1/clusters", admin.json(clusters)),
+            Route("/api/v1/endpoints", admin.json(endpoints)),
+            Route("/api/v1/diagnostics", admin.json(diagnostics)),
+            Route("/api/v1/snapshot", admin.snapshot),
+        ],
+        middleware=[Middleware(HostCheck, names=tuple(names))],
+        exception_handlers={HTTPException: on_http_exception, Exception: on_error},
+    )

@@ -1,0 +1,67 @@
+"""The workers' views of each endpoint, merged."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from controlplane.admin.shares import Usable
+from controlplane.admin.state import State
+from proxy.model.channel import EndpointStats
+
+STATES = ("healthy", "draining", "probing", "ejected")
+"""From best to worst."""
+
+Key = tuple[str, str, str, int]
+"""service, cluster, address, port"""
+
+
+@dataclass(slots=True)
+class Merged:
+    """One endpoint as all workers see it."""
+
+    key: Key
+    draining: bool
+    by_worker: dict[int, EndpointStats] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """The state most workers see; of two equally frequent ones the worse."""
+        if not self.by_worker:
+            return "draining" if self.draining else "healthy"
+        seen = Counter(stats.state for stats in self.by_worker.values())
+        return max(seen, key=lambda state: (seen[state], STATES.index(state) if state in STATES else 99))
+
+
+def merged(state: State) -> list[Merged]:
+    """Return all endpoints of the snapshot in its order."""
+    if state.snapshot is None:
+        return []
+    found = {
+        (service.id, group.cluster, endpoint.address, endpoint.port): Merged(
+            (service.id, group.cluster, endpoint.address, endpoint.port), endpoint.draining
+        )
+        for service in state.snapshot.services
+        for group in service.clusters
+        for endpoint in group.endpoints
+    }
+    for view in state.workers:
+        for stats in view.stats.endpoints if view.stats is not None else ():
+            endpoint = found.get((stats.service, stats.cluster, stats.address, stats.port))
+            if endpoint is not None:
+                endpoint.by_worker[view.worker] = stats
+    return list(found.values())
+
+
+def usable(endpoints: Iterable[Merged]) -> dict[str, dict[str, Usable]]:
+    """Count the endpoints by service and cluster."""
+    counts: dict[str, dict[str, Counter[str]]] = {}
+    for endpoint in endpoints:
+        service, cluster, _, _ = endpoint.key
+        counts.setdefault(service, {}).setdefault(cluster, Counter())[endpoint.state] += 1
+    return {
+        service: {
+            cluster: Usable(c["healthy"], c["draining"], c["ejected"] + c["probing"])
+            for cluster, c in clusters.items()
+        }
+        for service, clusters in counts.items()
+    }

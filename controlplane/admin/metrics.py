@@ -1,0 +1,173 @@
+"""The state as Prometheus metrics. Labels come from configuration, never from a request."""
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    SummaryMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from controlplane.admin.endpoints import merged
+from controlplane.admin.state import State
+from proxy import __version__
+from proxy.model.channel import DURATION_BOUNDS_S
+
+Labels = tuple[str, ...]
+Values = Iterable[tuple[Labels, float]]
+
+
+def counter(name: str, text: str, labels: Labels, values: Values) -> Metric:
+    family = CounterMetricFamily(f"fleetgate_{name}", text, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def gauge(name: str, text: str, labels: Labels, values: Values) -> Metric:
+    family = GaugeMetricFamily(f"fleetgate_{name}", text, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+class Metrics(Collector):
+    """Collects from one state; made anew for every scrape, so a route that is gone leaves no series."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        snapshot = state.snapshot
+        self._routes = {route.id for route in snapshot.routes} if snapshot is not None else set()
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._traffic()
+        yield from self._attempts()
+        yield from self._connections()
+        yield from self._clusters()
+        yield from self._snapshots()
+        yield from self._workers()
+
+    def _is_live(self, route: str) -> bool:
+        return "/" not in route or route in self._routes
+
+    def _traffic(self) -> Iterator[Metric]:
+        totals = self._state.totals
+        requests = Counter[Labels]()
+        for (listener, route, _, cluster, code_class, flag), count in totals.requests.items():
+            if self._is_live(route):
+                requests[listener, route, cluster, code_class, flag] += count
+        labels = ("listener", "route", "cluster", "code_class", "flag")
+        yield counter("requests", "Finished requests.", labels, requests.items())
+        durations = HistogramMetricFamily(
+            "fleetgate_request_duration_seconds",
+            "From the first byte of the request to the last byte of the response.",
+            labels=("route", "cluster"),
+        )
+        bounds = [*(str(bound) for bound in DURATION_BOUNDS_S), "+Inf"]
+        sent, received = Counter[Labels](), Counter[Labels]()
+        for (route, cluster), total in totals.durations.items():
+            if self._is_live(route):
+                buckets = list(zip(bounds, accumulate(total.buckets), strict=True))
+                durations.add_metric((route, cluster), buckets, total.sum_s)
+                received[route,] += total.request_bytes
+                sent[route,] += total.response_bytes
+        yield durations
+        yield counter("request_bytes", "Bytes of request bodies.", ("route",), received.items())
+        yield counter("response_bytes", "Bytes of response bodies.", ("route",), sent.items())
+
+    def _attempts(self) -> Iterator[Metric]:
+        labels = ("service", "from_cluster", "to_cluster", "reason")
+        failed = self._state.totals.attempts
+        retried = {key: count for key, count in failed.items() if key[2]}
+        moved = {key: count for key, count in retried.items() if key[1] != key[2]}
+        text = "Attempts that failed; to_cluster is where the request went next, empty when it ended."
+        yield counter("attempts", text, labels, failed.items())
+        yield counter("retries", "Failed attempts that were followed by another.", labels, retried.items())
+        yield counter("failovers", "Retries that went to another cluster.", labels, moved.items())
+
+    def _connections(self) -> Iterator[Metric]:
+        clients, accepted = Counter[Labels](), self._state.totals.accepted
+        upstream, endpoints = Counter[Labels](), Counter[Labels]()
+        for view in self._state.workers:
+            for connection in view.stats.connections if view.stats is not None else ():
+                clients[connection.listener,] += connection.active
+        for endpoint in merged(self._state):
+            service, cluster, _, _ = endpoint.key
+            endpoints[service, cluster, endpoint.state] += 1
+            for stats in endpoint.by_worker.values():
+                upstream[cluster, "active"] += stats.in_flight
+                upstream[cluster, "idle"] += stats.idle
+        yield gauge("connections", "Open client connections.", ("listener",), clients.items())
+        accepts = (((listener,), count) for listener, count in accepted.items())
+        yield counter("connections_accepted", "Accepted client connections.", ("listener",), accepts)
+        text = "Connections to endpoints."
+        yield gauge("upstream_connections", text, ("cluster", "state"), upstream.items())
+        text = "Endpoints by the state most workers see them in."
+        yield gauge("endpoints", text, ("service", "cluster", "state"), endpoints.items())
+
+    def _clusters(self) -> Iterator[Metric]:
+        health = self._state.clusters
+        label = ("cluster",)
+        text = "1 when the cluster's objects were listed completely at least once."
+        yield gauge("cluster_synced", text, label, (((c.cluster,), c.synced) for c in health))
+        text = "1 when the cluster's API server does not answer; its last known endpoints are used."
+        yield gauge("cluster_stale", text, label, (((c.cluster,), c.stale) for c in health))
+        text = "When the cluster's objects were last known to be current."
+        times = (((c.cluster,), self._state.now - c.age_s) for c in health)
+        yield gauge("cluster_last_event_timestamp_seconds", text, label, times)
+        text = "Watches that were opened again."
+        restarts = (((c.cluster,), c.watch_restarts) for c in health)
+        yield counter("cluster_watch_restarts", text, label, restarts)
+        text = "Complete lists after the first one."
+        yield counter("cluster_relists", text, label, (((c.cluster,), c.relists) for c in health))
+        objects = (((c.cluster, kind), count) for c in health for kind, count in c.objects.items())
+        yield gauge("cluster_objects", "Objects watched.", ("cluster", "kind"), objects)
+        found = Counter[Labels]((item.level, item.code) for item in self._state.diagnostics)
+        yield gauge("diagnostics", "Open findings about objects.", ("level", "code"), found.items())
+
+    def _snapshots(self) -> Iterator[Metric]:
+        state = self._state
+        version = state.snapshot.version if state.snapshot is not None else 0
+        yield gauge("snapshot_version", "Number of the snapshot that is served.", (), [((), version)])
+        text = "When all workers last took a snapshot over."
+        yield gauge("snapshot_applied_timestamp_seconds", text, (), [((), state.applied_at)])
+        text = "Snapshots that the workers could not use."
+        yield counter("snapshot_rejected", text, (), [((), state.rejected_total)])
+        text = "Failed attempts to save the snapshot on disk."
+        yield counter("snapshot_save_failures", text, (), [((), state.store.failures)])
+        yield SummaryMetricFamily(
+            "fleetgate_translate_seconds",
+            "Time to turn objects into a snapshot.",
+            count_value=state.translations,
+            sum_value=state.translate_sum_s,
+        )
+
+    def _workers(self) -> Iterator[Metric]:
+        state = self._state
+        connected = {view.worker: view for view in state.workers}
+        label = ("worker",)
+        up = (((str(p.worker),), p.pid is not None and p.worker in connected) for p in state.processes)
+        yield gauge("worker_up", "1 when the worker runs and is connected.", label, up)
+        restarts = (((str(p.worker),), p.restarts) for p in state.processes)
+        yield counter("worker_restarts", "Restarts of the worker.", label, restarts)
+        lags = (
+            ((str(worker),), view.stats.loop_lag_s)
+            for worker, view in connected.items()
+            if view.stats is not None
+        )
+        yield gauge("event_loop_lag_seconds", "Worst delay since the last report.", label, lags)
+        dropped = [((), state.totals.log_lines_dropped)]
+        yield counter(
+            "access_log_lines_dropped", "Lines lost because they could not be written.", (), dropped
+        )
+        text = "1 when this replica writes statuses."
+        yield gauge("leader", text, (), [((), state.leader)])
+        info = ("version", "python", "loop")
+        build = (__version__, platform.python_version(), "uvloop")
+        yield gauge("build_info", "Always 1.", info, [(build, 1)])

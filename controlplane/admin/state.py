@@ -1,0 +1,53 @@
+"""What the admin API shows: one consistent picture of the gateway, taken when a request comes in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from controlplane.kube.cluster import ClusterHealth
+from controlplane.publish import Rejection, StoreHealth, Totals, WorkerView
+from controlplane.supervisor import ProcessView
+from controlplane.translate.diagnostics import Diagnostic
+from proxy.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Times are Unix seconds, 0 when it has not happened."""
+
+    now: float
+    started_at: float
+    worker_count: int
+    draining: bool = False
+    started: bool = False  # every worker served a snapshot at least once
+    snapshot: Snapshot | None = None
+    from_disk: bool = False
+    wanted_version: int = 0
+    applied_count: int = 0
+    applied_at: float = 0.0
+    rejection: Rejection | None = None
+    rejected_total: int = 0
+    store: StoreHealth = field(default_factory=lambda: StoreHealth(0, 0, ""))
+    processes: tuple[ProcessView, ...] = ()
+    workers: tuple[WorkerView, ...] = ()
+    totals: Totals = field(default_factory=Totals)
+    failed_ports: Mapping[int, str] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+    fleet_server: str = ""
+    fleet_synced: bool = False
+    fleet_error: str = ""
+    clusters: tuple[ClusterHealth, ...] = ()
+    problems: tuple[str, ...] = ()  # with the registration of clusters
+    leader: bool = False
+    status_error: str = ""
+    translations: int = 0
+    translate_sum_s: float = 0.0
+
+
+class Source(Protocol):
+    """Where the admin API gets its picture from."""
+
+    def state(self) -> State: ...
+
+    async def refresh(self) -> None:
+        """Bring the workers' counters up to date, within a second."""

@@ -1,0 +1,217 @@
+"""The JSON of the admin API, made from the state. Keys are camelCase, as in Kubernetes."""
+
+import platform
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from controlplane.admin import shares
+from controlplane.admin.endpoints import Merged, merged, usable
+from controlplane.admin.health import readiness
+from controlplane.admin.state import State
+from controlplane.admin.times import rfc3339
+from controlplane.kube.cluster import ClusterHealth
+from proxy import __version__
+from proxy.model.snapshot import Route
+
+Json = dict[str, Any]
+
+
+def overview(state: State) -> Json:
+    """The gateway on one page."""
+    snapshot = state.snapshot
+    flags = Counter[str]()
+    for (_, _, _, _, code_class, _), count in state.totals.requests.items():
+        flags[code_class] += count
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "startedAt": rfc3339(state.started_at),
+        "ready": all(check.passed for check in readiness(state)),
+        "snapshot": snapshot_summary(state),
+        "workers": [worker(state, view.worker) for view in state.processes],
+        "listeners": [
+            {
+                "name": listener.name,
+                "address": listener.address,
+                "port": listener.port,
+                "protocol": listener.protocol,
+                "error": state.failed_ports.get(listener.port, ""),
+            }
+            for listener in (snapshot.listeners if snapshot is not None else ())
+        ],
+        "fleet": {"server": state.fleet_server, "synced": state.fleet_synced, "lastError": state.fleet_error},
+        "problems": list(state.problems),
+        "leader": state.leader,
+        "statusError": state.status_error,
+        "counts": {
+            "routes": len(snapshot.routes) if snapshot is not None else 0,
+            "services": len(snapshot.services) if snapshot is not None else 0,
+            "endpoints": dict(Counter(endpoint.state for endpoint in merged(state))),
+            "clusters": len(state.clusters),
+            "clustersSynced": sum(cluster.synced and not cluster.stale for cluster in state.clusters),
+            "diagnostics": dict(Counter(diagnostic.level for diagnostic in state.diagnostics)),
+        },
+        "requests": {"total": flags.total(), **flags},
+    }
+
+
+def snapshot_summary(state: State) -> Json:
+    return {
+        "version": state.snapshot.version if state.snapshot is not None else 0,
+        "wantedVersion": state.wanted_version,
+        "fromDisk": state.from_disk,
+        "appliedOn": state.applied_count,
+        "appliedAt": rfc3339(state.applied_at),
+        "rejected": None
+        if state.rejection is None
+        else {"version": state.rejection.version, "reason": state.rejection.reason},
+        "rejectedTotal": state.rejected_total,
+        "savedVersion": state.store.saved_version,
+        "saveError": state.store.error,
+    }
+
+
+def worker(state: State, number: int) -> Json:
+    process = next(view for view in state.processes if view.worker == number)
+    view = next((view for view in state.workers if view.worker == number), None)
+    stats = view.stats if view is not None else None
+    return {
+        "worker": number,
+        "pid": process.pid,
+        "restarts": process.restarts,
+        "connected": view is not None,
+        "appliedVersion": view.applied_version if view is not None else 0,
+        "rejection": view.nack_reason if view is not None else "",
+        "connections": sum(c.active for c in stats.connections) if stats is not None else 0,
+        "loopLagSeconds": stats.loop_lag_s if stats is not None else None,
+    }
+
+
+def routes(state: State, *, host: str = "", service: str = "", cluster: str = "") -> list[Json]:
+    """All routes in the order of the snapshot; filters compare exactly, `service` also without port."""
+    if state.snapshot is None:
+        return []
+    endpoints = usable(merged(state))
+    requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (_, route, _, at, _, _), count in state.totals.requests.items():
+        requests[route][at] += count
+    return [
+        route_view(route, endpoints, requests[route.id])
+        for route in state.snapshot.routes
+        if (not host or route.host == host.lower())
+        and (not service or any(names(service, backend.service) for backend in route.action.backends))
+        and (not cluster or any(share.cluster == cluster for share in route.action.split.shares))
+    ]
+
+
+def route_view(route: Route, endpoints: dict[str, dict[str, shares.Usable]], requests: Counter[str]) -> Json:
+    split = route.action.split
+    configured, effective = shares.of_route(route, endpoints)
+    return {
+        "id": route.id,
+        "host": route.host or "*",
+        "path": msgspec.to_builtins(route.path),
+        "ports": route.ports,
+        "conditions": msgspec.to_builtins(route.conditions),
+        "order": route.order,
+        "source": msgspec.to_builtins(route.source),
+        "backends": msgspec.to_builtins(route.action.backends),
+        "split": split.mode,
+        "failover": list(split.failover_clusters) or split.failover,
+        "clusters": [
+            {
+                "cluster": share.cluster,
+                "weight": share.weight,
+                "configuredPercent": percent(configured.get(share.cluster, 0.0)),
+                "effectivePercent": percent(effective.get(share.cluster, 0.0)),
+                "requests": requests[share.cluster],
+            }
+            for share in split.shares
+        ],
+        "requests": requests.total(),
+    }
+
+
+def clusters(state: State, *, cluster: str = "") -> list[Json]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for endpoint in merged(state):
+        counts[endpoint.key[1]][endpoint.state] += 1
+    return [
+        cluster_view(health, counts[health.cluster])
+        for health in state.clusters
+        if cluster in ("", health.cluster)
+    ]
+
+
+def cluster_view(health: ClusterHealth, counts: Counter[str]) -> Json:
+    return {
+        "cluster": health.cluster,
+        "server": health.server,
+        "attached": health.attached,
+        "synced": health.synced,
+        "stale": health.stale,
+        "ageSeconds": round(health.age_s, 1),
+        "lastError": health.last_error,
+        "objects": dict(health.objects),
+        "relists": health.relists,
+        "watchRestarts": health.watch_restarts,
+        "endpoints": dict(counts),
+    }
+
+
+def endpoints(state: State, *, service: str = "", cluster: str = "") -> list[Json]:
+    return [
+        endpoint_view(endpoint)
+        for endpoint in merged(state)
+        if (not service or names(service, endpoint.key[0])) and cluster in ("", endpoint.key[1])
+    ]
+
+
+def endpoint_view(endpoint: Merged) -> Json:
+    service, cluster, address, port = endpoint.key
+    seen = endpoint.by_worker
+    return {
+        "service": service,
+        "cluster": cluster,
+        "address": address,
+        "port": port,
+        "state": endpoint.state,
+        "draining": endpoint.draining,
+        "inFlight": sum(stats.in_flight for stats in seen.values()),
+        "idle": sum(stats.idle for stats in seen.values()),
+        "requests": sum(stats.requests for stats in seen.values()),
+        "failures": sum(stats.failures for stats in seen.values()),
+        "lastFailure": next((stats.last_failure for stats in seen.values() if stats.last_failure), ""),
+        "workers": [{"worker": number, "state": stats.state} for number, stats in sorted(seen.items())],
+    }
+
+
+def diagnostics(
+    state: State, *, level: str = "", namespace: str = "", name: str = "", code: str = ""
+) -> list[Json]:
+    return [
+        {**msgspec.to_builtins(item), "reason": item.reason, "text": str(item)}
+        for item in state.diagnostics
+        if level in ("", item.level)
+        and namespace in ("", item.namespace)
+        and name in ("", item.name)
+        and code in ("", item.code)
+    ]
+
+
+def names(wanted: str, service: str) -> bool:
+    """Say whether `wanted` is this service: namespace/name:port, or less of it."""
+    whole, _, _ = service.rpartition(":")
+    return wanted in (service, whole, whole.rpartition("/")[2])
+
+
+def percent(share: float) -> float:
+    return round(100 * share, 2)
+
+
+def listing(state: State, items: Iterable[Json]) -> Json:
+    version = state.snapshot.version if state.snapshot is not None else 0
+    return {"snapshotVersion": version, "items": list(items)}

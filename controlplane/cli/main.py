@@ -1,0 +1,40 @@
+"""The `fleetgate` command. Verbs are imported when they are used: `--help` has to be instant."""
+
+from importlib import import_module
+
+import click
+
+from proxy import __version__
+
+VERBS = {
+    "run": ("controlplane.cli.run", "Run the gateway."),
+    "apiserver": ("controlplane.cli.apiserver", "Run a small Kubernetes-compatible API server."),
+}
+"""Name of the verb: module that has it as `command`, and its line in the help."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its verbs by name before it imports them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(VERBS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", prog_name="fleetgate", message="%(prog)s %(version)s")
+def main() -> None:
+    """One HTTP gateway in front of many Kubernetes clusters."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""`fleetgate run`: the gateway."""
+
+import os
+import re
+import socket
+from pathlib import Path
+
+import click
+
+from controlplane.cli.failure import Failure, Unavailable
+
+EXAMPLES = """\b
+Examples:
+  fleetgate run --fleet-kubeconfig fleet.kubeconfig --member cluster-1=c1.kubeconfig
+  fleetgate run --fleet-kubeconfig fleet.kubeconfig --workers 4 --admin 127.0.0.1:9901
+  fleetgate run --state-dir /var/lib/fleetgate --address gateway.example.com
+  FLEETGATE_MEMBERS="a=a.kubeconfig b=b.kubeconfig" fleetgate run --access-log off
+"""
+
+_CLUSTER_ID = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?")  # a label value of Kubernetes
+
+
+def parse_members(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
+    members: dict[str, Path] = {}
+    for value in values:
+        cluster, equals, path = value.partition("=")
+        if not equals or not path or not _CLUSTER_ID.fullmatch(cluster):
+            raise Failure(
+                f"--member {value!r} is not ID=KUBECONFIG; write e.g. --member cluster-1=c1.kubeconfig"
+            )
+        if cluster in members:
+            raise Failure(f"--member {cluster} is given twice; every cluster needs an id of its own")
+        members[cluster] = Path(path)
+    return members
+
+
+def parse_address(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise Failure(f"--admin {value!r} is not HOST:PORT with a port from 0 to 65535; e.g. 127.0.0.1:9901")
+    return host, int(port)
+
+
+@click.command(name="run", epilog=EXAMPLES, help="Run the gateway until SIGTERM or Ctrl-C.")
+@click.option(
+    "--fleet-kubeconfig",
+    type=click.Path(path_type=Path),
+    envvar="FLEETGATE_FLEET_KUBECONFIG",
+    metavar="FILE",
+    help="API server with the rules; default: the service account of the pod.",
+)
+@click.option(
+    "--member",
+    "members",
+    multiple=True,
+    callback=parse_members,
+    envvar="FLEETGATE_MEMBERS",
+    metavar="ID=FILE",
+    help="Member cluster and its kubeconfig; repeatable. Others come from Secrets on the Fleet.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=lambda: len(os.sched_getaffinity(0)),
+    envvar="FLEETGATE_WORKERS",
+    help="Data plane processes; default: one per core.",
+)
+@click.option(
+    "--admin",
+    callback=parse_address,
+    default="127.0.0.1:9901",
+    show_default=True,
+    envvar="FLEETGATE_ADMIN",
+    metavar="HOST:PORT",
+    help="Health, metrics and JSON.",
+)
+@click.option(
+    "--admin-name",
+    "admin_names",
+    multiple=True,
+    envvar="FLEETGATE_ADMIN_NAMES",
+    metavar="NAME",
+    help="Host name the admin API may be asked by, besides localhost and IP addresses.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".fleetgate/run"),
+    show_default=True,
+    envvar="FLEETGATE_STATE_DIR",
+    metavar="DIR",
+    help="Last snapshot, control socket.",
+)
+@click.option(
+    "--address",
+    default=lambda: socket.gethostname().lower(),
+    envvar="FLEETGATE_ADDRESS",
+    metavar="HOST",
+    help="IP address or name of the gateway, written to statuses; default: the host name.",
+)
+@click.option(
+    "--namespace",
+    default="default",
+    show_default=True,
+    envvar="FLEETGATE_NAMESPACE",
+    metavar="NAMESPACE",
+    help="Where the Lease of the leader election is, on the Fleet.",
+)
+@click.option(
+    "--access-log",
+    default="-",
+    show_default=True,
+    envvar="FLEETGATE_ACCESS_LOG",
+    metavar="PATH|-|off",
+    help="JSON lines; - is standard output.",
+)
+@click.option(
+    "--grace",
+    "grace_s",
+    type=click.FloatRange(0, 3600),
+    default=30.0,
+    show_default=True,
+    envvar="FLEETGATE_GRACE",
+    metavar="S",
+    help="Seconds that requests in flight may take at the end.",
+)
+@click.option(
+    "--allow-loopback-endpoints",
+    is_flag=True,
+    envvar="FLEETGATE_ALLOW_LOOPBACK_ENDPOINTS",
+    help="Let endpoints be on this machine, as in the demo.",
+)
+def command(
+    fleet_kubeconfig: Path | None,
+    members: dict[str, Path],
+    workers: int,
+    admin: tuple[str, int],
+    admin_names: tuple[str, ...],
+    state_dir: Path,
+    address: str,
+    namespace: str,
+    access_log: str,
+    grace_s: float,
+    allow_loopback_endpoints: bool,
+) -> None:
+    from controlplane.gateway import run
+    from controlplane.gateway.settings import Settings
+
+    settings = Settings(
+        state_dir=state_dir,
+        workers=workers,
+        fleet_kubeconfig=fleet_kubeconfig,
+        members=members,
+        admin_host=admin[0],
+        admin_port=admin[1],
+        admin_names=admin_names,
+        address=address,
+        namespace=namespace,
+        access_log=access_log,
+        allow_loopback_endpoints=allow_loopback_endpoints,
+        grace_s=grace_s,
+    )
+    try:
+        run.run(settings)
+    except run.Unavailable as error:
+        raise Unavailable(str(error)) from error
+    except run.CannotStart as error:
+        raise Failure(str(error)) from error

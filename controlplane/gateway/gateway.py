@@ -1,0 +1,203 @@
+"""Composition root: from the API servers through the translation to the workers, and back as status."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+from controlplane.admin.state import State
+from controlplane.fleet import Fleet
+from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.settings import Settings
+from controlplane.gateway.translator import Translator
+from controlplane.kube.client import ApiClient
+from controlplane.kube.cluster import ClusterHealth
+from controlplane.kube.events import EventRecorder
+from controlplane.kube.lease import LeaderElector
+from controlplane.status import StatusWriter
+from proxy.model.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+BURST_PAUSE_S = 0.05
+"""Changes that come faster than this are taken together; the first one never waits."""
+
+FIRST_SYNC_PATIENCE_S = 3.0
+"""A gateway without a snapshot waits so long for its members: routes without endpoints answer 503."""
+
+PORT_RETRY_S = 5.0
+RESTART_S = 5.0
+LEASE = "fleetgate"
+
+
+class Gateway:
+    """See `start`, `stop`; `state` and `refresh` are what the admin API shows."""
+
+    def __init__(self, settings: Settings, client: ApiClient) -> None:
+        instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._client = client
+        self._changed = asyncio.Event()
+        self._fleet = Fleet(client, settings.members, self._changed.set)
+        self._recorder = EventRecorder(client, instance)
+        self._elector = LeaderElector(client, settings.namespace, LEASE, instance)
+        self._status = StatusWriter(client, self._recorder, self._elector, self._fleet.current_status)
+        self._plane = DataPlane(
+            settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
+        )
+        self._translator = Translator(settings, self._fleet)
+        self._latest: Snapshot | None = None
+        self._from_disk = False
+        self._failed_ports: dict[int, str] = {}
+        self._health: dict[str, tuple[bool, bool]] = {}
+        self._started_at = time.time()
+        self._patience_ends: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start workers and watches. Raises OSError, StateDirectoryInUse."""
+        self._latest = await self._plane.start()
+        self._from_disk = self._latest is not None
+        for name, work in (
+            ("fleet", self._fleet.run),
+            ("events", self._recorder.run),
+            ("leader election", self._elector.run),
+            ("status", self._status.run),
+            ("reconcile", self._reconcile_forever),
+        ):
+            self._tasks.append(asyncio.create_task(_keep_running(name, work), name=name))
+        self._tasks.append(asyncio.create_task(self._announce_fleet(), name="first contact"))
+
+    def hurry(self) -> None:
+        self._plane.hurry()
+
+    async def stop(self) -> None:
+        """Drain and end the workers, then let go of the API servers."""
+        stopping = asyncio.create_task(self._plane.stop())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._translator.close()
+        await stopping
+        await self._client.close()
+
+    def state(self) -> State:
+        publisher, supervisor = self._plane.publisher, self._plane.supervisor
+        fleet = self._fleet.fleet_health()
+        return State(
+            now=time.time(),
+            started_at=self._started_at,
+            worker_count=self._plane.worker_count,
+            draining=self._plane.draining,
+            started=self._plane.applied_at > 0,
+            snapshot=publisher.snapshot,
+            from_disk=self._from_disk,
+            wanted_version=publisher.wanted_version,
+            applied_count=publisher.applied_count(),
+            applied_at=self._plane.applied_at,
+            rejection=publisher.rejection,
+            rejected_total=publisher.rejected_total,
+            store=publisher.store_health,
+            processes=supervisor.views(),
+            workers=publisher.workers(),
+            totals=publisher.totals(),
+            failed_ports=supervisor.failed_ports,
+            diagnostics=self._translator.diagnostics,
+            fleet_server=self._client.server,
+            fleet_synced=self._fleet.synced.is_set(),
+            fleet_error=fleet.last_error,
+            clusters=self._fleet.health(),
+            problems=self._fleet.problems(),
+            leader=self._elector.is_leader,
+            status_error=self._status.last_error or self._elector.last_error,
+            translations=self._translator.count,
+            translate_sum_s=self._translator.sum_s,
+        )
+
+    async def refresh(self) -> None:
+        await self._plane.publisher.collect()
+
+    async def _reconcile_forever(self) -> None:
+        await self._fleet.synced.wait()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            self._reconcile()
+            await asyncio.sleep(BURST_PAUSE_S)
+
+    def _reconcile(self) -> None:
+        self._log_health()
+        version = self._plane.publisher.wanted_version + 1
+        translation = self._translator.translate(self._failed_ports, version, self._latest)
+        self._fleet.attach(translation.attached)
+        if self._latest is None and self._waits_for(translation.attached):
+            return
+        self._publish(translation.snapshot)
+        self._status.submit(translation.statuses, translation.diagnostics)
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        failed = dict(self._plane.publish(snapshot))
+        self._latest = snapshot
+        self._from_disk = False
+        if failed != self._failed_ports:
+            self._failed_ports = failed
+            self._changed.set()  # statuses tell which listeners are open
+        if failed:
+            asyncio.get_running_loop().call_later(PORT_RETRY_S, self._changed.set)
+
+    def _waits_for(self, attached: frozenset[str]) -> bool:
+        """Say whether members have not been listed that probably will be in a moment."""
+        loop = asyncio.get_running_loop()
+        if self._patience_ends is None:
+            self._patience_ends = loop.time() + FIRST_SYNC_PATIENCE_S
+            loop.call_later(FIRST_SYNC_PATIENCE_S, self._changed.set)
+        if loop.time() >= self._patience_ends:
+            return False
+        return any(
+            not member.synced and not member.last_error
+            for member in self._fleet.health()
+            if member.cluster in attached
+        )
+
+    def _log_health(self) -> None:
+        for member in self._fleet.health():
+            state = (member.synced, member.stale)
+            if member.attached and state != self._health.get(member.cluster, (False, False)):
+                self._health[member.cluster] = state
+                _log_member(member)
+
+    async def _announce_fleet(self) -> None:
+        """Say once, and clearly, that the Fleet does not answer; and when it does."""
+        said = False
+        while not self._fleet.synced.is_set():
+            error = self._fleet.fleet_health().last_error
+            if error and not said:
+                said = True
+                serving = (
+                    f"snapshot {self._latest.version} from disk" if self._latest is not None else "nothing"
+                )
+                log.error("Fleet not listed yet", extra={"cause": error, "serving": serving})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await self._fleet.synced.wait()
+        log.info("Fleet listed", extra={"server": self._client.server})
+
+
+def _log_member(member: ClusterHealth) -> None:
+    level = logging.WARNING if member.stale or not member.synced else logging.INFO
+    text = "member cluster stale" if member.stale else "member cluster current"
+    extra = {"cluster": member.cluster, "server": member.server}
+    log.log(level, text, extra=extra | ({"cause": member.last_error} if member.last_error else {}))
+
+
+async def _keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """A mistake of ours in one part must not end the others."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("part of the control plane failed, restarted", extra={"part": name})
+            await asyncio.sleep(RESTART_S)

@@ -1,0 +1,34 @@
+"""What `fleetgate run` was told."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_ADMIN_HOST = "127.0.0.1"
+DEFAULT_ADMIN_PORT = 9901
+DEFAULT_GRACE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`fleet_kubeconfig` None is the service account of the pod the gateway runs in.
+
+    `address` is published in statuses, `namespace` holds the Lease of the leader election.
+    `access_log` is a path, "-" for standard output, or "off". `grace_s` is how long requests in
+    flight may take at the end. `worker_argv` is for tests: what to start instead of a worker.
+    """
+
+    state_dir: Path
+    workers: int
+    fleet_kubeconfig: Path | None = None
+    members: Mapping[str, Path] = field(default_factory=dict)
+    admin_host: str = DEFAULT_ADMIN_HOST
+    admin_port: int = DEFAULT_ADMIN_PORT
+    admin_names: tuple[str, ...] = ()
+    address: str = ""
+    namespace: str = "default"
+    access_log: str = "-"
+    allow_loopback_endpoints: bool = False
+    grace_s: float = DEFAULT_GRACE_S
+    worker_argv: tuple[str, ...] = (sys.executable, "-m", "proxy.worker")

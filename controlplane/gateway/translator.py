@@ -1,0 +1,70 @@
+"""Objects to snapshots: calls the translation and remembers what the next one needs."""
+
+import logging
+import time
+from pathlib import Path
+
+import msgspec
+
+from controlplane.fleet import Fleet
+from controlplane.gateway.settings import Settings
+from controlplane.publish import Saver
+from controlplane.translate.builder import translate
+from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.model import Facts, LastGood, Translation
+from proxy.model.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+
+class Translator:
+    """Keeps the last good version of every object, on disk too: a restart must not lose them."""
+
+    def __init__(self, settings: Settings, fleet: Fleet) -> None:
+        path = settings.state_dir.resolve() / "last-good.json"
+        self.count = 0
+        self.sum_s = 0.0
+        self.diagnostics: tuple[Diagnostic, ...] = ()
+        self._settings = settings
+        self._fleet = fleet
+        self._last_good = _load(path)
+        self._saver: Saver[LastGood] = Saver(path, msgspec.json.encode)
+
+    def translate(self, failed_ports: dict[int, str], version: int, previous: Snapshot | None) -> Translation:
+        """Translate what the Fleet and its members hold now."""
+        started = time.perf_counter()
+        facts = Facts(
+            address=self._settings.address,
+            known_clusters=self._fleet.known_clusters(),
+            failed_ports=failed_ports,
+            allow_loopback=self._settings.allow_loopback_endpoints,
+        )
+        objects, members = self._fleet.fleet_objects(), self._fleet.member_objects()
+        translation = translate(objects, members, facts, self._last_good, version, previous)
+        if translation.last_good != self._last_good:
+            self._saver.save_soon(translation.last_good)
+        self._last_good = translation.last_good
+        self._log_findings(translation.diagnostics)
+        self.count += 1
+        self.sum_s += time.perf_counter() - started
+        return translation
+
+    async def close(self) -> None:
+        await self._saver.close()
+
+    def _log_findings(self, findings: tuple[Diagnostic, ...]) -> None:
+        known = {str(finding) for finding in self.diagnostics}
+        for finding in findings:
+            if finding.level != "info" and str(finding) not in known:
+                log.warning("finding", extra={"about": str(finding)})
+        self.diagnostics = findings
+
+
+def _load(path: Path) -> LastGood:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LastGood)
+    except FileNotFoundError:
+        return LastGood()
+    except (OSError, msgspec.MsgspecError) as error:
+        log.warning("last good objects ignored", extra={"path": str(path), "cause": str(error)})
+        return LastGood()

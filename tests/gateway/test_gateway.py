@@ -1,0 +1,192 @@
+"""From objects on API servers to answers on a port, and through every outage of the API servers."""
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from controlplane.admin.health import readiness
+from controlplane.gateway.gateway import Gateway
+from tests.support.clusters import MEMBERS, Json, ask, clusters, gateway_on, ready
+from tests.support.dataplane import free_port
+from tests.support.translation import gateway
+from tests.support.waiting import until
+
+
+async def test_the_first_answer_of_a_ready_gateway_comes_from_a_pod(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+        await ready(running)
+        answers = [await ask(port) for _ in range(10)]
+        assert sorted(answers) == [(200, "cluster-1")] * 5 + [(200, "cluster-2")] * 5
+
+
+async def test_a_change_of_endpoints_leaves_the_rules_alone(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+        await ready(running)
+        before = running.state()
+        rig.pods("cluster-2", ready=False)
+        await until(lambda: running.state().wanted_version == before.wanted_version + 1)
+        assert [await ask(port) for _ in range(4)] == [(200, "cluster-1")] * 4
+        (worker,) = running.state().workers
+        assert worker.applied_version == before.workers[0].applied_version
+        rig.pods("cluster-2")
+        await until(lambda: running.state().wanted_version == before.wanted_version + 2)
+        assert {(await ask(port))[1] for _ in range(4)} == {*MEMBERS}
+
+
+async def test_a_change_without_effect_makes_no_snapshot(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+        await ready(running)
+        before = running.state()
+        rig.ingress(unknown="x")
+        await until(lambda: running.state().translations > before.translations)
+        assert running.state().wanted_version == before.wanted_version
+
+
+async def test_rules_change_without_a_failed_request(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig, gateway_on(rig, workers=2) as running:
+        await ready(running)
+        failed: list[tuple[int, str]] = []
+        done = asyncio.Event()
+
+        async def client() -> None:
+            while not done.is_set():
+                answer = await ask(port)
+                if answer[0] != 200:
+                    failed.append(answer)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(client())
+            for number in range(20):
+                rig.ingress("other", f"/other-{number}", generation=number + 1)
+                await until(partial(has_path, running, f"/other-{number}"))
+            done.set()
+        assert failed == []
+
+
+def has_path(running: Gateway, path: str) -> bool:
+    snapshot = running.state().snapshot
+    return snapshot is not None and any(route.path.value == path for route in snapshot.routes)
+
+
+async def test_a_restarted_gateway_serves_while_every_api_server_is_dead(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        async with gateway_on(rig) as running:
+            await ready(running)
+        for api in (rig.fleet, *rig.apis.values()):
+            await api.stop()
+        async with gateway_on(rig) as running:
+            await ready(running)
+            state = running.state()
+            assert state.from_disk
+            assert not state.fleet_synced
+            assert {await ask(port) for _ in range(4)} == {(200, "cluster-1"), (200, "cluster-2")}
+            for api in (rig.fleet, *rig.apis.values()):
+                await api.start()
+            await until(lambda: not running.state().from_disk, 40)
+            assert (await ask(port))[0] == 200
+
+
+async def test_a_member_that_is_down_at_a_restart_keeps_its_endpoints(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        async with gateway_on(rig) as running:
+            await ready(running)
+        await rig.apis["cluster-2"].stop()
+        async with gateway_on(rig) as running:
+            await until(lambda: running.state().fleet_synced and not running.state().from_disk)
+            await ready(running)
+            assert {await ask(port) for _ in range(4)} == {(200, "cluster-1"), (200, "cluster-2")}
+        await rig.apis["cluster-2"].start()
+
+
+async def test_a_member_that_is_down_at_the_first_start_does_not_hold_up_the_other(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        await rig.apis["cluster-2"].stop()
+        async with gateway_on(rig) as running:
+            await ready(running, 10)
+            assert [await ask(port) for _ in range(4)] == [(200, "cluster-1")] * 4
+        await rig.apis["cluster-2"].start()
+
+
+async def test_statuses_and_open_ports_follow_the_albconfig(tmp_path: Path) -> None:
+    port, second = free_port(), free_port()
+    async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+        await ready(running)
+        albconfig = gateway(port)[0]
+        albconfig["spec"]["listeners"].append({"port": second, "protocol": "HTTP"})
+        rig.apply(albconfig)
+        objects = rig.fleet.store.objects
+        await until(lambda: (second, "HTTP") in written_listeners(objects))
+        _, writer = await asyncio.open_connection("127.0.0.1", second)
+        writer.close()
+        rig.apply(gateway(port)[0])
+        await until(lambda: written_listeners(objects) == [(port, "HTTP")])
+        with pytest.raises(ConnectionRefusedError):
+            await ask(second)
+        await until(lambda: "status" in objects["ingresses"]["shop/web"])
+        published = objects["ingresses"]["shop/web"]["status"]["loadBalancer"]["ingress"]
+        assert [entry["hostname"] for entry in published] == ["gateway.example.com"]
+
+
+def written_listeners(objects: Mapping[str, Json]) -> list[tuple[int, str]]:
+    (albconfig,) = objects["albconfigs"].values()
+    listed = albconfig.get("status", {}).get("loadBalancer", {}).get("listeners", [])
+    pairs = (entry["portAndProtocol"].split("/") for entry in listed)
+    return [(int(port), protocol) for port, protocol in pairs]
+
+
+async def test_a_busy_listener_port_is_a_finding_and_is_opened_when_it_is_free(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+            await until(lambda: any("in use" in str(finding) for finding in running.state().diagnostics))
+            await until(lambda: failed_checks(running) == ["listeners"])
+            busy.close()
+            await ready(running)
+            assert (await ask(port))[0] == 200
+            await until(lambda: not any("in use" in str(finding) for finding in running.state().diagnostics))
+
+
+def failed_checks(running: Gateway) -> list[str]:
+    return [check.name for check in readiness(running.state()) if not check.passed]
+
+
+async def test_a_bad_edit_keeps_the_last_good_version_over_a_restart(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        weights = {"cluster-weight__cluster-1": "100", "cluster-weight__cluster-2": "0"}
+        rig.ingress(**weights)
+        async with gateway_on(rig) as running:
+            await ready(running)
+            assert [await ask(port) for _ in range(4)] == [(200, "cluster-1")] * 4
+            rig.ingress(generation=2, **(weights | {"cluster-weight__cluster-2": "77"}))
+            await until(lambda: any(finding.level == "error" for finding in running.state().diagnostics))
+            assert [await ask(port) for _ in range(4)] == [(200, "cluster-1")] * 4
+        async with gateway_on(rig) as running:
+            await until(lambda: any(finding.level == "error" for finding in running.state().diagnostics))
+            await ready(running)
+            assert [await ask(port) for _ in range(4)] == [(200, "cluster-1")] * 4
+
+
+async def test_no_token_is_in_what_the_gateway_keeps(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        async with gateway_on(rig) as running:
+            await ready(running)
+            state = msgspec.json.encode(running.state().clusters)
+        kept = b"".join(path.read_bytes() for path in (tmp_path / "state").iterdir() if path.is_file())
+        assert b"t0ken" not in kept + state
