@@ -1,0 +1,117 @@
+"""Single rules of the parsers, as tables."""
+
+import pytest
+
+from proxy.http.errors import RequestError, ResponseError
+from proxy.http.memo import Memo
+from proxy.http.path import normalise
+from proxy.http.request_headers import parse_headers
+from proxy.http.request_line import parse_request_line
+from proxy.http.response import parse_response_head
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (b"/a/./b", b"/a/b"),
+        (b"/a/../b", b"/b"),
+        (b"/a/b/..", b"/a/"),
+        (b"/a/b/.", b"/a/b/"),
+        (b"//a///b//", b"/a/b/"),
+        (b"/%7Ea%2fb%41", b"/~a%2fbA"),
+        (b"/%2e%2e%2fa", b"/..%2fa"),
+        (b"/a/%2E%2E/b", b"/b"),
+        (b"/..a/b..", b"/..a/b.."),
+        (b"/.", b"/"),
+        (b"/a/..", b"/"),
+    ],
+)
+def test_normal_form(path: bytes, expected: bytes) -> None:
+    assert normalise(path) == expected
+    assert normalise(expected) == expected
+
+
+@pytest.mark.parametrize("path", [b"/..", b"/a/../../b", b"/%2e%2e/", b"/%", b"/%4", b"/%00", b"/%gg"])
+def test_paths_without_a_normal_form(path: bytes) -> None:
+    with pytest.raises(RequestError) as error:
+        normalise(path)
+    assert error.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET / HTTP/2.0", 505),
+        (b"GET / HTTP/0.9", 505),
+        (b"CONNECT a:443 HTTP/1.1", 405),
+        (b"TRACE / HTTP/1.1", 405),
+        (b"GET a HTTP/1.1", 400),
+        (b"GET ftp://a/ HTTP/1.1", 400),
+        (b"GET http:///x HTTP/1.1", 400),
+        (b"GET  / HTTP/1.1", 400),
+        (b"GET / HTTP/1.1 ", 400),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1", 414),
+    ],
+)
+def test_request_lines_that_are_refused(line: bytes, status: int) -> None:
+    with pytest.raises(RequestError) as error:
+        parse_request_line(line)
+    assert error.value.status == status
+
+
+def test_minor_versions_beyond_one_are_read_as_one() -> None:
+    assert parse_request_line(b"GET / HTTP/1.7").version == 1
+
+
+@pytest.mark.parametrize(
+    "field",
+    [b"Host: a\r\nHost: a", b"Host: a:99999", b"Host: a b", b"Host: [::1", b"Host: a@b", b"Connection: content-length",
+     b"Content-Length: 5\r\nContent-Length: 5", b"X_Y: 1", b"X: 1\n", b" X: 1", b"Transfer-Encoding: gzip, chunked"],
+)  # fmt: skip
+def test_header_blocks_that_are_refused(field: bytes) -> None:
+    with pytest.raises(RequestError) as error:
+        parse_headers(field + b"\r\n")
+    assert error.value.status == 400
+
+
+def test_hosts_are_compared_without_case_port_and_final_dot() -> None:
+    assert parse_headers(b"Host: Shop.Example.:8080\r\n").host == b"shop.example"
+    assert parse_headers(b"Host: [2001:DB8::1]:80\r\n").host == b"[2001:db8::1]"
+
+
+def test_no_client_names_our_own_fields_in_connection() -> None:
+    headers = parse_headers(b"Host: a\r\nConnection: x-forwarded-host, x-a\r\nX-A: 1\r\nX-B: 2\r\n")
+    assert headers.forward == b"Host: a\r\nX-B: 2\r\nX-Forwarded-Host: a\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n",
+        b"HTTP/2 200\r\n",
+        b"HTTP/1.1 600\r\nX\r\n",
+        b"HTTP/1.1 20 \r\n",
+    ],
+)
+def test_response_heads_that_are_refused(head: bytes) -> None:
+    with pytest.raises(ResponseError):
+        parse_response_head(head)
+
+
+def test_a_response_is_framed_anew() -> None:
+    head = parse_response_head(
+        b"HTTP/1.1 200 OK\r\nServer: x\r\nX : 1\r\nConnection: close, x-gone\r\nX-Gone: 1\r\ncontent-length: 007\r\n"
+    )
+    assert head.whole == b"HTTP/1.1 200 OK\r\nServer: x\r\nX: 1\r\nContent-Length: 7\r\n\r\n"
+    assert not head.reusable
+
+
+def test_the_memo_is_bounded_and_keeps_what_is_used() -> None:
+    memo: Memo[int] = Memo(entries=10, size=1000)
+    memo.put(b"kept", 1)
+    for i in range(1000):
+        memo.put(b"%d" % i, i)
+        assert memo.get(b"kept") == 1
+        assert len(memo) <= 20
+    memo.put(b"x" * 5000, 1)
+    assert memo.get(b"x" * 5000) is None
