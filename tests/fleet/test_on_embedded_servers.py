@@ -1,0 +1,127 @@
+"""The same code against the API server that demo and standalone mode run on."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.embedded.server import EmbeddedServer
+from controlplane.fleet import Fleet
+from controlplane.kube.client import ApiClient, open_client
+from controlplane.kube.events import EventRecorder
+from controlplane.kube.lease import LeaderElector
+from controlplane.resources.kinds import ENDPOINT_SLICES, INGRESSES, SECRETS, SERVICES, Kind
+from controlplane.status import StatusWriter
+from controlplane.translate.model import ObjectStatus
+from tests.support.objects import endpoint_slice, service
+from tests.support.waiting import until
+
+
+class Cluster:
+    """An embedded server and a client of it, as kubectl would be."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.server = EmbeddedServer(name)
+        self.path = folder / f"{name}.kubeconfig"
+        self.client: ApiClient
+
+    async def __aenter__(self) -> "Cluster":
+        await self.server.start()
+        self.path.write_text(self.server.kubeconfig())
+        self.client = await open_client(self.path)
+        await self.client.create("/api/v1/namespaces", b'{"metadata":{"name":"demo"}}')
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.close()
+        await self.server.stop()
+
+    async def create(self, kind: Kind[Any], item: dict[str, Any]) -> dict[str, Any]:
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, **item}
+        collection = kind.object_path(item["metadata"].get("namespace", ""), "").rstrip("/")
+        made: dict[str, Any] = json.loads(await self.client.create(collection, json.dumps(body).encode()))
+        return made
+
+    async def delete(self, kind: Kind[Any], namespace: str, name: str) -> None:
+        await self.client.request("DELETE", kind.object_path(namespace, name))
+
+
+@pytest.fixture
+async def fleet_server(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with Cluster("fleet", tmp_path) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def member_server(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with Cluster("cluster-1", tmp_path) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def fleet(fleet_server: Cluster) -> AsyncIterator[Fleet]:
+    client = await open_client(fleet_server.path)
+    made = Fleet(client, {}, lambda: None)
+    task = asyncio.create_task(made.run())
+    async with asyncio.timeout(10):
+        await made.synced.wait()
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await client.close()
+
+
+async def test_a_member_registered_by_a_secret_is_followed(
+    fleet_server: Cluster, member_server: Cluster, fleet: Fleet
+) -> None:
+    kubeconfig = base64.b64encode(member_server.server.kubeconfig().encode()).decode()
+    labels = {"fleetgate.io/cluster": "cluster-1"}
+    meta = {"name": "cluster-1", "namespace": "demo", "labels": labels}
+    await fleet_server.create(SECRETS, {"metadata": meta, "data": {"kubeconfig": kubeconfig}})
+    await member_server.create(SERVICES, service("web"))
+    fleet.attach(frozenset({"cluster-1"}))
+    await until(lambda: "cluster-1" in fleet.member_objects() and fleet.member_objects()["cluster-1"].synced)
+    assert "demo/web" in fleet.member_objects()["cluster-1"].services
+    for address in ("10.0.0.1", "10.0.0.2"):
+        await member_server.create(ENDPOINT_SLICES, endpoint_slice(f"web-{address[-1]}", address))
+    await until(lambda: len(fleet.member_objects()["cluster-1"].slices) >= 2)
+    await member_server.delete(ENDPOINT_SLICES, "demo", "web-1")
+    await until(lambda: "demo/web-1" not in fleet.member_objects()["cluster-1"].slices)
+    (health,) = fleet.health()
+    assert (health.synced, health.stale, health.last_error) == (True, False, "")
+    await fleet_server.delete(SECRETS, "demo", "cluster-1")
+    await until(lambda: fleet.member_objects() == {})
+
+
+async def test_status_and_event_of_an_ingress_are_written(fleet_server: Cluster, fleet: Fleet) -> None:
+    spec = {"ingressClassName": "alb", "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
+    made = await fleet_server.create(
+        INGRESSES, {"metadata": {"name": "web", "namespace": "demo"}, "spec": spec}
+    )
+    await until(lambda: "demo/web" in fleet.fleet_objects().ingresses)
+    client = fleet_server.client
+    elector = LeaderElector(client, "kube-system", "fleetgate", "me")
+    recorder = EventRecorder(client, "me")
+    writer = StatusWriter(client, recorder, elector, fleet.current_status)
+    tasks = [asyncio.create_task(part.run()) for part in (elector, recorder, writer)]
+    entry = {"hostname": "gw.example", "ports": [{"port": 8001, "protocol": "TCP"}]}
+    status = {"loadBalancer": {"ingress": [entry]}}
+    desired = ObjectStatus(INGRESSES, "demo", "web", made["metadata"]["uid"], status)
+    writer.submit((desired,), ())
+    await until(lambda: writer.counters.written == 1)
+    await until(lambda: recorder.counters.written == 1)
+    stored = json.loads(await client.get(INGRESSES.object_path("demo", "web")))
+    assert stored["status"] == status
+    assert stored["metadata"]["generation"] == 1
+    events = json.loads(await client.list("/api/v1/namespaces/demo/events"))["items"]
+    assert [(event["reason"], event["type"]) for event in events] == [("Synced", "Normal")]
+    writer.submit((desired,), ())
+    await until(lambda: writer.counters.noop)
+    assert writer.counters.written == 1
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
