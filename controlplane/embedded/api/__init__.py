@@ -1,0 +1,1 @@
+"""The HTTP side: requests in, Kubernetes answers out."""

@@ -1,0 +1,58 @@
+"""Field errors worded as kube-apiserver words them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from controlplane.embedded.errors import Cause
+
+
+def shown(value: Any) -> str:
+    """A value as it appears inside a field error."""
+    if isinstance(value, str):
+        return msgspec.json.encode(value).decode()
+    if value is None:
+        return "null"
+    return msgspec.json.encode(value).decode()
+
+
+def required(field: str, detail: str = "") -> Cause:
+    return Cause("FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value")
+
+
+def invalid_value(field: str, value: Any, detail: str) -> Cause:
+    return Cause("FieldValueInvalid", field, f"Invalid value: {shown(value)}: {detail}")
+
+
+def not_supported(field: str, value: Any, supported: Iterable[str]) -> Cause:
+    listed = ", ".join(shown(item) for item in supported)
+    return Cause(
+        "FieldValueNotSupported", field, f"Unsupported value: {shown(value)}: supported values: {listed}"
+    )
+
+
+def duplicate(field: str, value: Any) -> Cause:
+    return Cause("FieldValueDuplicate", field, f"Duplicate value: {shown(value)}")
+
+
+def forbidden_field(field: str, detail: str) -> Cause:
+    return Cause("FieldValueForbidden", field, f"Forbidden: {detail}")
+
+
+def immutable(field: str, value: Any) -> Cause:
+    return invalid_value(field, value, "field is immutable")
+
+
+def too_many(field: str, count: int, limit: int) -> Cause:
+    return Cause("FieldValueTooMany", field, f"Too many: {count}: must have at most {limit} items")
+
+
+def too_long(field: str, limit: int) -> Cause:
+    return Cause("FieldValueTooLong", field, f"Too long: may not be more than {limit} bytes")
+
+
+def wrong_type(field: str, value: Any, detail: str) -> Cause:
+    return Cause("FieldValueTypeInvalid", field, f"Invalid value: {shown(value)}: {detail}")

@@ -1,0 +1,1 @@
+"""Custom resources: validation against their schema, and serving what a CustomResourceDefinition defines."""

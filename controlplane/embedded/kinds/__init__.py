@@ -1,0 +1,1 @@
+"""Defaults and validation of the builtin kinds, one module per family."""

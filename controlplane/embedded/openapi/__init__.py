@@ -1,0 +1,1 @@
+"""OpenAPI documents made from the schemas, when somebody asks for them."""

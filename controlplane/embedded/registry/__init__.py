@@ -1,0 +1,1 @@
+"""The table of served kinds and the rules that hold for all of them."""

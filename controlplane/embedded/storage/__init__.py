@@ -1,0 +1,1 @@
+"""The versioned in-memory store: objects, history, consistent snapshots, watches."""
