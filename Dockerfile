@@ -14,8 +14,8 @@ COPY deploy deploy
 COPY proxy proxy
 COPY controlplane controlplane
 RUN /opt/fleetgate/bin/pip install --quiet --no-deps --force-reinstall . \
- && ln -s "$(cd / && /opt/fleetgate/bin/python -c 'import controlplane.embedded as e; print(e.__path__[0])')/manifests" \
-          /opt/fleetgate/manifests
+ && ln -s "$(cd / && /opt/fleetgate/bin/python -c 'import controlplane.embedded as e; print(e.__path__[0])')/deploy" \
+          /opt/fleetgate/deploy
 
 FROM ${BASE_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="fleetgate" \

@@ -95,15 +95,17 @@ async def run_controller(
     *,
     cluster: str,
     pod_host: str | None = None,
-    tls: ssl.SSLContext | None = None,
+    ca_pem: bytes | None = None,
 ) -> None:
     """Run the controllers of the API server at `url` until cancelled.
 
     `cluster` is its name: the pods' node and their x-cluster header. With `pod_host`, a name or
     address that others can reach, all pods listen there on free ports; without it each has a
-    loopback address of its own. `tls` trusts the server's certificate. Nothing is raised while the
-    API server cannot be reached: that is waited for.
+    loopback address of its own. `ca_pem` is what the server's certificate is checked against, None
+    for the system's authorities. Nothing is raised while the API server cannot be reached: that is
+    waited for.
     """
+    tls = ssl.create_default_context(cadata=ca_pem.decode("ascii")) if ca_pem is not None else None
     client = WorkloadClient(url, token, tls)
     try:
         await Controllers(client, cluster, pod_host).run()

@@ -13,8 +13,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 # Understood by docker-compose 1.29 (compose specification of early 2021) and by compose v2.
 SERVICE_KEYS = {
-    "build", "cap_drop", "command", "depends_on", "healthcheck", "network_mode", "ports", "profiles",
-    "read_only", "security_opt", "stop_grace_period", "tmpfs", "volumes",
+    "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "network_mode", "ports",
+    "profiles", "read_only", "security_opt", "stop_grace_period", "tmpfs", "volumes",
 }  # fmt: skip
 HEALTHCHECK_KEYS = {"test", "interval", "timeout", "retries"}
 
@@ -47,7 +47,7 @@ def test_every_file_and_volume_named_exists() -> None:
         for argument in service.get("command", ()):
             name, _, value = argument.partition("=")
             if name == "--apply":
-                path = ROOT / "deploy" / value.removeprefix("/opt/fleetgate/manifests/")
+                path = ROOT / "deploy" / value.removeprefix("/opt/fleetgate/deploy/")
                 assert list(path.glob("*.yaml")), argument
 
 

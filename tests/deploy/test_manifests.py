@@ -11,7 +11,7 @@ import yaml
 import controlplane.embedded
 
 ROOT = Path(__file__).parents[2]
-PACKAGED = Path(controlplane.embedded.__file__).parent / "manifests"
+PACKAGED = Path(controlplane.embedded.__file__).parent / "deploy"
 FILES = sorted((ROOT / "deploy").rglob("*.yaml"))
 CRDS = sorted((ROOT / "deploy/crds").glob("*.yaml"))
 HOST = "alb.ingress.alibaba.com"

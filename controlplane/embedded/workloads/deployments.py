@@ -50,9 +50,9 @@ class DeploymentController:
     async def reconcile(self) -> bool:
         """Make one step for every deployment; say whether all of them succeeded.
 
-        Raises ApiFailure and transport errors when not even that can be found out.
+        Raises transport errors, and ApiFailure when not even that can be found out.
         """
-        await self._collect_garbage()
+        await self._collect_orphans()
         succeeded = True
         for deployment in list(self._deployments.objects.values()):
             if podspec.is_terminating(deployment):
@@ -61,12 +61,16 @@ class DeploymentController:
                 await self._step(deployment)
             except ApiFailure as failure:
                 succeeded = False
-                if failure.status != 409:  # a lost race is the normal case of optimistic locking
+                if failure.status not in (404, 409):  # lost races, the normal case of optimistic locking
                     log.warning("deployment %s: %s", deployment["metadata"]["name"], failure)
         return succeeded
 
-    async def _collect_garbage(self) -> None:
-        """Delete replica sets and pods whose owner is gone."""
+    async def _collect_orphans(self) -> None:
+        """Delete what was made for an owner that was already being deleted.
+
+        The API server's garbage collector acts on the deletion, so it misses what a controller that has
+        not heard of it yet creates a moment later.
+        """
         orphans = _without_owner(self._sets, self._deployments)
         await asyncio.gather(*(self._delete(REPLICA_SETS, self._sets, item) for item in orphans))
         await self._delete_pods(_without_owner(self._pods, self._sets))
@@ -245,6 +249,7 @@ def _pod(replica_set: Object, node: str) -> Object:
         "namespace": replica_set["metadata"]["namespace"],
         "labels": meta.get("labels") or {},
         "ownerReferences": [owner_reference(replica_set)],
+        "finalizers": [podspec.FINALIZER],
     }
     if meta.get("annotations"):
         metadata["annotations"] = meta["annotations"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -22,6 +22,8 @@ BACK_OFF_S = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 
 SIGTERM_S = 8.0
 """Least time for a pod to end after SIGTERM, whatever the grace period says."""
+
+RETRY_S = 0.5
 
 MAX_PODS = 110
 """Pods per node; kubelet's default. Further ones stay pending."""
@@ -55,6 +57,8 @@ class PodWorker:
 
     async def live(self) -> None:
         """Start the process and restart it when it is found dead, until cancelled."""
+        if podspec.FINALIZER not in self._finalizers():
+            await self._write({"metadata": {"finalizers": [*self._finalizers(), podspec.FINALIZER]}})
         while True:
             try:
                 await self._start()
@@ -89,6 +93,9 @@ class PodWorker:
 
     def _current(self) -> Object:
         return self._node.pods.objects.get(self._key, self._pod)
+
+    def _finalizers(self) -> list[str]:
+        return list(self._current()["metadata"].get("finalizers") or ())
 
     async def _start(self) -> None:
         ports = [int(port["containerPort"]) for port in podspec.container_ports(self._pod)]
@@ -158,35 +165,35 @@ class PodWorker:
         await self._write({"status": pod_status(self._current(), self._run)}, "status")
 
     async def _write(self, body: Object, subresource: str = "") -> None:
-        """Patch the pod; retried while the API server cannot be reached, given up when it refuses."""
+        """Patch the pod, unless it is gone or a successor has its name."""
         body = {**body, "metadata": {**body.get("metadata", {}), "uid": self._pod["metadata"]["uid"]}}
-        while True:
-            try:
-                self._node.pods.put(await self._node.client.patch(PODS, *self._key, body, subresource))
-                return
-            except ApiFailure as failure:
-                if failure.status not in (404, 409):  # it is gone, or a successor has its name
-                    log.warning("pod %s/%s: %s", *self._key, failure)
-                if failure.status < 500:
-                    return
-                await asyncio.sleep(0.5)
-            except httpx.TransportError:
-                await asyncio.sleep(0.5)
+        written = await self._insist(lambda: self._node.client.patch(PODS, *self._key, body, subresource))
+        if written is not None:
+            self._node.pods.put(written)
 
     async def _remove(self) -> None:
+        """Let the API server forget the pod."""
+        kept = [name for name in self._finalizers() if name != podspec.FINALIZER]
         uid = self._pod["metadata"]["uid"]
+        meta = {"uid": uid, "finalizers": kept or None}
+        client = self._node.client
+        await self._insist(lambda: client.patch(PODS, *self._key, {"metadata": meta}))
+        await self._insist(lambda: client.delete(PODS, *self._key, uid, grace_s=0))
+        self._node.pods.drop(self._pod)
+
+    async def _insist(self, request: Callable[[], Awaitable[Object]]) -> Object | None:
+        """Make a request until the API server answers; None when it refuses."""
         while True:
             try:
-                await self._node.client.delete(PODS, *self._key, uid, grace_s=0)
-                break
+                return await request()
             except ApiFailure as failure:
-                if failure.status in (404, 409):
-                    break
-                log.warning("pod %s/%s: %s", *self._key, failure)
-                await asyncio.sleep(0.5)
-            except httpx.TransportError:
-                await asyncio.sleep(0.5)
-        self._node.pods.drop(self._pod)
+                if failure.status not in (404, 409):
+                    log.warning("pod %s/%s: %s", *self._key, failure)
+                if failure.status < 500:
+                    return None
+            except httpx.TransportError as error:
+                log.debug("pod %s/%s: %s", *self._key, error)
+            await asyncio.sleep(RETRY_S)
 
 
 class NodeAgent:

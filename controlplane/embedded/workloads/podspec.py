@@ -9,6 +9,9 @@ from controlplane.embedded.workloads.apiclient import Object
 PORTS_ANNOTATION = "fleetgate.io/demo-ports"
 """Set by the node when a pod does not listen on its container ports: "8080=40123,9090=40124"."""
 
+FINALIZER = "fleetgate.io/pod-process"
+"""Keeps a deleted pod in the API until its process has ended."""
+
 DEFAULT_PORT = 8080
 MIN_PRE_STOP_S = 1.0
 """A pod goes on serving for this long after it was marked terminating, even without a preStop sleep."""
@@ -74,11 +77,8 @@ def pre_stop_s(pod: Object) -> float:
 
 
 def grace_s(pod: Object) -> float:
-    meta, spec = pod["metadata"], pod["spec"]
-    chosen = meta.get("deletionGracePeriodSeconds")
-    if chosen is None:
-        chosen = spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_S)
-    return float(chosen)
+    chosen = pod["metadata"].get("deletionGracePeriodSeconds")
+    return float(chosen or pod["spec"].get("terminationGracePeriodSeconds", DEFAULT_GRACE_S))
 
 
 def is_terminating(item: Object) -> bool:

@@ -111,31 +111,29 @@ class SliceController:
         self._slices = slices
 
     async def reconcile(self) -> bool:
-        """Write what differs; say whether all of it could be written. Raises transport errors."""
-        wanted = {
-            item["metadata"]["uid"]: item
+        """Write what differs; say whether all of it could be written. Raises transport errors.
+
+        The slices of a deleted service are the business of the API server's garbage collector.
+        """
+        wanted = [
+            item
             for item in self._services.objects.values()
             if item["spec"].get("selector") and item["spec"].get("type") != "ExternalName"
-        }
-        writes = [self._sync(service) for service in wanted.values()]
-        writes += [self._delete(item) for item in self._managed() if not self._owner_in(item, wanted)]
-        return all(await asyncio.gather(*writes))
+        ]
+        return all(await asyncio.gather(*map(self._sync, wanted)))
 
-    def _managed(self) -> list[Object]:
+    def _existing(self, service: Object) -> list[Object]:
+        """Return the slices of a service that this controller has made."""
+        uid = service["metadata"]["uid"]
         return [
             item
-            for item in self._slices.objects.values()
+            for item in self._slices.owned_by(uid)
             if (item["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGER
         ]
 
-    def _owner_in(self, item: Object, services: dict[str, Object]) -> bool:
-        return any(each["uid"] in services for each in item["metadata"].get("ownerReferences") or [])
-
     async def _sync(self, service: Object) -> bool:
-        uid = service["metadata"]["uid"]
-        existing = [item for item in self._managed() if self._owner_in(item, {uid: service})]
         try:
-            await self._write(service, existing)
+            await self._write(service, self._existing(service))
         except ApiFailure as failure:
             if failure.status != 409:
                 log.warning("endpoints of %s: %s", service["metadata"]["name"], failure)
@@ -190,12 +188,11 @@ class SliceController:
         body = {**item, "endpoints": endpoints, "ports": _slice_ports(ports)}
         self._slices.put(await self._client.replace(ENDPOINT_SLICES, body))
 
-    async def _delete(self, item: Object) -> bool:
+    async def _delete(self, item: Object) -> None:
         meta = item["metadata"]
         try:
             await self._client.delete(ENDPOINT_SLICES, meta["namespace"], meta["name"], meta["uid"])
         except ApiFailure as failure:
             if failure.status != 404:
-                return False
+                raise
         self._slices.drop(item)
-        return True
