@@ -7,6 +7,7 @@ import click
 from proxy import __version__
 
 VERBS = {
+    "demo": ("controlplane.cli.demo", "Serve a two-cluster demo on this machine."),
     "run": ("controlplane.cli.run", "Run the gateway."),
     "apiserver": ("controlplane.cli.apiserver", "Run a small Kubernetes-compatible API server."),
 }

@@ -20,6 +20,13 @@ Examples:
 _CLUSTER_ID = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?")  # a label value of Kubernetes
 
 
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def own_namespace() -> str:
+    return _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.is_file() else "default"
+
+
 def parse_members(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
     members: dict[str, Path] = {}
     for value in values:
@@ -100,11 +107,10 @@ def parse_address(ctx: click.Context, parameter: click.Parameter, value: str) ->
 )
 @click.option(
     "--namespace",
-    default="default",
-    show_default=True,
+    default=own_namespace,
     envvar="FLEETGATE_NAMESPACE",
     metavar="NAMESPACE",
-    help="Where the Lease of the leader election is, on the Fleet.",
+    help="Of the leader election's Lease on the Fleet; default: the pod's own, outside a pod: default.",
 )
 @click.option(
     "--access-log",

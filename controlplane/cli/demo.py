@@ -1,0 +1,154 @@
+"""`fleetgate demo`: a Fleet, two clusters and the gateway on this machine, ready for curl and kubectl."""
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+
+import click
+import httpx
+
+from controlplane.cli.failure import Unavailable
+from controlplane.embedded.demo import CLUSTERS, Demo, DemoError, DemoOptions
+
+READY_S = 60.0
+HOST = "alb.ingress.alibaba.com"
+
+EXAMPLES = """\b
+Examples:
+  fleetgate demo
+  fleetgate demo --port 8101 --admin-port 9911 --workers 1
+  fleetgate demo --dir /tmp/fleet
+"""
+
+BANNER = """\
+fleetgate demo serves http://127.0.0.1:{port} (Ctrl-C ends it)
+
+  kubeconfigs   {dir}/fleet.kubeconfig  cluster-1.kubeconfig  cluster-2.kubeconfig
+  logs          {dir}/access.log  gateway.log
+  processes     {processes}
+
+Try, in another terminal:
+
+  # 1. weights: 20 % to cluster1, 80 % to cluster2
+  for i in {{1..50}}; do curl -s -H 'host: {host}' 127.0.0.1:{port}/svc1; done | sort | uniq -c
+
+  # 2. a header sends the request to cluster2
+  curl -H 'host: {host}' -H 'stage: gray' 127.0.0.1:{port}/svc1
+
+  # 3. cluster-2 goes away under load: not one request fails
+  (sleep 1; kubectl --kubeconfig {dir}/cluster-2.kubeconfig -n web-demo \\
+     scale deployment/web-demo --replicas=0) &
+  for i in {{1..500}}; do curl -sf -H 'host: {host}' 127.0.0.1:{port}/svc1 || echo FAILED
+  done | sort | uniq -c
+
+  # 4. a bad annotation changes nothing, and says why: see the Events at the end
+  kubectl --kubeconfig {dir}/fleet.kubeconfig -n web-demo annotate --overwrite \\
+     ingress/web-demo alb.ingress.kubernetes.io/cluster-weight.cluster-1=30
+  kubectl --kubeconfig {dir}/fleet.kubeconfig -n web-demo describe ingress/web-demo
+
+  # 5. what the gateway counts
+  curl -s 127.0.0.1:{admin}/metrics | grep ^fleetgate_requests_total
+"""
+
+
+@click.command(name="demo", epilog=EXAMPLES, help="Serve a two-cluster demo until Ctrl-C.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8001, show_default=True, help="Listener port.")
+@click.option(
+    "--admin-port",
+    type=click.IntRange(1, 65535),
+    default=9901,
+    show_default=True,
+    help="Admin API and metrics.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=lambda: len(os.sched_getaffinity(0)),
+    help="Data plane processes; default: one per core.",
+)  # fmt: skip
+@click.option(
+    "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), default=Path(".fleetgate/demo"),
+    show_default=True, help="Kubeconfigs, logs and state.",
+)  # fmt: skip
+def command(port: int, admin_port: int, workers: int, directory: Path) -> None:
+    for number, option in ((port, "--port"), (admin_port, "--admin-port")):
+        _check_free(number, option)
+    try:
+        asyncio.run(_serve(DemoOptions(port, admin_port, workers, directory)))
+    except DemoError as error:
+        raise Unavailable(str(error)) from error
+    except OSError as error:
+        raise Unavailable(f"--dir {directory}: {error.strerror}; choose one that can be written") from error
+
+
+def _check_free(port: int, option: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Unavailable(f"port {port} is in use; choose another with {option}") from error
+            raise Unavailable(
+                f"port {port} cannot be used: {error.strerror}; choose another with {option}"
+            ) from error
+
+
+async def _serve(options: DemoOptions) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    demo = Demo(options, lambda line: click.echo(line))
+    try:
+        await _unless(stop, demo.start())
+        await _unless(stop, _wait_until_ready(demo))
+        if not stop.is_set():
+            click.echo(_banner(demo))
+            await stop.wait()
+    finally:
+        click.echo("stopping")
+        await demo.stop()
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do `work`, but no longer than until a signal comes."""
+    task = asyncio.ensure_future(work)
+    signalled = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((task, signalled), return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if not task.done():
+        task.cancel()
+    await asyncio.gather(task, signalled, return_exceptions=True)
+    if not task.cancelled():
+        task.result()
+
+
+async def _wait_until_ready(demo: Demo) -> None:
+    """Wait until both clusters answer on the listener. Raises DemoError."""
+    deadline = time.monotonic() + READY_S
+    seen: set[str] = set()
+    url = f"http://127.0.0.1:{demo.options.port}/default"
+    async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
+        while len(seen) < len(CLUSTERS):
+            if time.monotonic() > deadline:
+                raise DemoError(demo.why(f"the gateway did not serve both clusters within {READY_S:.0f} s"))
+            try:
+                answer = await client.get(url, headers={"host": HOST})
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and answer.status_code == 200:
+                seen.add(answer.text)
+            else:
+                await asyncio.sleep(0.05)
+
+
+def _banner(demo: Demo) -> str:
+    options = demo.options
+    processes = ", ".join(f"{name} {child.process.pid}" for name, child in demo.children.items())
+    directory = options.directory
+    return BANNER.format(
+        port=options.port, admin=options.admin_port, dir=directory, host=HOST, processes=processes
+    )
