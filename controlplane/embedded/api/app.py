@@ -19,6 +19,7 @@ from controlplane.embedded.cluster import Cluster
 from controlplane.embedded.discovery import VERSION, Discovery
 from controlplane.embedded.errors import ApiError, method_not_allowed, unauthorized, unknown_path
 from controlplane.embedded.openapi.documents import Documents
+from controlplane.embedded.schema.builtin_types import builtin_types
 
 _log = logging.getLogger("fleetgate.embedded")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -133,7 +134,8 @@ class Api:
     async def _review(self, request: Request, kind: str) -> Response:
         if request.method != "POST":
             raise method_not_allowed()
-        body, _ = decode_body(await read_body(request), request.headers.get("content-type"))
+        raw = await read_body(request)
+        body, _ = decode_body(raw, request.headers.get("content-type"), builtin_types()[kind])
         return answer_value(review(kind, body, self._tokens), status=201)
 
     def _openapi(self, request: Request, rest: list[str]) -> Response:

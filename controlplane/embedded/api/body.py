@@ -1,4 +1,4 @@
-"""Request bodies: JSON and YAML with duplicate fields noticed, and nothing else."""
+"""Request bodies: JSON and YAML with duplicate fields noticed, protobuf for builtin kinds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any
 
 from controlplane.embedded.errors import bad_request, unsupported_media_type
+from controlplane.embedded.schema.node import Schema
+from controlplane.embedded.schema.protobuf import MEDIA_TYPE, ProtobufError, decode_message, unwrap
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -24,14 +26,24 @@ def media_type(header: str | None) -> str:
     return (header or "").partition(";")[0].strip().lower()
 
 
-def decode_body(raw: bytes, content_type: str | None) -> tuple[Any, list[str]]:
-    """(value, duplicate fields); an empty content type counts as JSON."""
+def decode_body(raw: bytes, content_type: str | None, schema: Schema | None = None) -> tuple[Any, list[str]]:
+    """(value, duplicate fields); an empty content type counts as JSON, protobuf needs the `schema`."""
     kind = media_type(content_type)
     if kind in ("", JSON, "text/plain"):
         return decode_json(raw)
     if kind in _YAML_TYPES:
         return decode_yaml(raw)
-    raise unsupported_media_type((JSON, YAML))
+    if kind == MEDIA_TYPE and schema is not None:
+        return _decode_protobuf(raw, schema), []
+    raise unsupported_media_type((JSON, YAML, *((MEDIA_TYPE,) if schema is not None else ())))
+
+
+def _decode_protobuf(raw: bytes, schema: Schema) -> dict[str, Any]:
+    try:
+        version, kind, message = unwrap(raw)
+        return {"apiVersion": version, "kind": kind, **decode_message(schema, message)}
+    except ProtobufError as error:
+        raise bad_request(f"couldn't get version/kind; protobuf error: {error}") from None
 
 
 def decode_json(raw: bytes) -> tuple[Any, list[str]]:

@@ -24,6 +24,7 @@ from controlplane.embedded.patch.merge import json_patch, merge_patch
 from controlplane.embedded.reading.listing import Selection, list_page, wait_for
 from controlplane.embedded.reading.rendering import Form, negotiate, render_list, render_object
 from controlplane.embedded.reading.watching import error_line, open_watch
+from controlplane.embedded.schema.builtin_types import builtin_types
 from controlplane.embedded.storage.watcher import Stored
 from controlplane.embedded.writing.deletion import delete_object
 from controlplane.embedded.writing.intake import Write
@@ -117,7 +118,8 @@ class ResourceRequest:
         return self._answer(self.writer.create(self._write("CreateOptions", duplicates), body), 201)
 
     async def _decoded(self) -> tuple[Any, list[str]]:
-        return decode_body(await read_body(self.request), self.request.headers.get("content-type"))
+        schema = self.resource.schema if self.resource.schema.numbers else None
+        return decode_body(await read_body(self.request), self.request.headers.get("content-type"), schema)
 
     async def _put(self) -> Response:
         body, duplicates = await self._decoded()
@@ -144,7 +146,8 @@ class ResourceRequest:
 
     async def _delete_body(self) -> Any:
         raw = await read_body(self.request)
-        return decode_body(raw, self.request.headers.get("content-type"))[0] if raw else {}
+        schema = builtin_types()["DeleteOptions"]
+        return decode_body(raw, self.request.headers.get("content-type"), schema)[0] if raw else {}
 
     async def _delete(self) -> Response:
         options = delete_options(self.request.query_params, await self._delete_body())
@@ -197,7 +200,7 @@ class ResourceRequest:
     async def _scaled(self, method: str, current: Any) -> Any:
         raw = await read_body(self.request)
         if method == "PUT":
-            return decode_body(raw, self.request.headers.get("content-type"))[0]
+            return decode_body(raw, self.request.headers.get("content-type"), builtin_types()["Scale"])[0]
         kind = PATCH_TYPES.get(media_type(self.request.headers.get("content-type")))
         if kind not in ("json", "merge", "strategic"):
             raise unsupported_media_type(PATCH_TYPES)

@@ -1,7 +1,7 @@
 """Reads the builtin type tables (builtin/*.txt).
 
 A line at the margin names a type (`!atomic`: apply replaces it whole); the indented words are its fields,
-`name:type`, with `*` for required, `[T]` list, `{T}` map, `=value` default and the marks `!set`,
+`name#number:type` (the number is the one of the protobuf form), with `*` for required, `[T]` list, `{T}` map, `=value` default and the marks `!set`,
 `!map(keys)` (apply), `!merge`, `!merge(key)`, `!retain` (strategic merge), `!atomic`.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from controlplane.embedded.schema.node import ANY, SCALARS, Schema
 
 _FIELD = re.compile(
-    r"(?P<name>[^:*]+)(?P<required>\*?):(?P<type>[\[{\]}\w]+)(?:=(?P<default>\w+))?(?P<marks>!\S+)?"
+    r"(?P<name>[^:*#]+)(?P<required>\*?)(?:#(?P<numbers>[\d.]+))?:(?P<type>[\[{\]}\w]+)(?:=(?P<default>\w+))?(?P<marks>!\S+)?"
 )
 _MARK = re.compile(r"!(\w+)(?:\(([\w,]+)\))?")
 
@@ -47,7 +47,6 @@ def kind_schema(type_name: str) -> Schema:
 
 
 def _fill(schema: Schema, words: list[str], types: dict[str, Schema]) -> None:
-    required = set()
     for word in words:
         match = _FIELD.fullmatch(word)
         if match is None:
@@ -59,8 +58,9 @@ def _fill(schema: Schema, words: list[str], types: dict[str, Schema]) -> None:
             node = _marked(node, match["marks"])
         schema.fields[match["name"]] = node
         if match["required"]:
-            required.add(match["name"])
-    schema.required = frozenset(required)
+            schema.required.add(match["name"])
+        if match["numbers"]:
+            schema.numbers[match["name"]] = tuple(int(number) for number in match["numbers"].split("."))
 
 
 def _node(text: str, types: dict[str, Schema]) -> Schema:

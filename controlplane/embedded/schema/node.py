@@ -12,12 +12,14 @@ UNSET: Any = object()
 
 @dataclass(slots=True, eq=False)
 class Schema:
-    """`type` is object, map, list, any or one of SCALARS; `items` is what a map or list holds."""
+    """`type` is object, map, list, any or one of SCALARS; `items` is what a map or list holds; `numbers`
+    are the protobuf field numbers (two where the JSON form flattens a message)."""
 
     type: str
     name: str = ""
     fields: dict[str, Schema] = field(default_factory=dict)
-    required: frozenset[str] = frozenset()
+    required: set[str] = field(default_factory=set)
+    numbers: dict[str, tuple[int, ...]] = field(default_factory=dict)
     items: Schema | None = None
     list_type: str = "atomic"
     keys: tuple[str, ...] = ()
@@ -48,7 +50,7 @@ class Schema:
         return self.type in ("object", "map", "any") or (self.type == "list" and self.list_type != "atomic")
 
     def marked(self, **changes: Any) -> Schema:
-        """A copy for one field; it shares `fields`, so a type may still be filled later."""
+        """A copy for one field; it shares `fields` and `required`, which may still be filled."""
         return replace(self, **changes)
 
 

@@ -59,7 +59,7 @@ def _object(raw: dict[str, Any], common: dict[str, Any]) -> Schema:
     node = Schema(
         "object" if properties or not more else "map",
         fields={key: _node(value) for key, value in properties.items()},
-        required=frozenset(raw.get("required", ())),
+        required=set(raw.get("required", ())),
         atomic=raw.get("x-kubernetes-map-type") == "atomic",
         **common,
     )
