@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,14 @@ RETRY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Where the credentials of a member come from. `problem` is set when they cannot be used."""
+    """Where the credentials of a member come from. `problem` is set when they cannot be used.
+
+    Two are equal when their texts are: comparing documents with YAML aliases can take for ever.
+    """
 
     origin: str
-    kubeconfig: Path | dict[str, Any] | None
+    kubeconfig: Path | dict[str, Any] | None = field(compare=False)
+    text: str = ""
     problem: str = ""
 
     def __repr__(self) -> str:
@@ -44,7 +48,7 @@ def registrations(
 
     A --member flag wins over a Secret, the older of two Secrets over the younger.
     """
-    found = {cluster: Registration(f"--member {cluster}", path) for cluster, path in flags.items()}
+    found = {cluster: Registration(f"--member {cluster}", path, str(path)) for cluster, path in flags.items()}
     problems: list[str] = []
     by_age = sorted(secrets.items(), key=lambda item: (item[1].metadata.creation_timestamp, item[0]))
     for key, secret in by_age:
@@ -64,16 +68,16 @@ def registrations(
 def _from_secret(origin: str, secret: Secret) -> Registration:
     data = secret.data.get(KUBECONFIG_KEY)
     if not data:
-        return Registration(
-            origin, None, f"{origin}: has no data key {KUBECONFIG_KEY}; put the kubeconfig there"
-        )
+        problem = f"{origin}: has no data key {KUBECONFIG_KEY}; put the kubeconfig there"
+        return Registration(origin, None, problem=problem)
     try:
         text = base64.b64decode(data, validate=True)
-        return Registration(origin, parse_kubeconfig(text, f"{origin}: {KUBECONFIG_KEY}"))
+        return Registration(origin, parse_kubeconfig(text, f"{origin}: {KUBECONFIG_KEY}"), data)
     except (binascii.Error, ValueError):
-        return Registration(origin, None, f"{origin}: data key {KUBECONFIG_KEY} is no valid base64")
+        problem = f"{origin}: data key {KUBECONFIG_KEY} is no valid base64"
+        return Registration(origin, None, data, problem)
     except ConfigError as error:
-        return Registration(origin, None, str(error))
+        return Registration(origin, None, data, str(error))
 
 
 class Member:

@@ -17,6 +17,7 @@ from controlplane.kube.credentials import (
     PluginCredentials,
     StaticCredentials,
     TokenFileCredentials,
+    bearer,
 )
 from controlplane.kube.errors import ConfigError
 from controlplane.kube.kubeconfig import ClusterEntry, Selected, read_kubeconfig, select
@@ -93,7 +94,7 @@ async def _credentials(selected: Selected, path: Path | None, clock: Clock) -> C
     if user.token_file:
         return TokenFileCredentials(selected.folder / user.token_file, clock)
     if user.token:
-        return StaticCredentials(f"Bearer {user.token.strip()}")
+        return StaticCredentials(bearer(user.token, selected.label))
     if user.username:
         pair = f"{user.username}:{user.password}".encode()
         return StaticCredentials("Basic " + base64.b64encode(pair).decode())

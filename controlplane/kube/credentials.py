@@ -17,6 +17,14 @@ PLUGIN_LEEWAY_S = 10.0
 PLUGIN_TIMEOUT_S = 30.0
 
 
+def bearer(token: str, label: str) -> str:
+    """Return the header value for a token. Raises ConfigError for what no header may hold."""
+    stripped = token.strip()
+    if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
+        raise ConfigError(f"{label}: the token has characters that no token has")
+    return f"Bearer {stripped}"
+
+
 class Credentials(Protocol):
     """Gives the Authorization header. Times are monotonic: a clock jump expires nothing."""
 
@@ -52,7 +60,7 @@ class TokenFileCredentials:
     async def authorization(self) -> str:
         now = self._clock.monotonic()
         if not self._value or now - self._read_at >= TOKEN_FILE_PERIOD_S:
-            self._value = f"Bearer {self._read()}"
+            self._value = bearer(self._read(), f"token file {self._path}")
             self._read_at = now
         return self._value
 

@@ -1,7 +1,6 @@
 """The edges of an HTTP exchange with an API server: sockets, bodies, and what failures are called."""
 
 import socket
-import ssl
 from typing import Any
 
 import aiohttp
@@ -14,8 +13,8 @@ MAX_BODY_BYTES = 256 << 20
 
 MAX_ERROR_BYTES = 64 << 10
 
-FAILURES = (aiohttp.ClientError, ssl.SSLError, OSError, TimeoutError)
-"""What an exchange may raise; TimeoutError is an OSError already, and is named for the reader."""
+FAILURES = (aiohttp.ClientError, OSError, ValueError)
+"""What an exchange may raise: OSError covers timeouts and TLS, ValueError what cannot be an address."""
 
 
 async def read_body(response: aiohttp.ClientResponse) -> bytes:
@@ -62,6 +61,8 @@ def cause_of(error: Exception) -> str:
         return error.os_error.strerror.lower()
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
+    if isinstance(error, ValueError):  # aiohttp.InvalidURL among them; its text may hold a proxy's password
+        return "its address, its proxy or its server name is not valid"
     return str(error) or type(error).__name__
 
 

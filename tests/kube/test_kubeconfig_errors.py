@@ -113,3 +113,21 @@ async def test_a_good_one_is_read() -> None:
     assert access.server == "https://10.0.0.1:6443"
     assert access.tls is not None
     assert await access.credentials.authorization() == "Bearer s3cret"
+
+
+@pytest.mark.parametrize("token", ["two words", "a\nb", "ümlaut"])
+async def test_a_token_that_no_header_can_hold_is_refused(token: str) -> None:
+    assert "the token has characters that no token has" in await message(user(token=token))
+
+
+async def test_a_password_in_an_address_is_refused_because_errors_name_the_address() -> None:
+    assert "no http:// or https:// address" in await message(cluster(server="https://u:s3cret@a"))
+
+
+async def test_a_huge_or_deeply_nested_document_is_refused_quickly(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("a: b\n" * 200_000)
+    assert "1000000 bytes; at most" in await message(path)
+    for deep in ("[" * 100_000, "- " * 100_000):
+        path.write_text(deep)
+        assert "no valid YAML" in await message(path)

@@ -6,6 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 from controlplane.kube.clock import Clock
+from tests.support.waiting import until
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -31,6 +32,10 @@ class FakeClock:
             await asyncio.sleep(0.001)  # let it run, and a loopback exchange of its with it
         self.now_s = end
         await asyncio.sleep(0)
+
+    async def asleep(self) -> None:
+        """Return when somebody sleeps."""
+        await until(lambda: any(not sleeper.done() for _, _, sleeper in self._sleepers))
 
     def _now(self) -> datetime:
         return START + timedelta(seconds=self.now_s)
