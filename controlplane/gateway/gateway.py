@@ -61,6 +61,7 @@ class Gateway:
         """Start workers and watches. Raises OSError, StateDirectoryInUse."""
         self._latest = await self._plane.start()
         self._from_disk = self._latest is not None
+        self._translator.load()
         for name, work in (
             ("fleet", self._fleet.run),
             ("events", self._recorder.run),

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from pathlib import Path
 
 import msgspec
 
@@ -21,14 +20,23 @@ class Translator:
     """Keeps the last good version of every object, on disk too: a restart must not lose them."""
 
     def __init__(self, settings: Settings, fleet: Fleet) -> None:
-        path = settings.state_dir.resolve() / "last-good.json"
+        self._path = settings.state_dir.resolve() / "last-good.json"
         self.count = 0
         self.sum_s = 0.0
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self._settings = settings
         self._fleet = fleet
-        self._last_good = _load(path)
-        self._saver: Saver[LastGood] = Saver(path, msgspec.json.encode)
+        self._last_good = LastGood()
+        self._saver: Saver[LastGood] = Saver(self._path, msgspec.json.encode)
+
+    def load(self) -> None:
+        """Take up the last good versions of an earlier life, if there are any."""
+        try:
+            self._last_good = msgspec.json.decode(self._path.read_bytes(), type=LastGood)
+        except FileNotFoundError:
+            pass
+        except (OSError, msgspec.MsgspecError) as error:
+            log.warning("last good objects ignored", extra={"path": str(self._path), "cause": str(error)})
 
     def translate(self, failed_ports: dict[int, str], version: int, previous: Snapshot | None) -> Translation:
         """Translate what the Fleet and its members hold now."""
@@ -58,13 +66,3 @@ class Translator:
             if finding.level != "info" and str(finding) not in known:
                 log.warning("finding", extra={"about": str(finding)})
         self.diagnostics = findings
-
-
-def _load(path: Path) -> LastGood:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=LastGood)
-    except FileNotFoundError:
-        return LastGood()
-    except (OSError, msgspec.MsgspecError) as error:
-        log.warning("last good objects ignored", extra={"path": str(path), "cause": str(error)})
-        return LastGood()

@@ -1,0 +1,172 @@
+"""The JSON of the admin API, its errors, and who may ask."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from controlplane.admin.app import build_app
+from controlplane.admin.server import AdminAddressError, AdminServer
+from controlplane.admin.state import State
+from proxy.model.codec import decode_snapshot
+from tests.support.states import serving
+
+
+class Fixed:
+    """A source that never changes."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.refreshed = 0
+
+    def state(self) -> State:
+        return self._state
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+
+
+@asynccontextmanager
+async def client(state: State, *names: str) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(build_app(Fixed(state), names))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901") as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9901", 200),
+        ("localhost", 200),
+        ("LOCALHOST:9901", 200),
+        ("[::1]:9901", 200),
+        ("10.1.2.3:9901", 200),
+        ("gateway.internal:9901", 200),
+        ("evil.example.com", 421),
+        ("evil.example.com:9901", 421),
+        ("127.0.0.1.evil.example.com", 421),
+        ("localhost.evil.example.com", 421),
+        ("", 421),
+    ],
+)
+async def test_foreign_host_names_are_refused(host: str, status: int) -> None:
+    async with client(serving(), "gateway.internal") as api:
+        for path in ("/livez", "/api/v1/snapshot"):
+            answer = await api.get(path, headers={"host": host})
+            assert answer.status_code == status
+        if status == 421:
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_readiness_is_a_status_code_and_on_demand_a_list() -> None:
+    async with client(serving()) as api:
+        assert (await api.get("/readyz")).text == "ok\n"
+        assert "[+]workers ok" in (await api.get("/readyz?verbose")).text
+    async with client(replace(serving(), draining=True)) as api:
+        answer = await api.get("/readyz")
+        assert answer.status_code == 503
+        assert "[-]draining failed" in answer.text
+        assert (await api.get("/livez")).status_code == 200
+
+
+async def test_overview_sums_up() -> None:
+    async with client(serving()) as api:
+        body = (await api.get("/api/v1/overview")).json()
+    assert body["ready"] is True
+    assert body["counts"] == {
+        "routes": 1,
+        "services": 1,
+        "endpoints": {"healthy": 2},
+        "clusters": 2,
+        "clustersSynced": 2,
+        "diagnostics": {"warning": 1},
+    }
+    assert [worker["appliedVersion"] for worker in body["workers"]] == [7, 7]
+    assert body["requests"]["total"] == 36
+
+
+async def test_routes_show_shares_and_requests() -> None:
+    async with client(serving()) as api:
+        (route,) = (await api.get("/api/v1/routes?service=web&cluster=cluster-1")).json()["items"]
+        assert route["source"]["name"] == "web"
+        assert route["requests"] == 30
+        assert route["clusters"][0] == {
+            "cluster": "cluster-1",
+            "weight": 50,
+            "configuredPercent": 50.0,
+            "effectivePercent": 50.0,
+            "requests": 30,
+        }
+        assert (await api.get("/api/v1/routes?host=other.example.com")).json()["items"] == []
+
+
+async def test_endpoints_merge_the_workers() -> None:
+    async with client(serving()) as api:
+        (endpoint,) = (await api.get("/api/v1/endpoints?cluster=cluster-2")).json()["items"]
+    assert endpoint["state"] == "healthy"
+    assert endpoint["requests"] == 30
+    assert [worker["worker"] for worker in endpoint["workers"]] == [0, 1]
+
+
+async def test_clusters_and_diagnostics_can_be_filtered() -> None:
+    async with client(serving()) as api:
+        (cluster,) = (await api.get("/api/v1/clusters?cluster=cluster-1")).json()["items"]
+        assert cluster["ageSeconds"] == 2.0
+        (finding,) = (await api.get("/api/v1/diagnostics?level=warning")).json()["items"]
+        assert finding["reason"] == "IngressClassNotFound"
+        assert (await api.get("/api/v1/diagnostics?level=error")).json()["items"] == []
+
+
+async def test_the_snapshot_is_the_contract_itself() -> None:
+    async with client(serving()) as api:
+        assert decode_snapshot((await api.get("/api/v1/snapshot")).content) == serving().snapshot
+    async with client(replace(serving(), snapshot=None)) as api:
+        answer = await api.get("/api/v1/snapshot")
+        assert (answer.status_code, answer.json()["title"]) == (503, "no snapshot yet")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("POST", "/api/v1/routes", 405), ("GET", "/api/v1/routes?hots=x", 400)],
+)
+async def test_errors_are_problems(method: str, path: str, status: int) -> None:
+    async with client(serving()) as api:
+        answer = await api.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+
+
+async def test_metrics_ask_the_workers_first() -> None:
+    source = Fixed(serving())
+    transport = httpx.ASGITransport(build_app(source, ()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as api:
+        answer = await api.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert source.refreshed == 1
+
+
+async def test_the_server_answers_on_its_port() -> None:
+    server = AdminServer("127.0.0.1", 0, ())
+    await server.start(Fixed(serving()))
+    try:
+        async with httpx.AsyncClient() as api:
+            assert (await api.get(f"http://{server.address}/livez")).text == "ok\n"
+    finally:
+        await server.stop()
+
+
+def test_a_busy_address_is_explained_on_one_line() -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        with pytest.raises(AdminAddressError) as caught:
+            AdminServer("127.0.0.1", port, ())
+    assert str(caught.value) == (
+        f"admin address 127.0.0.1:{port}: is in use; stop the other process or choose another one"
+        " with --admin HOST:PORT"
+    )

@@ -1,0 +1,97 @@
+"""The command line: instant help, and one line with cause and cure for everything that goes wrong."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: k, user: u}}]
+clusters: [{name: k, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: t0ken}}]
+"""
+
+
+def fleetgate(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    argv = (sys.executable, "-m", "controlplane.cli.main", *args)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30, env=os.environ | env, check=False)
+
+
+def test_help_is_instant() -> None:
+    times = []
+    for _ in range(5):
+        started = time.monotonic()
+        assert "run" in fleetgate("--help").stdout
+        times.append(time.monotonic() - started)
+    assert min(times) < 0.15
+
+
+def test_help_imports_no_verb() -> None:
+    code = (
+        "import sys; from controlplane.cli.main import main; main(['--help'], standalone_mode=False);"
+        "sys.exit(any(m.startswith(('uvicorn', 'aiohttp', 'controlplane.cli.run')) for m in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_version() -> None:
+    assert fleetgate("--version").stdout.startswith("fleetgate 0.")
+
+
+def test_an_unknown_verb_is_a_usage_error() -> None:
+    assert fleetgate("rum").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (("--member", "nonsense"), "fleetgate: --member 'nonsense' is not ID=KUBECONFIG; write e.g."),
+        (("--member", "a=x", "--member", "a=y"), "fleetgate: --member a is given twice;"),
+        (("--admin", "9901"), "fleetgate: --admin '9901' is not HOST:PORT"),
+        (("--fleet-kubeconfig", "missing"), "fleetgate: kubeconfig missing: no such file;"),
+        (("--fleet-kubeconfig", "fleet", "--member", "a=missing"), "fleetgate: --member a: there is no file"),
+        (("--fleet-kubeconfig", "bad"), "fleetgate: kubeconfig bad"),
+    ],
+)
+def test_what_is_wrong_is_said_on_one_line(
+    args: tuple[str, ...], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fleet").write_text(KUBECONFIG)
+    (tmp_path / "bad").write_text("{")
+    done = fleetgate("run", *(() if "--admin" in args else ("--admin", "127.0.0.1:0")), *args)
+    assert done.returncode == 2
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_busy_admin_port_is_said_on_one_line(tmp_path: Path) -> None:
+    (tmp_path / "fleet").write_text(KUBECONFIG)
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        done = fleetgate("run", FLEETGATE_FLEET_KUBECONFIG=str(tmp_path / "fleet"), FLEETGATE_ADMIN=address)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"fleetgate: admin address {address}: is in use;")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_state_directory_that_cannot_be_written_is_said_on_one_line(tmp_path: Path) -> None:
+    (tmp_path / "fleet").write_text(KUBECONFIG)
+    (tmp_path / "file").write_text("")
+    state = tmp_path / "file" / "state"
+    done = fleetgate(
+        "run",
+        *("--fleet-kubeconfig", str(tmp_path / "fleet"), "--admin", "127.0.0.1:0", "--state-dir", str(state)),
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"fleetgate: state directory {state}:")
+    assert done.stderr.count("\n") == 1

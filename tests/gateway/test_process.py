@@ -1,0 +1,152 @@
+"""`fleetgate run` as a user starts it: its life, its violent end, and its successor."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from controlplane.supervisor.roster import Entry, Roster
+from tests.support.clusters import Clusters, ask, clusters
+from tests.support.dataplane import free_port, kill
+from tests.support.waiting import until, until_async
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Iterator[Path]:
+    """A state directory whose workers are ended with the test."""
+    directory = tmp_path / "state"
+    yield directory
+    for entry in Roster(directory / "workers.json").survivors():
+        with contextlib.suppress(ProcessLookupError):
+            kill(entry.pid)
+
+
+@asynccontextmanager
+async def fleetgate_run(
+    rig: Clusters, state_dir: Path, admin: int, grace_s: int = 5
+) -> AsyncIterator[Process]:
+    """Start the gateway and wait until it is ready."""
+    argv = [sys.executable, "-m", "controlplane.cli.main", "run", "--allow-loopback-endpoints"]
+    argv += ["--fleet-kubeconfig", str(rig.kubeconfigs["fleet"]), "--state-dir", str(state_dir)]
+    argv += [
+        "--admin",
+        f"127.0.0.1:{admin}",
+        "--workers",
+        "2",
+        "--access-log",
+        "off",
+        "--grace",
+        str(grace_s),
+    ]
+    for cluster, path in rig.members.items():
+        argv += ["--member", f"{cluster}={path}"]
+    with (rig.directory / f"log-{admin}").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*argv, stderr=log)
+    try:
+        await until_async(partial(is_ready, admin), 20, "readyz")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        async with asyncio.timeout(20):
+            await process.wait()
+
+
+async def is_ready(admin: int) -> bool:
+    try:
+        async with httpx.AsyncClient() as api:
+            return (await api.get(f"http://127.0.0.1:{admin}/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def listed(state_dir: Path) -> list[Entry]:
+    return msgspec.json.decode((state_dir / "workers.json").read_bytes(), type=list[Entry])
+
+
+async def test_sigterm_ends_it_and_its_workers_with_exit_code_0(tmp_path: Path, state_dir: Path) -> None:
+    port, admin = free_port(), free_port()
+    async with clusters(tmp_path, port) as rig, fleetgate_run(rig, state_dir, admin) as process:
+        assert (await ask(port))[0] == 200
+        workers = listed(state_dir)
+        process.terminate()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+        assert not any(entry.alive for entry in workers)
+        with pytest.raises(ConnectionRefusedError):
+            await ask(port)
+        log = (tmp_path / f"log-{admin}").read_text()
+        assert "Traceback" not in log
+        assert "t0ken" not in log
+
+
+async def test_a_second_signal_shortens_the_drain(tmp_path: Path, state_dir: Path) -> None:
+    port, admin = free_port(), free_port()
+    async with clusters(tmp_path, port) as rig, fleetgate_run(rig, state_dir, admin, grace_s=60) as process:
+        for entry in listed(state_dir):
+            os.kill(entry.pid, signal.SIGSTOP)
+        process.terminate()
+        await until(lambda: "msg=draining" in (tmp_path / f"log-{admin}").read_text())
+        assert not await is_ready(admin)
+        process.terminate()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+
+
+async def test_it_is_killed_and_replaced_without_a_failed_request(tmp_path: Path, state_dir: Path) -> None:
+    port, first, second = free_port(), free_port(), free_port()
+    failed: list[object] = []
+    done = asyncio.Event()
+
+    async def client() -> None:
+        while not done.is_set():
+            try:
+                answer = await ask(port)
+            except OSError as error:
+                failed.append(error)
+            else:
+                if answer[0] != 200:
+                    failed.append(answer)
+
+    async with clusters(tmp_path, port) as rig:
+        async with fleetgate_run(rig, state_dir, first) as process:
+            orphans = listed(state_dir)
+            group = [asyncio.create_task(client()) for _ in range(4)]
+            kill(process.pid)
+            await process.wait()
+        async with fleetgate_run(rig, state_dir, second):
+            await until(lambda: not any(entry.alive for entry in orphans), 20)
+            done.set()
+            await asyncio.gather(*group)
+            assert (await ask(port))[0] == 200
+    assert failed == []
+
+
+async def test_a_stopped_control_plane_does_not_kill_its_workers_when_it_goes_on(
+    tmp_path: Path, state_dir: Path
+) -> None:
+    port, admin = free_port(), free_port()
+    async with clusters(tmp_path, port) as rig, fleetgate_run(rig, state_dir, admin) as process:
+        before = listed(state_dir)
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            end = asyncio.get_running_loop().time() + 7  # longer than a worker may be silent
+            while asyncio.get_running_loop().time() < end:
+                assert (await ask(port))[0] == 200
+                await asyncio.sleep(0.05)
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        async with httpx.AsyncClient() as api:
+            answer = await api.get(f"http://127.0.0.1:{admin}/metrics")
+        assert 'fleetgate_worker_up{worker="1"} 1.0' in answer.text
+        assert listed(state_dir) == before

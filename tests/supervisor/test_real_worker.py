@@ -1,0 +1,65 @@
+"""The same promises with the real worker process."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from controlplane.gateway.dataplane import DataPlane
+from tests.support.clusters import ask
+from tests.support.dataplane import free_port, kill, snapshot
+from tests.support.waiting import until
+
+
+@asynccontextmanager
+async def serving(state_dir: Path, port: int, workers: int) -> AsyncIterator[DataPlane]:
+    plane = DataPlane(state_dir, workers, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
+    await plane.start()
+    try:
+        plane.publish(snapshot(1, port, pods=()))
+        await until(lambda: plane.publisher.applied_count() == workers)
+        yield plane
+    finally:
+        await plane.stop()
+
+
+async def test_what_waits_for_a_killed_worker_is_answered_by_its_successor(tmp_path: Path) -> None:
+    port = free_port()
+    async with serving(tmp_path, port, 1) as plane:
+        (view,) = plane.supervisor.views()
+        assert view.pid is not None
+        os.kill(view.pid, signal.SIGSTOP)
+        waiting = [asyncio.create_task(ask(port)) for _ in range(20)]
+        await until(lambda: all(task.get_stack() for task in waiting))
+        kill(view.pid)
+        assert {status for status, _ in await asyncio.gather(*waiting)} == {503}
+
+
+async def test_counters_of_killed_workers_stay_in_the_totals(tmp_path: Path) -> None:
+    port = free_port()
+    async with serving(tmp_path, port, 2) as plane:
+        sent = 0
+        for victim in (0, 1):
+            for _ in range(10):
+                await ask(port)
+            sent += 10
+            await plane.publisher.collect()
+            assert plane.publisher.totals().requests.total() == sent
+            pid = plane.supervisor.views()[victim].pid
+            assert pid is not None
+            kill(pid)
+            await until(lambda: plane.publisher.applied_count() == 1)
+            await until(lambda: plane.publisher.applied_count() == 2)
+            assert plane.publisher.totals().requests.total() == sent
+
+
+async def test_a_listener_that_moves_is_closed_and_opened(tmp_path: Path) -> None:
+    first, second = free_port(), free_port()
+    async with serving(tmp_path, first, 2) as plane:
+        for version, port in enumerate((second, first, second, first), start=2):
+            plane.publish(snapshot(version, port, pods=()))
+            await until(lambda: {view.applied_version for view in plane.publisher.workers()} == {version})  # noqa: B023
+            assert (await ask(port))[0] == 503

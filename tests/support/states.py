@@ -1,0 +1,82 @@
+"""States of a gateway for tests of what the admin API makes of them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from controlplane.admin.state import State
+from controlplane.kube.cluster import ClusterHealth
+from controlplane.publish import Totals, WorkerView
+from controlplane.supervisor import ProcessView
+from controlplane.translate.diagnostics import Findings, Subject
+from proxy.model.channel import (
+    AttemptCount,
+    ConnectionCount,
+    DurationHistogram,
+    EndpointStats,
+    RequestCount,
+    Stats,
+)
+from tests.support.dataplane import snapshot
+
+ROUTE, SERVICE, LISTENER = "shop/web/0/0", "shop/web:80", "http-8001"
+
+
+def stats(worker: int, requests: int, states: Mapping[str, str], version: int = 7) -> Stats:
+    """What a worker reports; `states` are those of the one endpoint in each cluster."""
+    buckets = (requests,) + (0,) * 14
+    return Stats(
+        worker=worker,
+        pid=100 + worker,
+        version=version,
+        requests=(
+            RequestCount(LISTENER, ROUTE, SERVICE, "cluster-1", "2xx", "-", requests),
+            RequestCount(LISTENER, "shop/gone/0/0", SERVICE, "cluster-1", "2xx", "-", 1),
+            RequestCount(LISTENER, "", "", "", "4xx", "NR", 2),
+        ),
+        durations=(DurationHistogram(ROUTE, "cluster-1", buckets, 0.5, 10, 20),),
+        attempts=(
+            AttemptCount(SERVICE, "cluster-2", "cluster-1", "refused", 3),
+            AttemptCount(SERVICE, "cluster-2", "cluster-2", "refused", 4),
+            AttemptCount(SERVICE, "cluster-2", "", "timeout", 5),
+        ),
+        endpoints=tuple(
+            EndpointStats(SERVICE, cluster, "10.0.0.1", 8080, state, 1, 2, requests, 0, "")
+            for cluster, state in states.items()
+        ),
+        connections=(ConnectionCount(LISTENER, 3, 9),),
+        loop_lag_s=0.002,
+        log_lines_dropped=0,
+    )
+
+
+def serving(*reports: Stats, **changes: Any) -> State:
+    """A healthy gateway whose workers reported this; two healthy ones when nothing is given."""
+    healthy = {"cluster-1": "healthy", "cluster-2": "healthy"}
+    seen = reports or (stats(0, 10, healthy), stats(1, 20, healthy))
+    totals = Totals()
+    for report in seen:
+        totals.add(report)
+    findings = Findings(Subject("Ingress", "shop", "web", "uid", 2))
+    findings.add("FG0101", "spec.ingressClassName", "albb", name="albb", hint="")
+    state = State(
+        now=1000.0,
+        started_at=900.0,
+        worker_count=len(seen),
+        started=True,
+        snapshot=snapshot(7, 8001),
+        wanted_version=7,
+        applied_count=len(seen),
+        applied_at=950.0,
+        processes=tuple(ProcessView(report.worker, report.pid, 0) for report in seen),
+        workers=tuple(WorkerView(report.worker, report.pid, 7, "", 1, report) for report in seen),
+        totals=totals,
+        diagnostics=tuple(findings.items),
+        fleet_server="https://fleet:6443",
+        fleet_synced=True,
+        clusters=tuple(
+            ClusterHealth(cluster, attached=True, synced=True, age_s=2.0, objects={"services": 1})
+            for cluster in ("cluster-1", "cluster-2")
+        ),
+    )
+    return replace(state, **changes)
