@@ -19,17 +19,20 @@ class Cursor:
         self.version = NEWEST
 
     def bookmark(self, version: str) -> None:
+        """Remember the version of a bookmark. Raises StreamBroken when it is older than the last one."""
+        self.check(version)
         self.version = version or self.version
 
     def event(self, version: str, event_type: str) -> None:
         """Remember the version of an event. Raises StreamBroken when it is older than the last one."""
-        last = self.version
-        if last in (NEWEST, ANY):
-            # Without a start version the first ADDED events are the present state, in no order.
-            if event_type != "ADDED":
-                self.version = version or last
+        # Without a start version the first ADDED events are the present state, in no order.
+        if self.version in (NEWEST, ANY) and event_type == "ADDED":
             return
+        self.bookmark(version)
+
+    def check(self, version: str) -> None:
+        """Raise StreamBroken when `version`, which the server has now, is older than ours."""
+        last = self.version
         if last.isdecimal() and version.isdecimal() and int(version) < int(last):
-            self.forget()  # the server was restored from a backup
+            self.forget()  # the server was restored from a backup, or began anew
             raise StreamBroken("the resource versions of the server went backwards", relist=True)
-        self.version = version or last

@@ -65,6 +65,11 @@ async def list_all(
     return Listing(whole.items or [], whole.metadata.resource_version, paged=True)
 
 
+async def newest_version(client: ApiClient, path: str, selector: Mapping[str, str]) -> str:
+    """Return the resource version that a list would show now, at the cost of one object."""
+    return (await _page(client, path, {**selector, "limit": "1"})).metadata.resource_version
+
+
 async def _further_pages(client: ApiClient, path: str, selector: Mapping[str, str], first: _Page) -> Listing:
     items = list(first.items or ())
     page = first

@@ -13,7 +13,7 @@ from controlplane.kube.client import WATCH_SILENCE_S, ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.cursor import NEWEST, Cursor
 from controlplane.kube.errors import ApiError, KubeError, StreamBroken
-from controlplane.kube.listing import list_all, read_all
+from controlplane.kube.listing import list_all, newest_version, read_all
 from controlplane.kube.recovery import recovery
 from controlplane.kube.store import Entry, Store, StoredStatus, T
 from controlplane.kube.transport import WatchStream
@@ -84,6 +84,7 @@ class Reflector(Generic[T]):
         self._failures = 0
         self._stream: WatchStream | None = None
         self._cursor = Cursor()
+        self._was_away = False  # the server was unreachable since the last list or watch
         self._watches = 0
         self._streamed = True  # until a server turns out not to stream lists
         self._paged = False
@@ -157,6 +158,7 @@ class Reflector(Generic[T]):
         if plan.relist:
             self._expect_list(quorum=plan.quorum)
         if plan.knock:
+            self._was_away = True
             await self._api.reconnected()
         elif plan.wait_s is not None:
             await self._clock.sleep(plan.wait_s * (1 + self._clock.random() / 2))
@@ -200,6 +202,11 @@ class Reflector(Generic[T]):
         return True
 
     async def _watch(self, *, with_list: bool = False) -> None:
+        if self._was_away and not with_list:
+            # A watch from a version of the future is silent. A server that lost its data while it
+            # was away must be noticed otherwise; a list for everybody's return would be a storm.
+            self._cursor.check(await newest_version(self._api, self._path, self._selector))
+        self._was_away = False
         self._watches += 1
         self.health.watch_restarts = self._watches - 1
         query = {

@@ -1,5 +1,6 @@
 """The edges of an HTTP exchange with an API server: sockets, bodies, and what failures are called."""
 
+import os
 import socket
 from typing import Any
 
@@ -57,13 +58,20 @@ def cause_of(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         detail = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
         return f"its certificate is not trusted ({detail}); see certificate-authority-data"
-    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.strerror:
-        return error.os_error.strerror.lower()
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _system_cause(error.os_error)
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
     if isinstance(error, ValueError):  # aiohttp.InvalidURL among them; its text may hold a proxy's password
         return "its address, its proxy or its server name is not valid"
     return str(error) or type(error).__name__
+
+
+def _system_cause(error: OSError) -> str:
+    # asyncio puts the address into strerror; the names of getaddrinfo's errors are only there.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return (error.strerror or str(error)).lower()
 
 
 def keepalive_socket(address: Any) -> socket.socket:

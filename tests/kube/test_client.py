@@ -116,10 +116,19 @@ async def test_an_unreachable_server_is_named_with_cause_and_cure(api: FakeApi, 
         await client.get("/version")
     await api.start()
     text = str(caught.value)
-    assert text.startswith(f"cannot reach API server {api.url}: connect")
+    assert text.startswith(f"cannot reach API server {api.url}: connection refused; ")
     assert "check that it runs" in text
     assert "\n" not in text
     assert not client.reachable
+
+
+async def test_a_name_that_does_not_resolve_is_said_so(api: FakeApi) -> None:
+    config = api.kubeconfig()
+    config["clusters"][0]["cluster"]["server"] = "https://nowhere.invalid:6443"
+    client = await open_client(config)
+    with pytest.raises(Unreachable, match=r"nowhere.invalid:6443: .*(name|resolution)"):
+        await client.get("/version")
+    await client.close()
 
 
 async def test_many_waiters_knock_as_one_and_at_most_twice_a_minute(
