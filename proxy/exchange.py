@@ -17,25 +17,14 @@ from proxy.http.response import ResponseHead
 from proxy.telemetry.access_log import REQUEST, escaped, failed_attempts
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.plan import ClusterSplit, RoutePlan, next_endpoint
-from proxy.upstream.retry import REPLAY_BYTES, RETRY_STATUSES, Failure, may_retry
+from proxy.upstream.failover import Failover
+from proxy.upstream.plan import ClusterSplit, RoutePlan
+from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure
 
 UPLOAD_IDLE_S: Final = 300.0
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
 
 _SMALL_BODY_BYTES: Final = 16384  # up to here one joined write is cheaper than two
-
-_FAILED: Final[dict[Failure, tuple[int, str, str]]] = {
-    Failure.REFUSED: (502, "UF", "No endpoint could be reached."),
-    Failure.UNREACHABLE: (502, "UF", "No endpoint could be reached."),
-    Failure.CONNECT_TIMEOUT: (502, "UF", "No endpoint could be reached."),
-    Failure.LOCAL: (503, "UF", "The gateway is out of connections."),
-    Failure.UNSEEN: (502, "UC", "The endpoint closed the connection without an answer."),
-    Failure.STALE: (502, "UC", "The endpoint closed the connection without an answer."),
-    Failure.RESET: (502, "UC", "The endpoint closed the connection without an answer."),
-    Failure.TIMEOUT: (504, "UT", "The endpoint did not answer in time."),
-    Failure.MALFORMED: (502, "UPE", "The endpoint's answer is not valid HTTP."),
-}
 
 
 class Client(Protocol):
@@ -63,10 +52,10 @@ class Exchange:
     """One request and its response."""
 
     __slots__ = (
-        "_attempts", "_body", "_body_bytes", "_chunked", "_client", "_connection", "_endpoint", "_expect",
-        "_first_cluster", "_fresh", "_headers", "_keep", "_line", "_plan", "_plane", "_request_id",
-        "_response_bytes", "_sent", "_split", "_started", "_status", "_trace", "_tried", "_tunnel",
-        "body_complete", "is_done", "is_head",
+        "_body", "_body_bytes", "_chunked", "_client", "_connection", "_endpoint", "_expect", "_failover",
+        "_first_cluster", "_headers", "_keep", "_line", "_plan", "_plane", "_request_id",
+        "_response_bytes", "_sent", "_split", "_started", "_status", "_tunnel", "body_complete", "is_done",
+        "is_head",
     )  # fmt: skip
 
     def __init__(
@@ -90,12 +79,9 @@ class Exchange:
         self._split: ClusterSplit | None = None
         self._endpoint: LiveEndpoint | None = None
         self._connection: UpstreamConnection | None = None
-        self._attempts = 0
         self._sent = 0  # attempts that an endpoint may have seen
-        self._fresh = False  # a pooled connection failed us: the next attempt opens its own
-        self._tried: list[LiveEndpoint] = []
+        self._failover: Failover | None = None
         self._first_cluster = ""
-        self._trace: list[tuple[str, str, str]] = []  # failed attempts: cluster, endpoint, reason
         # The response
         self._status = 0
         self._chunked = False
@@ -117,10 +103,10 @@ class Exchange:
 
     def _attempt(self, endpoint: LiveEndpoint) -> None:
         self._endpoint = endpoint
-        self._attempts += 1
         endpoint.in_flight += 1
         endpoint.requests += 1
-        connection = None if self._fresh else endpoint.checkout()
+        failover = self._failover
+        connection = endpoint.checkout() if failover is None or not failover.fresh else None
         if connection is None:
             self._plane.connector.connect(endpoint, self)
         else:
@@ -206,37 +192,24 @@ class Exchange:
         self._eject_if_due(endpoint, failure)
         following = self._next_attempt(endpoint, failure)
         if following is None:
-            status, flag, detail = _FAILED[failure]
-            self._answer(status, flag, detail)
+            self._answer(*ANSWERS[failure])
         else:
             self._attempt(following)
 
     def _next_attempt(self, endpoint: LiveEndpoint, failure: Failure) -> LiveEndpoint | None:
         """Return the endpoint to try next, None when the request ends here; count it either way."""
-        following = None
-        if self._may_retry(failure):
-            if failure in (Failure.STALE, Failure.UNSEEN) and not self._fresh:
-                self._fresh = True  # the connection was old, the endpoint need not be gone
-                following = endpoint
-            else:
-                self._tried.append(endpoint)
-                split = self._split
-                found = next_endpoint(split, endpoint.group, self._tried, self._attempts) if split else None
-                following = found[1] if found else None
-        self._trace.append((endpoint.cluster, endpoint.label, failure.value))
+        split = self._split
+        assert split is not None
+        failover = self._failover
+        if failover is None:
+            failover = self._failover = Failover()
+        idempotent = is_idempotent(self._line.method) and not self._asks_for_tunnel()
+        following = failover.next(split, endpoint, failure, idempotent=idempotent, sent=self._sent)
+        if self._sent and self._body is None:
+            following = None  # part of the body is gone: it cannot be sent again
         to_cluster = following.cluster if following else ""
         self._plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
         return following
-
-    def _may_retry(self, failure: Failure) -> bool:
-        if self._connection_was_used() and self._body is None:
-            return False
-        idempotent = is_idempotent(self._line.method) and not self._asks_for_tunnel()
-        unseen = failure in (Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.UNSEEN)
-        return may_retry(failure, idempotent=idempotent, attempts=self._attempts if unseen else self._sent)
-
-    def _connection_was_used(self) -> bool:
-        return self._sent > 0
 
     def _eject_if_due(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         ejected_s = endpoint.failed(failure)
@@ -408,7 +381,6 @@ class Exchange:
         """The endpoint failed in the middle of its response: the client must see that it is not whole."""
         endpoint = self._end_attempt()
         self._eject_if_due(endpoint, failure)
-        self._trace.append((endpoint.cluster, endpoint.label, failure.value))
         self._plane.attempts.record(endpoint.service, endpoint.cluster, "", failure.value)
         self._account(endpoint, "UC")
         self._client.abort()
@@ -438,11 +410,12 @@ class Exchange:
         line = self._line
         headers = self._headers
         client = self._client
+        failover = self._failover
         return REQUEST % (
             time(), line.method, headers.quoted(b"host"), escaped(line.path), line.version, self._status,
             flag.encode(), duration_s * 1000, self._body_bytes, self._response_bytes, client.peer.encode(),
             headers.quoted(b"user-agent"), self._request_id, client.listener_name.encode(), self._plan.log,
             service.encode(), cluster.encode(), endpoint.label.encode() if endpoint is not None else b"",
-            self._attempts, failed_attempts(self._trace) if self._trace else b"",
+            failover.attempts + 1 if failover else 1, failed_attempts(failover.trace) if failover else b"",
             self._plane.snapshot.version,
         )  # fmt: skip

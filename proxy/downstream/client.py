@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, cast
 from proxy.dataplane import DataPlane
 from proxy.exchange import Exchange
 from proxy.http import limits
-from proxy.http.chunked import END, ChunkDecoder, ChunkError, encode_chunk
+from proxy.http.body import RequestBody
 from proxy.http.errors import RequestError
 from proxy.http.replies import reply
 from proxy.http.request import check_incomplete, check_together, same_authority
-from proxy.http.request_headers import CHUNKED, RequestHeaders, parse_headers
+from proxy.http.request_headers import RequestHeaders, parse_headers
 from proxy.http.request_line import RequestLine, parse_request_line, target_authority
 from proxy.telemetry.access_log import NO_ROUTE, REQUEST, escaped
 
@@ -37,9 +37,9 @@ class ClientConnection(asyncio.Protocol):
     """Implements proxy.exchange.Client."""
 
     __slots__ = (
-        "_blank_lines", "_body_left", "_body_size", "_buffer", "_deadline", "_decoder", "_exchange",
-        "_is_processing", "_linger_left", "_listener", "_paused", "_plane", "_saw_eof", "_wants_body",
-        "forwarded", "keep_alive", "listener_name", "peer", "response_timeout_s", "transport", "version",
+        "_blank_lines", "_body", "_buffer", "_deadline", "_exchange", "_is_processing", "_linger_left",
+        "_listener", "_paused", "_plane", "_saw_eof", "_wants_body", "forwarded", "keep_alive",
+        "listener_name", "peer", "response_timeout_s", "transport", "version",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -60,9 +60,7 @@ class ClientConnection(asyncio.Protocol):
         self._deadline = 0.0
         # Per request
         self._exchange: Exchange | None = None
-        self._body_left = 0  # of a body with a length
-        self._body_size = 0  # so far, of a chunked one
-        self._decoder: ChunkDecoder | None = None
+        self._body: RequestBody | None = None
         self._wants_body = True
         self.version = 1
         self.keep_alive = True
@@ -211,12 +209,10 @@ class ClientConnection(asyncio.Protocol):
         if headers.length == 0:
             exchange.start()
             return rest
-        self._body_left = headers.length
-        self._body_size = 0
-        self._decoder = ChunkDecoder() if headers.length == CHUNKED else None
+        body = self._body = RequestBody(headers.length)
         self._deadline = self._plane.wheel.now + BODY_IDLE_S
         if rest:
-            rest = self._body(exchange, rest)
+            rest = self._read_body(exchange, body, rest)
         if self._exchange is exchange:
             exchange.start()
         return rest
@@ -225,41 +221,29 @@ class ClientConnection(asyncio.Protocol):
         if exchange.is_tunnel:
             exchange.on_client_tunnel_data(data)
             return
-        if not exchange.body_complete:
+        body = self._body
+        if body is not None:
             self._deadline = self._plane.wheel.now + BODY_IDLE_S
-            data = self._body(exchange, data)
+            data = self._read_body(exchange, body, data)
         if data and self._exchange is not None:
             self._buffer += data
             if len(self._buffer) > HIGH_WATER_BYTES:
                 self.transport.pause_reading()
 
-    def _body(self, exchange: Exchange, data: bytes) -> bytes:
-        """Hand the body in `data` over, framed for the endpoint; return what lies behind it."""
-        if self._decoder is not None:
-            return self._chunked_body(exchange, self._decoder, data)
-        piece = data[: self._body_left]
-        self._body_left -= len(piece)
-        exchange.on_body(piece)
-        if self._body_left == 0:
-            exchange.on_body_end()
-        return data[len(piece) :]
-
-    def _chunked_body(self, exchange: Exchange, decoder: ChunkDecoder, data: bytes) -> bytes:
+    def _read_body(self, exchange: Exchange, body: RequestBody, data: bytes) -> bytes:
+        """Hand the body in `data` over; return what lies behind it."""
         try:
-            payload = decoder.feed(data)
-        except ChunkError as error:
-            self._refuse_body(exchange, 400, f"{error}.")
+            wire = body.feed(data)
+        except RequestError as error:
+            self._refuse_body(exchange, error)
             return b""
-        self._body_size += len(payload)
-        if self._body_size > limits.MAX_BODY_BYTES:
-            self._refuse_body(exchange, 413, f"The body is larger than {limits.MAX_BODY_BYTES} bytes.")
+        if wire:
+            exchange.on_body(wire)
+        if not body.done:
             return b""
-        if payload:
-            exchange.on_body(encode_chunk(payload))
-        if decoder.done:
-            exchange.on_body(END)
-            exchange.on_body_end()
-        return decoder.rest
+        self._body = None
+        exchange.on_body_end()
+        return body.rest
 
     # The exchange's side
 
@@ -281,7 +265,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_exchange_done(self, keep: bool) -> None:
         exchange, self._exchange = self._exchange, None
-        self._decoder = None
+        self._body = None
         if exchange is not None and exchange.is_tunnel:
             self.transport.close()
             return
@@ -350,14 +334,14 @@ class ClientConnection(asyncio.Protocol):
             self._record(status, flag, None, None)
         self._close()
 
-    def _refuse_body(self, exchange: Exchange, status: int, detail: str) -> None:
+    def _refuse_body(self, exchange: Exchange, error: RequestError) -> None:
         started = exchange.has_response_started
-        exchange.cancel("DPE", status)
+        exchange.cancel("DPE", error.status)
         self._exchange = None
         if started:
             self.transport.abort()
         else:
-            self._refuse(status, detail, None)
+            self._refuse(error.status, error.detail, None)
 
     def _record(
         self, status: int, flag: str, line: RequestLine | None, headers: RequestHeaders | None

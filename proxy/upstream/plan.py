@@ -3,7 +3,6 @@
 from proxy.model.snapshot import Backend, Forward, Route, Split, SplitMode
 from proxy.routing.schedule import schedule
 from proxy.telemetry.counters import RouteCounters
-from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.service import ClusterGroup, LiveService, Services
 
 
@@ -111,28 +110,3 @@ class RoutePlan:
 
 def _backend_order(backends: tuple[Backend, ...]) -> list[int]:
     return schedule([backend.weight for backend in backends]) if backends else []
-
-
-def next_endpoint(
-    split: ClusterSplit, group: ClusterGroup, tried: list[LiveEndpoint], attempts: int
-) -> tuple[ClusterGroup, LiveEndpoint] | None:
-    """Return where a request goes after `attempts` failed ones, None when nothing is left.
-
-    The second attempt stays in the cluster if another live endpoint is there, so that one dead pod
-    does not shift a share; from the third on the cluster is left.
-    """
-    if attempts == 1 and group.live:
-        endpoint = group.pick(tried)
-        if endpoint is not None:
-            return group, endpoint
-    others = split.others(group)
-    for candidate in others:
-        if not any(endpoint.group is candidate for endpoint in tried):
-            endpoint = candidate.pick(tried)
-            if endpoint is not None:
-                return candidate, endpoint
-    for candidate in (group, *others):
-        endpoint = candidate.pick(tried)
-        if endpoint is not None:
-            return candidate, endpoint
-    return None

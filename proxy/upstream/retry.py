@@ -42,6 +42,22 @@ POLICY: Final[dict[Failure, Retry]] = {
     Failure.MALFORMED: Retry.NEVER,
 }
 
+UNDELIVERED: Final = frozenset(failure for failure, policy in POLICY.items() if policy is Retry.ANY_METHOD)
+"""No endpoint can have acted on a request that failed like this."""
+
+ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
+    Failure.REFUSED: (502, "UF", "No endpoint could be reached."),
+    Failure.UNREACHABLE: (502, "UF", "No endpoint could be reached."),
+    Failure.CONNECT_TIMEOUT: (502, "UF", "No endpoint could be reached."),
+    Failure.LOCAL: (503, "UF", "The gateway is out of connections."),
+    Failure.UNSEEN: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.STALE: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.RESET: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.TIMEOUT: (504, "UT", "The endpoint did not answer in time."),
+    Failure.MALFORMED: (502, "UPE", "The endpoint's answer is not valid HTTP."),
+}
+"""Status, flag and sentence for the client when the last attempt failed; a STATUS is relayed instead."""
+
 RETRY_STATUSES: Final = frozenset((502, 503, 504))
 
 MAX_ATTEMPTS: Final = 3  # of a request an endpoint may have seen

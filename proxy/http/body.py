@@ -1,0 +1,43 @@
+"""The body of a request: cut from the stream by its framing, framed anew for the endpoint."""
+
+from proxy.http import limits
+from proxy.http.chunked import END, ChunkDecoder, ChunkError, encode_chunk
+from proxy.http.errors import RequestError
+from proxy.http.request_headers import CHUNKED
+
+
+class RequestBody:
+    """Feed it what arrives after the head. Only for requests that have a body."""
+
+    __slots__ = ("_decoder", "_left", "_size", "done", "rest")
+
+    def __init__(self, length: int) -> None:
+        """`length` is RequestHeaders.length: bytes, or CHUNKED."""
+        self._decoder = ChunkDecoder() if length == CHUNKED else None
+        self._left = length
+        self._size = 0
+        self.done = False
+        self.rest = b""  # what lies behind the end of the body
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the body in `data`, ready for the endpoint. Raises RequestError (400, 413)."""
+        if self._decoder is not None:
+            return self._feed_chunks(self._decoder, data)
+        piece = data[: self._left]
+        self._left -= len(piece)
+        self.done = self._left == 0
+        self.rest = data[len(piece) :]
+        return piece
+
+    def _feed_chunks(self, decoder: ChunkDecoder, data: bytes) -> bytes:
+        try:
+            payload = decoder.feed(data)
+        except ChunkError as error:
+            raise RequestError(400, str(error)) from error
+        self._size += len(payload)
+        if self._size > limits.MAX_BODY_BYTES:
+            raise RequestError(413, f"the body is larger than {limits.MAX_BODY_BYTES} bytes")
+        self.done = decoder.done
+        self.rest = decoder.rest
+        wire = encode_chunk(payload) if payload else b""
+        return wire + END if self.done else wire

@@ -1,0 +1,55 @@
+"""What a request has been through, and where it goes next. Exists only once an attempt has failed."""
+
+from typing import Final
+
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.plan import ClusterSplit
+from proxy.upstream.retry import UNDELIVERED, Failure, may_retry
+
+_OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
+
+
+class Failover:
+    """The failed attempts of one request."""
+
+    __slots__ = ("_tried", "attempts", "fresh", "trace")
+
+    def __init__(self) -> None:
+        self.attempts = 0  # failed so far
+        self.fresh = False  # a pooled connection failed us: the next attempt opens its own
+        self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
+        self._tried: list[LiveEndpoint] = []
+
+    def next(
+        self, split: ClusterSplit, endpoint: LiveEndpoint, failure: Failure, *, idempotent: bool, sent: int
+    ) -> LiveEndpoint | None:
+        """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here.
+
+        `sent` is how many attempts an endpoint may have seen.
+        """
+        self.attempts += 1
+        self.trace.append((endpoint.cluster, endpoint.label, failure.value))
+        spent = self.attempts if failure in UNDELIVERED else sent
+        if not may_retry(failure, idempotent=idempotent, attempts=spent):
+            return None
+        if failure in _OLD_CONNECTION and not self.fresh:
+            self.fresh = True  # the connection was old, the endpoint need not be gone
+            return endpoint
+        self._tried.append(endpoint)
+        return self._other(split, endpoint)
+
+    def _other(self, split: ClusterSplit, endpoint: LiveEndpoint) -> LiveEndpoint | None:
+        """The second attempt stays in the cluster if another live endpoint is there, so that one dead
+        pod does not move a share; from the third on a cluster not tried yet is preferred."""
+        group = endpoint.group
+        if len(self._tried) == 1 and group.live:
+            found = group.pick(self._tried)
+            if found is not None:
+                return found
+        others = split.others(group)
+        untried = [g for g in others if not any(e.group is g for e in self._tried)]
+        for candidate in (*untried, group, *others):
+            found = candidate.pick(self._tried)
+            if found is not None:
+                return found
+        return None
