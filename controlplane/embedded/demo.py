@@ -1,0 +1,177 @@
+"""The processes of the demo: three API servers, two nodes, one gateway, each on its own.
+
+They are separate so that any of them can be killed and the rest goes on, as in a real fleet: an API
+server that dies takes no pod with it, and the gateway is started again as a Deployment would.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+CLUSTERS: Final = ("cluster-1", "cluster-2")
+MANIFESTS: Final = Path(__file__).parent / "deploy"
+TUTORIAL_PORT: Final = "8001"
+
+START_S: Final = 30.0
+STOP_S: Final = 8.0
+RESTART_S: Final = 1.0
+_POLL_S: Final = 0.02
+_PR_SET_PDEATHSIG: Final = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why on one line."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    port: int
+    admin_port: int
+    workers: int
+    directory: Path
+
+    def kubeconfig(self, name: str) -> Path:
+        return self.directory / f"{name}.kubeconfig"
+
+    def log(self, name: str) -> Path:
+        return self.directory / f"{name}.log"
+
+
+@dataclass
+class Child:
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+
+@dataclass
+class Demo:
+    """Starts and stops everything; `say` gets one line for the user per event."""
+
+    options: DemoOptions
+    say: Callable[[str], None]
+    children: dict[str, Child] = field(default_factory=dict)
+    _watchers: list[asyncio.Task[None]] = field(default_factory=list)
+    _stopping: bool = False
+
+    async def start(self) -> None:
+        """Start all processes. Raises DemoError."""
+        options = self.options
+        options.directory.mkdir(parents=True, exist_ok=True)
+        self._write_manifests()
+        for name in ("fleet", *CLUSTERS):
+            options.kubeconfig(name).unlink(missing_ok=True)
+            applied = [MANIFESTS / "crds"] if name == "fleet" else []
+            applied.append(options.directory / "manifests" / name)
+            await self._spawn(
+                f"{name} API server",
+                *("-m", "controlplane.embedded", "--name", name),
+                *("--kubeconfig", str(options.kubeconfig(name))),
+                *(word for path in applied for word in ("--apply", str(path))),
+            )
+        await self._appear([options.kubeconfig(name) for name in ("fleet", *CLUSTERS)])
+        for name in CLUSTERS:
+            await self._spawn(
+                f"{name} node",
+                *("-m", "controlplane.embedded.workloads", "--cluster", name),
+                *("--kubeconfig", str(options.kubeconfig(name))),
+            )
+        await self._start_gateway()
+
+    async def stop(self) -> None:
+        """End everything, the gateway first so that it can finish what it serves."""
+        self._stopping = True
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        gateway = self.children.pop("gateway", None)
+        if gateway is not None:
+            await _end([gateway])
+        await _end(list(self.children.values()))
+
+    async def _start_gateway(self) -> None:
+        options = self.options
+        members = (f"{name}={options.kubeconfig(name)}" for name in CLUSTERS)
+        await self._spawn(
+            "gateway",
+            *("-m", "controlplane.cli.main", "run", "--fleet-kubeconfig", str(options.kubeconfig("fleet"))),
+            *(word for member in members for word in ("--member", member)),
+            *("--workers", str(options.workers), "--admin", f"127.0.0.1:{options.admin_port}"),
+            *("--state-dir", str(options.directory / "state"), "--address", "127.0.0.1"),
+            *("--access-log", str(options.directory / "access.log")),
+            *("--grace", "3", "--allow-loopback-endpoints"),
+        )
+
+    async def _spawn(self, name: str, *arguments: str) -> None:
+        log = self.options.log(name.replace(" ", "-").lower())
+        with log.open("ab") as file:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file,
+                start_new_session=True, preexec_fn=_end_with_parent,
+            )  # fmt: skip
+        child = self.children[name] = Child(name, process, log)
+        self._watchers.append(asyncio.create_task(self._watch(child)))
+
+    async def _watch(self, child: Child) -> None:
+        code = await child.process.wait()
+        if self._stopping:
+            return
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        if child.name != "gateway":
+            self.say(f"{child.name} (process {child.process.pid}) ended: {how}. The rest goes on without it.")
+            del self.children[child.name]
+            return
+        self.say(f"gateway (process {child.process.pid}) ended: {how}. Starting it again.")
+        await asyncio.sleep(RESTART_S)
+        await self._start_gateway()
+
+    async def _appear(self, paths: list[Path]) -> None:
+        """Wait for the files that the API servers write once they serve."""
+        deadline = time.monotonic() + START_S
+        while not all(path.exists() for path in paths):
+            if len(self.children) < len(paths) or time.monotonic() > deadline:
+                raise DemoError(self.why("an API server did not start"))
+            await asyncio.sleep(_POLL_S)
+
+    def why(self, what: str) -> str:
+        """Return `what` with the last line that the processes wrote about it."""
+        lines = [
+            text.splitlines()[-1]
+            for log in sorted(self.options.directory.glob("*.log"))
+            if log.name != "access.log" and (text := log.read_text(errors="replace").strip())
+        ]
+        return f"{what}; logs are in {self.options.directory}" + (f"; last: {lines[-1]}" if lines else "")
+
+    def _write_manifests(self) -> None:
+        """Copy the demo's manifests, with the chosen port for the tutorial's."""
+        for source in sorted((MANIFESTS / "demo").glob("*/*.yaml")):
+            target = self.options.directory / "manifests" / source.parent.name / source.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(source.read_text().replace(TUTORIAL_PORT, str(self.options.port)))
+
+
+def _end_with_parent() -> None:
+    # A demo that is killed leaves nothing behind: its processes get SIGTERM from the kernel
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+async def _end(children: list[Child]) -> None:
+    for child in children:
+        if child.process.returncode is None:
+            child.process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await asyncio.gather(*(child.process.wait() for child in children))
+    except TimeoutError:
+        for child in children:
+            if child.process.returncode is None:
+                os.killpg(child.process.pid, signal.SIGKILL)
+        await asyncio.gather(*(child.process.wait() for child in children))
