@@ -9,15 +9,18 @@ given arrival rate.
 """
 
 import argparse
+import base64
 import ipaddress
+import json
 import socket
+import ssl
+import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
-import requests
 import yaml
 from locust import FastHttpUser, constant_throughput, events, tag, task
 from locust.env import Environment
@@ -30,6 +33,7 @@ SCENARIOS = ["weighted", "header"]
 FALLEN = "failover at zero"
 RUN_TIME_S = 30
 USERS = 16
+MERGE_PATCH = "application/merge-patch+json"
 SETTLE_S = 0.5
 """From the scale request until not one more request may be answered by the cluster."""
 
@@ -94,20 +98,24 @@ class Member:
 
     def __init__(self, kubeconfig: Path) -> None:
         config = yaml.safe_load(kubeconfig.read_text())
-        self._url = config["clusters"][0]["cluster"]["server"]
-        self._token = config["users"][0]["user"]["token"]
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        path = "/apis/apps/v1/namespaces/web-demo/deployments/web-demo/scale"
+        self._url = cluster["server"] + path
+        self._headers = {"Authorization": f"Bearer {user['token']}", "Content-Type": MERGE_PATCH}
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode("ascii")
+        trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=authority))
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trust)
 
     def scale(self, replicas: int) -> int:
         """Set the number of web-demo pods; returns the number before."""
-        url = f"{self._url}/apis/apps/v1/namespaces/web-demo/deployments/web-demo/scale"
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/merge-patch+json"}
-        with requests.Session() as session:
-            session.trust_env = False
-            before = session.get(url, headers=headers, timeout=5)
-            before.raise_for_status()
-            answer = session.patch(url, headers=headers, json={"spec": {"replicas": replicas}}, timeout=5)
-            answer.raise_for_status()
-        return int(before.json()["spec"].get("replicas", 0))
+        before = self._request("GET")
+        self._request("PATCH", json.dumps({"spec": {"replicas": replicas}}).encode())
+        return before
+
+    def _request(self, method: str, body: bytes | None = None) -> int:
+        request = urllib.request.Request(self._url, body, self._headers, method=method)
+        with self._opener.open(request, timeout=5) as answer:
+            return int(json.load(answer)["spec"].get("replicas", 0))
 
 
 def fail_over(environment: Environment, member: Member, run_time_s: float) -> None:
