@@ -20,7 +20,7 @@ _SCALARS: dict[str, dict[str, Any]] = {
     "microtime": {"type": "string", "format": "date-time"},
     "quantity": {"type": "string"},
     "intstr": {"type": "string", "format": "int-or-string"},
-    "any": {},
+    "any": {"type": "object"},
 }
 LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
 

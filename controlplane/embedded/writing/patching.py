@@ -63,8 +63,9 @@ def patched(write: Write, kind: str, current: Object, body: Any) -> Any:
     except PatchError as error:
         if error.malformed:
             raise bad_request(str(error)) from None
-        text = f"the server rejected our request due to an error in our request: {error}"
-        raise ApiError(422, "Invalid", text, details={}) from None
+        text = "the server rejected our request due to an error in our request"
+        causes = [{"reason": "UnexpectedServerResponse", "message": str(error)}]
+        raise ApiError(422, "Invalid", text, details={"causes": causes}) from None
 
 
 def apply_object(
