@@ -95,8 +95,9 @@ class DataPlane:
             pause = asyncio.create_task(asyncio.sleep(HEARTBEAT_S))
             await self.publisher.collect()
             await pause
-            if not self.draining:
-                self.supervisor.heartbeat({view.pid: view.messages for view in self.publisher.workers()})
+            heard = {view.pid: view.messages for view in self.publisher.workers()}
+            if not self.draining and self.supervisor.heartbeat(heard):
+                self.publisher.repeat()
 
     def _all_applied(self) -> None:
         """Every worker serves the good snapshot: those of an earlier control plane may go."""

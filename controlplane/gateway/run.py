@@ -84,6 +84,7 @@ async def _signalled(gateway: Gateway) -> None:
             gateway.hurry()
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # SIGHUP too: a closed terminal must not leave workers behind that nobody controls.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     await stop.wait()

@@ -81,16 +81,21 @@ class Slot:
         if address in self._unsent:
             self._unsent.remove(address)
 
-    def flush(self) -> None:
-        """Send what the worker has not got yet; what does not fit its queue waits for the next call."""
+    def flush(self) -> bool:
+        """Send what the worker has not got yet; what does not fit its queue waits for the next call.
+
+        Returns whether anything was sent.
+        """
+        before = len(self._unsent)
         while self._unsent and self._channel is not None:
             address = self._unsent[0]
             label = msgspec.json.encode(ListenerSocket(*address))
             try:
                 socket.send_fds(self._channel, [label], [self._sockets[address].fileno()])
-            except OSError:  # full, or the worker just died: its successor is sent everything
-                return
+            except OSError:  # full (after 278), or the worker just died: its successor is sent everything
+                break
             del self._unsent[0]
+        return len(self._unsent) < before
 
     async def run(self) -> None:
         """Start the worker, and start it again whenever it ends."""

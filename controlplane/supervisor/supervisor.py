@@ -94,12 +94,16 @@ class Supervisor:
         self._failed = failed
         return dict(failed)
 
-    def heartbeat(self, heard: Mapping[int, int]) -> None:
-        """To be called every second with the number of messages heard so far, by pid."""
+    def heartbeat(self, heard: Mapping[int, int]) -> bool:
+        """To be called every second with the number of messages heard so far, by pid.
+
+        Returns whether a worker was sent sockets only now, after the snapshot that needs them.
+        """
+        late = [slot.flush() for slot in self._slots]
         for slot in self._slots:
-            slot.flush()
             slot.heartbeat(None if slot.pid is None else heard.get(slot.pid))
         self._bury_orphans()
+        return any(late)
 
     def orphans_told(self, pids: frozenset[int], grace_s: float) -> None:
         """These orphans were told to drain. The others have a little time to show up, then they go."""
