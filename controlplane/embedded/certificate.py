@@ -1,8 +1,8 @@
 """A self-signed server certificate, made with the standard library alone.
 
-kubectl sends a bearer token only over TLS, so a server without given certificate files needs one of its own, and
-neither `ssl` nor any dependency can make one. X.509 (RFC 5280) with ECDSA on P-256 (FIPS 186-5); the key lives as long
-as the process and signs exactly one certificate.
+kubectl sends a bearer token only over TLS, so a server without given certificate files needs one of its
+own, and neither `ssl` nor any dependency can make one. X.509 (RFC 5280) with ECDSA on P-256 (FIPS 186-5);
+the key lives as long as the process and signs exactly one certificate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs one embedded API server until a signal: what `python -m controlplane.embedded` and `fleetgate apiserver` do."""
+"""Runs one embedded API server until a signal: `python -m controlplane.embedded`, `fleetgate apiserver`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controlplane.embedded.server import EmbeddedServer, StartError
 
 @dataclass(frozen=True)
 class Options:
-    """`apply` names manifest files or directories created at start; `token_file` wins over a generated token."""
+    """`apply` names manifest files or directories created at start; `token_file` wins over `token`."""
 
     name: str
     host: str = "127.0.0.1"

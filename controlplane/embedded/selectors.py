@@ -115,16 +115,19 @@ def _value_set(tokens: list[str]) -> frozenset[str]:
 
 def _checked_key(key: str) -> str:
     if not _KEY.fullmatch(key) or len(key.rpartition("/")[2]) > 63:
-        raise SelectorError(f"unable to parse requirement: <nil>: Invalid value: \"{key}\": name part must consist of "
-                            "alphanumeric characters, '-', '_' or '.'")  # fmt: skip
+        raise _unparsable("<nil>", key, "name part must consist of alphanumeric characters, '-', '_' or '.'")
     return key
 
 
 def _checked_value(value: str) -> str:
     if not _VALUE.fullmatch(value):
-        raise SelectorError(f"unable to parse requirement: values[0]: Invalid value: \"{value}\": a valid label must be "
-                            "an empty string or consist of alphanumeric characters, '-', '_' or '.'")  # fmt: skip
+        detail = "a valid label must be empty or consist of alphanumeric characters, '-', '_' or '.'"
+        raise _unparsable("values[0]", value, detail)
     return value
+
+
+def _unparsable(where: str, value: str, detail: str) -> SelectorError:
+    return SelectorError(f'unable to parse requirement: {where}: Invalid value: "{value}": {detail}')
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ class StartError(Exception):
 class EmbeddedServer:
     """One cluster served over HTTPS (kubectl sends its token over nothing else).
 
-    `token` None generates one; without `tls_cert`/`tls_key` files a self-signed certificate is made, which the
-    kubeconfig trusts. `advertise` is the host name in the kubeconfig when it differs from `host`; `history` is the
-    number of changes per kind a watch can go back.
+    `token` None generates one; without `tls_cert`/`tls_key` files a self-signed certificate is made, which
+    the
+    kubeconfig trusts. `advertise` is the host name in the kubeconfig when it differs from `host`; `history`
+    is the number of changes per kind a watch can go back.
     """
 
     def __init__(
@@ -89,8 +90,7 @@ class EmbeddedServer:
             listener.close()
             raise
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.002)
+        await self._server.listening.wait()
 
     def apply(self, paths: Sequence[Path]) -> None:
         """Creates the objects of manifest files and directories; raises StartError naming file and object."""
@@ -152,7 +152,15 @@ class EmbeddedServer:
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to the process, not to one of its servers."""
+    """Says when it listens; signals belong to the process, not to one of its servers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Objects applied when a server starts: `--apply FILE_OR_DIR`, through the same path as any client's create."""
+"""Objects applied when a server starts: `--apply FILE_OR_DIR`, the way any client's create goes."""
 
 from __future__ import annotations
 

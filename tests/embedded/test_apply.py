@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from controlplane.embedded.ownership.apply import OwnershipConflict, merge, server_side_apply
 from controlplane.embedded.ownership.fields import (
-    changed, from_fields_v1, owned_by_config, shown_path, to_fields_v1,
+    changed,
+    from_fields_v1,
+    owned_by_config,
+    shown_path,
+    to_fields_v1,
 )  # fmt: skip
 from controlplane.embedded.ownership.managed import (
     Entry,

@@ -1,13 +1,12 @@
 """What happens around deletion: namespaces with their contents, owners with their dependents."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.embedded import running_server
+from tests.support.embedded import gone, running_server
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 MERGE = {"content-type": "application/merge-patch+json"}
@@ -17,12 +16,6 @@ MERGE = {"content-type": "application/merge-patch+json"}
 async def api() -> AsyncIterator[httpx.AsyncClient]:
     async with running_server() as (_, client):
         yield client
-
-
-async def _gone(api: httpx.AsyncClient, path: str) -> None:
-    async with asyncio.timeout(5):
-        while (await api.get(path)).status_code != 404:
-            await asyncio.sleep(0.01)
 
 
 async def _make(api: httpx.AsyncClient, path: str, name: str, **meta: Any) -> dict[str, Any]:
@@ -43,13 +36,13 @@ async def test_a_deleted_namespace_takes_its_contents_along(api: httpx.AsyncClie
     await _make(api, "/api/v1/namespaces/n/secrets", "b", finalizers=["example.com/x"])
     marked = (await api.delete("/api/v1/namespaces/n")).json()
     assert marked["status"]["phase"] == "Terminating"
-    await _gone(api, "/api/v1/namespaces/n/configmaps/a")
+    await gone(api, "/api/v1/namespaces/n/configmaps/a")
     refused = await api.post("/api/v1/namespaces/n/configmaps", json={"metadata": {"name": "late"}})
     assert refused.status_code == 403
     assert refused.json()["details"]["causes"][0]["reason"] == "NamespaceTerminating"
     assert (await api.get("/api/v1/namespaces/n")).status_code == 200
     await api.patch("/api/v1/namespaces/n/secrets/b", json={"metadata": {"finalizers": []}}, headers=MERGE)
-    await _gone(api, "/api/v1/namespaces/n")
+    await gone(api, "/api/v1/namespaces/n")
 
 
 async def test_dependents_go_after_their_last_owner(api: httpx.AsyncClient) -> None:
@@ -58,14 +51,14 @@ async def test_dependents_go_after_their_last_owner(api: httpx.AsyncClient) -> N
     await api.delete(f"{MAPS}/first")
     assert (await api.get(f"{MAPS}/child")).status_code == 200
     await api.delete(f"{MAPS}/second")
-    await _gone(api, f"{MAPS}/child")
+    await gone(api, f"{MAPS}/child")
 
 
 async def test_orphans_stay(api: httpx.AsyncClient) -> None:
     owner = await _make(api, MAPS, "owner")
     await _make(api, MAPS, "child", ownerReferences=_owned_by(owner))
     await api.request("DELETE", f"{MAPS}/owner", json={"propagationPolicy": "Orphan"})
-    await _gone(api, f"{MAPS}/owner")
+    await gone(api, f"{MAPS}/owner")
     child = (await api.get(f"{MAPS}/child")).json()
     assert "ownerReferences" not in child["metadata"]
 
@@ -79,7 +72,7 @@ async def test_foreground_deletion_waits_for_blocking_dependents(api: httpx.Asyn
     assert (await api.get(f"{MAPS}/child")).json()["metadata"]["deletionTimestamp"]
     assert (await api.get(f"{MAPS}/owner")).status_code == 200
     await api.patch(f"{MAPS}/child", json={"metadata": {"finalizers": None}}, headers=MERGE)
-    await _gone(api, f"{MAPS}/owner")
+    await gone(api, f"{MAPS}/owner")
 
 
 async def test_a_collection_is_deleted_by_selector(api: httpx.AsyncClient) -> None:

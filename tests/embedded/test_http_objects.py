@@ -88,7 +88,8 @@ async def test_a_stale_version_is_a_conflict(api: httpx.AsyncClient) -> None:
     code, reason, message = _status(await api.put(f"{MAPS}/a", json={**old, "data": {"k": "w"}}))
     assert (code, reason) == (409, "Conflict")
     assert message == (
-        'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes '
+        'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply '
+        "your changes "
         "to the latest version and try again"
     )
     patch = {"metadata": {"resourceVersion": old["metadata"]["resourceVersion"]}, "data": {"k": "x"}}
@@ -254,7 +255,8 @@ async def test_services_get_addresses_of_their_own(api: httpx.AsyncClient) -> No
 
 
 async def test_events_are_one_store_under_two_names(api: httpx.AsyncClient) -> None:
-    event = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Ingress", "name": "i", "namespace": "default"},
+    event = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Ingress", "name": "i",
+        "namespace": "default"},
              "reason": "Bad", "message": "text", "count": 2, "source": {"component": "c"}}  # fmt: skip
     await _created(api, "/api/v1/namespaces/default/events", event)
     new = (await api.get("/apis/events.k8s.io/v1/namespaces/default/events/e")).json()

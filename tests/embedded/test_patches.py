@@ -51,16 +51,20 @@ def _pod(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 A, B, C = ({"name": name, "image": f"{name}:1"} for name in "abc")
 STRATEGIC = [
-    ("merge by key", _pod(A, B), {"containers": [{"name": "b", "image": "b:2"}]}, _pod(A, {**B, "image": "b:2"})),
+    ("merge by key", _pod(A, B), {"containers": [{"name": "b", "image": "b:2"}]}, _pod(A, {**B,
+        "image": "b:2"})),
     ("append", _pod(A), {"containers": [B]}, _pod(A, B)),
     ("delete an element", _pod(A, B), {"containers": [{"name": "a", "$patch": "delete"}]}, _pod(B)),
     ("replace the list", _pod(A, B), {"containers": [C, {"$patch": "replace"}]}, _pod(C)),
-    ("order", _pod(A, B), {"containers": [C], "$setElementOrder/containers": [{"name": n} for n in "cba"]}, _pod(C, B, A)),
+    ("order", _pod(A, B), {"containers": [C],
+        "$setElementOrder/containers": [{"name": n} for n in "cba"]}, _pod(C, B, A)),
     ("only order", _pod(A, B), {"$setElementOrder/containers": [{"name": n} for n in "ba"]}, _pod(B, A)),
     ("order keeps server elements", _pod(A, B), {"$setElementOrder/containers": [{"name": "b"}]}, _pod(A, B)),
     ("null deletes", _pod(A, hostname="x"), {"hostname": None}, _pod(A)),
-    ("atomic list", _pod(A, tolerations=[{"key": "x"}]), {"tolerations": [{"key": "y"}]}, _pod(A, tolerations=[{"key": "y"}])),
-    ("delete a map", _pod(A, securityContext={"runAsUser": 1}), {"securityContext": {"$patch": "delete"}}, _pod(A)),
+    ("atomic list", _pod(A, tolerations=[{"key": "x"}]), {"tolerations": [{"key": "y"}]}, _pod(A,
+        tolerations=[{"key": "y"}])),
+    ("delete a map", _pod(A, securityContext={"runAsUser": 1}),
+        {"securityContext": {"$patch": "delete"}}, _pod(A)),
     (
         "replace a map",
         _pod(A, securityContext={"runAsUser": 1}),
@@ -76,7 +80,8 @@ STRATEGIC = [
     (
         "nested lists",
         _pod({**A, "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}),
-        {"containers": [{"name": "a", "env": [{"name": "X", "$patch": "delete"}, {"name": "Z", "value": "3"}]}]},
+        {"containers": [{"name": "a", "env": [{"name": "X", "$patch": "delete"}, {"name": "Z",
+            "value": "3"}]}]},
         _pod({**A, "env": [{"name": "Y", "value": "2"}, {"name": "Z", "value": "3"}]}),
     ),
 ]  # fmt: skip

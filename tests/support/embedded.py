@@ -1,8 +1,9 @@
-"""Embedded API servers for tests: in this loop with an httpx client, or as a process with kubectl as the client."""
+"""Embedded API servers for tests: in this loop with an httpx client, or as a process with kubectl."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import ssl
@@ -123,6 +124,15 @@ def server_process(directory: Path, *arguments: str) -> Iterator[tuple[subproces
         process.wait(DEADLINE)
         if process.stdout is not None:
             process.stdout.close()
+
+
+async def gone(client: httpx.AsyncClient, path: str) -> None:
+    """Until `path` is not found."""
+    async with asyncio.timeout(DEADLINE):
+        for pause in itertools.repeat(0.01):
+            if (await client.get(path)).status_code == 404:
+                return
+            await asyncio.sleep(pause)
 
 
 def until(check: Any, *, deadline: float = DEADLINE) -> Any:

@@ -92,7 +92,8 @@ def _validate_version(field: str, version: Object) -> list[Cause]:
         if schema.get("type") != "object":
             shown = schema.get("type", "")
             causes.append(
-                invalid_value(f"{where}.type", shown, "must be object") if shown else required(f"{where}.type",
+                invalid_value(f"{where}.type", shown,
+                    "must be object") if shown else required(f"{where}.type",
                 "must not be empty at the root")
             )  # fmt: skip
         causes += _validate_schema(where, schema)

@@ -1,7 +1,7 @@
 """discovery.k8s.io/v1 EndpointSlice and core/v1 Endpoints.
 
-One deliberate difference from kube-apiserver: loopback addresses are accepted, because the pods of this server
-are processes on its own host.
+One deliberate difference from kube-apiserver: loopback addresses are accepted, because the pods of this
+server are processes on its own host.
 """
 
 from __future__ import annotations

@@ -179,7 +179,10 @@ def _validate_controller(controller: str) -> list[Cause]:
         return [invalid_value(field, controller, 'must be a domain-prefixed path (such as "acme.io/foo")')]
     causes = [invalid_value(field, domain, error) for error in subdomain(domain)]
     if not re.fullmatch(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", path):
-        detail = "Invalid path, regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+' (e.g. 'example/api')"
+        detail = (
+            "Invalid path, regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+' (e.g. "
+            "'example/api')"
+        )
         causes.append(invalid_value(field, path, detail))
     return causes
 

@@ -107,9 +107,9 @@ def _validate_immutable(obj: Object, old: Object, fields: tuple[str, ...]) -> li
     detail = "field is immutable when `immutable` is set"
     if not obj.get("immutable"):
         causes.append(forbidden_field("immutable", detail))
-    for field in fields:
-        if (obj.get(field) or {}) != (old.get(field) or {}):
-            causes.append(forbidden_field(field, detail))
+    causes += [
+        forbidden_field(field, detail) for field in fields if (obj.get(field) or {}) != (old.get(field) or {})
+    ]
     return causes
 
 

@@ -87,7 +87,10 @@ def _check_address(obj: Object, address: str, store: Store) -> None:
     except ValueError:
         return
     if parsed not in NETWORK:
-        problem = "failed to allocate IP {}: the provided IP ({}) is not in the valid range. The range of valid IPs is {}"
+        problem = (
+            "failed to allocate IP {}: the provided IP ({}) is not in the valid range. The range "
+            "of valid IPs is {}"
+        )
         problem = problem.format(address, address, NETWORK)
     elif any(spec.get("clusterIP") == address for spec in _services(store)):
         problem = f"failed to allocate IP {address}: provided IP is already allocated"

@@ -1,6 +1,7 @@
 """Sets of field paths, and their FieldsV1 form.
 
-A path is a tuple of FieldsV1 path elements: `f:name`, `k:{"name":"x"}`, `v:"x"`. A set is a frozenset of paths.
+A path is a tuple of FieldsV1 path elements: `f:name`, `k:{"name":"x"}`,
+    `v:"x"`. A set is a frozenset of paths.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from controlplane.embedded.ownership.fields import FieldSet, Path, changed, from
 from controlplane.embedded.schema.node import Schema
 
 _SERVER_SET = ("name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields",
-               "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generateName")  # fmt: skip
+               "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds",
+               "generateName")  # fmt: skip
 _UNTRACKED: frozenset[Path] = frozenset(
     {
         ("f:apiVersion",),

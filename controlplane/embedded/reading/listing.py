@@ -20,9 +20,12 @@ from controlplane.embedded.storage.watcher import Stored
 _ALWAYS = ("metadata.name", "metadata.namespace")
 _WAIT = 3.0
 _OLD_TOKEN = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
-    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
-    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "The provided continue parameter is too old to display a consistent list result. You can start a "
+    "new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of "
+    "the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, "
+    "modified, or "
     "deleted between the time the first chunk was returned and now may show up in the list."
 )
 _OLD_VERSION = "The resourceVersion for the provided list is too old."

@@ -9,7 +9,8 @@ from controlplane.embedded.schema.builtin_types import kind_schema
 from controlplane.embedded.tables.columns import COLUMNS
 
 _RBAC = "rbac.authorization.k8s.io"
-_EVENT_FIELDS = ("involvedObject.apiVersion", "involvedObject.fieldPath", "involvedObject.kind", "involvedObject.name",
+_EVENT_FIELDS = ("involvedObject.apiVersion", "involvedObject.fieldPath", "involvedObject.kind",
+    "involvedObject.name",
                  "involvedObject.namespace", "involvedObject.resourceVersion", "involvedObject.uid", "reason",
                  "reportingComponent", "source", "type")  # fmt: skip
 _POD_FIELDS = ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
@@ -46,7 +47,8 @@ _DEFINITION = Strategy(
 def builtin_resources() -> list[Resource]:
     """Every builtin kind, in the order discovery lists them."""
     return [
-        _row("", "v1", "configmaps", "ConfigMap", Strategy(validate=plain.validate_config_map), short=("cm",)),
+        _row("", "v1", "configmaps", "ConfigMap", Strategy(validate=plain.validate_config_map),
+            short=("cm",)),
         _row("", "v1", "endpoints", "Endpoints", Strategy(default=endpoints.default_endpoints), short=("ep",),
              singular="endpoints"),
         _row("", "v1", "events", "Event", _EVENT, short=("ev",), selectable=_EVENT_FIELDS),
@@ -54,13 +56,16 @@ def builtin_resources() -> list[Resource]:
              selectable=("status.phase",)),
         _row("", "v1", "nodes", "Node", Strategy(default=plain.default_node), short=("no",), namespaced=False,
              status=True, selectable=("spec.unschedulable",)),
-        _row("", "v1", "pods", "Pod", _POD, short=("po",), status=True, categories=("all",), selectable=_POD_FIELDS),
-        _row("", "v1", "secrets", "Secret", Strategy(default=plain.default_secret, validate=plain.validate_secret),
+        _row("", "v1", "pods", "Pod", _POD, short=("po",), status=True, categories=("all",),
+            selectable=_POD_FIELDS),
+        _row("", "v1", "secrets", "Secret", Strategy(default=plain.default_secret,
+            validate=plain.validate_secret),
              selectable=("type",)),
         _row("", "v1", "serviceaccounts", "ServiceAccount", _PLAIN, short=("sa",)),
         _row("", "v1", "services", "Service", _SERVICE, short=("svc",), status=True, categories=("all",),
              selectable=("spec.clusterIP", "spec.type")),
-        _row("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", _DEFINITION,
+        _row("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",
+            _DEFINITION,
              short=("crd", "crds"), namespaced=False, status=True, categories=("api-extensions",)),
         _row("apps", "v1", "deployments", "Deployment", _DEPLOYMENT, short=("deploy",), status=True,
              categories=("all",), scale=Scale(selector=".spec.selector")),

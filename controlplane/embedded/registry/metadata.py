@@ -29,10 +29,11 @@ def validate_metadata(resource: Resource, meta: dict[str, Any]) -> list[Cause]:
 
 def validate_metadata_update(resource: Resource, meta: dict[str, Any], old: dict[str, Any]) -> list[Cause]:
     """Field errors of an update: what may never change, and the syntax of what may."""
-    causes = []
-    for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"):
-        if meta.get(name) != old.get(name):
-            causes.append(immutable(f"metadata.{name}", meta.get(name, "")))
+    causes = [
+        immutable(f"metadata.{name}", meta.get(name, ""))
+        for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
+        if meta.get(name) != old.get(name)
+    ]
     if old.get("deletionTimestamp"):
         added = [item for item in meta.get("finalizers") or () if item not in (old.get("finalizers") or ())]
         if added:

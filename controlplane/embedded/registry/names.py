@@ -27,7 +27,8 @@ def subdomain(value: str) -> list[str]:
     errors = [_limit(253)] if len(value) > 253 else []
     if not re.fullmatch(_SUBDOMAIN, value):
         errors.append(
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' "
+            "or '.', and must "
             f"start and end with an alphanumeric character (e.g. 'example.com', {_used(_SUBDOMAIN)}"
         )
     return errors
@@ -37,7 +38,8 @@ def label(value: str) -> list[str]:
     errors = [_limit(63)] if len(value) > 63 else []
     if not re.fullmatch(_LABEL, value):
         errors.append(
-            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+            "and must start and "
             f"end with an alphanumeric character (e.g. 'my-name',  or '123-abc', {_used(_LABEL)}"
         )
     return errors
@@ -47,8 +49,10 @@ def dns1035(value: str) -> list[str]:
     errors = [_limit(63)] if len(value) > 63 else []
     if not re.fullmatch(_DNS1035, value):
         errors.append(
-            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-            f"character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', {_used(_DNS1035)}"
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with "
+            "an alphabetic "
+            f"character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+            f"{_used(_DNS1035)}"
         )
     return errors
 
@@ -64,7 +68,8 @@ def wildcard_host(value: str) -> list[str]:
     errors = [_limit(253)] if len(value) > 253 else []
     if not re.fullmatch(_WILDCARD, value):
         errors.append(
-            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist "
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, "
+            "which must consist "
             "of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. "
             rf"'*.example.com', {_used(_WILDCARD)}"
         )
@@ -96,8 +101,10 @@ def qualified_name(value: str) -> list[str]:
             errors += [f"prefix part {error}" for error in subdomain(prefix)]
     if value.count("/") > 1:
         return [
-            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-            f"alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', {_used(_NAME_PART)} with an optional "
+            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must "
+            "start and end with an "
+            f"alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', "
+            f"{_used(_NAME_PART)} with an optional "
             "DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         ]
     if not name:
@@ -106,7 +113,8 @@ def qualified_name(value: str) -> list[str]:
         errors.append(f"name part {_limit(63)}")
     if not re.fullmatch(_NAME_PART, name):
         errors.append(
-            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and "
+            "end with an "
             f"alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', {_used(_NAME_PART)}"
         )
     return errors
@@ -116,7 +124,8 @@ def label_value(value: str) -> list[str]:
     errors = [_limit(63)] if len(value) > 63 else []
     if not re.fullmatch(_LABEL_VALUE, value):
         errors.append(
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' "
+            "or '.', and must "
             "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
             f"{_used(_LABEL_VALUE)}"
         )
@@ -128,7 +137,8 @@ def config_key(value: str) -> list[str]:
     errors = [_limit(253)] if len(value) > 253 else []
     if not re.fullmatch("[-._a-zA-Z0-9]+", value):
         errors.append(
-            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
+            "'key.name',  or "
             f"'KEY_NAME',  or 'key-name', {_used('[-._a-zA-Z0-9]+')}"
         )
     if value == ".":

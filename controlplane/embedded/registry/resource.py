@@ -54,7 +54,8 @@ def _same(obj: Object) -> Object:
 
 @dataclass(frozen=True)
 class Strategy:
-    """The rules of one kind. `default` fills fields in place; `prepare` what needs the stored state (allocation,
+    """The rules of one kind. `default` fills fields in place; `prepare` what needs the stored state
+    (allocation,
     generation of status); `validate` returns field errors for a create (old None) or an update."""
 
     default: Callable[[Object], None] = _nothing

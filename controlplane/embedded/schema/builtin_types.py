@@ -1,7 +1,8 @@
 """Reads the builtin type tables (builtin/*.txt).
 
 A line at the margin names a type (`!atomic`: apply replaces it whole); the indented words are its fields,
-`name#number:type` (the number is the one of the protobuf form), with `*` for required, `[T]` list, `{T}` map, `=value` default and the marks `!set`,
+`name#number:type` (the number is the one of the protobuf form), with `*` for required, `[T]` list,
+    `{T}` map, `=value` default and the marks `!set`,
 `!map(keys)` (apply), `!merge`, `!merge(key)`, `!retain` (strategic merge), `!atomic`.
 """
 

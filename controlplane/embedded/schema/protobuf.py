@@ -1,8 +1,9 @@
 """Reads the protobuf form of builtin kinds, which kubectl's typed commands and Go clients send.
 
-Only requests: answers are JSON, which every client that sends protobuf accepts. A body is the four bytes `k8s\\0` and a
-runtime.Unknown message that wraps the object. Go writes fields held by value even when they are empty, so empty
-scalars are dropped, except where the Go type is a pointer and zero is a value of its own.
+Only requests: answers are JSON, which every client that sends protobuf accepts. A body is the four bytes
+`k8s\\0` and a
+runtime.Unknown message that wraps the object. Go writes fields held by value even when they are empty, so
+empty scalars are dropped, except where the Go type is a pointer and zero is a value of its own.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from controlplane.embedded.schema.node import Schema
 MAGIC = b"k8s\x00"
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _POINTERS = frozenset({
-    "allowPrivilegeEscalation", "allocateLoadBalancerNodePorts", "automountServiceAccountToken", "blockOwnerDeletion",
-    "controller", "defaultMode", "enableServiceLinks", "gracePeriodSeconds", "immutable", "leaseDurationSeconds",
-    "leaseTransitions", "optional", "orphanDependents", "priority", "privileged", "progressDeadlineSeconds",
-    "readOnlyRootFilesystem", "ready", "replicas", "revisionHistoryLimit", "runAsGroup", "runAsNonRoot", "runAsUser",
-    "serving", "started", "terminating", "terminationGracePeriodSeconds", "tolerationSeconds",
+    "allowPrivilegeEscalation", "allocateLoadBalancerNodePorts", "automountServiceAccountToken",
+    "blockOwnerDeletion", "controller", "defaultMode", "enableServiceLinks", "gracePeriodSeconds",
+    "immutable", "leaseDurationSeconds", "leaseTransitions", "optional", "orphanDependents",
+    "priority", "privileged", "progressDeadlineSeconds", "readOnlyRootFilesystem", "ready",
+    "replicas", "revisionHistoryLimit", "runAsGroup", "runAsNonRoot", "runAsUser", "serving",
+    "started", "terminating", "terminationGracePeriodSeconds", "tolerationSeconds",
 })  # fmt: skip
 Field = tuple[int, Any]
 

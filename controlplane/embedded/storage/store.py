@@ -1,8 +1,8 @@
 """Objects under one global version counter, with a bounded history per kind.
 
 Everything runs on one event loop and no method awaits, so a read-modify-write is atomic. Stored objects are
-never changed in place: a write puts a new one. History serves watches that start in the past and lists at an exact
-version; what fell out of it is compacted, and asking for it raises Compacted.
+never changed in place: a write puts a new one. History serves watches that start in the past and lists at
+an exact version; what fell out of it is compacted, and asking for it raises Compacted.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def now() -> str:
 
 
 def decode_object(write: Write, body: Any) -> Object:
-    """The pruned object in the resource's own version, with structural defaults but not yet the strategy's."""
+    """The pruned object in the resource's version, with structural defaults, not yet the strategy's."""
     resource = write.resource
     if not isinstance(body, dict):
         raise bad_request("couldn't get version/kind; json parse error: the body is not an object")
@@ -71,10 +71,16 @@ def _with_kind(resource: Resource, body: Object) -> Object:
     if resource.custom and not kind:
         raise bad_request("Object 'Kind' is missing in the body of the request")
     if version not in (None, "", resource.api_version):
-        text = f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
+        text = (
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
         raise bad_request(text)
     if kind not in (None, "", resource.kind):
-        text = f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: kind does not match'
+        text = (
+            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: kind '
+            f"does not match"
+        )
         raise bad_request(text)
     return body
 

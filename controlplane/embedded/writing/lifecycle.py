@@ -178,7 +178,8 @@ def _established(obj: Object) -> Object:
     conditions = [
         {"type": "NamesAccepted", "status": "True", "lastTransitionTime": time, "reason": "NoConflicts",
          "message": "no conflicts found"},
-        {"type": "Established", "status": "True", "lastTransitionTime": time, "reason": "InitialNamesAccepted",
+        {"type": "Established", "status": "True", "lastTransitionTime": time,
+            "reason": "InitialNamesAccepted",
          "message": "the initial names have been accepted"},
     ]  # fmt: skip
     stored = [version["name"] for version in obj["spec"]["versions"] if version.get("storage")]

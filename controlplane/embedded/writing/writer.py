@@ -136,7 +136,8 @@ class Writer:
             cause = (
                 f"unable to create new content in namespace {write.namespace} because it is being terminated"
             )
-            details = [{"reason": "NamespaceTerminating", "message": f"namespace {write.namespace} is being terminated",
+            details = [{"reason": "NamespaceTerminating",
+                "message": f"namespace {write.namespace} is being terminated",
                         "field": "metadata.namespace"}]  # fmt: skip
             raise forbidden(write.resource.plural, write.resource.group, "", cause, causes=details)
 
