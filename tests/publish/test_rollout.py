@@ -1,5 +1,6 @@
 """A snapshot reaches all workers only after one of them has proved it."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -62,7 +63,8 @@ async def test_a_snapshot_that_kills_workers_is_given_up_and_service_goes_on(
         await applied(plane, 1)
         plane.publish(snapshot(2, port, route="shop/poison/0/0"))
         while plane.publisher.rejection is None:
-            assert (await fetch(port))[2] == 1
+            with contextlib.suppress(ConnectionResetError):  # in flight on the worker that died
+                assert (await fetch(port))[2] == 1
         assert plane.publisher.rejection.reason == "2 workers died while they applied it"
         await applied(plane, 1)
 

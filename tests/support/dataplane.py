@@ -90,7 +90,10 @@ async def applied(plane: DataPlane, version: int, deadline_s: float = 15.0) -> N
 
 
 async def fetch(port: int, deadline_s: float = 10.0) -> tuple[int, int, int]:
-    """Return (worker, pid, version) of the worker that answered."""
+    """Return (worker, pid, version) of the worker that answered.
+
+    Raises ConnectionResetError when it died over the request.
+    """
     async with asyncio.timeout(deadline_s):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
@@ -98,6 +101,8 @@ async def fetch(port: int, deadline_s: float = 10.0) -> tuple[int, int, int]:
             answer = await reader.read()
         finally:
             writer.close()
+        if not answer:
+            raise ConnectionResetError("closed without an answer")
         worker, pid, version = answer.rpartition(b"\r\n\r\n")[2].split()
         return int(worker), int(pid), int(version)
 
