@@ -105,7 +105,7 @@ class PodWorker:
         command = Command(
             pod=self._key[1],
             cluster=self._node.cluster,
-            env=values.get("ENV_NAME", ""),
+            env=values.get("ENV_NAME") or self._node.cluster.replace("-", ""),
             config=values.get("CONFIG_TEXT", ""),
         )
         try:

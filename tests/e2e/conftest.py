@@ -1,0 +1,25 @@
+"""Demos shared by the tests of this folder; every test leaves the objects as it found them."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.demo import RunningDemo, running_demo
+
+NEEDS_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(NEEDS_KUBECTL)
+
+
+@pytest.fixture(scope="package")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    """One worker: shares are exact."""
+    with running_demo(tmp_path_factory.mktemp("demo"), workers=1) as running:
+        yield running

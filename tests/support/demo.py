@@ -1,0 +1,118 @@
+"""The demo as a user starts it, with kubectl and curl as clients."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.support.requests import request, tally
+from tests.support.wire import free_port
+
+HOST = "alb.ingress.alibaba.com"
+START_S = 60.0
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class RunningDemo:
+    port: int
+    admin_port: int
+    directory: Path
+    banner: str
+    process: "subprocess.Popen[str]"
+
+    def kubectl(self, cluster: str, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """Run kubectl against "fleet", "cluster-1" or "cluster-2"; return what it prints."""
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", str(self.directory / f"{cluster}.kubeconfig"), *arguments],
+            input=stdin, capture_output=True, text=True, timeout=60, check=False,
+            env={**os.environ, "HOME": str(self.directory)},
+        )  # fmt: skip
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def pid(self, name: str) -> int:
+        """Return the process id that the banner names."""
+        found = re.search(rf"{name} (\d+)", self.banner)
+        assert found is not None, self.banner
+        return int(found.group(1))
+
+    def pods(self, env: str) -> list[int]:
+        """Return the process ids of the web-demo pods of an environment of this demo."""
+        nodes = {self.pid("cluster-1 node"), self.pid("cluster-2 node")}
+        return [
+            int(stat.parent.name)
+            for stat in Path("/proc").glob("[0-9]*/stat")
+            if _parent(stat) in nodes and f"--env={env}" in _command(stat.parent)
+        ]
+
+    def tally(self, path: str, count: int, *, host: str = HOST, extra: str = "") -> Counter[str]:
+        """Count who answers `count` requests over one connection."""
+        answers = asyncio.run(tally(self.port, count, request(path, host=host, extra=extra)))
+        return Counter({_who(answer): times for answer, times in answers.items()})
+
+    def metrics(self) -> str:
+        return httpx.get(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=10, trust_env=False).text
+
+
+def until(condition: Callable[[], bool], what: str, within: float = 20.0) -> None:
+    """Wait for a condition; fail with `what` after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def running_demo(directory: Path, workers: int) -> Iterator[RunningDemo]:
+    """Start `fleetgate demo` on free ports; end it by its process id."""
+    port, admin_port = free_port(), free_port()
+    command = [
+        *(sys.executable, "-m", "controlplane.cli.main", "demo"),
+        *("--port", str(port), "--admin-port", str(admin_port)),
+        *("--workers", str(workers), "--dir", str(directory)),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert process.stdout is not None
+        banner = ""
+        started = time.monotonic()
+        while "fleetgate_requests_total" not in banner:
+            line = process.stdout.readline()
+            assert line, f"the demo ended: {banner}"
+            assert time.monotonic() - started < START_S
+            banner += line
+        yield RunningDemo(port, admin_port, directory, banner, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+def _who(answer: str) -> str:
+    found = re.search(r"This is env (\w+) !", answer)
+    return found.group(1) if found else answer
+
+
+def _parent(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return -1
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
