@@ -78,11 +78,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         start = loop.time()
         while loop.time() - start < grace_s:
-            connections = [c for listener in self._listeners for c in listener.connections]
-            if not connections:
+            if not any(listener.is_busy for listener in self._listeners):
                 return
             if loop.time() - start >= min(IDLE_GRACE_S, grace_s):
-                for connection in connections:
+                for connection in [c for listener in self._listeners for c in listener.connections]:
                     connection.close_if_idle()
             await asyncio.sleep(_POLL_S)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from proxy.dataplane import DataPlane
 from proxy.downstream.client import ClientConnection
@@ -24,17 +25,43 @@ class Listener:
         self.accepted = 0
         self._plane = plane
         self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._accepting: set[asyncio.Task[Any]] = set()
 
     async def start(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: ClientConnection(self._plane, self), sock=sock, backlog=BACKLOG
-        )
+        self._socket = sock
+        self._server = await loop.create_server(self._connection, sock=sock, backlog=BACKLOG)
 
     def stop_accepting(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        """Close the socket. Who waits in its queue has been promised a connection: they are taken first."""
+        if self._server is None or self._socket is None:
+            return
+        for accepted in _accept_all(self._socket):
+            task = asyncio.ensure_future(
+                asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted)
+            )
+            self._accepting.add(task)
+            task.add_done_callback(self._accepting.discard)
+        self._server.close()
+        self._server = None
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.connections or self._accepting)
+
+    def _connection(self) -> ClientConnection:
+        return ClientConnection(self._plane, self)
+
+
+def _accept_all(listening: socket.socket) -> Iterator[socket.socket]:
+    while True:
+        try:
+            accepted, _ = listening.accept()
+        except OSError:  # BlockingIOError: the queue is empty
+            return
+        accepted.setblocking(False)
+        yield accepted
 
 
 class Listeners:
@@ -70,7 +97,7 @@ class Listeners:
                 listener = Listener(self._plane, config)
                 await listener.start(sock)
                 self._open[key] = listener
-        self._closing = [listener for listener in self._closing if listener.connections]
+        self._closing = [listener for listener in self._closing if listener.is_busy]
 
     def stop_accepting(self) -> None:
         for listener in self._open.values():
@@ -80,7 +107,7 @@ class Listeners:
         listener.stop_accepting()
         for connection in tuple(listener.connections):
             connection.close_if_idle()
-        if listener.connections:
+        if listener.is_busy:
             self._closing.append(listener)
 
     def _socket(self, key: tuple[str, int]) -> socket.socket | None:

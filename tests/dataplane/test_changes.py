@@ -1,6 +1,7 @@
 """Configuration and process changes while requests flow."""
 
 import asyncio
+import signal
 
 from msgspec.structs import replace
 
@@ -74,6 +75,23 @@ async def test_drain_finishes_what_is_in_flight_and_exits_clean(worker: WorkerPr
         assert worker.process is not None
         async with asyncio.timeout(10):
             assert await worker.process.wait() == 0
+
+
+async def test_who_waits_in_the_accept_queue_when_the_drain_comes_is_served(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Origin() as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}))
+        assert worker.process is not None
+        worker.process.send_signal(signal.SIGSTOP)  # so that nothing is accepted before the drain arrives
+        clients = [await RawClient.connect(port) for _ in range(20)]
+        worker.send(Drain(10.0))
+        worker.process.send_signal(signal.SIGCONT)
+        for client in clients:
+            await client.send(request())
+        assert [(await client.response())[0] for client in clients] == [200] * 20
+        for client in clients:
+            await client.close()
 
 
 async def test_counters_know_route_cluster_and_code(worker: WorkerProcess, port: int) -> None:

@@ -1,6 +1,7 @@
 """What goes through, in both directions: bodies of every framing, back-pressure, tunnels, fields."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import h11
@@ -167,8 +168,9 @@ async def test_fields_an_endpoint_may_rely_on(worker: WorkerProcess, port: int) 
         await worker.apply(snapshot(port, {"c1": [origin.address]}))
         client = await RawClient.connect(port)
         forged = (
-            "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n"
-            "Connection: keep-alive, X-Drop, X-Forwarded-For\r\nX-Drop: 1\r\nKeep-Alive: timeout=9\r\nX-Keep:  a b \r\n"
+            "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 6.6.6.6\r\n"
+            "Forwarded: for=6.6.6.6\r\nConnection: keep-alive, X-Drop, X-Forwarded-For\r\nX-Drop: 1\r\n"
+            "Keep-Alive: timeout=9\r\nX-Keep:  a b \r\n"
         )
         await client.send(request("/a?b=c", extra=forged))
         await client.response()
@@ -243,8 +245,6 @@ async def test_a_client_that_leaves_takes_its_upstream_request_along(
 
 
 async def test_the_log_has_a_json_line_for_every_request(port: int, tmp_path: Path) -> None:
-    import json
-
     path = tmp_path / "access.log"
     async with WorkerProcess(str(path)) as worker, Origin() as origin:
         await worker.apply(snapshot(port, {"c1": [origin.address]}, route(port, "/r")))
