@@ -239,6 +239,11 @@ def test_discovery_commands(kubectl: InNamespace) -> None:
     assert "Server Version: v1." in kubectl("version")
     assert "pathType\t<string>" in kubectl("explain", "ingress.spec.rules.http.paths")
     assert "containers\t<[]Container>" in kubectl("explain", "deployment", "--recursive")
+    assert "rules\t<[]Object>" in kubectl("explain", "ingress.spec", "--output=plaintext-openapiv2")
+    unknown = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n"
+    assert 'no matches for kind "Job" in version "batch/v1"' in kubectl.fails(
+        "create", "-f", "-", stdin=unknown
+    )
     assert kubectl("auth", "can-i", "delete", "ingresses").strip() == "yes"
     assert kubectl("get", "--raw", "/readyz") == "ok"
 

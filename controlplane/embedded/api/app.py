@@ -19,6 +19,7 @@ from controlplane.embedded.cluster import Cluster
 from controlplane.embedded.discovery import VERSION, Discovery
 from controlplane.embedded.errors import ApiError, method_not_allowed, unauthorized, unknown_path
 from controlplane.embedded.openapi.documents import Documents
+from controlplane.embedded.openapi.protobuf import MEDIA_TYPE
 from controlplane.embedded.schema.builtin_types import builtin_types
 
 _log = logging.getLogger("fleetgate.embedded")
@@ -140,7 +141,11 @@ class Api:
 
     def _openapi(self, request: Request, rest: list[str]) -> Response:
         if rest == ["v2"]:
-            return answer(self._documents.v2())
+            protobuf = "proto-openapi" in request.headers.get("accept", "")
+            response = answer(self._documents.v2(protobuf=protobuf))
+            if protobuf:
+                response.headers["content-type"] = MEDIA_TYPE
+            return response
         if rest == ["v3"]:
             return answer_value(self._documents.index())
         text = self._documents.v3("/".join(rest[1:])) if rest[:1] == ["v3"] else None

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from controlplane.embedded.openapi.protobuf import encode_document
 from controlplane.embedded.openapi.schemas import Models
 from controlplane.embedded.registry.registry import Registry
 from controlplane.embedded.registry.resource import Resource
@@ -22,7 +23,7 @@ class Documents:
         self._registry = registry
         self._generation = -1
         self._v3: dict[str, bytes] = {}
-        self._v2: bytes = b""
+        self._v2: dict[bool, bytes] = {}
 
     def index(self) -> dict[str, Any]:
         """The answer to /openapi/v3: every document with a hash, so that clients can cache it."""
@@ -37,11 +38,12 @@ class Documents:
         self._refresh()
         return self._v3.get(path)
 
-    def v2(self) -> bytes:
+    def v2(self, *, protobuf: bool) -> bytes:
         self._refresh()
-        if not self._v2:
-            self._v2 = msgspec.json.encode(self.v2_document())
-        return self._v2
+        if protobuf not in self._v2:
+            document = self.v2_document()
+            self._v2[protobuf] = encode_document(document) if protobuf else msgspec.json.encode(document)
+        return self._v2[protobuf]
 
     def v2_document(self) -> dict[str, Any]:
         definitions: dict[str, Any] = {}
@@ -58,7 +60,7 @@ class Documents:
         if self._generation == self._registry.generation:
             return
         self._generation = self._registry.generation
-        self._v2 = b""
+        self._v2 = {}
         self._v3 = {}
         for (group, version), resources in self._group_versions().items():
             path = f"apis/{group}/{version}" if group else f"api/{version}"

@@ -42,6 +42,8 @@ class Models:
         self.version = version
         self.schemas: dict[str, Any] = {}
         self._prefix = prefix
+        # Beside a $ref, OpenAPI 3.0 ignores everything; Kubernetes' v2 document keeps it there all the same.
+        self._v3 = prefix.startswith("#/components/")
 
     def add(self, resource: Resource) -> None:
         """The kind, its list, and every type below them."""
@@ -100,7 +102,7 @@ class Models:
     def _field(self, owner: str, key: str, node: Schema) -> dict[str, Any]:
         result = self._node(node)
         text = described(owner, key)
-        if "$ref" in result and (text or node.retain_keys or node.atomic):
+        if "$ref" in result and self._v3 and (text or node.retain_keys or node.atomic):
             result = {"allOf": [result]}
         if text:
             result["description"] = text

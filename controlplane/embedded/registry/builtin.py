@@ -16,6 +16,7 @@ _EVENT_FIELDS = ("involvedObject.apiVersion", "involvedObject.fieldPath", "invol
 _POD_FIELDS = ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
                "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName")  # fmt: skip
 _PLAIN = Strategy()
+_NODE = Strategy(default=plain.default_node, status_on_create=True)
 _EVENT = Strategy(default=events.default_event, validate=events.validate_event, create_on_update=True)
 _ROLE = Strategy(validate=plain.validate_rules, name=path_segment)
 _BINDING = Strategy(default=plain.default_binding, validate=plain.validate_binding, name=path_segment)
@@ -54,7 +55,7 @@ def builtin_resources() -> list[Resource]:
         _row("", "v1", "events", "Event", _EVENT, short=("ev",), selectable=_EVENT_FIELDS),
         _row("", "v1", "namespaces", "Namespace", _NAMESPACE, short=("ns",), namespaced=False, status=True,
              selectable=("status.phase",)),
-        _row("", "v1", "nodes", "Node", Strategy(default=plain.default_node), short=("no",), namespaced=False,
+        _row("", "v1", "nodes", "Node", _NODE, short=("no",), namespaced=False,
              status=True, selectable=("spec.unschedulable",)),
         _row("", "v1", "pods", "Pod", _POD, short=("po",), status=True, categories=("all",),
             selectable=_POD_FIELDS),

@@ -65,6 +65,7 @@ class Strategy:
     name: Check = subdomain
     generation: bool = False
     create_on_update: bool = False
+    status_on_create: bool = False
     allow_unconditional_update: bool = True
 
 

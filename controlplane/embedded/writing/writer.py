@@ -71,7 +71,7 @@ class Writer:
         place(write, obj, name)
         self._warn_deprecated(write)
         stamp(obj, generation=strategy.generation)
-        if resource.status:
+        if resource.status and not strategy.status_on_create:
             obj.pop("status", None)
         obj = resource.to_storage(obj)
         strategy.default(obj)
