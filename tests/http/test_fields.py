@@ -65,9 +65,20 @@ def test_minor_versions_beyond_one_are_read_as_one() -> None:
 
 @pytest.mark.parametrize(
     "field",
-    [b"Host: a\r\nHost: a", b"Host: a:99999", b"Host: a b", b"Host: [::1", b"Host: a@b", b"Connection: content-length",
-     b"Content-Length: 5\r\nContent-Length: 5", b"X_Y: 1", b"X: 1\n", b" X: 1", b"Transfer-Encoding: gzip, chunked"],
-)  # fmt: skip
+    [
+        b"Host: a\r\nHost: a",
+        b"Host: a:99999",
+        b"Host: a b",
+        b"Host: [::1",
+        b"Host: a@b",
+        b"Connection: content-length",
+        b"Content-Length: 5\r\nContent-Length: 5",
+        b"X_Y: 1",
+        b"X: 1\n",
+        b" X: 1",
+        b"Transfer-Encoding: gzip, chunked",
+    ],
+)
 def test_header_blocks_that_are_refused(field: bytes) -> None:
     with pytest.raises(RequestError) as error:
         parse_headers(field + b"\r\n")
@@ -100,7 +111,8 @@ def test_response_heads_that_are_refused(head: bytes) -> None:
 
 def test_a_response_is_framed_anew() -> None:
     head = parse_response_head(
-        b"HTTP/1.1 200 OK\r\nServer: x\r\nX : 1\r\nConnection: close, x-gone\r\nX-Gone: 1\r\ncontent-length: 007\r\n"
+        b"HTTP/1.1 200 OK\r\nServer: x\r\nX : 1\r\nConnection: close, x-gone\r\n"
+        b"X-Gone: 1\r\ncontent-length: 007\r\n"
     )
     assert head.whole == b"HTTP/1.1 200 OK\r\nServer: x\r\nX: 1\r\nContent-Length: 7\r\n\r\n"
     assert not head.reusable

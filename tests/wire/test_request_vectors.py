@@ -1,6 +1,5 @@
-"""Every request vector, in every delivery: what is refused reaches no endpoint, what is forwarded does once."""
+"""Every request vector, in every delivery: what is refused reaches no endpoint, the rest does once."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from proxy.model.snapshot import Listener, Snapshot
 from tests.support.origin import Origin
 from tests.support.snapshots import route, service, source
 from tests.support.wire import RawClient, free_port
 from tests.support.worker import WorkerProcess
-
-from proxy.model.snapshot import Listener, Snapshot
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
