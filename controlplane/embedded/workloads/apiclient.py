@@ -1,5 +1,6 @@
 """A small client of one API server, for the controllers that run beside it."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ Object = dict[str, Any]
 
 MERGE_PATCH = "application/merge-patch+json"
 WATCH_TIMEOUT_S = 300
+CLOSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,12 @@ class WorkloadClient:
             timeout=httpx.Timeout(10.0, read=30.0),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
         )
+        self._pending: set[asyncio.Task[httpx.Response]] = set()
 
     async def close(self) -> None:
+        """Close all connections; requests under way have CLOSE_S to finish."""
+        if self._pending:
+            await asyncio.wait(self._pending, timeout=CLOSE_S)
         await self._http.aclose()
 
     async def list(self, resource: Resource) -> Object:
@@ -116,11 +122,21 @@ class WorkloadClient:
     ) -> Object:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"Content-Type": content_type}
-        response = await self._http.request(method, path, content=content, headers=headers)
+        task = asyncio.create_task(self._http.request(method, path, content=content, headers=headers))
+        self._pending.add(task)
+        task.add_done_callback(self._done)
+        # A write that was begun is finished: cut off, it may or may not have happened, and a connection
+        # whose TLS handshake is cut off is leaked by httpcore.
+        response = await asyncio.shield(task)
         if response.status_code >= 300:
             raise _failure(response.status_code, response.content)
         decoded: Object = msgspec.json.decode(response.content)
         return decoded
+
+    def _done(self, task: asyncio.Task[httpx.Response]) -> None:
+        self._pending.discard(task)
+        if not task.cancelled():
+            task.exception()  # marks it as seen: the one who asked may be gone
 
 
 def _failure(status: int, content: bytes) -> ApiFailure:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 import httpx
+import msgspec
 
 from controlplane.embedded.workloads.apiclient import ApiFailure, Object, Resource, WorkloadClient
 
@@ -51,7 +52,7 @@ class Mirror:
                 version = await self._list()
                 delay = RETRY_S
                 await self._watch(version)
-            except (ApiFailure, httpx.TransportError, ValueError) as error:
+            except (ApiFailure, httpx.TransportError, msgspec.DecodeError) as error:
                 log.debug("%s: %s", self.resource.plural, error)
                 await asyncio.sleep(delay)
                 delay = min(RETRY_MAX_S, delay * 2)

@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 BACK_OFF_S = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 """Before each restart of a container, as kubelet does it."""
 
-SIGTERM_S = 8.0
-"""Least time for a pod to end after SIGTERM, whatever the grace period says."""
+SIGTERM_S = 2.0
+"""Least time for a pod to end after SIGTERM, whatever preStop has used up; kubelet gives the same."""
 
 RETRY_S = 0.5
 

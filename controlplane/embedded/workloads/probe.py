@@ -21,5 +21,6 @@ async def _get(address: str, port: int, path: str) -> bool:
         line = await reader.readline()
     finally:
         writer.close()
+        await asyncio.sleep(0)  # lets the loop close it, even if it ends next
     words = line.split()
     return len(words) >= 2 and words[1][:1] in (b"2", b"3")
