@@ -27,6 +27,8 @@ from loadtest.bench.measure import Load, Round
 from loadtest.bench.setup import Ports, free_ports
 
 WARM_UP_S = 1.0
+BUSY = 0.85
+"""A proxy that had less of its core than this was not what limited the round."""
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -79,7 +81,7 @@ def run_rounds(pids: dict[str, int], ports: Ports, load: Load, count: int) -> li
 def line(result: Round) -> str:
     return (
         f"{result.peer:<10} {result.requests_per_s:>9,.0f} req/s {result.cpu_us_per_request:>7.1f} µs CPU/req"
-        f"   p50 {result.p50_ms:>6.2f} ms   p99 {result.p99_ms:>6.2f} ms   {result.errors} errors"
+        f"   core {result.core_share:>4.0%}   p50 {result.p50_ms:>6.2f} ms   p99 {result.p99_ms:>6.2f} ms   {result.errors} errors"
     )
 
 
@@ -118,6 +120,12 @@ def main() -> int:
         f"fleetgate/nginx: {ratio['requests_per_s']:.2f} of the requests/s,"
         f" {ratio['cpu_per_request']:.2f} times the CPU per request (medians of {options.rounds} pairs)"
     )
+    starved = [each for each in rounds if each.core_share < BUSY]
+    if starved:
+        print(
+            f"caution: in {len(starved)} of {len(rounds)} rounds the proxy ran less than {BUSY:.0%} of the time:"
+            " the machine is busy, or wrk and the backend were the limit; trust the CPU figures more"
+        )
     if options.json:
         result = {"versions": versions, "ratio": ratio, "rounds": [asdict(each) for each in rounds]}
         options.json.write_text(json.dumps(result, indent=2) + "\n")

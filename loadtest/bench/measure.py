@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Round:
     peer: str
     requests_per_s: float
     cpu_us_per_request: float
+    core_share: float  # of the round that the proxy was running: below 1 it waited for load, or for its core
     p50_ms: float
     p99_ms: float
     errors: int
@@ -63,23 +65,24 @@ def run_round(peer: str, pid: int, port: int, load: Load) -> Round:
         arguments += ["-H", header]
     if load.script:
         arguments += ["-s", load.script]
-    before = _cpu_s(pid)
+    before, started = _cpu_s(pid), time.monotonic()
     done = subprocess.run(
         ["taskset", "-c", str(load.core), "wrk", *arguments, f"http://127.0.0.1:{port}/svc1"],
         capture_output=True,
         text=True,
         check=True,
     )
-    used = _cpu_s(pid) - before
-    return _parse(peer, done.stdout, used)
+    used, elapsed = _cpu_s(pid) - before, time.monotonic() - started
+    return _parse(peer, done.stdout, used, elapsed)
 
 
-def _parse(peer: str, output: str, cpu_s: float) -> Round:
+def _parse(peer: str, output: str, cpu_s: float, elapsed_s: float) -> Round:
     requests = int(_find(r"(\d+) requests in", output))
     return Round(
         peer=peer,
         requests_per_s=float(_find(r"Requests/sec:\s+([\d.]+)", output)),
         cpu_us_per_request=cpu_s * 1e6 / max(1, requests),
+        core_share=cpu_s / elapsed_s,
         p50_ms=_latency_ms("50%", output),
         p99_ms=_latency_ms("99%", output),
         errors=_errors(output),
