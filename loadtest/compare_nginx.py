@@ -81,7 +81,8 @@ def run_rounds(pids: dict[str, int], ports: Ports, load: Load, count: int) -> li
 def line(result: Round) -> str:
     return (
         f"{result.peer:<10} {result.requests_per_s:>9,.0f} req/s {result.cpu_us_per_request:>7.1f} µs CPU/req"
-        f"   core {result.core_share:>4.0%}   p50 {result.p50_ms:>6.2f} ms   p99 {result.p99_ms:>6.2f} ms   {result.errors} errors"
+        f"   core {result.core_share:>4.0%}"
+        f"   p50 {result.p50_ms:>6.2f} ms   p99 {result.p99_ms:>6.2f} ms   {result.errors} errors"
     )
 
 
@@ -123,8 +124,8 @@ def main() -> int:
     starved = [each for each in rounds if each.core_share < BUSY]
     if starved:
         print(
-            f"caution: in {len(starved)} of {len(rounds)} rounds the proxy ran less than {BUSY:.0%} of the time:"
-            " the machine is busy, or wrk and the backend were the limit; trust the CPU figures more"
+            f"caution: in {len(starved)} of {len(rounds)} rounds the proxy ran less than {BUSY:.0%} of the"
+            " time: the machine is busy, or wrk and the backend were the limit; trust the CPU figures more"
         )
     if options.json:
         result = {"versions": versions, "ratio": ratio, "rounds": [asdict(each) for each in rounds]}
