@@ -169,10 +169,14 @@ def _aggregated_row(
 
 def _aggregated(resource: Resource) -> Row:
     row = _aggregated_row(
-        resource.plural, resource.kind, resource.group, resource.version, resource.namespaced,
-            list(resource.verbs),
+        resource.plural,
+        resource.kind,
+        resource.group,
+        resource.version,
+        resource.namespaced,
+        list(resource.verbs),
         resource.singular,
-    )  # fmt: skip
+    )
     if resource.short_names:
         row["shortNames"] = list(resource.short_names)
     if resource.categories:

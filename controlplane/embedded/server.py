@@ -80,10 +80,18 @@ class EmbeddedServer:
             self._cluster = Cluster(self.name, self._history)
             app = Api(self._cluster, Tokens(self.token)).app()
             config = uvicorn.Config(
-                app, log_config=None, log_level="error", access_log=False,
-                lifespan="off", server_header=False, date_header=True,
-                timeout_graceful_shutdown=2, ws="none", http="auto", timeout_keep_alive=75,
-            )  # fmt: skip
+                app,
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                date_header=True,
+                timeout_graceful_shutdown=2,
+                ws="none",
+                http="auto",
+                timeout_keep_alive=75,
+            )
             config.load()
             config.ssl = context
             self._server = _Server(config)

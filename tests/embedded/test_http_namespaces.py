@@ -80,3 +80,11 @@ async def test_a_collection_is_deleted_by_selector(api: httpx.AsyncClient) -> No
         await _make(api, MAPS, name, labels={"color": color})
     await api.delete(MAPS, params={"labelSelector": "color=red"})
     assert [item["metadata"]["name"] for item in (await api.get(MAPS)).json()["items"]] == ["c"]
+
+
+async def test_the_finalize_subresource_lets_a_stuck_namespace_go(api: httpx.AsyncClient) -> None:
+    await _make(api, "/api/v1/namespaces", "n")
+    await _make(api, "/api/v1/namespaces/n/secrets", "b", finalizers=["example.com/x"])
+    marked = (await api.delete("/api/v1/namespaces/n")).json()
+    await api.put("/api/v1/namespaces/n/finalize", json={**marked, "spec": {}})
+    await gone(api, "/api/v1/namespaces/n")

@@ -92,10 +92,10 @@ def _validate_version(field: str, version: Object) -> list[Cause]:
         if schema.get("type") != "object":
             shown = schema.get("type", "")
             causes.append(
-                invalid_value(f"{where}.type", shown,
-                    "must be object") if shown else required(f"{where}.type",
-                "must not be empty at the root")
-            )  # fmt: skip
+                invalid_value(f"{where}.type", shown, "must be object")
+                if shown
+                else required(f"{where}.type", "must not be empty at the root")
+            )
         causes += _validate_schema(where, schema)
     for n, column in enumerate(version.get("additionalPrinterColumns") or ()):
         causes += _validate_column(f"{field}.additionalPrinterColumns[{n}]", column)

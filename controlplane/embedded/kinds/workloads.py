@@ -129,8 +129,15 @@ def validate_pod(obj: Object, old: Object | None) -> list[Cause]:
             for key in obj["spec"].keys() | old["spec"].keys()
             if obj["spec"].get(key) != old["spec"].get(key)
         }
-        allowed = {"containers", "initContainers", "activeDeadlineSeconds", "tolerations", "nodeName",
-                   "terminationGracePeriodSeconds", "schedulingGates"}  # fmt: skip
+        allowed = {
+            "containers",
+            "initContainers",
+            "activeDeadlineSeconds",
+            "tolerations",
+            "nodeName",
+            "terminationGracePeriodSeconds",
+            "schedulingGates",
+        }
         if changed - allowed:
             detail = "pod updates may not change fields other than `spec.containers[*].image`"
             causes.append(Cause("FieldValueForbidden", "spec", f"Forbidden: {detail}"))

@@ -8,8 +8,17 @@ from controlplane.embedded.openapi.descriptions import described
 from controlplane.embedded.registry.resource import Resource
 from controlplane.embedded.schema.node import UNSET, Schema, named_types
 
-_META_TYPES = frozenset({"ObjectMeta", "ManagedFieldsEntry", "OwnerReference", "LabelSelector",
-                         "LabelSelectorRequirement", "Condition", "ListMeta"})  # fmt: skip
+_META_TYPES = frozenset(
+    {
+        "ObjectMeta",
+        "ManagedFieldsEntry",
+        "OwnerReference",
+        "LabelSelector",
+        "LabelSelectorRequirement",
+        "Condition",
+        "ListMeta",
+    }
+)
 _SCALARS: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},
     "int": {"type": "integer", "format": "int32"},
@@ -60,11 +69,13 @@ class Models:
             "type": "object",
             "required": ["items"],
             "properties": {
-                "apiVersion": text, "kind": text, "items": items,
+                "apiVersion": text,
+                "kind": text,
+                "items": items,
                 "metadata": {"$ref": self._prefix + LIST_META},
             },
             "x-kubernetes-group-version-kind": [{**gvk, "kind": resource.list_name}],
-        }  # fmt: skip
+        }
         self.schemas.setdefault(
             LIST_META, {"type": "object", "properties": {"resourceVersion": text, "continue": text}}
         )

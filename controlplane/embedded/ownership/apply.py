@@ -14,7 +14,7 @@ from controlplane.embedded.ownership.fields import (
     element_of,
     owned_by_config,
     shown_path,
-)  # fmt: skip
+)
 from controlplane.embedded.ownership.managed import Entry, Managed, Owner
 from controlplane.embedded.schema.decode import copy_json
 from controlplane.embedded.schema.node import Schema

@@ -9,9 +9,19 @@ from typing import Any
 from controlplane.embedded.ownership.fields import FieldSet, Path, changed, from_fields_v1, to_fields_v1
 from controlplane.embedded.schema.node import Schema
 
-_SERVER_SET = ("name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields",
-               "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds",
-               "generateName")  # fmt: skip
+_SERVER_SET = (
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generateName",
+)
 _UNTRACKED: frozenset[Path] = frozenset(
     {
         ("f:apiVersion",),

@@ -9,15 +9,26 @@ from controlplane.embedded.schema.builtin_types import kind_schema
 from controlplane.embedded.tables.columns import COLUMNS
 
 _RBAC = "rbac.authorization.k8s.io"
-_EVENT_FIELDS = ("involvedObject.apiVersion", "involvedObject.fieldPath", "involvedObject.kind",
-    "involvedObject.name",
-                 "involvedObject.namespace", "involvedObject.resourceVersion", "involvedObject.uid", "reason",
-                 "reportingComponent", "source", "type")  # fmt: skip
-_POD_FIELDS = ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-               "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName")  # fmt: skip
+_SELECTABLE = {
+    "events": "involvedObject.apiVersion involvedObject.fieldPath involvedObject.kind involvedObject.name "
+    "involvedObject.namespace involvedObject.resourceVersion involvedObject.uid reason reportingComponent "
+    "source type",
+    "namespaces": "status.phase",
+    "nodes": "spec.unschedulable",
+    "pods": "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName spec.hostNetwork "
+    "status.phase status.podIP status.nominatedNodeName",
+    "replicasets": "status.replicas",
+    "secrets": "type",
+    "services": "spec.clusterIP spec.type",
+}
+_REGARDING = (
+    "regarding.apiVersion regarding.fieldPath regarding.kind regarding.name regarding.namespace "
+    "regarding.resourceVersion regarding.uid reason reportingController type"
+)
 _PLAIN = Strategy()
 _NODE = Strategy(default=plain.default_node, status_on_create=True)
 _EVENT = Strategy(default=events.default_event, validate=events.validate_event, create_on_update=True)
+_LEASE = Strategy(validate=plain.validate_lease, create_on_update=True, allow_unconditional_update=False)
 _ROLE = Strategy(validate=plain.validate_rules, name=path_segment)
 _BINDING = Strategy(default=plain.default_binding, validate=plain.validate_binding, name=path_segment)
 _DEPLOYMENT = Strategy(
@@ -47,76 +58,90 @@ _DEFINITION = Strategy(
 
 def builtin_resources() -> list[Resource]:
     """Every builtin kind, in the order discovery lists them."""
+    return [*_core(), *_workloads(), *_networking(), *_cluster(), *_rbac()]
+
+
+def _core() -> list[Resource]:
+    secret = Strategy(default=plain.default_secret, validate=plain.validate_secret)
     return [
-        _row("", "v1", "configmaps", "ConfigMap", Strategy(validate=plain.validate_config_map),
-            short=("cm",)),
-        _row("", "v1", "endpoints", "Endpoints", Strategy(default=endpoints.default_endpoints), short=("ep",),
-             singular="endpoints"),
-        _row("", "v1", "events", "Event", _EVENT, short=("ev",), selectable=_EVENT_FIELDS),
-        _row("", "v1", "namespaces", "Namespace", _NAMESPACE, short=("ns",), namespaced=False, status=True,
-             selectable=("status.phase",)),
-        _row("", "v1", "nodes", "Node", _NODE, short=("no",), namespaced=False,
-             status=True, selectable=("spec.unschedulable",)),
-        _row("", "v1", "pods", "Pod", _POD, short=("po",), status=True, categories=("all",),
-            selectable=_POD_FIELDS),
-        _row("", "v1", "secrets", "Secret", Strategy(default=plain.default_secret,
-            validate=plain.validate_secret),
-             selectable=("type",)),
-        _row("", "v1", "serviceaccounts", "ServiceAccount", _PLAIN, short=("sa",)),
-        _row("", "v1", "services", "Service", _SERVICE, short=("svc",), status=True, categories=("all",),
-             selectable=("spec.clusterIP", "spec.type")),
-        _row("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",
-            _DEFINITION,
-             short=("crd", "crds"), namespaced=False, status=True, categories=("api-extensions",)),
-        _row("apps", "v1", "deployments", "Deployment", _DEPLOYMENT, short=("deploy",), status=True,
-             categories=("all",), scale=Scale(selector=".spec.selector")),
-        _row("apps", "v1", "replicasets", "ReplicaSet", _REPLICA_SET, short=("rs",), status=True,
-             categories=("all",), scale=Scale(selector=".spec.selector"), selectable=("status.replicas",)),
-        _row("coordination.k8s.io", "v1", "leases", "Lease", Strategy(validate=plain.validate_lease,
-             create_on_update=True, allow_unconditional_update=False)),
-        _row("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", _SLICE),
-        _event_view(),
-        _row("networking.k8s.io", "v1", "ingressclasses", "IngressClass", _INGRESS_CLASS, namespaced=False,
-             singular="ingressclass"),
-        _row("networking.k8s.io", "v1", "ingresses", "Ingress", _INGRESS, short=("ing",), status=True,
-             singular="ingress"),
-        _row(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", _BINDING, namespaced=False),
-        _row(_RBAC, "v1", "clusterroles", "ClusterRole", _ROLE, namespaced=False),
-        _row(_RBAC, "v1", "rolebindings", "RoleBinding", _BINDING),
-        _row(_RBAC, "v1", "roles", "Role", _ROLE),
+        _row("", "configmaps", "ConfigMap", Strategy(validate=plain.validate_config_map), short="cm"),
+        _row("", "endpoints", "Endpoints", Strategy(default=endpoints.default_endpoints), short="ep"),
+        _row("", "events", "Event", _EVENT, short="ev"),
+        _row("", "namespaces", "Namespace", _NAMESPACE, short="ns", namespaced=False, status=True),
+        _row("", "nodes", "Node", _NODE, short="no", namespaced=False, status=True),
+        _row("", "pods", "Pod", _POD, short="po", status=True, categories="all"),
+        _row("", "secrets", "Secret", secret),
+        _row("", "serviceaccounts", "ServiceAccount", _PLAIN, short="sa"),
+        _row("", "services", "Service", _SERVICE, short="svc", status=True, categories="all"),
+    ]
+
+
+def _workloads() -> list[Resource]:
+    scale = Scale(selector=".spec.selector")
+    return [
+        _row("apps", "deployments", "Deployment", _DEPLOYMENT, short="deploy", status=True, scale=scale,
+             categories="all"),
+        _row("apps", "replicasets", "ReplicaSet", _REPLICA_SET, short="rs", status=True, scale=scale,
+             categories="all"),
     ]  # fmt: skip
+
+
+def _networking() -> list[Resource]:
+    group = "networking.k8s.io"
+    return [
+        _row("discovery.k8s.io", "endpointslices", "EndpointSlice", _SLICE),
+        _row(group, "ingressclasses", "IngressClass", _INGRESS_CLASS, namespaced=False),
+        _row(group, "ingresses", "Ingress", _INGRESS, short="ing", status=True),
+    ]
+
+
+def _cluster() -> list[Resource]:
+    group, kind = "apiextensions.k8s.io", "CustomResourceDefinition"
+    return [
+        _row(group, "customresourcedefinitions", kind, _DEFINITION, short="crd crds", namespaced=False,
+             status=True, categories="api-extensions"),
+        _row("coordination.k8s.io", "leases", "Lease", _LEASE),
+        _event_view(),
+    ]  # fmt: skip
+
+
+def _rbac() -> list[Resource]:
+    return [
+        _row(_RBAC, "clusterrolebindings", "ClusterRoleBinding", _BINDING, namespaced=False),
+        _row(_RBAC, "clusterroles", "ClusterRole", _ROLE, namespaced=False),
+        _row(_RBAC, "rolebindings", "RoleBinding", _BINDING),
+        _row(_RBAC, "roles", "Role", _ROLE),
+    ]
 
 
 def _row(
     group: str,
-    version: str,
     plural: str,
     kind: str,
     strategy: Strategy,
     *,
     namespaced: bool = True,
-    short: tuple[str, ...] = (),
-    singular: str = "",
-    categories: tuple[str, ...] = (),
+    short: str = "",
+    categories: str = "",
     status: bool = False,
     scale: Scale | None = None,
-    selectable: tuple[str, ...] = (),
 ) -> Resource:
+    """Short names, categories and selectable fields are words separated by spaces."""
     return Resource(
         group=group,
-        version=version,
+        version="v1",
         plural=plural,
         kind=kind,
         namespaced=namespaced,
         schema=kind_schema(kind),
         columns=COLUMNS[plural],
         strategy=strategy,
-        singular=singular or kind.lower(),
-        short_names=short,
-        categories=categories,
+        singular=kind.lower(),
+        short_names=tuple(short.split()),
+        categories=tuple(categories.split()),
         status=status,
         scale=scale,
-        selectable=selectable,
+        selectable=tuple(_SELECTABLE.get(plural, "").split()),
     )
 
 
@@ -133,7 +158,7 @@ def _event_view() -> Resource:
         strategy=_EVENT,
         singular="event",
         short_names=("ev",),
-        selectable=_EVENT_FIELDS,
+        selectable=tuple(_REGARDING.split()),
         bucket="events",
         stored_as="v1",
         to_storage=events.to_core,

@@ -82,8 +82,12 @@ def _validate_references(meta: dict[str, Any]) -> list[Cause]:
     controllers = 0
     for owner in meta.get("ownerReferences") or ():
         field = "metadata.ownerReferences"
-        for name, detail in (("apiVersion", "version must not be empty"), ("kind", "must not be empty"),
-                             ("name", "must not be empty"), ("uid", "must not be empty")):  # fmt: skip
+        for name, detail in (
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ):
             if not owner.get(name):
                 causes.append(invalid_value(f"{field}.{name}", owner.get(name, ""), detail))
         controllers += bool(owner.get("controller"))

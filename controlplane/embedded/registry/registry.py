@@ -8,9 +8,17 @@ from controlplane.embedded.registry.builtin import builtin_resources
 from controlplane.embedded.registry.resource import Resource
 
 # Discovery lists groups in this order, then custom groups by name.
-GROUP_ORDER = ("apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "networking.k8s.io",
-               "rbac.authorization.k8s.io", "apiextensions.k8s.io", "coordination.k8s.io",
-               "discovery.k8s.io")  # fmt: skip
+GROUP_ORDER = (
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "networking.k8s.io",
+    "rbac.authorization.k8s.io",
+    "apiextensions.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+)
 
 
 class Registry:

@@ -10,9 +10,16 @@ from typing import Any
 from controlplane.embedded.schema.node import UNSET, Schema
 
 _GO_TYPES = {
-    "string": "string", "int": "int32", "number": "float64", "bool": "bool", "bytes": "[]uint8",
-    "time": "string", "microtime": "string", "quantity": "string", "intstr": "string",
-}  # fmt: skip
+    "string": "string",
+    "int": "int32",
+    "number": "float64",
+    "bool": "bool",
+    "bytes": "[]uint8",
+    "time": "string",
+    "microtime": "string",
+    "quantity": "string",
+    "intstr": "string",
+}
 
 
 class WrongType(Exception):

@@ -19,14 +19,38 @@ from controlplane.embedded.schema.node import Schema
 
 MAGIC = b"k8s\x00"
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
-_POINTERS = frozenset({
-    "allowPrivilegeEscalation", "allocateLoadBalancerNodePorts", "automountServiceAccountToken",
-    "blockOwnerDeletion", "controller", "defaultMode", "enableServiceLinks", "gracePeriodSeconds",
-    "immutable", "leaseDurationSeconds", "leaseTransitions", "optional", "orphanDependents",
-    "priority", "privileged", "progressDeadlineSeconds", "readOnlyRootFilesystem", "ready",
-    "replicas", "revisionHistoryLimit", "runAsGroup", "runAsNonRoot", "runAsUser", "serving",
-    "started", "terminating", "terminationGracePeriodSeconds", "tolerationSeconds",
-})  # fmt: skip
+_POINTERS = frozenset(
+    {
+        "allowPrivilegeEscalation",
+        "allocateLoadBalancerNodePorts",
+        "automountServiceAccountToken",
+        "blockOwnerDeletion",
+        "controller",
+        "defaultMode",
+        "enableServiceLinks",
+        "gracePeriodSeconds",
+        "immutable",
+        "leaseDurationSeconds",
+        "leaseTransitions",
+        "optional",
+        "orphanDependents",
+        "priority",
+        "privileged",
+        "progressDeadlineSeconds",
+        "readOnlyRootFilesystem",
+        "ready",
+        "replicas",
+        "revisionHistoryLimit",
+        "runAsGroup",
+        "runAsNonRoot",
+        "runAsUser",
+        "serving",
+        "started",
+        "terminating",
+        "terminationGracePeriodSeconds",
+        "tolerationSeconds",
+    }
+)
 Field = tuple[int, Any]
 
 

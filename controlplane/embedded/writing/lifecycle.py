@@ -22,7 +22,7 @@ from controlplane.embedded.writing.deletion import (
     dependents,
     edit,
     without_finalizer,
-)  # fmt: skip
+)
 from controlplane.embedded.writing.intake import now
 from controlplane.embedded.writing.writer import Writer
 
@@ -145,8 +145,7 @@ class Lifecycle:
             self._soon(self._clean_definition, key[1])
         else:
             registry.serve(key[1], custom_resources(new.object))
-            if new.object["status"].get("acceptedNames") != new.object["spec"]["names"]:
-                edit(self._writer, resource, key, _established)
+            edit(self._writer, resource, key, _established)
 
     def _clean_definition(self, name: str) -> None:
         served = self._writer.registry.served_by(name)
@@ -176,12 +175,21 @@ def _established(obj: Object) -> Object:
     """The status of a definition whose names are accepted and which is served."""
     time = now()
     conditions = [
-        {"type": "NamesAccepted", "status": "True", "lastTransitionTime": time, "reason": "NoConflicts",
-         "message": "no conflicts found"},
-        {"type": "Established", "status": "True", "lastTransitionTime": time,
+        {
+            "type": "NamesAccepted",
+            "status": "True",
+            "lastTransitionTime": time,
+            "reason": "NoConflicts",
+            "message": "no conflicts found",
+        },
+        {
+            "type": "Established",
+            "status": "True",
+            "lastTransitionTime": time,
             "reason": "InitialNamesAccepted",
-         "message": "the initial names have been accepted"},
-    ]  # fmt: skip
+            "message": "the initial names have been accepted",
+        },
+    ]
     stored = [version["name"] for version in obj["spec"]["versions"] if version.get("storage")]
     before = [name for name in (obj["status"].get("storedVersions") or ()) if name not in stored]
     status = {

@@ -84,7 +84,7 @@ class Writer:
             raise already_exists(resource.plural, resource.group, key[1])
         if managed is None:
             managed = self._owned(write, {"metadata": {}, "spec": {}, "status": {}}, obj, {}, "")
-        obj["metadata"]["managedFields"] = write_managed(managed)
+        _set_owners(obj, managed)
         return self._commit(write, key, None, obj)
 
     def update(
@@ -108,7 +108,8 @@ class Writer:
         obj = resource.to_storage(obj)
         self._keep(resource, obj, old, subresource)
         resource.strategy.default(obj)
-        resource.strategy.prepare(obj, old, self.store)
+        if subresource != "finalize":
+            resource.strategy.prepare(obj, old, self.store)
         self._bump(resource, obj, old)
         validate = (
             resource.strategy.validate_status if subresource == "status" else resource.strategy.validate
@@ -120,7 +121,7 @@ class Writer:
         )
         if managed is None:
             given = self._owned(write, old, obj, given, subresource)
-        obj["metadata"]["managedFields"] = write_managed(given)
+        _set_owners(obj, given)
         if _same(obj, old):
             return stored
         return self._commit(write, (write.namespace, name), stored, obj)
@@ -136,9 +137,13 @@ class Writer:
             cause = (
                 f"unable to create new content in namespace {write.namespace} because it is being terminated"
             )
-            details = [{"reason": "NamespaceTerminating",
-                "message": f"namespace {write.namespace} is being terminated",
-                        "field": "metadata.namespace"}]  # fmt: skip
+            details = [
+                {
+                    "reason": "NamespaceTerminating",
+                    "message": f"namespace {write.namespace} is being terminated",
+                    "field": "metadata.namespace",
+                }
+            ]
             raise forbidden(write.resource.plural, write.resource.group, "", cause, causes=details)
 
     def narrow(self, write: Write, subresource: str) -> Callable[[Iterable[Path]], FieldSet]:
@@ -160,8 +165,11 @@ class Writer:
         version = meta.get("resourceVersion", "")
         if version in ("", "0"):
             if not resource.strategy.allow_unconditional_update:
-                cause = Cause("FieldValueInvalid", "metadata.resourceVersion",
-                              "Invalid value: 0x0: must be specified for an update")  # fmt: skip
+                cause = Cause(
+                    "FieldValueInvalid",
+                    "metadata.resourceVersion",
+                    "Invalid value: 0x0: must be specified for an update",
+                )
                 raise invalid(resource.kind, resource.group, meta["name"], [cause])
         elif version != str(stored.version):
             raise conflict(resource.plural, resource.group, meta["name"], STALE)
@@ -229,6 +237,12 @@ class Writer:
     def tell(self, resource: Resource, key: tuple[str, str], old: Stored | None, new: Stored | None) -> None:
         for hook in self.hooks:
             hook(resource, key, old, new)
+
+
+def _set_owners(obj: Object, managed: Managed) -> None:
+    obj["metadata"].pop("managedFields", None)
+    if managed:
+        obj["metadata"]["managedFields"] = write_managed(managed)
 
 
 def _held(resource: Resource, obj: Object) -> bool:
