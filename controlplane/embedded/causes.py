@@ -11,11 +11,16 @@ from controlplane.embedded.errors import Cause
 
 
 def shown(value: Any) -> str:
-    """A value as it appears inside a field error."""
-    if isinstance(value, str):
-        return msgspec.json.encode(value).decode()
-    if value is None:
-        return "null"
+    """A value as it appears inside a field error: lists and maps of strings in Go's syntax, else JSON."""
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return "[]string{" + ", ".join(_json(item) for item in value) + "}"
+    if isinstance(value, dict) and value and all(isinstance(item, str) for item in value.values()):
+        pairs = (f"{_json(key)}:{_json(item)}" for key, item in sorted(value.items()))
+        return "map[string]string{" + ", ".join(pairs) + "}"
+    return _json(value)
+
+
+def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
@@ -35,7 +40,7 @@ def not_supported(field: str, value: Any, supported: Iterable[str]) -> Cause:
 
 
 def duplicate(field: str, value: Any) -> Cause:
-    return Cause("FieldValueDuplicate", field, f"Duplicate value: {shown(value)}")
+    return Cause("FieldValueDuplicate", field, f"Duplicate value: {_json(value)}")
 
 
 def forbidden_field(field: str, detail: str) -> Cause:

@@ -118,3 +118,14 @@ def test_managed_fields_are_read_as_written() -> None:
         Owner("m", "Update", "v1", "status"): Entry(frozenset({("f:status",), ("f:status", "f:x")}), "t")
     }
     assert read_managed({"managedFields": write_managed(managed)}) == managed
+
+
+def test_what_is_no_longer_applied_leaves_no_empty_shells() -> None:
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81, "protocol": "UDP"}]
+    service = kind_schema("Service")
+    first = {"spec": {"ports": ports, "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}}}
+    live, managed = server_side_apply(service, {}, first, {}, ME, _keep, force=False, now="now")
+    live["spec"]["ports"][1]["targetPort"] = 81
+    second = {"spec": {"ports": [{"name": "c", "port": 80}]}}
+    live, _ = server_side_apply(service, live, second, managed, ME, _keep, force=False, now="now")
+    assert live == {"spec": {"ports": [{"name": "c", "port": 80}]}}

@@ -254,6 +254,16 @@ async def test_services_get_addresses_of_their_own(api: httpx.AsyncClient) -> No
     assert "provided IP is already allocated" in _status(await api.post(path, json=taken))[2]
 
 
+async def test_values_in_field_errors_are_shown_as_go_shows_them(api: httpx.AsyncClient) -> None:
+    body = deployment()
+    body["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+    answer = await api.post(DEPLOYMENTS, json=body)
+    assert _status(answer)[2] == (
+        'Deployment.apps "web" is invalid: spec.template.metadata.labels: Invalid value: '
+        'map[string]string{"app":"other"}: `selector` does not match template `labels`'
+    )
+
+
 async def test_events_are_one_store_under_two_names(api: httpx.AsyncClient) -> None:
     event = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Ingress", "name": "i",
         "namespace": "default"},

@@ -105,24 +105,35 @@ def _prune(schema: Schema, merged: Any, dropped: FieldSet, others: Managed, clai
     for fields in (claimed, *(entry.fields for entry in others.values())):
         for path in fields:
             kept.update(path[:length] for length in range(1, len(path) + 1))
-    for path in sorted(dropped, key=len, reverse=True):
+    # Parents first: an item whose key fields went before it could not be found any more.
+    for path in sorted(dropped, key=len):
         if path not in kept:
-            _remove(schema, merged, path)
+            _remove(schema, merged, path, (), kept)
 
 
-def _remove(schema: Schema, value: Any, path: Path) -> None:
-    """Removes one path, copying the containers on the way: `merged` shares structure with the live object."""
+def _remove(schema: Schema, value: Any, path: Path, parent: Path, kept: set[Path]) -> None:
+    """Removes one path and the containers it leaves empty, copying the containers on the way: `merged`
+    shares structure with the live object."""
     element, rest = path[0], path[1:]
+    here = (*parent, element)
     if rest:
         for name, child, item in children_of(schema, value):
             if name == element:
                 fresh = (
                     dict(item) if isinstance(item, dict) else list(item) if isinstance(item, list) else item
                 )
-                _replace(schema, value, name, fresh)
-                _remove(child, fresh, rest)
+                _remove(child, fresh, rest, here, kept)
+                if fresh or here in kept:
+                    _replace(schema, value, name, fresh)
+                else:
+                    _drop(schema, value, name)
                 return
-    elif isinstance(value, dict):
+    else:
+        _drop(schema, value, element)
+
+
+def _drop(schema: Schema, value: Any, element: str) -> None:
+    if isinstance(value, dict):
         value.pop(element[2:], None)
     elif isinstance(value, list):
         value[:] = [item for item in value if element_of(schema, item) != element]
