@@ -6,6 +6,7 @@ from itertools import count
 
 from proxy.http.memo import Memo
 from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine
 from proxy.model.snapshot import Route, Service, Snapshot
 from proxy.routing.table import RouteTable, compile_table
 from proxy.telemetry.access_log import AccessLog
@@ -21,7 +22,7 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_request_ids", "_request_prefix", "attempts", "connector", "draining", "headers_memo",
-        "local", "log", "services", "snapshot", "table", "wheel",
+        "lines_memo", "local", "log", "services", "snapshot", "table", "wheel",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
@@ -30,6 +31,7 @@ class DataPlane:
         self.connector = Connector(loop, self.wheel)
         self.services = Services()
         self.headers_memo: Memo[RequestHeaders] = Memo()
+        self.lines_memo: Memo[RequestLine] = Memo()
         self.log = log
         self.attempts = AttemptCounters()
         self.local = RouteCounters("")  # requests that no route was found for

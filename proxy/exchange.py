@@ -12,9 +12,9 @@ from proxy.dataplane import DataPlane
 from proxy.http.chunked import END, encode_chunk
 from proxy.http.replies import CONTINUE, reply
 from proxy.http.request_headers import RequestHeaders
-from proxy.http.request_line import RequestLine, is_idempotent
+from proxy.http.request_line import RequestLine
 from proxy.http.response import ResponseHead
-from proxy.telemetry.access_log import REQUEST, escaped, failed_attempts
+from proxy.telemetry.access_log import NO_ENDPOINT, REQUEST, failed_attempts
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.failover import Failover
@@ -33,9 +33,10 @@ class Client(Protocol):
     version: int
     keep_alive: bool
     listener_name: str
+    listener_log: bytes  # its member of the log line
     response_timeout_s: float
     forwarded: bytes  # X-Forwarded-For and -Proto lines
-    peer: str
+    peer: bytes
 
     def write(self, data: bytes) -> None: ...
 
@@ -68,7 +69,7 @@ class Exchange:
         self._line = line
         self._headers = headers
         self._request_id = headers.request_id or plane.request_id()
-        self.is_head = line.method == b"HEAD"
+        self.is_head = line.is_head
         self.is_done = False
         # The request body, as it goes on the wire; None once it is too large to be sent again
         self._body: list[bytes] | None = []
@@ -203,7 +204,7 @@ class Exchange:
         failover = self._failover
         if failover is None:
             failover = self._failover = Failover()
-        idempotent = is_idempotent(self._line.method) and not self._asks_for_tunnel()
+        idempotent = self._line.is_idempotent and not self._asks_for_tunnel()
         following = failover.next(split, endpoint, failure, idempotent=idempotent, sent=self._sent)
         if self._sent and self._body is None:
             following = None  # part of the body is gone: it cannot be sent again
@@ -394,28 +395,30 @@ class Exchange:
         self._connection = None
         self._endpoint = None
         duration_s = monotonic() - self._started
-        client = self._client
-        service = self._split.service.id if self._split is not None else ""
-        cluster = endpoint.cluster if endpoint is not None else ""
+        service, cluster = "", ""
+        if endpoint is not None:
+            service, cluster = endpoint.service, endpoint.cluster
+        elif self._split is not None:
+            service = self._split.service.id
         self._plan.counters.record(
-            client.listener_name, service, cluster, self._status, flag, duration_s,
+            self._client.listener_name, service, cluster, self._status, flag, duration_s,
             self._body_bytes, self._response_bytes,
         )  # fmt: skip
-        if self._plane.log is not None:
-            self._plane.log.write(self._log_line(endpoint, service, cluster, flag, duration_s))
+        log = self._plane.log
+        if log is not None:
+            log.write(self._log_line(endpoint, flag, duration_s))
 
-    def _log_line(
-        self, endpoint: LiveEndpoint | None, service: str, cluster: str, flag: str, duration_s: float
-    ) -> bytes:
+    def _log_line(self, endpoint: LiveEndpoint | None, flag: str, duration_s: float) -> bytes:
         line = self._line
-        headers = self._headers
         client = self._client
         failover = self._failover
+        ms = int(time() * 1000)
+        us = int(duration_s * 1_000_000)
         return REQUEST % (
-            time(), line.method, headers.quoted(b"host"), escaped(line.path), line.version, self._status,
-            flag.encode(), duration_s * 1000, self._body_bytes, self._response_bytes, client.peer.encode(),
-            headers.quoted(b"user-agent"), self._request_id, client.listener_name.encode(), self._plan.log,
-            service.encode(), cluster.encode(), endpoint.label.encode() if endpoint is not None else b"",
+            ms // 1000, ms % 1000, line.method, line.quoted_path, self._headers.log, line.version,
+            self._status, flag.encode(), us // 1000, us % 1000, self._body_bytes, self._response_bytes,
+            client.peer, self._request_id, client.listener_log, self._plan.log,
+            endpoint.log if endpoint is not None else NO_ENDPOINT,
             failover.attempts + 1 if failover else 1, failed_attempts(failover.trace) if failover else b"",
             self._plane.snapshot.version,
         )  # fmt: skip

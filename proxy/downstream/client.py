@@ -15,10 +15,10 @@ from proxy.http import limits
 from proxy.http.body import RequestBody
 from proxy.http.errors import RequestError
 from proxy.http.replies import reply
-from proxy.http.request import check_incomplete, check_together, same_authority
+from proxy.http.request import check_incomplete, check_together
 from proxy.http.request_headers import RequestHeaders, parse_headers
-from proxy.http.request_line import RequestLine, parse_request_line, target_authority
-from proxy.telemetry.access_log import NO_ROUTE, REQUEST, escaped
+from proxy.http.request_line import RequestLine, parse_request_line
+from proxy.telemetry.access_log import NO_ENDPOINT, NO_HEADERS, NO_ROUTE, REQUEST
 
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
@@ -39,7 +39,7 @@ class ClientConnection(asyncio.Protocol):
     __slots__ = (
         "_blank_lines", "_body", "_buffer", "_deadline", "_exchange", "_is_processing", "_linger_left",
         "_listener", "_paused", "_plane", "_saw_eof", "_wants_body", "forwarded", "keep_alive",
-        "listener_name", "peer", "response_timeout_s", "transport", "version",
+        "listener_log", "listener_name", "peer", "response_timeout_s", "transport", "version",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -47,9 +47,10 @@ class ClientConnection(asyncio.Protocol):
         self._plane = plane
         self._listener = listener
         self.listener_name = listener.name
+        self.listener_log = b'"listener":"%b"' % listener.name.encode()
         self.response_timeout_s = listener.config.response_timeout_s
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.peer = ""
+        self.peer = b""
         self.forwarded = b""
         self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
         self._blank_lines = 0
@@ -71,8 +72,8 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0].removeprefix("::ffff:") if peer else ""
-        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % self.peer.encode()
+        self.peer = peer[0].removeprefix("::ffff:").encode() if peer else b""
+        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % self.peer
         self._listener.connections.add(self)
         self._listener.accepted += 1
         wheel = self._plane.wheel
@@ -149,6 +150,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _process(self, data: bytes) -> None:
         """Start the requests in `data` until one has to wait for its response."""
+        plane = self._plane
         self._is_processing = True
         while data and self._exchange is None and self._linger_left < 0:
             end = data.find(b"\r\n\r\n")
@@ -162,9 +164,12 @@ class ClientConnection(asyncio.Protocol):
                     check_incomplete(data)
                     self._wait_for_more(data)
                     break
-                line = parse_request_line(data[:line_end])
-                headers = self._headers(data[line_end + 2 : end + 2])
-                self._check(data[:line_end], line, headers)
+                raw_line = data[:line_end]
+                line = plane.lines_memo.young.get(raw_line) or self._parse_line(raw_line)
+                block = data[line_end + 2 : end + 2]
+                headers = plane.headers_memo.young.get(block) or self._parse_headers(block)
+                if not headers.is_plain or line.version == 0 or line.authority is not None:
+                    check_together(line, headers)
             except RequestError as error:
                 self._refuse(error.status, error.detail, "DPE")
                 break
@@ -178,20 +183,21 @@ class ClientConnection(asyncio.Protocol):
             self._deadline = self._plane.wheel.now + HEAD_S
         self._buffer = data
 
-    def _headers(self, block: bytes) -> RequestHeaders:
+    def _parse_line(self, raw: bytes) -> RequestLine:
+        memo = self._plane.lines_memo
+        line = memo.get(raw)
+        if line is None:
+            line = parse_request_line(raw)
+            memo.put(raw, line)
+        return line
+
+    def _parse_headers(self, block: bytes) -> RequestHeaders:
         memo = self._plane.headers_memo
-        headers = memo.young.get(block) or memo.get(block)
+        headers = memo.get(block)
         if headers is None:
             headers = parse_headers(block)
             memo.put(block, headers)
         return headers
-
-    def _check(self, raw_line: bytes, line: RequestLine, headers: RequestHeaders) -> None:
-        check_together(line, headers)
-        if raw_line.split(b" ", 2)[1][:1] != b"/":
-            authority = target_authority(raw_line)
-            if authority is not None and not same_authority(authority, headers):
-                raise RequestError(400, "the request target and Host name different servers")
 
     def _begin(self, line: RequestLine, headers: RequestHeaders, rest: bytes) -> bytes:
         """Start a request; return what of `rest` lies behind it, if that can be known already."""
@@ -317,8 +323,8 @@ class ClientConnection(asyncio.Protocol):
         if headers.length != 0:
             self.keep_alive = False
         date = self._plane.wheel.date
-        head = line.method == b"HEAD"
-        self.write(reply(status, date, headers.request_id, detail, close=not self.keep_alive, head=head))
+        close = not self.keep_alive
+        self.write(reply(status, date, headers.request_id, detail, close=close, head=line.is_head))
         self._record(status, flag, line, headers)
         if not self.keep_alive:
             self._close()
@@ -349,13 +355,12 @@ class ClientConnection(asyncio.Protocol):
         plane = self._plane
         plane.local.record(self.listener_name, "", "", status, flag, 0.0, 0, 0)
         if plane.log is not None:
-            nothing = b'""'
+            ms = int(time() * 1000)
             plane.log.write(
                 REQUEST % (
-                    time(), line.method if line else b"", headers.quoted(b"host") if headers else nothing,
-                    escaped(line.path) if line else b"", self.version, status, flag.encode(), 0.0, 0, 0,
-                    self.peer.encode(), headers.quoted(b"user-agent") if headers else nothing,
-                    headers.request_id if headers else b"", self.listener_name.encode(), NO_ROUTE,
-                    b"", b"", b"", 0, b"", plane.snapshot.version,
+                    ms // 1000, ms % 1000, line.method if line else b"", line.quoted_path if line else b"",
+                    headers.log if headers else NO_HEADERS, self.version, status, flag.encode(), 0, 0, 0, 0,
+                    self.peer, headers.request_id if headers else b"", self.listener_log, NO_ROUTE,
+                    NO_ENDPOINT, 0, b"", plane.snapshot.version,
                 )
             )  # fmt: skip

@@ -13,7 +13,11 @@ REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-\[\]-
 
 # RFC 9110 §5.1, §5.5; RFC 9112 §5: no space before the colon, no folding, no bare CR or LF.
 FIELD_LINES: Final = re.compile(rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
-FIELD: Final = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")
+# The same, each line as we write it: one space after the colon, none at the end, no tab
+CANONICAL_LINES: Final = re.compile(
+    rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++: [!-~\x80-\xff]++(?: ++[!-~\x80-\xff]++)*+\r\n)*+"
+)
+FIELD: Final = re.compile(rb"(([^:\r\n]++):([^\r\n]*+)\r\n)")
 
 # RFC 9110 §5.6.1, empty elements included
 _ELEMENT: Final = rb"[ \t]*+(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++[ \t]*+)?+"

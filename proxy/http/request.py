@@ -15,18 +15,12 @@ def check_together(line: RequestLine, headers: RequestHeaders) -> None:
         raise RequestError(400, "Transfer-Encoding in an HTTP/1.0 request")
     if headers.upgrade and headers.length != 0:
         raise RequestError(400, "a protocol upgrade with a body")
+    if line.authority is not None and not _same_authority(line.authority, headers.authority or b""):
+        raise RequestError(400, "the request target and Host name different servers")
 
 
-def same_authority(authority: bytes, headers: RequestHeaders) -> bool:
-    """Whether an absolute-form target and the Host field name the same server."""
-    host = headers.authority
-    if host is None:
-        return False
-    return _without_default_port(authority) == _without_default_port(host)
-
-
-def _without_default_port(authority: bytes) -> bytes:
-    return authority.lower().removesuffix(b":80")
+def _same_authority(one: bytes, other: bytes) -> bool:
+    return one.lower().removesuffix(b":80") == other.lower().removesuffix(b":80")
 
 
 def check_incomplete(data: bytes) -> None:

@@ -6,44 +6,78 @@ added last, so that no client can name ours in `Connection` (CVE-2024-45410).
 """
 
 import re
+from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from proxy.http import limits
 from proxy.http.errors import RequestError
-from proxy.http.grammar import DIGITS, FIELD, FIELD_LINES, HOST, TOKEN_LIST
+from proxy.http.grammar import CANONICAL_LINES, DIGITS, FIELD, FIELD_LINES, HOST, TOKEN_LIST
 
 CHUNKED: Final = -1
 """RequestHeaders.length of a body in chunks."""
 
-_HOP_BY_HOP: Final = frozenset(
-    (
-        b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding",
-        b"upgrade", b"http2-settings", b"proxy-authenticate", b"proxy-authorization",
-    )
-)  # fmt: skip
-_CONSUMED: Final = frozenset((b"host", b"content-length", b"expect", b"x-request-id"))
-_TRUSTED_HOP_ONLY: Final = frozenset(
-    (b"forwarded", b"x-real-ip", b"x-original-url", b"x-rewrite-url", b"true-client-ip", b"proxy")
-)
-_TRUSTED_HOP_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
-_SPECIAL: Final = _HOP_BY_HOP | _CONSUMED | _TRUSTED_HOP_ONLY | {b"max-forwards"}
+
+class Rule(IntEnum):
+    """What becomes of a field."""
+
+    KEEP = 0
+    DROP = 1  # hop by hop, or for a trusted hop to set
+    READ = 2  # means something to us, and is written anew or not at all
+    KEEP_AND_READ = 3
+
+
+_RULES: Final[dict[bytes, Rule]] = {
+    b"host": Rule.READ,
+    b"connection": Rule.READ,
+    b"content-length": Rule.READ,
+    b"transfer-encoding": Rule.READ,
+    b"upgrade": Rule.READ,
+    b"expect": Rule.READ,
+    b"x-request-id": Rule.READ,
+    b"user-agent": Rule.KEEP_AND_READ,
+    b"max-forwards": Rule.KEEP_AND_READ,
+    b"keep-alive": Rule.DROP,
+    b"proxy-connection": Rule.DROP,
+    b"te": Rule.DROP,
+    b"trailer": Rule.DROP,
+    b"http2-settings": Rule.DROP,
+    b"proxy-authenticate": Rule.DROP,
+    b"proxy-authorization": Rule.DROP,
+    b"forwarded": Rule.DROP,
+    b"x-real-ip": Rule.DROP,
+    b"x-original-url": Rule.DROP,
+    b"x-rewrite-url": Rule.DROP,
+    b"true-client-ip": Rule.DROP,
+    b"proxy": Rule.DROP,  # httpoxy: CGI would read it as HTTP_PROXY
+}
+_DROPPED_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
 _REQUEST_ID: Final = re.compile(rb"[0-9A-Za-z._:/+=-]{1,128}+")
+_PLAIN_JSON: Final = re.compile(rb"[ !#-\[\]-~]*+")
+
+
+@lru_cache(maxsize=4096)
+def _rule(name: bytes) -> tuple[Rule, bytes]:
+    """Return the rule of a field name as spelled, and its lower case. Spellings are few: remembered."""
+    lower = name.lower()
+    if lower.startswith(_DROPPED_PREFIXES):
+        return Rule.DROP, lower
+    return _RULES.get(lower, Rule.KEEP), lower
 
 
 class RequestHeaders:
-    """The work done once for a header block. Immutable but for the memo of looked-up values."""
+    """The work done once for a header block. Immutable, but for the memo of looked-up values."""
 
     __slots__ = (
-        "_fields", "_quoted", "_values", "authority", "close", "expect", "forward", "host", "length",
-        "max_forwards", "request_id", "upgrade",
+        "_fields", "_values", "authority", "close", "expect", "forward", "host", "is_plain", "length",
+        "log", "max_forwards", "request_id", "upgrade",
     )  # fmt: skip
 
-    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, fields: list[tuple[bytes, bytes, bytes]]) -> None:
         self._fields = fields
         self._values: dict[bytes, tuple[bytes, ...]] = {}
-        self._quoted: dict[bytes, bytes] = {}
         self.host = b""  # lower case, without port and trailing dot: the routing key
         self.authority: bytes | None = None  # as received
         self.forward = b""  # the fields an endpoint gets, framing included, without the final CRLF
@@ -53,23 +87,20 @@ class RequestHeaders:
         self.upgrade = False  # a WebSocket upgrade is asked for
         self.max_forwards = b""
         self.request_id = b""
+        self.is_plain = False  # a host, no body, and nothing out of the ordinary
+        self.log = b""  # members of the log line
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of a field (name in lower case), without surrounding white space."""
         found = self._values.get(name)
         if found is None:
-            found = tuple(value.strip(b" \t") for key, value in self._fields if key.lower() == name)
+            size = len(name)
+            found = tuple(
+                value.strip(b" \t")
+                for _, key, value in self._fields
+                if len(key) == size and key.lower() == name
+            )
             self._values[name] = found
-        return found
-
-    def quoted(self, name: bytes) -> bytes:
-        """Return the first value of a field as a JSON string, "" without one; for the log."""
-        found = self._quoted.get(name)
-        if found is None:
-            values = self.values(name)
-            # Octets beyond ASCII have no meaning we know: latin-1 keeps them apart
-            found = msgspec.json.encode(values[0].decode("latin-1") if values else "")
-            self._quoted[name] = found
         return found
 
 
@@ -78,32 +109,43 @@ def parse_headers(block: bytes) -> RequestHeaders:
 
     Raises RequestError for everything whose framing or meaning two servers could read differently.
     """
-    if FIELD_LINES.fullmatch(block) is None:
+    canonical = CANONICAL_LINES.fullmatch(block) is not None
+    if not canonical and FIELD_LINES.fullmatch(block) is None:
         raise bad_block(block)
-    if len(block) > limits.MAX_LINE_BYTES and max(map(len, block.split(b"\r\n"))) > limits.MAX_LINE_BYTES:
-        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
-    fields = FIELD.findall(block)
-    if len(fields) > limits.MAX_FIELDS:
-        raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
+    fields: list[tuple[bytes, bytes, bytes]] = FIELD.findall(block)
+    _check_sizes(block, fields)
     headers = RequestHeaders(fields)
-    end_to_end: list[tuple[bytes, bytes, bytes]] = []
+    kept: list[bytes] = []
     special: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        lower = name.lower()
-        value = value.strip(b" \t")
-        if lower in _SPECIAL:
-            special.setdefault(lower, []).append(value)
-            if lower == b"max-forwards":
-                end_to_end.append((lower, name, value))
-        elif not lower.startswith(_TRUSTED_HOP_PREFIXES):
-            end_to_end.append((lower, name, value))
+    for line, name, value in fields:
+        rule, lower = _rule(name)
+        if rule is Rule.KEEP or rule is Rule.KEEP_AND_READ:
+            # A canonical line is byte for byte what we would write ourselves
+            kept.append(line if canonical else b"%b: %b\r\n" % (name, value.strip(b" \t")))
+        if rule is Rule.READ or rule is Rule.KEEP_AND_READ:
+            special.setdefault(lower, []).append(value.strip(b" \t"))
     nominated = _read_connection(headers, special)
     _read_host(headers, special.get(b"host"))
     _read_framing(headers, special)
     _read_upgrade(headers, special)
     _read_others(headers, special)
-    headers.forward = _forward(headers, end_to_end, nominated)
+    if nominated:
+        kept = [line for line in kept if _rule(line.partition(b":")[0])[1] not in nominated]
+    headers.forward = _forward(headers, kept, has_length=b"content-length" in special)
+    headers.log = _log_members(headers, special.get(b"user-agent"))
+    headers.is_plain = (
+        headers.authority is not None
+        and headers.length == 0
+        and not (headers.upgrade or headers.expect or headers.close or headers.max_forwards)
+    )
     return headers
+
+
+def _check_sizes(block: bytes, fields: list[tuple[bytes, bytes, bytes]]) -> None:
+    if len(block) > limits.MAX_LINE_BYTES and max(len(line) for line, _, _ in fields) > limits.MAX_LINE_BYTES:
+        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
+    if len(fields) > limits.MAX_FIELDS:
+        raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
 
 
 def _read_connection(headers: RequestHeaders, special: dict[bytes, list[bytes]]) -> frozenset[bytes]:
@@ -159,7 +201,7 @@ def _read_upgrade(headers: RequestHeaders, special: dict[bytes, list[bytes]]) ->
     if headers.upgrade:
         protocols = b",".join(special.get(b"upgrade", [])).lower().split(b",")
         # The one allowed protocol: h2c would let requests pass unseen (CVE-2026-88008)
-        headers.upgrade = b"websocket" in (protocol.strip(b" \t") for protocol in protocols)
+        headers.upgrade = b"websocket" in [protocol.strip(b" \t") for protocol in protocols]
 
 
 def _read_others(headers: RequestHeaders, special: dict[bytes, list[bytes]]) -> None:
@@ -176,18 +218,23 @@ def _read_others(headers: RequestHeaders, special: dict[bytes, list[bytes]]) -> 
         headers.max_forwards = hops[0]
 
 
-def _forward(
-    headers: RequestHeaders, end_to_end: list[tuple[bytes, bytes, bytes]], nominated: frozenset[bytes]
-) -> bytes:
+def _forward(headers: RequestHeaders, kept: list[bytes], *, has_length: bool) -> bytes:
     authority = headers.authority or b""
-    lines = [b"Host: %b\r\n" % authority]
-    lines += [b"%b: %b\r\n" % (name, value) for lower, name, value in end_to_end if lower not in nominated]
     if headers.length == CHUNKED:
-        lines.append(b"Transfer-Encoding: chunked\r\n")
-    elif headers.length or any(name.lower() == b"content-length" for name, _ in headers._fields):
-        lines.append(b"Content-Length: %d\r\n" % headers.length)
-    lines.append(b"X-Forwarded-Host: %b\r\n" % authority)
-    return b"".join(lines)
+        kept.append(b"Transfer-Encoding: chunked\r\n")
+    elif has_length:
+        kept.append(b"Content-Length: %d\r\n" % headers.length)
+    return b"Host: %b\r\n%bX-Forwarded-Host: %b\r\n" % (authority, b"".join(kept), authority)
+
+
+def _log_members(headers: RequestHeaders, agents: list[bytes] | None) -> bytes:
+    agent = b'""'
+    if agents is not None:
+        agent = b'"%b"' % agents[0]
+        if _PLAIN_JSON.fullmatch(agents[0]) is None:
+            # Octets beyond ASCII have no meaning we know: latin-1 keeps them apart
+            agent = msgspec.json.encode(agents[0].decode("latin-1"))
+    return b'"host":"%b","ua":%b' % (headers.authority or b"", agent)
 
 
 def bad_block(block: bytes) -> RequestError:

@@ -11,13 +11,31 @@ _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 
 
 class RequestLine:
-    __slots__ = ("method", "path", "target", "version")
+    """Immutable; remembered by its bytes for clients that ask for the same thing again."""
 
-    def __init__(self, method: bytes, target: bytes, path: bytes, version: int) -> None:
+    __slots__ = (
+        "authority",
+        "is_head",
+        "is_idempotent",
+        "method",
+        "path",
+        "quoted_path",
+        "target",
+        "version",
+    )
+
+    def __init__(
+        self, method: bytes, target: bytes, path: bytes, version: int, authority: bytes | None
+    ) -> None:
         self.method = method
         self.target = target  # origin-form, normalised: what the endpoint gets
         self.path = path  # of the target: what routes match
         self.version = version  # minor version: 0 or 1
+        self.authority = authority  # of a target in absolute form
+        self.is_head = method == b"HEAD"
+        self.is_idempotent = method in _IDEMPOTENT
+        # As the inside of a JSON string; the grammar admits no other octet that needs escaping
+        self.quoted_path = path.replace(b'"', b'\\"')
 
 
 def parse_request_line(line: bytes) -> RequestLine:
@@ -31,28 +49,24 @@ def parse_request_line(line: bytes) -> RequestLine:
     if len(line) > limits.MAX_LINE_BYTES:
         raise RequestError(414, f"the request line is longer than {limits.MAX_LINE_BYTES} bytes")
     path, mark, query = target.partition(b"?")
+    authority = None
     if path[:1] != b"/":
-        target, path, mark, query = _other_form(method, target)
+        authority, target = _other_form(method, target)
+        path, mark, query = target.partition(b"?")
     if method == b"CONNECT" or method == b"TRACE":
         raise RequestError(405, f"{method.decode()} is not served by a reverse proxy")
-    if NEEDS_WORK.search(path):
+    if path == b"*":
+        path = b"/"
+    elif NEEDS_WORK.search(path):
         path = normalise(path)
         target = path + mark + query
-    return RequestLine(method, target, path, 0 if minor == b"0" else 1)
+    return RequestLine(method, target, path, 0 if minor == b"0" else 1, authority)
 
 
-def target_authority(line: bytes) -> bytes | None:
-    """Return the authority of an absolute-form request line, None for the other forms."""
-    target = line.split(b" ")[1]
-    if target[:1] in (b"/", b"*"):
-        return None
-    return target.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
-
-
-def _other_form(method: bytes, target: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    # RFC 9112 §3.2.2, §3.2.4
+def _other_form(method: bytes, target: bytes) -> tuple[bytes | None, bytes]:
+    """Return authority and origin-form of a target that is no path (RFC 9112 §3.2.2, §3.2.4)."""
     if target == b"*" and method == b"OPTIONS":
-        return b"*", b"/", b"", b""
+        return None, target
     if method == b"CONNECT":
         raise RequestError(405, "CONNECT is not served by a reverse proxy")
     scheme, separator, rest = target.partition(b"://")
@@ -62,10 +76,7 @@ def _other_form(method: bytes, target: bytes) -> tuple[bytes, bytes, bytes, byte
     if HOST.fullmatch(authority) is None:  # a user name is one more reason: RFC 9110 §4.2.4
         raise RequestError(400, "the authority of the request target is not a host and port")
     origin = rest[len(authority) :]
-    if not origin.startswith(b"/"):
-        origin = b"/" + origin
-    path, mark, query = origin.partition(b"?")
-    return origin, path, mark, query
+    return authority, origin if origin.startswith(b"/") else b"/" + origin
 
 
 def bad_request_line(line: bytes) -> RequestError:
@@ -74,7 +85,3 @@ def bad_request_line(line: bytes) -> RequestError:
     if len(line) > limits.MAX_LINE_BYTES and len(parts) > 1:
         return RequestError(414, f"the request line is longer than {limits.MAX_LINE_BYTES} bytes")
     return RequestError(400, "the request line is not method, target and HTTP version")
-
-
-def is_idempotent(method: bytes) -> bool:
-    return method in _IDEMPOTENT

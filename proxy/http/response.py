@@ -16,6 +16,10 @@ from proxy.http.grammar import (
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 
+DEFAULT_IDLE_S: Final = 4.0  # shorter than the 5 s of uvicorn and Node, so that they do not close first
+LONGEST_IDLE_S: Final = 60.0
+IDLE_MARGIN_S: Final = 1.0  # off what an endpoint announces in Keep-Alive
+
 _HOP_BY_HOP: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 )
@@ -26,17 +30,30 @@ SERVER_LINE: Final = b"Server: fleetgate\r\n"  # Ingress conformance wants one; 
 class ResponseHead:
     """The work done once for a response head."""
 
-    __slots__ = ("dated", "idle_s", "length", "reusable", "start", "status", "websocket", "whole")
+    __slots__ = (
+        "body_bytes",
+        "dated",
+        "idle_s",
+        "length",
+        "reusable",
+        "start",
+        "status",
+        "websocket",
+        "whole",
+    )
 
     def __init__(self, status: int) -> None:
         self.status = status
         self.length = UNTIL_CLOSE  # of the body, or CHUNKED, or UNTIL_CLOSE; before HEAD is considered
-        self.reusable = True  # the connection may serve another request
-        self.idle_s = 0.0  # how long the endpoint says it keeps an idle connection; 0: it did not say
+        self.reusable = True  # by its framing
+        self.idle_s = DEFAULT_IDLE_S  # how long the connection may be kept for another request; 0: not at all
         self.dated = False
         self.websocket = False  # a 101 that switches to WebSocket
         self.start = b""  # status line and fields, without framing and final CRLF
         self.whole = b""  # the same, complete, for an HTTP/1.1 client whose connection goes on
+        self.body_bytes = (
+            -1
+        )  # of a body that every client gets whole and as it is; -1: it needs a closer look
 
     @property
     def has_no_body(self) -> bool:
@@ -82,15 +99,17 @@ def parse_response_head(block: bytes) -> ResponseHead:
         out.append(SERVER_LINE)
     head.start = b"".join(out)
     head.whole = head.start + head.framing(1) + b"\r\n"
+    if head.length >= 0 and not head.has_no_body:
+        head.body_bytes = head.length
     return head
 
 
 def _sort_fields(
-    fields: list[tuple[bytes, bytes]],
+    fields: list[tuple[bytes, bytes, bytes]],
 ) -> tuple[dict[bytes, list[bytes]], list[tuple[bytes, bytes, bytes]]]:
     special: dict[bytes, list[bytes]] = {}
     kept: list[tuple[bytes, bytes, bytes]] = []
-    for name, value in fields:
+    for _, name, value in fields:
         lower = name.lower()
         value = value.strip(b" \t")
         if lower in _SPECIAL:
@@ -143,4 +162,6 @@ def _read_keep_alive(head: ResponseHead, special: dict[bytes, list[bytes]]) -> N
     for parameter in b",".join(special.get(b"keep-alive", [])).lower().split(b","):
         name, _, value = parameter.strip(b" \t").partition(b"=")
         if name == b"timeout" and DIGITS.fullmatch(value) is not None:
-            head.idle_s = float(int(value))
+            head.idle_s = max(min(int(value) - IDLE_MARGIN_S, LONGEST_IDLE_S), 0.0)
+    if not head.reusable:
+        head.idle_s = 0.0

@@ -8,7 +8,7 @@ from proxy.model.snapshot import HeaderCondition, PathKind, PathMatch, Route
 
 
 class Fields(Protocol):
-    """The header fields of a request; names in lower case."""
+    """The header fields of a request; names in lower case. Hashed by identity."""
 
     def values(self, name: bytes) -> tuple[bytes, ...]: ...
 

@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 from proxy.model.snapshot import PathKind, Route, Snapshot
 from proxy.routing.match import Fields, Predicate, RouteError, compile_conditions, compile_path
 
+MAX_REMEMBERED = 4096
+
 Target = TypeVar("Target")
 
 
@@ -28,7 +30,10 @@ class Candidate(Generic[Target]):
         self.pattern: re.Pattern[bytes] | None = compile_path(route.path)
 
     def holds(self, fields: Fields) -> bool:
-        return all(condition(fields) for condition in self.conditions)
+        for condition in self.conditions:  # a loop, not all(): this is run for every request  # noqa: SIM110
+            if not condition(fields):
+                return False
+        return True
 
 
 def precedence(route: Route) -> tuple[int, str, str, str, str]:
@@ -121,7 +126,7 @@ class HostTable(Generic[Target]):
 class RouteTable(Generic[Target]):
     """All routes of a snapshot."""
 
-    __slots__ = ("_ports", "targets", "version")
+    __slots__ = ("_memo", "_ports", "targets", "version")
 
     def __init__(self, version: int, candidates: list[Candidate[Target]]) -> None:
         self.version = version
@@ -130,18 +135,30 @@ class RouteTable(Generic[Target]):
         for candidate in candidates:
             for port in candidate.route.ports:
                 grouped[port][candidate.route.order].append(candidate)
+        self._memo: dict[tuple[int, bytes, Fields], Target | None] = {}
         self._ports = {
             port: tuple(HostTable(orders[order]) for order in sorted(orders))
             for port, orders in grouped.items()
         }
 
     def find(self, port: int, host: bytes, path: bytes, fields: Fields) -> Target | None:
-        """Return what is bound to the route of a request, None when no route matches."""
+        """Return what is bound to the route of a request, None when no route matches.
+
+        `fields` must not change: the answer is remembered for as long as it is the same object.
+        """
+        key = (port, path, fields)
+        memo = self._memo
+        if key in memo:
+            return memo[key]
+        target = None
         for table in self._ports.get(port, ()):
             target = table.find(host, path, fields)
             if target is not None:
-                return target
-        return None
+                break
+        if len(memo) >= MAX_REMEMBERED:
+            memo.clear()
+        memo[key] = target
+        return target
 
 
 def compile_table(snapshot: Snapshot, bind: Callable[[Route], Target]) -> RouteTable[Target]:

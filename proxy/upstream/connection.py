@@ -13,16 +13,13 @@ from proxy.http import limits
 from proxy.http.chunked import ChunkDecoder, ChunkError
 from proxy.http.errors import ResponseError
 from proxy.http.memo import Memo
-from proxy.http.response import CHUNKED, UNTIL_CLOSE, ResponseHead, parse_response_head
+from proxy.http.response import CHUNKED, DEFAULT_IDLE_S, UNTIL_CLOSE, ResponseHead, parse_response_head
 from proxy.timers import TimerWheel
 from proxy.upstream.retry import Failure
 
 if TYPE_CHECKING:
     from proxy.upstream.endpoint import LiveEndpoint
 
-IDLE_S: Final = 4.0  # shorter than the 5 s of uvicorn and Node, so that they do not close first
-LONGEST_IDLE_S: Final = 60.0
-IDLE_MARGIN_S: Final = 1.0  # off what an endpoint announces in Keep-Alive
 HIGH_WATER_BYTES: Final = 65536
 STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
 CHECK_ACTIVE_S: Final = 0.1
@@ -111,15 +108,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.served += 1
         self._head = None
         self._decoder = None
-        if head is None or not head.reusable or self._buffer or self.transport.is_closing():
-            self.close()
-            return
-        idle_s = min(head.idle_s - IDLE_MARGIN_S, LONGEST_IDLE_S) if head.idle_s else IDLE_S
-        if idle_s <= 0:
-            self.close()
-            return
-        self.deadline = self._wheel.now + idle_s
-        self.endpoint.release(self)
+        if head is None or not head.idle_s or self._buffer or self.transport.is_closing():
+            self.transport.close()
+        else:
+            self.deadline = self._wheel.now + head.idle_s
+            self.endpoint.release(self)
 
     def close(self) -> None:
         self.exchange = None
@@ -135,7 +128,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
-        self.deadline = self._wheel.now + IDLE_S
+        self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
 
     def data_received(self, data: bytes) -> None:
@@ -163,7 +156,11 @@ class UpstreamConnection(asyncio.Protocol):
             head = self._parse(exchange, block)
             if head is None:
                 return
-        self._start(exchange, head, data[end + 4 :])
+        if len(data) - end - 4 == head.body_bytes and not exchange.is_head:
+            self._head = head
+            exchange.on_response(head, data[end + 4 :])
+        else:
+            self._start(exchange, head, data[end + 4 :])
 
     def eof_received(self) -> bool | None:
         exchange, head = self.exchange, self._head

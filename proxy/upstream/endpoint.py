@@ -31,7 +31,7 @@ class LiveEndpoint:
 
     __slots__ = (
         "_ejections", "_in_a_row", "address", "cluster", "draining", "failures", "group", "idle", "in_flight",
-        "label", "last_failure", "port", "requests", "service", "state",
+        "label", "last_failure", "log", "port", "requests", "service", "state",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint) -> None:
@@ -43,6 +43,9 @@ class LiveEndpoint:
         self.port = endpoint.port
         host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
         self.label = f"{host}:{endpoint.port}"
+        self.log = b'"service":"%b","cluster":"%b","endpoint":"%b"' % (
+            self.service.encode(), self.cluster.encode(), self.label.encode(),
+        )  # fmt: skip
         # Moved by the control plane
         self.draining = endpoint.draining
         # Moved by traffic
