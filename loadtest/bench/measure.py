@@ -97,7 +97,9 @@ def _find(pattern: str, output: str) -> str:
 
 
 def _latency_ms(percentile: str, output: str) -> float:
-    number, unit = re.match(r"([\d.]+)(\w+)", _find(rf"{percentile}\s+(\S+)", output)).groups()  # type: ignore[union-attr]
+    """Return a row of the latency distribution; "50%" alone would also be found in "87.50%"."""
+    number = _find(rf"\n\s+{percentile}\s+([\d.]+)(?:us|ms|s|m)\b", output)
+    unit = _find(rf"\n\s+{percentile}\s+[\d.]+(us|ms|s|m)\b", output)
     return float(number) * _UNITS_MS[unit]
 
 

@@ -13,7 +13,7 @@ def request(
 
 
 async def tally(port: int, count: int, raw: bytes | None = None) -> Counter[str]:
-    """Send `count` requests over one connection; return how often each body came back, by status on failure."""
+    """Send `count` requests over one connection; count the bodies that came back, failures by status."""
     answers: Counter[str] = Counter()
     client = await RawClient.connect(port)
     try:
