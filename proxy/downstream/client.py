@@ -188,7 +188,7 @@ class ClientConnection(asyncio.Protocol):
         line = memo.get(raw)
         if line is None:
             line = parse_request_line(raw)
-            memo.put(raw, line)
+            memo.offer(raw, line)
         return line
 
     def _parse_headers(self, block: bytes) -> RequestHeaders:
@@ -196,7 +196,7 @@ class ClientConnection(asyncio.Protocol):
         headers = memo.get(block)
         if headers is None:
             headers = parse_headers(block)
-            memo.put(block, headers)
+            headers.is_remembered = memo.offer(block, headers)
         return headers
 
     def _begin(self, line: RequestLine, headers: RequestHeaders, rest: bytes) -> bytes:

@@ -17,7 +17,8 @@ FIELD_LINES: Final = re.compile(rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++:[^\x00-\x08\x
 CANONICAL_LINES: Final = re.compile(
     rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++: [!-~\x80-\xff]++(?: ++[!-~\x80-\xff]++)*+\r\n)*+"
 )
-FIELD: Final = re.compile(rb"(([^:\r\n]++):([^\r\n]*+)\r\n)")
+LINE_AND_NAME: Final = re.compile(rb"(([^:\r\n]++):[^\r\n]*+\r\n)")
+FIELD: Final = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")
 
 # RFC 9110 §5.6.1, empty elements included
 _ELEMENT: Final = rb"[ \t]*+(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++[ \t]*+)?+"

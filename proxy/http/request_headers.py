@@ -6,7 +6,6 @@ added last, so that no client can name ours in `Connection` (CVE-2024-45410).
 """
 
 import re
-from enum import IntEnum
 from functools import lru_cache
 from typing import Final
 
@@ -14,44 +13,40 @@ import msgspec
 
 from proxy.http import limits
 from proxy.http.errors import RequestError
-from proxy.http.grammar import CANONICAL_LINES, DIGITS, FIELD, FIELD_LINES, HOST, TOKEN_LIST
+from proxy.http.grammar import CANONICAL_LINES, DIGITS, FIELD_LINES, HOST, LINE_AND_NAME, TOKEN_LIST
 
 CHUNKED: Final = -1
 """RequestHeaders.length of a body in chunks."""
 
 
-class Rule(IntEnum):
-    """What becomes of a field."""
+# What becomes of a field. Plain numbers: this is looked up for every field of every new head.
+DROP: Final = 0  # hop by hop, or for a trusted hop to set
+KEEP: Final = 1
+READ: Final = 2  # means something to us, and is written anew or not at all
 
-    KEEP = 0
-    DROP = 1  # hop by hop, or for a trusted hop to set
-    READ = 2  # means something to us, and is written anew or not at all
-    KEEP_AND_READ = 3
-
-
-_RULES: Final[dict[bytes, Rule]] = {
-    b"host": Rule.READ,
-    b"connection": Rule.READ,
-    b"content-length": Rule.READ,
-    b"transfer-encoding": Rule.READ,
-    b"upgrade": Rule.READ,
-    b"expect": Rule.READ,
-    b"x-request-id": Rule.READ,
-    b"user-agent": Rule.KEEP_AND_READ,
-    b"max-forwards": Rule.KEEP_AND_READ,
-    b"keep-alive": Rule.DROP,
-    b"proxy-connection": Rule.DROP,
-    b"te": Rule.DROP,
-    b"trailer": Rule.DROP,
-    b"http2-settings": Rule.DROP,
-    b"proxy-authenticate": Rule.DROP,
-    b"proxy-authorization": Rule.DROP,
-    b"forwarded": Rule.DROP,
-    b"x-real-ip": Rule.DROP,
-    b"x-original-url": Rule.DROP,
-    b"x-rewrite-url": Rule.DROP,
-    b"true-client-ip": Rule.DROP,
-    b"proxy": Rule.DROP,  # httpoxy: CGI would read it as HTTP_PROXY
+_RULES: Final[dict[bytes, int]] = {
+    b"host": READ,
+    b"connection": READ,
+    b"content-length": READ,
+    b"transfer-encoding": READ,
+    b"upgrade": READ,
+    b"expect": READ,
+    b"x-request-id": READ,
+    b"user-agent": KEEP | READ,
+    b"max-forwards": KEEP | READ,
+    b"keep-alive": DROP,
+    b"proxy-connection": DROP,
+    b"te": DROP,
+    b"trailer": DROP,
+    b"http2-settings": DROP,
+    b"proxy-authenticate": DROP,
+    b"proxy-authorization": DROP,
+    b"forwarded": DROP,
+    b"x-real-ip": DROP,
+    b"x-original-url": DROP,
+    b"x-rewrite-url": DROP,
+    b"true-client-ip": DROP,
+    b"proxy": DROP,  # httpoxy: CGI would read it as HTTP_PROXY
 }
 _DROPPED_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
 _REQUEST_ID: Final = re.compile(rb"[0-9A-Za-z._:/+=-]{1,128}+")
@@ -59,23 +54,24 @@ _PLAIN_JSON: Final = re.compile(rb"[ !#-\[\]-~]*+")
 
 
 @lru_cache(maxsize=4096)
-def _rule(name: bytes) -> tuple[Rule, bytes]:
-    """Return the rule of a field name as spelled, and its lower case. Spellings are few: remembered."""
+def _rule(name: bytes) -> int:
+    """Return the rule of a field name as it is spelled. Spellings are few: they are remembered."""
     lower = name.lower()
     if lower.startswith(_DROPPED_PREFIXES):
-        return Rule.DROP, lower
-    return _RULES.get(lower, Rule.KEEP), lower
+        return DROP
+    return _RULES.get(lower, KEEP)
 
 
 class RequestHeaders:
     """The work done once for a header block. Immutable, but for the memo of looked-up values."""
 
     __slots__ = (
-        "_fields", "_values", "authority", "close", "expect", "forward", "host", "is_plain", "length",
+        "_fields", "_values", "authority", "close", "expect", "forward", "host", "is_plain",
+        "is_remembered", "length",
         "log", "max_forwards", "request_id", "upgrade",
     )  # fmt: skip
 
-    def __init__(self, fields: list[tuple[bytes, bytes, bytes]]) -> None:
+    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
         self._fields = fields
         self._values: dict[bytes, tuple[bytes, ...]] = {}
         self.host = b""  # lower case, without port and trailing dot: the routing key
@@ -87,6 +83,7 @@ class RequestHeaders:
         self.upgrade = False  # a WebSocket upgrade is asked for
         self.max_forwards = b""
         self.request_id = b""
+        self.is_remembered = False  # somebody else may get this same object
         self.is_plain = False  # a host, no body, and nothing out of the ordinary
         self.log = b""  # members of the log line
 
@@ -96,9 +93,7 @@ class RequestHeaders:
         if found is None:
             size = len(name)
             found = tuple(
-                value.strip(b" \t")
-                for _, key, value in self._fields
-                if len(key) == size and key.lower() == name
+                [_value(line, key) for line, key in self._fields if len(key) == size and key.lower() == name]
             )
             self._values[name] = found
         return found
@@ -112,25 +107,25 @@ def parse_headers(block: bytes) -> RequestHeaders:
     canonical = CANONICAL_LINES.fullmatch(block) is not None
     if not canonical and FIELD_LINES.fullmatch(block) is None:
         raise bad_block(block)
-    fields: list[tuple[bytes, bytes, bytes]] = FIELD.findall(block)
+    fields: list[tuple[bytes, bytes]] = LINE_AND_NAME.findall(block)
     _check_sizes(block, fields)
     headers = RequestHeaders(fields)
     kept: list[bytes] = []
     special: dict[bytes, list[bytes]] = {}
-    for line, name, value in fields:
-        rule, lower = _rule(name)
-        if rule is Rule.KEEP or rule is Rule.KEEP_AND_READ:
+    for line, name in fields:
+        rule = _rule(name)
+        if rule & KEEP:
             # A canonical line is byte for byte what we would write ourselves
-            kept.append(line if canonical else b"%b: %b\r\n" % (name, value.strip(b" \t")))
-        if rule is Rule.READ or rule is Rule.KEEP_AND_READ:
-            special.setdefault(lower, []).append(value.strip(b" \t"))
+            kept.append(line if canonical else b"%b: %b\r\n" % (name, _value(line, name)))
+        if rule & READ:
+            special.setdefault(name.lower(), []).append(_value(line, name))
     nominated = _read_connection(headers, special)
     _read_host(headers, special.get(b"host"))
     _read_framing(headers, special)
     _read_upgrade(headers, special)
     _read_others(headers, special)
     if nominated:
-        kept = [line for line in kept if _rule(line.partition(b":")[0])[1] not in nominated]
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in nominated]
     headers.forward = _forward(headers, kept, has_length=b"content-length" in special)
     headers.log = _log_members(headers, special.get(b"user-agent"))
     headers.is_plain = (
@@ -141,8 +136,12 @@ def parse_headers(block: bytes) -> RequestHeaders:
     return headers
 
 
-def _check_sizes(block: bytes, fields: list[tuple[bytes, bytes, bytes]]) -> None:
-    if len(block) > limits.MAX_LINE_BYTES and max(len(line) for line, _, _ in fields) > limits.MAX_LINE_BYTES:
+def _value(line: bytes, name: bytes) -> bytes:
+    return line[len(name) + 1 : -2].strip(b" \t")
+
+
+def _check_sizes(block: bytes, fields: list[tuple[bytes, bytes]]) -> None:
+    if len(block) > limits.MAX_LINE_BYTES and max(len(line) for line, _ in fields) > limits.MAX_LINE_BYTES:
         raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
     if len(fields) > limits.MAX_FIELDS:
         raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")

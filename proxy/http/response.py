@@ -105,11 +105,11 @@ def parse_response_head(block: bytes) -> ResponseHead:
 
 
 def _sort_fields(
-    fields: list[tuple[bytes, bytes, bytes]],
+    fields: list[tuple[bytes, bytes]],
 ) -> tuple[dict[bytes, list[bytes]], list[tuple[bytes, bytes, bytes]]]:
     special: dict[bytes, list[bytes]] = {}
     kept: list[tuple[bytes, bytes, bytes]] = []
-    for _, name, value in fields:
+    for name, value in fields:
         lower = name.lower()
         value = value.strip(b" \t")
         if lower in _SPECIAL:

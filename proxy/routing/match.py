@@ -10,6 +10,9 @@ from proxy.model.snapshot import HeaderCondition, PathKind, PathMatch, Route
 class Fields(Protocol):
     """The header fields of a request; names in lower case. Hashed by identity."""
 
+    is_remembered: bool
+    """Whether the same object will come again: only then is it worth remembering its route."""
+
     def values(self, name: bytes) -> tuple[bytes, ...]: ...
 
 

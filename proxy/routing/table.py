@@ -146,19 +146,23 @@ class RouteTable(Generic[Target]):
 
         `fields` must not change: the answer is remembered for as long as it is the same object.
         """
+        if not fields.is_remembered:
+            return self._search(port, host, path, fields)
         key = (port, path, fields)
         memo = self._memo
         if key in memo:
             return memo[key]
-        target = None
+        if len(memo) >= MAX_REMEMBERED:
+            memo.clear()
+        target = memo[key] = self._search(port, host, path, fields)
+        return target
+
+    def _search(self, port: int, host: bytes, path: bytes, fields: Fields) -> Target | None:
         for table in self._ports.get(port, ()):
             target = table.find(host, path, fields)
             if target is not None:
-                break
-        if len(memo) >= MAX_REMEMBERED:
-            memo.clear()
-        memo[key] = target
-        return target
+                return target
+        return None
 
 
 def compile_table(snapshot: Snapshot, bind: Callable[[Route], Target]) -> RouteTable[Target]:

@@ -217,7 +217,7 @@ class UpstreamConnection(asyncio.Protocol):
             except ResponseError:
                 self._malformed(exchange)
                 return None
-            self._memo.put(block, head)
+            self._memo.offer(block, head)
         return head
 
     def _incomplete(self, exchange: ResponseSink, data: bytes) -> None:

@@ -120,10 +120,20 @@ def test_a_response_is_framed_anew() -> None:
 
 def test_the_memo_is_bounded_and_keeps_what_is_used() -> None:
     memo: Memo[int] = Memo(entries=10, size=1000)
-    memo.put(b"kept", 1)
+    assert not memo.offer(b"kept", 1)
+    assert memo.offer(b"kept", 1)
     for i in range(1000):
-        memo.put(b"%d" % i, i)
+        memo.offer(b"%d" % i, i)
+        memo.offer(b"%d" % i, i)
         assert memo.get(b"kept") == 1
         assert len(memo) <= 20
-    memo.put(b"x" * 5000, 1)
+    memo.offer(b"x" * 5000, 1)
+    assert not memo.offer(b"x" * 5000, 1)
     assert memo.get(b"x" * 5000) is None
+
+
+def test_what_comes_once_is_not_kept() -> None:
+    memo: Memo[int] = Memo()
+    for i in range(1000):
+        memo.offer(b"%d" % i, i)
+    assert len(memo) == 0

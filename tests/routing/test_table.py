@@ -15,7 +15,8 @@ PORT = 80
 
 
 class Headers:
-    def __init__(self, **fields: str) -> None:
+    def __init__(self, *, is_remembered: bool = False, **fields: str) -> None:
+        self.is_remembered = is_remembered
         self._fields = {k.encode(): (v.encode(),) for k, v in fields.items()}
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
@@ -24,7 +25,11 @@ class Headers:
 
 def find(routes: list[Route], host: str, path: str, **headers: str) -> str | None:
     table = compile_table(Snapshot(1, routes=tuple(routes)), lambda r: r.id)
-    return table.find(PORT, host.encode(), path.encode(), Headers(**headers))
+    found = table.find(PORT, host.encode(), path.encode(), Headers(**headers))
+    remembered = Headers(is_remembered=True, **headers)
+    for _ in range(2):  # what is remembered is what is found
+        assert table.find(PORT, host.encode(), path.encode(), remembered) == found
+    return found
 
 
 def stage(value: str) -> HeaderCondition:
