@@ -14,6 +14,7 @@ import httpx
 
 from controlplane.cli.failure import Unavailable
 from controlplane.embedded.demo import CLUSTERS, Demo, DemoError, DemoOptions
+from controlplane.supervisor.roster import Roster
 
 READY_S = 60.0
 HOST = "alb.ingress.alibaba.com"
@@ -111,6 +112,13 @@ async def _serve(options: DemoOptions) -> None:
     finally:
         click.echo("stopping")
         await demo.stop()
+        _end_orphans(options.directory / "state")
+
+
+def _end_orphans(state: Path) -> None:
+    """A killed gateway leaves workers that serve on, as they should; the end of the demo ends them."""
+    for entry in Roster(state / "workers.json").survivors():
+        os.kill(entry.pid, signal.SIGTERM)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

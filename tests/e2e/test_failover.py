@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,3 +110,15 @@ def is_ready(demo: RunningDemo) -> bool:
         return "fleetgate_worker_up" in demo.metrics()
     except httpx.TransportError:
         return False
+
+
+async def test_a_demo_that_ends_while_its_gateway_is_dead_leaves_nothing_behind(tmp_path: Path) -> None:
+    with running_demo(tmp_path / "demo", workers=1) as demo:
+        os.kill(demo.pid("gateway"), signal.SIGKILL)
+        assert set(await asyncio.to_thread(demo.tally, "/single", 5)) == {"cluster1"}
+    until(lambda: not accepts(demo.port), "the workers have ended with the demo")
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
