@@ -55,8 +55,8 @@ class Exchange:
     __slots__ = (
         "_body", "_body_bytes", "_chunked", "_client", "_connection", "_endpoint", "_expect", "_failover",
         "_first_cluster", "_headers", "_keep", "_line", "_plan", "_plane", "_request_id",
-        "_response_bytes", "_sent", "_split", "_started", "_status", "_tunnel", "body_complete", "is_done",
-        "is_head",
+        "_response_bytes", "_sent", "_split", "_started", "_status", "_suspect", "_tunnel",
+        "body_complete", "is_done", "is_head",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +82,7 @@ class Exchange:
         self._connection: UpstreamConnection | None = None
         self._sent = 0  # attempts that an endpoint may have seen
         self._failover: Failover | None = None
+        self._suspect: LiveEndpoint | None = None  # reset our request: is it dead?
         self._first_cluster = ""
         # The response
         self._status = 0
@@ -114,16 +115,23 @@ class Exchange:
             self._send(connection)
 
     def on_connected(self, connection: UpstreamConnection) -> None:
-        if self.is_done:
+        suspect, self._suspect = self._suspect, None
+        if suspect is not None:
+            connection.endpoint.release(connection)
+            self._go_on(suspect, Failure.ABORTED)  # it lives, so it may have read the request
+        elif self.is_done:
             connection.endpoint.release(connection)
         else:
             self._send(connection)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        if not self.is_done:
-            self._attempt_failed(failure)
-        else:
+        suspect, self._suspect = self._suspect, None
+        if self.is_done or suspect is not None:
             self._eject_if_due(endpoint, failure)
+            if suspect is not None:
+                self._go_on(suspect, failure if failure is Failure.REFUSED else Failure.ABORTED)
+        else:
+            self._attempt_failed(failure)
 
     # Send
 
@@ -191,6 +199,16 @@ class Exchange:
     def _attempt_failed(self, failure: Failure) -> None:
         endpoint = self._end_attempt()
         self._eject_if_due(endpoint, failure)
+        if failure is Failure.ABORTED and not self._line.is_idempotent:
+            # Linux resets instead of closing when a process dies with data it has not read. If
+            # nobody listens there any more, that is what happened, and nobody has seen the request.
+            self._suspect = endpoint
+            self._plane.connector.connect(endpoint, self)
+        else:
+            self._go_on(endpoint, failure)
+
+    def _go_on(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        """Try again elsewhere, or answer."""
         following = self._next_attempt(endpoint, failure)
         if following is None:
             self._answer(*ANSWERS[failure])
@@ -366,6 +384,7 @@ class Exchange:
             connection.abort()
         if endpoint is not None:
             self._end_attempt()
+        self._suspect = None
         self._status = self._status or status
         self._account(endpoint, flag)
 

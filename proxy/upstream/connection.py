@@ -169,7 +169,7 @@ class UpstreamConnection(asyncio.Protocol):
             return None
         if exchange is not None:
             self.exchange = None
-            exchange.on_upstream_lost(self._lost())
+            exchange.on_upstream_lost(self._lost(was_reset=False))
         else:
             self._leave_pool()
         return None
@@ -177,7 +177,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         exchange = self.exchange
         if exchange is not None:
-            failure = self._lost()
+            failure = self._lost(was_reset=isinstance(exc, ConnectionResetError))
             self.exchange = None
             exchange.on_upstream_lost(failure)
         else:
@@ -315,9 +315,11 @@ class UpstreamConnection(asyncio.Protocol):
         except ValueError:
             pass  # it was not idle, or is being closed by the pool itself
 
-    def _lost(self) -> Failure:
+    def _lost(self, *, was_reset: bool) -> Failure:
         if self._request_was_never_delivered():
             return Failure.UNSEEN
+        if was_reset:
+            return Failure.ABORTED
         return Failure.STALE if self.served else Failure.RESET
 
     def _request_was_never_delivered(self) -> bool:

@@ -18,6 +18,7 @@ class Failure(Enum):
     UNSEEN = "unseen"  # the connection ended, and TCP proves that the request was never delivered
     STALE = "stale"  # a pooled connection ended before any byte of the response
     RESET = "reset"  # a new connection did
+    ABORTED = "aborted"  # it was reset, not closed: a program that aborts, or the kernel of one that died
     STATUS = "status"  # 502, 503 or 504
     TIMEOUT = "timeout"  # no response head in time
     MALFORMED = "malformed"  # a response that breaks the protocol: a query of death is not spread
@@ -37,6 +38,7 @@ POLICY: Final[dict[Failure, Retry]] = {
     Failure.UNSEEN: Retry.ANY_METHOD,
     Failure.STALE: Retry.IDEMPOTENT,
     Failure.RESET: Retry.IDEMPOTENT,
+    Failure.ABORTED: Retry.IDEMPOTENT,
     Failure.STATUS: Retry.IDEMPOTENT,
     Failure.TIMEOUT: Retry.NEVER,
     Failure.MALFORMED: Retry.NEVER,
@@ -53,6 +55,7 @@ ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
     Failure.UNSEEN: (502, "UC", "The endpoint closed the connection without an answer."),
     Failure.STALE: (502, "UC", "The endpoint closed the connection without an answer."),
     Failure.RESET: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.ABORTED: (502, "UC", "The endpoint closed the connection without an answer."),
     Failure.TIMEOUT: (504, "UT", "The endpoint did not answer in time."),
     Failure.MALFORMED: (502, "UPE", "The endpoint's answer is not valid HTTP."),
 }

@@ -1,6 +1,7 @@
 """Every way an endpoint can fail a request, and what the client sees of it."""
 
 import asyncio
+import socket
 
 import h11
 import pytest
@@ -56,19 +57,44 @@ async def test_a_dead_endpoint_is_left_alone_until_it_is_back(worker: WorkerProc
         assert len(one.requests) == 10
 
 
+@pytest.mark.parametrize("how", ["reset", "close"])
 @pytest.mark.parametrize(("raw", "expected"), [(request(), "/"), (POST, "502")])
-async def test_after_a_reset_only_idempotent_requests_are_sent_again(
-    worker: WorkerProcess, port: int, raw: bytes, expected: str
+async def test_after_it_was_read_only_an_idempotent_request_is_sent_again(
+    worker: WorkerProcess, port: int, raw: bytes, expected: str, how: str
 ) -> None:
-    def reset(connection: Connection, _request: h11.Request) -> bytes:
+    def end(connection: Connection, _request: h11.Request) -> bytes | None:
+        if how == "close":
+            return None
         connection.reset()
         return b""
 
-    async with Origin(reset) as bad, Origin() as good:
+    async with Origin(end) as bad, Origin() as good:
         clusters = {"c1": [bad.address], "c2": [good.address]}
         await worker.apply(snapshot(port, clusters, route(port, weights={"c1": 100, "c2": 0})))
         assert await tally(port, 1, raw) == {expected: 1}
         assert len(bad.requests) == 1
+        assert len(good.requests) == (1 if expected == "/" else 0)
+
+
+async def test_a_post_that_died_unread_with_its_process_is_sent_elsewhere(
+    worker: WorkerProcess, port: int
+) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    async with Origin() as good:
+        clusters = {"c1": [listening.getsockname()], "c2": [good.address]}
+        await worker.apply(snapshot(port, clusters, route(port, weights={"c1": 100, "c2": 0})))
+        client = await RawClient.connect(port)
+        await client.send(POST)
+        accepted, _ = await asyncio.to_thread(listening.accept)
+        async with asyncio.timeout(5):
+            while not await asyncio.to_thread(accepted.recv, 1, socket.MSG_PEEK):
+                await asyncio.sleep(0.01)
+        listening.close()  # as the kernel does for a killed process: nobody listens, and what was not read
+        accepted.close()  # makes this an RST
+        status, _, body = await client.response()
+        assert (status, body) == (200, b"/")
+        assert good.requests[0][1] == b"order=1"
+        await client.close()
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])

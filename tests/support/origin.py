@@ -1,6 +1,8 @@
 """A programmable endpoint: records what it gets, byte for byte, and answers as it is told."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from types import TracebackType
 
@@ -53,7 +55,11 @@ class Connection(asyncio.Protocol):
         self.transport.close()
 
     def reset(self) -> None:
+        """RST instead of FIN, as from a program that aborts."""
         assert self.transport is not None
+        if not self.transport.is_closing():
+            connection = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def _events(self) -> None:
