@@ -55,7 +55,7 @@ class Exchange:
     __slots__ = (
         "_body", "_body_bytes", "_chunked", "_client", "_connection", "_endpoint", "_expect", "_failover",
         "_first_cluster", "_headers", "_keep", "_line", "_plan", "_plane", "_request_id",
-        "_response_bytes", "_sent", "_split", "_started", "_status", "_suspect", "_tunnel",
+        "_response_bytes", "_split", "_started", "_status", "_suspect", "_tunnel",
         "body_complete", "is_done", "is_head",
     )  # fmt: skip
 
@@ -80,7 +80,6 @@ class Exchange:
         self._split: ClusterSplit | None = None
         self._endpoint: LiveEndpoint | None = None
         self._connection: UpstreamConnection | None = None
-        self._sent = 0  # attempts that an endpoint may have seen
         self._failover: Failover | None = None
         self._suspect: LiveEndpoint | None = None  # reset our request: is it dead?
         self._first_cluster = ""
@@ -137,7 +136,6 @@ class Exchange:
 
     def _send(self, connection: UpstreamConnection) -> None:
         self._connection = connection
-        self._sent += 1
         line = self._line
         headers = self._headers
         head = b"%b %b HTTP/1.1\r\n%b%b%bX-Request-Id: %b\r\n\r\n" % (
@@ -223,8 +221,8 @@ class Exchange:
         if failover is None:
             failover = self._failover = Failover()
         idempotent = self._line.is_idempotent and not self._asks_for_tunnel()
-        following = failover.next(split, endpoint, failure, idempotent=idempotent, sent=self._sent)
-        if self._sent and self._body is None:
+        following = failover.next(split, endpoint, failure, idempotent=idempotent)
+        if self._body is None:
             following = None  # part of the body is gone: it cannot be sent again
         to_cluster = following.cluster if following else ""
         self._plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)

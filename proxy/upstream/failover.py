@@ -12,24 +12,24 @@ _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 class Failover:
     """The failed attempts of one request."""
 
-    __slots__ = ("_tried", "attempts", "fresh", "trace")
+    __slots__ = ("_seen", "_tried", "attempts", "fresh", "trace")
 
     def __init__(self) -> None:
         self.attempts = 0  # failed so far
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
+        self._seen = 0  # of them, those that an endpoint may have acted on
         self._tried: list[LiveEndpoint] = []
 
     def next(
-        self, split: ClusterSplit, endpoint: LiveEndpoint, failure: Failure, *, idempotent: bool, sent: int
+        self, split: ClusterSplit, endpoint: LiveEndpoint, failure: Failure, *, idempotent: bool
     ) -> LiveEndpoint | None:
-        """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here.
-
-        `sent` is how many attempts an endpoint may have seen.
-        """
+        """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here."""
         self.attempts += 1
         self.trace.append((endpoint.cluster, endpoint.label, failure.value))
-        spent = self.attempts if failure in UNDELIVERED else sent
+        if failure not in UNDELIVERED:
+            self._seen += 1
+        spent = self.attempts if failure in UNDELIVERED else self._seen
         if not may_retry(failure, idempotent=idempotent, attempts=spent):
             return None
         if failure in _OLD_CONNECTION and not self.fresh:
@@ -42,7 +42,7 @@ class Failover:
         """The second attempt stays in the cluster if another live endpoint is there, so that one dead
         pod does not move a share; from the third on a cluster not tried yet is preferred."""
         group = endpoint.group
-        if len(self._tried) == 1 and group.live:
+        if self.attempts == 1 and group.live:
             found = group.pick(self._tried)
             if found is not None:
                 return found
