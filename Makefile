@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev demo test check format clean
+.PHONY: help install dev demo test fuzz check format clean
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -28,6 +28,9 @@ demo: install ## serve the two-cluster demo; options in ARGS, e.g. make demo ARG
 
 test: dev ## run the tests; options in ARGS, e.g. make test ARGS="-k split"
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: dev ## the differential tests with 100,000 cases each
+	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest tests/http/test_differential.py --timeout=0 $(ARGS)
 
 check: dev ## formatting, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -3,16 +3,23 @@
 What we accept, both oracles must read the same way: method, target, fields that matter, body.
 """
 
+import os
+
 import h11
 import httptools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.http.chunked import ChunkDecoder, ChunkError, encode_chunk
-from proxy.http.errors import RequestError
+from proxy.http.errors import RequestError, ResponseError
 from proxy.http.request import check_together
 from proxy.http.request_headers import CHUNKED, parse_headers
 from proxy.http.request_line import parse_request_line
+from proxy.http.response import CHUNKED as RESPONSE_CHUNKED
+from proxy.http.response import parse_response_head
+
+EXAMPLES = int(os.environ.get("FLEETGATE_FUZZ_EXAMPLES", "2000"))
+"""Cases of each test; `make fuzz` sets more."""
 
 NAMES = [
     b"Host",
@@ -82,7 +89,7 @@ class Seen:
         self.complete = True
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(heads())
 def test_what_we_accept_the_oracles_read_alike(head: bytes) -> None:
     if head.find(b"\r\n\r\n") + 4 != len(head):
@@ -119,7 +126,7 @@ def h11_request(head: bytes) -> h11.Request:
     return event
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=EXAMPLES // 3, deadline=None)
 @given(
     payload=st.binary(max_size=2000),
     sizes=st.lists(st.integers(1, 300), min_size=1),
@@ -152,7 +159,7 @@ CHUNK_NOISE = st.lists(
 )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(CHUNK_NOISE)
 def test_chunks_we_accept_h11_reads_alike(parts: list[bytes]) -> None:
     wire = b"".join(parts)
@@ -171,3 +178,39 @@ def test_chunks_we_accept_h11_reads_alike(parts: list[bytes]) -> None:
             theirs += bytes(event.data)
         assert event is not h11.NEED_DATA
     assert theirs == got
+
+
+@st.composite
+def response_heads(draw: st.DrawFn) -> bytes:
+    version = draw(st.sampled_from([b"HTTP/1.1"] * 6 + [b"HTTP/1.0", b"HTTP/2", b"ICY"]))
+    status = draw(st.sampled_from([b"200", b"204", b"304", b"404", b"503", b"099", b"20", b"2000", b"2 0"]))
+    reason = draw(st.sampled_from([b" OK", b"", b" ", b" Not Found", b" \xe9", b" a\x00b"]))
+    lines = [version + b" " + status + reason]
+    names = [b"Content-Length", b"Transfer-Encoding", b"Connection", b"X-A", b"Keep-Alive", b"Server"]
+    for _ in range(draw(st.integers(0, 4))):
+        name, value = draw(st.sampled_from(names)), draw(st.sampled_from(VALUES))
+        lines.append(name + b":" + draw(NOISE) + value)
+    return b"".join(line + draw(EOL) for line in lines) + b"\r\n"
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(response_heads())
+def test_responses_we_accept_h11_reads_alike(head: bytes) -> None:
+    if head.find(b"\r\n\r\n") + 4 != len(head):
+        return
+    try:
+        ours = parse_response_head(head[:-2])
+    except ResponseError:
+        return
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(head)
+    event = connection.next_event()
+    assert isinstance(event, h11.Response)
+    assert event.status_code == ours.status
+    lengths = {int(v) for k, v in event.headers if k == b"content-length"}
+    chunked = any(k == b"transfer-encoding" for k, _ in event.headers)
+    assert chunked == (ours.length == RESPONSE_CHUNKED)
+    assert chunked or lengths == ({ours.length} if ours.length >= 0 else set())
+    assert b"\r\n\r\n" not in ours.start
