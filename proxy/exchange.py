@@ -187,8 +187,7 @@ class Exchange:
 
     def on_upstream_lost(self, failure: Failure) -> None:
         if self._tunnel:
-            self._end_attempt()
-            self._finish("-", keep=False)
+            self._finish("-", keep=False, endpoint=self._end_attempt())
         elif self._status:
             self._cut(failure)
         else:
@@ -209,7 +208,7 @@ class Exchange:
         """Try again elsewhere, or answer."""
         following = self._next_attempt(endpoint, failure)
         if following is None:
-            self._answer(*ANSWERS[failure])
+            self._answer(*ANSWERS[failure], endpoint)
         else:
             self._attempt(following)
 
@@ -365,11 +364,8 @@ class Exchange:
 
     def on_client_writable(self, writable: bool) -> None:
         connection = self._connection
-        if connection is not None and not connection.transport.is_closing():
-            if writable:
-                connection.transport.resume_reading()
-            else:
-                connection.transport.pause_reading()
+        if connection is not None:
+            connection.read_response(writable)
 
     # The end
 
@@ -386,14 +382,14 @@ class Exchange:
         self._status = self._status or status
         self._account(endpoint, flag)
 
-    def _answer(self, status: int, flag: str, detail: str) -> None:
-        """End the request with a response of our own."""
+    def _answer(self, status: int, flag: str, detail: str, endpoint: LiveEndpoint | None = None) -> None:
+        """End the request with a response of our own; `endpoint` is the last that was tried."""
         client = self._client
         keep = client.keep_alive and self.body_complete and not self._plane.draining
         date = self._plane.wheel.date
         client.write(reply(status, date, self._request_id, detail, close=not keep, head=self.is_head))
         self._status = status
-        self._finish(flag, keep)
+        self._finish(flag, keep, endpoint)
 
     def _cut(self, failure: Failure) -> None:
         """The endpoint failed in the middle of its response: the client must see that it is not whole."""
@@ -403,7 +399,7 @@ class Exchange:
         self._account(endpoint, "UC")
         self._client.abort()
 
-    def _finish(self, flag: str, keep: bool, endpoint: LiveEndpoint | None = None) -> None:
+    def _finish(self, flag: str, keep: bool, endpoint: LiveEndpoint | None) -> None:
         self._account(endpoint, flag)
         self._client.on_exchange_done(keep)
 
