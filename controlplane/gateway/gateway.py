@@ -29,13 +29,19 @@ BURST_PAUSE_S = 0.05
 FIRST_SYNC_PATIENCE_S = 3.0
 """A gateway without a snapshot waits so long for its members: routes without endpoints answer 503."""
 
+FIRST_CONTACT_S = 10.0
+"""A gateway without a snapshot gives up when the Fleet has not answered for so long: it has nothing to serve."""
+
 PORT_RETRY_S = 5.0
 RESTART_S = 5.0
 LEASE = "fleetgate"
 
 
 class Gateway:
-    """See `start`, `stop`; `state` and `refresh` are what the admin API shows."""
+    """See `start`, `stop`; `state` and `refresh` are what the admin API shows.
+
+    `gave_up` gets the cause when there is nothing to serve, and nobody who could tell.
+    """
 
     def __init__(self, settings: Settings, client: ApiClient) -> None:
         instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -56,6 +62,7 @@ class Gateway:
         self._started_at = time.time()
         self._patience_ends: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.gave_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         """Start workers and watches. Raises OSError, StateDirectoryInUse."""
@@ -173,6 +180,7 @@ class Gateway:
     async def _announce_fleet(self) -> None:
         """Say once, and clearly, that the Fleet does not answer; and when it does."""
         said = False
+        deadline = asyncio.get_running_loop().time() + FIRST_CONTACT_S
         while not self._fleet.synced.is_set():
             error = self._fleet.fleet_health().last_error
             if error and not said:
@@ -181,6 +189,9 @@ class Gateway:
                     f"snapshot {self._latest.version} from disk" if self._latest is not None else "nothing"
                 )
                 log.error("Fleet not listed yet", extra={"cause": error, "serving": serving})
+            if error and self._latest is None and asyncio.get_running_loop().time() > deadline:
+                self.gave_up.set_result(error)
+                return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await self._fleet.synced.wait()

@@ -42,7 +42,7 @@ async def serve(settings: Settings) -> None:
         try:
             await admin.start(gateway)
             log.info("gateway started", extra={"version": __version__, "admin": admin.address})
-            await _signalled(gateway)
+            await _until_the_end(gateway)
             log.info("draining", extra={"grace": settings.grace_s})
         finally:
             await gateway.stop()
@@ -74,6 +74,14 @@ def _check_members(settings: Settings) -> None:
     for cluster, path in settings.members.items():
         if not path.is_file():
             raise CannotStart(f"--member {cluster}: there is no file {path}; give the path of its kubeconfig")
+
+
+async def _until_the_end(gateway: Gateway) -> None:
+    signalled = asyncio.create_task(_signalled(gateway))
+    await asyncio.wait((signalled, gateway.gave_up), return_when=asyncio.FIRST_COMPLETED)
+    if gateway.gave_up.done():
+        signalled.cancel()
+        raise Unavailable(f"{gateway.gave_up.result()}; there is no earlier snapshot to serve meanwhile")
 
 
 async def _signalled(gateway: Gateway) -> None:

@@ -95,3 +95,16 @@ def test_a_state_directory_that_cannot_be_written_is_said_on_one_line(tmp_path: 
     assert done.returncode == 2
     assert done.stderr.startswith(f"fleetgate: state directory {state}:")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_unreachable_fleet_and_nothing_to_serve_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "fleet").write_text(KUBECONFIG)
+    done = fleetgate(
+        "run", "--fleet-kubeconfig", str(tmp_path / "fleet"), "--state-dir", str(tmp_path / "state"),
+        "--workers", "1", "--admin", "127.0.0.1:0", "--access-log", "off",
+    )  # fmt: skip
+    assert done.returncode == 3
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("fleetgate: cannot reach API server http://127.0.0.1:1")
+    assert "no earlier snapshot" in last
+    assert "Traceback" not in done.stderr
