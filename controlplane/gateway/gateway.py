@@ -30,7 +30,7 @@ FIRST_SYNC_PATIENCE_S = 3.0
 """A gateway without a snapshot waits so long for its members: routes without endpoints answer 503."""
 
 FIRST_CONTACT_S = 10.0
-"""A gateway without a snapshot gives up when the Fleet has not answered for so long: it has nothing to serve."""
+"""So long may the Fleet not answer a gateway that has no snapshot; then it ends, having nothing to serve."""
 
 PORT_RETRY_S = 5.0
 RESTART_S = 5.0
