@@ -46,6 +46,9 @@ class Client(Protocol):
     def abort(self) -> None:
         """Cut the connection so that the client cannot take what it has for a whole response."""
 
+    def on_tunnel(self) -> None:
+        """Hand over what came behind the request, and from here on everything that comes."""
+
     def on_exchange_done(self, keep: bool) -> None: ...
 
 
@@ -152,13 +155,12 @@ class Exchange:
             deadline = self._plane.wheel.now + self._client.response_timeout_s
         else:
             deadline = self._plane.wheel.now + UPLOAD_IDLE_S
+            self._client.read_body(True)  # before sending: that may stop it again
         connection.send(self, head, deadline)
         if self._expect:
             self._expect = False
             if not self._body_bytes:  # the endpoint is there: let the client send its body
                 self._client.write(CONTINUE)
-        if not self.body_complete:
-            self._client.read_body(True)
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the request body, framed as it goes to the endpoint."""
@@ -177,7 +179,7 @@ class Exchange:
 
     def on_body_end(self) -> None:
         self.body_complete = True
-        if self._connection is not None:
+        if self._connection is not None and not self._status:
             self._connection.deadline = self._plane.wheel.now + self._client.response_timeout_s
 
     def _asks_for_tunnel(self) -> bool:
@@ -314,6 +316,7 @@ class Exchange:
         self._tunnel = True
         self._status = head.status
         self._client.write(head.start + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + rest)
+        self._client.on_tunnel()
 
     def _retry_status(self, *, complete: bool) -> bool:
         """Try elsewhere instead of relaying a 502, 503 or 504; False when it must be relayed."""
@@ -351,10 +354,17 @@ class Exchange:
         return self._status != 0
 
     def on_client_tunnel_data(self, data: bytes) -> None:
+        self._body_bytes += len(data)
         if self._connection is not None:
             self._connection.write(data)
 
+    def on_client_tunnel_end(self) -> None:
+        """The client has closed its side; what the endpoint still says is relayed."""
+        if self._connection is not None:
+            self._connection.finish()
+
     def on_tunnel_data(self, data: bytes) -> None:
+        self._response_bytes += len(data)
         self._client.write(data)
 
     # Back-pressure, both ways

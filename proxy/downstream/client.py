@@ -6,6 +6,8 @@ reads the answer and nothing it sent is ever taken for another request.
 """
 
 import asyncio
+import struct
+from socket import SO_LINGER, SOL_SOCKET
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
@@ -30,6 +32,7 @@ LINGER_BYTES: Final = 65536
 STALL_S: Final = 300.0  # a client that does not read its response
 HIGH_WATER_BYTES: Final = 65536
 CHECK_S: Final = 1.0
+_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with RST
 _MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
 
 
@@ -89,15 +92,18 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._buffer:
             data = self._buffer + data
-            self._buffer = b""
         self._process(data)
 
     def eof_received(self) -> bool | None:
         self._saw_eof = True
         exchange = self._exchange
         if exchange is None:
+            self._deadline = self._plane.wheel.now + STALL_S  # for what it has not read yet
             return None
-        if exchange.is_tunnel or not exchange.body_complete:
+        if exchange.is_tunnel:
+            exchange.on_client_tunnel_end()
+            return True
+        if not exchange.body_complete:
             exchange.cancel()  # RFC 9112 §8: an incomplete request is never passed off as a whole one
             self._exchange = None
             return None
@@ -120,31 +126,39 @@ class ClientConnection(asyncio.Protocol):
         self._paused = False
         if self._exchange is not None:
             self._exchange.on_client_writable(True)
+        elif self._linger_left < 0:
+            self._deadline = self._plane.wheel.now + self._listener.config.idle_timeout_s
+            self._go_on()
 
     def expire(self, now: float) -> float | None:
-        if self.transport.is_closing():
-            return None
+        if self._linger_left >= 0 or self.transport.is_closing():
+            return self._expire_closing(now)
         exchange = self._exchange
         if now < self._deadline or (exchange is not None and exchange.body_complete and not self._paused):
             return now + CHECK_S
-        if exchange is not None:
-            self._too_slow(exchange)
-        elif self._buffer and self._linger_left < 0:
+        if self._paused:
+            self._exchange = None
+            if exchange is not None:
+                exchange.cancel()
+            self.transport.abort()
+        elif exchange is not None:
+            self._refuse_body(exchange, RequestError(408, "the request body did not arrive in time"), "DT")
+        elif self._buffer:
             self._refuse(408, "The request head did not arrive in time.", "DT")
-            return now + CHECK_S
         else:
-            self.transport.abort() if self._linger_left >= 0 else self.transport.close()
-            return None
+            self._end()
         return now + CHECK_S
 
-    def _too_slow(self, exchange: Exchange) -> None:
-        self._exchange = None
-        if self._paused or exchange.is_tunnel:
-            exchange.cancel()
-            self.transport.abort()
-        else:
-            exchange.cancel("DT", 408)
-            self._refuse(408, "The request body did not arrive in time.", None)
+    def _expire_closing(self, now: float) -> float | None:
+        """A client has STALL_S to read what is written, and LINGER_S from then on to go away."""
+        if not self.transport.get_write_buffer_size():
+            if self.transport.is_closing():
+                return None
+            self._deadline = min(self._deadline, now + LINGER_S)
+        if now < self._deadline:
+            return now + CHECK_S
+        self.transport.abort()
+        return None
 
     # Cutting requests
 
@@ -152,7 +166,7 @@ class ClientConnection(asyncio.Protocol):
         """Start the requests in `data` until one has to wait for its response."""
         plane = self._plane
         self._is_processing = True
-        while data and self._exchange is None and self._linger_left < 0:
+        while data and self._exchange is None and self._linger_left < 0 and not self._paused:
             end = data.find(b"\r\n\r\n")
             line_end = data.find(b"\r\n")
             if line_end == 0 and self._blank_lines < _MAX_BLANK_LINES:
@@ -176,6 +190,8 @@ class ClientConnection(asyncio.Protocol):
             data = self._begin(line, headers, data[end + 4 :])
         else:
             self._buffer = data if self._linger_left < 0 else b""
+            if len(data) > HIGH_WATER_BYTES:
+                self.transport.pause_reading()
         self._is_processing = False
 
     def _wait_for_more(self, data: bytes) -> None:
@@ -202,6 +218,7 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self, line: RequestLine, headers: RequestHeaders, rest: bytes) -> bytes:
         """Start a request; return what of `rest` lies behind it, if that can be known already."""
         self._blank_lines = 0
+        self._buffer = b""
         self.version = line.version
         self.keep_alive = line.version == 1 and not headers.close and not self._saw_eof
         if self._plane.draining:
@@ -241,7 +258,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             wire = body.feed(data)
         except RequestError as error:
-            self._refuse_body(exchange, error)
+            self._refuse_body(exchange, error, "DPE")
             return b""
         if wire:
             exchange.on_body(wire)
@@ -267,20 +284,40 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._exchange = None
+        if self.version == 0:  # it takes any orderly end of the connection for the end of the response
+            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
         self.transport.abort()
+
+    def on_tunnel(self) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        data, self._buffer = self._buffer, b""
+        self.transport.resume_reading()
+        if data:
+            exchange.on_client_tunnel_data(data)
+        if self._saw_eof:
+            exchange.on_client_tunnel_end()
 
     def on_exchange_done(self, keep: bool) -> None:
         exchange, self._exchange = self._exchange, None
         self._body = None
         if exchange is not None and exchange.is_tunnel:
-            self.transport.close()
+            self._end()
             return
         if not keep or self._saw_eof:
             self._close()
             return
-        self._deadline = self._plane.wheel.now + self._listener.config.idle_timeout_s
-        if self._buffer and not self._is_processing:
-            data, self._buffer = self._buffer, b""
+        if not self._wants_body:
+            self.read_body(True)
+        if not self._paused:
+            self._deadline = self._plane.wheel.now + self._listener.config.idle_timeout_s
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Look at what came while no request could be started."""
+        data = self._buffer
+        if data and not self._is_processing:
+            self._buffer = b""
             if len(data) > HIGH_WATER_BYTES:
                 self.transport.resume_reading()
             self._process(data)
@@ -290,24 +327,24 @@ class ClientConnection(asyncio.Protocol):
     def close_if_idle(self) -> None:
         """Drain: a connection without a request in flight is closed."""
         if self._exchange is None and not self._buffer:
-            self.transport.close()
+            self._end()
 
-    @property
-    def is_busy(self) -> bool:
-        return self._exchange is not None
+    def _end(self) -> None:
+        self._deadline = self._plane.wheel.now + STALL_S
+        self.transport.close()
 
     def _close(self) -> None:
         """Close so that the client can still read what was written (RFC 9112 §9.6)."""
         if self._linger_left >= 0 or self.transport.is_closing():
             return
         if self._saw_eof:
-            self.transport.close()
+            self._end()
             return
         self._buffer = b""
         self._linger_left = LINGER_BYTES
-        self._deadline = self._plane.wheel.now + LINGER_S
-        if not self._wants_body:
-            self.read_body(True)
+        self._deadline = self._plane.wheel.now + STALL_S
+        self._wants_body = True
+        self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
@@ -340,13 +377,13 @@ class ClientConnection(asyncio.Protocol):
             self._record(status, flag, None, None)
         self._close()
 
-    def _refuse_body(self, exchange: Exchange, error: RequestError) -> None:
+    def _refuse_body(self, exchange: Exchange, error: RequestError, flag: str) -> None:
         started = exchange.has_response_started
-        exchange.cancel("DPE", error.status)
-        self._exchange = None
+        exchange.cancel(flag, error.status)
         if started:
-            self.transport.abort()
+            self.abort()  # anything we said would be read as part of the response
         else:
+            self._exchange = None
             self._refuse(error.status, error.detail, None)
 
     def _record(

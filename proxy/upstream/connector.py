@@ -93,4 +93,6 @@ class Connector:
             return Failure.REFUSED
         except OSError as error:
             return Failure.LOCAL if error.errno in _LOCAL_ERRORS else Failure.UNREACHABLE
+        if connection.transport.is_closing():
+            return Failure.REFUSED  # accepted and closed in the same moment: nothing was sent
         return connection

@@ -31,6 +31,7 @@ class WorkerProcess:
     def __init__(self, access_log: str = "off") -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="fleetgate-test-")
         self._access_log = access_log
+        self._stderr = (Path(self._directory.name) / "stderr").open("w+")
         self._server: asyncio.Server | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._inbox: asyncio.Queue[FromWorker] = asyncio.Queue()
@@ -45,6 +46,7 @@ class WorkerProcess:
             sys.executable, "-m", "proxy.worker", "--socket", str(path), "--generation", "test",
             "--access-log", self._access_log,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stderr=self._stderr,
         )  # fmt: skip
         hello = await self._next(Hello)
         self.hello = hello
@@ -62,7 +64,13 @@ class WorkerProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stderr.seek(0)
+        said = self._stderr.read()
+        self._stderr.close()
         self._directory.cleanup()
+        assert not said or error is not None, (
+            said
+        )  # whatever its peers do, a worker has nothing to complain of
 
     async def apply(self, snapshot: Snapshot) -> Ack | Nack:
         self.send(Apply(snapshot))
