@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from proxy.http import limits
-from proxy.http.grammar import FIELD_LINES
+from proxy.http.grammar import FIELD_LINE
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED: Final = rb"\"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+\""
@@ -88,7 +88,7 @@ class ChunkDecoder:
             self.done = True
         else:
             self._trailer_bytes += len(line)
-            if FIELD_LINES.fullmatch(line) is None:
+            if FIELD_LINE.fullmatch(line, 0, len(line) - 2) is None:
                 raise ChunkError("a trailer line is malformed")
             if self._trailer_bytes > limits.MAX_TRAILER_BYTES:
                 raise ChunkError(f"the trailers are larger than {limits.MAX_TRAILER_BYTES} bytes")

@@ -12,12 +12,11 @@ from typing import Final
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-\[\]-~]++) HTTP/([0-9])\.([0-9])")
 
 # RFC 9110 §5.1, §5.5; RFC 9112 §5: no space before the colon, no folding, no bare CR or LF.
-FIELD_LINES: Final = re.compile(rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
-# The same, each line as we write it: one space after the colon, none at the end, no tab
-CANONICAL_LINES: Final = re.compile(
-    rb"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]++: [!-~\x80-\xff]++(?: ++[!-~\x80-\xff]++)*+\r\n)*+"
+# The value is matched without the white space around it.
+FIELD_LINE: Final = re.compile(
+    rb"([!#$%&'*+\-.^`|~0-9A-Za-z]++):[ \t]*+"
+    rb"((?:[^\x00-\x20\x7f]++(?:[ \t]++(?=[^\x00-\x20\x7f]))?+)*+)[ \t]*+"
 )
-LINE_AND_NAME: Final = re.compile(rb"(([^:\r\n]++):[^\r\n]*+\r\n)")
 FIELD: Final = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")
 
 # RFC 9110 §5.6.1, empty elements included

@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.http import limits
 from proxy.http.errors import RequestError
-from proxy.http.grammar import CANONICAL_LINES, DIGITS, FIELD_LINES, HOST, LINE_AND_NAME, TOKEN_LIST
+from proxy.http.grammar import DIGITS, FIELD_LINE, HOST, TOKEN_LIST
 
 CHUNKED: Final = -1
 """RequestHeaders.length of a body in chunks."""
@@ -53,26 +53,41 @@ _REQUEST_ID: Final = re.compile(rb"[0-9A-Za-z._:/+=-]{1,128}+")
 _PLAIN_JSON: Final = re.compile(rb"[ !#-\[\]-~]*+")
 
 
-@lru_cache(maxsize=4096)
-def _rule(name: bytes) -> int:
-    """Return the rule of a field name as it is spelled. Spellings are few: they are remembered."""
+_LONGEST_REMEMBERED: Final = 512
+
+
+def _field(line: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return a field line as we write it ("" if it is not passed on), and name and value of one we read.
+
+    `line` comes without CRLF. Raises RequestError for what is no field line.
+    """
+    match = FIELD_LINE.fullmatch(line)
+    if match is None:
+        raise bad_line(line)
+    if len(line) > limits.MAX_LINE_BYTES:
+        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
+    name, value = match.groups()
     lower = name.lower()
-    if lower.startswith(_DROPPED_PREFIXES):
-        return DROP
-    return _RULES.get(lower, KEEP)
+    rule = DROP if lower.startswith(_DROPPED_PREFIXES) else _RULES.get(lower, KEEP)
+    out = b"%b: %b\r\n" % (name, value) if rule & KEEP else b""
+    return (out, lower, value) if rule & READ else (out, b"", b"")
+
+
+# Blocks seldom repeat where every request has its own cookie or trace id, but most of their lines do
+_remembered_field = lru_cache(maxsize=8192)(_field)
 
 
 class RequestHeaders:
     """The work done once for a header block. Immutable, but for the memo of looked-up values."""
 
     __slots__ = (
-        "_fields", "_values", "authority", "close", "expect", "forward", "host", "is_plain",
+        "_lines", "_values", "authority", "close", "expect", "forward", "host", "is_plain",
         "is_remembered", "length",
         "log", "max_forwards", "request_id", "upgrade",
     )  # fmt: skip
 
-    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
-        self._fields = fields
+    def __init__(self, lines: list[bytes]) -> None:
+        self._lines = lines
         self._values: dict[bytes, tuple[bytes, ...]] = {}
         self.host = b""  # lower case, without port and trailing dot: the routing key
         self.authority: bytes | None = None  # as received
@@ -91,10 +106,9 @@ class RequestHeaders:
         """Return the values of a field (name in lower case), without surrounding white space."""
         found = self._values.get(name)
         if found is None:
-            size = len(name)
-            found = tuple(
-                [_value(line, key) for line, key in self._fields if len(key) == size and key.lower() == name]
-            )
+            start = name + b":"
+            size = len(start)
+            found = tuple([line[size:].strip(b" \t") for line in self._lines if line[:size].lower() == start])
             self._values[name] = found
         return found
 
@@ -104,21 +118,19 @@ def parse_headers(block: bytes) -> RequestHeaders:
 
     Raises RequestError for everything whose framing or meaning two servers could read differently.
     """
-    canonical = CANONICAL_LINES.fullmatch(block) is not None
-    if not canonical and FIELD_LINES.fullmatch(block) is None:
-        raise bad_block(block)
-    fields: list[tuple[bytes, bytes]] = LINE_AND_NAME.findall(block)
-    _check_sizes(block, fields)
-    headers = RequestHeaders(fields)
+    lines = block.split(b"\r\n")
+    lines.pop()
+    if len(lines) > limits.MAX_FIELDS:
+        raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
+    headers = RequestHeaders(lines)
     kept: list[bytes] = []
     special: dict[bytes, list[bytes]] = {}
-    for line, name in fields:
-        rule = _rule(name)
-        if rule & KEEP:
-            # A canonical line is byte for byte what we would write ourselves
-            kept.append(line if canonical else b"%b: %b\r\n" % (name, _value(line, name)))
-        if rule & READ:
-            special.setdefault(name.lower(), []).append(_value(line, name))
+    for line in lines:
+        out, name, value = _remembered_field(line) if len(line) <= _LONGEST_REMEMBERED else _field(line)
+        if out:
+            kept.append(out)
+        if name:
+            special.setdefault(name, []).append(value)
     nominated = _read_connection(headers, special)
     _read_host(headers, special.get(b"host"))
     _read_framing(headers, special)
@@ -134,17 +146,6 @@ def parse_headers(block: bytes) -> RequestHeaders:
         and not (headers.upgrade or headers.expect or headers.close or headers.max_forwards)
     )
     return headers
-
-
-def _value(line: bytes, name: bytes) -> bytes:
-    return line[len(name) + 1 : -2].strip(b" \t")
-
-
-def _check_sizes(block: bytes, fields: list[tuple[bytes, bytes]]) -> None:
-    if len(block) > limits.MAX_LINE_BYTES and max(len(line) for line, _ in fields) > limits.MAX_LINE_BYTES:
-        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
-    if len(fields) > limits.MAX_FIELDS:
-        raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
 
 
 def _read_connection(headers: RequestHeaders, special: dict[bytes, list[bytes]]) -> frozenset[bytes]:
@@ -236,20 +237,28 @@ def _log_members(headers: RequestHeaders, agents: list[bytes] | None) -> bytes:
     return b'"host":"%b","ua":%b' % (headers.authority or b"", agent)
 
 
-def bad_block(block: bytes) -> RequestError:
-    """Say what is wrong with a block that FIELD_LINES refuses."""
-    for line in block.split(b"\r\n"):
-        if len(line) > limits.MAX_LINE_BYTES:
-            return RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
-        if b"\n" in line or b"\r" in line:
-            return RequestError(400, "a header line has a bare CR or LF")
-        if line[:1] in (b" ", b"\t"):
-            return RequestError(400, "a header line is folded")
-        name, colon, _ = line.partition(b":")
-        if line and not colon:
-            return RequestError(400, "a header line has no colon")
-        if b"_" in name:
-            return RequestError(400, "a header name has an underscore")
-        if line and FIELD_LINES.fullmatch(line + b"\r\n") is None:
-            return RequestError(400, "a header line has a forbidden character")
-    return RequestError(400, "the header block is malformed")
+def bad_line(line: bytes) -> RequestError:
+    """Say what is wrong with a line that FIELD_LINE refuses."""
+    if len(line) > limits.MAX_LINE_BYTES:
+        return RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
+    if b"\n" in line or b"\r" in line:
+        return RequestError(400, "a header line has a bare CR or LF")
+    if line[:1] in (b" ", b"\t"):
+        return RequestError(400, "a header line is folded")
+    name, colon, _ = line.partition(b":")
+    if not colon:
+        return RequestError(400, "a header line has no colon")
+    if b"_" in name:
+        return RequestError(400, "a header name has an underscore")
+    return RequestError(400, "a header line has a forbidden character")
+
+
+def check_lines(block: bytes) -> None:
+    """Refuse whole lines, with their CRLF, that no end of the block can make valid. Raises RequestError."""
+    lines = block.split(b"\r\n")
+    lines.pop()
+    if len(lines) > limits.MAX_FIELDS:
+        raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
+    for line in lines:
+        if FIELD_LINE.fullmatch(line) is None:
+            raise bad_line(line)
