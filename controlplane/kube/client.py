@@ -31,7 +31,7 @@ REQUEST_TIMEOUT_S = 15.0
 LIST_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 5.0
 WATCH_SILENCE_S = 70.0
-"""Bookmarks come about every 60 s: a watch silent for longer is a dead connection."""
+"""Bookmarks come about every 60 s, if at all: a watch that is silent for longer is opened anew."""
 
 FILES_PERIOD_S = 60.0
 MERGE_PATCH = "application/merge-patch+json"

@@ -75,3 +75,10 @@ class StreamBroken(KubeError):
     def __init__(self, message: str, *, relist: bool = False) -> None:
         super().__init__(message)
         self.relist = relist
+
+
+class StreamSilent(StreamBroken):
+    """A watch said nothing for a long time, which is no proof of anything.
+
+    kube-apiserver sends no bookmarks for a kind of which it has seen no event since it started.
+    """

@@ -12,7 +12,7 @@ from controlplane.kube.backoff import REFLECTOR, Backoff, BackoffSettings
 from controlplane.kube.client import WATCH_SILENCE_S, ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.cursor import NEWEST, Cursor
-from controlplane.kube.errors import ApiError, KubeError, StreamBroken
+from controlplane.kube.errors import ApiError, KubeError, StreamBroken, StreamSilent
 from controlplane.kube.listing import list_all, newest_version, read_all
 from controlplane.kube.recovery import recovery
 from controlplane.kube.store import Entry, Store, StoredStatus, T
@@ -217,8 +217,11 @@ class Reflector(Generic[T]):
             **self._selector,
         }
         started = self._clock.monotonic()
-        async with self._api.watch(self._path, query, silence_s=self._timing.silence_s) as stream:
-            lines = await self._follow(stream, with_list=with_list)
+        try:
+            async with self._api.watch(self._path, query, silence_s=self._timing.silence_s) as stream:
+                lines = await self._follow(stream, with_list=with_list)
+        except StreamSilent:
+            return  # nothing happened, or the connection is dead: a new watch at once finds out which
         lasted = self._clock.monotonic() - started
         if not lines and lasted < self._timing.short_watch_s:
             raise StreamBroken("the server ended a watch at once, without an event")
@@ -247,6 +250,7 @@ class Reflector(Generic[T]):
             framer.finish()
             return count
         finally:
+            self.health.live_at = self.live_at()
             self._stream, self.health.streaming = None, False
 
     def _apply(self, lines: list[bytes]) -> None:

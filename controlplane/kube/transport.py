@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from controlplane.kube.errors import ApiError, StreamBroken
+from controlplane.kube.errors import ApiError, StreamBroken, StreamSilent
 from controlplane.kube.watch import as_error
 
 MAX_BODY_BYTES = 256 << 20
@@ -42,9 +42,14 @@ class WatchStream:
         self._response = response
 
     async def read(self) -> bytes:
-        """Return the next bytes as they come, b"" at the end the server meant. Raises StreamBroken."""
+        """Return the next bytes as they come, b"" at the end the server meant.
+
+        Raises StreamSilent when there are none for too long, StreamBroken when the connection ends.
+        """
         try:
             return await self._response.content.readany()
+        except TimeoutError as error:
+            raise StreamSilent("the watch was silent for too long") from error
         except FAILURES as error:
             raise StreamBroken(f"the watch was cut off: {cause_of(error)}") from error
 

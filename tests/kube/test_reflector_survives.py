@@ -72,6 +72,29 @@ async def test_rule_9_a_silent_watch_is_replaced(
     assert len(api.seen(LIST)) == 1
 
 
+async def test_rule_9_silence_of_a_server_that_answers_is_no_failure(
+    api: FakeApi, client: ApiClient, clock: FakeClock, spawn: Spawn
+) -> None:
+    # kube-apiserver sends no bookmarks for a kind of which it has seen no event since it started.
+    watched = Watched(client, clock, silence_s=0.05)
+
+    async def hang_and_answer_probes(exchange: Exchange) -> None:
+        clock.now_s += 70
+        client.heard()
+        await hang(exchange)
+
+    async def not_even_begin(exchange: Exchange) -> None:
+        await asyncio.sleep(3600)
+
+    api.script[WATCH].extend([hang_and_answer_probes] * 4 + [not_even_begin])
+    spawn(watched.reflector.run())
+    await until(lambda: len(api.seen(WATCH)) == 5)
+    assert clock.sleeps == []
+    assert watched.reflector.live_at() == clock.now_s
+    assert watched.reflector.health.last_error == ""
+    assert len(api.seen(LIST)) == 1
+
+
 async def test_rule_9_an_event_that_trickles_in_for_ever_is_silence_too(
     api: FakeApi, watched: Watched, clock: FakeClock, spawn: Spawn
 ) -> None:
