@@ -1,0 +1,123 @@
+"""Every wait of the data plane ends: how, and with what said to the client."""
+
+import asyncio
+
+import h11
+import pytest
+from msgspec.structs import replace
+
+from proxy.downstream import client as downstream
+from proxy.model.snapshot import Snapshot
+from proxy.upstream import connection as upstream
+from tests.support.inprocess import serving
+from tests.support.origin import Connection, Origin
+from tests.support.requests import request
+from tests.support.snapshots import snapshot
+from tests.support.wire import RawClient
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+
+
+def impatient(port: int, origin: Origin, seconds: float) -> Snapshot:
+    """A listener that waits `seconds` for a response head."""
+    whole = snapshot(port, {"c1": [origin.address]})
+    return replace(whole, listeners=(replace(whole.listeners[0], response_timeout_s=seconds),))
+
+
+@pytest.fixture(autouse=True)
+def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downstream, "CHECK_S", 0.1)
+
+
+async def test_a_head_that_trickles_has_ten_seconds_in_all(
+    monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.setattr(downstream, "HEAD_S", 1.0)
+    async with Origin() as origin, serving(snapshot(port, {"c1": [origin.address]})):
+        client = await RawClient.connect(port)
+        await client.send(request())  # on a connection that has been used, too
+        await client.response()
+        started = asyncio.get_running_loop().time()
+        for _ in range(30):
+            await client.send(b"GET / HTTP/1.1\r\nX: " if _ == 0 else b"x")
+            if not await client.silent_for(0.1):
+                break
+        assert (await client.response())[0] == 408
+        assert asyncio.get_running_loop().time() - started < 2
+        assert origin.requests[1:] == []
+        await client.close()
+
+
+async def test_an_endpoint_without_an_answer_is_504(port: int) -> None:
+    async with Origin(lambda _c, _r: b"") as origin, serving(impatient(port, origin, 0.3)):
+        client = await RawClient.connect(port)
+        await client.send(request())
+        assert (await client.response())[0] == 504
+        await client.close()
+
+
+async def test_once_the_head_is_there_the_body_has_a_time_of_its_own(port: int) -> None:
+    async with Origin(lambda _c, _r: HEAD % 2) as origin, serving(impatient(port, origin, 0.3)):
+        client = await RawClient.connect(port)
+        await client.send(request())
+        async with asyncio.timeout(5):
+            await origin.answered.wait()
+        await asyncio.sleep(0.8)
+        transport = origin.connections[0].transport
+        assert transport is not None
+        transport.write(b"ok")
+        assert (await client.response())[2] == b"ok"
+        await client.close()
+
+
+async def test_a_body_that_stops_cuts_the_response(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    monkeypatch.setattr(upstream, "STREAM_IDLE_S", 0.3)
+    async with Origin(lambda _c, _r: HEAD % 9 + b"x") as origin:
+        async with serving(snapshot(port, {"c1": [origin.address]})) as plane:
+            client = await RawClient.connect(port)
+            await client.send(request())
+            assert (await client.until_closed()).endswith(b"\r\n\r\nx")
+            assert [e.in_flight for e in plane.services.endpoints()] == [0]
+            await client.close()
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_an_upload_that_stops_is_408_unless_the_answer_has_begun(
+    monkeypatch: pytest.MonkeyPatch, port: int, answered: bool
+) -> None:
+    monkeypatch.setattr(downstream, "BODY_IDLE_S", 0.5)
+    async with Origin() as origin, serving(snapshot(port, {"c1": [origin.address]})):
+        client = await RawClient.connect(port)
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
+        if answered:
+            async with asyncio.timeout(5):
+                while not origin.received.endswith(b"x"):
+                    await asyncio.sleep(0.01)
+            transport = origin.connections[0].transport
+            assert transport is not None
+            transport.write(HEAD % 1000 + b"x")
+        got = await client.until_closed()
+        assert (b" 408 " in got) is not answered
+        assert (b" 200 " in got) is answered
+        await client.close()
+
+
+async def test_a_client_that_reads_nothing_is_dropped_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.setattr(downstream, "STALL_S", 0.5)
+    body = b"x" * (16 << 20)
+
+    def answer(_connection: Connection, _request: h11.Request) -> bytes:
+        return HEAD % len(body) + body
+
+    async with Origin(answer) as origin, serving(snapshot(port, {"c1": [origin.address]})) as plane:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(request())
+        async with asyncio.timeout(5):
+            while not origin.connections:
+                await asyncio.sleep(0.01)
+            await origin.connections[0].lost.wait()
+        assert [e.in_flight for e in plane.services.endpoints()] == [0]
+        writer.close()
+        del reader

@@ -1,0 +1,34 @@
+"""A data plane in the test's own process, for what depends on its time constants."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from proxy.dataplane import DataPlane
+from proxy.downstream.listener import Listeners
+from proxy.model.snapshot import Snapshot
+
+
+@asynccontextmanager
+async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
+    """Serve `snapshot`; fails when a callback raises."""
+    loop = asyncio.get_running_loop()
+    raised: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _loop, context: raised.append(context))
+    plane = DataPlane(loop, None)
+    listeners = Listeners(plane, opens_sockets=True)
+    plane.wheel.start()
+    plane.apply(snapshot)
+    await listeners.apply(snapshot.listeners)
+    try:
+        yield plane
+    finally:
+        listeners.stop_accepting()
+        for connection in [c for listener in listeners for c in listener.connections]:
+            connection.transport.abort()
+        for endpoint in plane.services.endpoints():
+            endpoint.retire()
+        await plane.connector.close()
+        plane.wheel.stop()
+    assert raised == []
