@@ -72,13 +72,15 @@ async def test_once_the_head_is_there_the_body_has_a_time_of_its_own(port: int) 
 
 async def test_a_body_that_stops_cuts_the_response(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     monkeypatch.setattr(upstream, "STREAM_IDLE_S", 0.3)
-    async with Origin(lambda _c, _r: HEAD % 9 + b"x") as origin:
-        async with serving(snapshot(port, {"c1": [origin.address]})) as plane:
-            client = await RawClient.connect(port)
-            await client.send(request())
-            assert (await client.until_closed()).endswith(b"\r\n\r\nx")
-            assert [e.in_flight for e in plane.services.endpoints()] == [0]
-            await client.close()
+    async with (
+        Origin(lambda _c, _r: HEAD % 9 + b"x") as origin,
+        serving(snapshot(port, {"c1": [origin.address]})) as plane,
+    ):
+        client = await RawClient.connect(port)
+        await client.send(request())
+        assert (await client.until_closed()).endswith(b"\r\n\r\nx")
+        assert [e.in_flight for e in plane.services.endpoints()] == [0]
+        await client.close()
 
 
 @pytest.mark.parametrize("answered", [False, True])

@@ -17,9 +17,13 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class Deaf(asyncio.Protocol):
     """Answers an upload as soon as it begins, and reads no more of it."""
 
+    def __init__(self, opened: list[asyncio.Transport]) -> None:
+        self._opened = opened
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self._opened.append(transport)
 
     def data_received(self, data: bytes) -> None:
         if data.startswith(b"POST"):
@@ -28,7 +32,8 @@ class Deaf(asyncio.Protocol):
 
 
 async def test_a_request_that_was_answered_unread_holds_nobody_up(worker: WorkerProcess, port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Deaf, "127.0.0.1", 0)
+    opened: list[asyncio.Transport] = []
+    server = await asyncio.get_running_loop().create_server(lambda: Deaf(opened), "127.0.0.1", 0)
     await worker.apply(snapshot(port, {"c1": [server.sockets[0].getsockname()]}))
     async with asyncio.timeout(9):
         for _ in range(3):
@@ -41,6 +46,8 @@ async def test_a_request_that_was_answered_unread_holds_nobody_up(worker: Worker
             sending.cancel()
             await client.close()
     server.close()
+    for transport in opened:
+        transport.abort()
 
 
 async def test_a_storm_of_interim_responses_is_relayed_in_order(worker: WorkerProcess, port: int) -> None:
