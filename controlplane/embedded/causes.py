@@ -13,14 +13,14 @@ from controlplane.embedded.errors import Cause
 def shown(value: Any) -> str:
     """A value as it appears inside a field error: lists and maps of strings in Go's syntax, else JSON."""
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return "[]string{" + ", ".join(_json(item) for item in value) + "}"
+        return "[]string{" + ", ".join(json_text(item) for item in value) + "}"
     if isinstance(value, dict) and value and all(isinstance(item, str) for item in value.values()):
-        pairs = (f"{_json(key)}:{_json(item)}" for key, item in sorted(value.items()))
+        pairs = (f"{json_text(key)}:{json_text(item)}" for key, item in sorted(value.items()))
         return "map[string]string{" + ", ".join(pairs) + "}"
-    return _json(value)
+    return json_text(value)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
@@ -40,7 +40,7 @@ def not_supported(field: str, value: Any, supported: Iterable[str]) -> Cause:
 
 
 def duplicate(field: str, value: Any) -> Cause:
-    return Cause("FieldValueDuplicate", field, f"Duplicate value: {_json(value)}")
+    return Cause("FieldValueDuplicate", field, f"Duplicate value: {json_text(value)}")
 
 
 def forbidden_field(field: str, detail: str) -> Cause:

@@ -62,7 +62,10 @@ def parse_labels(text: str) -> Selector:
     tokens = _tokens(text)
     requirements = []
     while tokens:
-        requirements.append(_requirement(tokens))
+        try:
+            requirements.append(_requirement(tokens))
+        except SelectorError as error:
+            raise SelectorError(f"unable to parse requirement: {error}") from None
         if tokens and (tokens.pop(0) != "," or not tokens):
             raise SelectorError(f"found '{tokens[0] if tokens else ''}', expected: ',' or 'end of string'")
     return Selector(tuple(requirements))
@@ -127,7 +130,7 @@ def _checked_value(value: str) -> str:
 
 
 def _unparsable(where: str, value: str, detail: str) -> SelectorError:
-    return SelectorError(f'unable to parse requirement: {where}: Invalid value: "{value}": {detail}')
+    return SelectorError(f'{where}: Invalid value: "{value}": {detail}')
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ A, B, C = ({"name": name, "image": f"{name}:1"} for name in "abc")
 STRATEGIC = [
     ("merge by key", _pod(A, B), {"containers": [{"name": "b", "image": "b:2"}]}, _pod(A, {**B,
         "image": "b:2"})),
-    ("append", _pod(A), {"containers": [B]}, _pod(A, B)),
+    ("a new element goes first", _pod(A), {"containers": [B]}, _pod(B, A)),
     ("delete an element", _pod(A, B), {"containers": [{"name": "a", "$patch": "delete"}]}, _pod(B)),
     ("replace the list", _pod(A, B), {"containers": [C, {"$patch": "replace"}]}, _pod(C)),
     ("order", _pod(A, B), {"containers": [C],
@@ -82,9 +82,39 @@ STRATEGIC = [
         _pod({**A, "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}),
         {"containers": [{"name": "a", "env": [{"name": "X", "$patch": "delete"}, {"name": "Z",
             "value": "3"}]}]},
-        _pod({**A, "env": [{"name": "Y", "value": "2"}, {"name": "Z", "value": "3"}]}),
+        _pod({**A, "env": [{"name": "Z", "value": "3"}, {"name": "Y", "value": "2"}]}),
     ),
 ]  # fmt: skip
+
+
+def _names(text: str) -> list[dict[str, Any]]:
+    return [{"name": name} for name in text]
+
+
+ORDERS = [  # present, patch, order, what kube-apiserver 1.28 makes of it
+    ("abc", "d", None, "dabc"),
+    ("dabc", "be", None, "dabec"),
+    ("dabec", "a", "ca", "dbeca"),
+    ("dbeca", "x", "xba", "xdbeca"),
+]
+
+
+@pytest.mark.parametrize(("present", "patch", "order", "result"), ORDERS)
+def test_a_strategic_merge_puts_elements_where_kube_apiserver_does(
+    present: str, patch: str, order: str | None, result: str
+) -> None:
+    body: dict[str, Any] = {"containers": _names(patch)}
+    if order is not None:
+        body["$setElementOrder/containers"] = _names(order)
+    merged = strategic_merge(builtin_types()["PodSpec"], {"containers": _names(present)}, body)
+    assert merged == {"containers": _names(result)}
+
+
+def test_a_strategic_merge_orders_strings_in_the_same_way() -> None:
+    meta = builtin_types()["ObjectMeta"]
+    patch = {"finalizers": ["a.b/z", "a.b/x"]}
+    merged = strategic_merge(meta, {"finalizers": ["a.b/x", "a.b/y"]}, patch)
+    assert merged == {"finalizers": ["a.b/z", "a.b/x", "a.b/y"]}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +127,7 @@ def test_strategic_merge_of_a_pod_spec(original: Any, patch: Any, result: Any) -
 def test_primitive_lists_merge_and_delete() -> None:
     schema = builtin_types()["ObjectMeta"]
     original = {"finalizers": ["a/b", "c/d"]}
-    assert strategic_merge(schema, original, {"finalizers": ["e/f"]})["finalizers"] == ["a/b", "c/d", "e/f"]
+    assert strategic_merge(schema, original, {"finalizers": ["e/f"]})["finalizers"] == ["e/f", "a/b", "c/d"]
     patch = {"$deleteFromPrimitiveList/finalizers": ["a/b"]}
     assert strategic_merge(schema, original, patch)["finalizers"] == ["c/d"]
 

@@ -89,7 +89,7 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
         labels = parse_labels(query.get("labelSelector", ""))
         fields = parse_fields(query.get("fieldSelector", ""))
     except SelectorError as error:
-        raise bad_request(f"unable to parse selector: {error}") from None
+        raise bad_request(str(error)) from None
     initial = query.get("sendInitialEvents")
     options = ListOptions(
         labels=labels,

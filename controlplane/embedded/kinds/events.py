@@ -25,7 +25,9 @@ def to_core(event: Object) -> Object:
 
 def from_core(event: Object) -> Object:
     """A core/v1 Event as events.k8s.io/v1."""
-    return _renamed(event, dict(_RENAMED), "events.k8s.io/v1")
+    result = _renamed(event, dict(_RENAMED), "events.k8s.io/v1")
+    empty = [name for name in ("reportingController", "reportingInstance") if result.get(name) == ""]
+    return {key: value for key, value in result.items() if key not in empty}
 
 
 def _renamed(event: Object, names: dict[str, str], api_version: str) -> Object:

@@ -43,6 +43,30 @@ def validate_ingress(obj: Object, old: Object | None) -> list[Cause]:
     return causes
 
 
+def validate_ingress_status(obj: Object, old: Object | None) -> list[Cause]:
+    causes: list[Cause] = []
+    entries = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    for n, entry in enumerate(entries):
+        field = f"status.loadBalancer.ingress[{n}]"
+        address, host = entry.get("ip", ""), entry.get("hostname", "")
+        if address and not _is_address(address):
+            causes.append(invalid_value(f"{field}.ip", address, "must be a valid IP address"))
+        if host:
+            causes += [invalid_value(f"{field}.hostname", host, error) for error in subdomain(host)]
+            if _is_address(host):
+                detail = "must be a DNS name, not an IP address"
+                causes.append(invalid_value(f"{field}.hostname", host, detail))
+    return causes
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _validate_rule(field: str, rule: Object) -> list[Cause]:
     causes = []
     host = rule.get("host", "")
@@ -60,11 +84,7 @@ def _validate_rule(field: str, rule: Object) -> list[Cause]:
 
 
 def _validate_host(field: str, host: str) -> list[Cause]:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
+    if _is_address(host):
         return [invalid_value(field, host, "must be a DNS name, not an IP address")]
     check = wildcard_host if "*" in host else subdomain
     return [invalid_value(field, host, error) for error in check(host)]
@@ -75,8 +95,8 @@ def _validate_path(field: str, entry: Object) -> list[Cause]:
     kind = entry.get("pathType")
     path = entry.get("path", "")
     if not kind:
-        causes.append(required(f"{field}.pathType", "pathType must be specified"))
-    elif kind == "ImplementationSpecific":
+        return [required(f"{field}.pathType", "pathType must be specified")]
+    if kind == "ImplementationSpecific":
         if path and not path.startswith("/"):
             causes.append(invalid_value(f"{field}.path", path, "must be an absolute path"))
     elif kind in PATH_TYPES:
@@ -107,8 +127,8 @@ def _validate_backend(field: str, backend: Object) -> list[Cause]:
     if resource is not None:
         return _validate_resource(f"{field}.resource", resource)
     if service is None:
-        return [invalid_value(field, "", "cannot have neither a resource nor a service backend")]
-    return _validate_service_backend(f"{field}.service", service)
+        return [invalid_value(field, "", "resource or service backend is required")]
+    return _validate_service_backend(field, service)
 
 
 def _validate_resource(field: str, resource: Object) -> list[Cause]:
@@ -123,17 +143,19 @@ def _validate_service_backend(field: str, service: Object) -> list[Cause]:
     causes = []
     name = service.get("name", "")
     if not name:
-        causes.append(required(f"{field}.name"))
+        causes.append(required(f"{field}.service.name"))
     else:
-        causes += [invalid_value(f"{field}.name", name, error) for error in dns1035(name)]
+        causes += [invalid_value(f"{field}.service.name", name, error) for error in dns1035(name)]
     port = service.get("port") or {}
     by_name, number = port.get("name"), port.get("number")
     if by_name and number:
         causes.append(invalid_value(field, "", "cannot set both port name & port number"))
     elif by_name:
-        causes += [invalid_value(f"{field}.port.name", by_name, error) for error in port_name(by_name)]
+        causes += [
+            invalid_value(f"{field}.service.port.name", by_name, error) for error in port_name(by_name)
+        ]
     elif number:
-        causes += validate_port_number(f"{field}.port.number", number)
+        causes += validate_port_number(f"{field}.service.port.number", number)
     else:
         causes.append(required(field, "port name or number is required"))
     return causes

@@ -42,7 +42,7 @@ def _merge_object(schema: Schema, original: dict[str, Any], patch: dict[str, Any
         elif key.startswith(ORDER):
             name = key.removeprefix(ORDER)
             if name not in patch and isinstance(result.get(name), list):
-                result[name] = _ordered(schema.child(name), result[name], value)
+                result[name] = _arranged(schema.child(name), result[name], value, result[name])
     return result
 
 
@@ -67,9 +67,9 @@ def _merge_field(schema: Schema, result: dict[str, Any], key: str, value: Any, p
         result[key] = _merge_object(schema, old if isinstance(old, dict) else {}, value)
     elif isinstance(value, list) and schema.merges:
         removed = patch.get(DELETE_PRIMITIVES + key, [])
-        merged = _merge_list(schema, old if isinstance(old, list) else [], value, removed)
-        order = patch.get(ORDER + key)
-        result[key] = merged if order is None else _ordered(schema, merged, order)
+        present = old if isinstance(old, list) else []
+        merged = _merge_list(schema, present, value, removed)
+        result[key] = _arranged(schema, merged, patch.get(ORDER + key, value), present)
     else:
         result[key] = copy_json(value)
 
@@ -106,16 +106,20 @@ def _merge_item(schema: Schema, result: list[Any], item: dict[str, Any]) -> None
         result[found] = _merge_object(schema.element(), result[found], item)
 
 
-def _ordered(schema: Schema, merged: list[Any], order: list[Any]) -> list[Any]:
-    """Sorts into `order`; elements only the server has keep their place."""
+def _arranged(schema: Schema, merged: list[Any], order: list[Any], present: list[Any]) -> list[Any]:
+    """Sorts what `order` names into it, among the rest as both were in `present`; what is new goes first."""
     key = schema.merge_key
 
     def identity(item: Any) -> Any:
         return item.get(key) if key and isinstance(item, dict) else item
 
     rank = {identity(item): n for n, item in enumerate(order)}
-    listed = sorted(
-        (item for item in merged if identity(item) in rank), key=lambda item: rank[identity(item)]
-    )
-    queue = iter(listed)
-    return [next(queue) if identity(item) in rank else item for item in merged]
+    place = {identity(item): n for n, item in enumerate(present)}
+    rest = [item for item in merged if identity(item) not in rank]
+    named = sorted((item for item in merged if identity(item) in rank), key=lambda item: rank[identity(item)])
+    result: list[Any] = []
+    while rest and named:
+        first, second = place.get(identity(rest[0])), place.get(identity(named[0]))
+        is_before = first is not None and second is not None and first < second
+        result.append((rest if is_before else named).pop(0))
+    return result + rest + named

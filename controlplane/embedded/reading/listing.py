@@ -52,7 +52,7 @@ class Selection:
         self.everything = not options.labels.requirements and not options.fields.terms
         for name, _, _ in options.fields.terms:
             if name not in _ALWAYS and name not in resource.selectable:
-                raise bad_request(f"field label not supported: {name}")
+                raise bad_request(_not_selectable(resource, name))
 
     def has(self, key: Key, stored: Stored) -> bool:
         if self.namespace is not None and key[0] != self.namespace:
@@ -63,6 +63,12 @@ class Selection:
             return False
         view = stored.view(self.resource.api_version, self.resource.from_storage)
         return self._fields.matches(lambda name: read_field(view, name))
+
+
+def _not_selectable(resource: Resource, name: str) -> str:
+    if resource.selectable or resource.custom:
+        return f"field label not supported: {name}"
+    return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def read_field(view: Object, name: str) -> str:

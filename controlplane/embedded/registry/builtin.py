@@ -43,7 +43,12 @@ _SERVICE = Strategy(
 )
 _NAMESPACE = Strategy(default=plain.default_namespace, prepare=plain.prepare_namespace, name=label)
 _SLICE = Strategy(default=endpoints.default_slice, validate=endpoints.validate_slice, generation=True)
-_INGRESS = Strategy(default=ingress.default_ingress, validate=ingress.validate_ingress, generation=True)
+_INGRESS = Strategy(
+    default=ingress.default_ingress,
+    validate=ingress.validate_ingress,
+    validate_status=ingress.validate_ingress_status,
+    generation=True,
+)
 _INGRESS_CLASS = Strategy(
     default=ingress.default_ingress_class, validate=ingress.validate_ingress_class, generation=True
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.embedded.causes import forbidden_field, immutable, invalid_value, required
+from controlplane.embedded.causes import forbidden_field, immutable, invalid_value, required, shown
 from controlplane.embedded.errors import Cause
 from controlplane.embedded.registry.names import label_value, qualified_name
 from controlplane.embedded.registry.resource import Resource
@@ -37,9 +37,9 @@ def validate_metadata_update(resource: Resource, meta: dict[str, Any], old: dict
     if old.get("deletionTimestamp"):
         added = [item for item in meta.get("finalizers") or () if item not in (old.get("finalizers") or ())]
         if added:
-            shown = "[" + ", ".join(f'"{item}"' for item in added) + "]"
             detail = (
-                f"no new finalizers can be added if the object is being deleted, found new finalizers {shown}"
+                "no new finalizers can be added if the object is being deleted, found new finalizers "
+                f"{shown(added)}"
             )
             causes.append(forbidden_field("metadata.finalizers", detail))
     return causes + _validate_maps(meta) + _validate_references(meta)

@@ -15,6 +15,9 @@ from controlplane.embedded.writing.writer import Writer
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""On a definition that is being deleted, until its custom resources are gone."""
 
 
 def delete_object(
@@ -26,6 +29,9 @@ def delete_object(
     if resource.store_key == "namespaces" and key[1] in IMMORTAL:
         raise forbidden("namespaces", "", key[1], "this namespace may not be deleted")
     obj = _with_policy(writer, stored, options.policy)
+    if resource.store_key == DEFINITIONS and "deletionTimestamp" not in obj["metadata"]:
+        finalizers = [*(obj["metadata"].get("finalizers") or ()), CLEANUP]
+        obj = {**obj, "metadata": {**obj["metadata"], "finalizers": finalizers}}
     if options.dry_run:
         return stored, not obj["metadata"].get("finalizers")
     if obj["metadata"].get("finalizers") or _has_spec_finalizers(resource, obj):

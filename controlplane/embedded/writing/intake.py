@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controlplane.embedded.api.options import WriteOptions
-from controlplane.embedded.causes import invalid_value
+from controlplane.embedded.causes import invalid_value, json_text
 from controlplane.embedded.errors import bad_request, invalid
 from controlplane.embedded.registry.resource import Object, Resource
 from controlplane.embedded.schema.builtin_types import builtin_types
@@ -45,6 +45,9 @@ def decode_object(write: Write, body: Any) -> Object:
         obj = decoder.decode(resource.schema, {k: v for k, v in body.items() if k != "metadata"})
         metadata = _decode_metadata(body.get("metadata"), decoder)
     except WrongType as error:
+        if write.patch:
+            cause = invalid_value("patch", json_text(body), str(error))
+            raise invalid("", "", "", [cause]) from None
         raise bad_request(_cannot_handle(resource, str(error))) from None
     _report_unknown(write, decoder.unknown)
     head = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}

@@ -16,6 +16,8 @@ from controlplane.embedded.registry.resource import Object, Resource
 from controlplane.embedded.storage.store import Key
 from controlplane.embedded.storage.watcher import Stored
 from controlplane.embedded.writing.deletion import (
+    CLEANUP,
+    DEFINITIONS,
     FOREGROUND,
     ORPHAN,
     delete_object,
@@ -26,9 +28,6 @@ from controlplane.embedded.writing.deletion import (
 from controlplane.embedded.writing.intake import now
 from controlplane.embedded.writing.writer import Writer
 
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
-_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
-
 
 class Lifecycle:
     """A Writer hook."""
@@ -38,7 +37,7 @@ class Lifecycle:
         writer.hooks.append(self.after_write)
 
     def after_write(self, resource: Resource, key: Key, old: Stored | None, new: Stored | None) -> None:
-        if resource.store_key == _DEFINITIONS:
+        if resource.store_key == DEFINITIONS:
             self._definition_changed(resource, key, new)
         if resource.store_key == "namespaces" and new is not None and _deleting(new.object):
             self._soon(self._empty_namespace, key[1])
@@ -57,7 +56,7 @@ class Lifecycle:
             if namespace is not None and _deleting(namespace.object):
                 self._soon(self._empty_namespace, key[0])
         if resource.custom:
-            definition = self._writer.store.get(_DEFINITIONS, ("", resource.full_name))
+            definition = self._writer.store.get(DEFINITIONS, ("", resource.full_name))
             if definition is not None and _deleting(definition.object):
                 self._soon(self._clean_definition, resource.full_name)
         for owner in old.object["metadata"].get("ownerReferences") or ():
@@ -151,7 +150,7 @@ class Lifecycle:
         served = self._writer.registry.served_by(name)
         if served and self._delete_all(served[0], None):
             return
-        definitions = self._writer.registry.stored()[_DEFINITIONS]
+        definitions = self._writer.registry.stored()[DEFINITIONS]
         edit(self._writer, definitions, ("", name), lambda obj: without_finalizer(obj, CLEANUP))
 
 
@@ -197,9 +196,4 @@ def _established(obj: Object) -> Object:
         "acceptedNames": obj["spec"]["names"],
         "storedVersions": [*before, *stored],
     }
-    meta = obj["metadata"]
-    finalizers = [
-        *(meta.get("finalizers") or ()),
-        *([] if CLEANUP in (meta.get("finalizers") or ()) else [CLEANUP]),
-    ]
-    return {**obj, "metadata": {**meta, "finalizers": finalizers}, "status": status}
+    return {**obj, "status": status}

@@ -64,8 +64,7 @@ def patched(write: Write, kind: str, current: Object, body: Any) -> Any:
         if error.malformed:
             raise bad_request(str(error)) from None
         text = "the server rejected our request due to an error in our request"
-        causes = [{"reason": "UnexpectedServerResponse", "message": str(error)}]
-        raise ApiError(422, "Invalid", text, details={"causes": causes}) from None
+        raise ApiError(422, "Invalid", text, details={}) from None
 
 
 def apply_object(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from controlplane.embedded.causes import immutable
 from controlplane.embedded.errors import (
     STALE,
     Cause,
@@ -102,7 +103,9 @@ class Writer:
         obj = decode_object(write, change(current))
         place(write, obj, name)
         self._warn_deprecated(write)
-        self._check_preconditions(resource, obj, stored)
+        if write.patch and subresource == "status" and resource.custom:
+            obj["metadata"].pop("uid", None)  # kube-apiserver keeps the old metadata without looking at it
+        self._check_preconditions(write, obj, stored)
         old = stored.object
         given = self._given_owners(obj, old) if managed is None else managed
         obj = resource.to_storage(obj)
@@ -160,7 +163,8 @@ class Writer:
         given = obj["metadata"].get("managedFields")
         return read_managed(old["metadata"] if given is None else obj["metadata"])
 
-    def _check_preconditions(self, resource: Resource, obj: Object, stored: Stored) -> None:
+    def _check_preconditions(self, write: Write, obj: Object, stored: Stored) -> None:
+        resource = write.resource
         meta, old = obj["metadata"], stored.object["metadata"]
         version = meta.get("resourceVersion", "")
         if version in ("", "0"):
@@ -174,6 +178,10 @@ class Writer:
         elif version != str(stored.version):
             raise conflict(resource.plural, resource.group, meta["name"], STALE)
         if meta.get("uid") not in (None, "", old["uid"]):
+            if write.patch:  # only a PUT names the object it means by its uid
+                raise invalid(
+                    resource.kind, resource.group, meta["name"], [immutable("metadata.uid", meta["uid"])]
+                )
             cause_text = (
                 f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['uid']}"
             )

@@ -1,0 +1,181 @@
+"""Answers that were compared with those of kube-apiserver 1.28: codes and words, one request each."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.embedded import gone, running_server
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+GATEWAYS = "/apis/example.com/v1/gateways"
+JSON = "application/json-patch+json"
+MERGE = "application/merge-patch+json"
+OTHER_UID = "00000000-0000-0000-0000-000000000000"
+REJECTED = "the server rejected our request due to an error in our request"
+DEFINITION: dict[str, Any] = {
+    "metadata": {"name": "gateways.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Cluster",
+        "names": {"kind": "Gateway", "plural": "gateways"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[httpx.AsyncClient]:
+    async with running_server() as (_, client):
+        yield client
+
+
+def ingress(*paths: dict[str, Any]) -> dict[str, Any]:
+    return {"metadata": {"name": "web"}, "spec": {"rules": [{"http": {"paths": list(paths)}}]}}
+
+
+def path(**more: Any) -> dict[str, Any]:
+    service = {"name": "web", "port": {"number": 80}}
+    return {"path": "/", "pathType": "Prefix", "backend": {"service": service}, **more}
+
+
+async def patch(api: httpx.AsyncClient, url: str, body: Any, kind: str = MERGE) -> tuple[int, str]:
+    answer = await api.patch(url, json=body, headers={"content-type": kind})
+    return answer.status_code, answer.json().get("message", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        ([{"op": "test", "path": "/data/a", "value": "x"}], JSON, REJECTED),
+        ([{"op": "remove", "path": "/data/absent"}], JSON, REJECTED),
+        (
+            {"metadata": {"uid": OTHER_UID}},
+            MERGE,
+            f'ConfigMap "c" is invalid: metadata.uid: Invalid value: "{OTHER_UID}": field is immutable',
+        ),
+    ],
+)
+async def test_a_patch_that_does_not_apply_is_invalid(
+    api: httpx.AsyncClient, body: Any, kind: str, message: str
+) -> None:
+    await api.post(MAPS, json={"metadata": {"name": "c"}, "data": {"a": "b"}})
+    assert await patch(api, f"{MAPS}/c", body, kind) == (422, message)
+
+
+async def test_a_patch_of_a_wrong_type_is_invalid_and_shows_the_patched_object(
+    api: httpx.AsyncClient,
+) -> None:
+    await api.post(MAPS, json={"metadata": {"name": "c"}})
+    code, message = await patch(api, f"{MAPS}/c", {"data": {"a": 5}})
+    assert code == 422
+    assert message.startswith(' "" is invalid: patch: Invalid value: "{')
+    assert "cannot unmarshal number into Go struct field ConfigMap.data" in message
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("labelSelector=a in (b", "unable to parse requirement: found '', expected: ',' or ')'"),
+        (
+            "fieldSelector=data.k=v",
+            '"data.k" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+    ],
+)
+async def test_selectors_that_cannot_be_used(api: httpx.AsyncClient, query: str, message: str) -> None:
+    answer = await api.get(f"{MAPS}?{query}")
+    assert (answer.status_code, answer.json()["message"]) == (400, message)
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        (path(backend={}), "spec.rules[0].http.paths[0].backend"),
+        (path(backend={"service": {"name": "w", "port": {}}}), "spec.rules[0].http.paths[0].backend"),
+        (
+            path(backend={"service": {"name": "w", "port": {"name": "a", "number": 1}}}),
+            "spec.rules[0].http.paths[0].backend",
+        ),
+        (path(pathType=None, backend={}), "spec.rules[0].http.paths[0].pathType"),
+    ],
+)
+async def test_a_bad_path_of_an_ingress_is_one_error(
+    api: httpx.AsyncClient, entry: dict[str, Any], field: str
+) -> None:
+    answer = await api.post(INGRESSES, json=ingress(entry))
+    causes = answer.json()["details"]["causes"]
+    assert (answer.status_code, [cause["field"] for cause in causes]) == (422, [field])
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [({"ip": "nonsense"}, "ip"), ({"hostname": "192.0.2.1"}, "hostname"), ({"hostname": "A_b"}, "hostname")],
+)
+async def test_the_status_of_an_ingress_is_checked(
+    api: httpx.AsyncClient, entry: dict[str, Any], field: str
+) -> None:
+    await api.post(INGRESSES, json=ingress(path()))
+    code, message = await patch(
+        api, f"{INGRESSES}/web/status", {"status": {"loadBalancer": {"ingress": [entry]}}}
+    )
+    assert code == 422
+    assert f"status.loadBalancer.ingress[0].{field}: Invalid value" in message
+
+
+async def test_the_uid_guards_the_status_of_builtin_kinds_only(api: httpx.AsyncClient) -> None:
+    body = {"metadata": {"uid": OTHER_UID}, "status": {"loadBalancer": {}}}
+    await api.post(INGRESSES, json=ingress(path()))
+    assert (await patch(api, f"{INGRESSES}/web/status", body))[0] == 422
+    await api.post(DEFINITIONS, json=DEFINITION)
+    assert (await api.post(GATEWAYS, json=_gateway())).status_code == 201
+    assert (await patch(api, f"{GATEWAYS}/g/status", body))[0] == 200
+    assert (await patch(api, f"{GATEWAYS}/g", body))[0] == 422
+    stale = {"metadata": {"resourceVersion": "1"}, "status": {}}
+    assert (await patch(api, f"{GATEWAYS}/g/status", stale))[0] == 409
+
+
+def _gateway() -> dict[str, Any]:
+    return {"apiVersion": "example.com/v1", "kind": "Gateway", "metadata": {"name": "g"}}
+
+
+async def test_a_definition_has_a_finalizer_only_while_it_is_deleted(api: httpx.AsyncClient) -> None:
+    await api.post(DEFINITIONS, json=DEFINITION)
+    url = f"{DEFINITIONS}/gateways.example.com"
+    assert "finalizers" not in (await api.get(url)).json()["metadata"]
+    answer = (await api.delete(url)).json()
+    assert answer["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
+    await gone(api, url)
+
+
+async def test_new_finalizers_of_what_is_deleted_are_refused_in_go_syntax(api: httpx.AsyncClient) -> None:
+    await api.post(MAPS, json={"metadata": {"name": "c", "finalizers": ["example.com/f"]}})
+    await api.delete(f"{MAPS}/c")
+    code, message = await patch(api, f"{MAPS}/c", {"metadata": {"finalizers": ["example.com/g"]}})
+    assert code == 422
+    assert message.endswith('found new finalizers []string{"example.com/g"}')
+
+
+async def test_an_event_without_a_reporter_has_none_in_the_new_api_either(api: httpx.AsyncClient) -> None:
+    event = {
+        "metadata": {"name": "e"},
+        "involvedObject": {"kind": "ConfigMap", "name": "c", "namespace": "default"},
+    }
+    await api.post("/api/v1/namespaces/default/events", json=event)
+    core = (await api.get("/api/v1/namespaces/default/events/e")).json()
+    assert (core["reportingComponent"], core["reportingInstance"]) == ("", "")
+    new = (await api.get("/apis/events.k8s.io/v1/namespaces/default/events/e")).json()
+    assert not {"reportingController", "reportingInstance"} & new.keys()
