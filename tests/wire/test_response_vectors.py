@@ -20,7 +20,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 TESTED_ELSEWHERE = {"J52"}  # test_relay.py: an early answer ends the connection and never poisons the pool
 VECTORS = [
     vector
-    for line in (Path(__file__).parent / "vectors.jsonl").read_text().splitlines()
+    for name in ("vectors.jsonl", "further.jsonl")  # the reference, and what it left out
+    for line in (Path(__file__).parent / name).read_text().splitlines()
     if (vector := json.loads(line))["kind"] == "response" and vector["id"] not in TESTED_ELSEWHERE
 ]
 DELIVERIES = ("whole", "bytes")
