@@ -15,6 +15,7 @@ from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
 from proxy.http.response import ResponseHead
 from proxy.telemetry.access_log import NO_ENDPOINT, REQUEST, failed_attempts
+from proxy.upstream.autopsy import Autopsy
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.failover import Failover
@@ -117,21 +118,14 @@ class Exchange:
             self._send(connection)
 
     def on_connected(self, connection: UpstreamConnection) -> None:
-        suspect, self._suspect = self._suspect, None
-        if suspect is not None:
-            connection.endpoint.release(connection)
-            self._go_on(suspect, Failure.ABORTED)  # it lives, so it may have read the request
-        elif self.is_done:
+        if self.is_done:
             connection.endpoint.release(connection)
         else:
             self._send(connection)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        suspect, self._suspect = self._suspect, None
-        if self.is_done or suspect is not None:
+        if self.is_done:
             self._eject_if_due(endpoint, failure)
-            if suspect is not None:
-                self._go_on(suspect, failure if failure is Failure.REFUSED else Failure.ABORTED)
         else:
             self._attempt_failed(failure)
 
@@ -198,13 +192,18 @@ class Exchange:
     def _attempt_failed(self, failure: Failure) -> None:
         endpoint = self._end_attempt()
         self._eject_if_due(endpoint, failure)
-        if failure is Failure.ABORTED and not self._line.is_idempotent:
-            # Linux resets instead of closing when a process dies with data it has not read. If
-            # nobody listens there any more, that is what happened, and nobody has seen the request.
+        if failure is Failure.ABORTED and not self._line.is_idempotent and self._body is not None:
             self._suspect = endpoint
-            self._plane.connector.connect(endpoint, self)
+            Autopsy(self._plane.connector, endpoint, self._on_verdict).start()
         else:
             self._go_on(endpoint, failure)
+
+    def _on_verdict(self, failure: Failure) -> None:
+        suspect, self._suspect = self._suspect, None
+        if suspect is not None:
+            if failure is not Failure.ABORTED:  # that one has been counted
+                self._eject_if_due(suspect, failure)
+            self._go_on(suspect, failure)
 
     def _go_on(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         """Try again elsewhere, or answer."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from random import uniform
 from typing import Final, Protocol
 
@@ -42,6 +42,9 @@ class Connector:
     def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         """Open a connection for `waiter`; it hears of it, or why not, later on."""
         self._start(self._connect(endpoint, waiter))
+
+    def later(self, delay_s: float, work: Callable[[], None]) -> None:
+        self._loop.call_later(delay_s, work)
 
     def probe_after(self, endpoint: LiveEndpoint, delay_s: float) -> None:
         """Find out in the background, not with a user's request, whether an ejected endpoint is back."""
