@@ -134,21 +134,23 @@ class StatusWriter:
             self.counters.noop += 1
             self._settled[desired.uid] = (desired, current)
             return current
-        return await self._write(desired, patch)
+        return await self._write(desired, patch, current)
 
     def _patch(self, desired: ObjectStatus, current: StoredStatus) -> dict[str, Any]:
         present = _decoded(current.status)
         wanted = with_transition_times(present, desired.status, rfc3339(self._clock.now()))
         return status_patch(present, wanted)
 
-    async def _write(self, desired: ObjectStatus, patch: dict[str, Any]) -> StoredStatus | None:
+    async def _write(
+        self, desired: ObjectStatus, patch: dict[str, Any], current: StoredStatus
+    ) -> StoredStatus | None:
         await self._limit.take()
         if not self._elector.is_leader:
             self._woken.set()
             return None
         try:
             written = await patch_status(
-                self._client, desired.kind, desired.namespace, desired.name, desired.uid, patch
+                self._client, desired.kind, desired.namespace, desired.name, current, patch
             )
         except Unreachable:
             self.counters.failed += 1

@@ -53,7 +53,8 @@ class ApiError(KubeError):
 
     def __str__(self) -> str:
         what = one_line(self.message) or self.reason or "no message"
-        return f"API server {self.server} answered {self.status}: {what}{ADVICE.get(self.status, '')}"
+        who = f"API server {self.server}" if self.server else "the API server"  # events of a watch name none
+        return f"{who} answered {self.status}: {what}{ADVICE.get(self.status, '')}"
 
     @property
     def expired(self) -> bool:

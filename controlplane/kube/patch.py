@@ -59,15 +59,22 @@ def with_transition_times(
 
 
 async def patch_status(
-    client: ApiClient, kind: Kind[Any], namespace: str, name: str, uid: str, patch: dict[str, Json]
+    client: ApiClient,
+    kind: Kind[Any],
+    namespace: str,
+    name: str,
+    current: StoredStatus,
+    patch: dict[str, Json],
 ) -> StoredStatus:
-    """Send the patch and return the status as the API server has it now.
+    """Send the patch from `current` and return the status as the API server has it now.
 
-    The uid makes it fail (409 or 422) for another object of the same name. Raises what the client raises.
+    It fails (409 or 422) for another object of the same name. Raises what the client raises.
     """
-    body: dict[str, Json] = {"status": patch}
-    if uid:
-        body["metadata"] = {"uid": uid}
+    metadata = {"uid": current.uid}
+    if not kind.group.endswith(".k8s.io"):
+        # The status endpoint of custom resources ignores the uid (seen in Kubernetes 1.28), but not this.
+        metadata["resourceVersion"] = current.resource_version
+    body: dict[str, Json] = {"metadata": metadata, "status": patch}
     path = kind.object_path(quote(namespace, safe=""), quote(name, safe="")) + "/status"
     answer = await client.patch(path, msgspec.json.encode(body), timeout_s=WRITE_TIMEOUT_S)
     stored = msgspec.json.decode(answer, type=_Object)

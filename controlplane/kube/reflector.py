@@ -115,6 +115,7 @@ class Reflector(Generic[T]):
         if self._client is not None and client is not self._client:
             self._streamed = True
             self._expect_list(quorum=True)  # perhaps another server: our version means nothing there
+            self._failures, self._backoff = 0, Backoff(self._timing.backoff, self._clock)
         self._client = client
 
     @property

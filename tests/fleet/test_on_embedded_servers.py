@@ -8,17 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from controlplane.embedded.server import EmbeddedServer
 from controlplane.fleet import Fleet
 from controlplane.kube.client import ApiClient, open_client
+from controlplane.kube.errors import ApiError
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
-from controlplane.resources.kinds import ENDPOINT_SLICES, INGRESSES, SECRETS, SERVICES, Kind
-from controlplane.status import StatusWriter
+from controlplane.kube.patch import patch_status
+from controlplane.kube.store import StoredStatus
+from controlplane.resources.kinds import ALBCONFIGS, ENDPOINT_SLICES, INGRESSES, SECRETS, SERVICES, Kind
+from controlplane.status import CONFLICTS, StatusWriter
 from controlplane.translate.model import ObjectStatus
 from tests.support.objects import endpoint_slice, service
 from tests.support.waiting import until
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+ALBCONFIG_CRD = Path(__file__).parents[2] / "deploy/crds/albconfigs.alibabacloud.com.yaml"
 
 
 class Cluster:
@@ -95,6 +102,30 @@ async def test_a_member_registered_by_a_secret_is_followed(
     assert (health.synced, health.stale, health.last_error) == (True, False, "")
     await fleet_server.delete(SECRETS, "demo", "cluster-1")
     await until(lambda: fleet.member_objects() == {})
+
+
+@pytest.mark.parametrize("kind", [INGRESSES, ALBCONFIGS], ids=lambda kind: kind.plural)
+async def test_the_status_of_an_object_is_not_written_to_another_of_its_name(
+    fleet_server: Cluster, kind: Kind[Any]
+) -> None:
+    for document in yaml.safe_load_all(ALBCONFIG_CRD.read_text()):
+        await fleet_server.client.create(DEFINITIONS, json.dumps(document).encode())
+    namespace = "demo" if kind is INGRESSES else ""
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    item = {"metadata": {"name": "x", "namespace": namespace}, "spec": {"defaultBackend": backend}}
+    old = (await fleet_server.create(kind, item))["metadata"]
+    await fleet_server.delete(kind, namespace, "x")
+    new = (await fleet_server.create(kind, item))["metadata"]
+    patch = {"loadBalancer": {"dnsname": "gw.example"}}
+    for meta, written in ((old, False), (new, True)):
+        current = StoredStatus(meta["uid"], meta["resourceVersion"], b"")
+        refusal: ApiError | None = None
+        try:
+            await patch_status(fleet_server.client, kind, namespace, "x", current, patch)
+        except ApiError as error:
+            refusal = error
+        assert (refusal is None) is written
+        assert refusal is None or refusal.status in CONFLICTS
 
 
 async def test_status_and_event_of_an_ingress_are_written(fleet_server: Cluster, fleet: Fleet) -> None:

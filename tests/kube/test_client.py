@@ -222,3 +222,9 @@ async def test_a_client_certificate_of_the_kubeconfig_is_shown(tmp_path: Path) -
         client = await open_client(config)
         await client.get("/version")
         await client.close()
+
+
+def test_an_error_without_the_name_of_its_server_reads_well_too() -> None:
+    # The ERROR events of a watch name none.
+    error = ApiError(410, "Expired", "too old resource version: 1 (2)")
+    assert str(error) == "the API server answered 410: too old resource version: 1 (2)"

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from controlplane.kube.client import ApiClient
+from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.reflector import Reflector
 from controlplane.resources.kinds import ENDPOINT_SLICES
 from tests.support.clock import FakeClock
@@ -60,6 +60,26 @@ async def test_rule_8_an_empty_list_is_believed_only_when_the_newest_state_is_em
     assert "resourceVersion" not in api.seen(LIST)[2].query
     assert watched.keys == {"demo/a"}
     assert watched.changes == 1
+
+
+async def test_other_credentials_begin_without_the_back_off_of_the_old_ones(
+    api: FakeApi, client: ApiClient, watched: Watched, clock: FakeClock, spawn: Spawn
+) -> None:
+    api.always[LIST] = failing(401, "Unauthorized")
+    task = spawn(watched.reflector.run())
+    await until(lambda: len(clock.sleeps) >= 8)
+    task.cancel()
+    await asyncio.wait([task])
+    assert clock.sleeps[-1] > 10
+    other = await open_client(api.kubeconfig(), clock=clock.clock)
+    watched.reflector.use(other)
+    seen = len(clock.sleeps)
+    task = spawn(watched.reflector.run())
+    await until(lambda: len(clock.sleeps) > seen)
+    assert clock.sleeps[seen] < 2
+    task.cancel()
+    await asyncio.wait([task])
+    await other.close()
 
 
 async def test_rule_9_a_silent_watch_is_replaced(
