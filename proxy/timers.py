@@ -64,6 +64,9 @@ class TimerWheel:
         self.lag_s = max(self.lag_s, now - self.now - TICK_S)
         self.now = now
         self._set_date()
+        self._handle = self._loop.call_later(
+            TICK_S, self._tick
+        )  # first: whatever happens below, time goes on
         turn = int(now / TICK_S)
         first, self._turn = self._turn + 1, turn
         for due in range(first, turn + 1):
@@ -71,4 +74,3 @@ class TimerWheel:
                 again = target.expire(now)
                 if again is not None:
                     self.schedule(target, again)
-        self._handle = self._loop.call_later(TICK_S, self._tick)

@@ -171,11 +171,12 @@ class ClientConnection(asyncio.Protocol):
             line_end = data.find(b"\r\n")
             if line_end == 0 and self._blank_lines < _MAX_BLANK_LINES:
                 self._blank_lines += 1
+                self._buffer = b""
                 data = data[2:]
                 continue
             try:
                 if end < 0 or end > limits.MAX_HEAD_BYTES:
-                    check_incomplete(data)
+                    check_incomplete(data, len(self._buffer))
                     self._wait_for_more(data)
                     break
                 raw_line = data[:line_end]

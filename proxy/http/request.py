@@ -23,8 +23,16 @@ def _same_authority(one: bytes, other: bytes) -> bool:
     return one.lower().removesuffix(b":80") == other.lower().removesuffix(b":80")
 
 
-def check_incomplete(data: bytes) -> None:
-    """Refuse the beginning of a head as soon as it cannot become a valid one. Raises RequestError."""
+def check_incomplete(data: bytes, checked: int) -> None:
+    """Refuse the beginning of a head as soon as it cannot become a valid one. Raises RequestError.
+
+    The first `checked` bytes have been looked at before. Only the end of a line tells more than they
+    did: a head that comes byte by byte must not be parsed anew for each (measured: 6 s for one of 30 KB).
+    """
+    line_bytes = len(data) - data.rfind(b"\n") - 1
+    is_small = line_bytes <= limits.MAX_LINE_BYTES and len(data) <= limits.MAX_HEAD_BYTES
+    if is_small and data.find(b"\n", checked) < 0:
+        return
     line_end = data.find(b"\r\n")
     if line_end < 0:
         if b"\n" in data:

@@ -36,7 +36,7 @@ def compile_path(path: PathMatch) -> re.Pattern[bytes] | None:
             return re.compile((wildcard(path.value) + r"\Z").encode(), flags | re.DOTALL)
         if path.kind is PathKind.REGEX:
             return re.compile(path.value.encode(), flags)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise RouteError(f"path {path.value!r} is no regular expression: {error}") from error
     return None
 

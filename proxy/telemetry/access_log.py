@@ -8,6 +8,8 @@ from queue import SimpleQueue
 from select import PIPE_BUF
 from typing import Final
 
+import msgspec
+
 FLUSH_BYTES: Final = 65536
 FLUSH_S: Final = 0.1
 MAX_WAITING_BYTES: Final = 8 << 20  # then the reader of the log is slower than the traffic: drop
@@ -28,12 +30,8 @@ NO_ENDPOINT: Final = b'"service":"","cluster":"","endpoint":""'
 
 def failed_attempts(trace: list[tuple[str, str, str]]) -> bytes:
     """Return the member of the line that lists failed attempts: cluster, endpoint, reason."""
-    entries = (
-        b'{"cluster":"%b","endpoint":"%b","reason":"%b"}'
-        % (cluster.encode(), label.encode(), reason.encode())
-        for cluster, label, reason in trace
-    )
-    return b',"failed":[%b]' % b",".join(entries)
+    entries = [{"cluster": c, "endpoint": label, "reason": reason} for c, label, reason in trace]
+    return b',"failed":%b' % msgspec.json.encode(entries)
 
 
 class AccessLog:

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from proxy.model.channel import EndpointStats
 from proxy.model.snapshot import Endpoint
 from proxy.upstream.retry import Failure
@@ -43,9 +45,9 @@ class LiveEndpoint:
         self.port = endpoint.port
         host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
         self.label = f"{host}:{endpoint.port}"
-        self.log = b'"service":"%b","cluster":"%b","endpoint":"%b"' % (
-            self.service.encode(), self.cluster.encode(), self.label.encode(),
-        )  # fmt: skip
+        self.log = b'"service":%b,"cluster":%b,"endpoint":%b' % tuple(
+            msgspec.json.encode(name) for name in (self.service, self.cluster, self.label)
+        )
         # Moved by the control plane
         self.draining = endpoint.draining
         # Moved by traffic

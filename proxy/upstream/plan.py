@@ -1,5 +1,7 @@
 """What a route does with a request, bound to live services: which backend, cluster, endpoint."""
 
+import msgspec
+
 from proxy.model.snapshot import Backend, Forward, Route, Split, SplitMode
 from proxy.routing.schedule import schedule
 from proxy.telemetry.counters import RouteCounters
@@ -90,9 +92,8 @@ class RoutePlan:
         self.backends = tuple(ClusterSplit(action.split, services.get(b.service)) for b in action.backends)
         self._order = _backend_order(action.backends)
         self._at = 0
-        self.log = b'"route":"%b","ingress":"%b/%b"' % (
-            route.id.encode(), route.source.namespace.encode(), route.source.name.encode(),
-        )  # fmt: skip
+        ingress = f"{route.source.namespace}/{route.source.name}"
+        self.log = b'"route":%b,"ingress":%b' % (msgspec.json.encode(route.id), msgspec.json.encode(ingress))
 
     def pick(self) -> ClusterSplit | None:
         """Return the backend for a new request, None when the route has none with a weight."""
