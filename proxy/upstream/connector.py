@@ -92,7 +92,7 @@ class Connector:
                 _, connection = await self._loop.create_connection(protocol, endpoint.address, endpoint.port)
         except TimeoutError:
             return Failure.CONNECT_TIMEOUT
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # the latter: by a listener that is closing
             return Failure.REFUSED
         except OSError as error:
             return Failure.LOCAL if error.errno in _LOCAL_ERRORS else Failure.UNREACHABLE
