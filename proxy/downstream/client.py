@@ -134,7 +134,8 @@ class ClientConnection(asyncio.Protocol):
         if self._linger_left >= 0 or self.transport.is_closing():
             return self._expire_closing(now)
         exchange = self._exchange
-        if now < self._deadline or (exchange is not None and exchange.body_complete and not self._paused):
+        waits_for_endpoint = exchange is not None and (exchange.body_complete or not self._wants_body)
+        if now < self._deadline or (waits_for_endpoint and not self._paused):
             return now + CHECK_S
         if self._paused:
             self._exchange = None
@@ -279,6 +280,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._wants_body = wanted
         if wanted:
+            self._deadline = self._plane.wheel.now + BODY_IDLE_S
             self.transport.resume_reading()
         else:
             self.transport.pause_reading()
@@ -326,7 +328,8 @@ class ClientConnection(asyncio.Protocol):
     # Closing
 
     def close_if_idle(self) -> None:
-        """Drain: a connection without a request in flight is closed."""
+        """The listener closes: a connection without a request in flight does too, others with its answer."""
+        self.keep_alive = False
         if self._exchange is None and not self._buffer:
             self._end()
 

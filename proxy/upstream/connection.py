@@ -122,10 +122,10 @@ class UpstreamConnection(asyncio.Protocol):
         self.served += 1
         self._head = None
         self._decoder = None
-        if head is None or not head.idle_s or self._buffer or self.transport.is_closing():
-            self.transport.close()
-        elif self.transport.get_write_buffer_size():
+        if self.transport.get_write_buffer_size():
             self.transport.abort()  # an answer to a request that was not read: the next one would wait for it
+        elif head is None or not head.idle_s or self._buffer or self.transport.is_closing():
+            self.transport.close()
         else:
             if self._is_held:
                 self.read_response(True)
@@ -216,6 +216,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def expire(self, now: float) -> float | None:
         if self.transport.is_closing():
+            if self.transport.get_write_buffer_size():  # the endpoint has ended it, and does not read either
+                self.transport.abort()
             return None
         if self.exchange is None:
             if now >= self.deadline:

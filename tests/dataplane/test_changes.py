@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from proxy.model.channel import Ack, Drain, Nack
 from proxy.model.snapshot import Listener, PathKind
-from tests.support.origin import Origin
+from tests.support.origin import Origin, ok
 from tests.support.requests import request, tally
 from tests.support.snapshots import route, snapshot, source
 from tests.support.wire import RawClient, free_port
@@ -55,6 +55,28 @@ async def test_listeners_open_and_close_while_running(worker: WorkerProcess, por
             pass
         else:
             raise AssertionError("the closed listener still accepts")
+
+
+async def test_a_request_in_flight_on_a_closed_listener_is_the_last_of_its_connection(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Origin(lambda _c, _r: b"") as origin:
+        one = snapshot(port, {"c1": [origin.address]})
+        await worker.apply(one)
+        client = await RawClient.connect(port)
+        await client.send(request())
+        async with asyncio.timeout(5):
+            await origin.answered.wait()
+        await worker.apply(replace(one, version=2, listeners=()))
+        await worker.apply(replace(one, version=3))  # and opened again
+        transport = origin.connections[0].transport
+        assert transport is not None
+        transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        status, fields, body = await client.response()
+        assert (status, fields["connection"], body) == (200, "close", b"ok")
+        await client.close()
+        origin.answer = ok
+        assert await tally(port, 3) == {"/": 3}
 
 
 async def test_drain_finishes_what_is_in_flight_and_exits_clean(worker: WorkerProcess, port: int) -> None:

@@ -104,6 +104,31 @@ async def test_an_upload_that_stops_is_408_unless_the_answer_has_begun(
         await client.close()
 
 
+async def test_an_endpoint_that_reads_late_is_not_the_clients_fault(
+    monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.setattr(downstream, "BODY_IDLE_S", 0.3)
+    size = 24 << 20
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(1.5)
+        left = size
+        while left:
+            left -= len(await reader.read(1 << 20))
+        writer.write(HEAD % 2 + b"ok")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with serving(snapshot(port, {"c1": [server.sockets[0].getsockname()]})):
+        client = await RawClient.connect(port)
+        sending = asyncio.ensure_future(client.send(request("/", "POST", b"x" * size)))
+        assert (await client.response())[0] == 200
+        await sending
+        await client.close()
+    server.close()
+
+
 async def test_a_client_that_reads_nothing_is_dropped_in_the_end(
     monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
