@@ -42,6 +42,10 @@ class Backoff:
         self._failed_at = now
         return self._delay * (1 + settings.jitter * self.clock.random())
 
+    def forget(self) -> None:
+        """Begin with the first delay again: what failed has worked for a while since."""
+        self._delay = 0.0
+
 
 @dataclass(slots=True)
 class RateLimit:

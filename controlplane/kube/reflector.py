@@ -30,7 +30,7 @@ class Timing:
     watch_s: tuple[float, float] = (300.0, 600.0)
     resync_s: tuple[float, float] = (1200.0, 1800.0)
     short_watch_s: float = 1.0  # a watch that ends sooner without an event is an error
-    early_end_s: float = 30.0  # a watch that ends sooner is followed by a back-off, whatever it brought
+    early_end_s: float = 30.0  # a watch that ends sooner is followed by a back-off, a later end forgets it
     backoff: BackoffSettings = REFLECTOR
 
 
@@ -115,7 +115,8 @@ class Reflector(Generic[T]):
         if self._client is not None and client is not self._client:
             self._streamed = True
             self._expect_list(quorum=True)  # perhaps another server: our version means nothing there
-            self._failures, self._backoff = 0, Backoff(self._timing.backoff, self._clock)
+            self._failures = 0
+            self._backoff.forget()
         self._client = client
 
     @property
@@ -231,7 +232,8 @@ class Reflector(Generic[T]):
 
     async def _follow(self, stream: WatchStream, *, with_list: bool) -> int:
         """Apply events until the watch ends. Return how many there were."""
-        framer, count, line_at = LineFramer(), 0, self._clock.monotonic()
+        framer, count = LineFramer(), 0
+        line_at = opened_at = self._clock.monotonic()
         self._stream, self.health.streaming = stream, True
         try:
             if with_list:
@@ -252,6 +254,8 @@ class Reflector(Generic[T]):
             return count
         finally:
             self.health.live_at = self.live_at()
+            if self._clock.monotonic() - opened_at >= self._timing.early_end_s:
+                self._backoff.forget()
             self._stream, self.health.streaming = None, False
 
     def _apply(self, lines: list[bytes]) -> None:

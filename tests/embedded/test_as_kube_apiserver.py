@@ -86,6 +86,33 @@ async def test_a_patch_of_a_wrong_type_is_invalid_and_shows_the_patched_object(
     assert "cannot unmarshal number into Go struct field ConfigMap.data" in message
 
 
+async def test_force_is_for_apply_only(api: httpx.AsyncClient) -> None:
+    await api.post(MAPS, json={"metadata": {"name": "c"}})
+    code, message = await patch(api, f"{MAPS}/c?force=true", {"data": {"a": "b"}})
+    assert code == 422
+    assert message.endswith("force: Forbidden: may not be specified for non-apply patch")
+
+
+async def test_plain_text_is_no_object(api: httpx.AsyncClient) -> None:
+    answer = await api.post(
+        MAPS, content=b'{"metadata":{"name":"c"}}', headers={"content-type": "text/plain"}
+    )
+    assert answer.status_code == 415
+
+
+async def test_a_negative_limit_is_none(api: httpx.AsyncClient) -> None:
+    for name in "abc":
+        await api.post(MAPS, json={"metadata": {"name": name}})
+    answer = (await api.get(f"{MAPS}?limit=-1")).json()
+    assert "continue" not in answer["metadata"]
+    assert {"a", "b", "c"} <= {item["metadata"]["name"] for item in answer["items"]}
+
+
+async def test_one_object_cannot_be_watched_by_its_path(api: httpx.AsyncClient) -> None:
+    await api.post(MAPS, json={"metadata": {"name": "c"}})
+    assert (await api.get(f"{MAPS}/c?watch=true&timeoutSeconds=1")).json()["metadata"]["name"] == "c"
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

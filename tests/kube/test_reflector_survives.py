@@ -82,6 +82,21 @@ async def test_other_credentials_begin_without_the_back_off_of_the_old_ones(
     await other.close()
 
 
+async def test_a_watch_that_lasted_is_not_made_to_wait_for_failures_before_it(
+    api: FakeApi, watched: Watched, clock: FakeClock, spawn: Spawn
+) -> None:
+    async def last_and_be_cut(exchange: Exchange) -> None:
+        await exchange.begin()
+        await watched.streaming()
+        clock.now_s += 40
+        exchange.cut()
+
+    api.script[WATCH].extend([saying(cut=True)] * 5 + [last_and_be_cut, saying(cut=True)])
+    spawn(watched.reflector.run())
+    await until(lambda: len(api.seen(WATCH)) == 8)
+    assert clock.sleeps[:7] == [0.8, 1.6, 3.2, 6.4, 12.8, 0.8, 1.6]
+
+
 async def test_rule_9_a_silent_watch_is_replaced(
     api: FakeApi, client: ApiClient, clock: FakeClock, spawn: Spawn
 ) -> None:

@@ -29,7 +29,7 @@ def media_type(header: str | None) -> str:
 def decode_body(raw: bytes, content_type: str | None, schema: Schema | None = None) -> tuple[Any, list[str]]:
     """(value, duplicate fields); an empty content type counts as JSON, protobuf needs the `schema`."""
     kind = media_type(content_type)
-    if kind in ("", JSON, "text/plain"):
+    if kind in ("", JSON):
         return decode_json(raw)
     if kind in _YAML_TYPES:
         return decode_yaml(raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from controlplane.embedded.causes import forbidden_field, invalid_value, not_supported
@@ -78,11 +78,6 @@ class ListOptions:
     bookmarks: bool = False
     initial_events: bool | None = None
 
-    def named(self, name: str) -> ListOptions:
-        """Narrowed to one object, as GET with ?watch on an object path means it."""
-        terms = (*self.fields.terms, ("metadata.name", name, True))
-        return replace(self, fields=FieldSelector(terms))
-
 
 def list_options(query: Mapping[str, str]) -> ListOptions:
     try:
@@ -94,7 +89,7 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
     options = ListOptions(
         labels=labels,
         fields=fields,
-        limit=_number(query, "limit") or 0,
+        limit=max(0, _number(query, "limit") or 0),
         token=query.get("continue", ""),
         version=_version(query.get("resourceVersion", "")),
         match=query.get("resourceVersionMatch", ""),

@@ -18,8 +18,15 @@ from controlplane.embedded.api.options import (
 )
 from controlplane.embedded.api.scale import to_scale, with_scale
 from controlplane.embedded.api.target import Target
+from controlplane.embedded.causes import forbidden_field
 from controlplane.embedded.cluster import Cluster
-from controlplane.embedded.errors import ApiError, method_not_allowed, too_large, unsupported_media_type
+from controlplane.embedded.errors import (
+    ApiError,
+    invalid,
+    method_not_allowed,
+    too_large,
+    unsupported_media_type,
+)
 from controlplane.embedded.patch.merge import json_patch, merge_patch
 from controlplane.embedded.reading.listing import Selection, list_page, wait_for
 from controlplane.embedded.reading.rendering import Form, negotiate, render_list, render_object
@@ -86,9 +93,7 @@ class ResourceRequest:
         return answer(body, status=status, warnings=self.warnings, yaml=self.form.yaml)
 
     async def _get(self) -> Response:
-        options = list_options(self.request.query_params)
-        if options.watch:
-            return await self._watch(options.named(self.target.name))
+        options = list_options(self.request.query_params)  # kube-apiserver ignores "watch" on one object
         await wait_for(self.cluster.store, options.version or 0)
         return self._answer(self.writer.read(self.resource, self.target.namespace or "", self.target.name))
 
@@ -138,6 +143,9 @@ class ResourceRequest:
             raise unsupported_media_type(PATCH_TYPES)
         raw = await read_body(self.request)
         write = self._write("PatchOptions")
+        if write.options.force and kind != "apply":
+            cause = forbidden_field("force", "may not be specified for non-apply patch")
+            raise invalid("PatchOptions", "meta.k8s.io", "", [cause])
         name, subresource = self.target.name, self.target.subresource
         if kind == "apply":
             stored, new = apply_object(self.writer, write, name, raw, subresource)
