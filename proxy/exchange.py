@@ -303,6 +303,7 @@ class Exchange:
     def on_informational(self, head: ResponseHead) -> None:
         # RFC 9110 §15.2: relayed, but for the 100 that we answered ourselves and what 1.0 cannot read
         if head.status != 100 and self._client.version == 1:
+            self._body = None  # the client has heard from this endpoint: there is no other attempt
             self._client.write(head.start + b"\r\n")
 
     def on_switched(self, head: ResponseHead, rest: bytes) -> None:

@@ -211,3 +211,21 @@ async def test_draining_endpoints_serve_when_nothing_else_does(worker: WorkerPro
         worker.change_endpoints(1, Service("demo/service1:80", (draining,)))
         assert await tally(port, 20) == {"/": 20}
         assert len(leaving.requests) == 20
+
+
+async def test_after_a_relayed_interim_response_there_is_no_other_attempt(
+    worker: WorkerProcess, port: int
+) -> None:
+    def hint_and_die(connection: Connection, _request: h11.Request) -> bytes:
+        asyncio.get_running_loop().call_later(0.05, connection.close)
+        return b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+
+    async with Origin(hint_and_die) as bad, Origin() as good:
+        clusters = {"c1": [bad.address], "c2": [good.address]}
+        await worker.apply(snapshot(port, clusters, route(port, weights={"c1": 100, "c2": 0})))
+        client = await RawClient.connect(port)
+        await client.send(request())
+        assert (await client.response())[0] == 103
+        assert (await client.response())[0] == 502
+        assert good.requests == []
+        await client.close()
