@@ -1,5 +1,6 @@
 """Answers that were compared with those of kube-apiserver 1.28: codes and words, one request each."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,8 @@ MAPS = "/api/v1/namespaces/default/configmaps"
 INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GATEWAYS = "/apis/example.com/v1/gateways"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 OTHER_UID = "00000000-0000-0000-0000-000000000000"
@@ -111,6 +114,75 @@ async def test_a_negative_limit_is_none(api: httpx.AsyncClient) -> None:
 async def test_one_object_cannot_be_watched_by_its_path(api: httpx.AsyncClient) -> None:
     await api.post(MAPS, json={"metadata": {"name": "c"}})
     assert (await api.get(f"{MAPS}/c?watch=true&timeoutSeconds=1")).json()["metadata"]["name"] == "c"
+
+
+def _applied(text: str) -> dict[str, Any]:
+    """A ConfigMap as `kubectl apply` leaves it: what it set is in an annotation too."""
+    config = {"apiVersion": "v1", "data": {"a": text}, "kind": "ConfigMap", "metadata": {"name": "c"}}
+    return {**config, "metadata": {"name": "c", "annotations": {LAST_APPLIED: json.dumps(config)}}}
+
+
+async def _apply(api: httpx.AsyncClient, manager: str, text: str) -> httpx.Response:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": text}}
+    headers = {"content-type": "application/apply-patch+yaml"}
+    return await api.patch(f"{MAPS}/c?fieldManager={manager}", json=body, headers=headers)
+
+
+async def test_server_side_apply_of_kubectl_takes_over_what_its_client_side_apply_set(
+    api: httpx.AsyncClient,
+) -> None:
+    await api.post(f"{MAPS}?fieldManager=kubectl-client-side-apply", json=_applied("old"))
+    assert (await _apply(api, "other", "new")).status_code == 409
+    answer = await _apply(api, "kubectl", "new")
+    assert answer.status_code == 200, answer.text
+    config = json.loads(answer.json()["metadata"]["annotations"][LAST_APPLIED])
+    assert config == {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c"},
+        "data": {"a": "new"},
+    }
+
+
+async def test_what_others_changed_since_a_client_side_apply_stays_a_conflict(api: httpx.AsyncClient) -> None:
+    await api.post(f"{MAPS}?fieldManager=kubectl-client-side-apply", json=_applied("old"))
+    await patch(api, f"{MAPS}/c?fieldManager=somebody", {"data": {"a": "theirs"}})
+    answer = await _apply(api, "kubectl", "new")
+    assert (answer.status_code, answer.json()["reason"]) == (409, "Conflict")
+
+
+async def test_a_node_port_is_given_out_once(api: httpx.AsyncClient) -> None:
+    services = "/api/v1/namespaces/default/services"
+    spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]}
+    assert (await api.post(services, json={"metadata": {"name": "a"}, "spec": spec})).status_code == 201
+    assert (await patch(api, f"{services}/a", {"spec": {"selector": {"x": "y"}}}))[0] == 200
+    answer = await api.post(services, json={"metadata": {"name": "b"}, "spec": spec})
+    assert answer.status_code == 422
+    assert answer.json()["message"] == (
+        'Service "b" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already '
+        "allocated"
+    )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "field"),
+    [
+        ({"type": "Recreate"}, "spec.strategy.rollingUpdate"),
+        (
+            {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}},
+            "spec.strategy.rollingUpdate.maxUnavailable",
+        ),
+    ],
+)
+async def test_a_strategy_that_contradicts_itself_is_refused(
+    api: httpx.AsyncClient, strategy: dict[str, Any], field: str
+) -> None:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    await api.post(DEPLOYMENTS, json={"metadata": {"name": "web"}, "spec": spec})
+    code, message = await patch(api, f"{DEPLOYMENTS}/web", {"spec": {"strategy": strategy}})
+    assert (code, field in message) == (422, True)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def allocate(obj: Object, old: Object | None, store: Store) -> None:
     spec.setdefault("ipFamilies", ["IPv4"])
     spec.setdefault("ipFamilyPolicy", "SingleStack")
     if spec["type"] in ("NodePort", "LoadBalancer"):
-        _allocate_node_ports(spec, before, store)
+        _allocate_node_ports(obj, before, store)
     else:
         for port in spec.get("ports") or ():
             port.pop("nodePort", None)
@@ -98,11 +98,17 @@ def _check_address(obj: Object, address: str, store: Store) -> None:
         raise invalid("Service", "", name, [invalid_value("spec.clusterIPs", [address], problem)])
 
 
-def _allocate_node_ports(spec: Object, before: Object, store: Store) -> None:
+def _allocate_node_ports(obj: Object, before: Object, store: Store) -> None:
+    spec = obj["spec"]
     used = {port.get("nodePort") for other in _services(store) for port in other.get("ports") or ()}
     kept = {(p["port"], p.get("protocol")): p.get("nodePort") for p in before.get("ports") or ()}
     free = (number for number in _NODE_PORTS if number not in used)
-    for port in spec.get("ports") or ():
+    taken = used - set(kept.values())
+    for n, port in enumerate(spec.get("ports") or ()):
+        if port.get("nodePort") in taken - {None}:
+            detail = "provided port is already allocated"
+            cause = invalid_value(f"spec.ports[{n}].nodePort", port["nodePort"], detail)
+            raise invalid("Service", "", obj["metadata"]["name"], [cause])
         if not port.get("nodePort"):
             port["nodePort"] = kept.get((port["port"], port["protocol"])) or next(free)
 

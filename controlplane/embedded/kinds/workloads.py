@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from controlplane.embedded.causes import duplicate, immutable, invalid_value, not_supported, required
+from controlplane.embedded.causes import (
+    duplicate,
+    forbidden_field,
+    immutable,
+    invalid_value,
+    not_supported,
+    required,
+)
 from controlplane.embedded.errors import Cause
 from controlplane.embedded.kinds.service import validate_port_number
 from controlplane.embedded.registry.metadata import validate_labels
@@ -186,7 +193,21 @@ def _validate_container(field: str, container: Object, seen: set[str]) -> list[C
 
 
 def validate_deployment(obj: Object, old: Object | None) -> list[Cause]:
-    return _validate_replicated(obj, old, pod_policy="Always")
+    return _validate_strategy(obj["spec"]) + _validate_replicated(obj, old, pod_policy="Always")
+
+
+def _validate_strategy(spec: Object) -> list[Cause]:
+    strategy = spec.get("strategy") or {}
+    rolling, field = strategy.get("rollingUpdate"), "spec.strategy.rollingUpdate"
+    if rolling is None:
+        return []
+    if strategy.get("type") == "Recreate":
+        return [forbidden_field(field, "may not be specified when strategy `type` is 'Recreate'")]
+    zero = (0, "0", "0%")
+    if rolling.get("maxUnavailable") in zero and rolling.get("maxSurge") in zero:
+        detail = "may not be 0 when `maxSurge` is 0"
+        return [invalid_value(f"{field}.maxUnavailable", rolling["maxUnavailable"], detail)]
+    return []
 
 
 def validate_replica_set(obj: Object, old: Object | None) -> list[Cause]:

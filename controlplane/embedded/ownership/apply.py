@@ -38,8 +38,12 @@ def server_side_apply(
     *,
     force: bool,
     now: str,
+    yielding: FieldSet = frozenset(),
 ) -> tuple[dict[str, Any], Managed]:
-    """The merged object and its owners; raises OwnershipConflict unless `force`."""
+    """The merged object and its owners; raises OwnershipConflict unless `force`.
+
+    Fields of `yielding` may be taken from whoever owns them.
+    """
     claimed = narrow(owned_by_config(schema, config))
     merged = merge(schema, live, config)
     previous = _previous(managed, owner)
@@ -51,7 +55,7 @@ def server_side_apply(
     conflicts = [
         (other.shown(), shown_path(path))
         for other, entry in others.items()
-        for path in sorted(entry.fields & touched)
+        for path in sorted((entry.fields & touched) - yielding)
     ]
     if conflicts and not force:
         raise OwnershipConflict(conflicts)

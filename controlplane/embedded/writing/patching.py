@@ -18,6 +18,7 @@ from controlplane.embedded.errors import (
 )
 from controlplane.embedded.ownership.apply import OwnershipConflict, server_side_apply
 from controlplane.embedded.ownership.managed import Managed, Owner, read_managed
+from controlplane.embedded.ownership.upgrade import MANAGER, client_side_fields, with_last_applied
 from controlplane.embedded.patch.merge import PatchError, json_patch, merge_patch
 from controlplane.embedded.patch.strategic import strategic_merge
 from controlplane.embedded.registry.resource import Object
@@ -127,12 +128,24 @@ def _merge(
     owner = Owner(options.manager, "Apply", resource.api_version, subresource)
     managed = read_managed(current.get("metadata") or {})
     narrow = writer.narrow(write, subresource)
+    upgrades = options.manager == MANAGER
+    yielding = client_side_fields(resource.schema, resource.api_version, current) if upgrades else frozenset()
     try:
         merged, owners = server_side_apply(
-            resource.schema, current, clean, managed, owner, narrow, force=options.force, now=now()
+            resource.schema,
+            current,
+            clean,
+            managed,
+            owner,
+            narrow,
+            force=options.force,
+            now=now(),
+            yielding=yielding,
         )
     except OwnershipConflict as error:
         raise apply_conflict(error.conflicts) from None
+    if upgrades:
+        merged = with_last_applied(merged, config)
     metadata = {key: value for key, value in merged["metadata"].items() if key != "managedFields"}
     metadata["resourceVersion"] = (current.get("metadata") or {}).get("resourceVersion", "")
     return {**merged, "metadata": metadata}, owners
