@@ -4,6 +4,7 @@ There is no fencing: whatever only the leader does must be harmless when done tw
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 import msgspec
@@ -11,6 +12,8 @@ import msgspec
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock, rfc3339_micro
 from controlplane.kube.errors import ApiError, KubeError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,14 @@ class LeaderElector:
                 held = await self._acquire_or_renew()
             self.last_error = ""
         except (KubeError, TimeoutError) as error:
-            self.last_error = str(error) or "the API server does not answer in time"
+            problem = str(error) or "the API server does not answer in time"
             if isinstance(error, ApiError) and error.status == 409:
                 self._renewed_at = float("-inf")  # somebody else wrote it: the race is lost
+            elif isinstance(error, ApiError) and problem != self.last_error:
+                # Mostly a missing right, or --namespace: nothing else would show why statuses stay away.
+                extra = {"lease": f"{self._meta.namespace}/{self._meta.name}", "cause": problem}
+                log.warning("no leader election, so no statuses and Events", extra=extra)
+            self.last_error = problem
             return
         if not held:
             self._renewed_at = float("-inf")

@@ -10,6 +10,7 @@ from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.lease import LeaderElector
 from tests.support.clock import FakeClock
 from tests.support.fakeapi import Exchange, FakeApi
+from tests.support.reflecting import failing
 from tests.support.waiting import until
 
 Spawn = Callable[[Coroutine[Any, Any, None]], Any]
@@ -127,3 +128,20 @@ async def test_renewing_keeps_the_time_of_acquisition(
     await until(lambda: spec(api)["renewTime"] != first["renewTime"])
     assert spec(api)["acquireTime"] == first["acquireTime"]
     assert one.transitions == 1
+
+
+async def test_a_lease_that_may_not_be_read_is_said_once(
+    api: FakeApi, client: ApiClient, clock: FakeClock, spawn: Spawn, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = 'leases.coordination.k8s.io "fleetgate" is forbidden: User "u" cannot get resource "leases"'
+    api.always["get leases"] = failing(403, "Forbidden", message)
+    one = elector(client, clock)
+    spawn(one.run())
+    for attempts in range(1, 4):
+        await until(lambda wanted=attempts: len(api.seen("get leases")) == wanted)  # type: ignore[misc]
+        await clock.asleep()
+        await clock.advance(2.5)
+    (record,) = [record for record in caplog.records if record.name == "controlplane.kube.lease"]
+    assert record.__dict__["lease"] == "kube-system/fleetgate"
+    assert "is forbidden" in record.__dict__["cause"]
+    assert not one.is_leader
