@@ -107,8 +107,9 @@ class ClientConnection(asyncio.Protocol):
             exchange.cancel()  # RFC 9112 §8: an incomplete request is never passed off as a whole one
             self._exchange = None
             return None
-        self.keep_alive = False
-        return True  # a half-closed client still reads its response
+        if not self._buffer:
+            self.keep_alive = False
+        return True  # a half-closed client still reads the responses to what it sent
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.connections.discard(self)
@@ -222,8 +223,8 @@ class ClientConnection(asyncio.Protocol):
         self._blank_lines = 0
         self._buffer = b""
         self.version = line.version
-        self.keep_alive = line.version == 1 and not headers.close and not self._saw_eof
-        if self._plane.draining:
+        self.keep_alive = line.version == 1 and not headers.close
+        if self._plane.draining or (self._saw_eof and not rest):
             self.keep_alive = False
         if headers.max_forwards == b"0" and line.method == b"OPTIONS":
             return self._answer(200, "This is the last hop.", "LR", line, headers, rest)
@@ -307,7 +308,7 @@ class ClientConnection(asyncio.Protocol):
         if exchange is not None and exchange.is_tunnel:
             self._end()
             return
-        if not keep or self._saw_eof:
+        if not keep or (self._saw_eof and not self._buffer):
             self._close()
             return
         if not self._wants_body:
@@ -324,6 +325,18 @@ class ClientConnection(asyncio.Protocol):
             if len(data) > HIGH_WATER_BYTES:
                 self.transport.resume_reading()
             self._process(data)
+            if self._saw_eof:
+                self._drop_incomplete()
+
+    def _drop_incomplete(self) -> None:
+        """The client has closed its side: a request that is not complete by now never will be."""
+        exchange = self._exchange
+        if exchange is None:
+            self._close()
+        elif not exchange.body_complete:
+            exchange.cancel()
+            self._exchange = None
+            self._close()
 
     # Closing
 

@@ -228,6 +228,36 @@ async def test_a_half_closed_client_still_gets_its_answer(worker: WorkerProcess,
         await client.close()
 
 
+async def test_pipelined_requests_of_a_half_closed_client_are_all_answered(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Origin() as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}, route(port, "/r")))
+        client = await RawClient.connect(port)
+        await client.send(b"".join(request(f"/r/{i}") for i in range(4)) + request("/none"))
+        client.finish()
+        for i in range(4):
+            assert (await client.response())[2] == f"/r/{i}".encode()
+        assert (await client.response())[0] == 404
+        assert await client.until_closed() == b""
+        await client.close()
+
+
+@pytest.mark.parametrize("tail", [b"GET /r/2 HT", request("/r/2", "POST", b"whole")[:-2]])
+async def test_what_a_half_closed_client_left_incomplete_is_dropped(
+    worker: WorkerProcess, port: int, tail: bytes
+) -> None:
+    async with Origin() as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}))
+        client = await RawClient.connect(port)
+        await client.send(request("/r/1") + tail)
+        client.finish()
+        assert (await client.response())[2] == b"/r/1"
+        assert await client.until_closed() == b""
+        assert [r.target for r, _ in origin.requests] == [b"/r/1"]
+        await client.close()
+
+
 async def test_a_client_that_leaves_takes_its_upstream_request_along(
     worker: WorkerProcess, port: int
 ) -> None:
