@@ -200,7 +200,7 @@ class Gateway:
 
 def _log_member(member: ClusterHealth) -> None:
     level = logging.WARNING if member.stale or not member.synced else logging.INFO
-    text = "member cluster stale" if member.stale else "member cluster current"
+    text = "member cluster " + ("stale" if member.stale else "current" if member.synced else "not listed yet")
     extra = {"cluster": member.cluster, "server": member.server}
     log.log(level, text, extra=extra | ({"cause": member.last_error} if member.last_error else {}))
 
