@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from controlplane.admin.shares import Usable
 from controlplane.admin.state import State
 from proxy.model.channel import EndpointStats
+from proxy.routing.shares import Usable
 
 STATES = ("healthy", "draining", "probing", "ejected")
 """From best to worst."""

@@ -15,6 +15,7 @@ from controlplane.admin.times import rfc3339
 from controlplane.kube.cluster import ClusterHealth
 from proxy import __version__
 from proxy.model.snapshot import Route
+from proxy.routing.shares import Usable
 
 Json = dict[str, Any]
 
@@ -107,7 +108,7 @@ def routes(state: State, *, host: str = "", service: str = "", cluster: str = ""
     ]
 
 
-def route_view(route: Route, endpoints: dict[str, dict[str, shares.Usable]], requests: Counter[str]) -> Json:
+def route_view(route: Route, endpoints: dict[str, dict[str, Usable]], requests: Counter[str]) -> Json:
     split = route.action.split
     configured, effective = shares.of_route(route, endpoints)
     return {

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from proxy.model.snapshot import Backend, Forward, Route, Split, SplitMode
+from proxy.model.snapshot import Backend, Forward, Route, Split
 from proxy.routing.schedule import schedule
+from proxy.routing.shares import Usable, tiers
 from proxy.telemetry.counters import RouteCounters
 from proxy.upstream.service import ClusterGroup, LiveService, Services
 
@@ -40,43 +41,18 @@ class ClusterSplit:
             self._rebuild()
         return [group for group in self._ranked if group is not than]
 
-    def effective(self) -> dict[str, float]:
-        """Return each cluster's present part of the traffic, 0 to 1."""
-        if self._epoch != self.service.epoch:
-            self._rebuild()
-        total = len(self._order) or 1
-        return {
-            share.cluster: sum(g.cluster == share.cluster for g in self._order) / total
-            for share in self._split.shares
-        }
-
     def _rebuild(self) -> None:
         """Lay out the schedule of the best tier that can serve; rank everything that may."""
-        split = self._split
         groups = self.service.groups
-        weighted: list[tuple[ClusterGroup, int]] = []
-        standby: list[tuple[ClusterGroup, int]] = []
-        for share in split.shares:
-            group = groups.get(share.cluster)
-            if group is None:
-                continue
-            if split.mode is SplitMode.ENDPOINTS:
-                weighted.append((group, 0))
-            elif share.weight:
-                weighted.append((group, share.weight))
-            elif split.failover and (not split.failover_clusters or share.cluster in split.failover_clusters):
-                standby.append((group, 0))
-        tiers = [
-            [(g, w or len(g.live)) for g, w in weighted if g.live],
-            [(g, len(g.live)) for g, _ in standby if g.live],
-            [(g, len(g.draining)) for g, _ in (*weighted, *standby) if g.draining and not g.live],
-            # Everything allowed is ejected: an attempt can only tell us more (panic, Envoy's term)
-            [(g, w or len(g.ejected)) for g, w in weighted if g.ejected and not g.live and not g.draining],
-            [(g, len(g.ejected)) for g, _ in standby if g.ejected and not g.live and not g.draining],
-        ]
-        best = next((tier for tier in tiers if tier), [])
-        self._order = [best[index][0] for index in schedule([weight for _, weight in best])] if best else []
-        self._ranked = [group for tier in tiers for group, _ in tier]
+        usable = {
+            cluster: Usable(len(group.live), len(group.draining), len(group.ejected))
+            for cluster, group in groups.items()
+        }
+        ranked = tiers(self._split, usable)
+        best = next((tier for tier in ranked if tier), {})
+        clusters = list(best)
+        self._order = [groups[clusters[index]] for index in schedule(list(best.values()))] if best else []
+        self._ranked = [groups[cluster] for tier in ranked for cluster in tier]
         self._epoch = self.service.epoch
 
 

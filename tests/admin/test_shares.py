@@ -2,8 +2,9 @@
 
 import pytest
 
-from controlplane.admin.shares import Usable, configured, effective
+from controlplane.admin.shares import configured, effective
 from proxy.model.snapshot import Share, Split, SplitMode
+from proxy.routing.shares import Usable
 
 LIVE, DEAD = Usable(live=2), Usable(ejected=2)
 WEIGHTED = Split(SplitMode.WEIGHTS, (Share("a", 20), Share("b", 80), Share("c")))

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 
 from msgspec.structs import replace
 
@@ -79,6 +80,11 @@ async def test_a_request_in_flight_on_a_closed_listener_is_the_last_of_its_conne
         assert await tally(port, 3) == {"/": 3}
 
 
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 async def test_drain_finishes_what_is_in_flight_and_exits_clean(worker: WorkerProcess, port: int) -> None:
     async with Origin(lambda _c, _r: b"") as origin:
         await worker.apply(snapshot(port, {"c1": [origin.address]}))
@@ -87,7 +93,9 @@ async def test_drain_finishes_what_is_in_flight_and_exits_clean(worker: WorkerPr
         async with asyncio.timeout(5):
             await origin.answered.wait()
         worker.send(Drain(10.0))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            while accepts(port):
+                await asyncio.sleep(0.01)
         transport = origin.connections[0].transport
         assert transport is not None
         transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
