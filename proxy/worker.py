@@ -17,11 +17,10 @@ import uvloop
 
 from proxy.agent import Agent
 from proxy.dataplane import DataPlane
-from proxy.downstream.listener import Listeners
+from proxy.downstream.listener import IDLE_GRACE_S, Listeners
 from proxy.telemetry.access_log import FLUSH_S, AccessLog
 
 DEFAULT_GRACE_S: Final = 30.0
-IDLE_GRACE_S: Final = 1.0  # idle clients may still send a request meanwhile; it is answered with close
 _POLL_S: Final = 0.05
 
 
@@ -81,8 +80,8 @@ class Worker:
             if not any(listener.is_busy for listener in self._listeners):
                 return
             if loop.time() - start >= min(IDLE_GRACE_S, grace_s):
-                for connection in [c for listener in self._listeners for c in listener.connections]:
-                    connection.close_if_idle()
+                for listener in self._listeners:
+                    listener.close_idle()
             await asyncio.sleep(_POLL_S)
 
 

@@ -224,7 +224,7 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = b""
         self.version = line.version
         self.keep_alive = line.version == 1 and not headers.close
-        if self._plane.draining or (self._saw_eof and not rest):
+        if self._plane.draining or self._listener.is_closed or (self._saw_eof and not rest):
             self.keep_alive = False
         if headers.max_forwards == b"0" and line.method == b"OPTIONS":
             return self._answer(200, "This is the last hop.", "LR", line, headers, rest)

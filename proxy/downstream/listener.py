@@ -13,6 +13,7 @@ from proxy.model import snapshot
 log = logging.getLogger(__name__)
 
 BACKLOG = 4096
+IDLE_GRACE_S = 1.0  # an idle client may have a request on the way: it is answered, with close
 
 
 class Listener:
@@ -23,6 +24,7 @@ class Listener:
         self.name = config.name
         self.connections: set[ClientConnection] = set()
         self.accepted = 0
+        self.is_closed = False
         self._plane = plane
         self._server: asyncio.Server | None = None
         self._socket: socket.socket | None = None
@@ -45,6 +47,18 @@ class Listener:
             task.add_done_callback(self._accepting.discard)
         self._server.close()
         self._server = None
+
+    def close(self) -> None:
+        """Stop accepting for good; what its clients have on the way is answered, with close."""
+        self.is_closed = True
+        self.stop_accepting()
+        for connection in self.connections:
+            connection.keep_alive = False
+        asyncio.get_running_loop().call_later(IDLE_GRACE_S, self.close_idle)
+
+    def close_idle(self) -> None:
+        for connection in tuple(self.connections):
+            connection.close_if_idle()
 
     @property
     def is_busy(self) -> bool:
@@ -104,9 +118,7 @@ class Listeners:
             listener.stop_accepting()
 
     def _close(self, listener: Listener) -> None:
-        listener.stop_accepting()
-        for connection in tuple(listener.connections):
-            connection.close_if_idle()
+        listener.close()
         if listener.is_busy:
             self._closing.append(listener)
 

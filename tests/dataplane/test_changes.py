@@ -80,6 +80,20 @@ async def test_a_request_in_flight_on_a_closed_listener_is_the_last_of_its_conne
         assert await tally(port, 3) == {"/": 3}
 
 
+async def test_a_connection_made_just_before_its_listener_closes_is_answered(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Origin() as origin:
+        one = snapshot(port, {"c1": [origin.address]})
+        await worker.apply(one)
+        client = await RawClient.connect(port)
+        await worker.apply(replace(one, version=2, listeners=()))
+        await client.send(request())
+        status, fields, body = await client.response()
+        assert (status, fields["connection"], body) == (200, "close", b"/")
+        await client.close()
+
+
 def accepts(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
