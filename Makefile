@@ -1,13 +1,16 @@
 # Every target works in a fresh clone: what it needs is installed first into .venv.
 PYTHON ?= python3
 VENV := .venv
+COMPILED := .venv-compiled
 BIN := $(VENV)/bin
+FUZZED := tests/http/test_differential.py tests/http/test_heads.py
+BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev demo test fuzz check format clean
+.PHONY: help install dev compiled demo test test-compiled fuzz compare compare-routes compare-workers soak check format clean
 
 help: ## print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
 install: $(VENV)/.runtime ## create .venv with the fleetgate command in it
 dev: $(VENV)/.dev ## add what tests and checks need
@@ -23,14 +26,40 @@ $(VENV)/.dev: $(VENV)/.runtime
 	$(PIP) install --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.load: $(VENV)/.runtime
+	$(PIP) install --editable '.[load]'
+	@touch $@
+
+compiled: $(COMPILED)/.compiled ## create .venv-compiled: the same fleetgate, its data plane compiled (needs a C compiler)
+
+$(COMPILED)/.compiled: pyproject.toml hatch_build.py $(shell find proxy controlplane deploy -type f -not -name '*.pyc')
+	$(PYTHON) -m venv $(COMPILED)
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 $(COMPILED)/bin/python -m pip --disable-pip-version-check --quiet install '.[load]'
+	@touch $@
+
 demo: install ## serve the two-cluster demo; options in ARGS, e.g. make demo ARGS="--port 8101"
 	$(BIN)/fleetgate demo $(ARGS)
 
 test: dev ## run the tests; options in ARGS, e.g. make test ARGS="-k split"
 	$(BIN)/python -m pytest $(ARGS)
 
-fuzz: dev ## the differential tests with 100,000 cases each
-	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest tests/http/test_differential.py --timeout=0 $(ARGS)
+test-compiled: dev compiled ## run the tests of the wire and the data plane against the compiled worker
+	FLEETGATE_WORKER_PYTHON=$(COMPILED)/bin/python $(BIN)/python -m pytest tests/wire tests/dataplane $(ARGS)
+
+fuzz: dev ## over 350,000 messages and sequences: against h11 and httptools, and against our own memory
+	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest $(FUZZED) --timeout=0 $(ARGS)
+
+compare: $(VENV)/.load compiled ## measure beside nginx, HAProxy, Envoy (Debian: nginx-light haproxy wrk); options in ARGS, e.g. --quick
+	$(BIN)/python -m loadtest.compare $(BUILDS) $(ARGS)
+
+compare-routes: $(VENV)/.load compiled ## measure routing tables of 1 to 100,000 routes, and swaps of them
+	$(BIN)/python -m loadtest.compare.routes $(BUILDS) $(ARGS)
+
+compare-workers: $(VENV)/.load compiled ## measure one worker and two
+	$(BIN)/python -m loadtest.compare.workers $(BUILDS) $(ARGS)
+
+soak: $(VENV)/.load compiled ## measure slow clients, memory after 1,000,000 requests, and memory of idle connections
+	$(BIN)/python -m loadtest.soak $(BUILDS) $(ARGS)
 
 check: dev ## formatting, lint, types and import rules
 	$(BIN)/ruff format --check .
@@ -43,4 +72,4 @@ format: dev ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 clean: ## remove everything the other targets made
-	rm -rf $(VENV) .fleetgate .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED) .fleetgate .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,12 +8,12 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 
-from proxy.dataplane import DataPlane
+from proxy.dataplane import Change, DataPlane
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import (
     Ack,
@@ -26,19 +26,22 @@ from proxy.model.channel import (
     Hello,
     ListenerSocket,
     Nack,
+    Part,
     Report,
     Stats,
-    ToWorker,
+    StatsPart,
+    batches,
     encode,
     to_worker_framer,
 )
-from proxy.model.snapshot import SCHEMA, Snapshot
+from proxy.model.snapshot import SCHEMA, Service
+from proxy.pace import Pace
 from proxy.routing.match import RouteError
 
 log = logging.getLogger(__name__)
 
 RECONNECT_S: Final = 0.5
-_READ_BYTES: Final = 1 << 20
+_READ_BYTES: Final = 1 << 16
 
 
 class Agent:
@@ -60,6 +63,7 @@ class Agent:
         self._listeners = listeners
         self._on_drain = on_drain
         self._fds = fds
+        self._changes: list[Change] = []  # received, not applied yet; the first one is being applied
 
     async def run(self, path: str) -> None:
         """Serve the control plane at the Unix socket `path` until cancelled."""
@@ -90,56 +94,115 @@ class Agent:
                 self._listeners.add_socket(where.address, where.port, socket.socket(fileno=descriptor))
 
     async def _serve_once(self, path: str) -> None:
+        """Read, apply and report side by side: endpoints that change must not wait for all the routes."""
         reader, writer = await asyncio.open_unix_connection(path)
-        framer = to_worker_framer()
+        hello = Hello(self._worker, os.getpid(), SCHEMA, self._generation, self._plane.version)
+        writer.write(encode(hello))
+        received: asyncio.Queue[Change] = asyncio.Queue()
+        asked = asyncio.Event()
+        tasks = (
+            asyncio.create_task(self._read(reader, received, asked)),
+            asyncio.create_task(self._apply_all(received, writer)),
+            asyncio.create_task(self._report_all(asked, writer)),
+        )
         try:
-            hello = Hello(self._worker, os.getpid(), SCHEMA, self._generation, self._plane.snapshot.version)
-            writer.write(encode(hello))
-            while data := await reader.read(_READ_BYTES):
-                for message in framer.feed(data):
-                    answer = await self._handle(message)
-                    if answer is not None:
-                        writer.write(encode(answer))
-                await writer.drain()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._changes.clear()
             writer.close()
 
-    async def _handle(self, message: ToWorker) -> FromWorker | None:
-        match message:
-            case Apply(snapshot):
-                return await self._apply(snapshot)
-            case EndpointsChanged(_, services):
-                self._plane.change_endpoints(services)
-            case Report():
-                return self.stats()
-            case Drain(grace_s):
-                self._on_drain(grace_s)
-        return None
+    async def _read(
+        self, reader: asyncio.StreamReader, received: asyncio.Queue[Change], asked: asyncio.Event
+    ) -> None:
+        framer = to_worker_framer()
+        parts: list[Part] = []
+        while data := await reader.read(_READ_BYTES):
+            for message in framer.feed(data):
+                match message:
+                    case Part():
+                        parts.append(message)
+                    case Apply(snapshot):
+                        change = Change(snapshot, parts)
+                        parts = []
+                        self._changes.append(change)
+                        received.put_nowait(change)
+                    case EndpointsChanged(_, services):
+                        self._change_endpoints(services)
+                    case Report():
+                        asked.set()
+                    case Drain(grace_s):
+                        self._on_drain(grace_s)
 
-    async def _apply(self, snapshot: Snapshot) -> FromWorker:
+    def _change_endpoints(self, services: tuple[Service, ...]) -> None:
+        """Apply at once, and once more with every snapshot that was sent before and is not applied yet."""
+        self._plane.change_endpoints(services)
+        for change in self._changes:
+            change.newer.update((service.id, service) for service in services)
+
+    async def _apply_all(self, received: asyncio.Queue[Change], writer: asyncio.StreamWriter) -> None:
+        """One after the other: each is answered, because the control plane waits for each answer."""
+        while True:
+            change = await received.get()
+            answer = await self._apply(change)
+            self._changes.remove(change)
+            writer.write(encode(answer))
+
+    async def _apply(self, change: Change) -> FromWorker:
+        version = change.snapshot.version
         try:
-            self._plane.apply(snapshot)
-        except RouteError as error:
-            return Nack(snapshot.version, str(error))
+            await self._plane.apply(change)
+        except (RouteError, ChannelError) as error:
+            return Nack(version, str(error))
         self._receive_sockets()
-        await self._listeners.apply(snapshot.listeners)
-        return Ack(snapshot.version)
+        await self._listeners.apply(change.snapshot.listeners)
+        return Ack(version)
 
-    def stats(self) -> Stats:
+    async def _report_all(self, asked: asyncio.Event, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            pace = Pace()
+            for part in self._stats_parts():
+                writer.write(encode(part))
+                if pace.is_over():
+                    await pace.rest()
+            writer.write(encode(self._stats()))
+            await writer.drain()
+
+    def _stats_parts(self) -> Iterator[StatsPart]:
+        """Count route by route and service by service; both may come and go between two parts."""
+        for counters in batches(self._plane.counters(), lambda _: 1):
+            yield StatsPart(
+                requests=tuple(count for c in counters for count in c.requests()),
+                durations=tuple(histogram for c in counters for histogram in c.durations()),
+            )
+        for services in batches(self._plane.services.all(), lambda service: 1 + service.size):
+            yield StatsPart(
+                endpoints=tuple(endpoint.stats() for service in services for endpoint in service.endpoints())
+            )
+
+    def _stats(self) -> Stats:
+        """Return what is not in the parts."""
         plane = self._plane
-        counters = plane.counters()
         return Stats(
             worker=self._worker,
             pid=os.getpid(),
-            version=plane.snapshot.version,
-            requests=tuple(count for c in counters for count in c.requests()),
-            durations=tuple(histogram for c in counters for histogram in c.durations()),
+            version=plane.version,
+            requests=(),
+            durations=(),
             attempts=tuple(plane.attempts.counts()),
-            endpoints=tuple(endpoint.stats() for endpoint in plane.services.endpoints()),
+            endpoints=(),
             connections=tuple(
                 ConnectionCount(listener.name, len(listener.connections), listener.accepted)
                 for listener in self._listeners
             ),
             loop_lag_s=plane.wheel.take_lag(),
             log_lines_dropped=plane.log.dropped if plane.log is not None else 0,
+            shed=self._listeners.admission.counts(),
+            pauses=self._listeners.pauses(),
         )

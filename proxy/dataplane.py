@@ -2,13 +2,19 @@
 
 import asyncio
 import os
+from collections import deque
+from collections.abc import Iterable
 from itertools import count
+from typing import Final
 
-from proxy.http.memo import Memo
-from proxy.http.request_headers import RequestHeaders
-from proxy.http.request_line import RequestLine
+from proxy.http.forwarded import TrustedNetworks
+from proxy.http.heads import Heads
+from proxy.model.channel import ChannelError, Part, decode_routes, decode_services
+from proxy.model.limits import Limits
 from proxy.model.snapshot import Route, Service, Snapshot
-from proxy.routing.table import RouteTable, compile_table
+from proxy.pace import Pace
+from proxy.routing.match import RouteError
+from proxy.routing.table import RouteTable
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import AttemptCounters, RouteCounters
 from proxy.timers import TimerWheel
@@ -16,13 +22,30 @@ from proxy.upstream.connector import Connector
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import Services
 
+_LOW_DIGITS: Final = [b"%03x" % number for number in range(4096)]
+
+
+class Change:
+    """A snapshot on its way into the data plane: what it says besides routes and services, and these."""
+
+    __slots__ = ("newer", "parts", "referenced", "services", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, parts: Iterable[Part]) -> None:
+        self.snapshot = snapshot
+        self.parts = deque(parts)
+        self.newer: dict[str, Service] = {}  # endpoints that are known since the snapshot came
+        # Filled as the parts are compiled
+        self.services: deque[Service] = deque()
+        self.referenced: set[str] = set()  # services, by the routes
+
 
 class DataPlane:
     """One per worker. Swapping the configuration is one assignment to `table`."""
 
     __slots__ = (
-        "_counters", "_request_ids", "_request_prefix", "attempts", "connector", "draining", "headers_memo",
-        "lines_memo", "local", "log", "services", "snapshot", "table", "wheel",
+        "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
+        "connector", "draining", "heads", "limits", "local", "log", "services",
+        "table", "trusted", "version", "wheel",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
@@ -30,34 +53,92 @@ class DataPlane:
         self.wheel = TimerWheel(loop)
         self.connector = Connector(loop, self.wheel)
         self.services = Services()
-        self.headers_memo: Memo[RequestHeaders] = Memo()
-        self.lines_memo: Memo[RequestLine] = Memo()
+        self.heads = Heads()
         self.log = log
         self.attempts = AttemptCounters()
         self.local = RouteCounters("")  # requests that no route was found for
         self.draining = False
         self._counters: dict[str, RouteCounters] = {}
-        self._request_prefix = os.urandom(8).hex().encode()
-        self._request_ids = count(1)
+        self._random_prefix = os.urandom(8).hex().encode()
+        self._request_prefixes = count(1)
+        self._request_prefix = b""
+        self._request_low = len(_LOW_DIGITS)
         # For the life of a snapshot
-        self.snapshot = Snapshot(version=0)
-        self.table: RouteTable[RoutePlan] = compile_table(self.snapshot, self._bind)
+        self.version = 0
+        self.limits = Limits()
+        self.trusted = TrustedNetworks(())
+        self.table: RouteTable[RoutePlan] = RouteTable(self._bind)
 
-    def apply(self, snapshot: Snapshot) -> None:
-        """Compile and swap. Raises RouteError, and then everything is as before."""
-        table = compile_table(snapshot, self._bind)
-        self.services.replace(snapshot.services, {s.service.id for p in table.targets for s in p.backends})
-        self.table = table
-        self.snapshot = snapshot
-        wanted = {route.id for route in snapshot.routes}
-        for route_id in [r for r in self._counters if r not in wanted]:
-            del self._counters[route_id]
+    async def apply(self, change: Change) -> None:
+        """Compile and swap, while requests go on; one change at a time.
+
+        Raises RouteError, ChannelError (of a part), and then everything is as before.
+        """
+        pace = Pace()
+        try:
+            trusted = TrustedNetworks(change.snapshot.trusted_proxies)
+        except ValueError as error:
+            raise RouteError(f"trusted_proxies: {error}") from None
+        table = RouteTable(self._bind)
+        try:
+            await self._fill(table, change, pace)
+        except (RouteError, ChannelError):
+            await _dismantle(table, pace)
+            raise
+        # Where a route may go is said by the route: its services can have their new endpoints before the
+        # swap. Those that lose all of theirs come after it, for until then requests go there.
+        wanted: set[str] = set()
+        while change.services:
+            service = change.services.popleft()
+            wanted.add(service.id)
+            self.services.change(change.newer.get(service.id, service))
+            if pace.is_over():
+                await pace.rest()
+        self.version = change.snapshot.version
+        self.limits = self.connector.limits = change.snapshot.limits
+        self.trusted = trusted
+        self.table, table = table, self.table
+        await _dismantle(table, pace)
+        await self._forget(wanted, change.referenced, pace)
+
+    async def _fill(self, table: RouteTable[RoutePlan], change: Change, pace: Pace) -> None:
+        while change.parts:
+            part = change.parts.popleft()
+            change.services.extend(decode_services(part))
+            for route in decode_routes(part):
+                table.add(route, self.table)
+                for backend in route.action.backends:
+                    change.referenced.add(backend.service)
+                if pace.is_over():
+                    await pace.rest()
+            if pace.is_over():
+                await pace.rest()
+
+    async def _forget(self, wanted: set[str], referenced: set[str], pace: Pace) -> None:
+        """Let go of services and counters that the snapshot does not have."""
+        for service_id in list(self.services):
+            if service_id not in wanted:
+                self.services.forget(service_id, referenced=service_id in referenced)
+            if pace.is_over():
+                await pace.rest()
+        for route_id in list(self._counters):
+            if route_id not in self.table:
+                del self._counters[route_id]
+            if pace.is_over():
+                await pace.rest()
 
     def change_endpoints(self, services: tuple[Service, ...]) -> None:
-        self.services.change(services)
+        for service in services:
+            self.services.change(service)
 
     def request_id(self) -> bytes:
-        return b"%b%08x" % (self._request_prefix, next(self._request_ids))
+        """Return 24 hexadecimal digits that no other request has."""
+        low = self._request_low
+        if low == len(_LOW_DIGITS):
+            low = 0
+            self._request_prefix = self._random_prefix + b"%05x" % next(self._request_prefixes)
+        self._request_low = low + 1
+        return self._request_prefix + _LOW_DIGITS[low]
 
     def counters(self) -> list[RouteCounters]:
         return [self.local, *self._counters.values()]
@@ -67,3 +148,9 @@ class DataPlane:
         if counters is None:
             counters = self._counters[route.id] = RouteCounters(route.id)
         return RoutePlan(route, self.services, counters)
+
+
+async def _dismantle(table: RouteTable[RoutePlan], pace: Pace) -> None:
+    for _ in table.dismantle():
+        if pace.is_over():
+            await pace.rest()

@@ -5,22 +5,24 @@ A failure in any phase before the response head goes through `_attempt_failed`, 
 table. Nothing is retried once a byte of the response went to the client.
 """
 
-from time import monotonic, time
-from typing import Final, Protocol
+from time import monotonic
+from typing import Final
 
+from proxy.client import Client
 from proxy.dataplane import DataPlane
 from proxy.http.chunked import END, encode_chunk
 from proxy.http.replies import CONTINUE, reply
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
 from proxy.http.response import ResponseHead
-from proxy.telemetry.access_log import NO_ENDPOINT, REQUEST, failed_attempts
+from proxy.telemetry.access_log import NO_ENDPOINT, failed_attempts
 from proxy.upstream.autopsy import Autopsy
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.failover import Failover
 from proxy.upstream.plan import ClusterSplit, RoutePlan
 from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure
+from proxy.upstream.sink import ResponseSink
 
 UPLOAD_IDLE_S: Final = 300.0
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
@@ -28,39 +30,14 @@ CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only i
 _SMALL_BODY_BYTES: Final = 16384  # up to here one joined write is cheaper than two
 
 
-class Client(Protocol):
-    """The client connection, as an exchange sees it."""
-
-    version: int
-    keep_alive: bool
-    listener_name: str
-    listener_log: bytes  # its member of the log line
-    response_timeout_s: float
-    forwarded: bytes  # X-Forwarded-For and -Proto lines
-    peer: bytes
-
-    def write(self, data: bytes) -> None: ...
-
-    def read_body(self, wanted: bool) -> None:
-        """Go on, or stop for now, delivering the body."""
-
-    def abort(self) -> None:
-        """Cut the connection so that the client cannot take what it has for a whole response."""
-
-    def on_tunnel(self) -> None:
-        """Hand over what came behind the request, and from here on everything that comes."""
-
-    def on_exchange_done(self, keep: bool) -> None: ...
-
-
-class Exchange:
+class Exchange(ResponseSink):
     """One request and its response."""
 
     __slots__ = (
-        "_body", "_body_bytes", "_chunked", "_client", "_connection", "_endpoint", "_expect", "_failover",
+        "_body", "_chunked", "_client", "_connection", "_endpoint", "_expect", "_failover",
         "_first_cluster", "_headers", "_keep", "_line", "_plan", "_plane", "_request_id",
         "_response_bytes", "_split", "_started", "_status", "_suspect", "_tunnel",
-        "body_complete", "is_done", "is_head",
+        "body_bytes", "body_complete", "is_done",
     )  # fmt: skip
 
     def __init__(
@@ -73,13 +50,13 @@ class Exchange:
         self._line = line
         self._headers = headers
         self._request_id = headers.request_id or plane.request_id()
-        self.is_head = line.is_head
+        self.is_head = line.resource.is_head
         self.is_done = False
         # The request body, as it goes on the wire; None once it is too large to be sent again
         self._body: list[bytes] | None = []
-        self._body_bytes = 0
-        self.body_complete = headers.length == 0
-        self._expect = headers.expect and client.version == 1
+        self.body_bytes = 0
+        self.body_complete = headers.control.length == 0
+        self._expect = headers.control.expect and client.version == 1
         # Attempts
         self._split: ClusterSplit | None = None
         self._endpoint: LiveEndpoint | None = None
@@ -113,15 +90,22 @@ class Exchange:
         failover = self._failover
         connection = endpoint.checkout() if failover is None or not failover.fresh else None
         if connection is None:
-            self._plane.connector.connect(endpoint, self)
+            self._plane.connector.obtain(endpoint, self)
         else:
             self._send(connection)
 
     def on_connected(self, connection: UpstreamConnection) -> None:
         if self.is_done:
             connection.endpoint.release(connection)
-        else:
-            self._send(connection)
+            return
+        chosen, endpoint = self._endpoint, connection.endpoint
+        if (
+            chosen is not None and chosen is not endpoint
+        ):  # where there was no room, another one's became free
+            chosen.in_flight -= 1
+            endpoint.in_flight += 1
+            self._endpoint = endpoint
+        self._send(connection)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         if self.is_done:
@@ -133,11 +117,9 @@ class Exchange:
 
     def _send(self, connection: UpstreamConnection) -> None:
         self._connection = connection
-        line = self._line
         headers = self._headers
-        head = b"%b %b HTTP/1.1\r\n%b%b%bX-Request-Id: %b\r\n\r\n" % (
-            line.method,
-            line.target,
+        head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (
+            self._line.forward,
             headers.forward,
             b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self._asks_for_tunnel() else b"",
             self._client.forwarded,
@@ -146,23 +128,23 @@ class Exchange:
         if self._body:
             head += b"".join(self._body)
         if self.body_complete:
-            deadline = self._plane.wheel.now + self._client.response_timeout_s
+            deadline = self._client.response_deadline()
         else:
             deadline = self._plane.wheel.now + UPLOAD_IDLE_S
             self._client.read_body(True)  # before sending: that may stop it again
         connection.send(self, head, deadline)
         if self._expect:
             self._expect = False
-            if not self._body_bytes:  # the endpoint is there: let the client send its body
+            if not self.body_bytes:  # the endpoint is there: let the client send its body
                 self._client.write(CONTINUE)
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the request body, framed as it goes to the endpoint."""
-        self._body_bytes += len(piece)
+        self.body_bytes += len(piece)
         connection = self._connection
         if self._body is not None:
             self._body.append(piece)
-            if self._body_bytes > REPLAY_BYTES:
+            if self.body_bytes > REPLAY_BYTES:
                 if connection is None:
                     self._client.read_body(False)
                 else:
@@ -174,10 +156,14 @@ class Exchange:
     def on_body_end(self) -> None:
         self.body_complete = True
         if self._connection is not None and not self._status:
-            self._connection.deadline = self._plane.wheel.now + self._client.response_timeout_s
+            self._connection.deadline = self._client.response_deadline()
 
     def _asks_for_tunnel(self) -> bool:
-        return self._headers.upgrade and self._line.method == b"GET" and self._client.version == 1
+        return (
+            self._headers.control.upgrade
+            and self._line.resource.method == b"GET"
+            and self._client.version == 1
+        )
 
     # Retry
 
@@ -192,7 +178,7 @@ class Exchange:
     def _attempt_failed(self, failure: Failure) -> None:
         endpoint = self._end_attempt()
         self._eject_if_due(endpoint, failure)
-        if failure is Failure.ABORTED and not self._line.is_idempotent and self._body is not None:
+        if failure is Failure.ABORTED and not self._line.resource.is_idempotent and self._body is not None:
             self._suspect = endpoint
             Autopsy(self._plane.connector, endpoint, self._on_verdict).start()
         else:
@@ -220,7 +206,7 @@ class Exchange:
         failover = self._failover
         if failover is None:
             failover = self._failover = Failover()
-        idempotent = self._line.is_idempotent and not self._asks_for_tunnel()
+        idempotent = self._line.resource.is_idempotent and not self._asks_for_tunnel()
         following = failover.next(split, endpoint, failure, idempotent=idempotent)
         if self._body is None:
             following = None  # part of the body is gone: it cannot be sent again
@@ -243,20 +229,36 @@ class Exchange:
 
     # Relay
 
-    def on_response(self, head: ResponseHead, body: bytes) -> None:
+    def takes_chunks(self) -> bool:
+        return self._client.version == 1
+
+    def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
         if head.status in RETRY_STATUSES and self._retry_status(complete=True):
             return
+        keep = self._client.keep_alive and self.body_complete and not self._plane.draining
+        self._write_start(head.whole if keep and head.dated else self._head_for(head, keep), data, at)
+        self._answered(head, size, keep)
+
+    def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
+        wire = body
+        if self.takes_chunks():
+            wire = encode_chunk(body) + END if body else END
+        self.on_response(head, wire, 0, len(body))
+
+    def _write_start(self, head: bytes, data: bytes, at: int) -> None:
+        """Write the head and data[at:]: in one piece, where copying that is cheaper than another write."""
         client = self._client
+        if len(data) - at < _SMALL_BODY_BYTES:
+            client.write(head + data[at:])
+        else:
+            client.write(head)
+            client.write_piece(memoryview(data)[at:])
+
+    def _answered(self, head: ResponseHead, size: int, keep: bool) -> None:
+        """A whole response has been written."""
         connection, endpoint = self._connection, self._endpoint
         assert connection is not None
         assert endpoint is not None
-        keep = client.keep_alive and self.body_complete and not self._plane.draining
-        start = head.whole if keep and head.dated else self._head_for(head, keep)
-        if len(body) < _SMALL_BODY_BYTES:
-            client.write(start + body)
-        else:
-            client.write(start)
-            client.write(body)
         if head.status not in RETRY_STATUSES:
             endpoint.succeeded()
         if self.body_complete:
@@ -265,11 +267,11 @@ class Exchange:
             connection.abort()  # RFC 9112 §9.3: the rest of the body must not become the next request
         endpoint.in_flight -= 1
         self._status = head.status
-        self._response_bytes = len(body)
+        self._response_bytes = size
         self._account(endpoint, "-" if endpoint.cluster == self._first_cluster else "CF")
-        client.on_exchange_done(keep)
+        self._client.on_exchange_done(keep)
 
-    def on_response_start(self, head: ResponseHead, body: bytes) -> None:
+    def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
         if head.status in RETRY_STATUSES and self._retry_status(complete=False):
             return
         client = self._client
@@ -280,19 +282,30 @@ class Exchange:
         framed = self._chunked or head.length >= 0
         self._keep = framed and client.keep_alive and self.body_complete and not self._plane.draining
         self._body = None
-        client.write(self._head_for(head, self._keep))
-        if body:
-            self.on_response_data(body)
+        self._response_bytes = len(data) - at
+        if self._chunked and self._response_bytes:
+            data, at = encode_chunk(data[at:]), 0
+        self._write_start(self._head_for(head, self._keep), data, at)
 
     def on_response_data(self, payload: bytes) -> None:
         self._response_bytes += len(payload)
         self._client.write(encode_chunk(payload) if self._chunked else payload)
 
-    def on_response_end(self) -> None:
+    def on_response_piece(self, piece: memoryview) -> bool:
+        self._response_bytes += len(piece)
+        return self._client.write_piece(piece)
+
+    def room(self) -> int:
+        return self._client.room()
+
+    def on_response_end(self, last: bytes) -> None:
         connection = self._connection
         assert connection is not None
+        self._response_bytes += len(last)
         if self._chunked:
-            self._client.write(END)
+            last = encode_chunk(last) + END if last else END
+        if last:
+            self._client.write(last)
         if self.body_complete:
             connection.release()
         else:
@@ -354,7 +367,7 @@ class Exchange:
         return self._status != 0
 
     def on_client_tunnel_data(self, data: bytes) -> None:
-        self._body_bytes += len(data)
+        self.body_bytes += len(data)
         if self._connection is not None:
             self._connection.write(data)
 
@@ -425,23 +438,15 @@ class Exchange:
             service = self._split.service.id
         self._plan.counters.record(
             self._client.listener_name, service, cluster, self._status, flag, duration_s,
-            self._body_bytes, self._response_bytes,
+            self.body_bytes, self._response_bytes,
         )  # fmt: skip
         log = self._plane.log
         if log is not None:
-            log.write(self._log_line(endpoint, flag, duration_s))
-
-    def _log_line(self, endpoint: LiveEndpoint | None, flag: str, duration_s: float) -> bytes:
-        line = self._line
-        client = self._client
-        failover = self._failover
-        ms = int(time() * 1000)
-        us = int(duration_s * 1_000_000)
-        return REQUEST % (
-            ms // 1000, ms % 1000, line.method, line.quoted_path, self._headers.log, line.version,
-            self._status, flag.encode(), us // 1000, us % 1000, self._body_bytes, self._response_bytes,
-            client.peer, self._request_id, client.listener_log, self._plan.log,
-            endpoint.log if endpoint is not None else NO_ENDPOINT,
-            failover.attempts + 1 if failover else 1, failed_attempts(failover.trace) if failover else b"",
-            self._plane.snapshot.version,
-        )  # fmt: skip
+            failover = self._failover
+            log.request(
+                self._line.resource.log, self._client.version, self._headers.control.log, self._status, flag,
+                int(duration_s * 1_000_000.0), self.body_bytes, self._response_bytes, self._request_id,
+                self._client.log, self._plan.log, endpoint.log if endpoint is not None else NO_ENDPOINT,
+                failover.attempts + 1 if failover is not None else 1,
+                failed_attempts(failover.trace) if failover is not None else b"", self._plane.version,
+            )  # fmt: skip

@@ -106,6 +106,10 @@ class Metrics(Collector):
         yield gauge("connections", "Open client connections.", ("listener",), clients.items())
         accepts = (((listener,), count) for listener, count in accepted.items())
         yield counter("connections_accepted", "Accepted client connections.", ("listener",), accepts)
+        text = "Client connections turned away, or closed while idle, to stay within a limit."
+        yield counter("connections_shed", text, ("listener", "cause"), self._state.totals.shed.items())
+        pauses = (((cause,), count) for cause, count in self._state.totals.pauses.items())
+        yield counter("accept_pauses", "Times a worker stopped accepting for a while.", ("cause",), pauses)
         text = "Connections to endpoints."
         yield gauge("upstream_connections", text, ("cluster", "state"), upstream.items())
         text = "Endpoints by the state most workers see them in."

@@ -1,13 +1,18 @@
 """`fleetgate run`: the gateway."""
 
+import ipaddress
 import os
 import re
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from controlplane.cli.failure import Failure, Unavailable
+
+if TYPE_CHECKING:
+    from proxy.model.limits import Limits
 
 EXAMPLES = """\b
 Examples:
@@ -46,6 +51,34 @@ def parse_address(ctx: click.Context, parameter: click.Parameter, value: str) ->
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise Failure(f"--admin {value!r} is not HOST:PORT with a port from 0 to 65535; e.g. 127.0.0.1:9901")
     return host, int(port)
+
+
+def parse_limit_options(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> "Limits":
+    from proxy.model.limits import LimitError, parse_limits
+
+    settings: dict[str, str] = {}
+    for value in values:
+        name, equals, number = value.partition("=")
+        if not equals:
+            raise Failure(f"--limit {value!r} is not NAME=VALUE; write e.g. --limit max-connections=5000")
+        if name in settings:
+            raise Failure(f"--limit {name} is given twice; give it once")
+        settings[name] = number
+    try:
+        return parse_limits(settings)
+    except LimitError as error:
+        raise Failure(f"--limit {error}") from None
+
+
+def parse_networks(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError as error:
+            raise Failure(f"--trusted-proxy {value!r} is no network: {error}; e.g. 10.0.0.0/8") from None
+    return values
 
 
 @click.command(name="run", epilog=EXAMPLES, help="Run the gateway until SIGTERM or Ctrl-C.")
@@ -131,6 +164,24 @@ def parse_address(ctx: click.Context, parameter: click.Parameter, value: str) ->
     help="Seconds that requests in flight may take at the end.",
 )
 @click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    callback=parse_limit_options,
+    envvar="FLEETGATE_LIMITS",
+    metavar="NAME=VALUE",
+    help="What clients and endpoints may take of a worker, see docs/limits.md; repeatable.",
+)
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    multiple=True,
+    callback=parse_networks,
+    envvar="FLEETGATE_TRUSTED_PROXIES",
+    metavar="CIDR",
+    help="Network of proxies whose X-Forwarded-For and -Proto are believed; repeatable.",
+)
+@click.option(
     "--allow-loopback-endpoints",
     is_flag=True,
     envvar="FLEETGATE_ALLOW_LOOPBACK_ENDPOINTS",
@@ -147,6 +198,8 @@ def command(
     namespace: str,
     access_log: str,
     grace_s: float,
+    limits: "Limits",
+    trusted_proxies: tuple[str, ...],
     allow_loopback_endpoints: bool,
 ) -> None:
     from controlplane.gateway import run
@@ -165,6 +218,8 @@ def command(
         access_log=access_log,
         allow_loopback_endpoints=allow_loopback_endpoints,
         grace_s=grace_s,
+        limits=limits,
+        trusted_proxies=trusted_proxies,
     )
     try:
         run.run(settings)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proxy.model.limits import Limits
+
 DEFAULT_ADMIN_HOST = "127.0.0.1"
 DEFAULT_ADMIN_PORT = 9901
 DEFAULT_GRACE_S = 30.0
@@ -31,4 +33,6 @@ class Settings:
     access_log: str = "-"
     allow_loopback_endpoints: bool = False
     grace_s: float = DEFAULT_GRACE_S
+    limits: Limits = field(default_factory=Limits)
+    trusted_proxies: tuple[str, ...] = ()
     worker_argv: tuple[str, ...] = (sys.executable, "-m", "proxy.worker")

@@ -46,6 +46,8 @@ class Translator:
             known_clusters=self._fleet.known_clusters(),
             failed_ports=failed_ports,
             allow_loopback=self._settings.allow_loopback_endpoints,
+            limits=self._settings.limits,
+            trusted_proxies=self._settings.trusted_proxies,
         )
         objects, members = self._fleet.fleet_objects(), self._fleet.member_objects()
         translation = translate(objects, members, facts, self._last_good, version, previous)

@@ -9,6 +9,8 @@ def endpoint_delta(old: Snapshot, new: Snapshot) -> tuple[Service, ...] | None:
     """Return the services of `new` whose endpoints differ, or None when more than endpoints differs."""
     if old.routes != new.routes or old.listeners != new.listeners or old.clusters != new.clusters:
         return None
+    if old.limits != new.limits or old.trusted_proxies != new.trusted_proxies:
+        return None
     before = {service.id: service for service in old.services}
     if before.keys() != {service.id for service in new.services}:
         return None

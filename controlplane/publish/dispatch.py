@@ -14,6 +14,9 @@ log = logging.getLogger(__name__)
 TRIAL_PATIENCE_S = 1.0
 """A worker that has not answered the trial by then may hang: the next one gets it too."""
 
+TRIAL_PATIENCE_PER_ROUTE_S = 50e-6
+"""A worker compiles beside its requests: 100,000 routes take it one to two seconds."""
+
 
 class Dispatcher:
     """Sends what the rollout decides to the connected workers. Events come from the publisher."""
@@ -35,7 +38,13 @@ class Dispatcher:
         self._proceed(self.rollout.want(snapshot))
 
     def repeat(self) -> None:
-        self._send_good(list(self.sessions.values()))
+        """Send every worker what it was sent last."""
+        self._send_good([s for s in self.sessions.values() if s not in self._canaries])
+        trial = self.rollout.trial
+        if trial is not None and self._canaries:
+            data = encode(Apply(trial))
+            for session in self._canaries:
+                session.send(data)
 
     def joined(self, worker: int, session: Session) -> None:
         earlier = self.sessions.pop(worker, None)
@@ -104,7 +113,8 @@ class Dispatcher:
             return
         self._canaries.add(fresh[0])
         fresh[0].send(encode(Apply(trial)))
-        self._patience = asyncio.get_running_loop().call_later(TRIAL_PATIENCE_S, self._try)
+        patience_s = TRIAL_PATIENCE_S + TRIAL_PATIENCE_PER_ROUTE_S * len(trial.routes)
+        self._patience = asyncio.get_running_loop().call_later(patience_s, self._try)
 
     def _reject(self, reason: str) -> None:
         self._end_trial()

@@ -61,19 +61,21 @@ class Rollout:
         return self.deaths >= DEATHS_TO_REJECT
 
     def _settle(self) -> tuple[Service, ...]:
-        """Start the next trial if rules differ from what was tried last, else pass endpoints on."""
-        if self.trial is not None or self.wanted is None or self.wanted is self.good:
+        """Start a trial if rules differ from what was tried last. Endpoints are passed on in any case:
+        a trial may take seconds, and failover cannot wait for them.
+        """
+        if self.wanted is None or self.wanted is self.good:
             return ()
-        tried = self._tried or self.good
-        if tried is None or endpoint_delta(tried, self.wanted) is None:
-            self.trial = self._tried = self.wanted
-            self.deaths = 0
-            return ()
+        if self.trial is None:
+            tried = self._tried or self.good
+            if tried is None or endpoint_delta(tried, self.wanted) is None:
+                self.trial = self.wanted
+                self.deaths = 0
+            self._tried = self.wanted
         if self.good is None:
             return ()
-        self._tried = self.wanted
         self.good, changed = with_endpoints_of(self.good, self.wanted)
-        if self.rejection is None:
+        if self.trial is None and self.rejection is None:
             self.good = self.wanted
         return changed
 

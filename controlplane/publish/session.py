@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Protocol
 
-from proxy.model.channel import ChannelError, FromWorker, Hello, Stats, from_worker_framer
+from proxy.model.channel import ChannelError, FromWorker, Hello, Stats, StatsJoiner, from_worker_framer
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ class Session(asyncio.Protocol):
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._framer = from_worker_framer()
+        self._joiner = StatsJoiner()
         self._transport: asyncio.WriteTransport | None = None
         self.hello: Hello | None = None
         self.feedable = True
@@ -38,9 +39,11 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            for message in self._framer.feed(data):
+            for piece in self._framer.feed(data):
                 self.messages += 1
-                self._owner.received(self, message)
+                message = self._joiner.whole(piece)
+                if message is not None:
+                    self._owner.received(self, message)
         except ChannelError as error:
             log.error("worker connection dropped", extra={"worker": self.name, "cause": str(error)})
             self.abort()

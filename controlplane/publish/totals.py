@@ -41,6 +41,8 @@ class Totals:
     attempts: Counter[AttemptKey] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     log_lines_dropped: int = 0
+    shed: Counter[tuple[str, str]] = field(default_factory=Counter)  # listener, cause
+    pauses: Counter[str] = field(default_factory=Counter)
 
     def add(self, stats: Stats) -> None:
         for r in stats.requests:
@@ -53,6 +55,10 @@ class Totals:
         for c in stats.connections:
             self.accepted[c.listener] += c.accepted
         self.log_lines_dropped += stats.log_lines_dropped
+        for s in stats.shed:
+            self.shed[s.listener, s.cause] += s.count
+        for p in stats.pauses:
+            self.pauses[p.cause] += p.count
 
     def copy(self) -> Self:
         """Return an independent copy: the sum with the living workers must not touch the retired part."""
@@ -61,6 +67,8 @@ class Totals:
             attempts=self.attempts.copy(),
             accepted=self.accepted.copy(),
             log_lines_dropped=self.log_lines_dropped,
+            shed=self.shed.copy(),
+            pauses=self.pauses.copy(),
         )
         for key, total in self.durations.items():
             other.durations[key].add(total)

@@ -41,6 +41,8 @@ def translate(
         routes=routes,
         services=tuple(resolution.service for resolution in resolutions),
         clusters=_clusters(attached, members),
+        limits=facts.limits,
+        trusted_proxies=facts.trusted_proxies,
     )
     return Translation(
         snapshot=snapshot,

@@ -10,6 +10,7 @@ from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.kinds import Kind
 from controlplane.translate.diagnostics import Diagnostic
+from proxy.model.limits import Limits
 from proxy.model.snapshot import Snapshot
 
 
@@ -19,6 +20,7 @@ class Facts:
 
     `address` is the IP address or host name that clients use, published in statuses.
     `failed_ports` are listener ports that could not be bound, with the cause.
+    `limits` and `trusted_proxies` (networks) are those the gateway was started with.
     `allow_loopback` lets endpoints be on this machine: the demo runs its pods there.
     """
 
@@ -26,6 +28,8 @@ class Facts:
     known_clusters: frozenset[str] = frozenset()
     failed_ports: Mapping[int, str] = field(default_factory=dict)
     allow_loopback: bool = False
+    limits: Limits = field(default_factory=Limits)
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class AcceptedIngress(msgspec.Struct, frozen=True):

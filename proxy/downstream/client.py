@@ -7,53 +7,59 @@ reads the answer and nothing it sent is ever taken for another request.
 
 import asyncio
 import struct
+from math import inf
 from socket import SO_LINGER, SOL_SOCKET
-from time import time
 from typing import TYPE_CHECKING, Final, cast
 
+from proxy.client import Client
 from proxy.dataplane import DataPlane
 from proxy.exchange import Exchange
-from proxy.http import limits
 from proxy.http.body import RequestBody
 from proxy.http.errors import RequestError
+from proxy.http.forwarded import client_and_chain
+from proxy.http.heads import HeadReader
 from proxy.http.replies import reply
-from proxy.http.request import check_incomplete, check_together
-from proxy.http.request_headers import RequestHeaders, parse_headers
-from proxy.http.request_line import RequestLine, parse_request_line
-from proxy.telemetry.access_log import NO_ENDPOINT, NO_HEADERS, NO_ROUTE, REQUEST
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine
+from proxy.telemetry.access_log import NO_ENDPOINT, NO_HEADERS, NO_RESOURCE, NO_ROUTE
 
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
 
-HEAD_S: Final = 10.0  # from the first byte of a head to its last: slowloris
-BODY_IDLE_S: Final = 60.0  # between two pieces of a request body, as nginx
 LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 65536
 STALL_S: Final = 300.0  # a client that does not read its response
 HIGH_WATER_BYTES: Final = 65536
 CHECK_S: Final = 1.0
+_SO_MEMINFO: Final = 55  # linux/socket.h
+_SEND_BUFFER: Final = struct.Struct("=12xI4xI")  # of sock_diag.h: SK_MEMINFO_SNDBUF, SK_MEMINFO_WMEM_QUEUED
 _RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with RST
 _MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
 
 
-class ClientConnection(asyncio.Protocol):
-    """Implements proxy.exchange.Client."""
+class ClientConnection(Client):
+    """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_blank_lines", "_body", "_buffer", "_deadline", "_exchange", "_is_processing", "_linger_left",
-        "_listener", "_paused", "_plane", "_saw_eof", "_wants_body", "forwarded", "keep_alive",
-        "listener_log", "listener_name", "peer", "response_timeout_s", "transport", "version",
+        "_awaited_s", "_blank_lines", "_body", "_buffer", "_deadline", "_exchange", "_heads",
+        "_is_processing", "_linger_left", "_listener", "_opened", "_paused", "_peer", "_plane", "_saw_eof",
+        "_speaks_for",
+        "_wants_body", "address_group", "is_admitted", "transport",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
         # Per connection
         self._plane = plane
         self._listener = listener
+        self._heads = HeadReader(plane.heads)
         self.listener_name = listener.name
-        self.listener_log = b'"listener":"%b"' % listener.name.encode()
-        self.response_timeout_s = listener.config.response_timeout_s
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.peer = b""
+        self._peer = b""
+        self._speaks_for = False  # a trusted proxy, for its clients
+        self.address_group = b""  # what the connection is counted by
+        self.is_admitted = False
+        self._opened = plane.wheel.now
+        self.log = b""
         self.forwarded = b""
         self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
         self._blank_lines = 0
@@ -65,6 +71,7 @@ class ClientConnection(asyncio.Protocol):
         # Per request
         self._exchange: Exchange | None = None
         self._body: RequestBody | None = None
+        self._awaited_s = 0.0  # so long has its body been waited for
         self._wants_body = True
         self.version = 1
         self.keep_alive = True
@@ -75,13 +82,18 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0].removeprefix("::ffff:").encode() if peer else b""
-        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % self.peer
-        self._listener.connections.add(self)
-        self._listener.accepted += 1
+        address: bytes = peer[0].removeprefix("::ffff:").encode() if peer else b""
+        self._peer = address
+        self._speaks_for = self._plane.trusted.trusts(address)
+        self._introduce(address, address, b"http")
         wheel = self._plane.wheel
-        self._deadline = wheel.now + HEAD_S  # a connection that says nothing is not kept for long
+        self._deadline = (
+            wheel.now + self._plane.limits.head_timeout_s
+        )  # a connection that says nothing is not kept for long
         wheel.schedule(self, wheel.now + CHECK_S)
+        refusal = self._listener.enter(self, address)
+        if refusal:
+            self._turn_away(refusal)
 
     def data_received(self, data: bytes) -> None:
         if self._exchange is not None:
@@ -112,7 +124,7 @@ class ClientConnection(asyncio.Protocol):
         return True  # a half-closed client still reads the responses to what it sent
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._listener.connections.discard(self)
+        self._listener.leave(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.cancel()
@@ -128,7 +140,7 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.on_client_writable(True)
         elif self._linger_left < 0:
-            self._deadline = self._plane.wheel.now + self._listener.config.idle_timeout_s
+            self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
             self._go_on()
 
     def expire(self, now: float) -> float | None:
@@ -137,6 +149,8 @@ class ClientConnection(asyncio.Protocol):
         exchange = self._exchange
         waits_for_endpoint = exchange is not None and (exchange.body_complete or not self._wants_body)
         if now < self._deadline or (waits_for_endpoint and not self._paused):
+            if exchange is not None and self._body is not None and not waits_for_endpoint:
+                self._check_rate(exchange)
             return now + CHECK_S
         if self._paused:
             self._exchange = None
@@ -150,6 +164,14 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._end()
         return now + CHECK_S
+
+    def _check_rate(self, exchange: Exchange) -> None:
+        """A body that is waited for must not only come, but come fast enough: slow POST attacks."""
+        limits = self._plane.limits
+        self._awaited_s += CHECK_S
+        due_s = self._awaited_s - limits.min_body_rate_grace_s
+        if exchange.body_bytes < due_s * limits.min_body_rate:
+            self._refuse_body(exchange, RequestError(408, "the request body arrives too slowly"), "DT")
 
     def _expire_closing(self, now: float) -> float | None:
         """A client has STALL_S to read what is written, and LINGER_S from then on to go away."""
@@ -166,31 +188,23 @@ class ClientConnection(asyncio.Protocol):
 
     def _process(self, data: bytes) -> None:
         """Start the requests in `data` until one has to wait for its response."""
-        plane = self._plane
+        heads = self._heads
         self._is_processing = True
         while data and self._exchange is None and self._linger_left < 0 and not self._paused:
-            end = data.find(b"\r\n\r\n")
-            line_end = data.find(b"\r\n")
-            if line_end == 0 and self._blank_lines < _MAX_BLANK_LINES:
+            if data.startswith(b"\r\n") and self._blank_lines < _MAX_BLANK_LINES:
                 self._blank_lines += 1
                 self._buffer = b""
                 data = data[2:]
                 continue
             try:
-                if end < 0 or end > limits.MAX_HEAD_BYTES:
-                    check_incomplete(data, len(self._buffer))
-                    self._wait_for_more(data)
-                    break
-                raw_line = data[:line_end]
-                line = plane.lines_memo.young.get(raw_line) or self._parse_line(raw_line)
-                block = data[line_end + 2 : end + 2]
-                headers = plane.headers_memo.young.get(block) or self._parse_headers(block)
-                if not headers.is_plain or line.version == 0 or line.authority is not None:
-                    check_together(line, headers)
+                size = heads.read(data, len(self._buffer))
             except RequestError as error:
                 self._refuse(error.status, error.detail, "DPE")
                 break
-            data = self._begin(line, headers, data[end + 4 :])
+            if not size:
+                self._wait_for_more(data)
+                break
+            data = self._begin(heads.line, heads.headers, data[size:])
         else:
             self._buffer = data if self._linger_left < 0 else b""
             if len(data) > HIGH_WATER_BYTES:
@@ -199,49 +213,50 @@ class ClientConnection(asyncio.Protocol):
 
     def _wait_for_more(self, data: bytes) -> None:
         if not self._buffer:
-            self._deadline = self._plane.wheel.now + HEAD_S
+            self._deadline = self._plane.wheel.now + self._plane.limits.head_timeout_s
         self._buffer = data
-
-    def _parse_line(self, raw: bytes) -> RequestLine:
-        memo = self._plane.lines_memo
-        line = memo.get(raw)
-        if line is None:
-            line = parse_request_line(raw)
-            memo.offer(raw, line)
-        return line
-
-    def _parse_headers(self, block: bytes) -> RequestHeaders:
-        memo = self._plane.headers_memo
-        headers = memo.get(block)
-        if headers is None:
-            headers = parse_headers(block)
-            headers.is_remembered = memo.offer(block, headers)
-        return headers
 
     def _begin(self, line: RequestLine, headers: RequestHeaders, rest: bytes) -> bytes:
         """Start a request; return what of `rest` lies behind it, if that can be known already."""
         self._blank_lines = 0
         self._buffer = b""
         self.version = line.version
-        self.keep_alive = line.version == 1 and not headers.close
+        control = headers.control
+        self.keep_alive = line.version == 1 and not control.close
         if self._plane.draining or self._listener.is_closed or (self._saw_eof and not rest):
             self.keep_alive = False
-        if headers.max_forwards == b"0" and line.method == b"OPTIONS":
+        if self._speaks_for:
+            self._believe(headers)
+        if control.max_forwards == b"0" and line.resource.method == b"OPTIONS":
             return self._answer(200, "This is the last hop.", "LR", line, headers, rest)
-        plan = self._plane.table.find(self._listener.config.port, headers.host, line.path, headers)
+        plan = self._plane.table.find(self._listener.port, control.host, line.resource.path, headers)
         if plan is None:
             return self._answer(404, "No route matches.", "NR", line, headers, rest)
         exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
-        if headers.length == 0:
+        if control.length == 0:
             exchange.start()
             return rest
-        body = self._body = RequestBody(headers.length)
-        self._deadline = self._plane.wheel.now + BODY_IDLE_S
+        body = self._body = RequestBody(control.length)
+        self._awaited_s = 0.0
+        self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
         if rest:
             rest = self._read_body(exchange, body, rest)
-        if self._exchange is exchange:
+        if not exchange.is_done:
             exchange.start()
         return rest
+
+    def _believe(self, headers: RequestHeaders) -> None:
+        """Take over what a trusted proxy says of its client."""
+        received = headers.values(b"x-forwarded-for")
+        client, chain = client_and_chain(self._peer, received, self._plane.trusted)
+        schemes = headers.values(b"x-forwarded-proto")
+        is_https = len(schemes) == 1 and schemes[0].lower() == b"https"
+        self._introduce(client, chain, b"https" if is_https else b"http")
+
+    def _introduce(self, client: bytes, chain: bytes, scheme: bytes) -> None:
+        """Say who the client is, to endpoints and in the log."""
+        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (chain, scheme)
+        self.log = b'"client":"%b","listener":"%b"' % (client, self.listener_name.encode())
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
         if exchange.is_tunnel:
@@ -249,7 +264,7 @@ class ClientConnection(asyncio.Protocol):
             return
         body = self._body
         if body is not None:
-            self._deadline = self._plane.wheel.now + BODY_IDLE_S
+            self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
             data = self._read_body(exchange, body, data)
         if data and self._exchange is not None:
             self._buffer += data
@@ -273,15 +288,30 @@ class ClientConnection(asyncio.Protocol):
 
     # The exchange's side
 
+    def response_deadline(self) -> float:
+        return self._plane.wheel.now + self._listener.response_timeout_s
+
     def write(self, data: bytes) -> None:
         self.transport.write(data)
+
+    def write_piece(self, piece: memoryview) -> bool:
+        self.transport.write(piece)
+        return not self.transport.get_write_buffer_size()
+
+    def room(self) -> int:
+        try:
+            info = self.transport.get_extra_info("socket").getsockopt(SOL_SOCKET, _SO_MEMINFO, 36)
+        except (OSError, AttributeError):
+            return 0  # another platform, or the descriptor is gone already
+        size, queued = _SEND_BUFFER.unpack_from(info)
+        return max(0, int(size) - int(queued))
 
     def read_body(self, wanted: bool) -> None:
         if wanted == self._wants_body or self.transport.is_closing():
             return
         self._wants_body = wanted
         if wanted:
-            self._deadline = self._plane.wheel.now + BODY_IDLE_S
+            self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
             self.transport.resume_reading()
         else:
             self.transport.pause_reading()
@@ -314,7 +344,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._wants_body:
             self.read_body(True)
         if not self._paused:
-            self._deadline = self._plane.wheel.now + self._listener.config.idle_timeout_s
+            self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
             self._go_on()
 
     def _go_on(self) -> None:
@@ -346,6 +376,25 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is None and not self._buffer:
             self._end()
 
+    @property
+    def quiet_since(self) -> float:
+        """Since when nothing has been asked on this connection; inf while something is."""
+        if self._exchange is not None or self._buffer or self._linger_left >= 0:
+            return inf
+        return max(self._opened, self._deadline - self._listener.idle_timeout_s)
+
+    def shed(self, cause: str) -> None:
+        """Close an idle connection whose place is needed."""
+        self._listener.count_shed(cause)
+        self._end()
+
+    def _turn_away(self, detail: str) -> None:
+        """Refuse the connection, whatever it was going to ask."""
+        if self._listener.is_crowded:
+            self.transport.abort()
+        else:
+            self._refuse(503, detail, None)
+
     def _end(self) -> None:
         self._deadline = self._plane.wheel.now + STALL_S
         self.transport.close()
@@ -374,16 +423,16 @@ class ClientConnection(asyncio.Protocol):
         self, status: int, detail: str, flag: str, line: RequestLine, headers: RequestHeaders, rest: bytes
     ) -> bytes:
         """Answer without an exchange; a body that comes with the request ends the connection."""
-        if headers.length != 0:
+        if headers.control.length != 0:
             self.keep_alive = False
         date = self._plane.wheel.date
         close = not self.keep_alive
-        self.write(reply(status, date, headers.request_id, detail, close=close, head=line.is_head))
+        self.write(reply(status, date, headers.request_id, detail, close=close, head=line.resource.is_head))
         self._record(status, flag, line, headers)
         if not self.keep_alive:
             self._close()
             return b""
-        self._deadline = self._plane.wheel.now + self._listener.config.idle_timeout_s
+        self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
         return rest
 
     def _refuse(self, status: int, detail: str, flag: str | None) -> None:
@@ -409,12 +458,9 @@ class ClientConnection(asyncio.Protocol):
         plane = self._plane
         plane.local.record(self.listener_name, "", "", status, flag, 0.0, 0, 0)
         if plane.log is not None:
-            ms = int(time() * 1000)
-            plane.log.write(
-                REQUEST % (
-                    ms // 1000, ms % 1000, line.method if line else b"", line.quoted_path if line else b"",
-                    headers.log if headers else NO_HEADERS, self.version, status, flag.encode(), 0, 0, 0, 0,
-                    self.peer, headers.request_id if headers else b"", self.listener_log, NO_ROUTE,
-                    NO_ENDPOINT, 0, b"", plane.snapshot.version,
-                )
+            plane.log.request(
+                line.resource.log if line is not None else NO_RESOURCE, self.version,
+                headers.control.log if headers is not None else NO_HEADERS,
+                status, flag, 0, 0, 0, headers.request_id if headers is not None else b"", self.log, NO_ROUTE,
+                NO_ENDPOINT, 0, b"", plane.version,
             )  # fmt: skip

@@ -3,12 +3,16 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any, cast
 
 from proxy.dataplane import DataPlane
+from proxy.downstream.admission import CAUSES, Admission
 from proxy.downstream.client import ClientConnection
+from proxy.downstream.descriptors import DescriptorBudget
+from proxy.downstream.guard import DescriptorGuard
 from proxy.model import snapshot
+from proxy.model.channel import PauseCount
 
 log = logging.getLogger(__name__)
 
@@ -19,34 +23,82 @@ IDLE_GRACE_S = 1.0  # an idle client may have a request on the way: it is answer
 class Listener:
     """One port. `connections` are its open client connections, whether still accepting or not."""
 
-    def __init__(self, plane: DataPlane, config: snapshot.Listener) -> None:
-        self.config = config
+    def __init__(
+        self, plane: DataPlane, admission: Admission, guard: DescriptorGuard, config: snapshot.Listener
+    ) -> None:
         self.name = config.name
+        self.configure(config)
         self.connections: set[ClientConnection] = set()
         self.accepted = 0
         self.is_closed = False
         self._plane = plane
+        self._admission = admission
+        self._guard = guard
         self._server: asyncio.Server | None = None
         self._socket: socket.socket | None = None
+        self._is_paused = False
         self._accepting: set[asyncio.Task[Any]] = set()
 
-    async def start(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    def configure(self, config: snapshot.Listener) -> None:
+        """Take what may change while connections are open; it is read for every request."""
+        self.port = config.port
+        self.idle_timeout_s = config.idle_timeout_s
+        self.response_timeout_s = config.response_timeout_s
+
+    async def start(self, sock: socket.socket, *, is_paused: bool) -> None:
         self._socket = sock
-        self._server = await loop.create_server(self._connection, sock=sock, backlog=BACKLOG)
+        self._is_paused = is_paused
+        if not is_paused:
+            await self._serve()
+
+    def pause(self) -> None:
+        """Take no more clients for now: they wait in the kernel's queue, and nobody is woken for them."""
+        self._is_paused = True
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def resume(self) -> None:
+        self._is_paused = False
+        self._start(self._serve())
+
+    def enter(self, connection: ClientConnection, address: bytes) -> str:
+        """Count a new connection; return why it may not stay, "" when it may."""
+        admission = self._admission
+        self.connections.add(connection)
+        self.accepted += 1
+        admission.enter()
+        group = b"" if self._plane.trusted.trusts(address) else admission.group(address)
+        cause = admission.refusal(group)
+        if cause:
+            admission.count(self.name, cause)
+        else:
+            admission.admit(group)
+            connection.address_group = group
+            connection.is_admitted = True
+        self._guard.check()
+        return CAUSES[cause] if cause else ""
+
+    def leave(self, connection: ClientConnection) -> None:
+        self.connections.discard(connection)
+        self._admission.leave(connection.address_group, was_admitted=connection.is_admitted)
+
+    def count_shed(self, cause: str) -> None:
+        self._admission.count(self.name, cause)
+
+    @property
+    def is_crowded(self) -> bool:
+        return self._admission.is_crowded
 
     def stop_accepting(self) -> None:
         """Close the socket. Who waits in its queue has been promised a connection: they are taken first."""
-        if self._server is None or self._socket is None:
+        if self._socket is None:
             return
         for accepted in _accept_all(self._socket):
-            task = asyncio.ensure_future(
-                asyncio.get_running_loop().connect_accepted_socket(self._connection, accepted)
-            )
-            self._accepting.add(task)
-            task.add_done_callback(self._accepting.discard)
-        self._server.close()
-        self._server = None
+            self._start(asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted))
+        self.pause()
+        self._socket.close()
+        self._socket = None
 
     def close(self) -> None:
         """Stop accepting for good; what its clients have on the way is answered, with close."""
@@ -64,8 +116,29 @@ class Listener:
     def is_busy(self) -> bool:
         return bool(self.connections or self._accepting)
 
-    def _connection(self) -> ClientConnection:
-        return ClientConnection(self._plane, self)
+    def _start(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    async def _serve(self) -> None:
+        if self._socket is None or self._is_paused or self._server is not None:
+            return
+        # A duplicate, because uvloop can stop accepting only by closing what it accepts from
+        self._take(
+            await asyncio.get_running_loop().create_server(
+                self._protocol, sock=self._socket.dup(), backlog=BACKLOG
+            )
+        )
+
+    def _take(self, server: asyncio.Server) -> None:
+        if self._socket is None or self._is_paused or self._server is not None:  # meanwhile
+            server.close()
+        else:
+            self._server = server
+
+    def _protocol(self) -> asyncio.Protocol:
+        return cast(asyncio.Protocol, ClientConnection(self._plane, self))
 
 
 def _accept_all(listening: socket.socket) -> Iterator[socket.socket]:
@@ -81,9 +154,13 @@ def _accept_all(listening: socket.socket) -> Iterator[socket.socket]:
 class Listeners:
     """Keeps the open sockets in step with the listeners of the snapshot."""
 
-    def __init__(self, plane: DataPlane, *, opens_sockets: bool) -> None:
+    def __init__(self, plane: DataPlane, budget: DescriptorBudget, *, opens_sockets: bool) -> None:
         """`opens_sockets`: open what no supervisor sends."""
         self._plane = plane
+        self.admission = Admission()
+        self._guard = DescriptorGuard(plane, self.admission, budget, self)
+        self._causes: set[str] = set()  # for which accepting is paused
+        self._pauses: dict[str, int] = {}
         self._opens_sockets = opens_sockets
         self._sockets: dict[tuple[str, int], socket.socket] = {}
         self._open: dict[tuple[str, int], Listener] = {}
@@ -98,20 +175,41 @@ class Listeners:
 
     async def apply(self, wanted: Iterable[snapshot.Listener]) -> None:
         """Open, update and close listeners. A port that cannot be opened is logged, not fatal."""
+        self.admission.limits = self._plane.limits
         by_key = {(listener.address, listener.port): listener for listener in wanted}
         for key in [k for k in self._open if k not in by_key]:
             self._close(self._open.pop(key))
         for key, config in by_key.items():
             listener = self._open.get(key)
             if listener is not None:
-                listener.config = config
+                listener.configure(config)
                 continue
             sock = self._socket(key)
             if sock is not None:
-                listener = Listener(self._plane, config)
-                await listener.start(sock)
+                listener = Listener(self._plane, self.admission, self._guard, config)
+                await listener.start(sock, is_paused=bool(self._causes))
                 self._open[key] = listener
         self._closing = [listener for listener in self._closing if listener.is_busy]
+
+    def pause(self, cause: str) -> None:
+        """Stop accepting on all listeners until `cause` is gone."""
+        self._causes.add(cause)
+        self._pauses[cause] = self._pauses.get(cause, 0) + 1
+        for listener in self._open.values():
+            listener.pause()
+
+    def resume(self, cause: str) -> None:
+        self._causes.discard(cause)
+        if not self._causes:
+            for listener in self._open.values():
+                listener.resume()
+
+    def clients(self) -> Iterator[ClientConnection]:
+        for listener in self:
+            yield from listener.connections
+
+    def pauses(self) -> tuple[PauseCount, ...]:
+        return tuple(PauseCount(cause, count) for cause, count in self._pauses.items())
 
     def stop_accepting(self) -> None:
         for listener in self._open.values():

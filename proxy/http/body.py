@@ -2,8 +2,8 @@
 
 from proxy.http import limits
 from proxy.http.chunked import END, ChunkDecoder, ChunkError, encode_chunk
+from proxy.http.control import CHUNKED
 from proxy.http.errors import RequestError
-from proxy.http.request_headers import CHUNKED
 
 
 class RequestBody:
@@ -12,7 +12,7 @@ class RequestBody:
     __slots__ = ("_decoder", "_left", "_size", "done", "rest")
 
     def __init__(self, length: int) -> None:
-        """`length` is RequestHeaders.length: bytes, or CHUNKED."""
+        """`length` is Control.length: bytes, or CHUNKED."""
         self._decoder = ChunkDecoder() if length == CHUNKED else None
         self._left = length
         self._size = 0

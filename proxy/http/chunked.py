@@ -13,11 +13,36 @@ _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:%b)*+)" % _EXTENSION)
 
 END: Final = b"0\r\n\r\n"
 
+# Size lines that were seen before, without extensions: programs send few different ones
+_PLAIN_SIZES: Final[dict[bytes, int]] = {}
+_MAX_PLAIN_SIZES: Final = 1024
+_LARGEST_PLAIN: Final = 1 << 20
+_LONGEST_PLAIN: Final = 10  # bytes of such a line with its CRLF
+
 _SIZE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
 
 
 class ChunkError(Exception):
     """The body is not in valid chunks; nothing after this point can be trusted."""
+
+
+def plain_size(data: bytes, at: int) -> int:
+    """Return how many bytes are in the chunks when data[at:] is a whole body in the one plain form: sizes
+    that are digits and nothing else, no trailers, and nothing behind it. Otherwise -1.
+
+    Such a body means the same to everybody, and goes on as it is.
+    """
+    total = 0
+    while True:
+        line_end = data.find(b"\r\n", at, at + _LONGEST_PLAIN)
+        size = _PLAIN_SIZES.get(data[at:line_end]) if line_end > at else None
+        if size is None:
+            return total if data[at:] == END else -1
+        at = line_end + 2 + size
+        if data[at : at + 2] != b"\r\n":
+            return -1
+        at += 2
+        total += size
 
 
 class ChunkDecoder:
@@ -43,7 +68,7 @@ class ChunkDecoder:
             data = self._buffer + data
             self._buffer = b""
         payload: list[bytes] = []
-        at = 0
+        at = self._whole_chunks(data, payload) if self._state == _SIZE else 0
         size = len(data)
         while at < size and not self.done:
             if self._state == _DATA:
@@ -66,6 +91,24 @@ class ChunkDecoder:
         if self.done:
             self.rest = data[at:]
         return payload[0] if len(payload) == 1 else b"".join(payload)
+
+    def _whole_chunks(self, data: bytes, payload: list[bytes]) -> int:
+        """Take the chunks that `data` begins with, as long as they are plain and complete; return their end.
+
+        What is left is for the careful way: the last chunk, one that is cut, extensions, errors.
+        """
+        at = 0
+        while True:
+            line_end = data.find(b"\r\n", at, at + _LONGEST_PLAIN)
+            size = _PLAIN_SIZES.get(data[at:line_end]) if line_end > at else None
+            if size is None:
+                return at
+            start = line_end + 2
+            end = start + size
+            if data[end : end + 2] != b"\r\n":
+                return at
+            payload.append(data[start:end])
+            at = end + 2
 
     def _keep_incomplete_line(self, line: bytes) -> None:
         if len(line) > limits.MAX_CHUNK_LINE_BYTES and self._state != _TRAILERS:
@@ -100,10 +143,15 @@ class ChunkDecoder:
         self._extension_bytes += len(match.group(2))
         if self._extension_bytes > limits.MAX_CHUNK_EXTENSION_BYTES:
             raise ChunkError(f"chunk extensions are larger than {limits.MAX_CHUNK_EXTENSION_BYTES} bytes")
-        self._left = int(match.group(1), 16)
+        digits: bytes = match.group(1)
+        self._left = int(digits, 16)
         if self._left > 1 << 62:
             raise ChunkError("a chunk is larger than any body may be")
         self._state = _DATA if self._left else _TRAILERS
+        if digits == line and 0 < self._left <= _LARGEST_PLAIN and len(line) < _LONGEST_PLAIN - 2:
+            if len(_PLAIN_SIZES) >= _MAX_PLAIN_SIZES:
+                _PLAIN_SIZES.clear()
+            _PLAIN_SIZES[line] = self._left
 
 
 def encode_chunk(payload: bytes) -> bytes:

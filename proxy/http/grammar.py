@@ -11,12 +11,15 @@ from typing import Final
 # space, no fragment, no backslash (some servers read it as a slash) and no octet above 0x7e.
 REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-\[\]-~]++) HTTP/([0-9])\.([0-9])")
 
-# RFC 9110 §5.1, §5.5; RFC 9112 §5: no space before the colon, no folding, no bare CR or LF.
-# The value is matched without the white space around it.
-FIELD_LINE: Final = re.compile(
-    rb"([!#$%&'*+\-.^`|~0-9A-Za-z]++):[ \t]*+"
-    rb"((?:[^\x00-\x20\x7f]++(?:[ \t]++(?=[^\x00-\x20\x7f]))?+)*+)[ \t]*+"
+COMMON_REQUEST_LINE: Final = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) (/[!\"$->@-\[\]-~]*+)(\?[!\"$-\[\]-~]*+)?+ HTTP/1\.1"
 )
+"""What nearly all are: a path and perhaps a query; a part of REQUEST_LINE."""
+END_OF_REQUEST_LINE: Final = re.compile(rb"\?[!\"$-\[\]-~]*+ HTTP/1\.1")
+
+# RFC 9110 §5.1, §5.5; RFC 9112 §5: no space before the colon, no folding, no bare CR or LF.
+# Name, what separates, and value with the white space behind it.
+FIELD_LINE: Final = re.compile(rb"([!#$%&'*+\-.^`|~0-9A-Za-z]++)(:[ \t]*+)([\t\x20-\x7e\x80-\xff]*+)")
 FIELD: Final = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")
 
 # RFC 9110 §5.6.1, empty elements included

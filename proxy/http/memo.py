@@ -1,9 +1,11 @@
 """A bounded table of things worth remembering: what comes twice, for as long as it keeps coming.
 
-Only the second sighting of a key is kept, so what never repeats (an attacker, a browser with a
-fresh trace id per request) costs one slot of a fixed table and no memory: measured, keeping such
-values doubled the cost of a request by cache misses alone. Two generations bound the rest: when the
-young one is full it becomes the old one and the old one is dropped. A hit is one dict lookup.
+Only the second sighting of a key is kept (and, by chance, few of the first), so what never repeats
+(an attacker, a browser with a fresh trace id per request) costs one byte of a fixed table: measured,
+keeping such values doubled the cost of a request by cache misses alone. Two generations bound the rest:
+when the young one is full it becomes the old one and the old one is dropped. A hit is one dict lookup:
+
+    value = memo.young.get(key) or memo.again(key)
 """
 
 from typing import Final, Generic, TypeVar
@@ -13,7 +15,8 @@ Value = TypeVar("Value")
 MAX_ENTRIES: Final = 4096
 MAX_BYTES: Final = 8 << 20
 MAX_KEY_BYTES: Final = 4096
-_SLOTS: Final = 4096  # a power of two
+_SLOTS: Final = 16384  # a power of two
+_DIGEST: Final = (1 << 30) - 1
 
 
 class Memo(Generic[Value]):
@@ -25,28 +28,27 @@ class Memo(Generic[Value]):
         self._entries = entries
         self._size = size
         self._bytes = 0
-        self._seen = [0] * _SLOTS  # hashes of keys seen once
+        self._seen = bytearray(_SLOTS)  # a byte of the hash of keys seen once
         self._old: dict[bytes, Value] = {}
         self.young: dict[bytes, Value] = {}
 
     def __len__(self) -> int:
         return len(self.young) + len(self._old)
 
-    def get(self, key: bytes) -> Value | None:
-        """Return the remembered value; one found in the old generation is young again."""
-        value = self.young.get(key)
-        if value is None and self._old:
-            value = self._old.get(key)
-            if value is not None:
-                self._keep(key, value)
+    def again(self, key: bytes) -> Value | None:
+        """Return the value of a key that is not in `young`, if it is remembered: it is young again."""
+        value = self._old.get(key)
+        if value is not None:
+            self._keep(key, value)
         return value
 
     def offer(self, key: bytes, value: Value) -> bool:
         """Remember `value` if its key has been offered before; return whether it is remembered."""
-        digest = hash(key)
+        digest = hash(key) & _DIGEST  # a small number, which compiled code reckons with faster
         slot = digest & (_SLOTS - 1)
-        if self._seen[slot] != digest:
-            self._seen[slot] = digest
+        mark = (digest >> 14) % 255 + 1
+        if self._seen[slot] != mark:
+            self._seen[slot] = mark
             return False
         if len(key) > MAX_KEY_BYTES:
             return False

@@ -9,7 +9,6 @@ from typing import Final
 
 from proxy.http.errors import RequestError
 
-NEEDS_WORK: Final = re.compile(rb"%|//|/\.")
 _PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 

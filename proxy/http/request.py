@@ -1,21 +1,22 @@
 """What request line and header block mean together, and refusing a bad head before it is complete."""
 
 from proxy.http import limits
+from proxy.http.control import CHUNKED, Control
 from proxy.http.errors import RequestError
 from proxy.http.grammar import REQUEST_LINE
-from proxy.http.request_headers import CHUNKED, RequestHeaders, check_lines
+from proxy.http.request_headers import check_lines
 from proxy.http.request_line import RequestLine, bad_request_line
 
 
-def check_together(line: RequestLine, headers: RequestHeaders) -> None:
+def check_together(line: RequestLine, control: Control) -> None:
     """Refuse what only the request line and the fields together show. Raises RequestError."""
-    if headers.authority is None and line.version == 1:
+    if control.authority is None and line.version == 1:
         raise RequestError(400, "no Host field")
-    if headers.length == CHUNKED and line.version == 0:
+    if control.length == CHUNKED and line.version == 0:
         raise RequestError(400, "Transfer-Encoding in an HTTP/1.0 request")
-    if headers.upgrade and headers.length != 0:
+    if control.upgrade and control.length != 0:
         raise RequestError(400, "a protocol upgrade with a body")
-    if line.authority is not None and not _same_authority(line.authority, headers.authority or b""):
+    if line.authority is not None and not _same_authority(line.authority, control.authority or b""):
         raise RequestError(400, "the request target and Host name different servers")
 
 

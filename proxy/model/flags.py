@@ -13,6 +13,7 @@ FLAGS: Final[dict[str, str]] = {
     "UC": "the endpoint closed the connection before or during its response (502, or a cut response)",
     "UT": "the endpoint did not answer in time (504)",
     "UPE": "the endpoint's response broke the protocol (502)",
+    "UO": "the service has too many connections and waiting requests in every allowed cluster (503)",
     "URX": "every allowed attempt failed (502)",
     "DC": "the client went away first",
     "DPE": "the client's request broke the protocol or a limit (4xx)",

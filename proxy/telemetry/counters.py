@@ -20,35 +20,70 @@ class ClusterCell:
         self.response_bytes = 0
 
 
+class RequestCell:
+    """Requests that were alike in all that is counted."""
+
+    __slots__ = ("cluster", "count", "durations", "flag", "kind", "listener", "service")
+
+    def __init__(
+        self, listener: str, service: str, cluster: str, kind: int, flag: str, durations: ClusterCell
+    ) -> None:
+        self.listener = listener
+        self.service = service
+        self.cluster = cluster
+        self.kind = kind  # 2 for 2xx
+        self.flag = flag
+        self.durations = durations
+        self.count = 0
+
+
 class RouteCounters:
     """Everything counted for one route; lives as long as the route does."""
 
-    __slots__ = ("_cells", "_requests", "route")
+    __slots__ = ("_cells", "_last", "_requests", "route")
 
     def __init__(self, route: str) -> None:
         self.route = route
-        self._requests: dict[tuple[str, str, str, int, str], int] = {}
+        self._requests: dict[tuple[str, str, str, int, str], RequestCell] = {}
         self._cells: dict[str, ClusterCell] = {}
+        self._last: RequestCell | None = None  # most requests are like the one before
 
     def record(
         self, listener: str, service: str, cluster: str, status: int, flag: str, duration_s: float,
         request_bytes: int, response_bytes: int,
     ) -> None:  # fmt: skip
-        key = (listener, service, cluster, status // 100, flag)
-        requests = self._requests
-        requests[key] = requests.get(key, 0) + 1
-        cell = self._cells.get(cluster)
-        if cell is None:
-            cell = self._cells[cluster] = ClusterCell()
+        kind = status // 100
+        alike = self._last
+        if (
+            alike is None
+            or alike.cluster is not cluster
+            or alike.kind != kind
+            or alike.flag is not flag
+            or alike.service is not service
+            or alike.listener is not listener
+        ):
+            alike = self._last = self._cell(listener, service, cluster, kind, flag)
+        alike.count += 1
+        cell = alike.durations
         cell.buckets[bisect_left(DURATION_BOUNDS_S, duration_s)] += 1
         cell.sum_s += duration_s
         cell.request_bytes += request_bytes
         cell.response_bytes += response_bytes
 
+    def _cell(self, listener: str, service: str, cluster: str, kind: int, flag: str) -> RequestCell:
+        key = (listener, service, cluster, kind, flag)
+        found = self._requests.get(key)
+        if found is None:
+            durations = self._cells.get(cluster)
+            if durations is None:
+                durations = self._cells[cluster] = ClusterCell()
+            found = self._requests[key] = RequestCell(listener, service, cluster, kind, flag, durations)
+        return found
+
     def requests(self) -> list[RequestCount]:
         return [
-            RequestCount(listener, self.route, service, cluster, f"{status}xx", flag, count)
-            for (listener, service, cluster, status, flag), count in self._requests.items()
+            RequestCount(c.listener, self.route, c.service, c.cluster, f"{c.kind}xx", c.flag, c.count)
+            for c in self._requests.values()
         ]
 
     def durations(self) -> list[DurationHistogram]:

@@ -4,14 +4,17 @@ import asyncio
 import errno
 from collections.abc import Callable, Coroutine
 from random import uniform
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from proxy.http.memo import Memo
 from proxy.http.response import ResponseHead
+from proxy.model.limits import Limits
 from proxy.timers import TimerWheel
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.retry import Failure
+from proxy.upstream.room import PENDING_S, Pending, Requester
+from proxy.upstream.stream import Buffers
 
 CONNECT_TIMEOUT_S: Final = 1.0
 
@@ -31,13 +34,31 @@ class Waiter(Protocol):
 class Connector:
     """One per worker. Every task it starts has a deadline."""
 
-    __slots__ = ("_loop", "_tasks", "_wheel", "memo")
+    __slots__ = ("_buffers", "_loop", "_tasks", "_wheel", "limits", "memo")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel) -> None:
         self._loop = loop
         self._wheel = wheel
         self._tasks: set[asyncio.Task[None]] = set()
         self.memo: Memo[ResponseHead] = Memo()
+        self._buffers = Buffers()
+        self.limits = Limits()
+
+    def obtain(self, endpoint: LiveEndpoint, requester: Requester) -> None:
+        """Get a connection for a request: a new one, or one that becomes free where there is no room."""
+        room = endpoint.room
+        if room.taken < self.limits.max_upstream_connections:
+            self.connect(endpoint, requester)
+            return
+        spare = endpoint.group.spare()
+        if spare is not None:
+            requester.on_connected(spare)
+        elif room.admits(self.limits.max_upstream_pending):
+            pending = Pending(room, endpoint, requester, self._resume)
+            room.waiting.append(pending)
+            self._wheel.schedule(pending, self._wheel.now + PENDING_S)
+        else:
+            requester.on_connect_failed(endpoint, Failure.OVERFLOW)
 
     def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         """Open a connection for `waiter`; it hears of it, or why not, later on."""
@@ -65,6 +86,13 @@ class Connector:
         if endpoint.state is State.EJECTED:
             self._start(self._run_probe(endpoint))
 
+    def _resume(self, pending: Pending) -> None:
+        """There is room again for a request that waited."""
+        if pending.endpoint.state is State.RETIRED:  # its address may be another pod's by now
+            pending.requester.on_connect_failed(pending.endpoint, Failure.OVERFLOW)
+        else:
+            self.obtain(pending.endpoint, pending.requester)
+
     async def _connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         result = await self._open(endpoint)
         if isinstance(result, Failure):
@@ -84,12 +112,23 @@ class Connector:
             endpoint.release(result)
 
     async def _open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
-        def protocol() -> UpstreamConnection:
-            return UpstreamConnection(endpoint, self._wheel, self.memo)
+        room = endpoint.room
+        room.opening += 1
+        try:
+            result = await self._try_open(endpoint)
+        finally:
+            room.opening -= 1
+        if isinstance(result, Failure):
+            room.refill()
+        return result
 
+    async def _try_open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
+        connection = UpstreamConnection(endpoint, self._wheel, self.memo, self._buffers)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, connection = await self._loop.create_connection(protocol, endpoint.address, endpoint.port)
+                await self._loop.create_connection(
+                    cast(Callable[[], asyncio.Protocol], lambda: connection), endpoint.address, endpoint.port
+                )
         except TimeoutError:
             return Failure.CONNECT_TIMEOUT
         except (ConnectionRefusedError, ConnectionResetError):  # the latter: by a listener that is closing

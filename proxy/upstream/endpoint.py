@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from proxy.upstream.connection import UpstreamConnection
     from proxy.upstream.service import ClusterGroup
 
-MAX_IDLE: Final = 64  # connections kept per endpoint and worker
+MAX_IDLE: Final = 512  # connections kept per endpoint and worker
 FAILURES_TO_EJECT: Final = 5  # Envoy's consecutive-5xx default
 FIRST_EJECTION_S: Final = 0.5
 LONGEST_EJECTION_S: Final = 30.0
 
 _OPENS_AT_ONCE: Final = frozenset((Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT))
-_NO_EVIDENCE: Final = frozenset((Failure.LOCAL, Failure.STALE, Failure.UNSEEN))
+_NO_EVIDENCE: Final = frozenset((Failure.OVERFLOW, Failure.LOCAL, Failure.STALE, Failure.UNSEEN))
 
 
 class State(StrEnum):
@@ -33,12 +33,13 @@ class LiveEndpoint:
 
     __slots__ = (
         "_ejections", "_in_a_row", "address", "cluster", "draining", "failures", "group", "idle", "in_flight",
-        "label", "last_failure", "log", "port", "requests", "service", "state",
+        "label", "last_failure", "log", "port", "requests", "room", "service", "state",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint) -> None:
         # For its whole life
         self.group = group
+        self.room = group.room
         self.service = group.service.id
         self.cluster = group.cluster
         self.address = endpoint.address
@@ -76,7 +77,11 @@ class LiveEndpoint:
 
     def release(self, connection: "UpstreamConnection") -> None:
         """Keep a connection that is fit for another request, or close it."""
-        if self.state is State.RETIRED or self.draining or len(self.idle) >= MAX_IDLE:
+        if self.state is State.RETIRED or self.draining:
+            connection.close()
+        elif self.room.waiting and self.room.serve(connection):
+            return
+        elif len(self.idle) >= MAX_IDLE:
             connection.close()
         else:
             self.idle.append(connection)

@@ -36,19 +36,20 @@ class Failover:
             self.fresh = True  # the connection was old, the endpoint need not be gone
             return endpoint
         self._tried.append(endpoint)
-        return self._other(split, endpoint)
+        return self._other(split, endpoint, stay=failure is not Failure.OVERFLOW)
 
-    def _other(self, split: ClusterSplit, endpoint: LiveEndpoint) -> LiveEndpoint | None:
+    def _other(self, split: ClusterSplit, endpoint: LiveEndpoint, *, stay: bool) -> LiveEndpoint | None:
         """The second attempt stays in the cluster if another live endpoint is there, so that one dead
-        pod does not move a share; from the third on a cluster not tried yet is preferred."""
+        pod does not move a share; from the third on a cluster not tried yet is preferred. `stay` is
+        False when it is the cluster that has no room."""
         group = endpoint.group
-        if self.attempts == 1 and group.live:
+        if stay and self.attempts == 1 and group.live:
             found = group.pick(self._tried)
             if found is not None:
                 return found
         others = split.others(group)
         untried = [g for g in others if not any(e.group is g for e in self._tried)]
-        for candidate in (*untried, group, *others):
+        for candidate in (*untried, group, *others) if stay else untried:
             found = candidate.pick(self._tried)
             if found is not None:
                 return found

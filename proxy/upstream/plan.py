@@ -57,12 +57,11 @@ class ClusterSplit:
 
 
 class RoutePlan:
-    """A route's backends with their splits. One per route and table; picks are a few lookups."""
+    """A route's backends with their splits, for as long as the route stays as it is."""
 
-    __slots__ = ("_at", "_order", "backends", "counters", "log", "route", "services")
+    __slots__ = ("_at", "_order", "backends", "counters", "log")
 
     def __init__(self, route: Route, services: Services, counters: RouteCounters) -> None:
-        self.route = route
         self.counters = counters
         action: Forward = route.action
         self.backends = tuple(ClusterSplit(action.split, services.get(b.service)) for b in action.backends)

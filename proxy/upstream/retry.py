@@ -14,6 +14,7 @@ class Failure(Enum):
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     CONNECT_TIMEOUT = "connect_timeout"
+    OVERFLOW = "overflow"  # the service has as many connections in that cluster as it may have
     LOCAL = "local"  # no descriptor or port left on this side: says nothing about the endpoint
     UNSEEN = "unseen"  # the connection ended, and TCP proves that the request was never delivered
     STALE = "stale"  # a pooled connection ended before any byte of the response
@@ -34,6 +35,7 @@ POLICY: Final[dict[Failure, Retry]] = {
     Failure.REFUSED: Retry.ANY_METHOD,
     Failure.UNREACHABLE: Retry.ANY_METHOD,
     Failure.CONNECT_TIMEOUT: Retry.ANY_METHOD,
+    Failure.OVERFLOW: Retry.ANY_METHOD,
     Failure.LOCAL: Retry.ANY_METHOD,
     Failure.UNSEEN: Retry.ANY_METHOD,
     Failure.STALE: Retry.IDEMPOTENT,
@@ -51,6 +53,7 @@ ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
     Failure.REFUSED: (502, "UF", "No endpoint could be reached."),
     Failure.UNREACHABLE: (502, "UF", "No endpoint could be reached."),
     Failure.CONNECT_TIMEOUT: (502, "UF", "No endpoint could be reached."),
+    Failure.OVERFLOW: (503, "UO", "All connections to the service are in use."),
     Failure.LOCAL: (503, "UF", "The gateway is out of connections."),
     Failure.UNSEEN: (502, "UC", "The endpoint closed the connection without an answer."),
     Failure.STALE: (502, "UC", "The endpoint closed the connection without an answer."),

@@ -1,19 +1,25 @@
 """Live services: endpoints grouped by cluster, reconciled with each snapshot, keeping what they learned."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from random import randrange
+from typing import TYPE_CHECKING
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.room import Room, Tally
+
+if TYPE_CHECKING:
+    from proxy.upstream.connection import UpstreamConnection
 
 
 class ClusterGroup:
     """The endpoints of one service in one cluster."""
 
-    __slots__ = ("_next", "cluster", "draining", "ejected", "endpoints", "live", "service")
+    __slots__ = ("_next", "cluster", "draining", "ejected", "endpoints", "live", "room", "service")
 
-    def __init__(self, service: "LiveService", cluster: str) -> None:
+    def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
         self.service = service
+        self.room = room
         self.cluster = cluster
         self.endpoints: dict[tuple[str, int], LiveEndpoint] = {}
         self.live: list[LiveEndpoint] = []  # ready, breaker closed
@@ -49,6 +55,14 @@ class ClusterGroup:
         self.ejected = [e for e in self.endpoints.values() if e.state is State.EJECTED]
         self.service.epoch += 1
 
+    def spare(self) -> "UpstreamConnection | None":
+        """Return an idle connection to any endpoint, None when there is none."""
+        for endpoint in self.live or self.draining:
+            connection = endpoint.checkout()
+            if connection is not None:
+                return connection
+        return None
+
     def pick(self, tried: Iterable[LiveEndpoint] = ()) -> LiveEndpoint | None:
         """Return the endpoint for the next attempt: power of two choices by requests in flight.
 
@@ -73,57 +87,72 @@ class ClusterGroup:
 class LiveService:
     """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
 
-    __slots__ = ("epoch", "groups", "id")
+    __slots__ = ("_clusters", "_tally", "epoch", "groups", "id")
 
-    def __init__(self, service_id: str) -> None:
+    def __init__(self, service_id: str, tally: Tally) -> None:
         self.id = service_id
+        self._clusters: tuple[ClusterEndpoints, ...] = ()
+        self._tally = tally
         self.groups: dict[str, ClusterGroup] = {}
         self.epoch = 1
 
     def update(self, clusters: tuple[ClusterEndpoints, ...]) -> None:
+        if clusters == self._clusters:
+            return
+        self._clusters = clusters
         wanted = {c.cluster: c.endpoints for c in clusters}
         for cluster in [c for c in self.groups if c not in wanted]:
             self.groups.pop(cluster).set_endpoints(())
         for cluster, endpoints in wanted.items():
             group = self.groups.get(cluster)
             if group is None:
-                group = self.groups[cluster] = ClusterGroup(self, cluster)
+                group = self.groups[cluster] = ClusterGroup(self, cluster, Room(self._tally))
             group.set_endpoints(endpoints)
         self.epoch += 1
+
+    @property
+    def size(self) -> int:
+        return sum(len(group.endpoints) for group in self.groups.values())
+
+    def endpoints(self) -> Iterator[LiveEndpoint]:
+        for group in self.groups.values():
+            yield from group.endpoints.values()
 
 
 class Services:
     """All live services of a worker."""
 
-    __slots__ = ("_services",)
+    __slots__ = ("_services", "tally")
 
     def __init__(self) -> None:
+        self.tally = Tally()
         self._services: dict[str, LiveService] = {}
 
     def get(self, service_id: str) -> LiveService:
         """Return a service; one that no snapshot has described yet has no endpoints."""
         service = self._services.get(service_id)
         if service is None:
-            service = self._services[service_id] = LiveService(service_id)
+            service = self._services[service_id] = LiveService(service_id, self.tally)
         return service
 
-    def replace(self, services: tuple[Service, ...], referenced: set[str]) -> None:
-        """Take over a whole snapshot: what it does not name has no endpoints any more.
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._services)
 
-        `referenced` services stay known even so: plans hold them, and endpoints may come later.
+    def forget(self, service_id: str, *, referenced: bool) -> None:
+        """The snapshot does not name it: it has no endpoints any more.
+
+        A `referenced` service stays known even so: plans hold it, and endpoints may come later.
         """
-        wanted = {service.id for service in services}
-        for service_id in [s for s in self._services if s not in wanted]:
-            self._services[service_id].update(())
-            if service_id not in referenced:
-                del self._services[service_id]
-        self.change(services)
+        self.get(service_id).update(())
+        if not referenced:
+            del self._services[service_id]
 
-    def change(self, services: tuple[Service, ...]) -> None:
-        for service in services:
-            self.get(service.id).update(service.clusters)
+    def change(self, service: Service) -> None:
+        self.get(service.id).update(service.clusters)
 
-    def endpoints(self) -> Iterable[LiveEndpoint]:
+    def all(self) -> list[LiveService]:
+        return list(self._services.values())
+
+    def endpoints(self) -> Iterator[LiveEndpoint]:
         for service in self._services.values():
-            for group in service.groups.values():
-                yield from group.endpoints.values()
+            yield from service.endpoints()

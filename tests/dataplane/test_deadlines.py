@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.downstream import client as downstream
+from proxy.model.limits import Limits
 from proxy.model.snapshot import Snapshot
 from proxy.upstream import connection as upstream
 from tests.support.inprocess import serving
@@ -24,16 +25,17 @@ def impatient(port: int, origin: Origin, seconds: float) -> Snapshot:
     return replace(whole, listeners=(replace(whole.listeners[0], response_timeout_s=seconds),))
 
 
+def limited(port: int, origin: Origin, **values: float) -> Snapshot:
+    return replace(snapshot(port, {"c1": [origin.address]}), limits=Limits(**values))  # type: ignore[arg-type]
+
+
 @pytest.fixture(autouse=True)
 def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downstream, "CHECK_S", 0.1)
 
 
-async def test_a_head_that_trickles_has_ten_seconds_in_all(
-    monkeypatch: pytest.MonkeyPatch, port: int
-) -> None:
-    monkeypatch.setattr(downstream, "HEAD_S", 1.0)
-    async with Origin() as origin, serving(snapshot(port, {"c1": [origin.address]})):
+async def test_a_head_that_trickles_has_its_time_in_all(port: int) -> None:
+    async with Origin() as origin, serving(limited(port, origin, head_timeout_s=1.0)):
         client = await RawClient.connect(port)
         await client.send(request())  # on a connection that has been used, too
         await client.response()
@@ -84,11 +86,8 @@ async def test_a_body_that_stops_cuts_the_response(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("answered", [False, True])
-async def test_an_upload_that_stops_is_408_unless_the_answer_has_begun(
-    monkeypatch: pytest.MonkeyPatch, port: int, answered: bool
-) -> None:
-    monkeypatch.setattr(downstream, "BODY_IDLE_S", 0.5)
-    async with Origin() as origin, serving(snapshot(port, {"c1": [origin.address]})):
+async def test_an_upload_that_stops_is_408_unless_the_answer_has_begun(port: int, answered: bool) -> None:
+    async with Origin() as origin, serving(limited(port, origin, body_idle_timeout_s=0.5)):
         client = await RawClient.connect(port)
         await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
         if answered:
@@ -104,10 +103,36 @@ async def test_an_upload_that_stops_is_408_unless_the_answer_has_begun(
         await client.close()
 
 
-async def test_an_endpoint_that_reads_late_is_not_the_clients_fault(
-    monkeypatch: pytest.MonkeyPatch, port: int
-) -> None:
-    monkeypatch.setattr(downstream, "BODY_IDLE_S", 0.3)
+@pytest.mark.parametrize("framing", ["Content-Length: 999", "Transfer-Encoding: chunked"])
+async def test_an_upload_that_trickles_is_408(port: int, framing: str) -> None:
+    slow = {"min_body_rate": 1000, "min_body_rate_grace_s": 0.5}
+    async with Origin() as origin, serving(limited(port, origin, **slow)):
+        client = await RawClient.connect(port)
+        await client.send(f"POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n".encode())
+        started = asyncio.get_running_loop().time()
+        for _ in range(100):
+            await client.send(b"1\r\nx\r\n")
+            if not await client.silent_for(0.1):
+                break
+        assert (await client.response())[0] == 408
+        assert 0.4 < asyncio.get_running_loop().time() - started < 4
+        assert origin.requests == []
+        await client.close()
+
+
+async def test_an_upload_as_fast_as_it_must_be_is_served(port: int) -> None:
+    slow = {"min_body_rate": 100, "min_body_rate_grace_s": 0.5}
+    async with Origin() as origin, serving(limited(port, origin, **slow)):
+        client = await RawClient.connect(port)
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(20):
+            await client.send(b"x" * 50)
+            await asyncio.sleep(0.1)
+        assert (await client.response())[0] == 200
+        await client.close()
+
+
+async def test_an_endpoint_that_reads_late_is_not_the_clients_fault(port: int) -> None:
     size = 24 << 20
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,7 +145,8 @@ async def test_an_endpoint_that_reads_late_is_not_the_clients_fault(
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with serving(snapshot(port, {"c1": [server.sockets[0].getsockname()]})):
+    plain = snapshot(port, {"c1": [server.sockets[0].getsockname()]})
+    async with serving(replace(plain, limits=Limits(body_idle_timeout_s=0.3))):
         client = await RawClient.connect(port)
         sending = asyncio.ensure_future(client.send(request("/", "POST", b"x" * size)))
         assert (await client.response())[0] == 200

@@ -52,20 +52,6 @@ async def test_a_connection_that_carried_a_slow_download_serves_the_next_request
         client.close()
 
 
-async def test_an_answer_that_ends_the_connection_is_read_to_its_end_however_slowly(
-    worker: WorkerProcess, port: int
-) -> None:
-    async with Origin(large) as origin:
-        await worker.apply(snapshot(port, {"c1": [origin.address]}))
-        client = await narrow(port)
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(client, request("/large", extra="Connection: close\r\n"))
-        await asyncio.sleep(4)  # longer than the connection lingers for a client that has read everything
-        received = await drained(client, SIZE * 2)
-        assert received > SIZE
-        client.close()
-
-
 async def test_answers_nobody_reads_stop_the_requests(worker: WorkerProcess, port: int) -> None:
     async with Origin(
         lambda _c, _r: b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20000

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.http.chunked import ChunkDecoder, ChunkError, encode_chunk
+from proxy.http.control import CHUNKED
 from proxy.http.errors import RequestError, ResponseError
 from proxy.http.request import check_together
-from proxy.http.request_headers import CHUNKED, parse_headers
+from proxy.http.request_headers import parse_headers
 from proxy.http.request_line import parse_request_line
 from proxy.http.response import CHUNKED as RESPONSE_CHUNKED
 from proxy.http.response import parse_response_head
@@ -72,7 +73,7 @@ class Accepted:
         line_end = head.index(b"\r\n")
         self.line = parse_request_line(head[:line_end])
         self.headers = parse_headers(head[line_end + 2 : end + 2])
-        check_together(self.line, self.headers)
+        check_together(self.line, self.headers.control)
 
 
 class Seen:
@@ -99,10 +100,10 @@ def test_what_we_accept_the_oracles_read_alike(head: bytes) -> None:
     except (RequestError, ValueError):
         return
     event = h11_request(head)
-    assert event.method == ours.line.method
+    assert event.method == ours.line.resource.method
     lengths = [int(v) for k, v in event.headers if k == b"content-length"]
-    assert lengths == ([ours.headers.length] if lengths else [])
-    assert ((b"transfer-encoding", b"chunked") in event.headers) == (ours.headers.length == CHUNKED)
+    assert lengths == ([ours.headers.control.length] if lengths else [])
+    assert ((b"transfer-encoding", b"chunked") in event.headers) == (ours.headers.control.length == CHUNKED)
     seen = Seen()
     parser = httptools.HttpRequestParser(seen)
     try:
@@ -112,9 +113,9 @@ def test_what_we_accept_the_oracles_read_alike(head: bytes) -> None:
     except httptools.HttpParserInvalidMethodError:
         return  # llhttp knows a fixed list of methods; any token is one (RFC 9110 §9.1)
     assert seen.complete
-    assert parser.get_method() == ours.line.method
-    assert [v for k, v in seen.headers if k == b"host"] == [ours.headers.authority or b""] * bool(
-        ours.headers.authority
+    assert parser.get_method() == ours.line.resource.method
+    assert [v for k, v in seen.headers if k == b"host"] == [ours.headers.control.authority or b""] * bool(
+        ours.headers.control.authority
     )
 
 

@@ -6,10 +6,15 @@ import signal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from controlplane.publish import endpoint_delta
+from controlplane.publish.dispatch import Dispatcher
+from controlplane.publish.rollout import Rollout
+from controlplane.publish.session import Session
+from proxy.model.channel import Apply, Hello, to_worker_framer
 from proxy.model.codec import decode_snapshot
-from proxy.model.snapshot import Snapshot
+from proxy.model.snapshot import SCHEMA, Snapshot
 from tests.support.dataplane import applied, fetch, free_port, running, snapshot
 from tests.support.waiting import until
 
@@ -136,6 +141,52 @@ async def test_an_unusable_file_is_ignored_at_start(tmp_path: Path, content: byt
         assert plane.publisher.snapshot is None
         plane.publish(snapshot(1))
         await applied(plane, 1)
+
+
+def test_endpoints_do_not_wait_for_a_trial() -> None:
+    rollout = Rollout()
+    rollout.resume(snapshot(1))
+    assert rollout.want(snapshot(2, route="shop/web/0/1")) == ()
+    newer = snapshot(3, route="shop/web/0/1", pods=("10.0.0.3",))
+    assert rollout.want(newer) == newer.services
+    assert rollout.good == replace(snapshot(1), services=newer.services)
+    assert rollout.trial == snapshot(2, route="shop/web/0/1")
+    assert rollout.promote() == newer.services  # the trial, just acknowledged, has the older ones
+    assert rollout.good == newer
+
+
+def test_endpoints_that_change_with_the_rules_go_to_all_workers_at_once() -> None:
+    rollout = Rollout()
+    rollout.resume(snapshot(1))
+    both = snapshot(2, route="shop/web/0/1", pods=("10.0.0.2",))
+    assert rollout.want(both) == both.services
+    assert rollout.trial == both
+    assert rollout.promote() == ()
+
+
+class Listening(Session):
+    """A connected worker of which only what it is sent is of interest."""
+
+    def __init__(self, worker: int) -> None:
+        self.sent: list[int] = []
+        super().__init__(owner=None)  # it never says anything
+        self.hello = Hello(worker, worker, SCHEMA, "")
+        self._to_worker = to_worker_framer()
+
+    def send(self, data: bytes) -> None:
+        self.sent += [m.snapshot.version for m in self._to_worker.feed(data) if isinstance(m, Apply)]
+
+
+async def test_a_repeated_snapshot_does_not_undo_the_trial() -> None:
+    dispatcher = Dispatcher(lambda: None)
+    dispatcher.resume(snapshot(1))
+    workers = [Listening(0), Listening(1)]
+    for number, worker in enumerate(workers):
+        dispatcher.joined(number, worker)
+    dispatcher.publish(snapshot(2, route="shop/web/0/1"))
+    dispatcher.repeat()
+    assert [worker.sent for worker in workers] == [[1, 2, 2], [1, 1]]
+    dispatcher.close()
 
 
 def test_versions_are_no_content() -> None:

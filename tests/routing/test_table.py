@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model.snapshot import HeaderCondition, PathKind, Route, Snapshot
+from proxy.model.snapshot import HeaderCondition, PathKind, Route
 from proxy.routing.match import RouteError
-from proxy.routing.table import compile_table
 from tests.support.snapshots import route
+from tests.support.tables import table_of
 
 PORT = 80
 
@@ -24,7 +24,7 @@ class Headers:
 
 
 def find(routes: list[Route], host: str, path: str, **headers: str) -> str | None:
-    table = compile_table(Snapshot(1, routes=tuple(routes)), lambda r: r.id)
+    table = table_of(routes)
     found = table.find(PORT, host.encode(), path.encode(), Headers(**headers))
     remembered = Headers(is_remembered=True, **headers)
     for _ in range(2):  # what is remembered is what is found
@@ -142,7 +142,7 @@ def test_header_wildcards(pattern: str, value: str, matches: bool) -> None:
 
 
 def test_other_ports_have_other_routes() -> None:
-    table = compile_table(Snapshot(1, routes=(route(81),)), lambda r: r.id)
+    table = table_of([route(81)])
     assert table.find(80, b"a", b"/", Headers()) is None
     assert table.find(81, b"a", b"/", Headers()) is not None
 

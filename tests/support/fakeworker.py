@@ -25,10 +25,13 @@ from proxy.model.channel import (
     Hello,
     ListenerSocket,
     Nack,
+    Part,
     Report,
     RequestCount,
     Stats,
     ToWorker,
+    decode_routes,
+    decode_services,
     encode,
     to_worker_framer,
 )
@@ -43,6 +46,7 @@ class FakeWorker:
         self.snapshot = Snapshot(0)
         self.sockets: dict[tuple[str, int], socket.socket] = {}
         self.serving: set[tuple[str, int]] = set()
+        self.parts: list[Part] = []
         self.requests = 0
         self.draining = asyncio.Event()
         self.clients: set[asyncio.Task[None]] = set()
@@ -116,6 +120,7 @@ class FakeWorker:
     async def talk(self) -> None:
         reader, writer = await asyncio.open_unix_connection(self.args.socket)
         framer = to_worker_framer()
+        self.parts = []
         hello = Hello(self.args.id, os.getpid(), SCHEMA, self.args.generation, self.snapshot.version)
         try:
             writer.write(encode(hello))
@@ -127,7 +132,15 @@ class FakeWorker:
 
     def handle(self, message: ToWorker, writer: asyncio.StreamWriter) -> None:
         match message:
-            case Apply(snapshot):
+            case Part():
+                self.parts.append(message)
+            case Apply(head):
+                snapshot = msgspec.structs.replace(
+                    head,
+                    routes=tuple(route for part in self.parts for route in decode_routes(part)),
+                    services=tuple(service for part in self.parts for service in decode_services(part)),
+                )
+                self.parts = []
                 ids = " ".join(route.id for route in snapshot.routes)
                 if marked("CRASH", ids):
                     os._exit(3)

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from proxy.dataplane import DataPlane
+from proxy.dataplane import Change, DataPlane
+from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
+from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
 
 
@@ -17,9 +19,9 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
     raised: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _loop, context: raised.append(context))
     plane = DataPlane(loop, None)
-    listeners = Listeners(plane, opens_sockets=True)
+    listeners = Listeners(plane, DescriptorBudget(1024), opens_sockets=True)
     plane.wheel.start()
-    plane.apply(snapshot)
+    await plane.apply(Change(snapshot, parts_of(snapshot)))
     await listeners.apply(snapshot.listeners)
     try:
         yield plane
@@ -31,4 +33,4 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
             endpoint.retire()
         await plane.connector.close()
         plane.wheel.stop()
-    assert raised == []
+    assert raised == [], raised

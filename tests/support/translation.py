@@ -152,7 +152,7 @@ def _translate(case: Mapping[str, Any], last_good: LastGood, previous: Snapshot 
 def shown(translation: Translation) -> dict[str, Any]:
     """Return a translation as plain data, without what every case would repeat."""
     snapshot = json.loads(msgspec.json.encode(translation.snapshot))
-    del snapshot["version"], snapshot["schema"]
+    del snapshot["version"], snapshot["schema"], snapshot["limits"], snapshot["trusted_proxies"]
     return {
         "snapshot": snapshot,
         "diagnostics": [_shown_diagnostic(diagnostic) for diagnostic in translation.diagnostics],

@@ -20,8 +20,10 @@ class RawClient:
         self._data = b""
 
     @classmethod
-    async def connect(cls, port: int) -> "RawClient":
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 24))
+    async def connect(cls, port: int, *, host: str = "127.0.0.1", source: str = "") -> "RawClient":
+        """`source` is the address to come from."""
+        local = (source, 0) if source else None
+        return cls(*await asyncio.open_connection(host, port, limit=1 << 24, local_addr=local))
 
     async def send(self, *pieces: bytes) -> None:
         """Send each piece in a segment of its own, as far as a socket allows."""

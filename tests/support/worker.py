@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from proxy.model.channel import (
     Nack,
     Report,
     Stats,
+    StatsJoiner,
     ToWorker,
     encode,
     from_worker_framer,
@@ -23,12 +25,19 @@ from proxy.model.channel import (
 from proxy.model.snapshot import Service, Snapshot
 
 START_S = 10.0
+WORKER_PYTHON = os.environ.get("FLEETGATE_WORKER_PYTHON", "")
+"""Python with fleetgate installed, whose worker is tested instead of the sources' (make test-compiled)."""
 
 
 class WorkerProcess:
     """Starts `python -m proxy.worker`, answers its control channel, ends it by its process id."""
 
-    def __init__(self, access_log: str = "off") -> None:
+    def __init__(
+        self, access_log: str = "off", *, descriptors: tuple[int, int] | None = None, complains: str = ""
+    ) -> None:
+        """`descriptors` is its RLIMIT_NOFILE, soft and hard; `complains` what it will have logged."""
+        self._descriptors = descriptors
+        self._complains = complains
         self._directory = tempfile.TemporaryDirectory(prefix="fleetgate-test-")
         self._access_log = access_log
         self._stderr = (Path(self._directory.name) / "stderr").open("w+")
@@ -42,11 +51,13 @@ class WorkerProcess:
     async def __aenter__(self) -> "WorkerProcess":
         path = Path(self._directory.name) / "control.sock"
         self._server = await asyncio.start_unix_server(self._serve, path)
+        command = (WORKER_PYTHON, "-P") if WORKER_PYTHON else (sys.executable,)
+        sources = {} if WORKER_PYTHON else {"PYTHONPATH": str(Path(__file__).parents[2])}
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "proxy.worker", "--socket", str(path), "--generation", "test",
+            *command, "-m", "proxy.worker", "--socket", str(path), "--generation", "test",
             "--access-log", self._access_log,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            stderr=self._stderr,
+            env={**os.environ, **sources},
+            stderr=self._stderr, preexec_fn=self._limit,
         )  # fmt: skip
         hello = await self._next(Hello)
         self.hello = hello
@@ -68,9 +79,19 @@ class WorkerProcess:
         said = self._stderr.read()
         self._stderr.close()
         self._directory.cleanup()
-        assert not said or error is not None, (
-            said
-        )  # whatever its peers do, a worker has nothing to complain of
+        if error is None:
+            # Whatever its peers do, a worker has nothing to complain of, unless the test is about that
+            assert self._complains in said if self._complains else not said, said
+
+    def _limit(self) -> None:
+        if self._descriptors is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._descriptors)
+
+    def cpu_s(self) -> float:
+        """CPU time it has used so far."""
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     async def apply(self, snapshot: Snapshot) -> Ack | Nack:
         self.send(Apply(snapshot))
@@ -87,6 +108,11 @@ class WorkerProcess:
         assert self._writer is not None
         self._writer.write(encode(message))
 
+    async def message(self) -> FromWorker:
+        """Return the next thing the worker says, whatever it is."""
+        async with asyncio.timeout(START_S):
+            return await self._inbox.get()
+
     async def _next(self, *kinds: type[FromWorker]) -> FromWorker:
         async with asyncio.timeout(START_S):
             while True:
@@ -100,10 +126,13 @@ class WorkerProcess:
         self._tasks.add(task)
         self._writer = writer
         framer = from_worker_framer()
+        joiner = StatsJoiner()
         try:
             while data := await reader.read(1 << 20):
-                for message in framer.feed(data):
-                    self._inbox.put_nowait(message)
+                for piece in framer.feed(data):
+                    message = joiner.whole(piece)
+                    if message is not None:
+                        self._inbox.put_nowait(message)
         except (asyncio.CancelledError, ConnectionError):
             pass
         finally:

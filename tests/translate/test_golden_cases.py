@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from proxy.model.codec import decode_snapshot, encode_snapshot
-from proxy.routing.table import compile_table
+from tests.support.tables import table_of
 from tests.support.translation import run_case, shown
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
@@ -39,5 +39,5 @@ def test_case_translates_as_recorded(path: Path) -> None:
         path.write_text(text.rstrip("\n") + "\n" + SEPARATOR.lstrip("\n") + _expected_text(result))
         return
     assert result == yaml.safe_load(recorded)
-    compile_table(translation.snapshot, lambda route: route)  # a worker can use it
+    table_of(translation.snapshot.routes)  # a worker can use it
     assert decode_snapshot(encode_snapshot(translation.snapshot)) == translation.snapshot

@@ -1,0 +1,47 @@
+"""What every proxy is given: two clusters of two endpoints, a header rule, weights 20/80."""
+
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "alb.ingress.alibaba.com"
+PREFIX = "/svc1"
+WEIGHTS = {"cluster-1": 20, "cluster-2": 80}
+GRAY = ("stage", "gray")
+"""The header, and its value, that sends a request to cluster-2; cluster-1 stands by."""
+TRIES = 3
+IDLE_TIMEOUT_S = 600
+"""For everybody: longer than a row, so that no connection of the load is closed for being idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One proxy's surroundings. `directory` is its own: configuration and access log."""
+
+    directory: Path
+    port: int
+    clusters: dict[str, tuple[int, int]]
+
+    @property
+    def access_log(self) -> Path:
+        return self.directory / "access.log"
+
+    @property
+    def backends(self) -> list[int]:
+        return [port for pair in self.clusters.values() for port in pair]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def free_clusters() -> dict[str, tuple[int, int]]:
+    """Return two free ports for each cluster."""
+    ports = free_ports(2 * len(WEIGHTS))
+    return {name: (ports[2 * i], ports[2 * i + 1]) for i, name in enumerate(WEIGHTS)}

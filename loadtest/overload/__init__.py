@@ -1,0 +1,1 @@
+"""One worker with more requests than it can carry."""

@@ -1,0 +1,126 @@
+"""One header line of a request: whether it is valid, and what becomes of it; remembered by its bytes.
+
+Blocks seldom repeat where every request has its own cookie or trace id, but most of their lines do.
+"""
+
+from typing import Final
+
+from proxy.http import limits
+from proxy.http.errors import RequestError
+from proxy.http.grammar import FIELD_LINE
+from proxy.http.memo import Memo
+
+# What becomes of a field. Plain numbers: this is looked up for every field of every new head.
+DROP: Final = 0  # hop by hop, or for a trusted hop to set
+KEEP: Final = 1
+CONTROL: Final = 2  # means something to us, and is written anew or not at all
+CONTROL_KEEP: Final = 3  # means something to us, and goes on as it is
+IDENTITY: Final = 4  # names this one request
+
+_RULES: Final[dict[bytes, int]] = {
+    b"host": CONTROL,
+    b"connection": CONTROL,
+    b"content-length": CONTROL,
+    b"transfer-encoding": CONTROL,
+    b"upgrade": CONTROL,
+    b"expect": CONTROL,
+    b"user-agent": CONTROL_KEEP,
+    b"max-forwards": CONTROL_KEEP,
+    b"x-request-id": IDENTITY,
+    b"keep-alive": DROP,
+    b"proxy-connection": DROP,
+    b"te": DROP,
+    b"trailer": DROP,
+    b"http2-settings": DROP,
+    b"proxy-authenticate": DROP,
+    b"proxy-authorization": DROP,
+    b"forwarded": DROP,
+    b"x-real-ip": DROP,
+    b"x-original-url": DROP,
+    b"x-rewrite-url": DROP,
+    b"true-client-ip": DROP,
+    b"proxy": DROP,  # httpoxy: CGI would read it as HTTP_PROXY
+}
+_DROPPED_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
+_LONGEST_REMEMBERED: Final = 512
+
+
+class Field:
+    """A field line. Immutable."""
+
+    __slots__ = ("forward", "name", "rule", "value")
+
+    def __init__(self, name: bytes, rule: int, value: bytes, forward: bytes) -> None:
+        self.name = name  # in lower case
+        self.rule = rule
+        self.value = value  # without the white space around it
+        self.forward = forward  # as we write it, with CRLF; b"" if it does not go on
+
+
+class _Name:
+    __slots__ = ("lower", "rule")
+
+    def __init__(self, name: bytes) -> None:
+        self.lower = name.lower()
+        self.rule = DROP if self.lower.startswith(_DROPPED_PREFIXES) else _RULES.get(self.lower, KEEP)
+
+
+known: Final[Memo[Field]] = Memo()
+"""Lines without their CRLF. `known.young.get(line) or read_field(line)` saves a call where it counts."""
+
+_names: Final[Memo[_Name]] = Memo()
+
+
+def read_field(line: bytes) -> Field:
+    """Return what a line, without its CRLF, is if `known.young` has it not. Raises RequestError."""
+    if len(line) > _LONGEST_REMEMBERED:
+        return _parse(line)
+    field = known.again(line)
+    if field is None:
+        field = _parse(line)
+        known.offer(line, field)
+    return field
+
+
+def _parse(line: bytes) -> Field:
+    match = FIELD_LINE.fullmatch(line)
+    if match is None:
+        raise bad_field(line)
+    if len(line) > limits.MAX_LINE_BYTES:
+        raise RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
+    as_sent, separator, value = match.groups()
+    has_space_behind = len(value) > 0 and value[-1] <= 0x20
+    if has_space_behind:
+        value = value.rstrip(b" \t")
+    name = _names.young.get(as_sent) or _read_name(as_sent)
+    if name.rule not in (KEEP, CONTROL_KEEP):
+        forward = b""
+    elif separator == b": " and not has_space_behind:
+        forward = line + b"\r\n"
+    else:
+        forward = b"%b: %b\r\n" % (as_sent, value)
+    return Field(name.lower, name.rule, value, forward)
+
+
+def _read_name(as_sent: bytes) -> _Name:
+    name = _names.again(as_sent)
+    if name is None:
+        name = _Name(as_sent)
+        _names.offer(as_sent, name)
+    return name
+
+
+def bad_field(line: bytes) -> RequestError:
+    """Say what is wrong with a line that FIELD_LINE refuses."""
+    if len(line) > limits.MAX_LINE_BYTES:
+        return RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
+    if b"\n" in line or b"\r" in line:
+        return RequestError(400, "a header line has a bare CR or LF")
+    if line[:1] in (b" ", b"\t"):
+        return RequestError(400, "a header line is folded")
+    name, colon, _ = line.partition(b":")
+    if not colon:
+        return RequestError(400, "a header line has no colon")
+    if b"_" in name:
+        return RequestError(400, "a header name has an underscore")
+    return RequestError(400, "a header line has a forbidden character")

@@ -1,0 +1,85 @@
+"""Cuts request heads out of what a connection received, the cheapest way that is right for its client."""
+
+from typing import Final
+
+from proxy.http import limits
+from proxy.http.edges import Edges, find_edges
+from proxy.http.memo import Memo
+from proxy.http.request import check_incomplete, check_together
+from proxy.http.request_headers import RequestHeaders, parse_headers
+from proxy.http.request_line import RequestLine, parse_request_line
+
+_MOST_SEARCHES: Final = 16  # for what the heads of one connection have in common
+
+
+class Heads:
+    """What all connections of a worker remember of the heads they saw."""
+
+    __slots__ = ("blocks", "lines")
+
+    def __init__(self) -> None:
+        self.lines: Memo[RequestLine] = Memo()
+        self.blocks: Memo[RequestHeaders] = Memo()
+
+
+class HeadReader:
+    """Reads the heads of one connection, one after the other."""
+
+    __slots__ = ("_edges", "_heads", "_searches", "headers", "line")
+
+    line: RequestLine
+    headers: RequestHeaders
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+        self._edges: Edges | None = None
+        self._searches = 0
+
+    def read(self, data: bytes, checked: int) -> int:
+        """Return the size of the head that `data` begins with, and set `line` and `headers`.
+
+        0: it is not complete; the first `checked` bytes have been looked at before. Raises RequestError.
+        """
+        line_end = data.find(b"\r\n")
+        if self._edges is not None:
+            headers = self._edges.read(data, line_end + 2)
+            if headers is not None:
+                line = parse_request_line(data[:line_end])
+                if line.version == 0 or line.authority is not None:
+                    check_together(line, headers.control)
+                self.line = line
+                self.headers = headers
+                return len(data)
+        end = data.find(b"\r\n\r\n", line_end) if line_end >= 0 else -1
+        if end < 0 or end > limits.MAX_HEAD_BYTES:
+            check_incomplete(data, checked)
+            return 0
+        raw = data[:line_end]
+        line = self._heads.lines.young.get(raw) or self._read_line(raw)
+        block = data[line_end + 2 : end + 2]
+        headers = self._heads.blocks.young.get(block) or self._read_block(block)
+        control = headers.control
+        if not control.is_plain or line.version == 0 or line.authority is not None:
+            check_together(line, control)
+        self.line = line
+        self.headers = headers
+        return end + 4
+
+    def _read_line(self, raw: bytes) -> RequestLine:
+        memo = self._heads.lines
+        line = memo.again(raw)
+        if line is None:
+            line = parse_request_line(raw)
+            memo.offer(raw, line)
+        return line
+
+    def _read_block(self, block: bytes) -> RequestHeaders:
+        memo = self._heads.blocks
+        headers = memo.again(block)
+        if headers is None:
+            headers = parse_headers(block)
+            headers.is_remembered = memo.offer(block, headers)
+            if self._searches < _MOST_SEARCHES:
+                self._searches += 1
+                self._edges = find_edges(block, headers)
+        return headers

@@ -1,0 +1,101 @@
+"""What one peer, or all of them, may take of a worker. Part of the snapshot; times in seconds."""
+
+from typing import Annotated, Final
+
+import msgspec
+
+Meta = msgspec.Meta
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Every number is of one worker: what comes from different processes is never added up.
+
+    Defaults are the edge values of nginx, Envoy and HAProxy; docs/limits.md says where they differ.
+    """
+
+    max_connections: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Client connections; more are answered 503 and closed.")
+    ] = 20_000
+    max_connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Of them, from one IPv4 address or IPv6 /64; 0 is no limit. "
+            "Trusted proxies are not counted.",
+        ),
+    ] = 0
+    head_timeout_s: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="From the first byte of a request head to its last; then 408."),
+    ] = 10.0
+    body_idle_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Between two pieces of a request body; then 408.")
+    ] = 60.0
+    min_body_rate: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 30,
+            description="Bytes per second that a request body must bring on average while it is waited for; "
+            "below it 408; 0 is no limit.",
+        ),
+    ] = 240
+    min_body_rate_grace_s: Annotated[
+        float, Meta(ge=0, le=3600, description="So long is a body waited for before its rate counts.")
+    ] = 10.0
+    max_upstream_connections: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000, description="Connections to one service in one cluster, idle ones included."
+        ),
+    ] = 1024
+    max_upstream_pending: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Requests that wait for one of these connections, for a second at most; "
+            "others go to the next cluster, or are answered 503.",
+        ),
+    ] = 256
+
+
+class LimitError(Exception):
+    """A limit that does not exist or a value it cannot have; the message says what is allowed."""
+
+
+def parse_limits(settings: dict[str, str]) -> Limits:
+    """Return the defaults changed by `settings`, option name to value. Raises LimitError."""
+    values: dict[str, int | float] = {}
+    for option, text in settings.items():
+        field = _FIELDS.get(option)
+        if field is None:
+            raise LimitError(f"{option!r} is not a limit; there are {', '.join(_FIELDS)}")
+        try:
+            values[field.name] = msgspec.convert(text, field.type, strict=False)
+        except msgspec.ValidationError:
+            raise LimitError(f"{option}={text} is not {allowed(option)}") from None
+    return Limits(**values)  # type: ignore[arg-type]
+
+
+def allowed(option: str) -> str:
+    """Return the range of a limit in words."""
+    field = _FIELDS[option]
+    kind, meta = field.type.__origin__, field.type.__metadata__[0]
+    low = f"from {meta.ge}" if meta.ge is not None else f"above {meta.gt}"
+    return f"{'a whole number' if kind is int else 'a number'} {low} to {meta.le}"
+
+
+def described() -> list[tuple[str, str, str, str]]:
+    """Return option, default, range and meaning of every limit: the table of the documentation."""
+    return [
+        (option, f"{field.default:g}" if field.type.__origin__ is float else str(field.default),
+         allowed(option), field.type.__metadata__[0].description)
+        for option, field in _FIELDS.items()
+    ]  # fmt: skip
+
+
+_FIELDS: Final = {
+    field.name.removesuffix("_s").replace("_", "-"): field for field in msgspec.structs.fields(Limits)
+}

@@ -1,0 +1,61 @@
+"""What an upstream connection tells whom it works for: the exchange implements it."""
+
+from abc import ABC, abstractmethod
+
+from proxy.http.response import ResponseHead
+from proxy.upstream.retry import Failure
+
+
+class ResponseSink(ABC):
+    """What a connection tells the exchange it works for."""
+
+    __slots__ = ("is_head",)
+
+    is_head: bool
+
+    @abstractmethod
+    def takes_chunks(self) -> bool:
+        """Whether the client understands a chunked body."""
+
+    @abstractmethod
+    def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
+        """The whole response has arrived; its body is data[at:], `size` bytes without its framing."""
+
+    @abstractmethod
+    def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
+        """The whole response has arrived, its body in chunks; `body` is what was in them."""
+
+    @abstractmethod
+    def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
+        """The head, and the beginning of the body, data[at:]."""
+
+    @abstractmethod
+    def on_response_data(self, payload: bytes) -> None: ...
+
+    @abstractmethod
+    def on_response_piece(self, piece: memoryview) -> bool:
+        """Like on_response_data, but from memory that is used again; return whether it is free already."""
+
+    @abstractmethod
+    def room(self) -> int:
+        """Return how many bytes the kernel would take at once for the client, 0 if that is unknown."""
+
+    @abstractmethod
+    def on_response_end(self, last: bytes) -> None:
+        """The end of the body, and its last bytes, if there are any left."""
+
+    @abstractmethod
+    def on_informational(self, head: ResponseHead) -> None: ...
+
+    @abstractmethod
+    def on_switched(self, head: ResponseHead, rest: bytes) -> None:
+        """101: the connection is a tunnel from here on."""
+
+    @abstractmethod
+    def on_tunnel_data(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    def on_upstream_lost(self, failure: Failure) -> None: ...
+
+    @abstractmethod
+    def on_upstream_writable(self, writable: bool) -> None: ...

@@ -1,0 +1,118 @@
+"""Nothing a worker lets go of waits for the garbage collector: swaps put what is alive out of its sight."""
+
+import asyncio
+import gc
+import socket
+import threading
+from collections import Counter
+
+import uvloop
+from msgspec.structs import replace
+
+from proxy.dataplane import Change, DataPlane
+from proxy.downstream.client import ClientConnection
+from proxy.exchange import Exchange
+from proxy.model.channel import parts_of
+from proxy.model.snapshot import Snapshot
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.plan import RoutePlan
+from proxy.upstream.service import LiveService
+from tests.support.inprocess import serving
+from tests.support.requests import request
+from tests.support.snapshots import Address, route, service, snapshot
+from tests.support.waiting import until
+from tests.support.wire import DEADLINE_S, free_port
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+REFUSING = ("127.0.0.1", 1)
+KINDS = (ClientConnection, Exchange, LiveEndpoint, LiveService, RoutePlan, UpstreamConnection)
+
+
+class ThreadedOrigin:
+    """An endpoint outside the event loop, whose own garbage is none of the worker's."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = self._listening.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            while connection.recv(65536):
+                connection.sendall(ANSWER)
+
+
+def ask(port: int, raw: bytes, connections: int, requests: int) -> Counter[bytes]:
+    statuses: Counter[bytes] = Counter()
+    for _ in range(connections):
+        with socket.create_connection(("127.0.0.1", port), DEADLINE_S) as client:
+            for _ in range(requests):
+                client.sendall(raw)
+                statuses[client.recv(65536)[9:12]] += 1
+    return statuses
+
+
+async def swap(plane: DataPlane, snapshot: Snapshot) -> None:
+    await plane.apply(Change(snapshot, parts_of(snapshot)))
+
+
+async def traffic_and_swaps(plane: DataPlane, first: Snapshot, endpoints: dict[str, list[Address]]) -> None:
+    """Each new snapshot drops the service that the one before it brought."""
+    port = first.listeners[0].port
+    assert await asyncio.to_thread(ask, port, request(), 20, 10) == {b"200": 200}
+    assert await asyncio.to_thread(ask, port, b"GET / HTTP/1.1\r\n\r\n", 20, 1) == {b"400": 20}
+    for version in range(2, 12):
+        other = service(endpoints, f"demo/other-{version}:80")
+        changed = route(port, "/other", name=str(version), to=other.id)
+        both = {"routes": (*first.routes, changed), "services": (*first.services, other)}
+        await swap(plane, replace(first, version=version, **both))
+        assert await asyncio.to_thread(ask, port, request("/other"), 1, 2) == {b"200": 2}
+
+
+def alive() -> dict[str, int]:
+    found = Counter(map(type, gc.get_objects()))
+    return {kind.__name__: found[kind] for kind in KINDS}
+
+
+async def serve_and_swap(origin: ThreadedOrigin) -> None:
+    port = free_port()
+    endpoints = {"c1": [origin.address], "c2": [REFUSING]}
+    first = snapshot(port, endpoints, route(port, weights={"c1": 50, "c2": 50}))
+    async with serving(first) as plane:
+        await traffic_and_swaps(plane, first, endpoints)
+        plane.wheel.stop()  # it lets go of a connection that is closed only when its time comes
+        plane.wheel.start()
+        expected = {
+            "ClientConnection": 0,
+            "Exchange": 0,
+            "LiveEndpoint": 4,  # two of each service
+            "LiveService": 2,
+            "RoutePlan": 2,
+            "UpstreamConnection": sum(len(endpoint.idle) for endpoint in plane.services.endpoints()),
+        }
+        await until(lambda: alive() == expected, 5, "only what is in use is alive")
+
+
+def test_requests_failures_and_swaps_leave_nothing_to_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    origin = ThreadedOrigin()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve_and_swap(origin))
+    finally:
+        origin.close()
+        gc.enable()

@@ -1,0 +1,121 @@
+"""A head is read the same whatever came before it on its connection: memory only saves work."""
+
+import os
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.http.edges import find_edges
+from proxy.http.errors import RequestError
+from proxy.http.heads import HeadReader, Heads
+from proxy.http.request import check_together
+from proxy.http.request_headers import parse_headers
+from proxy.http.request_line import parse_request_line
+
+SEQUENCES = int(os.environ.get("FLEETGATE_FUZZ_EXAMPLES", "2000")) // 10
+"""Cases of each test, a tenth of those of single messages: each has several heads, read in several ways."""
+
+BEFORE = (b"Host: shop.example", b"User-Agent: curl/8", b"Accept: */*")
+AFTER = (b"Accept-Encoding: gzip", b"X-Tenant: acme")
+ODD = (
+    b"Host: other.example", b"Content-Length: 3", b"Content-Length: x", b"Transfer-Encoding: chunked",
+    b"Connection: close", b"Connection: x-tenant", b"Connection: cookie", b"X-Forwarded-For: 1.2.3.4",
+    b"Max-Forwards: 0", b"User-Agent: other", b"X-Request-Id: 42", b"X-Request-Id: \xff", b"Cookie : a=b",
+    b"Expect: 100-continue", b"Upgrade: websocket", b" folded", b"no colon", b"X-Bare: a\rb", b"x_y: 1", b"",
+)  # fmt: skip
+STARTS = (
+    b"GET /a?q=1 HTTP/1.1", b"GET /a?q=2 HTTP/1.1", b"GET /a/../b HTTP/1.1", b"POST /a?x HTTP/1.1",
+    b"GET /a?q=1 HTTP/1.0", b"GET http://shop.example/a?b HTTP/1.1", b"GET /a?q=\x7f HTTP/1.1",
+    b"TRACE / HTTP/1.1",
+)  # fmt: skip
+
+new_cookies = st.integers(0, 10**9).map(lambda number: b"Cookie: id=%d" % number)
+lines = st.sampled_from((*BEFORE, *AFTER, *ODD))
+middles = st.lists(st.one_of(new_cookies, lines), max_size=3)
+usual = middles.map(lambda middle: [*BEFORE, *middle, *AFTER])
+heads = st.tuples(st.sampled_from(STARTS), st.one_of(usual, usual, st.lists(lines, max_size=8)))
+
+
+def usual_head(*middle: bytes) -> bytes:
+    return b"\r\n".join((b"GET /a HTTP/1.1", *BEFORE, *middle, *AFTER, b"", b""))
+
+
+def make_known() -> HeadReader:
+    """Return a reader that knows what usual heads have in common."""
+    reader = HeadReader(Heads())
+    for number in range(4):
+        reading(usual_head(b"Cookie: first=%d" % number), reader)
+    return reader
+
+
+def reading(data: bytes, reader: HeadReader) -> object:
+    """Return everything that the request means, or the status that refuses it."""
+    try:
+        size = reader.read(data, 0)
+    except RequestError as error:
+        return error.status
+    return (size, *meaning(reader)) if size else None
+
+
+def meaning(reader: HeadReader) -> tuple[object, ...]:
+    line, headers = reader.line, reader.headers
+    control = headers.control
+    return (
+        line.forward, line.version, line.authority, line.resource.path, line.resource.log, headers.forward,
+        headers.request_id, control.host, control.length, control.close, control.expect, control.upgrade,
+        control.max_forwards, control.log, headers.values(b"cookie"), headers.values(b"x-tenant"),
+    )  # fmt: skip
+
+
+@settings(max_examples=SEQUENCES, deadline=None)
+@given(st.lists(heads, min_size=1, max_size=12))
+def test_what_came_before_changes_nothing(sequence: list[tuple[bytes, list[bytes]]]) -> None:
+    shared = make_known()
+    following = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    for start, fields in sequence:
+        data = b"\r\n".join((start, *fields, b"", b""))
+        for other in (data, data[:-1], data[:-2], data[:-4], data + following, data + data):
+            assert reading(other, shared) == reading(other, HeadReader(Heads()))
+
+
+@settings(max_examples=SEQUENCES, deadline=None)
+@given(st.lists(heads, min_size=1, max_size=6))
+def test_a_remembered_head_is_the_parsed_one(sequence: list[tuple[bytes, list[bytes]]]) -> None:
+    reader = HeadReader(Heads())
+    for start, fields in sequence * 3:
+        fields = [field for field in fields if field]
+        try:
+            line, headers = parse_request_line(start), parse_headers(b"".join(f + b"\r\n" for f in fields))
+            check_together(line, headers.control)
+        except RequestError:
+            continue
+        data = b"\r\n".join((start, *fields, b"", b""))
+        assert reader.read(data, 0) == len(data)
+        assert reader.headers.forward == headers.forward
+        assert reader.line.forward == line.forward
+
+
+def test_only_the_middle_is_looked_at_when_only_that_is_new() -> None:
+    make_known()
+    at = len(b"GET /a HTTP/1.1\r\n")
+    block = usual_head(b"Cookie: new=1")[at:-2]
+    edges = find_edges(block, parse_headers(block))
+    assert edges is not None
+    headers = edges.read(usual_head(b"Cookie: new=2", b"X-Request-Id: 7"), at)
+    assert headers is not None
+    assert headers.values(b"cookie") == (b"new=2",)
+    assert headers.request_id == b"7"
+    for odd in (b"Content-Length: 7", b"Connection: close", b"User-Agent: b", b""):
+        assert edges.read(usual_head(b"Cookie: new=3", odd), at) is None
+    assert edges.read(usual_head(b"Cookie: new=4")[:-2], at) is None
+    assert edges.read(usual_head(b"Cookie: new=5") + usual_head(b"Cookie: new=6"), at) is None
+    glued = b"\r\n".join(
+        (b"GET /a HTTP/1.1", *BEFORE, b"Cookie: new=7", b"X-" + AFTER[0], AFTER[1], b"", b"")
+    )
+    assert edges.read(glued, at) is None
+
+
+def test_a_new_line_that_steers_is_in_no_middle() -> None:
+    make_known()
+    block = usual_head(b"Cookie: new=8", b"User-Agent: never before")[len(b"GET /a HTTP/1.1\r\n") : -2]
+    assert find_edges(block, parse_headers(block)) is None
