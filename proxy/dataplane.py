@@ -11,7 +11,7 @@ from proxy.http.forwarded import TrustedNetworks
 from proxy.http.heads import Heads
 from proxy.model.channel import ChannelError, Part, decode_routes, decode_services
 from proxy.model.limits import Limits
-from proxy.model.snapshot import Route, Service, Snapshot
+from proxy.model.snapshot import Route, Service, Snapshot, destinations_of
 from proxy.pace import Pace
 from proxy.routing.match import RouteError
 from proxy.routing.table import RouteTable
@@ -107,8 +107,8 @@ class DataPlane:
             change.services.extend(decode_services(part))
             for route in decode_routes(part):
                 table.add(route, self.table)
-                for backend in route.action.backends:
-                    change.referenced.add(backend.service)
+                for service_id, _ in destinations_of(route):
+                    change.referenced.add(service_id)
                 if pace.is_over():
                     await pace.rest()
             if pace.is_over():

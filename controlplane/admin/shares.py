@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from proxy.model.snapshot import Route, Split, SplitMode
+from proxy.model.actions import Forward, Split, SplitMode
+from proxy.model.snapshot import Route
 from proxy.routing.shares import NONE, Usable, tiers
 
 Parts = dict[str, float]
@@ -27,12 +28,15 @@ def effective(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
 def of_route(route: Route, services: Mapping[str, Mapping[str, Usable]]) -> tuple[Parts, Parts]:
     """Return configured and effective parts of a route's traffic over all its backends."""
     action = route.action
+    if not isinstance(action, Forward):
+        return {}, {}
     total = sum(backend.weight for backend in action.backends) or 1
     sums: tuple[Parts, Parts] = ({}, {})
     for backend in action.backends:
         endpoints = services.get(backend.service, {})
+        split = backend.split or action.split
         for whole, part in zip(
-            sums, (configured(action.split, endpoints), effective(action.split, endpoints)), strict=True
+            sums, (configured(split, endpoints), effective(split, endpoints)), strict=True
         ):
             for cluster, share in part.items():
                 whole[cluster] = whole.get(cluster, 0.0) + share * backend.weight / total

@@ -14,7 +14,8 @@ from controlplane.admin.state import State
 from controlplane.admin.times import rfc3339
 from controlplane.kube.cluster import ClusterHealth
 from proxy import __version__
-from proxy.model.snapshot import Route
+from proxy.model.actions import Forward, Split
+from proxy.model.snapshot import Route, destinations_of
 from proxy.routing.shares import Usable
 
 Json = dict[str, Any]
@@ -103,13 +104,18 @@ def routes(state: State, *, host: str = "", service: str = "", cluster: str = ""
         route_view(route, endpoints, requests[route.id])
         for route in state.snapshot.routes
         if (not host or route.host == host.lower())
-        and (not service or any(names(service, backend.service) for backend in route.action.backends))
-        and (not cluster or any(share.cluster == cluster for share in route.action.split.shares))
+        and (not service or any(names(service, named) for named, _ in destinations_of(route)))
+        and (not cluster or any(uses(split, cluster) for _, split in destinations_of(route)))
     ]
 
 
+def uses(split: Split, cluster: str) -> bool:
+    return any(share.cluster == cluster for share in split.shares)
+
+
 def route_view(route: Route, endpoints: dict[str, dict[str, Usable]], requests: Counter[str]) -> Json:
-    split = route.action.split
+    action = route.action
+    forward = action if isinstance(action, Forward) else None
     configured, effective = shares.of_route(route, endpoints)
     return {
         "id": route.id,
@@ -119,9 +125,11 @@ def route_view(route: Route, endpoints: dict[str, dict[str, Usable]], requests: 
         "conditions": msgspec.to_builtins(route.conditions),
         "order": route.order,
         "source": msgspec.to_builtins(route.source),
-        "backends": msgspec.to_builtins(route.action.backends),
-        "split": split.mode,
-        "failover": list(split.failover_clusters) or split.failover,
+        "policies": msgspec.to_builtins(route.policies),
+        "action": None if forward else msgspec.to_builtins(action),
+        "backends": msgspec.to_builtins(forward.backends) if forward else [],
+        "split": forward.split.mode if forward else None,
+        "failover": list(forward.split.failover_clusters) or forward.split.failover if forward else None,
         "clusters": [
             {
                 "cluster": share.cluster,
@@ -130,7 +138,7 @@ def route_view(route: Route, endpoints: dict[str, dict[str, Usable]], requests: 
                 "effectivePercent": percent(effective.get(share.cluster, 0.0)),
                 "requests": requests[share.cluster],
             }
-            for share in split.shares
+            for share in (forward.split.shares if forward else ())
         ],
         "requests": requests.total(),
     }

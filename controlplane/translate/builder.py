@@ -10,7 +10,7 @@ from controlplane.translate.gateways import Gateways, build_gateways
 from controlplane.translate.live import Outcome, World, translate_ingresses
 from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
 from controlplane.translate.statuses import albconfig_status, ingress_status
-from proxy.model.snapshot import Cluster, Listener, Snapshot
+from proxy.model.snapshot import Cluster, Listener, Snapshot, destinations_of
 
 
 def translate(
@@ -33,7 +33,7 @@ def translate(
     outcomes = translate_ingresses(World(fleet, gateways, resolver, last_good))
     routes = tuple(route for outcome in outcomes for route in outcome.routes)
     report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
-    service_ids = {backend.service for route in routes for backend in route.action.backends}
+    service_ids = {service for route in routes for service, _ in destinations_of(route)}
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
     snapshot = Snapshot(
         version=version,

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from controlplane.translate.diagnostics import Findings
-from proxy.model.snapshot import Condition, PathMatch, Route
+from proxy.model.conditions import Condition
+from proxy.model.snapshot import PathMatch, Route
 from proxy.routing.table import precedence
 
 _Rule = tuple[int, str, PathMatch, frozenset[Condition]]

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from controlplane.translate.annotations.failover import Failover
 from controlplane.translate.annotations.listen_ports import ListenPort
 from controlplane.translate.diagnostics import Subject
-from proxy.model.snapshot import Backend, Condition, PathMatch
+from proxy.model.actions import Backend
+from proxy.model.conditions import Condition
+from proxy.model.snapshot import PathMatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway
 from controlplane.translate.plan import IngressPlan
 from controlplane.translate.splits import split_of
-from proxy.model.snapshot import Forward, Route, Source
+from proxy.model.actions import Forward
+from proxy.model.snapshot import Route, Source
 
 
 def bind_routes(

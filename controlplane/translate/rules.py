@@ -18,7 +18,9 @@ from controlplane.translate.diagnostics import Findings
 from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import ANY_PATH, PATH_TYPES, PathProblem, parse_path
 from controlplane.translate.plan import PlannedRoute
-from proxy.model.snapshot import Backend, Condition, PathMatch
+from proxy.model.actions import Backend
+from proxy.model.conditions import Condition
+from proxy.model.snapshot import PathMatch
 
 _PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
 

@@ -6,7 +6,7 @@ from controlplane.translate.annotations.registry import field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.gateways import Gateway
 from controlplane.translate.plan import IngressPlan
-from proxy.model.snapshot import Share, Split, SplitMode
+from proxy.model.actions import Share, Split, SplitMode
 
 
 def split_of(plan: IngressPlan, gateway: Gateway, findings: Findings) -> Split:

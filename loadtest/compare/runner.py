@@ -13,7 +13,8 @@ from loadtest.compare.peers import Peer, Running
 from loadtest.compare.processes import StartError, cpu_s, rss_bytes
 from loadtest.compare.results import Measurement
 from loadtest.compare.rows import Row
-from loadtest.compare.site import Site, free_clusters, free_ports
+from loadtest.compare.site import Site, free_clusters
+from loadtest.ports import free_ports
 
 WARM_UP_S = 1
 

@@ -1,9 +1,9 @@
 """What every proxy is given: two clusters of two endpoints, a header rule, weights 20/80."""
 
-import socket
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+
+from loadtest.ports import free_ports
 
 HOST = "alb.ingress.alibaba.com"
 PREFIX = "/svc1"
@@ -30,15 +30,6 @@ class Site:
     @property
     def backends(self) -> list[int]:
         return [port for pair in self.clusters.values() for port in pair]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def free_clusters() -> dict[str, tuple[int, int]]:

@@ -28,7 +28,8 @@ from loadtest.compare.processes import StartError, cpu_s
 from loadtest.compare.report import machine, table, today
 from loadtest.compare.rows import Row, select
 from loadtest.compare.runner import WARM_UP_S, empty, rotated
-from loadtest.compare.site import Site, free_clusters, free_ports
+from loadtest.compare.site import Site, free_clusters
+from loadtest.ports import free_ports
 from proxy.model.channel import Apply, encode
 
 ROWS = ("90B-32-*", "10KB-32-*")

@@ -34,8 +34,9 @@ from loadtest.compare.peers import Missing
 from loadtest.compare.peers.fleetgate import Worker
 from loadtest.compare.processes import StartError, cpu_s, on_cores, raise_file_limit
 from loadtest.compare.rows import Origin
-from loadtest.compare.site import Site, free_clusters, free_ports
+from loadtest.compare.site import Site, free_clusters
 from loadtest.overload.load import Load, Phase
+from loadtest.ports import free_ports
 
 WELL_SHARE = 0.95
 BUCKET_S = 0.1

@@ -10,7 +10,8 @@ from loadtest.compare import backend, wrk
 from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.rows import Origin, Row, select
 from loadtest.compare.runner import empty
-from loadtest.compare.site import Site, free_clusters, free_ports
+from loadtest.compare.site import Site, free_clusters
+from loadtest.ports import free_ports
 
 WARM, COLD, IDLE = select(["90B-32-warm", "90B-32-cold", "idle-warm"])
 

@@ -6,13 +6,17 @@ Endpoints live beside the routes, not inside them, so that their churn never rec
 The values are trees, so the garbage collector is spared them: a hundred thousand routes are a million.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 import msgspec
 
+from proxy.model.actions import Action, Backend, Forward, Split
+from proxy.model.conditions import Condition
 from proxy.model.limits import Limits
+from proxy.model.policies import Access, Policies
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when an older worker could misread a newer snapshot; such a worker answers with a NACK."""
 
 
@@ -30,6 +34,13 @@ class Protocol(StrEnum):
     HTTPS = "HTTPS"
 
 
+class ForwardedHeaders(msgspec.Struct, frozen=True, gc=False):
+    """Which facts about a client the endpoints get besides X-Forwarded-For and X-Forwarded-Proto."""
+
+    port: bool = False  # X-Forwarded-Port: of the listener
+    client_port: bool = False  # X-Forwarded-Client-Port
+
+
 class Listener(msgspec.Struct, frozen=True, gc=False):
     """A port with a protocol. Times in seconds."""
 
@@ -39,6 +50,9 @@ class Listener(msgspec.Struct, frozen=True, gc=False):
     address: str = ""  # "" is every address of the machine, IPv4 and IPv6
     idle_timeout_s: float = 65.0
     response_timeout_s: float = 60.0  # from the end of the request to the response head; then 504
+    access: Access | None = None
+    forwarded: ForwardedHeaders = ForwardedHeaders()
+    gzip: bool = False  # compress what the client takes compressed and the endpoint sent plain
 
     @property
     def name(self) -> str:
@@ -49,67 +63,13 @@ class PathKind(StrEnum):
     EXACT = "exact"
     PREFIX = "prefix"  # element-wise: /foo covers /foo and /foo/bar, not /foobar
     GLOB = "glob"  # '*' is any run of characters, '?' exactly one
-    REGEX = "regex"  # anchored at the start of the path
+    REGEX = "regex"  # RE2 syntax, anchored at the start of the path
 
 
 class PathMatch(msgspec.Struct, frozen=True, gc=False):
     kind: PathKind
     value: str
     ignore_case: bool = False
-
-
-class HeaderCondition(msgspec.Struct, frozen=True, gc=False, tag="header"):
-    """Holds when any value of the header matches any pattern ('*' and '?' are wildcards)."""
-
-    name: str  # lower case
-    patterns: tuple[str, ...]
-
-
-Condition = HeaderCondition
-"""All conditions of a route must hold. Becomes a union as further kinds are added."""
-
-
-class SplitMode(StrEnum):
-    ENDPOINTS = "endpoints"  # every usable endpoint of every cluster counts the same
-    WEIGHTS = "weights"  # by the weights of the shares
-
-
-class Share(msgspec.Struct, frozen=True, gc=False):
-    """One cluster's configured part of a route. Weight 0 with SplitMode.WEIGHTS is a standby."""
-
-    cluster: str
-    weight: int = 0
-
-
-class Split(msgspec.Struct, frozen=True, gc=False):
-    """How a route's traffic is divided over clusters.
-
-    `shares` names every cluster the route may use. A cluster without usable endpoints gives its
-    share to the others in proportion; standbys serve when no cluster with a weight can.
-    """
-
-    mode: SplitMode
-    shares: tuple[Share, ...]
-    failover: bool = True  # False: only clusters with a weight ever get a byte
-    failover_clusters: tuple[str, ...] = ()  # with failover: only these besides those with a weight
-
-
-class Backend(msgspec.Struct, frozen=True, gc=False):
-    """A service and its part of the route's traffic."""
-
-    service: str  # Service.id
-    weight: int = 100
-
-
-class Forward(msgspec.Struct, frozen=True, gc=False, tag="forward"):
-    """Send the request to one of the backends, in one of the clusters of the split."""
-
-    backends: tuple[Backend, ...]
-    split: Split
-
-
-Action = Forward
-"""What a route does. Becomes a union as redirects and fixed responses are added."""
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -122,6 +82,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     path: PathMatch
     action: Action
     conditions: tuple[Condition, ...] = ()
+    policies: Policies | None = None
+    priority: int = 0  # among routes with the same order, host and path the higher wins: canaries
     order: int = 10  # the ALB annotation; lower wins before everything else
     created: str = ""  # creationTimestamp of the source, RFC 3339; the older wins
 
@@ -132,6 +94,7 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     address: str  # IPv4 or IPv6 literal
     port: int
     draining: bool = False
+    weight: int = 100  # its part of its cluster's traffic, in proportion; 0: none
 
 
 class ClusterEndpoints(msgspec.Struct, frozen=True, gc=False):
@@ -139,11 +102,29 @@ class ClusterEndpoints(msgspec.Struct, frozen=True, gc=False):
     endpoints: tuple[Endpoint, ...]
 
 
+class HealthCheck(msgspec.Struct, frozen=True, gc=False):
+    """How the endpoints of a service are asked whether they can serve. Times in seconds."""
+
+    protocol: str = "HTTP"  # or TCP
+    method: str = "HEAD"
+    path: str = "/"
+    port: int = 0  # 0: the endpoint's
+    statuses: tuple[int, ...] = (2,)  # first digits of the good ones
+    interval_s: float = 2.0
+    timeout_s: float = 5.0
+    healthy: int = 3  # so many good answers in a row, and it serves again
+    unhealthy: int = 3
+
+
 class Service(msgspec.Struct, frozen=True, gc=False):
-    """One port of a Kubernetes Service name in a namespace, in any number of clusters."""
+    """One port of a Kubernetes Service name in a namespace, in any number of clusters.
+
+    Or a server group, whose zones stand for clusters.
+    """
 
     id: str  # namespace/name:port
     clusters: tuple[ClusterEndpoints, ...]
+    health: HealthCheck | None = None
 
 
 class Cluster(msgspec.Struct, frozen=True, gc=False):
@@ -161,5 +142,27 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     services: tuple[Service, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     limits: Limits = Limits()
+    workers: int = 1  # that share the limits which hold for the whole gateway
     trusted_proxies: tuple[str, ...] = ()  # networks (CIDR) that may say who the client is
     schema: int = SCHEMA
+
+
+def destinations_of(route: Route) -> Iterator[tuple[str, Split]]:
+    """Yield (service id, split) of everything a route may send requests to, in no particular order."""
+    for backend, split in _backends_of(route):
+        own = backend.split or split
+        yield backend.service, own
+        for fallback in backend.fallbacks:
+            yield fallback.service, fallback.split or own
+
+
+def _backends_of(route: Route) -> Iterator[tuple[Backend, Split]]:
+    action, policies = route.action, route.policies
+    if isinstance(action, Forward):
+        for backend in action.backends:
+            yield backend, action.split
+    if policies is not None and policies.mirror is not None:
+        for backend in policies.mirror.backends:
+            yield backend, policies.mirror.split
+    if policies is not None and policies.errors is not None:
+        yield policies.errors.backend, policies.errors.split

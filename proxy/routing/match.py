@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from proxy.model.snapshot import HeaderCondition, PathKind, PathMatch, Route
+from proxy.model.conditions import Condition, HeaderCondition
+from proxy.model.snapshot import PathKind, PathMatch, Route
 
 
 class Fields(Protocol):
@@ -42,7 +43,13 @@ def compile_path(path: PathMatch) -> re.Pattern[bytes] | None:
 
 
 def compile_conditions(route: Route) -> tuple[Predicate, ...]:
-    return tuple(_header(condition) for condition in route.conditions)
+    return tuple(_predicate(condition) for condition in route.conditions)
+
+
+def _predicate(condition: Condition) -> Predicate:
+    if isinstance(condition, HeaderCondition):
+        return _header(condition)
+    raise RouteError(f"{type(condition).__name__} is not known")
 
 
 def _header(condition: HeaderCondition) -> Predicate:

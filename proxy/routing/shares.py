@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.model.snapshot import Split, SplitMode
+from proxy.model.actions import Split, SplitMode
 
 Tier = dict[str, int]
 """Clusters that may serve together, with their weights."""

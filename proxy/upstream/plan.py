@@ -2,7 +2,8 @@
 
 import msgspec
 
-from proxy.model.snapshot import Backend, Forward, Route, Split
+from proxy.model.actions import Backend, Forward, Split
+from proxy.model.snapshot import Route
 from proxy.routing.schedule import schedule
 from proxy.routing.shares import Usable, tiers
 from proxy.telemetry.counters import RouteCounters
@@ -63,7 +64,9 @@ class RoutePlan:
 
     def __init__(self, route: Route, services: Services, counters: RouteCounters) -> None:
         self.counters = counters
-        action: Forward = route.action
+        action = route.action
+        if not isinstance(action, Forward):
+            raise TypeError(f"route {route.id} does not forward")
         self.backends = tuple(ClusterSplit(action.split, services.get(b.service)) for b in action.backends)
         self._order = _backend_order(action.backends)
         self._at = 0

@@ -3,7 +3,7 @@
 import pytest
 
 from controlplane.admin.shares import configured, effective
-from proxy.model.snapshot import Share, Split, SplitMode
+from proxy.model.actions import Share, Split, SplitMode
 from proxy.routing.shares import Usable
 
 LIVE, DEAD = Usable(live=2), Usable(ejected=2)

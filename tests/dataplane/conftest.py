@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest_asyncio
 
-from tests.support.wire import RawClient, free_port
+from loadtest.ports import free_port
+from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
 
 Connect = Callable[..., Awaitable[RawClient]]

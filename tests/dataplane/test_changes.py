@@ -6,12 +6,13 @@ import socket
 
 from msgspec.structs import replace
 
+from loadtest.ports import free_port
 from proxy.model.channel import Ack, Drain, Nack
 from proxy.model.snapshot import Listener, PathKind
 from tests.support.origin import Origin, ok
 from tests.support.requests import request, tally
 from tests.support.snapshots import route, snapshot, source
-from tests.support.wire import RawClient, free_port
+from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
 
 

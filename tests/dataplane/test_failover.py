@@ -7,11 +7,12 @@ import h11
 import pytest
 from msgspec.structs import replace
 
+from loadtest.ports import free_port
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from tests.support.origin import Connection, Origin
 from tests.support.requests import request, tally
 from tests.support.snapshots import route, service, snapshot
-from tests.support.wire import RawClient, free_port
+from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
 
 POST = request(method="POST", body=b"order=1")

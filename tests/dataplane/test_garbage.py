@@ -9,6 +9,7 @@ from collections import Counter
 import uvloop
 from msgspec.structs import replace
 
+from loadtest.ports import free_port
 from proxy.dataplane import Change, DataPlane
 from proxy.downstream.client import ClientConnection
 from proxy.exchange import Exchange
@@ -22,7 +23,7 @@ from tests.support.inprocess import serving
 from tests.support.requests import request
 from tests.support.snapshots import Address, route, service, snapshot
 from tests.support.waiting import until
-from tests.support.wire import DEADLINE_S, free_port
+from tests.support.wire import DEADLINE_S
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSING = ("127.0.0.1", 1)

@@ -4,11 +4,12 @@ import asyncio
 import json
 from pathlib import Path
 
-from proxy.model.snapshot import Backend, Forward, Listener, PathKind, PathMatch, Route, Snapshot, Source
+from loadtest.ports import free_port
+from proxy.model.actions import Backend, Forward
+from proxy.model.snapshot import Listener, PathKind, PathMatch, Route, Snapshot, Source
 from tests.support.origin import Origin
 from tests.support.requests import request, tally
 from tests.support.snapshots import service, source, split
-from tests.support.wire import free_port
 from tests.support.worker import WorkerProcess
 
 ODD = 'a"b\\c\né'

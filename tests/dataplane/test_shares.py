@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from proxy.model.snapshot import Backend, Forward, Share, Split, SplitMode
+from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
 from tests.support.origin import Answer, Origin
 from tests.support.requests import tally
 from tests.support.snapshots import route, service, snapshot

@@ -202,7 +202,7 @@ def test_a_bad_annotation_changes_nothing_and_says_why(demo: RunningDemo) -> Non
 
 
 def test_listeners_open_and_close_with_the_albconfig(demo: RunningDemo) -> None:
-    from tests.support.wire import free_port
+    from loadtest.ports import free_port
 
     other = free_port()
     apply(demo)

@@ -11,8 +11,8 @@ import pytest
 
 from controlplane.admin.health import readiness
 from controlplane.gateway.gateway import Gateway
+from loadtest.ports import free_port
 from tests.support.clusters import MEMBERS, Json, ask, clusters, gateway_on, ready
-from tests.support.dataplane import free_port
 from tests.support.translation import gateway
 from tests.support.waiting import until
 

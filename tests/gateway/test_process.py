@@ -16,8 +16,9 @@ import msgspec
 import pytest
 
 from controlplane.supervisor.roster import Entry, Roster
+from loadtest.ports import free_port
 from tests.support.clusters import Clusters, ask, clusters
-from tests.support.dataplane import free_port, kill
+from tests.support.dataplane import kill
 from tests.support.waiting import until, until_async
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from loadtest.compare import backend
 from loadtest.compare.rows import Origin
-from loadtest.compare.site import free_ports
 from loadtest.overload.load import Load, Phase
+from loadtest.ports import free_ports
 
 
 @pytest.mark.parametrize("connections", [0, 5])

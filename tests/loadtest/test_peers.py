@@ -17,7 +17,8 @@ from loadtest.compare import backend
 from loadtest.compare.peers import Checkable, Missing, Peer, envoy, haproxy, nginx
 from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.rows import SIZES, Origin
-from loadtest.compare.site import HOST, PREFIX, Site, free_clusters, free_ports
+from loadtest.compare.site import HOST, PREFIX, Site, free_clusters
+from loadtest.ports import free_ports
 
 CORE = min(os.sched_getaffinity(0))
 FIND: dict[str, Callable[[], Peer]] = {

@@ -12,10 +12,11 @@ from controlplane.publish import endpoint_delta
 from controlplane.publish.dispatch import Dispatcher
 from controlplane.publish.rollout import Rollout
 from controlplane.publish.session import Session
+from loadtest.ports import free_port
 from proxy.model.channel import Apply, Hello, to_worker_framer
 from proxy.model.codec import decode_snapshot
 from proxy.model.snapshot import SCHEMA, Snapshot
-from tests.support.dataplane import applied, fetch, free_port, running, snapshot
+from tests.support.dataplane import applied, fetch, running, snapshot
 from tests.support.waiting import until
 
 

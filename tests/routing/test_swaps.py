@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from proxy.model.snapshot import HeaderCondition, PathKind, Route
+from proxy.model.conditions import HeaderCondition
+from proxy.model.snapshot import PathKind, Route
 from proxy.routing.match import wildcard
 from tests.routing.test_table import Headers
 from tests.support.snapshots import route

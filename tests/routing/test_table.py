@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model.snapshot import HeaderCondition, PathKind, Route
+from proxy.model.conditions import HeaderCondition
+from proxy.model.snapshot import PathKind, Route
 from proxy.routing.match import RouteError
 from tests.support.snapshots import route
 from tests.support.tables import table_of

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from controlplane.gateway.dataplane import DataPlane
+from loadtest.ports import free_port
 from tests.support.clusters import ask
-from tests.support.dataplane import free_port, kill, snapshot
+from tests.support.dataplane import kill, snapshot
 from tests.support.waiting import until
 
 

@@ -16,7 +16,8 @@ import pytest
 from controlplane.gateway.dataplane import StateDirectoryInUse, lock
 from controlplane.supervisor import processes
 from controlplane.supervisor.roster import Entry
-from tests.support.dataplane import fetch, free_port, kill
+from loadtest.ports import free_port
+from tests.support.dataplane import fetch, kill
 from tests.support.waiting import until
 
 

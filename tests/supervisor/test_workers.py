@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from controlplane.gateway.dataplane import DataPlane
-from tests.support.dataplane import applied, fetch, free_port, kill, running, snapshot
+from loadtest.ports import free_port
+from tests.support.dataplane import applied, fetch, kill, running, snapshot
 from tests.support.waiting import until
 
 

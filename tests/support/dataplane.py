@@ -3,40 +3,28 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from controlplane.gateway.dataplane import DataPlane
+from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
 from proxy.model.snapshot import (
-    Backend,
     Cluster,
     ClusterEndpoints,
     Endpoint,
-    Forward,
     Listener,
     PathKind,
     PathMatch,
     Route,
     Service,
-    Share,
     Snapshot,
     Source,
-    Split,
-    SplitMode,
 )
 from tests.support.waiting import until
 
 FAKE_WORKER = (sys.executable, "-m", "tests.support.fakeworker")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def snapshot(

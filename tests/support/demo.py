@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 
+from loadtest.ports import free_port
 from tests.support.requests import request, tally
-from tests.support.wire import free_port
 
 HOST = "alb.ingress.alibaba.com"
 START_S = 60.0

@@ -1,21 +1,17 @@
 """Small snapshots in one line."""
 
+from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
+from proxy.model.conditions import Condition
 from proxy.model.snapshot import (
-    Backend,
     ClusterEndpoints,
-    Condition,
     Endpoint,
-    Forward,
     Listener,
     PathKind,
     PathMatch,
     Route,
     Service,
-    Share,
     Snapshot,
     Source,
-    Split,
-    SplitMode,
 )
 
 Address = tuple[str, int]

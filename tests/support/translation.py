@@ -150,14 +150,29 @@ def _translate(case: Mapping[str, Any], last_good: LastGood, previous: Snapshot 
 
 
 def shown(translation: Translation) -> dict[str, Any]:
-    """Return a translation as plain data, without what every case would repeat."""
-    snapshot = json.loads(msgspec.json.encode(translation.snapshot))
-    del snapshot["version"], snapshot["schema"], snapshot["limits"], snapshot["trusted_proxies"]
+    """Return a translation as plain data, without what every case would repeat, and without defaults."""
+    snapshot = _plain(translation.snapshot)
+    for common in ("version", "limits", "trusted_proxies", "workers"):
+        snapshot.pop(common, None)
     return {
         "snapshot": snapshot,
         "diagnostics": [_shown_diagnostic(diagnostic) for diagnostic in translation.diagnostics],
         "statuses": {_named(status): status.status for status in translation.statuses},
     }
+
+
+def _plain(value: object) -> Any:
+    """Return a value of the snapshot as JSON has it; of structs only what differs from the default."""
+    if isinstance(value, msgspec.Struct):
+        tag = {"type": value.__struct_config__.tag} if value.__struct_config__.tag else {}
+        return tag | {
+            field.name: _plain(getattr(value, field.name))
+            for field in msgspec.structs.fields(value)
+            if field.required or getattr(value, field.name) != field.default
+        }
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return msgspec.to_builtins(value)
 
 
 def _shown_diagnostic(diagnostic: Diagnostic) -> dict[str, str]:

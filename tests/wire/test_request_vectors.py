@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from loadtest.ports import free_port
 from proxy.model.snapshot import Listener, Snapshot
 from tests.support.origin import Origin
 from tests.support.snapshots import route, service, source
-from tests.support.wire import RawClient, free_port
+from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -10,9 +10,10 @@ import h11
 import pytest
 import pytest_asyncio
 
+from loadtest.ports import free_port
 from tests.support.origin import Connection, Origin, ok
 from tests.support.snapshots import snapshot
-from tests.support.wire import RawClient, free_port
+from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

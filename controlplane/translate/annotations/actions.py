@@ -8,7 +8,7 @@ from controlplane.translate.annotations.loosejson import JsonProblem, fold, read
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.annotations.registry import ALB, field_of, members
 from controlplane.translate.diagnostics import Findings, did_you_mean
-from proxy.model.snapshot import Backend
+from proxy.model.actions import Backend
 
 FAMILY: Final = ALB + "actions."
 TYPES: Final = (

@@ -7,7 +7,7 @@ from typing import Any, Final
 from controlplane.translate.annotations.loosejson import JsonProblem, fold, read_list, written
 from controlplane.translate.annotations.registry import ALB, field_of, members
 from controlplane.translate.diagnostics import Findings, did_you_mean
-from proxy.model.snapshot import Condition, HeaderCondition
+from proxy.model.conditions import Condition, HeaderCondition
 
 FAMILY: Final = ALB + "conditions."
 TYPES: Final = (

@@ -13,6 +13,7 @@ from loadtest.compare.peers import Missing
 from loadtest.compare.processes import START_S, Started
 from loadtest.compare.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, WEIGHTS, Site
 from proxy.model import snapshot as model
+from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
 from proxy.model.channel import (
     Ack,
     Apply,
@@ -26,6 +27,7 @@ from proxy.model.channel import (
     encode,
     from_worker_framer,
 )
+from proxy.model.conditions import HeaderCondition
 
 POLL_S = 0.1
 ANSWER_S = 60.0
@@ -176,14 +178,14 @@ class Worker:
 
 def snapshot(site: Site) -> model.Snapshot:
     """Return the routes as fleetgate's data plane gets them."""
-    weights = tuple(model.Share(cluster, weight) for cluster, weight in WEIGHTS.items())
-    gray = (model.Share("cluster-1", 0), model.Share("cluster-2", 100))
+    weights = tuple(Share(cluster, weight) for cluster, weight in WEIGHTS.items())
+    gray = (Share("cluster-1", 0), Share("cluster-2", 100))
     name, value = GRAY
     return model.Snapshot(
         version=1,
         listeners=(listener(site),),
         routes=(
-            _route("gray", site, gray, (model.HeaderCondition(name, (value,)),)),
+            _route("gray", site, gray, (HeaderCondition(name, (value,)),)),
             _route("weights", site, weights),
         ),
         services=(service(site, SERVICE),),
@@ -204,8 +206,8 @@ def service(site: Site, name: str) -> model.Service:
 
 
 def _route(
-    name: str, site: Site, shares: tuple[model.Share, ...], conditions: tuple[model.HeaderCondition, ...] = ()
+    name: str, site: Site, shares: tuple[Share, ...], conditions: tuple[HeaderCondition, ...] = ()
 ) -> model.Route:
-    action = model.Forward((model.Backend(SERVICE),), model.Split(model.SplitMode.WEIGHTS, shares))
+    action = Forward((Backend(SERVICE),), Split(SplitMode.WEIGHTS, shares))
     path = model.PathMatch(model.PathKind.PREFIX, PREFIX)
     return model.Route(name, SOURCE, (site.port,), HOST, path, action, conditions)

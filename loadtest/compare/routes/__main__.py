@@ -23,7 +23,8 @@ from loadtest.compare.report import NO_FIGURE, machine, table, today
 from loadtest.compare.routes import probe, tables
 from loadtest.compare.routes.swap import Swaps, measure
 from loadtest.compare.rows import Origin
-from loadtest.compare.site import Site, free_clusters, free_ports
+from loadtest.compare.site import Site, free_clusters
+from loadtest.ports import free_ports
 from proxy.model.channel import Apply, encode
 
 ROUTES = (1, 1_000, 10_000, 100_000)

@@ -11,6 +11,7 @@ from statistics import median
 from time import perf_counter
 
 from proxy.model.channel import Part, decode_routes, to_worker_framer
+from proxy.model.conditions import HeaderCondition
 from proxy.model.snapshot import Route
 from proxy.routing.table import RouteTable
 
@@ -36,7 +37,7 @@ Request = tuple[bytes, bytes, Fields]
 
 def request_for(route: Route, *, path: str = "", is_remembered: bool = False) -> Request:
     values: dict[bytes, tuple[bytes, ...]] = {
-        c.name.encode(): (c.patterns[0].encode(),) for c in route.conditions
+        c.name.encode(): (c.patterns[0].encode(),) for c in route.conditions if isinstance(c, HeaderCondition)
     }
     return (
         route.host.encode(),

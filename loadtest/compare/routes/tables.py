@@ -3,6 +3,8 @@
 from loadtest.compare.peers import fleetgate
 from loadtest.compare.site import HOST, PREFIX, WEIGHTS, Site
 from proxy.model import snapshot as model
+from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
+from proxy.model.conditions import HeaderCondition
 
 PATHS_PER_HOST = 100
 CONDITION_EVERY = 10
@@ -42,14 +44,14 @@ def _service_of(host: int) -> str:
 
 
 def _route(site: Site, number: int, host: str, path: str, service: str, version: int) -> model.Route:
-    conditions = (model.HeaderCondition("stage", (f"stage-{number}",)),)
-    shares = tuple(model.Share(cluster, weight + version) for cluster, weight in WEIGHTS.items())
+    conditions = (HeaderCondition("stage", (f"stage-{number}",)),)
+    shares = tuple(Share(cluster, weight + version) for cluster, weight in WEIGHTS.items())
     return model.Route(
         f"shop/ingress-{number}/0/0",
         fleetgate.SOURCE,
         (site.port,),
         host,
         model.PathMatch(model.PathKind.PREFIX, path),
-        model.Forward((model.Backend(service),), model.Split(model.SplitMode.WEIGHTS, shares)),
+        Forward((Backend(service),), Split(SplitMode.WEIGHTS, shares)),
         conditions if number % CONDITION_EVERY == 1 else (),
     )

@@ -1,0 +1,52 @@
+"""Free TCP ports for processes that are told their port before they open it.
+
+A port the kernel picks for `bind(("", 0))` can be picked again a moment later, for another socket bound to
+port 0 or for an outgoing connection, before the process it was meant for has opened it. So these ports come
+from below the range the kernel picks from, and no port is handed out twice by one process.
+"""
+
+import random
+import socket
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: Below are the ports that people and the demo choose by hand.
+_LOWEST = 12_000
+#: What the kernel picks from where it does not say so: the IANA dynamic ports.
+_DYNAMIC = 49_152
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` ports that nobody listens on now."""
+    return [next(_ports) for _ in range(count)]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    return next(_ports)
+
+
+def _candidates() -> Iterator[int]:
+    """Yield ports of which each is free on all addresses when it is yielded."""
+    try:
+        highest = int(_RANGE.read_text().split()[0]) - 1
+    except (OSError, ValueError, IndexError):
+        highest = _DYNAMIC - 1
+    if highest - _LOWEST < 1000:
+        # The machine keeps no ports back: the whole range has to do, with its small risk.
+        highest = 65_535
+    size = highest - _LOWEST + 1
+    start = random.randrange(size)  # two test runs on one machine should not meet
+    for step in count():
+        port = _LOWEST + (start + step) % size
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+        yield port
+
+
+_ports = _candidates()

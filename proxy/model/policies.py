@@ -1,0 +1,153 @@
+"""What is done with a route's requests and responses on their way. A route without any has no Policies."""
+
+from enum import StrEnum
+
+import msgspec
+
+from proxy.model.actions import Backend, FixedResponse, Redirect, Split
+from proxy.model.conditions import HeaderCondition
+
+
+class HeaderOperation(StrEnum):
+    SET = "set"  # instead of every field of that name
+    ADD = "add"  # besides those there are
+    DEFAULT = "default"  # only when there is none of that name
+    REMOVE = "remove"
+
+
+class ValueSource(StrEnum):
+    """Where the value of an inserted header comes from."""
+
+    LITERAL = "literal"  # HeaderChange.value
+    HEADER = "header"  # the request header that HeaderChange.value names, in lower case; none: no change
+    CLIENT_ADDRESS = "client_address"
+    CLIENT_PORT = "client_port"
+    PROTOCOL = "protocol"  # http or https
+    LISTENER_PORT = "listener_port"
+
+
+class HeaderChange(msgspec.Struct, frozen=True, gc=False):
+    operation: HeaderOperation
+    name: str
+    value: str = ""
+    source: ValueSource = ValueSource.LITERAL
+
+
+class ResponseRule(msgspec.Struct, frozen=True, gc=False):
+    """Changes of responses that have one of the statuses (empty: any) and all of the headers."""
+
+    changes: tuple[HeaderChange, ...]
+    statuses: tuple[int, ...] = ()
+    headers: tuple[HeaderCondition, ...] = ()
+
+
+class PathRewriteKind(StrEnum):
+    WHOLE = "whole"  # the value is the new path
+    MATCHED = "matched"  # the value stands in for what the route's prefix or pattern matched
+
+
+class Rewrite(msgspec.Struct, frozen=True, gc=False):
+    """What the endpoint is asked for. "" leaves a part as it is.
+
+    Templates with ${host}, ${path}, ${query} and ${1} to ${9}: groups of the route's regular expression.
+    """
+
+    host: str = ""
+    path: str = ""
+    path_kind: PathRewriteKind = PathRewriteKind.WHOLE
+    query: str | None = None  # None leaves it, "" removes it
+
+
+class Cors(msgspec.Struct, frozen=True, gc=False):
+    """Cross-origin resource sharing (the WHATWG Fetch standard): preflights are answered here."""
+
+    origins: tuple[str, ...] = ("*",)  # "*", an origin, or one with a '*' for any run of characters
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    credentials: bool = True
+    max_age_s: int | None = None
+
+
+class LimitScope(StrEnum):
+    ROUTE = "route"
+    CLIENT = "client"  # by address
+
+
+Refusal = FixedResponse | Redirect
+"""What a client gets that a limit turns away."""
+
+
+class RateLimit(msgspec.Struct, frozen=True, gc=False):
+    """A token bucket: `burst` requests at once, `requests` more every `per_s` seconds.
+
+    For the whole gateway: each of its workers gives out its part.
+    """
+
+    requests: int
+    refusal: Refusal
+    per_s: int = 1
+    burst: int = 0  # 0: `requests`
+    scope: LimitScope = LimitScope.ROUTE
+
+
+class ConcurrencyLimit(msgspec.Struct, frozen=True, gc=False):
+    """So many requests at a time, for the whole gateway."""
+
+    requests: int
+    refusal: Refusal
+
+
+class Access(msgspec.Struct, frozen=True, gc=False):
+    """Client addresses (CIDR) that may come. Others get 403.
+
+    `deny` beats `allow`; an empty `allow` is everybody.
+    """
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+class Mirror(msgspec.Struct, frozen=True, gc=False):
+    """A copy of the request for somebody else: its answer is thrown away, its failure changes nothing."""
+
+    backends: tuple[Backend, ...]
+    split: Split
+    percent: int = 100
+
+
+class Retry(msgspec.Struct, frozen=True, gc=False):
+    """When a request is tried again, where the route says it otherwise than the gateway does."""
+
+    tries: int = 3  # the first one included; 1: never again
+    statuses: tuple[int, ...] = (502, 503, 504)
+    non_idempotent: bool = False  # also methods like POST, after they were sent
+    try_timeout_s: float | None = None  # for the response head of each try
+
+
+class Policies(msgspec.Struct, frozen=True, gc=False):
+    """In the order in which they are looked at; each None or () where the route has none."""
+
+    access: Access | None = None
+    rate_limits: tuple[RateLimit, ...] = ()
+    concurrency: ConcurrencyLimit | None = None
+    cors: Cors | None = None
+    rewrite: Rewrite | None = None
+    request_headers: tuple[HeaderChange, ...] = ()
+    mirror: Mirror | None = None
+    retry: Retry | None = None
+    response_timeout_s: float | None = None  # instead of the listener's; 0: none
+    response_headers: tuple[HeaderChange, ...] = ()
+    response_rules: tuple[ResponseRule, ...] = ()
+    errors: "ErrorFallback | None" = None
+
+
+class ErrorFallback(msgspec.Struct, frozen=True, gc=False):
+    """Endpoint answers with these statuses are replaced by what another service says to GET /.
+
+    ingress-nginx and Higress: custom-http-errors with default-backend. At most once per request.
+    """
+
+    statuses: tuple[int, ...]
+    backend: Backend
+    split: Split
