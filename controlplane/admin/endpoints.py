@@ -21,6 +21,7 @@ class Merged:
 
     key: Key
     draining: bool
+    weight: int
     by_worker: dict[int, EndpointStats] = field(default_factory=dict)
 
     @property
@@ -38,7 +39,7 @@ def merged(state: State) -> list[Merged]:
         return []
     found = {
         (service.id, group.cluster, endpoint.address, endpoint.port): Merged(
-            (service.id, group.cluster, endpoint.address, endpoint.port), endpoint.draining
+            (service.id, group.cluster, endpoint.address, endpoint.port), endpoint.draining, endpoint.weight
         )
         for service in state.snapshot.services
         for group in service.clusters
@@ -53,15 +54,20 @@ def merged(state: State) -> list[Merged]:
 
 
 def usable(endpoints: Iterable[Merged]) -> dict[str, dict[str, Usable]]:
-    """Count the endpoints by service and cluster."""
-    counts: dict[str, dict[str, Counter[str]]] = {}
+    """Sum up the weights of the endpoints by service and cluster."""
+    sums: dict[str, dict[str, Counter[str]]] = {}
     for endpoint in endpoints:
         service, cluster, _, _ = endpoint.key
-        counts.setdefault(service, {}).setdefault(cluster, Counter())[endpoint.state] += 1
+        sums.setdefault(service, {}).setdefault(cluster, Counter())[_use(endpoint)] += endpoint.weight or 1
     return {
-        service: {
-            cluster: Usable(c["healthy"], c["draining"], c["ejected"] + c["probing"])
-            for cluster, c in clusters.items()
-        }
-        for service, clusters in counts.items()
+        service: {cluster: Usable(**parts) for cluster, parts in clusters.items()}
+        for service, clusters in sums.items()
     }
+
+
+def _use(endpoint: Merged) -> str:
+    """Return the field of Usable that an endpoint counts for."""
+    state = endpoint.state
+    if state in ("ejected", "probing"):
+        return "ejected"
+    return "live" if state == "healthy" and endpoint.weight else "reserve"

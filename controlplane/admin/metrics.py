@@ -14,7 +14,8 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from controlplane.admin.endpoints import merged
+from controlplane.admin import shares
+from controlplane.admin.endpoints import merged, usable
 from controlplane.admin.state import State
 from proxy import __version__
 from proxy.model.channel import DURATION_BOUNDS_S
@@ -47,6 +48,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._traffic()
+        yield from self._shares()
         yield from self._attempts()
         yield from self._connections()
         yield from self._clusters()
@@ -80,6 +82,23 @@ class Metrics(Collector):
         yield durations
         yield counter("request_bytes", "Bytes of request bodies.", ("route",), received.items())
         yield counter("response_bytes", "Bytes of response bodies.", ("route",), sent.items())
+
+    def _shares(self) -> Iterator[Metric]:
+        """Of routes that had requests only: a series for each of 100,000 routes would be read by nobody."""
+        snapshot = self._state.snapshot
+        used = {route for _, route, *_ in self._state.totals.requests}
+        endpoints = usable(merged(self._state))
+        configured: dict[Labels, float] = {}
+        effective: dict[Labels, float] = {}
+        for route in snapshot.routes if snapshot is not None else ():
+            if route.id in used:
+                planned, present = shares.of_route(route, endpoints)
+                configured.update(((route.id, cluster), part) for cluster, part in planned.items())
+                effective.update(((route.id, cluster), part) for cluster, part in present.items())
+        labels = ("route", "cluster")
+        text = "Part of the route's traffic, 0 to 1, while all is healthy."
+        yield gauge("route_share_configured", text, labels, configured.items())
+        yield gauge("route_share_effective", "Its part now.", labels, effective.items())
 
     def _attempts(self) -> Iterator[Metric]:
         labels = ("service", "from_cluster", "to_cluster", "reason")

@@ -1,22 +1,35 @@
-"""How a route's traffic is divided over clusters: as configured, and as it is now. Pure."""
+"""How a route's traffic is divided over backends and clusters: as configured, and as it is now. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from proxy.model.actions import Forward, Split, SplitMode
+from proxy.model.actions import Backend, Forward, Split, SplitMode
 from proxy.model.snapshot import Route
-from proxy.routing.shares import NONE, Usable, tiers
+from proxy.routing.shares import Reach, Usable, first_serving, healed, reach, tiers
 
 Parts = dict[str, float]
 """Each cluster's part of the traffic, 0 to 1."""
 
+Services = Mapping[str, Mapping[str, Usable]]
+"""Endpoints by service and cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendShare:
+    """A backend's part of the route's traffic, 0 to 1, and what serves it now."""
+
+    configured: float
+    effective: float
+    served_by: str  # itself or a fallback; "" when nothing can
+    split: Split  # of what serves
+
 
 def configured(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
     """Return each cluster's part of the traffic, 0 to 1, while every endpoint is healthy."""
+    healthy = {cluster: Usable(live=usable.total) for cluster, usable in endpoints.items()}
     if split.mode is SplitMode.WEIGHTS:
-        weights = {share.cluster: float(share.weight) for share in split.shares}
-    else:
-        weights = {share.cluster: float(endpoints.get(share.cluster, NONE).total) for share in split.shares}
-    return normal(weights)
+        healthy = {share.cluster: Usable(live=1) for share in split.shares}
+    return effective(split, healthy)
 
 
 def effective(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
@@ -25,24 +38,68 @@ def effective(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
     return normal({share.cluster: float(best.get(share.cluster, 0)) for share in split.shares})
 
 
-def of_route(route: Route, services: Mapping[str, Mapping[str, Usable]]) -> tuple[Parts, Parts]:
+def of_route(route: Route, services: Services) -> tuple[Parts, Parts]:
     """Return configured and effective parts of a route's traffic over all its backends."""
     action = route.action
     if not isinstance(action, Forward):
         return {}, {}
-    total = sum(backend.weight for backend in action.backends) or 1
-    sums: tuple[Parts, Parts] = ({}, {})
-    for backend in action.backends:
-        endpoints = services.get(backend.service, {})
+    planned: Parts = {}
+    present: Parts = {}
+    for backend, share in zip(action.backends, of_backends(action, services), strict=True):
         split = backend.split or action.split
-        for whole, part in zip(
-            sums, (configured(split, endpoints), effective(split, endpoints)), strict=True
-        ):
-            for cluster, share in part.items():
-                whole[cluster] = whole.get(cluster, 0.0) + share * backend.weight / total
-    return sums
+        _add(planned, configured(split, services.get(backend.service, {})), share.configured)
+        _add(present, effective(share.split, services.get(share.served_by, {})), share.effective)
+    return planned, present
+
+
+def of_backends(action: Forward, services: Services) -> list[BackendShare]:
+    """Return the parts of an action's backends, in their order."""
+    weights = [backend.weight for backend in action.backends]
+    if len(weights) == 1:
+        weights = [1]  # the only one gets everything
+    choices = [_serving(action, backend, services) for backend in action.backends]
+    now = healed(weights, [can for _, _, can in choices])
+    return [
+        BackendShare(weight / (sum(weights) or 1), present / (sum(now) or 1), served_by, split)
+        for weight, present, (served_by, split, _) in zip(weights, now, choices, strict=True)
+    ]
+
+
+def clusters_of(action: Forward) -> dict[str, int | None]:
+    """Return every cluster that an action names, with its weight in the route's own split."""
+    named: dict[str, int | None] = {share.cluster: share.weight for share in action.split.shares}
+    for backend in action.backends:
+        for _, split in _options(action, backend):
+            for share in split.shares:
+                named.setdefault(share.cluster, None)
+    return named
 
 
 def normal(weights: Parts) -> Parts:
     total = sum(weights.values())
     return {cluster: weight / total if total else 0.0 for cluster, weight in weights.items()}
+
+
+def _options(action: Forward, backend: Backend) -> Iterator[tuple[str, Split]]:
+    """Yield a backend's service and its fallbacks, each with its split."""
+    own = backend.split or action.split
+    yield backend.service, own
+    for fallback in backend.fallbacks:
+        yield fallback.service, fallback.split or own
+
+
+def _serving(action: Forward, backend: Backend, services: Services) -> tuple[str, Split, Reach]:
+    """Return who serves a backend's part now, "" when nothing can."""
+    options = list(_options(action, backend))
+    found = []
+    for service, split in options:
+        endpoints = services.get(service, {})
+        found.append(reach(tiers(split, endpoints), endpoints))
+    at = first_serving(found)
+    service, split = options[at]
+    return service if found[at] else "", split, found[at]
+
+
+def _add(whole: Parts, part: Parts, weight: float) -> None:
+    for cluster, share in part.items():
+        whole[cluster] = whole.get(cluster, 0.0) + share * weight

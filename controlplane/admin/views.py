@@ -127,21 +127,33 @@ def route_view(route: Route, endpoints: dict[str, dict[str, Usable]], requests: 
         "source": msgspec.to_builtins(route.source),
         "policies": msgspec.to_builtins(route.policies),
         "action": None if forward else msgspec.to_builtins(action),
-        "backends": msgspec.to_builtins(forward.backends) if forward else [],
+        "backends": backend_views(forward, endpoints) if forward else [],
         "split": forward.split.mode if forward else None,
         "failover": list(forward.split.failover_clusters) or forward.split.failover if forward else None,
         "clusters": [
             {
-                "cluster": share.cluster,
-                "weight": share.weight,
-                "configuredPercent": percent(configured.get(share.cluster, 0.0)),
-                "effectivePercent": percent(effective.get(share.cluster, 0.0)),
-                "requests": requests[share.cluster],
+                "cluster": cluster,
+                "weight": weight,
+                "configuredPercent": percent(configured.get(cluster, 0.0)),
+                "effectivePercent": percent(effective.get(cluster, 0.0)),
+                "requests": requests[cluster],
             }
-            for share in (forward.split.shares if forward else ())
+            for cluster, weight in (shares.clusters_of(forward) if forward else {}).items()
         ],
         "requests": requests.total(),
     }
+
+
+def backend_views(forward: Forward, endpoints: dict[str, dict[str, Usable]]) -> list[Json]:
+    return [
+        {
+            **msgspec.to_builtins(backend),
+            "configuredPercent": percent(share.configured),
+            "effectivePercent": percent(share.effective),
+            "servedBy": share.served_by,
+        }
+        for backend, share in zip(forward.backends, shares.of_backends(forward, endpoints), strict=True)
+    ]
 
 
 def clusters(state: State, *, cluster: str = "") -> list[Json]:

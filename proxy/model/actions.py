@@ -30,8 +30,8 @@ class Split(msgspec.Struct, frozen=True, gc=False):
 
     mode: SplitMode
     shares: tuple[Share, ...]
-    failover: bool = True  # False: only clusters with a weight ever get a byte
-    failover_clusters: tuple[str, ...] = ()  # with failover: only these besides those with a weight
+    failover: bool = True  # False: only clusters with a weight in the first tier ever get a byte
+    failover_clusters: tuple[str, ...] = ()  # with failover: only these besides them
 
 
 class Destination(msgspec.Struct, frozen=True, gc=False):

@@ -1,9 +1,10 @@
 """Which clusters can take a route's traffic now, and in what proportions: the healing of shares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
-from proxy.model.actions import Split, SplitMode
+from proxy.model.actions import Share, Split, SplitMode
 
 Tier = dict[str, int]
 """Clusters that may serve together, with their weights."""
@@ -11,46 +12,93 @@ Tier = dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """A service's endpoints in one cluster, by what they can do."""
+    """A service's endpoints in one cluster by what they can do, each counted with its weight."""
 
     live: int = 0
-    draining: int = 0
+    reserve: int = 0  # draining or without a weight: they serve when their cluster has no other
     ejected: int = 0
 
     @property
     def total(self) -> int:
-        return self.live + self.draining + self.ejected
+        return self.live + self.reserve + self.ejected
 
     @property
-    def is_only_draining(self) -> bool:
-        return bool(self.draining and not self.live)
+    def is_only_reserve(self) -> bool:
+        return bool(self.reserve and not self.live)
 
     @property
     def is_only_ejected(self) -> bool:
-        return bool(self.ejected and not self.live and not self.draining)
+        return bool(self.ejected and not self.live and not self.reserve)
 
 
 NONE = Usable()
 
 
+class Reach(IntEnum):
+    """What a service can do for a request; the more the better."""
+
+    NOTHING = 0  # no endpoint in any allowed cluster
+    LAST_RESORT = 1  # ejected ones only
+    SERVING = 2
+
+
 def tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
     """Return who may serve, best tier first; every cluster is in one tier at most, empty tiers are left in.
 
-    Weighted clusters, standbys, clusters that are only draining; then those whose endpoints are all
-    ejected, because an attempt can only tell us more (panic, in Envoy's term).
+    By the tiers of the split, in each the weighted clusters before the standbys; then clusters that have
+    only a reserve; then those whose endpoints are all ejected, because an attempt can only tell us more
+    (panic, in Envoy's term).
     """
-    weighted: Tier = {}
-    standby: Tier = {}
-    for share in split.shares:
-        if split.mode is SplitMode.ENDPOINTS or share.weight:
-            weighted[share.cluster] = share.weight if split.mode is SplitMode.WEIGHTS else 0
-        elif split.failover and (not split.failover_clusters or share.cluster in split.failover_clusters):
-            standby[share.cluster] = 0
-    seen = {share.cluster: endpoints.get(share.cluster, NONE) for share in split.shares}
-    return (
-        {c: weight or seen[c].live for c, weight in weighted.items() if seen[c].live},
-        {c: seen[c].live for c in standby if seen[c].live},
-        {c: seen[c].draining for c in (*weighted, *standby) if seen[c].is_only_draining},
-        {c: weight or seen[c].ejected for c, weight in weighted.items() if seen[c].is_only_ejected},
-        {c: seen[c].ejected for c in standby if seen[c].is_only_ejected},
-    )
+    live: list[Tier] = []
+    reserve: list[Tier] = []
+    ejected: list[Tier] = []
+    for weighted, standby in _ranks(split):
+        seen = {cluster: endpoints.get(cluster, NONE) for cluster in (*weighted, *standby)}
+        live.append({c: weight or seen[c].live for c, weight in weighted.items() if seen[c].live})
+        live.append({c: seen[c].live for c in standby if seen[c].live})
+        reserve.append({c: seen[c].reserve for c in seen if seen[c].is_only_reserve})
+        ejected.append(
+            {c: weight or seen[c].ejected for c, weight in weighted.items() if seen[c].is_only_ejected}
+        )
+        ejected.append({c: seen[c].ejected for c in standby if seen[c].is_only_ejected})
+    return (*live, *reserve, *ejected)
+
+
+def reach(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Reach:
+    """Return what can be done with the best of these tiers."""
+    best = next((tier for tier in ranked if tier), {})
+    if any(not endpoints.get(cluster, NONE).is_only_ejected for cluster in best):
+        return Reach.SERVING
+    return Reach.LAST_RESORT if best else Reach.NOTHING
+
+
+def first_serving(options: Sequence[Reach]) -> int:
+    """Return which one of a service and its fallbacks serves: the first of those that can do most."""
+    return options.index(max(options))
+
+
+def healed(weights: Sequence[int], options: Sequence[Reach]) -> list[int]:
+    """Return the weights of backends as they are now: one that cannot serve leaves its part to the others."""
+    best = max((can for weight, can in zip(weights, options, strict=True) if weight), default=Reach.NOTHING)
+    return [weight if best and can == best else 0 for weight, can in zip(weights, options, strict=True)]
+
+
+def _ranks(split: Split) -> Iterator[tuple[Tier, Tier]]:
+    """Yield weighted clusters and standbys of each tier of a split, as far as it allows them."""
+    by_endpoints = split.mode is SplitMode.ENDPOINTS
+    named = [share for share in split.shares if by_endpoints or share.weight]
+    first = min((share.tier for share in named), default=0)
+    allowed = [
+        share
+        for share in split.shares
+        if _may_take_over(split, share) or (share in named and share.tier == first)
+    ]
+    for tier in sorted({share.tier for share in allowed}):
+        here = [share for share in allowed if share.tier == tier]
+        weighted = {s.cluster: 0 if by_endpoints else s.weight for s in here if by_endpoints or s.weight}
+        yield weighted, {s.cluster: 0 for s in here if s.cluster not in weighted}
+
+
+def _may_take_over(split: Split, share: Share) -> bool:
+    """Whether a cluster may serve in place of those with a weight in the first tier."""
+    return split.failover and (not split.failover_clusters or share.cluster in split.failover_clusters)

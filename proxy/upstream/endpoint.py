@@ -11,7 +11,7 @@ from proxy.upstream.retry import Failure
 
 if TYPE_CHECKING:
     from proxy.upstream.connection import UpstreamConnection
-    from proxy.upstream.service import ClusterGroup
+    from proxy.upstream.group import ClusterGroup
 
 MAX_IDLE: Final = 512  # connections kept per endpoint and worker
 FAILURES_TO_EJECT: Final = 5  # Envoy's consecutive-5xx default
@@ -33,7 +33,7 @@ class LiveEndpoint:
 
     __slots__ = (
         "_ejections", "_in_a_row", "address", "cluster", "draining", "failures", "group", "idle", "in_flight",
-        "label", "last_failure", "log", "port", "requests", "room", "service", "state",
+        "label", "last_failure", "log", "port", "requests", "room", "service", "state", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint) -> None:
@@ -51,6 +51,7 @@ class LiveEndpoint:
         )
         # Moved by the control plane
         self.draining = endpoint.draining
+        self.weight = endpoint.weight
         # Moved by traffic
         self.state = State.HEALTHY
         self.idle: list[UpstreamConnection] = []
@@ -65,6 +66,14 @@ class LiveEndpoint:
         return (
             f"<{self.label} in {self.cluster}: {self.state}, {self.in_flight} active, {len(self.idle)} idle>"
         )
+
+    def update(self, endpoint: Endpoint) -> None:
+        """Take over what the control plane says of it now."""
+        self.weight = endpoint.weight
+        if self.draining != endpoint.draining:
+            self.draining = endpoint.draining
+            if endpoint.draining:
+                self.close_idle()
 
     def checkout(self) -> "UpstreamConnection | None":
         """Return an idle connection, the one used last, or None."""

@@ -5,9 +5,10 @@ import msgspec
 from proxy.model.actions import Backend, Forward, Split
 from proxy.model.snapshot import Route
 from proxy.routing.schedule import schedule
-from proxy.routing.shares import Usable, tiers
+from proxy.routing.shares import tiers
 from proxy.telemetry.counters import RouteCounters
-from proxy.upstream.service import ClusterGroup, LiveService, Services
+from proxy.upstream.group import ClusterGroup
+from proxy.upstream.service import LiveService, Services
 
 
 class ClusterSplit:
@@ -45,11 +46,7 @@ class ClusterSplit:
     def _rebuild(self) -> None:
         """Lay out the schedule of the best tier that can serve; rank everything that may."""
         groups = self.service.groups
-        usable = {
-            cluster: Usable(len(group.live), len(group.draining), len(group.ejected))
-            for cluster, group in groups.items()
-        }
-        ranked = tiers(self._split, usable)
+        ranked = tiers(self._split, {cluster: group.usable for cluster, group in groups.items()})
         best = next((tier for tier in ranked if tier), {})
         clusters = list(best)
         self._order = [groups[clusters[index]] for index in schedule(list(best.values()))] if best else []

@@ -1,87 +1,11 @@
 """Live services: endpoints grouped by cluster, reconciled with each snapshot, keeping what they learned."""
 
-from collections.abc import Iterable, Iterator
-from random import randrange
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.model.snapshot import ClusterEndpoints, Service
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.group import ClusterGroup
 from proxy.upstream.room import Room, Tally
-
-if TYPE_CHECKING:
-    from proxy.upstream.connection import UpstreamConnection
-
-
-class ClusterGroup:
-    """The endpoints of one service in one cluster."""
-
-    __slots__ = ("_next", "cluster", "draining", "ejected", "endpoints", "live", "room", "service")
-
-    def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
-        self.service = service
-        self.room = room
-        self.cluster = cluster
-        self.endpoints: dict[tuple[str, int], LiveEndpoint] = {}
-        self.live: list[LiveEndpoint] = []  # ready, breaker closed
-        self.draining: list[LiveEndpoint] = []  # terminating but serving, breaker closed
-        self.ejected: list[LiveEndpoint] = []
-        self._next = 0
-
-    def __repr__(self) -> str:
-        return f"<{self.service.id} in {self.cluster}: {len(self.live)} of {len(self.endpoints)} live>"
-
-    def set_endpoints(self, wanted: Iterable[Endpoint]) -> None:
-        gone = self.endpoints
-        self.endpoints = {}
-        for endpoint in wanted:
-            key = (endpoint.address, endpoint.port)
-            known = gone.pop(key, None)
-            if known is None:
-                known = LiveEndpoint(self, endpoint)
-            elif known.draining != endpoint.draining:
-                known.draining = endpoint.draining
-                if endpoint.draining:
-                    known.close_idle()
-            self.endpoints[key] = known
-        for left in gone.values():
-            left.retire()
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Sort the endpoints by what they can do now; plans of this service notice by its epoch."""
-        healthy = [e for e in self.endpoints.values() if e.state is State.HEALTHY]
-        self.live = [e for e in healthy if not e.draining]
-        self.draining = [e for e in healthy if e.draining]
-        self.ejected = [e for e in self.endpoints.values() if e.state is State.EJECTED]
-        self.service.epoch += 1
-
-    def spare(self) -> "UpstreamConnection | None":
-        """Return an idle connection to any endpoint, None when there is none."""
-        for endpoint in self.live or self.draining:
-            connection = endpoint.checkout()
-            if connection is not None:
-                return connection
-        return None
-
-    def pick(self, tried: Iterable[LiveEndpoint] = ()) -> LiveEndpoint | None:
-        """Return the endpoint for the next attempt: power of two choices by requests in flight.
-
-        The first choice goes round, so equally busy endpoints take turns. Endpoints in `tried` are
-        avoided. Draining ones serve when no other is left, ejected ones when not even those are.
-        """
-        candidates = self.live or self.draining or self.ejected
-        if tried:
-            candidates = [e for e in candidates if e not in tried]
-        count = len(candidates)
-        if count < 2:
-            return candidates[0] if count else None
-        first = self._next = (self._next + 1) % count
-        one = candidates[first]
-        if not one.in_flight:
-            return one
-        second = (first + 1) % count if count == 2 else (first + randrange(1, count)) % count
-        other = candidates[second]
-        return other if other.in_flight < one.in_flight else one
 
 
 class LiveService:

@@ -9,7 +9,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from controlplane.admin.metrics import Metrics
 from controlplane.admin.state import State
-from controlplane.publish import Rejection
+from controlplane.publish import Rejection, Totals
 from tests.support.states import ROUTE, serving, stats
 
 Samples = Mapping[str, Mapping[tuple[tuple[str, str], ...], float]]
@@ -47,6 +47,16 @@ def test_counters_are_summed_over_workers() -> None:
     assert value(samples, "request_bytes_total", route=ROUTE) == 20
     assert value(samples, "response_bytes_total", route=ROUTE) == 40
     assert value(samples, "connections", listener="http-8001") == 6
+
+
+def test_shares_of_routes_that_had_requests() -> None:
+    states = {"cluster-1": "healthy", "cluster-2": "ejected"}
+    samples = scrape(serving(stats(0, 10, states)))
+    for cluster, now in (("cluster-1", 1), ("cluster-2", 0)):
+        assert value(samples, "route_share_configured", route=ROUTE, cluster=cluster) == 0.5
+        assert value(samples, "route_share_effective", route=ROUTE, cluster=cluster) == now
+    idle = replace(serving(), totals=Totals())
+    assert "fleetgate_route_share_configured" not in scrape(idle)
 
 
 def test_failed_attempts_are_told_apart() -> None:

@@ -1,0 +1,98 @@
+"""The endpoints of one service in one cluster, by what they can do, and the choice of one of them."""
+
+from collections.abc import Iterable
+from random import randrange
+from typing import TYPE_CHECKING
+
+from proxy.model.snapshot import Endpoint
+from proxy.routing.shares import NONE, Usable
+from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.room import Room
+from proxy.upstream.turns import Turns, turns
+
+if TYPE_CHECKING:
+    from proxy.upstream.connection import UpstreamConnection
+    from proxy.upstream.service import LiveService
+
+
+class ClusterGroup:
+    """The endpoints of one service in one cluster."""
+
+    __slots__ = (
+        "_next", "_turns", "cluster", "ejected", "endpoints", "live", "reserve", "room", "service", "usable",
+    )  # fmt: skip
+
+    def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
+        self.service = service
+        self.room = room
+        self.cluster = cluster
+        self.endpoints: dict[tuple[str, int], LiveEndpoint] = {}
+        self.live: list[LiveEndpoint] = []  # ready, breaker closed
+        self.reserve: list[LiveEndpoint] = []  # the same, but terminating or without a weight
+        self.ejected: list[LiveEndpoint] = []
+        self.usable = NONE
+        self._next = 0
+        self._turns: Turns | None = None  # of `live`, when their weights differ
+
+    def __repr__(self) -> str:
+        return f"<{self.service.id} in {self.cluster}: {len(self.live)} of {len(self.endpoints)} live>"
+
+    def set_endpoints(self, wanted: Iterable[Endpoint]) -> None:
+        gone = self.endpoints
+        self.endpoints = {}
+        for endpoint in wanted:
+            key = (endpoint.address, endpoint.port)
+            known = gone.pop(key, None)
+            if known is None:
+                known = LiveEndpoint(self, endpoint)
+            else:
+                known.update(endpoint)
+            self.endpoints[key] = known
+        for left in gone.values():
+            left.retire()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Sort the endpoints by what they can do now; plans of this service notice by its epoch."""
+        healthy = [e for e in self.endpoints.values() if e.state is State.HEALTHY]
+        self.live = [e for e in healthy if e.weight and not e.draining]
+        self.reserve = [e for e in healthy if e.draining or not e.weight]
+        self.ejected = [e for e in self.endpoints.values() if e.state is State.EJECTED]
+        self.usable = Usable(_weight(self.live), _weight(self.reserve), _weight(self.ejected))
+        self._turns = turns(self.live)
+        self.service.epoch += 1
+
+    def spare(self) -> "UpstreamConnection | None":
+        """Return an idle connection to any endpoint, None when there is none."""
+        for endpoint in self.live or self.reserve:
+            connection = endpoint.checkout()
+            if connection is not None:
+                return connection
+        return None
+
+    def pick(self, tried: Iterable[LiveEndpoint] = ()) -> LiveEndpoint | None:
+        """Return the endpoint for the next attempt: power of two choices by requests in flight.
+
+        The first choice goes round, so equally busy endpoints take turns; those of different weights
+        only take turns. Endpoints in `tried` are avoided. The reserve serves when no other is left,
+        ejected ones when not even that is.
+        """
+        candidates = self.live or self.reserve or self.ejected
+        if tried:
+            candidates = [e for e in candidates if e not in tried]
+        elif self._turns is not None:
+            return self._turns.next()
+        count = len(candidates)
+        if count < 2:
+            return candidates[0] if count else None
+        first = self._next = (self._next + 1) % count
+        one = candidates[first]
+        if not one.in_flight:
+            return one
+        second = (first + 1) % count if count == 2 else (first + randrange(1, count)) % count
+        other = candidates[second]
+        return other if other.in_flight < one.in_flight else one
+
+
+def _weight(endpoints: list[LiveEndpoint]) -> int:
+    return sum([endpoint.weight or 1 for endpoint in endpoints])
