@@ -13,6 +13,7 @@ from controlplane.admin.health import readiness
 from controlplane.admin.state import State
 from controlplane.admin.times import rfc3339
 from controlplane.kube.cluster import ClusterHealth
+from controlplane.translate.services import names_service
 from proxy import __version__
 from proxy.model.actions import Forward, Split
 from proxy.model.snapshot import Route, destinations_of
@@ -104,7 +105,7 @@ def routes(state: State, *, host: str = "", service: str = "", cluster: str = ""
         route_view(route, endpoints, requests[route.id])
         for route in state.snapshot.routes
         if (not host or route.host == host.lower())
-        and (not service or any(names(service, named) for named, _ in destinations_of(route)))
+        and (not service or any(names_service(service, named) for named, _ in destinations_of(route)))
         and (not cluster or any(uses(split, cluster) for _, split in destinations_of(route)))
     ]
 
@@ -187,7 +188,7 @@ def endpoints(state: State, *, service: str = "", cluster: str = "") -> list[Jso
     return [
         endpoint_view(endpoint)
         for endpoint in merged(state)
-        if (not service or names(service, endpoint.key[0])) and cluster in ("", endpoint.key[1])
+        if (not service or names_service(service, endpoint.key[0])) and cluster in ("", endpoint.key[1])
     ]
 
 
@@ -221,12 +222,6 @@ def diagnostics(
         and name in ("", item.name)
         and code in ("", item.code)
     ]
-
-
-def names(wanted: str, service: str) -> bool:
-    """Say whether `wanted` is this service: namespace/name:port, or less of it."""
-    whole, _, _ = service.rpartition(":")
-    return wanted in (service, whole, whole.rpartition("/")[2])
 
 
 def percent(share: float) -> float:

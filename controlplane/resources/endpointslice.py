@@ -15,9 +15,18 @@ class EndpointConditions(msgspec.Struct, frozen=True):
     terminating: bool | None = None
 
 
-class SliceEndpoint(msgspec.Struct, frozen=True):
+class TargetRef(msgspec.Struct, frozen=True):
+    """The object behind an endpoint, a Pod of the same namespace as a rule."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+class SliceEndpoint(msgspec.Struct, frozen=True, rename="camel"):
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
+    target_ref: TargetRef | None = None
 
 
 class SlicePort(msgspec.Struct, frozen=True):

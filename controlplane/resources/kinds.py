@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.endpointslice import EndpointSlice
 from controlplane.resources.ingress import Ingress, IngressClass
+from controlplane.resources.pod import Pod
 from controlplane.resources.secret import Secret
 from controlplane.resources.service import Service
 
@@ -22,6 +23,7 @@ class Kind(Generic[T]):
     kind: str
     namespaced: bool
     type: type[T]
+    metadata_only: bool = False  # the rest of the object is not asked for
 
     @property
     def api_version(self) -> str:
@@ -52,3 +54,4 @@ SERVICES: Final = Kind("", "v1", "services", "Service", True, Service)
 ENDPOINT_SLICES: Final = Kind(
     "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True, EndpointSlice
 )
+PODS: Final = Kind("", "v1", "pods", "Pod", True, Pod, metadata_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.endpointslice import EndpointSlice
 from controlplane.resources.ingress import Ingress, IngressClass
+from controlplane.resources.pod import Pod
 from controlplane.resources.service import Service
 
 
@@ -43,6 +44,7 @@ class MemberObjects:
 
     `synced` is False until everything was listed once: what is missing then says nothing.
     `stale` says that its API server does not answer: the objects are the last known ones.
+    `pods` is None while they are not known, and `pods_denied` when they may not be listed.
     """
 
     cluster: str
@@ -50,4 +52,6 @@ class MemberObjects:
     slices: Mapping[str, EndpointSlice] = field(default_factory=dict)
     synced: bool = True
     stale: bool = False
+    pods: Mapping[str, Pod] | None = None
+    pods_denied: bool = False
     malformed: tuple[Malformed, ...] = ()

@@ -229,6 +229,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "an address that a pod can have",
         "find out who wrote this EndpointSlice",
     ),
+    "FG0604": Entry(
+        "warning",
+        "PodsForbidden",
+        "{cluster}: pods may not be listed, so those with the labels {labels} of Service {service} are not"
+        " known; the cluster serves nothing for it",
+        "the verbs get, list and watch on pods of the member cluster",
+        "apply deploy/rbac/member.yaml to the member cluster",
+    ),
     # Conflicts between Ingresses
     "FG0701": Entry(
         "warning",

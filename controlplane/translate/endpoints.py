@@ -8,10 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from controlplane.resources.endpointslice import SERVICE_NAME_LABEL, EndpointConditions, EndpointSlice
+from controlplane.resources.endpointslice import (
+    SERVICE_NAME_LABEL,
+    EndpointConditions,
+    EndpointSlice,
+    SliceEndpoint,
+)
+from controlplane.resources.pod import Pod
 from controlplane.resources.service import Service as ServiceObject
 from controlplane.resources.view import MemberObjects
 from controlplane.translate.addresses import refused_address, refused_port
+from controlplane.translate.services import ServiceRef
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
 
 _IP_VERSIONS: Final = {"IPv4": 4, "IPv6": 6}  # FQDN would let a slice name any host: never used
@@ -37,6 +44,7 @@ class Resolution:
     existing: frozenset[str]  # clusters that have the Service object
     without_port: Mapping[str, str]  # clusters whose Service lacks the port: the ports it has
     unsynced: frozenset[str]  # clusters that cannot say yet what they have
+    unlabelled: frozenset[str]  # clusters that do not let us see the labels of pods, which are needed
     refused: tuple[Refused, ...]
 
 
@@ -67,7 +75,7 @@ class ServiceResolver:
         self._resolved: dict[str, Resolution] = {}
 
     def resolve(self, service_id: str) -> Resolution:
-        """Return the resolution of "namespace/name:port", `port` a number or name of the Service."""
+        """Return the resolution of a ServiceRef.id."""
         resolution = self._resolved.get(service_id)
         if resolution is None:
             resolution = self._resolved[service_id] = self._resolve(service_id)
@@ -77,30 +85,42 @@ class ServiceResolver:
         return cluster in self._members and self._members[cluster].synced
 
     def _resolve(self, service_id: str) -> Resolution:
-        key, _, port = service_id.rpartition(":")
+        ref = ServiceRef.parse(service_id)
         parts: list[ClusterEndpoints] = []
         existing: set[str] = set()
         without_port: dict[str, str] = {}
         refused: list[Refused] = []
+        unsynced = {cluster for cluster in self._clusters if not self._knows(cluster, ref)}
         for cluster in self._clusters:
-            if not self._is_synced(cluster):
+            if cluster in unsynced:
                 parts += self._kept(service_id, cluster)
                 continue
-            service = self._members[cluster].services.get(key)
+            service = self._members[cluster].services.get(ref.key_in(cluster))
             if service is None:
                 continue
             existing.add(cluster)
-            port_name = _port_name(service, port)
+            port_name = _port_name(service, ref.port_in(cluster))
             if port_name is None:
                 without_port[cluster] = _listed_ports(service)
                 continue
-            slices = self._slices[cluster].get(key, ())
-            endpoints = _Collector(cluster, port_name, self._allow_loopback, refused).collect(slices)
+            slices = self._slices[cluster].get(ref.key_in(cluster), ())
+            wanted = _Wanted(port_name, ref.labels, self._members[cluster].pods or {})
+            endpoints = _Collector(cluster, wanted, self._allow_loopback, refused).collect(slices)
             parts.append(ClusterEndpoints(cluster, endpoints))
-        unsynced = frozenset(cluster for cluster in self._clusters if not self._is_synced(cluster))
         return Resolution(
-            Service(service_id, tuple(parts)), frozenset(existing), without_port, unsynced, tuple(refused)
+            Service(service_id, tuple(parts)),
+            frozenset(existing),
+            without_port,
+            frozenset(unsynced),
+            frozenset(cluster for cluster in unsynced if self._is_denied(cluster)),
+            tuple(refused),
         )
+
+    def _knows(self, cluster: str, ref: ServiceRef) -> bool:
+        return self._is_synced(cluster) and not (ref.labels and self._members[cluster].pods is None)
+
+    def _is_denied(self, cluster: str) -> bool:
+        return self._is_synced(cluster) and self._members[cluster].pods_denied
 
     def _kept(self, service_id: str, cluster: str) -> list[ClusterEndpoints]:
         previous = self._previous.get(service_id)
@@ -167,14 +187,33 @@ def _is_ready(conditions: EndpointConditions) -> bool | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which endpoints of a Service's slices are asked for."""
+
+    port_name: str
+    labels: tuple[tuple[str, str], ...]
+    pods: Mapping[str, Pod]
+
+    def includes(self, endpoint: SliceEndpoint, namespace: str) -> bool:
+        """Say whether the pod behind an endpoint carries the labels; one that is not known does not."""
+        if not self.labels:
+            return True
+        target = endpoint.target_ref
+        if target is None or target.kind != "Pod":
+            return False
+        pod = self.pods.get(f"{namespace}/{target.name}")
+        return pod is not None and all(pod.metadata.labels.get(key) == value for key, value in self.labels)
+
+
 class _Collector:
     """Gathers the endpoints of one Service port from the slices of one cluster."""
 
-    __slots__ = ("_allow_loopback", "_cluster", "_port_name", "_refused")
+    __slots__ = ("_allow_loopback", "_cluster", "_refused", "_wanted")
 
-    def __init__(self, cluster: str, port_name: str, allow_loopback: bool, refused: list[Refused]) -> None:
+    def __init__(self, cluster: str, wanted: _Wanted, allow_loopback: bool, refused: list[Refused]) -> None:
         self._cluster = cluster
-        self._port_name = port_name
+        self._wanted = wanted
         self._allow_loopback = allow_loopback
         self._refused = refused
 
@@ -192,11 +231,13 @@ class _Collector:
         ports = [
             port.port
             for port in piece.ports
-            if port.name == self._port_name and port.protocol == "TCP" and port.port is not None
+            if port.name == self._wanted.port_name and port.protocol == "TCP" and port.port is not None
         ]
         for endpoint in piece.endpoints:
             ready = _is_ready(endpoint.conditions)
             if ready is None or not endpoint.addresses:
+                continue
+            if not self._wanted.includes(endpoint, piece.metadata.namespace):
                 continue
             address = endpoint.addresses[0]  # the others have no defined meaning
             for port in ports:

@@ -2,6 +2,7 @@
 
 from controlplane.translate.annotations.listen_ports import KEY as LISTEN_PORTS
 from controlplane.translate.annotations.registry import field_of
+from controlplane.translate.backends import check_backend
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway
@@ -88,20 +89,4 @@ def _check_backends(
 ) -> None:
     fields = {backend.service: route.field for route in reversed(plan.routes) for backend in route.backends}
     for service_id in sorted(fields):
-        _check_backend(service_id, fields[service_id], gateway, resolver, findings)
-
-
-def _check_backend(
-    service_id: str, field: str, gateway: Gateway, resolver: ServiceResolver, findings: Findings
-) -> None:
-    resolution = resolver.resolve(service_id)
-    service, _, port = service_id.rpartition(":")
-    clusters = sorted(gateway.clusters)
-    if clusters and not (resolution.existing | resolution.unsynced).intersection(clusters):
-        namespace = service.partition("/")[0]
-        listed = ", ".join(clusters)
-        findings.add("FG0601", field, service, service=service, clusters=listed, namespace=namespace)
-    for cluster in clusters:
-        if cluster in resolution.without_port:
-            found = resolution.without_port[cluster]
-            findings.add("FG0602", field, port, cluster=cluster, service=service, port=port, found=found)
+        check_backend(service_id, fields[service_id], gateway, resolver, findings)

@@ -18,6 +18,7 @@ from controlplane.translate.diagnostics import Findings
 from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import ANY_PATH, PATH_TYPES, PathProblem, parse_path
 from controlplane.translate.plan import PlannedRoute
+from controlplane.translate.services import ServiceRef
 from proxy.model.actions import Backend
 from proxy.model.conditions import Condition
 from proxy.model.snapshot import PathMatch
@@ -165,4 +166,5 @@ def _backends(field: str, service: ServiceBackend, around: Surroundings) -> tupl
             "FG0304", f"{field}.service.port", port.name or port.number, problem=problem, allowed=allowed
         )
         return None
-    return (Backend(f"{around.ingress.metadata.namespace}/{service.name}:{port.name or port.number}"),)
+    ref = ServiceRef.of(around.ingress.metadata.namespace, service.name, port.name or port.number)
+    return (Backend(ref.id),)

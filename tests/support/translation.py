@@ -13,6 +13,7 @@ from controlplane.resources.kinds import (
     ENDPOINT_SLICES,
     INGRESS_CLASSES,
     INGRESSES,
+    PODS,
     SERVICES,
     Kind,
 )
@@ -25,7 +26,7 @@ from proxy.model.snapshot import Snapshot
 Manifest = dict[str, Any]
 
 _KINDS: dict[str, Kind[Any]] = {
-    kind.kind: kind for kind in (ALBCONFIGS, ENDPOINT_SLICES, INGRESS_CLASSES, INGRESSES, SERVICES)
+    kind.kind: kind for kind in (ALBCONFIGS, ENDPOINT_SLICES, INGRESS_CLASSES, INGRESSES, PODS, SERVICES)
 }
 
 
@@ -79,9 +80,15 @@ def fleet_of(manifests: Iterable[Manifest]) -> FleetObjects:
     return FleetObjects(views["Ingress"], views["IngressClass"], views["AlbConfig"], malformed)
 
 
-def member_of(cluster: str, manifests: Iterable[Manifest], **flags: bool) -> MemberObjects:
+def member_of(
+    cluster: str, manifests: Iterable[Manifest], *, pods: bool = False, **flags: bool
+) -> MemberObjects:
+    """Return a member's objects; `pods` says that it was asked for its pods, and told them."""
     views, malformed = read(manifests)
-    return MemberObjects(cluster, views["Service"], views["EndpointSlice"], malformed=malformed, **flags)
+    known = views["Pod"] if pods else None
+    return MemberObjects(
+        cluster, views["Service"], views["EndpointSlice"], pods=known, malformed=malformed, **flags
+    )
 
 
 def service(key: str, *ports: Manifest) -> Manifest:
@@ -137,7 +144,7 @@ def _translate(case: Mapping[str, Any], last_good: LastGood, previous: Snapshot 
         cluster: member_of(
             cluster,
             [*deployed(state.get("pods", {}), f"10.0.{index}"), *state.get("objects", [])],
-            **{flag: state[flag] for flag in ("synced", "stale") if flag in state},
+            **{flag: state[flag] for flag in ("synced", "stale", "pods_denied") if flag in state},
         )
         for index, (cluster, state) in enumerate(case.get("members", {}).items(), start=1)
     }

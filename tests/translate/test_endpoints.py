@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from controlplane.translate.endpoints import resolve_service, resolve_services
+from controlplane.translate.endpoints import ServiceResolver, resolve_service, resolve_services
+from controlplane.translate.services import ServiceRef
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
 from tests.support.translation import Manifest, endpoint_slice, member_of, pods, service
 
@@ -170,3 +171,64 @@ def test_loopback_endpoints_need_permission() -> None:
     assert resolve_service(ID, members, ["c1"]).clusters[0].endpoints == ()
     (cluster,) = resolve_service(ID, members, ["c1"], allow_loopback=True).clusters
     assert cluster.endpoints == (ready("127.0.0.1"),)
+
+
+def targets(addresses: dict[str, str | None], kind: str = "Pod") -> list[Manifest]:
+    """Return a ready endpoint per address, made from the pod of that name."""
+    return [
+        {"addresses": [address]} | ({"targetRef": {"kind": kind, "name": name}} if name else {})
+        for address, name in addresses.items()
+    ]
+
+
+def pod(name: str, **labels: str) -> Manifest:
+    return {"kind": "Pod", "metadata": {"namespace": "demo", "name": name, "labels": labels}}
+
+
+def test_labels_choose_among_the_pods_of_a_service() -> None:
+    ref = ServiceRef.of("demo", "web", 80, labels={"version": "v2", "tier": "a"})
+    piece = endpoint_slice(
+        S,
+        [
+            *targets({"10.0.0.1": "one", "10.0.0.2": "two", "10.0.0.3": "partly", "10.0.0.4": "unknown"}),
+            *targets({"10.0.0.5": None}),
+            *targets({"10.0.0.6": "two"}, kind="Node"),
+        ],
+    )
+    known = [
+        pod("one", version="v1", tier="a"),
+        pod("two", version="v2", tier="a", other="x"),
+        pod("partly", version="v2"),
+    ]
+    members = {"c1": member_of("c1", [service(S), piece, *known], pods=True)}
+    assert resolve_service(ref.id, members, ["c1"]).clusters == (
+        ClusterEndpoints("c1", (ready("10.0.0.2"),)),
+    )
+    assert len(resolve_service(ID, members, ["c1"]).clusters[0].endpoints) == 6
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_a_cluster_whose_pods_are_not_known_keeps_its_subset(denied: bool) -> None:
+    ref = ServiceRef.of("demo", "web", 80, labels={"version": "v2"})
+    kept = Service(ref.id, (ClusterEndpoints("c1", (ready("10.0.0.9"),)),))
+    members = {"c1": member_of("c1", [service(S), endpoint_slice(S, pods(["10.0.0.1"]))], pods_denied=denied)}
+    resolver = ServiceResolver(members, ["c1"], previous=Snapshot(version=1, services=(kept,)))
+    resolution = resolver.resolve(ref.id)
+    assert resolution.service == kept
+    assert resolution.unsynced == {"c1"}
+    assert resolution.unlabelled == ({"c1"} if denied else set())
+    assert resolver.resolve(ID).service.clusters == (ClusterEndpoints("c1", (ready("10.0.0.1"),)),)
+    assert resolver.resolve(ID).unlabelled == set()
+
+
+def test_a_service_may_have_another_name_and_port_in_one_cluster() -> None:
+    other = endpoint_slice("demo/other", pods(["10.0.2.1"]), ports=[{"name": "web", "port": 3000}])
+    members = {
+        "c1": member_of("c1", [service(S), endpoint_slice(S, pods(["10.0.1.1"]))]),
+        "c2": member_of("c2", [service("demo/other", {"name": "web", "port": 81}), other]),
+    }
+    ref = ServiceRef.of("demo", "web", 80, overrides={"c2": ("other", "web")})
+    assert resolve_service(ref.id, members, ["c1", "c2"]).clusters == (
+        ClusterEndpoints("c1", (ready("10.0.1.1"),)),
+        ClusterEndpoints("c2", (ready("10.0.2.1", 3000),)),
+    )

@@ -8,6 +8,7 @@ from controlplane.translate.annotations.loosejson import JsonProblem, fold, read
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.annotations.registry import ALB, field_of, members
 from controlplane.translate.diagnostics import Findings, did_you_mean
+from controlplane.translate.services import ServiceRef
 from proxy.model.actions import Backend
 
 FAMILY: Final = ALB + "actions."
@@ -64,7 +65,9 @@ def _parse_one(field: str, text: str, namespace: str, findings: Findings) -> tup
     if len(forwards) > 1:
         findings.add("FG0201", field, text, problem="has several final actions", allowed="one ForwardGroup")
         return None
-    return tuple(Backend(f"{namespace}/{service}:{port}", weight) for service, port, weight in forwards[0])
+    return tuple(
+        Backend(ServiceRef.of(namespace, service, port).id, weight) for service, port, weight in forwards[0]
+    )
 
 
 def _action(field: str, action: dict[str, Any], findings: Findings) -> list[ServiceWeight]:

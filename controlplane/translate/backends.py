@@ -1,0 +1,27 @@
+"""Whether what a route forwards to exists in the clusters of its gateway."""
+
+from controlplane.translate.diagnostics import Findings
+from controlplane.translate.endpoints import ServiceResolver
+from controlplane.translate.gateways import Gateway
+from controlplane.translate.services import ServiceRef
+
+
+def check_backend(
+    service_id: str, field: str, gateway: Gateway, resolver: ServiceResolver, findings: Findings
+) -> None:
+    """Report what is missing of a Service, at the `field` that names it."""
+    ref = ServiceRef.parse(service_id)
+    resolution = resolver.resolve(service_id)
+    clusters = sorted(gateway.clusters)
+    service = f"{ref.namespace}/{ref.name}"
+    if clusters and not (resolution.existing | resolution.unsynced).intersection(clusters):
+        listed = ", ".join(clusters)
+        findings.add("FG0601", field, service, service=service, clusters=listed, namespace=ref.namespace)
+    for cluster in clusters:
+        there, port = ref.key_in(cluster), ref.port_in(cluster)
+        if cluster in resolution.without_port:
+            found = resolution.without_port[cluster]
+            findings.add("FG0602", field, port, cluster=cluster, service=there, port=port, found=found)
+        if cluster in resolution.unlabelled:
+            labels = ", ".join(f"{key}={value}" for key, value in ref.labels)
+            findings.add("FG0604", field, labels, cluster=cluster, service=there, labels=labels)

@@ -1,0 +1,133 @@
+"""References to Services: what a route names, as one string that is the id of a service of the snapshot.
+
+`ns/name:port` is a port of a Service in every cluster. `ns/name:port[version=v2]` are only those of its
+pods that carry the labels, and `ns/name:port{c2=other:8080}` is another Service and port in cluster c2.
+What could be taken for punctuation is percent-encoded; names that Kubernetes allows never need it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, unquote
+
+_PART: Final = r"[^/:,=\[\]{}]*"
+_ID: Final = re.compile(
+    rf"(?P<namespace>{_PART})/(?P<name>{_PART}):(?P<port>{_PART})"
+    r"(?:\[(?P<labels>[^\[\]{}]+)\])?(?:\{(?P<overrides>[^\[\]{}]+)\})?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterService:
+    """What a Service is called in one cluster; "" is as everywhere else."""
+
+    cluster: str
+    name: str = ""
+    port: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRef:
+    """A port of a Service, by number or name, in all clusters; see `of` for what needs sorting."""
+
+    namespace: str
+    name: str
+    port: str
+    labels: tuple[tuple[str, str], ...] = ()  # sorted; only pods that carry all of them
+    overrides: tuple[ClusterService, ...] = ()  # by cluster
+
+    @classmethod
+    def of(
+        cls,
+        namespace: str,
+        name: str,
+        port: int | str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        overrides: Mapping[str, tuple[str, str]] | None = None,
+    ) -> "ServiceRef":
+        """Return the reference; `overrides` are (name, port) by cluster, "" as everywhere else."""
+        elsewhere = (ClusterService(cluster, *there) for cluster, there in sorted((overrides or {}).items()))
+        return cls(
+            namespace,
+            name,
+            str(port),
+            tuple(sorted((labels or {}).items())),
+            tuple(entry for entry in elsewhere if entry.name or entry.port),
+        )
+
+    @classmethod
+    def parse(cls, service_id: str) -> "ServiceRef":
+        """Return what `id` was made from. Raises ValueError for anything else, as a server group."""
+        found = _ID.fullmatch(service_id)
+        if found is None:
+            raise ValueError(f"{service_id!r} is no Service")
+        labels = (pair.partition("=") for pair in _items(found["labels"]))
+        elsewhere = (entry.partition("=") for entry in _items(found["overrides"]))
+        return cls(
+            unquote(found["namespace"]),
+            unquote(found["name"]),
+            unquote(found["port"]),
+            tuple((unquote(key), unquote(value)) for key, _, value in labels),
+            tuple(_override(cluster, there) for cluster, _, there in elsewhere),
+        )
+
+    @property
+    def id(self) -> str:
+        """Service.id of the snapshot."""
+        text = f"{_quoted(self.namespace)}/{_quoted(self.name)}:{_quoted(self.port)}"
+        if self.labels:
+            listed = (f"{quote(key, safe='/')}={_quoted(value)}" for key, value in self.labels)
+            text += f"[{','.join(listed)}]"
+        if self.overrides:
+            named = (
+                f"{_quoted(item.cluster)}={_quoted(item.name)}:{_quoted(item.port)}"
+                for item in self.overrides
+            )
+            text += f"{{{','.join(named)}}}"
+        return text
+
+    def key_in(self, cluster: str) -> str:
+        """Return "namespace/name" of the Service in a cluster."""
+        return f"{self.namespace}/{self._in(cluster).name or self.name}"
+
+    def port_in(self, cluster: str) -> str:
+        """Return the number or name of the port in a cluster."""
+        return self._in(cluster).port or self.port
+
+    def _in(self, cluster: str) -> ClusterService:
+        return next((item for item in self.overrides if item.cluster == cluster), _AS_EVERYWHERE)
+
+
+_AS_EVERYWHERE: Final = ClusterService("")
+
+
+def names_service(wanted: str, service_id: str) -> bool:
+    """Say whether `wanted` is this service, or less of it: its id, that without what follows the port,
+    namespace/name, or name. Of a server group: its id, servergroup:namespace/name, or name."""
+    plain = service_id.partition("[")[0].partition("{")[0]
+    whole = plain if plain.startswith(GROUP) else plain.rpartition(":")[0]
+    return wanted in (service_id, plain, whole, whole.rpartition("/")[2])
+
+
+GROUP: Final = "servergroup:"
+"""How ids of server groups begin; a namespace has no colon."""
+
+
+def group_id(namespace: str, name: str) -> str:
+    """Return Service.id of a server group."""
+    return f"{GROUP}{_quoted(namespace)}/{_quoted(name)}"
+
+
+def _override(cluster: str, there: str) -> ClusterService:
+    name, _, port = there.partition(":")
+    return ClusterService(unquote(cluster), unquote(name), unquote(port))
+
+
+def _items(text: str | None) -> list[str]:
+    return text.split(",") if text else []
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
