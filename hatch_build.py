@@ -21,11 +21,14 @@ COMPILED = (
     "proxy/telemetry",
     "proxy/upstream",
     "proxy/downstream",
+    "proxy/attempts.py",
     "proxy/client.py",
     "proxy/dataplane.py",
     "proxy/exchange.py",
     "proxy/pace.py",
+    "proxy/record.py",
     "proxy/timers.py",
+    "proxy/tunnel.py",
 )
 """What runs for every request. The model is msgspec's own C; agent and worker run once."""
 

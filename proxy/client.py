@@ -42,4 +42,8 @@ class Client(ABC):
         """Hand over what came behind the request, and from here on everything that comes."""
 
     @abstractmethod
+    def on_tunnel_done(self) -> None:
+        """The endpoint has ended the tunnel."""
+
+    @abstractmethod
     def on_exchange_done(self, keep: bool) -> None: ...

@@ -112,8 +112,8 @@ class ClientConnection(Client):
         if exchange is None:
             self._deadline = self._plane.wheel.now + STALL_S  # for what it has not read yet
             return None
-        if exchange.is_tunnel:
-            exchange.on_client_tunnel_end()
+        if exchange.tunnel is not None:
+            exchange.tunnel.on_client_end()
             return True
         if not exchange.body_complete:
             exchange.cancel()  # RFC 9112 §8: an incomplete request is never passed off as a whole one
@@ -259,8 +259,8 @@ class ClientConnection(Client):
         self.log = b'"client":"%b","listener":"%b"' % (client, self.listener_name.encode())
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
-        if exchange.is_tunnel:
-            exchange.on_client_tunnel_data(data)
+        if exchange.tunnel is not None:
+            exchange.tunnel.from_client(data)
             return
         body = self._body
         if body is not None:
@@ -325,19 +325,22 @@ class ClientConnection(Client):
     def on_tunnel(self) -> None:
         exchange = self._exchange
         assert exchange is not None
+        tunnel = exchange.tunnel
+        assert tunnel is not None
         data, self._buffer = self._buffer, b""
         self.transport.resume_reading()
         if data:
-            exchange.on_client_tunnel_data(data)
+            tunnel.from_client(data)
         if self._saw_eof:
-            exchange.on_client_tunnel_end()
+            tunnel.on_client_end()
+
+    def on_tunnel_done(self) -> None:
+        self._exchange = None
+        self._end()
 
     def on_exchange_done(self, keep: bool) -> None:
-        exchange, self._exchange = self._exchange, None
+        self._exchange = None
         self._body = None
-        if exchange is not None and exchange.is_tunnel:
-            self._end()
-            return
         if not keep or (self._saw_eof and not self._buffer):
             self._close()
             return

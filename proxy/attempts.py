@@ -1,0 +1,183 @@
+"""The attempts of a request: an endpoint, a connection to it, the request sent; and what follows a failure.
+
+    attempt ▸ connected ▸ sent ▸ (a response head: `exchange` goes on) | failed ▸ attempt … | our own answer
+
+Every failure before a response head comes through `_attempt_failed`, which asks the retry table.
+"""
+
+from abc import abstractmethod
+from typing import Final
+
+from proxy.http.replies import CONTINUE
+from proxy.record import RequestRecord
+from proxy.upstream.autopsy import Autopsy
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.failover import Failover
+from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, Failure
+
+UPLOAD_IDLE_S: Final = 300.0
+
+
+class Attempts(RequestRecord):
+    """The way of a request to the endpoint that answers it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _answer(self, status: int, flag: str, detail: str, endpoint: LiveEndpoint | None = None) -> None:
+        """End the request with a response of our own; `endpoint` is the last that was tried."""
+
+    # Connect
+
+    def _attempt(self, endpoint: LiveEndpoint) -> None:
+        self.endpoint = endpoint
+        endpoint.in_flight += 1
+        endpoint.requests += 1
+        failover = self.failover
+        connection = endpoint.checkout() if failover is None or not failover.fresh else None
+        if connection is None:
+            self.plane.connector.obtain(endpoint, self)
+        else:
+            self._send(connection)
+
+    def on_connected(self, connection: UpstreamConnection) -> None:
+        if self.is_done:
+            connection.endpoint.release(connection)
+            return
+        chosen, endpoint = self.endpoint, connection.endpoint
+        if chosen is not None and chosen is not endpoint:
+            chosen.in_flight -= 1  # where there was no room, another one's became free
+            endpoint.in_flight += 1
+            self.endpoint = endpoint
+        self._send(connection)
+
+    def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        if self.is_done:
+            self._eject_if_due(endpoint, failure)
+        else:
+            self._attempt_failed(failure)
+
+    # Send
+
+    def _send(self, connection: UpstreamConnection) -> None:
+        self.connection = connection
+        headers = self.headers
+        head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (
+            self.line.forward,
+            headers.forward,
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self._asks_for_tunnel() else b"",
+            self.client.forwarded,
+            self.request_id,
+        )
+        if self.body:
+            head += b"".join(self.body)
+        if self.body_complete:
+            deadline = self.client.response_deadline()
+        else:
+            deadline = self.plane.wheel.now + UPLOAD_IDLE_S
+            self.client.read_body(True)  # before sending: that may stop it again
+        connection.send(self, head, deadline)
+        if self.expect:
+            self.expect = False
+            if not self.body_bytes:  # the endpoint is there: let the client send its body
+                self.client.write(CONTINUE)
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of the request body, framed as it goes to the endpoint."""
+        self.body_bytes += len(piece)
+        connection = self.connection
+        if self.body is not None:
+            self.body.append(piece)
+            if self.body_bytes > REPLAY_BYTES:
+                if connection is None:
+                    self.client.read_body(False)
+                else:
+                    self.body = None
+        if connection is not None:
+            connection.deadline = self.plane.wheel.now + UPLOAD_IDLE_S
+            connection.write(piece)
+
+    def on_body_end(self) -> None:
+        self.body_complete = True
+        if self.connection is not None and not self.status:
+            self.connection.deadline = self.client.response_deadline()
+
+    def on_upstream_writable(self, writable: bool) -> None:
+        self.client.read_body(writable)
+
+    def _asks_for_tunnel(self) -> bool:
+        return (
+            self.headers.control.upgrade and self.line.resource.method == b"GET" and self.client.version == 1
+        )
+
+    # Retry
+
+    def _attempt_failed(self, failure: Failure) -> None:
+        endpoint = self._end_attempt()
+        self._eject_if_due(endpoint, failure)
+        if failure is Failure.ABORTED and not self.line.resource.is_idempotent and self.body is not None:
+            self.suspect = endpoint
+            Autopsy(self.plane.connector, endpoint, self._on_verdict).start()
+        else:
+            self._go_on(endpoint, failure)
+
+    def _on_verdict(self, failure: Failure) -> None:
+        suspect, self.suspect = self.suspect, None
+        if suspect is not None:
+            if failure is not Failure.ABORTED:  # that one has been counted
+                self._eject_if_due(suspect, failure)
+            self._go_on(suspect, failure)
+
+    def _go_on(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        """Try again elsewhere, or answer."""
+        following = self._next_attempt(endpoint, failure)
+        if following is None:
+            self._answer(*ANSWERS[failure], endpoint)
+        else:
+            self._attempt(following)
+
+    def _next_attempt(self, endpoint: LiveEndpoint, failure: Failure) -> LiveEndpoint | None:
+        """Return the endpoint to try next, None when the request ends here; count it either way."""
+        split = self.split
+        assert split is not None
+        failover = self.failover
+        if failover is None:
+            failover = self.failover = Failover()
+        idempotent = self.line.resource.is_idempotent and not self._asks_for_tunnel()
+        following = failover.next(split, endpoint, failure, idempotent=idempotent)
+        if self.body is None:
+            following = None  # part of the body is gone: it cannot be sent again
+        to_cluster = following.cluster if following else ""
+        self.plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
+        return following
+
+    def _retry_status(self, *, complete: bool) -> bool:
+        """Try elsewhere instead of relaying a 502, 503 or 504; False when it must be relayed."""
+        endpoint, connection = self.endpoint, self.connection
+        assert endpoint is not None
+        assert connection is not None
+        self._eject_if_due(endpoint, Failure.STATUS)
+        following = self._next_attempt(endpoint, Failure.STATUS)
+        if following is None:
+            return False
+        if complete and self.body_complete:
+            connection.release()
+        else:
+            connection.abort()
+        self._end_attempt()
+        self._attempt(following)
+        return True
+
+    def _eject_if_due(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        ejected_s = endpoint.failed(failure)
+        if ejected_s:
+            self.plane.connector.probe_after(endpoint, ejected_s)
+
+    def _end_attempt(self) -> LiveEndpoint:
+        endpoint = self.endpoint
+        assert endpoint is not None
+        endpoint.in_flight -= 1
+        self.endpoint = None
+        self.connection = None
+        return endpoint

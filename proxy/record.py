@@ -1,0 +1,82 @@
+"""One request as it stands: what was asked, where it is served, what has gone by; and its line at the end."""
+
+from time import monotonic
+
+from proxy.client import Client
+from proxy.dataplane import DataPlane
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine
+from proxy.telemetry.access_log import NO_ENDPOINT, failed_attempts
+from proxy.tunnel import Tunnel
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.failover import Failover
+from proxy.upstream.plan import ClusterSplit, RoutePlan
+from proxy.upstream.sink import ResponseSink
+
+
+class RequestRecord(ResponseSink):
+    """All data of an exchange. Its phases change it, `account` writes it down."""
+
+    __slots__ = (
+        "body", "body_bytes", "body_complete", "chunked", "client", "connection", "endpoint", "expect",
+        "failover", "first_cluster", "headers", "is_done", "keep", "line", "plan", "plane", "request_id",
+        "response_bytes", "split", "started", "status", "suspect", "tunnel",
+    )  # fmt: skip
+
+    def __init__(
+        self, plane: DataPlane, client: Client, plan: RoutePlan, line: RequestLine, headers: RequestHeaders
+    ) -> None:
+        self.started = monotonic()
+        # The request
+        self.plane = plane
+        self.client = client
+        self.plan = plan
+        self.line = line
+        self.headers = headers
+        self.request_id = headers.request_id or plane.request_id()
+        self.is_head = line.resource.is_head
+        self.body: list[bytes] | None = []  # as it goes on the wire; None once it cannot be sent again
+        self.body_bytes = 0
+        self.body_complete = headers.control.length == 0
+        self.expect = headers.control.expect and client.version == 1  # 100-continue, not answered yet
+        # The attempt in flight, and those before it
+        self.split: ClusterSplit | None = None
+        self.endpoint: LiveEndpoint | None = None
+        self.connection: UpstreamConnection | None = None
+        self.failover: Failover | None = None
+        self.first_cluster = ""
+        self.suspect: LiveEndpoint | None = None  # reset our request: is it dead?
+        # The response
+        self.status = 0  # 0: nothing of it has been written
+        self.response_bytes = 0
+        self.chunked = False
+        self.keep = False  # the client's connection goes on after it
+        self.tunnel: Tunnel | None = None
+        self.is_done = False
+
+    def account(self, endpoint: LiveEndpoint | None, flag: str) -> None:
+        """Count and log the request, once, when it is over; `endpoint` is the last that was tried."""
+        self.is_done = True
+        self.connection = None
+        self.endpoint = None
+        duration_s = monotonic() - self.started
+        service, cluster = "", ""
+        if endpoint is not None:
+            service, cluster = endpoint.service, endpoint.cluster
+        elif self.split is not None:
+            service = self.split.service.id
+        self.plan.counters.record(
+            self.client.listener_name, service, cluster, self.status, flag, duration_s,
+            self.body_bytes, self.response_bytes,
+        )  # fmt: skip
+        log = self.plane.log
+        if log is not None:
+            failover = self.failover
+            log.request(
+                self.line.resource.log, self.client.version, self.headers.control.log, self.status, flag,
+                int(duration_s * 1_000_000.0), self.body_bytes, self.response_bytes, self.request_id,
+                self.client.log, self.plan.log, endpoint.log if endpoint is not None else NO_ENDPOINT,
+                failover.attempts + 1 if failover is not None else 1,
+                failed_attempts(failover.trace) if failover is not None else b"", self.plane.version,
+            )  # fmt: skip

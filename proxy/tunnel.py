@@ -1,0 +1,28 @@
+"""A connection that has switched to another protocol: bytes both ways, until either side has ended it."""
+
+from proxy.client import Client
+from proxy.upstream.connection import UpstreamConnection
+
+
+class Tunnel:
+    """Between a client and an endpoint. `sent` bytes went to the endpoint, `received` came from it."""
+
+    __slots__ = ("_client", "_connection", "received", "sent")
+
+    def __init__(self, client: Client, connection: UpstreamConnection) -> None:
+        self._client = client
+        self._connection = connection
+        self.sent = 0
+        self.received = 0
+
+    def from_client(self, data: bytes) -> None:
+        self.sent += len(data)
+        self._connection.write(data)
+
+    def on_client_end(self) -> None:
+        """The client has closed its side; what the endpoint still says is relayed."""
+        self._connection.finish()
+
+    def from_endpoint(self, data: bytes) -> None:
+        self.received += len(data)
+        self._client.write(data)
