@@ -7,74 +7,47 @@ reads the answer and nothing it sent is ever taken for another request.
 
 import asyncio
 import struct
-from math import inf
-from socket import SO_LINGER, SOL_SOCKET
+from socket import SOL_SOCKET
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.client import Client
 from proxy.dataplane import DataPlane
+from proxy.downstream.closing import CHECK_S, STALL_S, ClosingClient
 from proxy.exchange import Exchange
 from proxy.http.body import RequestBody
 from proxy.http.errors import RequestError
 from proxy.http.forwarded import client_and_chain
 from proxy.http.heads import HeadReader
-from proxy.http.replies import reply
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
-from proxy.telemetry.access_log import NO_ENDPOINT, NO_HEADERS, NO_RESOURCE, NO_ROUTE
 
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
 
-LINGER_S: Final = 2.0
-LINGER_BYTES: Final = 65536
-STALL_S: Final = 300.0  # a client that does not read its response
 HIGH_WATER_BYTES: Final = 65536
-CHECK_S: Final = 1.0
 _SO_MEMINFO: Final = 55  # linux/socket.h
 _SEND_BUFFER: Final = struct.Struct("=12xI4xI")  # of sock_diag.h: SK_MEMINFO_SNDBUF, SK_MEMINFO_WMEM_QUEUED
-_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with RST
 _MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
 
 
-class ClientConnection(Client):
+class ClientConnection(ClosingClient):
     """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_awaited_s", "_blank_lines", "_body", "_buffer", "_deadline", "_exchange", "_heads",
-        "_is_processing", "_linger_left", "_listener", "_opened", "_paused", "_peer", "_plane", "_saw_eof",
-        "_speaks_for",
-        "_wants_body", "address_group", "is_admitted", "transport",
+        "_awaited_s", "_blank_lines", "_body", "_heads", "_is_processing", "_paused", "_peer", "_speaks_for",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
+        super().__init__(plane, listener)
         # Per connection
-        self._plane = plane
-        self._listener = listener
         self._heads = HeadReader(plane.heads)
-        self.listener_name = listener.name
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._peer = b""
         self._speaks_for = False  # a trusted proxy, for its clients
-        self.address_group = b""  # what the connection is counted by
-        self.is_admitted = False
-        self._opened = plane.wheel.now
-        self.log = b""
-        self.forwarded = b""
-        self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
         self._blank_lines = 0
-        self._linger_left = -1  # ≥ 0: closing, so much more is read and thrown away
-        self._saw_eof = False
         self._paused = False
         self._is_processing = False
-        self._deadline = 0.0
         # Per request
-        self._exchange: Exchange | None = None
         self._body: RequestBody | None = None
         self._awaited_s = 0.0  # so long has its body been waited for
-        self._wants_body = True
-        self.version = 1
-        self.keep_alive = True
 
     # The transport's side
 
@@ -87,9 +60,8 @@ class ClientConnection(Client):
         self._speaks_for = self._plane.trusted.trusts(address)
         self._introduce(address, address, b"http")
         wheel = self._plane.wheel
-        self._deadline = (
-            wheel.now + self._plane.limits.head_timeout_s
-        )  # a connection that says nothing is not kept for long
+        # A connection that says nothing is not kept for long
+        self._deadline = wheel.now + self._plane.limits.head_timeout_s
         wheel.schedule(self, wheel.now + CHECK_S)
         refusal = self._listener.enter(self, address)
         if refusal:
@@ -172,17 +144,6 @@ class ClientConnection(Client):
         due_s = self._awaited_s - limits.min_body_rate_grace_s
         if exchange.body_bytes < due_s * limits.min_body_rate:
             self._refuse_body(exchange, RequestError(408, "the request body arrives too slowly"), "DT")
-
-    def _expire_closing(self, now: float) -> float | None:
-        """A client has STALL_S to read what is written, and LINGER_S from then on to go away."""
-        if not self.transport.get_write_buffer_size():
-            if self.transport.is_closing():
-                return None
-            self._deadline = min(self._deadline, now + LINGER_S)
-        if now < self._deadline:
-            return now + CHECK_S
-        self.transport.abort()
-        return None
 
     # Cutting requests
 
@@ -316,12 +277,6 @@ class ClientConnection(Client):
         else:
             self.transport.pause_reading()
 
-    def abort(self) -> None:
-        self._exchange = None
-        if self.version == 0:  # it takes any orderly end of the connection for the end of the response
-            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
-        self.transport.abort()
-
     def on_tunnel(self) -> None:
         exchange = self._exchange
         assert exchange is not None
@@ -370,100 +325,3 @@ class ClientConnection(Client):
             exchange.cancel()
             self._exchange = None
             self._close()
-
-    # Closing
-
-    def close_if_idle(self) -> None:
-        """The listener closes: a connection without a request in flight does too, others with its answer."""
-        self.keep_alive = False
-        if self._exchange is None and not self._buffer:
-            self._end()
-
-    @property
-    def quiet_since(self) -> float:
-        """Since when nothing has been asked on this connection; inf while something is."""
-        if self._exchange is not None or self._buffer or self._linger_left >= 0:
-            return inf
-        return max(self._opened, self._deadline - self._listener.idle_timeout_s)
-
-    def shed(self, cause: str) -> None:
-        """Close an idle connection whose place is needed."""
-        self._listener.count_shed(cause)
-        self._end()
-
-    def _turn_away(self, detail: str) -> None:
-        """Refuse the connection, whatever it was going to ask."""
-        if self._listener.is_crowded:
-            self.transport.abort()
-        else:
-            self._refuse(503, detail, None)
-
-    def _end(self) -> None:
-        self._deadline = self._plane.wheel.now + STALL_S
-        self.transport.close()
-
-    def _close(self) -> None:
-        """Close so that the client can still read what was written (RFC 9112 §9.6)."""
-        if self._linger_left >= 0 or self.transport.is_closing():
-            return
-        if self._saw_eof:
-            self._end()
-            return
-        self._buffer = b""
-        self._linger_left = LINGER_BYTES
-        self._deadline = self._plane.wheel.now + STALL_S
-        self._wants_body = True
-        self.transport.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-
-    def _linger(self, data: bytes) -> None:
-        self._linger_left -= len(data)
-        if self._linger_left <= 0:
-            self.transport.abort()
-
-    def _answer(
-        self, status: int, detail: str, flag: str, line: RequestLine, headers: RequestHeaders, rest: bytes
-    ) -> bytes:
-        """Answer without an exchange; a body that comes with the request ends the connection."""
-        if headers.control.length != 0:
-            self.keep_alive = False
-        date = self._plane.wheel.date
-        close = not self.keep_alive
-        self.write(reply(status, date, headers.request_id, detail, close=close, head=line.resource.is_head))
-        self._record(status, flag, line, headers)
-        if not self.keep_alive:
-            self._close()
-            return b""
-        self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
-        return rest
-
-    def _refuse(self, status: int, detail: str, flag: str | None) -> None:
-        """Answer a request that cannot be accepted, and close."""
-        detail = detail[:1].upper() + detail[1:].rstrip(".") + "."
-        self.write(reply(status, self._plane.wheel.date, b"", detail, close=True))
-        if flag is not None:
-            self._record(status, flag, None, None)
-        self._close()
-
-    def _refuse_body(self, exchange: Exchange, error: RequestError, flag: str) -> None:
-        started = exchange.has_response_started
-        exchange.cancel(flag, error.status)
-        if started:
-            self.abort()  # anything we said would be read as part of the response
-        else:
-            self._exchange = None
-            self._refuse(error.status, error.detail, None)
-
-    def _record(
-        self, status: int, flag: str, line: RequestLine | None, headers: RequestHeaders | None
-    ) -> None:
-        plane = self._plane
-        plane.local.record(self.listener_name, "", "", status, flag, 0.0, 0, 0)
-        if plane.log is not None:
-            plane.log.request(
-                line.resource.log if line is not None else NO_RESOURCE, self.version,
-                headers.control.log if headers is not None else NO_HEADERS,
-                status, flag, 0, 0, 0, headers.request_id if headers is not None else b"", self.log, NO_ROUTE,
-                NO_ENDPOINT, 0, b"", plane.version,
-            )  # fmt: skip

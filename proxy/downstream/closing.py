@@ -1,0 +1,177 @@
+"""How a client connection comes to an end: cut, closed when idle, or answered and closed so that it is read.
+
+Closing right away would reset the connection when something of the client is still on its way, and the
+client would lose the answer (RFC 9112 §9.6). So it is closed for writing, and read from for a while.
+"""
+
+import asyncio
+import struct
+from math import inf
+from socket import SO_LINGER, SOL_SOCKET
+from typing import TYPE_CHECKING, Final, cast
+
+from proxy.client import Client
+from proxy.dataplane import DataPlane
+from proxy.exchange import Exchange
+from proxy.http.errors import RequestError
+from proxy.http.replies import reply
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine
+from proxy.telemetry.access_log import NO_ENDPOINT, NO_HEADERS, NO_RESOURCE, NO_ROUTE
+
+if TYPE_CHECKING:
+    from proxy.downstream.listener import Listener
+
+LINGER_S: Final = 2.0
+LINGER_BYTES: Final = 65536
+STALL_S: Final = 300.0  # a client that does not read its response
+CHECK_S: Final = 1.0
+_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with RST
+
+
+class ClosingClient(Client):
+    """A client connection without its requests: its transport, the one deadline, and its ends."""
+
+    __slots__ = (
+        "_buffer", "_deadline", "_exchange", "_linger_left", "_listener", "_opened", "_plane", "_saw_eof",
+        "_wants_body", "address_group", "is_admitted", "transport",
+    )  # fmt: skip
+
+    def __init__(self, plane: DataPlane, listener: "Listener") -> None:
+        # Per connection
+        self._plane = plane
+        self._listener = listener
+        self.listener_name = listener.name
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.address_group = b""  # what the connection is counted by
+        self.is_admitted = False
+        self._opened = plane.wheel.now
+        self.log = b""
+        self.forwarded = b""
+        self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
+        self._linger_left = -1  # ≥ 0: closing, so much more is read and thrown away
+        self._saw_eof = False
+        self._deadline = 0.0
+        # Per request
+        self._exchange: Exchange | None = None
+        self._wants_body = True
+        self.version = 1
+        self.keep_alive = True
+
+    # Between requests
+
+    def close_if_idle(self) -> None:
+        """The listener closes: a connection without a request in flight does too, others with its answer."""
+        self.keep_alive = False
+        if self._exchange is None and not self._buffer:
+            self._end()
+
+    @property
+    def quiet_since(self) -> float:
+        """Since when nothing has been asked on this connection; inf while something is."""
+        if self._exchange is not None or self._buffer or self._linger_left >= 0:
+            return inf
+        return max(self._opened, self._deadline - self._listener.idle_timeout_s)
+
+    def shed(self, cause: str) -> None:
+        """Close an idle connection whose place is needed."""
+        self._listener.count_shed(cause)
+        self._end()
+
+    # The connection
+
+    def _end(self) -> None:
+        self._deadline = self._plane.wheel.now + STALL_S
+        self.transport.close()
+
+    def _close(self) -> None:
+        """Close so that the client can still read what was written (RFC 9112 §9.6)."""
+        if self._linger_left >= 0 or self.transport.is_closing():
+            return
+        if self._saw_eof:
+            self._end()
+            return
+        self._buffer = b""
+        self._linger_left = LINGER_BYTES
+        self._deadline = self._plane.wheel.now + STALL_S
+        self._wants_body = True
+        self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _linger(self, data: bytes) -> None:
+        self._linger_left -= len(data)
+        if self._linger_left <= 0:
+            self.transport.abort()
+
+    def _expire_closing(self, now: float) -> float | None:
+        """A client has STALL_S to read what is written, and LINGER_S from then on to go away."""
+        if not self.transport.get_write_buffer_size():
+            if self.transport.is_closing():
+                return None
+            self._deadline = min(self._deadline, now + LINGER_S)
+        if now < self._deadline:
+            return now + CHECK_S
+        self.transport.abort()
+        return None
+
+    def abort(self) -> None:
+        self._exchange = None
+        if self.version == 0:  # it takes any orderly end of the connection for the end of the response
+            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
+        self.transport.abort()
+
+    # Answers without an endpoint
+
+    def _turn_away(self, detail: str) -> None:
+        """Refuse the connection, whatever it was going to ask."""
+        if self._listener.is_crowded:
+            self.transport.abort()
+        else:
+            self._refuse(503, detail, None)
+
+    def _answer(
+        self, status: int, detail: str, flag: str, line: RequestLine, headers: RequestHeaders, rest: bytes
+    ) -> bytes:
+        """Answer without an exchange; a body that comes with the request ends the connection."""
+        if headers.control.length != 0:
+            self.keep_alive = False
+        date = self._plane.wheel.date
+        close = not self.keep_alive
+        self.write(reply(status, date, headers.request_id, detail, close=close, head=line.resource.is_head))
+        self._record(status, flag, line, headers)
+        if not self.keep_alive:
+            self._close()
+            return b""
+        self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
+        return rest
+
+    def _refuse(self, status: int, detail: str, flag: str | None) -> None:
+        """Answer a request that cannot be accepted, and close."""
+        detail = detail[:1].upper() + detail[1:].rstrip(".") + "."
+        self.write(reply(status, self._plane.wheel.date, b"", detail, close=True))
+        if flag is not None:
+            self._record(status, flag, None, None)
+        self._close()
+
+    def _refuse_body(self, exchange: Exchange, error: RequestError, flag: str) -> None:
+        started = exchange.has_response_started
+        exchange.cancel(flag, error.status)
+        if started:
+            self.abort()  # anything we said would be read as part of the response
+        else:
+            self._exchange = None
+            self._refuse(error.status, error.detail, None)
+
+    def _record(
+        self, status: int, flag: str, line: RequestLine | None, headers: RequestHeaders | None
+    ) -> None:
+        plane = self._plane
+        plane.local.record(self.listener_name, "", "", status, flag, 0.0, 0, 0)
+        if plane.log is not None:
+            plane.log.request(
+                line.resource.log if line is not None else NO_RESOURCE, self.version,
+                headers.control.log if headers is not None else NO_HEADERS,
+                status, flag, 0, 0, 0, headers.request_id if headers is not None else b"", self.log, NO_ROUTE,
+                NO_ENDPOINT, 0, b"", plane.version,
+            )  # fmt: skip
