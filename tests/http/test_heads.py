@@ -2,10 +2,11 @@
 
 import os
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.http.edges import find_edges
+from proxy.http.edges import Edges, find_edges
 from proxy.http.errors import RequestError
 from proxy.http.heads import HeadReader, Heads
 from proxy.http.request import check_together
@@ -119,3 +120,28 @@ def test_a_new_line_that_steers_is_in_no_middle() -> None:
     make_known()
     block = usual_head(b"Cookie: new=8", b"User-Agent: never before")[len(b"GET /a HTTP/1.1\r\n") : -2]
     assert find_edges(block, parse_headers(block)) is None
+
+
+def test_edges_are_given_up_when_a_client_repeats_itself_and_found_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries: list[int] = []
+    read = Edges.read
+    monkeypatch.setattr(Edges, "read", lambda *given: tries.append(1) or read(*given))  # type: ignore[func-returns-value]
+    reader = make_known()
+    for number in range(20):  # until it searches no more
+        reading(usual_head(b"User-Agent: %d" % number), reader)
+        reading(usual_head(b"Cookie: a=%d" % number), reader)
+    for _ in range(2):
+        reading(usual_head(), reader)
+    tries.clear()
+    reading(usual_head(), reader)
+    assert tries
+    for _ in range(20):
+        reading(usual_head(), reader)
+    tries.clear()
+    reading(usual_head(), reader)
+    assert not tries
+    for number in range(2):
+        reading(usual_head(b"Cookie: b=%d" % number), reader)
+    assert tries
