@@ -1,4 +1,4 @@
-"""Which AlbConfig an Ingress belongs to: ingressClassName, the older annotation, or by name."""
+"""Which gateway an Ingress belongs to: ingressClassName, the older annotation, or by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Final
 from controlplane.resources.ingress import Ingress, IngressClass
 from controlplane.translate.annotations.registry import ALB, field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
+from controlplane.translate.dialects import Dialect
 
 CONTROLLER: Final = "ingress.k8s.alibabacloud/alb"
 API_GROUP: Final = "alibabacloud.com"
@@ -19,15 +20,16 @@ _DEFAULT_ALBCONFIG: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """`gateway` is the AlbConfig's name, "" when the Ingress is ours but its class names none."""
+    """A gateway by its kind and name; `gateway` is "" when the Ingress is ours but its class names none."""
 
+    dialect: Dialect
     gateway: str
 
 
 def membership(
     ingress: Ingress, classes: Mapping[str, IngressClass], findings: Findings
 ) -> Membership | None:
-    """Return the AlbConfig that an Ingress belongs to, None when it is not ours."""
+    """Return the gateway that an Ingress belongs to, None when it is not ours."""
     named = ingress.metadata.annotations.get(ALBCONFIG_KEY, "").strip()
     spec_class = ingress.spec.ingress_class_name
     class_name = spec_class or ingress.metadata.annotations.get(CLASS_KEY, "")
@@ -37,13 +39,13 @@ def membership(
     if ingress_class.spec.controller != CONTROLLER:
         return None
     if named:
-        return Membership(named)
+        return Membership(Dialect.ALB, named)
     parameters = ingress_class.spec.parameters
     if parameters is None or (parameters.api_group, parameters.kind) != (API_GROUP, "AlbConfig"):
         field = "spec.ingressClassName" if spec_class else field_of(CLASS_KEY)
         findings.add("FG0102", field, class_name, name=class_name)
-        return Membership("")
-    return Membership(parameters.name)
+        return Membership(Dialect.ALB, "")
+    return Membership(Dialect.ALB, parameters.name)
 
 
 def _without_class(
@@ -56,4 +58,4 @@ def _without_class(
         findings.add("FG0101", "spec.ingressClassName", class_name, name=class_name, hint=hint)
         return None
     # The annotation of old needs no IngressClass object.
-    return Membership(named or _DEFAULT_ALBCONFIG) if class_name == _CLASS_NAME else None
+    return Membership(Dialect.ALB, named or _DEFAULT_ALBCONFIG) if class_name == _CLASS_NAME else None

@@ -9,6 +9,7 @@ from controlplane.resources.view import FleetObjects
 from controlplane.translate.annotations import remote_clusters
 from controlplane.translate.annotations.registry import Scope, check_keys
 from controlplane.translate.diagnostics import Findings, Subject
+from controlplane.translate.dialects import Dialect
 from controlplane.translate.listeners import PlannedListener, plan_listeners
 from controlplane.translate.model import Facts, LastGood
 from proxy.model.snapshot import Listener
@@ -19,8 +20,9 @@ _PARTIAL: Final = "the rest of the AlbConfig is used"
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """One AlbConfig as it is live. `subject` is its newest version."""
+    """One AlbConfig or MseIngressConfig as it is live. `subject` is its newest version."""
 
+    dialect: Dialect
     subject: Subject
     listeners: tuple[Listener, ...]  # those whose ports it owns, by port
     clusters: tuple[str, ...]  # attached, in the order written
@@ -29,6 +31,10 @@ class Gateway:
     @property
     def name(self) -> str:
         return self.subject.name
+
+    @property
+    def kind(self) -> str:
+        return self.subject.kind
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -125,4 +131,4 @@ def _gateway(version: _Version, owners: dict[int, str], facts: Facts) -> Gateway
             findings.add("FG0507", f"{planned.field}.port", port, port=port, cause=facts.failed_ports[port])
         owned.append(planned.listener)
     owned.sort(key=lambda listener: listener.port)
-    return Gateway(findings.subject, tuple(owned), clusters, findings)
+    return Gateway(Dialect.ALB, findings.subject, tuple(owned), clusters, findings)

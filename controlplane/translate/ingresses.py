@@ -14,11 +14,12 @@ from controlplane.translate.annotations import (
 from controlplane.translate.annotations.failover import CLUSTERS_KEY, MODE_KEY
 from controlplane.translate.annotations.registry import Scope, check_keys, field_of
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
+from controlplane.translate.dialects import Dialect
 from controlplane.translate.plan import IngressPlan
 from controlplane.translate.rules import Surroundings, backend_services, plan_routes
 
 
-def plan_ingress(ingress: Ingress, findings: Findings) -> IngressPlan:
+def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> IngressPlan:
     """Return what an Ingress asks for.
 
     Values that cannot be used become error findings. One that concerns the whole Ingress leaves the

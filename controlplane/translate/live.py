@@ -5,7 +5,7 @@ one is served as far as it can be: the rules that the value concerns are left ou
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.view import FleetObjects
@@ -60,47 +60,61 @@ def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, Ingress | None]]:
             yield findings, None
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The version of an Ingress to use, whose it is, and its plan. Of nobody, it is only remembered."""
+
+    live: AcceptedIngress
+    owner: Membership | None
+    plan: IngressPlan | None
+
+
 def _outcome(findings: Findings, current: Ingress | None, world: World) -> Outcome:
     kept = world.last_good.ingresses.get(findings.subject.identity)
-    owner: Membership | None = None
+    newest: _Choice | None = None
+    own = Findings(findings.subject)  # about the values of the newest version
     if current is not None:
         owner = membership(current, world.fleet.ingress_classes, findings)
         if owner is None:
             # Without its class it is not served, but a class that comes back finds it as it was.
             return Outcome(findings, live=kept if findings.items else None)
-    live, plan = _choose(current, kept, findings)
-    if live is None or plan is None:
+        newest = _Choice(AcceptedIngress(current), owner, plan_ingress(current, owner.dialect, own))
+    choice = _choose(newest, kept, world, findings, own)
+    if choice is None:
         return Outcome(findings, ours=current is not None)
-    if live.ingress is not current:
-        unreported = Findings(findings.subject)
-        owner = membership(live.ingress, world.fleet.ingress_classes, unreported)
-    gateway = _gateway(owner, world.gateways, findings)
-    routes = bind_routes(plan, gateway, world.resolver, findings) if gateway is not None else ()
-    return Outcome(findings, True, live, routes)
+    gateway = _gateway(choice.owner, world.gateways, findings)
+    if gateway is None or choice.plan is None:
+        return Outcome(findings, True, choice.live)
+    return Outcome(findings, True, choice.live, bind_routes(choice.plan, gateway, world.resolver, findings))
 
 
 def _choose(
-    current: Ingress | None, kept: AcceptedIngress | None, findings: Findings
-) -> tuple[AcceptedIngress | None, IngressPlan | None]:
-    """Return the version to use and its plan; findings about the newest version are added."""
-    own = Findings(findings.subject)
-    plan = plan_ingress(current, own) if current is not None else None
-    if plan is not None and current is not None and not own.failed:
+    newest: _Choice | None, kept: AcceptedIngress | None, world: World, findings: Findings, own: Findings
+) -> _Choice | None:
+    """Return the version to use; the findings about the newest one are added, with what they lead to."""
+    if newest is not None and not own.failed:
         findings.items += own.items
-        return AcceptedIngress(current), plan
-    partial = plan is not None and bool(plan.routes)
+        return newest
+    partial = newest is not None and newest.plan is not None and bool(newest.plan.routes)
+    choice: _Choice | None
     if kept is not None and (kept.complete or not partial):
-        effect = "the last good version stays live"
-        choice, plan = kept, plan_ingress(kept.ingress, Findings(findings.subject))
-    elif partial and current is not None:
+        effect, choice = "the last good version stays live", _kept(kept, world, findings.subject)
+    elif partial and newest is not None:
         effect = "the rules it concerns are not installed"
-        choice = AcceptedIngress(current, complete=False)
+        choice = replace(newest, live=AcceptedIngress(newest.live.ingress, complete=False))
     else:
-        effect = "the Ingress is not served"
-        choice, plan = None, None
-    (findings if current is None else own).note_on_errors(effect)
+        effect, choice = "the Ingress is not served", None
+    (findings if newest is None else own).note_on_errors(effect)
     findings.items += own.items
-    return choice, plan
+    return choice
+
+
+def _kept(kept: AcceptedIngress, world: World, subject: Subject) -> _Choice:
+    """Return an earlier version as it is served now. What is wrong with it was told when it was new."""
+    untold = Findings(subject)
+    owner = membership(kept.ingress, world.fleet.ingress_classes, untold)
+    plan = plan_ingress(kept.ingress, owner.dialect, untold) if owner is not None else None
+    return _Choice(kept, owner, plan)
 
 
 def _gateway(owner: Membership | None, gateways: Gateways, findings: Findings) -> Gateway | None:

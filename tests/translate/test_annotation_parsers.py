@@ -25,6 +25,7 @@ from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.annotations.registry import ALB, ANNOTATIONS, OWN, Scope, check_keys, lookup
 from controlplane.translate.diagnostics import Findings, Subject
+from controlplane.translate.dialects import Dialect
 from controlplane.translate.ingresses import plan_ingress
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -89,7 +90,7 @@ def test_no_annotations_raise(annotations: dict[str, str]) -> None:
     assert isinstance(ingress, INGRESSES.type)
     ingress.metadata.annotations.update(annotations)
     found = findings()
-    plan = plan_ingress(ingress, found)
+    plan = plan_ingress(ingress, Dialect.ALB, found)
     assert bool(plan.routes) or found.failed
 
 
