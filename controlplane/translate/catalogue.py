@@ -54,8 +54,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     # Annotations
     "FG0201": Entry("error", "InvalidAnnotation", "{problem}", "{allowed}", _ANNOTATION_VALUE),
-    "FG0202": Entry("warning", "NotSupportedYet", "is not supported yet and has no effect{note}", "", _LATER),
-    "FG0203": Entry("error", "NotSupportedYet", "is not supported yet{note}", "{allowed}", _LATER),
+    "FG0202": Entry("info", "Approximated", "does not do exactly what it says: {note}", "", "see the note"),
+    "FG0203": Entry("error", "NotSupported", "is not supported: {note}", "{allowed}", "remove it"),
     "FG0204": Entry("info", "NoEffect", "has no effect: {note}", "", "remove it"),
     "FG0205": Entry("warning", "InvalidAnnotation", "is read on {scope} only", "", "move it to the {scope}"),
     "FG0206": Entry(

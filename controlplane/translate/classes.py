@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from controlplane.resources.ingress import Ingress, IngressClass
-from controlplane.translate.annotations.registry import ALB, field_of
+from controlplane.translate.annotations.names import ALBCONFIG_NAME
+from controlplane.translate.annotations.row import field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.dialects import Dialect
 
 CONTROLLER: Final = "ingress.k8s.alibabacloud/alb"
 API_GROUP: Final = "alibabacloud.com"
 CLASS_KEY: Final = "kubernetes.io/ingress.class"
-ALBCONFIG_KEY: Final = ALB + "albconfig.name"
+ALBCONFIG_KEY: Final = ALBCONFIG_NAME.keys[0]
 
 _CLASS_NAME: Final = "alb"
 _DEFAULT_ALBCONFIG: Final = "default"

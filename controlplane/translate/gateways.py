@@ -7,7 +7,9 @@ from typing import Final
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.annotations import remote_clusters
-from controlplane.translate.annotations.registry import Scope, check_keys
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.registry import check_keys
+from controlplane.translate.annotations.row import Scope
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.listeners import PlannedListener, plan_listeners
@@ -102,7 +104,7 @@ def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, AlbConfig | None]]:
 def _usable_version(findings: Findings, current: AlbConfig | None, last_good: LastGood) -> _Version | None:
     listeners: tuple[PlannedListener, ...] = ()
     if current is not None:
-        check_keys(current.metadata.annotations, Scope.ALBCONFIG, findings)
+        check_keys(current.metadata.annotations, Scope.ALBCONFIG, Dialect.ALB, findings)
         listeners = plan_listeners(current, findings)
         if not findings.failed:
             return _Version(current, True, listeners, findings)
@@ -117,7 +119,7 @@ def _usable_version(findings: Findings, current: AlbConfig | None, last_good: La
 def _gateway(version: _Version, owners: dict[int, str], facts: Facts) -> Gateway:
     findings = version.findings
     annotations = version.config.metadata.annotations
-    clusters = remote_clusters.parse(annotations, facts.known_clusters, findings)
+    clusters = remote_clusters.parse(Reader(annotations, Dialect.ALB, findings), facts.known_clusters)
     if not version.config.spec.listeners:
         findings.add("FG0508", "spec.listeners")
     owned: list[Listener] = []

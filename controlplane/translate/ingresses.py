@@ -3,16 +3,13 @@
 from collections.abc import Iterable
 
 from controlplane.resources.ingress import Ingress
-from controlplane.translate.annotations import (
-    actions,
-    cluster_weight,
-    conditions,
-    failover,
-    listen_ports,
-    order,
-)
+from controlplane.translate.annotations import actions, cluster_weight, conditions
+from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.failover import CLUSTERS_KEY, MODE_KEY
-from controlplane.translate.annotations.registry import Scope, check_keys, field_of
+from controlplane.translate.annotations.families import apply_all
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.registry import check_keys
+from controlplane.translate.annotations.row import Scope, field_of
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.plan import IngressPlan
@@ -26,19 +23,14 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
     plan without routes, one that concerns some rules leaves those out.
     """
     annotations = ingress.metadata.annotations
-    check_keys(annotations, Scope.INGRESS, findings)
-    ports = listen_ports.parse(annotations, findings)
-    weights = cluster_weight.parse(annotations, findings)
-    policy = failover.parse(annotations, findings)
-    _check_failover(ingress, bool(weights), findings)
-    first = order.parse(annotations, findings)
+    check_keys(annotations, Scope.INGRESS, dialect, findings)
+    reader = Reader(annotations, dialect, findings)
+    draft = Draft(ingress.metadata.namespace)
+    apply_all(reader, draft)
+    _check_failover(ingress, bool(draft.weights), findings)
     concerns_all = findings.failed
     around = Surroundings(
-        ingress,
-        conditions.parse(annotations, findings),
-        actions.parse(annotations, ingress.metadata.namespace, findings),
-        first,
-        findings,
+        ingress, draft, conditions.parse(reader), actions.parse(reader, draft.namespace), findings
     )
     _check_services(conditions.FAMILY, around.conditions, around)
     _check_services(actions.FAMILY, around.actions, around)
@@ -48,10 +40,13 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
     return IngressPlan(
         subject=Subject.of("Ingress", ingress.metadata),
         created=ingress.metadata.creation_timestamp,
-        ports=ports,
-        weights=weights,
-        failover=policy,
+        ports=draft.ports,
+        weights=draft.weights,
+        failover=draft.failover,
         routes=() if concerns_all else routes,
+        tiers=draft.tiers,
+        canary=draft.canary,
+        health=draft.health,
     )
 
 

@@ -3,25 +3,50 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from controlplane.translate.annotations.failover import Failover
-from controlplane.translate.annotations.listen_ports import ListenPort
+from controlplane.translate.annotations.draft import Canary, Failover, ListenPort, PlannedBackend
 from controlplane.translate.diagnostics import Subject
-from proxy.model.actions import Backend
+from proxy.model.actions import Balance, FixedResponse, Redirect
 from proxy.model.conditions import Condition
-from proxy.model.snapshot import PathMatch
+from proxy.model.policies import Policies
+from proxy.model.snapshot import HealthCheck, PathMatch
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedForward:
+    """Forward to these backends; the clusters are those of the whole Ingress."""
+
+    backends: tuple[PlannedBackend, ...]
+    balance: Balance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMirror:
+    backends: tuple[PlannedBackend, ...]
+    percent: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedErrors:
+    """Statuses that are replaced by what the default backend answers."""
+
+    statuses: tuple[int, ...]
+    backend: PlannedBackend
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRoute:
-    """One rule and path of an Ingress."""
+    """One rule and path of an Ingress. `policies` are without mirror and errors, which need clusters."""
 
     id: str
     field: str  # where it stands in the Ingress
     host: str
     path: PathMatch
-    backends: tuple[Backend, ...]
+    action: PlannedForward | Redirect | FixedResponse
     conditions: tuple[Condition, ...]
     order: int
+    policies: Policies | None = None
+    mirror: PlannedMirror | None = None
+    errors: PlannedErrors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +57,6 @@ class IngressPlan:
     weights: Mapping[str, int]  # by cluster id as written; empty: by endpoint count
     failover: Failover
     routes: tuple[PlannedRoute, ...]
+    tiers: tuple[tuple[str, ...], ...] = ()  # cluster ids, those that serve first in front; () is one tier
+    canary: Canary | None = None
+    health: HealthCheck | None = None  # of every service of the Ingress

@@ -1,15 +1,20 @@
 """A plan, its gateway and the member clusters to routes of the snapshot."""
 
-from controlplane.translate.annotations.listen_ports import KEY as LISTEN_PORTS
-from controlplane.translate.annotations.registry import field_of
+from typing import Final
+
+from controlplane.translate.annotations.draft import PlannedBackend
+from controlplane.translate.annotations.listen_ports import LISTEN_PORTS
+from controlplane.translate.annotations.row import field_of
 from controlplane.translate.backends import check_backend
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway
-from controlplane.translate.plan import IngressPlan
+from controlplane.translate.plan import IngressPlan, PlannedForward, PlannedRoute
 from controlplane.translate.splits import split_of
-from proxy.model.actions import Forward
+from proxy.model.actions import Action, Backend, Destination, Forward, Split
 from proxy.model.snapshot import Route, Source
+
+_LISTEN_PORTS: Final = field_of(LISTEN_PORTS.keys[0])
 
 
 def bind_routes(
@@ -35,13 +40,25 @@ def bind_routes(
             ports=ports,
             host=route.host,
             path=route.path,
-            action=Forward(route.backends, split),
+            action=_action(route, split),
             conditions=route.conditions,
+            policies=route.policies,
             order=route.order,
             created=plan.created,
         )
         for route in plan.routes
     )
+
+
+def _action(route: PlannedRoute, split: Split) -> Action:
+    if not isinstance(route.action, PlannedForward):
+        return route.action
+    return Forward(tuple(map(_backend, route.action.backends)), split, route.action.balance)
+
+
+def _backend(planned: PlannedBackend) -> Backend:
+    fallbacks = tuple(Destination(fallback.service) for fallback in planned.fallbacks)
+    return Backend(planned.service, planned.weight, fallbacks=fallbacks)
 
 
 def _ports(plan: IngressPlan, gateway: Gateway, findings: Findings) -> tuple[int, ...]:
@@ -67,16 +84,14 @@ def _default_ports(gateway: Gateway, findings: Findings) -> tuple[int, ...]:
         _report_missing("HTTP:80", gateway, findings)
         return ()
     listeners = gateway.listed_listeners()
-    findings.add(
-        "FG0506", field_of(LISTEN_PORTS), gateway=gateway.name, listeners=listeners, port=gateway.ports[0]
-    )
+    findings.add("FG0506", _LISTEN_PORTS, gateway=gateway.name, listeners=listeners, port=gateway.ports[0])
     return gateway.ports
 
 
 def _report_missing(listener: str, gateway: Gateway, findings: Findings) -> None:
     findings.add(
         "FG0505",
-        field_of(LISTEN_PORTS),
+        _LISTEN_PORTS,
         listener,
         gateway=gateway.name,
         listener=listener,
@@ -87,6 +102,11 @@ def _report_missing(listener: str, gateway: Gateway, findings: Findings) -> None
 def _check_backends(
     plan: IngressPlan, gateway: Gateway, resolver: ServiceResolver, findings: Findings
 ) -> None:
-    fields = {backend.service: route.field for route in reversed(plan.routes) for backend in route.backends}
+    fields = {
+        backend.service: route.field
+        for route in reversed(plan.routes)
+        if isinstance(route.action, PlannedForward)
+        for backend in route.action.backends
+    }
     for service_id in sorted(fields):
         check_backend(service_id, fields[service_id], gateway, resolver, findings)

@@ -14,12 +14,12 @@ from controlplane.resources.ingress import (
 from controlplane.translate.annotations import order as order_annotation
 from controlplane.translate.annotations.actions import FAMILY as ACTIONS
 from controlplane.translate.annotations.actions import USE_ANNOTATION
+from controlplane.translate.annotations.draft import Draft, PlannedBackend
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import ANY_PATH, PATH_TYPES, PathProblem, parse_path
-from controlplane.translate.plan import PlannedRoute
+from controlplane.translate.plan import PlannedForward, PlannedRoute
 from controlplane.translate.services import ServiceRef
-from proxy.model.actions import Backend
 from proxy.model.conditions import Condition
 from proxy.model.snapshot import PathMatch
 
@@ -28,12 +28,12 @@ _PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """An Ingress and what its annotations say about its backend services; None is unusable."""
+    """An Ingress and what its annotations say of all rules and of single services; None is unusable."""
 
     ingress: Ingress
+    draft: Draft
     conditions: Mapping[str, tuple[Condition, ...] | None]
-    actions: Mapping[str, tuple[Backend, ...] | None]
-    order: int
+    actions: Mapping[str, tuple[PlannedBackend, ...] | None]
     findings: Findings
 
 
@@ -56,7 +56,7 @@ def plan_routes(around: Surroundings) -> tuple[PlannedRoute, ...]:
         routes += _plan_rule(around, index, rule)
     if spec.default_backend is not None:
         # Below every rule of every Ingress, whatever its order: an order no annotation can give.
-        order = order_annotation.LAST + around.order
+        order = order_annotation.LAST + around.draft.order
         match = _Match("default", "spec.defaultBackend", "", ANY_PATH, order)
         routes.append(_plan_route(around, match, spec.default_backend, match.field))
     if not spec.rules and spec.default_backend is None:
@@ -81,12 +81,12 @@ def _plan_rule(around: Surroundings, index: int, rule: IngressRule) -> list[Plan
         if default is None:
             around.findings.add("FG0306", field, rule.host)
             return []
-        match = _Match(f"{index}/0", field, host, ANY_PATH, around.order)
+        match = _Match(f"{index}/0", field, host, ANY_PATH, around.draft.order)
         return [_plan_route(around, match, default, "spec.defaultBackend")]
     return [
         _plan_path(
             around,
-            _Match(f"{index}/{number}", f"{field}.http.paths[{number}]", host, None, around.order),
+            _Match(f"{index}/{number}", f"{field}.http.paths[{number}]", host, None, around.draft.order),
             path,
         )
         for number, path in enumerate(rule.http.paths)
@@ -110,7 +110,16 @@ def _plan_route(
         return None
     metadata = around.ingress.metadata
     route_id = f"{metadata.namespace}/{metadata.name}/{match.suffix}"
-    return PlannedRoute(route_id, match.field, match.host, match.path, backends, conditions, match.order)
+    return PlannedRoute(
+        id=route_id,
+        field=match.field,
+        host=match.host,
+        path=match.path,
+        action=PlannedForward(backends),
+        conditions=(*around.draft.conditions, *conditions),
+        order=match.order,
+        policies=around.draft.policies(),
+    )
 
 
 def _host(field: str, text: str, findings: Findings) -> str | None:
@@ -144,7 +153,7 @@ def _service(field: str, backend: IngressBackend, findings: Findings) -> Service
     return service
 
 
-def _backends(field: str, service: ServiceBackend, around: Surroundings) -> tuple[Backend, ...] | None:
+def _backends(field: str, service: ServiceBackend, around: Surroundings) -> tuple[PlannedBackend, ...] | None:
     port, actions, findings = service.port, around.actions, around.findings
     if port.name == USE_ANNOTATION:
         if service.name not in actions:
@@ -166,5 +175,5 @@ def _backends(field: str, service: ServiceBackend, around: Surroundings) -> tupl
             "FG0304", f"{field}.service.port", port.name or port.number, problem=problem, allowed=allowed
         )
         return None
-    ref = ServiceRef.of(around.ingress.metadata.namespace, service.name, port.name or port.number)
-    return (Backend(ref.id),)
+    ref = ServiceRef.of(around.draft.namespace, service.name, port.name or port.number)
+    return (PlannedBackend(ref.id),)

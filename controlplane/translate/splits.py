@@ -2,7 +2,7 @@
 
 from controlplane.translate.annotations import cluster_weight
 from controlplane.translate.annotations.failover import CLUSTERS_KEY
-from controlplane.translate.annotations.registry import field_of
+from controlplane.translate.annotations.row import field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.gateways import Gateway
 from controlplane.translate.plan import IngressPlan

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -13,17 +13,17 @@ from controlplane.resources.decode import decode
 from controlplane.resources.kinds import INGRESSES
 from controlplane.translate.annotations import (
     actions,
-    cluster_weight,
     conditions,
     failover,
-    listen_ports,
-    order,
     remote_clusters,
 )
-from controlplane.translate.annotations.failover import Failover
+from controlplane.translate.annotations.draft import Draft, Failover
+from controlplane.translate.annotations.families import apply_all
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.numbers import integer
-from controlplane.translate.annotations.registry import ALB, ANNOTATIONS, OWN, Scope, check_keys, lookup
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.registry import ROWS, check_keys, lookup
+from controlplane.translate.annotations.row import ALB, OWN, Annotation, Scope, Support
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.ingresses import plan_ingress
@@ -48,18 +48,21 @@ def findings() -> Findings:
     return Findings(Subject("Ingress", "demo", "web"))
 
 
-PARSERS: list[tuple[str, Callable[[dict[str, str], Findings], Any]]] = [
-    (listen_ports.KEY, listen_ports.parse),
-    (order.KEYS[0], order.parse),
-    (cluster_weight.FAMILY + "c1", cluster_weight.parse),
-    (failover.MODE_KEY, failover.parse),
-    (failover.CLUSTERS_KEY, failover.parse),
+def reader(annotations: dict[str, str], found: Findings) -> Reader:
+    return Reader(annotations, Dialect.ALB, found)
+
+
+def drafted(annotations: dict[str, str], found: Findings) -> Draft:
+    """Apply every family."""
+    draft = Draft("demo")
+    apply_all(reader(annotations, found), draft)
+    return draft
+
+
+PARSERS: list[tuple[str, Callable[[Reader], Any]]] = [
     (conditions.FAMILY + "s", conditions.parse),
-    (actions.FAMILY + "s", lambda annotations, found: actions.parse(annotations, "demo", found)),
-    (
-        remote_clusters.KEY,
-        lambda annotations, found: remote_clusters.parse(annotations, frozenset({"c1"}), found),
-    ),
+    (actions.FAMILY + "s", lambda read: actions.parse(read, "demo")),
+    (ALB + "remote-clusters", lambda read: remote_clusters.parse(read, frozenset({"c1"}))),
 ]
 
 
@@ -70,27 +73,27 @@ PARSERS: list[tuple[str, Callable[[dict[str, str], Findings], Any]]] = [
 @example(value='[{"HTTP": 1e400}]')
 @example(value='[{"type": 123456789012345678901234567890}]')
 @example(value='[{"type":"Header","headerConfig":{"key":123456789012345678901234567890}}]')
-def test_no_value_raises(key: str, parse: Callable[[dict[str, str], Findings], Any], value: str) -> None:
+def test_no_value_raises(key: str, parse: Callable[[Reader], Any], value: str) -> None:
     found = findings()
-    parse({key: value}, found)
+    parse(reader({key: value}, found))
     for item in found.items:
         assert "\n" not in item.text
         assert item.text.isprintable()
 
 
-KEYS = st.sampled_from([row.key.replace("*", "s") for row in ANNOTATIONS]) | st.text().map(
+KEYS = st.sampled_from([key.replace("*", "s") for row in ROWS for key in row.keys]) | st.text().map(
     lambda text: ALB + text
 )
 
 
-@given(st.dictionaries(KEYS, VALUES, max_size=5))
-def test_no_annotations_raise(annotations: dict[str, str]) -> None:
+@given(st.dictionaries(KEYS, VALUES, max_size=5), st.sampled_from(Dialect))
+def test_no_annotations_raise(annotations: dict[str, str], dialect: Dialect) -> None:
     spec = {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}
     ingress = decode(INGRESSES, json.dumps({"metadata": {"name": "i"}, "spec": spec}).encode())
     assert isinstance(ingress, INGRESSES.type)
     ingress.metadata.annotations.update(annotations)
     found = findings()
-    plan = plan_ingress(ingress, Dialect.ALB, found)
+    plan = plan_ingress(ingress, dialect, found)
     assert bool(plan.routes) or found.failed
 
 
@@ -118,7 +121,7 @@ def test_no_annotations_raise(annotations: dict[str, str]) -> None:
 )
 def test_listen_ports(text: str, expected: object) -> None:
     found = findings()
-    assert listen_ports.parse({listen_ports.KEY: text}, found) == expected
+    assert drafted({ALB + "listen-ports": text}, found).ports == expected
     assert found.failed == (expected is None)
 
 
@@ -139,7 +142,7 @@ def test_failover(mode: str | None, clusters: str | None, expected: Failover, pr
     annotations = {failover.MODE_KEY: mode, failover.CLUSTERS_KEY: clusters}
     found = findings()
     written = {key: value for key, value in annotations.items() if value is not None}
-    assert failover.parse(written, found) == expected
+    assert failover.parse(reader(written, found)) == expected
     assert len(found.items) == problems
 
 
@@ -172,25 +175,43 @@ def test_comma_lists(text: str, items: tuple[str, ...]) -> None:
     assert comma_list(text) == items
 
 
-def test_every_key_of_the_registry_is_found_and_unique() -> None:
-    keys = [row.key for row in ANNOTATIONS]
+def test_every_key_has_one_row_in_each_dialect() -> None:
+    keys = [(key, dialect) for row in ROWS for key in row.keys for dialect in _dialects(row)]
     assert len(keys) == len(set(keys))
-    for row in ANNOTATIONS:
-        assert lookup(row.key.replace("*", "web")) == row
+    for row in ROWS:
+        for key in row.keys:
+            assert row in lookup(key.replace("*", "web"))
+
+
+def _dialects(row: Annotation) -> Iterable[Dialect]:
+    return Dialect if row.dialect is None else (row.dialect,)
+
+
+def test_what_is_not_done_as_written_says_why() -> None:
+    for row in ROWS:
+        assert bool(row.note) == (row.support is not Support.WORKS), row
 
 
 def test_a_family_needs_a_name_after_its_dot() -> None:
-    assert lookup(ALB + "conditions.") is None
+    assert lookup(ALB + "conditions.") == []
 
 
 def test_near_keys_are_looked_for_only_so_often_per_object() -> None:
     found = findings()
-    check_keys({f"{ALB}orde{number}": "" for number in range(30)}, Scope.INGRESS, found)
+    check_keys({f"{ALB}orde{number}": "" for number in range(30)}, Scope.INGRESS, Dialect.ALB, found)
     hinted = [item for item in found.items if "did you mean order" in item.message]
     assert (len(found.items), len(hinted)) == (30, 10)
 
 
 def test_foreign_annotations_are_nobodys_business() -> None:
     found = findings()
-    check_keys({"example.com/order": "x", "plain": "y", OWN + "failover": "auto"}, Scope.INGRESS, found)
+    annotations = {"example.com/order": "x", "plain": "y", OWN + "failover": "auto"}
+    check_keys(annotations, Scope.INGRESS, Dialect.ALB, found)
     assert found.items == []
+
+
+def test_the_other_dialect_is_not_read() -> None:
+    found = findings()
+    check_keys({ALB + "order": "1"}, Scope.INGRESS, Dialect.MSE, found)
+    assert [item.code for item in found.items] == ["FG0207"]
+    assert drafted({"mse.ingress.kubernetes.io/order": "1"}, found).order == 10

@@ -1,15 +1,16 @@
 """alb.ingress.kubernetes.io/actions.<service>: what is done with a request instead of one Service."""
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
+from controlplane.translate.annotations.draft import PlannedBackend
 from controlplane.translate.annotations.loosejson import JsonProblem, fold, read, written
 from controlplane.translate.annotations.numbers import integer
-from controlplane.translate.annotations.registry import ALB, field_of, members
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation
 from controlplane.translate.diagnostics import Findings, did_you_mean
+from controlplane.translate.dialects import Dialect
 from controlplane.translate.services import ServiceRef
-from proxy.model.actions import Backend
 
 FAMILY: Final = ALB + "actions."
 TYPES: Final = (
@@ -32,6 +33,17 @@ _GRAMMAR = (
     'a JSON array like [{"type": "ForwardGroup", "ForwardConfig":'
     ' {"ServerGroups": [{"ServiceName": "a", "ServicePort": 80, "Weight": 100}]}}]'
 )
+ACTIONS: Final = Annotation(
+    "actions.*",
+    (ALB,),
+    Dialect.ALB,
+    "says what is done with the requests of the rules with this backend service",
+    type="JSON",
+    allowed=_GRAMMAR,
+    example='[{"type": "ForwardGroup", "ForwardConfig": {"ServerGroups":'
+    ' [{"ServiceName": "a", "ServicePort": 80, "Weight": 100}]}}]',
+)
+ROWS: Final = (ACTIONS,)
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TYPE_NAMES = {name.lower(): name for name in TYPES}
 
@@ -39,17 +51,17 @@ ServiceWeight = tuple[str, str, int]
 """Service name, port (number or name), weight."""
 
 
-def parse(
-    annotations: Mapping[str, str], namespace: str, findings: Findings
-) -> dict[str, tuple[Backend, ...] | None]:
+def parse(reader: Reader, namespace: str) -> dict[str, tuple[PlannedBackend, ...] | None]:
     """Return the backends of ForwardGroup by service name; None where the action is unusable."""
-    found: dict[str, tuple[Backend, ...] | None] = {}
-    for key, service, text in members(annotations, FAMILY):
-        found[service] = _parse_one(field_of(key), text, namespace, findings)
+    found: dict[str, tuple[PlannedBackend, ...] | None] = {}
+    for given in reader.members(ACTIONS):
+        found[given.suffix] = _parse_one(given.field, given.text, namespace, reader.findings)
     return found
 
 
-def _parse_one(field: str, text: str, namespace: str, findings: Findings) -> tuple[Backend, ...] | None:
+def _parse_one(
+    field: str, text: str, namespace: str, findings: Findings
+) -> tuple[PlannedBackend, ...] | None:
     try:
         value = read(text)
         actions = value if isinstance(value, list) else [value]  # the older form is one object, no array
@@ -66,7 +78,8 @@ def _parse_one(field: str, text: str, namespace: str, findings: Findings) -> tup
         findings.add("FG0201", field, text, problem="has several final actions", allowed="one ForwardGroup")
         return None
     return tuple(
-        Backend(ServiceRef.of(namespace, service, port).id, weight) for service, port, weight in forwards[0]
+        PlannedBackend(ServiceRef.of(namespace, service, port).id, weight)
+        for service, port, weight in forwards[0]
     )
 
 

@@ -3,32 +3,49 @@
 from collections.abc import Mapping
 from typing import Final
 
+from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.numbers import integer
-from controlplane.translate.annotations.registry import ALB, field_of, members
-from controlplane.translate.diagnostics import Findings
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation, field_of
+from controlplane.translate.dialects import Dialect
 
+CLUSTER_WEIGHT: Final = Annotation(
+    "cluster-weight.*",
+    (ALB,),
+    Dialect.ALB,
+    "gives the cluster with this id its part of the traffic, in percent; 0 makes it a standby",
+    type="integer",
+    allowed="an integer from 0 to 100; those of an Ingress sum to 100",
+    default="every ready pod of every cluster counts the same",
+    example="20",
+)
+ROWS: Final = (CLUSTER_WEIGHT,)
 FAMILY: Final = ALB + "cluster-weight."
 
 
-def parse(annotations: Mapping[str, str], findings: Findings) -> dict[str, int]:
+def apply(reader: Reader, draft: Draft) -> None:
+    draft.weights = parse(reader)
+
+
+def parse(reader: Reader) -> dict[str, int]:
     """Return the weights by cluster id, as written; {} when there are none or they are unusable.
 
     The sum is over what is written, whether or not a cluster exists: 60 for a known and 40 for an
     unknown cluster is a valid annotation whose unknown cluster is skipped; 60 alone is a mistake.
     """
-    written = members(annotations, FAMILY)
+    written = reader.members(CLUSTER_WEIGHT)
     weights: dict[str, int] = {}
-    for key, cluster, text in written:
-        weight = integer(text, 0, 100)
+    for given in written:
+        weight = integer(given.text, 0, 100)
         if weight is None:
-            findings.add("FG0405", field_of(key), text)
+            reader.findings.add("FG0405", given.field, given.text)
         else:
-            weights[cluster] = weight
+            weights[given.suffix] = weight
     if len(weights) < len(written):
         return {}
     total = sum(weights.values())
     if weights and total != 100:
-        findings.add("FG0404", field_of(FAMILY + "*"), _listing(weights), total=total)
+        reader.findings.add("FG0404", field_of(FAMILY + "*"), _listing(weights), total=total)
         return {}
     return weights
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from controlplane.translate.annotations.loosejson import JsonProblem, fold, read_list, written
-from controlplane.translate.annotations.registry import ALB, field_of, members
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation
 from controlplane.translate.diagnostics import Findings, did_you_mean
+from controlplane.translate.dialects import Dialect
 from proxy.model.conditions import Condition, HeaderCondition
 
 FAMILY: Final = ALB + "conditions."
@@ -25,16 +27,26 @@ SUPPORTED: Final = ("Header",)
 MAX_CONDITIONS: Final = 10
 
 _GRAMMAR = 'a JSON array like [{"type": "Header", "headerConfig": {"key": "stage", "values": ["gray"]}}]'
+CONDITIONS: Final = Annotation(
+    "conditions.*",
+    (ALB,),
+    Dialect.ALB,
+    "says what else a request must have to take the rules with this backend service",
+    type="JSON",
+    allowed=_GRAMMAR,
+    example='[{"type": "Header", "headerConfig": {"key": "stage", "values": ["gray"]}}]',
+)
+ROWS: Final = (CONDITIONS,)
 _HEADER_KEY = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e]{1,128}(?<! )")
 _RESERVED = ("cookie", "host")
 
 
-def parse(annotations: Mapping[str, str], findings: Findings) -> dict[str, tuple[Condition, ...] | None]:
+def parse(reader: Reader) -> dict[str, tuple[Condition, ...] | None]:
     """Return the conditions by service name; None for a service whose conditions are unusable."""
     found: dict[str, tuple[Condition, ...] | None] = {}
-    for key, service, text in members(annotations, FAMILY):
-        found[service] = _parse_one(field_of(key), text, findings)
+    for given in reader.members(CONDITIONS):
+        found[given.suffix] = _parse_one(given.field, given.text, reader.findings)
     return found
 
 

@@ -1,55 +1,58 @@
 """fleetgate.io/failover and failover-clusters: where requests may go when their cluster is dead."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from controlplane.translate.annotations.draft import Draft, Failover
 from controlplane.translate.annotations.lists import comma_list
-from controlplane.translate.annotations.registry import OWN, field_of
-from controlplane.translate.diagnostics import Findings
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import OWN, Annotation
 
-MODE_KEY: Final = OWN + "failover"
-CLUSTERS_KEY: Final = OWN + "failover-clusters"
+MODE: Final = Annotation(
+    "failover",
+    (OWN,),
+    None,
+    "says whether requests may go to another cluster when theirs is dead",
+    type="word",
+    allowed="auto, none",
+    default="auto",
+    example="none",
+)
+CLUSTERS: Final = Annotation(
+    "failover-clusters",
+    (OWN,),
+    None,
+    "names the only clusters that requests may go to when theirs is dead",
+    type="comma list",
+    allowed="ids of attached clusters",
+    default="every attached cluster",
+    example="cluster-2,cluster-3",
+)
+ROWS: Final = (MODE, CLUSTERS)
+MODE_KEY: Final = MODE.keys[0]
+CLUSTERS_KEY: Final = CLUSTERS.keys[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Failover:
-    """`clusters` None is every attached cluster, () none."""
-
-    clusters: tuple[str, ...] | None = None
+def apply(reader: Reader, draft: Draft) -> None:
+    draft.failover = parse(reader)
 
 
-def parse(annotations: Mapping[str, str], findings: Findings) -> Failover:
+def parse(reader: Reader) -> Failover:
     """Return where a route may fail over to.
 
     An unusable value is an error of the Ingress, never the default: these annotations keep data
     out of a cluster.
     """
-    mode = annotations.get(MODE_KEY)
-    clusters = annotations.get(CLUSTERS_KEY)
-    if mode is not None and mode.strip() not in ("auto", "none"):
-        findings.add(
-            "FG0201", field_of(MODE_KEY), mode, problem="is not a failover mode", allowed="auto, none"
-        )
-    closed = mode is not None and mode.strip() == "none"
+    mode = reader.given(MODE)
+    if mode is not None and mode.text not in ("auto", "none"):
+        reader.reject(mode, "is not a failover mode", MODE.allowed)
+    closed = mode is not None and mode.text == "none"
+    clusters = reader.given(CLUSTERS)
     if clusters is None:
         return Failover(() if closed else None)
-    named = comma_list(clusters)
+    named = comma_list(clusters.text)
     if not named:
-        findings.add(
-            "FG0201",
-            field_of(CLUSTERS_KEY),
-            clusters,
-            problem="names no cluster",
-            allowed="a comma list of ids",
-        )
+        reader.reject(clusters, "names no cluster", "a comma list of ids")
     if closed:
-        findings.add(
-            "FG0201",
-            field_of(CLUSTERS_KEY),
-            clusters,
-            problem=f"contradicts {MODE_KEY} = none",
-            allowed="one of the two annotations",
-        )
+        reader.reject(clusters, f"contradicts {MODE_KEY} = none", "one of the two annotations")
         return Failover(())
     return Failover(named)

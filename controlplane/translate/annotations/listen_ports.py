@@ -1,30 +1,42 @@
 """alb.ingress.kubernetes.io/listen-ports: on which listeners of the AlbConfig the rules are installed."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
+from controlplane.translate.annotations.draft import Draft, ListenPort
 from controlplane.translate.annotations.loosejson import JsonProblem, read_list
-from controlplane.translate.annotations.registry import ALB, field_of
-from controlplane.translate.diagnostics import Findings
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation
+from controlplane.translate.dialects import Dialect
 
-KEY: Final = ALB + "listen-ports"
 PROTOCOLS: Final = ("HTTP", "HTTPS", "QUIC")
 _GRAMMAR = 'a JSON array like [{"HTTP": 80}, {"HTTPS": 443}] with ports from 1 to 65535'
 
-ListenPort = tuple[str, int]
-"""Protocol and port."""
+LISTEN_PORTS: Final = Annotation(
+    "listen-ports",
+    (ALB,),
+    Dialect.ALB,
+    "says on which listeners of the AlbConfig the rules are installed",
+    type="JSON",
+    allowed=_GRAMMAR,
+    default='[{"HTTP": 80}]',
+    example='[{"HTTP": 8001}]',
+)
+ROWS: Final = (LISTEN_PORTS,)
 
 
-def parse(annotations: Mapping[str, str], findings: Findings) -> tuple[ListenPort, ...] | None:
-    """Return what the annotation names, without repetitions; None when it is absent or unusable."""
-    text = annotations.get(KEY)
-    if text is None:
-        return None
+def apply(reader: Reader, draft: Draft) -> None:
+    given = reader.given(LISTEN_PORTS)
+    if given is None:
+        return
     try:
-        return tuple(dict.fromkeys(_entry(entry) for entry in read_list(text)))
+        draft.ports = parse(given.text)
     except JsonProblem as problem:
-        findings.add("FG0201", field_of(KEY), text, problem=problem, allowed=_GRAMMAR)
-        return None
+        reader.reject(given, problem, _GRAMMAR)
+
+
+def parse(text: str) -> tuple[ListenPort, ...]:
+    """Return the listeners that are named, without repetitions. Raises JsonProblem."""
+    return tuple(dict.fromkeys(_entry(entry) for entry in read_list(text)))
 
 
 def _entry(entry: Any) -> ListenPort:

@@ -1,32 +1,38 @@
 """alb.ingress.kubernetes.io/order: which Ingress comes before which."""
 
-from collections.abc import Mapping
 from typing import Final
 
-from controlplane.translate.annotations.numbers import integer
-from controlplane.translate.annotations.registry import ALB, field_of
-from controlplane.translate.diagnostics import Findings
+from controlplane.translate.annotations.draft import DEFAULT_ORDER, Draft
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation
+from controlplane.translate.dialects import Dialect
 
-KEYS: Final = (ALB + "order", ALB + "albconfig.order")
-DEFAULT: Final = 10
 LAST: Final = 1000
+ORDER: Final = Annotation(
+    "order",
+    (ALB,),
+    Dialect.ALB,
+    "puts the rules of the Ingress before those of Ingresses with a higher number, however specific they are",
+    type="integer",
+    allowed=f"an integer from 1 to {LAST}",
+    default=str(DEFAULT_ORDER),
+    example="5",
+)
+OLD_ORDER: Final = Annotation(
+    "albconfig.order",
+    (ALB,),
+    Dialect.ALB,
+    "is the older spelling of order",
+    type="integer",
+    allowed=f"an integer from 1 to {LAST}",
+    default=str(DEFAULT_ORDER),
+    example="5",
+)
+ROWS: Final = (ORDER, OLD_ORDER)
 
 
-def parse(annotations: Mapping[str, str], findings: Findings) -> int:
-    """Return the order, lower first; the default when it is absent or unusable."""
-    for key in KEYS:
-        text = annotations.get(key)
-        if text is None:
-            continue
-        order = integer(text, 1, LAST)
-        if order is None:
-            findings.add(
-                "FG0201",
-                field_of(key),
-                text,
-                problem="is not an order",
-                allowed=f"an integer from 1 to {LAST}",
-            )
-            return DEFAULT
-        return order
-    return DEFAULT
+def apply(reader: Reader, draft: Draft) -> None:
+    row = ORDER if reader.given(ORDER) is not None else OLD_ORDER
+    order = reader.integer(row, 1, LAST)
+    if order is not None:
+        draft.order = order

@@ -1,201 +1,89 @@
-"""Every annotation key that is known, as data: scope, support, and which values ask for nothing.
+"""Every annotation that is known: the rows of all families, found by key."""
 
-A key that ends in "*" is a family: what stands for the star is a cluster id or a service name.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from controlplane.translate.annotations.families import FAMILIES
+from controlplane.translate.annotations.row import NGINX, OWN, Annotation, Scope, Support, field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
+from controlplane.translate.dialects import Dialect
 
-ALB: Final = "alb.ingress.kubernetes.io/"
-NGINX: Final = "nginx.ingress.kubernetes.io/"
-OWN: Final = "fleetgate.io/"
-_OTHER_DIALECTS = (
-    NGINX,
-    "mse.ingress.kubernetes.io/",
-    "higress.io/",
-    "higress.ingress.kubernetes.io/",
-)
+ROWS: Final[tuple[Annotation, ...]] = tuple(row for family in FAMILIES for row in family.ROWS)
+
 _MAX_SUGGESTIONS = 10
 """Per object: looking for near keys costs milliseconds, and one object must not slow all others."""
 
-
-class Scope(StrEnum):
-    """The kind of object that an annotation is read from."""
-
-    INGRESS = "Ingress"
-    ALBCONFIG = "AlbConfig"
-
-
-class Support(StrEnum):
-    WORKS = "works"
-    LATER = "not supported yet; without it the rules still do what they say"
-    REFUSED = "not supported yet; without it the rules would do something else, so they are not used"
-    NO_EFFECT = "no effect"
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    key: str
-    scope: Scope
-    support: Support
-    neutral: tuple[str, ...] = ()  # values that ask for what happens anyway
-    note: str = ""
-
-
-def _rows(
-    prefix: str, support: Support, names: str, *, neutral: tuple[str, ...] = (), note: str = ""
-) -> tuple[Annotation, ...]:
-    return tuple(Annotation(prefix + name, Scope.INGRESS, support, neutral, note) for name in names.split())
-
-
-_OFF = ("false", "")
-_CREATES_ALB = "it describes a cloud load balancer, which this gateway does not create"
-
-ANNOTATIONS: Final[tuple[Annotation, ...]] = (
-    *_rows(
-        ALB,
-        Support.WORKS,
-        "listen-ports order albconfig.order albconfig.name cluster-weight.* conditions.* actions.*",
-    ),
-    *_rows(OWN, Support.WORKS, "failover failover-clusters"),
-    Annotation(ALB + "remote-clusters", Scope.ALBCONFIG, Support.WORKS),
-    *_rows(
-        ALB,
-        Support.LATER,
-        "healthcheck-path healthcheck-protocol healthcheck-httpversion healthcheck-method"
-        " healthcheck-httpcode healthcheck-code healthcheck-timeout-seconds healthcheck-interval-seconds"
-        " healthy-threshold-count unhealthy-threshold-count healthcheck-connect-port"
-        " sticky-session-type cookie-timeout cookie backend-scheduler-uch-value"
-        " traffic-limit-qps traffic-limit-ip-qps"
-        " cors-allow-origin cors-allow-methods cors-allow-headers cors-expose-headers"
-        " cors-allow-credentials cors-max-age slow-start-duration connection-drain-timeout",
-    ),
-    *_rows(
-        ALB,
-        Support.LATER,
-        "healthcheck-enabled ssl-redirect sticky-session enable-cors slow-start-enabled"
-        " connection-drain-enabled",
-        neutral=_OFF,
-    ),
-    *_rows(
-        ALB,
-        Support.LATER,
-        "backend-scheduler",
-        neutral=("wlc",),
-        note="; requests go to the least loaded endpoint",
-    ),
-    *_rows(
-        ALB,
-        Support.REFUSED,
-        "canary",
-        neutral=_OFF,
-        note=": as an ordinary Ingress it would take the traffic of its base",
-    ),
-    *_rows(
-        ALB,
-        Support.LATER,
-        "canary-by-header canary-by-header-value canary-by-cookie canary-weight",
-    ),
-    *_rows(NGINX, Support.REFUSED, "canary", neutral=_OFF),
-    *_rows(NGINX, Support.LATER, "canary-by-header canary-by-header-value canary-by-cookie canary-weight"),
-    *_rows(NGINX, Support.LATER, "ssl-redirect", neutral=_OFF),
-    *_rows(
-        ALB, Support.REFUSED, "backend-protocol", neutral=("http", "HTTP", ""), note="; supported now: http"
-    ),
-    *_rows(
-        ALB, Support.REFUSED, "use-regex", neutral=_OFF, note="; write a regular expression as ~path instead"
-    ),
-    *_rows(ALB, Support.REFUSED, "rewrite-target server-group-id"),
-    *_rows(
-        ALB, Support.REFUSED, "rule-direction.*", neutral=("Request", ""), note="; supported now: Request"
-    ),
-    *_rows(
-        ALB,
-        Support.NO_EFFECT,
-        "backend-keepalive",
-        neutral=("true",),
-        note="connections are always kept alive",
-    ),
-    *_rows(
-        ALB,
-        Support.NO_EFFECT,
-        "cross-zone-enabled backend-label remove-unscheduled-backend",
-        note="endpoints are pods, in every zone of a cluster",
-    ),
-    *_rows(
-        ALB,
-        Support.NO_EFFECT,
-        "id name address-type vswitch-ids charge-type address-allocated-mode edition access-log"
-        " force-override-listeners",
-        note=_CREATES_ALB,
-    ),
-    *_rows(OWN, Support.LATER, "cluster-priority"),
-)
-
-_EXACT: Final = {row.key: row for row in ANNOTATIONS if not row.key.endswith("*")}
-_FAMILIES: Final = {row.key[:-1]: row for row in ANNOTATIONS if row.key.endswith("*")}
-_NAMES: Final = {
-    prefix: tuple(row.key.removeprefix(prefix) for row in ANNOTATIONS if row.key.startswith(prefix))
-    for prefix in (ALB, OWN)
+_CODES: Final = {
+    Support.APPROXIMATED: "FG0202",
+    Support.REFUSED: "FG0203",
+    Support.NO_EFFECT: "FG0204",
 }
 
 
-def lookup(key: str) -> Annotation | None:
-    """Return the registry row of an annotation key, None when it is unknown."""
-    row = _EXACT.get(key)
-    if row is not None:
-        return row
+def _by_key(rows: Iterable[Annotation]) -> dict[str, list[Annotation]]:
+    found: dict[str, list[Annotation]] = {}
+    for row in rows:
+        for key in row.keys:
+            found.setdefault(key, []).append(row)
+    return found
+
+
+_EXACT: Final = _by_key(row for row in ROWS if not row.is_family)
+_FAMILIES: Final = {key[:-1]: rows for key, rows in _by_key(row for row in ROWS if row.is_family).items()}
+PREFIXES: Final = frozenset(prefix for row in ROWS for prefix in row.prefixes)
+
+
+def lookup(key: str) -> list[Annotation]:
+    """Return the rows of an annotation key, one for each dialect that reads it; [] when it is unknown."""
+    rows = _EXACT.get(key)
+    if rows is not None:
+        return rows
     for prefix, family in _FAMILIES.items():
         if len(key) > len(prefix) and key.startswith(prefix):
             return family
-    return None
+    return []
 
 
-def members(annotations: Mapping[str, str], family: str) -> list[tuple[str, str, str]]:
-    """Return (key, what stands for the star, value) of a family like "alb…/cluster-weight.", sorted."""
-    return [
-        (key, key[len(family) :], annotations[key])
-        for key in sorted(annotations)
-        if key.startswith(family) and len(key) > len(family)
-    ]
-
-
-def check_keys(annotations: Mapping[str, str], scope: Scope, findings: Findings) -> None:
+def check_keys(annotations: Mapping[str, str], scope: Scope, dialect: Dialect, findings: Findings) -> None:
     """Report every annotation that is unknown, misplaced, or does not do what it says."""
     suggestions = _MAX_SUGGESTIONS
     for key in sorted(annotations):
         prefix = key.partition("/")[0] + "/"
-        row = lookup(key)
-        if row is not None:
-            _check_support(row, key, annotations[key], scope, findings)
-        elif prefix in _NAMES:
-            hint = _hint(key, prefix) if suggestions > 0 else ""
+        if prefix not in PREFIXES:
+            continue
+        rows = lookup(key)
+        own = [row for row in rows if row.dialect in (None, dialect)]
+        if own:
+            _check_support(_of_scope(own, scope), key, annotations[key], scope, findings)
+        elif rows or not _belongs(prefix, dialect):
+            findings.add("FG0207", field_of(key), annotations[key])
+        else:
+            hint = _hint(key, prefix, dialect) if suggestions > 0 else ""
             suggestions -= 1
             findings.add("FG0213", field_of(key), annotations[key], hint=hint)
-        elif prefix in _OTHER_DIALECTS:
-            findings.add("FG0207", field_of(key), annotations[key])
 
 
-def field_of(key: str) -> str:
-    """Return the field path of an annotation, as findings name it."""
-    return f"metadata.annotations[{key}]"
+def _of_scope(rows: list[Annotation], scope: Scope) -> Annotation:
+    return next((row for row in rows if row.scope is scope), rows[0])
 
 
-def _hint(key: str, prefix: str) -> str:
-    return did_you_mean(key.removeprefix(prefix), _NAMES[prefix])
+def _belongs(prefix: str, dialect: Dialect) -> bool:
+    """Whether keys with this prefix are read in the dialect; of nginx's ALB reads but a few."""
+    if prefix == OWN:
+        return True
+    if prefix == NGINX:
+        return dialect is Dialect.MSE
+    return any(row.dialect is dialect and prefix in row.prefixes for row in ROWS)
+
+
+def _hint(key: str, prefix: str, dialect: Dialect) -> str:
+    names = (row.name for row in ROWS if row.dialect in (None, dialect) and prefix in row.prefixes)
+    return did_you_mean(key.removeprefix(prefix), names)
 
 
 def _check_support(row: Annotation, key: str, value: str, scope: Scope, findings: Findings) -> None:
     if row.scope is not scope:
         findings.add("FG0205", field_of(key), value, scope=row.scope.value)
     elif row.support is not Support.WORKS and value.strip() not in row.neutral:
-        code = _CODES[row.support]
         allowed = ", ".join(value for value in row.neutral if value)
-        findings.add(code, field_of(key), value, note=row.note, allowed=allowed)
-
-
-_CODES: Final = {Support.LATER: "FG0202", Support.REFUSED: "FG0203", Support.NO_EFFECT: "FG0204"}
+        findings.add(_CODES[row.support], field_of(key), value, note=row.note, allowed=allowed)

@@ -1,20 +1,31 @@
 """alb.ingress.kubernetes.io/remote-clusters on an AlbConfig: the member clusters it uses."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from controlplane.translate.annotations.lists import comma_list
-from controlplane.translate.annotations.registry import ALB, field_of
-from controlplane.translate.diagnostics import Findings, did_you_mean
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation, Scope, field_of
+from controlplane.translate.diagnostics import did_you_mean
+from controlplane.translate.dialects import Dialect
 
-KEY: Final = ALB + "remote-clusters"
+REMOTE_CLUSTERS: Final = Annotation(
+    "remote-clusters",
+    (ALB,),
+    Dialect.ALB,
+    "attaches member clusters to the gateway",
+    type="comma list",
+    allowed="ids of member clusters of the Fleet",
+    scope=Scope.ALBCONFIG,
+    example="cluster-1,cluster-2",
+)
+ROWS: Final = (REMOTE_CLUSTERS,)
 
 
-def parse(
-    annotations: Mapping[str, str], known_clusters: frozenset[str], findings: Findings
-) -> tuple[str, ...]:
+def parse(reader: Reader, known_clusters: frozenset[str]) -> tuple[str, ...]:
     """Return the attached clusters in the order written; unknown ids are reported and skipped."""
-    text = annotations.get(KEY, "")
+    given = reader.given(REMOTE_CLUSTERS)
+    text = given.text if given is not None else ""
+    field = field_of(REMOTE_CLUSTERS.keys[0])
     known = ", ".join(sorted(known_clusters)) or "none"
     attached: list[str] = []
     for cluster in comma_list(text):
@@ -22,7 +33,7 @@ def parse(
             attached.append(cluster)
         else:
             hint = did_you_mean(cluster, known_clusters)
-            findings.add("FG0402", field_of(KEY), text, cluster=cluster, hint=hint, known=known)
+            reader.findings.add("FG0402", field, text, cluster=cluster, hint=hint, known=known)
     if not attached:
-        findings.add("FG0401", field_of(KEY), text, known=known)
+        reader.findings.add("FG0401", field, text, known=known)
     return tuple(attached)

@@ -1,0 +1,121 @@
+"""What the annotations of an Ingress ask for: filled family by family, read when its rules are planned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.model.actions import Algorithm, HashKey, Redirect, Sticky
+from proxy.model.conditions import Condition
+from proxy.model.policies import (
+    Access,
+    ConcurrencyLimit,
+    Cors,
+    HeaderChange,
+    Policies,
+    RateLimit,
+    ResponseRule,
+    Retry,
+    Rewrite,
+)
+from proxy.model.snapshot import HealthCheck
+
+ListenPort = tuple[str, int]
+"""Protocol and port."""
+
+DEFAULT_ORDER = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """Where requests may go when their cluster is dead. `clusters` None is every attached one, () none."""
+
+    clusters: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBackend:
+    """A Service, or a server group when `group` (its spec.id or name) is given."""
+
+    service: str = ""  # Service.id
+    weight: int = 100
+    group: str = ""
+    fallbacks: tuple["PlannedBackend", ...] = ()  # serve, in this order, when it has no endpoint at all
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """An Ingress that takes a part of the traffic of another one with the same host and path.
+
+    By its `conditions` (any of them) before the base, the higher `priority` first; or, without
+    conditions, `weight` of `total`.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    priority: int = 0
+    weight: int = 0
+    total: int = 100
+
+
+@dataclass(slots=True)
+class Draft:
+    namespace: str
+
+    # Where the rules are installed, and what they match
+    ports: tuple[ListenPort, ...] | None = None
+    order: int = DEFAULT_ORDER
+    conditions: list[Condition] = field(default_factory=list)  # of every rule
+    aliases: tuple[str, ...] = ()  # hosts besides that of a rule
+    is_regex: bool = False  # paths are regular expressions
+    is_full_regex: bool = False  # and match the whole path
+    ignores_case: bool = False
+
+    # Clusters
+    weights: Mapping[str, int] = field(default_factory=dict)
+    failover: Failover = field(default_factory=Failover)
+    tiers: tuple[tuple[str, ...], ...] = ()
+    canary: Canary | None = None
+
+    # Services
+    labels: tuple[tuple[str, str], ...] = ()  # only pods that have them all; without any such: all pods
+    overrides: tuple[tuple[str, str, str], ...] = ()  # cluster, Service name, port: there
+    backends: tuple[PlannedBackend, ...] | None = None  # instead of those of the rules
+    default_backend: PlannedBackend | None = None  # serves what has no endpoint
+    health: HealthCheck | None = None
+
+    # What is done with a request
+    answer: Redirect | None = None  # instead of forwarding
+    app_root: str = ""  # where "/" is redirected to
+    mirror: tuple[PlannedBackend, ...] = ()
+    mirror_percent: int = 100
+    error_statuses: tuple[int, ...] = ()
+    access: Access | None = None
+    rate_limits: list[RateLimit] = field(default_factory=list)
+    concurrency: ConcurrencyLimit | None = None
+    cors: Cors | None = None
+    rewrite: Rewrite | None = None
+    request_headers: list[HeaderChange] = field(default_factory=list)
+    response_headers: list[HeaderChange] = field(default_factory=list)
+    response_rules: list[ResponseRule] = field(default_factory=list)
+    retry: Retry | None = None
+    response_timeout_s: float | None = None
+
+    # Endpoints
+    algorithm: Algorithm | None = None
+    hash_key: HashKey | None = None
+    sticky: Sticky | None = None
+    warmup_s: float = 0.0
+
+    def policies(self) -> Policies | None:
+        """Return what all rules have; None when nothing was asked for."""
+        policies = Policies(
+            access=self.access,
+            rate_limits=tuple(self.rate_limits),
+            concurrency=self.concurrency,
+            cors=self.cors,
+            rewrite=self.rewrite,
+            request_headers=tuple(self.request_headers),
+            retry=self.retry,
+            response_timeout_s=self.response_timeout_s,
+            response_headers=tuple(self.response_headers),
+            response_rules=tuple(self.response_rules),
+        )
+        return policies if policies != Policies() else None

@@ -1,0 +1,44 @@
+"""The families of annotations, each a module that holds its rows and applies what an Ingress has of them."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from controlplane.translate.annotations import (
+    actions,
+    cluster_weight,
+    conditions,
+    failover,
+    listen_ports,
+    names,
+    order,
+    remote_clusters,
+    unsupported,
+)
+from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import Annotation
+
+
+class Family(NamedTuple):
+    ROWS: tuple[Annotation, ...]
+    apply: Callable[[Reader, Draft], None] | None = None  # None: read elsewhere, or not at all
+
+
+FAMILIES: Final = (
+    Family(listen_ports.ROWS, listen_ports.apply),
+    Family(order.ROWS, order.apply),
+    Family(cluster_weight.ROWS, cluster_weight.apply),
+    Family(failover.ROWS, failover.apply),
+    Family(conditions.ROWS),  # of single rules: translate/rules.py
+    Family(actions.ROWS),
+    Family(names.ROWS),  # which gateway: translate/classes.py
+    Family(remote_clusters.ROWS),  # of gateways
+    Family(unsupported.ROWS),
+)
+
+
+def apply_all(reader: Reader, draft: Draft) -> None:
+    """Let every family add what the annotations ask for."""
+    for family in FAMILIES:
+        if family.apply is not None:
+            family.apply(reader, draft)
