@@ -139,13 +139,13 @@ class Attempts(RequestRecord):
 
     def _next_attempt(self, endpoint: LiveEndpoint, failure: Failure) -> LiveEndpoint | None:
         """Return the endpoint to try next, None when the request ends here; count it either way."""
-        split = self.split
-        assert split is not None
+        choice = self.choice
+        assert choice is not None
         failover = self.failover
         if failover is None:
             failover = self.failover = Failover()
         idempotent = self.line.resource.is_idempotent and not self._asks_for_tunnel()
-        following = failover.next(split, endpoint, failure, idempotent=idempotent)
+        following = failover.next(choice, endpoint, failure, idempotent=idempotent)
         if self.body is None:
             following = None  # part of the body is gone: it cannot be sent again
         to_cluster = following.cluster if following else ""

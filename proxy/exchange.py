@@ -33,9 +33,8 @@ class Exchange(Attempts):
     # Pick
 
     def start(self) -> None:
-        split = self.split = self.plan.pick()
-        group = split.pick() if split is not None else None
-        endpoint = group.pick() if group is not None else None
+        choice = self.choice = self.plan.pick()
+        endpoint = choice.first() if choice is not None else None
         if endpoint is None:
             self._answer(503, "UH", "No endpoint is available.")
             return

@@ -8,10 +8,11 @@ from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
 from proxy.telemetry.access_log import NO_ENDPOINT, failed_attempts
 from proxy.tunnel import Tunnel
+from proxy.upstream.choice import Choice
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.failover import Failover
-from proxy.upstream.plan import ClusterSplit, RoutePlan
+from proxy.upstream.plan import RoutePlan
 from proxy.upstream.sink import ResponseSink
 
 
@@ -19,9 +20,9 @@ class RequestRecord(ResponseSink):
     """All data of an exchange. Its phases change it, `account` writes it down."""
 
     __slots__ = (
-        "body", "body_bytes", "body_complete", "chunked", "client", "connection", "endpoint", "expect",
+        "body", "body_bytes", "body_complete", "choice", "chunked", "client", "connection", "endpoint", "expect",
         "failover", "first_cluster", "headers", "is_done", "keep", "line", "plan", "plane", "request_id",
-        "response_bytes", "split", "started", "status", "suspect", "tunnel",
+        "response_bytes", "started", "status", "suspect", "tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +42,7 @@ class RequestRecord(ResponseSink):
         self.body_complete = headers.control.length == 0
         self.expect = headers.control.expect and client.version == 1  # 100-continue, not answered yet
         # The attempt in flight, and those before it
-        self.split: ClusterSplit | None = None
+        self.choice: Choice | None = None
         self.endpoint: LiveEndpoint | None = None
         self.connection: UpstreamConnection | None = None
         self.failover: Failover | None = None
@@ -64,8 +65,8 @@ class RequestRecord(ResponseSink):
         service, cluster = "", ""
         if endpoint is not None:
             service, cluster = endpoint.service, endpoint.cluster
-        elif self.split is not None:
-            service = self.split.service.id
+        elif self.choice is not None:
+            service = self.choice.service.id
         self.plan.counters.record(
             self.client.listener_name, service, cluster, self.status, flag, duration_s,
             self.body_bytes, self.response_bytes,

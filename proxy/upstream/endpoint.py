@@ -1,6 +1,7 @@
 """The live state of one endpoint: its breaker, its idle connections, its share of the work."""
 
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +19,8 @@ FAILURES_TO_EJECT: Final = 5  # Envoy's consecutive-5xx default
 FIRST_EJECTION_S: Final = 0.5
 LONGEST_EJECTION_S: Final = 30.0
 
+LONG_AGO: Final = -inf
+
 _OPENS_AT_ONCE: Final = frozenset((Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT))
 _NO_EVIDENCE: Final = frozenset((Failure.OVERFLOW, Failure.LOCAL, Failure.STALE, Failure.UNSEEN))
 
@@ -32,11 +35,12 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_ejections", "_in_a_row", "address", "cluster", "draining", "failures", "group", "idle", "in_flight",
-        "label", "last_failure", "log", "port", "requests", "room", "service", "state", "weight",
+        "_ejections", "_in_a_row", "_part", "_since", "address", "cluster", "draining", "failures", "group",
+        "idle", "in_flight", "label", "last_failure", "log", "port", "requests", "room", "service", "state",
+        "weight",
     )  # fmt: skip
 
-    def __init__(self, group: "ClusterGroup", endpoint: Endpoint) -> None:
+    def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
         # For its whole life
         self.group = group
         self.room = group.room
@@ -49,6 +53,8 @@ class LiveEndpoint:
         self.log = b'"service":%b,"cluster":%b,"endpoint":%b' % tuple(
             msgspec.json.encode(name) for name in (self.service, self.cluster, self.label)
         )
+        self._since = since  # when it appeared, monotonic
+        self._part = 0.0  # of a turn, saved up while it is new
         # Moved by the control plane
         self.draining = endpoint.draining
         self.weight = endpoint.weight
@@ -74,6 +80,17 @@ class LiveEndpoint:
             self.draining = endpoint.draining
             if endpoint.draining:
                 self.close_idle()
+
+    def takes_part(self, now: float, warmup_s: float) -> bool:
+        """Whether it takes a request that falls to it: the first `warmup_s` only ever more of them."""
+        age_s = now - self._since
+        if age_s >= warmup_s:
+            return True
+        self._part += age_s / warmup_s
+        if self._part < 1.0:
+            return False
+        self._part -= 1.0
+        return True
 
     def checkout(self) -> "UpstreamConnection | None":
         """Return an idle connection, the one used last, or None."""

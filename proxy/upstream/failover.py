@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from proxy.upstream.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.plan import ClusterSplit
 from proxy.upstream.retry import UNDELIVERED, Failure, may_retry
 
 _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
@@ -22,7 +22,7 @@ class Failover:
         self._tried: list[LiveEndpoint] = []
 
     def next(
-        self, split: ClusterSplit, endpoint: LiveEndpoint, failure: Failure, *, idempotent: bool
+        self, choice: Choice, endpoint: LiveEndpoint, failure: Failure, *, idempotent: bool
     ) -> LiveEndpoint | None:
         """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here."""
         self.attempts += 1
@@ -36,21 +36,5 @@ class Failover:
             self.fresh = True  # the connection was old, the endpoint need not be gone
             return endpoint
         self._tried.append(endpoint)
-        return self._other(split, endpoint, stay=failure is not Failure.OVERFLOW)
-
-    def _other(self, split: ClusterSplit, endpoint: LiveEndpoint, *, stay: bool) -> LiveEndpoint | None:
-        """The second attempt stays in the cluster if another live endpoint is there, so that one dead
-        pod does not move a share; from the third on a cluster not tried yet is preferred. `stay` is
-        False when it is the cluster that has no room."""
-        group = endpoint.group
-        if stay and self.attempts == 1 and group.live:
-            found = group.pick(self._tried)
-            if found is not None:
-                return found
-        others = split.others(group)
-        untried = [g for g in others if not any(e.group is g for e in self._tried)]
-        for candidate in (*untried, group, *others) if stay else untried:
-            found = candidate.pick(self._tried)
-            if found is not None:
-                return found
-        return None
+        stay = failure is not Failure.OVERFLOW
+        return choice.following(self._tried, attempts=self.attempts, stay=stay)

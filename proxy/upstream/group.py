@@ -1,12 +1,12 @@
 """The endpoints of one service in one cluster, by what they can do, and the choice of one of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import randrange
 from typing import TYPE_CHECKING
 
 from proxy.model.snapshot import Endpoint
 from proxy.routing.shares import NONE, Usable
-from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint, State
 from proxy.upstream.room import Room
 from proxy.upstream.turns import Turns, turns
 
@@ -19,7 +19,8 @@ class ClusterGroup:
     """The endpoints of one service in one cluster."""
 
     __slots__ = (
-        "_next", "_turns", "cluster", "ejected", "endpoints", "live", "reserve", "room", "service", "usable",
+        "_next", "cluster", "ejected", "endpoints", "live", "newest", "reserve", "room", "service", "turns",
+        "usable",
     )  # fmt: skip
 
     def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
@@ -31,20 +32,23 @@ class ClusterGroup:
         self.reserve: list[LiveEndpoint] = []  # the same, but terminating or without a weight
         self.ejected: list[LiveEndpoint] = []
         self.usable = NONE
+        self.newest = LONG_AGO  # when one came that was not there from the start
         self._next = 0
-        self._turns: Turns | None = None  # of `live`, when their weights differ
+        self.turns: Turns | None = None  # of `live`, when their weights differ
 
     def __repr__(self) -> str:
         return f"<{self.service.id} in {self.cluster}: {len(self.live)} of {len(self.endpoints)} live>"
 
-    def set_endpoints(self, wanted: Iterable[Endpoint]) -> None:
+    def set_endpoints(self, wanted: Iterable[Endpoint], since: float = LONG_AGO) -> None:
+        """Take over what the control plane says; what is new has been there `since` (monotonic)."""
         gone = self.endpoints
         self.endpoints = {}
         for endpoint in wanted:
             key = (endpoint.address, endpoint.port)
             known = gone.pop(key, None)
             if known is None:
-                known = LiveEndpoint(self, endpoint)
+                known = LiveEndpoint(self, endpoint, since)
+                self.newest = max(self.newest, since)
             else:
                 known.update(endpoint)
             self.endpoints[key] = known
@@ -59,7 +63,7 @@ class ClusterGroup:
         self.reserve = [e for e in healthy if e.draining or not e.weight]
         self.ejected = [e for e in self.endpoints.values() if e.state is State.EJECTED]
         self.usable = Usable(_weight(self.live), _weight(self.reserve), _weight(self.ejected))
-        self._turns = turns(self.live)
+        self.turns = turns(self.live)
         self.service.epoch += 1
 
     def spare(self) -> "UpstreamConnection | None":
@@ -70,22 +74,30 @@ class ClusterGroup:
                 return connection
         return None
 
-    def pick(self, tried: Iterable[LiveEndpoint] = ()) -> LiveEndpoint | None:
+    def candidates(self, tried: Sequence[LiveEndpoint]) -> list[LiveEndpoint]:
+        """Return the endpoints that can do most, without those in `tried`."""
+        candidates = self.live or self.reserve or self.ejected
+        return [e for e in candidates if e not in tried] if tried else candidates
+
+    def step(self, count: int) -> int:
+        """Return whose turn it is, of so many."""
+        self._next = (self._next + 1) % count
+        return self._next
+
+    def pick(self, tried: Sequence[LiveEndpoint] = ()) -> LiveEndpoint | None:
         """Return the endpoint for the next attempt: power of two choices by requests in flight.
 
         The first choice goes round, so equally busy endpoints take turns; those of different weights
         only take turns. Endpoints in `tried` are avoided. The reserve serves when no other is left,
         ejected ones when not even that is.
         """
-        candidates = self.live or self.reserve or self.ejected
-        if tried:
-            candidates = [e for e in candidates if e not in tried]
-        elif self._turns is not None:
-            return self._turns.next()
+        if self.turns is not None and not tried:
+            return self.turns.next()
+        candidates = self.candidates(tried)
         count = len(candidates)
         if count < 2:
             return candidates[0] if count else None
-        first = self._next = (self._next + 1) % count
+        first = self.step(count)
         one = candidates[first]
         if not one.in_flight:
             return one

@@ -1,9 +1,10 @@
 """Live services: endpoints grouped by cluster, reconciled with each snapshot, keeping what they learned."""
 
 from collections.abc import Iterator
+from time import monotonic
 
 from proxy.model.snapshot import ClusterEndpoints, Service
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.room import Room, Tally
 
@@ -11,16 +12,19 @@ from proxy.upstream.room import Room, Tally
 class LiveService:
     """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
 
-    __slots__ = ("_clusters", "_tally", "epoch", "groups", "id")
+    __slots__ = ("_clusters", "_is_described", "_tally", "epoch", "groups", "id")
 
     def __init__(self, service_id: str, tally: Tally) -> None:
         self.id = service_id
+        self._is_described = False
         self._clusters: tuple[ClusterEndpoints, ...] = ()
         self._tally = tally
         self.groups: dict[str, ClusterGroup] = {}
         self.epoch = 1
 
     def update(self, clusters: tuple[ClusterEndpoints, ...]) -> None:
+        since = monotonic() if self._is_described else LONG_AGO
+        self._is_described = True
         if clusters == self._clusters:
             return
         self._clusters = clusters
@@ -31,7 +35,7 @@ class LiveService:
             group = self.groups.get(cluster)
             if group is None:
                 group = self.groups[cluster] = ClusterGroup(self, cluster, Room(self._tally))
-            group.set_endpoints(endpoints)
+            group.set_endpoints(endpoints, since)
         self.epoch += 1
 
     @property

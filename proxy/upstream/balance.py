@@ -1,0 +1,112 @@
+"""How an endpoint is chosen inside a cluster, by a route that does not want `ClusterGroup.pick`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from random import choices, randrange
+from time import monotonic
+
+from proxy.model.actions import Algorithm, Balance
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.group import ClusterGroup
+
+
+class Balancer(ABC):
+    """Chooses among the endpoints of a cluster. Holds nothing of any cluster."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        """Return an endpoint that is not in `tried`, None when there is none."""
+
+
+class LeastRequest(Balancer):
+    """What a cluster does of itself: the less busy of two."""
+
+    __slots__ = ()
+
+    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        return group.pick(tried)
+
+
+class RoundRobin(Balancer):
+    __slots__ = ()
+
+    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        if group.turns is not None and not tried:
+            return group.turns.next()
+        candidates = group.candidates(tried)
+        return candidates[group.step(len(candidates))] if candidates else None
+
+
+class Random(Balancer):
+    __slots__ = ()
+
+    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        candidates = group.candidates(tried)
+        if not candidates:
+            return None
+        if group.turns is None:
+            return candidates[randrange(len(candidates))]
+        return choices(candidates, [endpoint.weight or 1 for endpoint in candidates])[0]
+
+
+class LeastConnection(Balancer):
+    """The least busy of all, for its weight; in turns when several are."""
+
+    __slots__ = ()
+
+    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        candidates = group.candidates(tried)
+        if not candidates:
+            return None
+        start = group.step(len(candidates))
+        best = candidates[start]
+        for endpoint in candidates[start + 1 :] + candidates[:start]:
+            if endpoint.in_flight * (best.weight or 1) < best.in_flight * (endpoint.weight or 1):
+                best = endpoint
+        return best
+
+
+class WarmUp(Balancer):
+    """Lets an endpoint that is new take only a part of what falls to it; the others get the rest.
+
+    The part grows linearly. What is handed over is counted out, not drawn by lot, so it is exact.
+    """
+
+    __slots__ = ("_balancer", "_seconds")
+
+    def __init__(self, balancer: Balancer, seconds: float) -> None:
+        self._balancer = balancer
+        self._seconds = seconds
+
+    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        found = self._balancer.pick(group, tried)
+        if tried or found is None:
+            return found
+        now = monotonic()
+        if now - group.newest >= self._seconds:
+            return found
+        for _ in group.live:  # where all are new there is nobody to spare them
+            if found is None or found.takes_part(now, self._seconds):
+                break
+            found = self._balancer.pick(group, tried)
+        return found
+
+
+_BALANCERS: dict[Algorithm, type[Balancer]] = {
+    Algorithm.ROUND_ROBIN: RoundRobin,
+    Algorithm.RANDOM: Random,
+    Algorithm.LEAST_CONNECTION: LeastConnection,
+}
+
+
+def balancer(balance: Balance | None) -> Balancer | None:
+    """Return who chooses inside a cluster for a route, None for the cluster itself."""
+    if balance is None:
+        return None
+    wanted = _BALANCERS.get(balance.algorithm)
+    found = wanted() if wanted is not None else None
+    if balance.warmup_s > 0:
+        return WarmUp(found or LeastRequest(), balance.warmup_s)
+    return found

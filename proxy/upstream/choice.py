@@ -1,0 +1,98 @@
+"""Where a request goes: first, and after each failed attempt.
+
+A backend of a route chooses for all its requests alike; see `keyed` for those that are not alike.
+"""
+
+from abc import ABC, abstractmethod
+
+from proxy.routing.shares import Reach, first_serving
+from proxy.upstream.balance import Balancer
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.group import ClusterGroup
+from proxy.upstream.service import LiveService
+from proxy.upstream.split import ClusterSplit
+
+
+class Choice(ABC):
+    """The endpoints of one request, one after the other."""
+
+    __slots__ = ("service",)
+
+    service: LiveService  # that is meant to serve
+
+    @abstractmethod
+    def first(self) -> LiveEndpoint | None:
+        """Return the endpoint for the first attempt, None when there is no usable one anywhere."""
+
+    @abstractmethod
+    def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
+        """Return the endpoint for another attempt after `attempts`, None when all have been tried.
+
+        The last of `tried` is the one that failed just now. `stay` is False when it is its cluster that
+        has no room.
+        """
+
+
+class Backend(Choice):
+    """A backend of a route: its service, and what serves instead of it."""
+
+    __slots__ = ("_balancer", "_further", "options", "split")
+
+    def __init__(self, split: ClusterSplit, fallbacks: tuple[ClusterSplit, ...], balancer: Balancer | None):
+        self.service = split.service
+        self.split = split
+        self.options = (split, *fallbacks)
+        self._balancer = balancer
+        self._further: tuple[ClusterSplit, ...] = ()
+
+    def also(self, further: tuple[ClusterSplit, ...]) -> None:
+        """Say what a request can turn to when every attempt here and at the fallbacks has failed."""
+        self._further = further
+
+    def reach(self) -> Reach:
+        return max([split.reach() for split in self.options])
+
+    def serving(self) -> ClusterSplit:
+        """Return what serves now: the service itself, or the first fallback that can do more."""
+        split = self.split
+        if len(self.options) == 1 or split.reach() is Reach.SERVING:
+            return split
+        return self.options[first_serving([option.reach() for option in self.options])]
+
+    def splits(self) -> list[ClusterSplit]:
+        """Return all that a request may turn to, in order: what can serve before the last resorts."""
+        every = (*self.options, *self._further)
+        return [
+            *[split for split in every if split.reach() is Reach.SERVING],
+            *[split for split in every if split.reach() is Reach.LAST_RESORT],
+        ]
+
+    def first(self) -> LiveEndpoint | None:
+        split = self.split if len(self.options) == 1 else self.serving()
+        group = split.pick()
+        if group is None:
+            return None
+        return group.pick() if self._balancer is None else self._balancer.pick(group, ())
+
+    def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
+        """The second attempt stays in the cluster if another live endpoint is there, so that one dead
+        pod does not move a share; from the third on a cluster not tried yet is preferred."""
+        group = tried[-1].group
+        if stay and attempts == 1 and group.live:
+            found = self._pick(group, tried)
+            if found is not None:
+                return found
+        others = [other for other in self._groups() if other is not group]
+        untried = [other for other in others if not any(endpoint.group is other for endpoint in tried)]
+        for candidate in (*untried, group, *others) if stay else untried:
+            found = self._pick(candidate, tried)
+            if found is not None:
+                return found
+        return None
+
+    def _groups(self) -> list[ClusterGroup]:
+        groups = [group for split in self.splits() for tier in split.tiers() for group, _ in tier]
+        return [g for g in groups if g.live or g.reserve] + [g for g in groups if not (g.live or g.reserve)]
+
+    def _pick(self, group: ClusterGroup, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+        return group.pick(tried) if self._balancer is None else self._balancer.pick(group, tried)

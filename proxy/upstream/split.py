@@ -1,0 +1,58 @@
+"""Divides one service's traffic over clusters, and heals when a cluster cannot serve."""
+
+from proxy.model.actions import Split
+from proxy.routing.schedule import schedule
+from proxy.routing.shares import Reach, reach, tiers
+from proxy.upstream.group import ClusterGroup
+from proxy.upstream.service import LiveService
+
+
+class ClusterSplit:
+    """A split bound to a live service; looked at anew whenever that has changed."""
+
+    __slots__ = ("_at", "_epoch", "_order", "_reach", "_split", "_tiers", "service")
+
+    def __init__(self, split: Split, service: LiveService) -> None:
+        self._split = split
+        self.service = service
+        self._epoch = 0
+        self._order: list[ClusterGroup] = []
+        self._tiers: list[list[tuple[ClusterGroup, int]]] = []
+        self._reach = Reach.NOTHING
+        self._at = 0
+
+    def pick(self) -> ClusterGroup | None:
+        """Return the cluster for a new request, None when no allowed one has an endpoint."""
+        if self._epoch != self.service.epoch:
+            self._rebuild()
+        order = self._order
+        if not order:
+            return None
+        at = self._at
+        if at >= len(order):
+            at = 0
+        self._at = at + 1
+        return order[at]
+
+    def tiers(self) -> list[list[tuple[ClusterGroup, int]]]:
+        """Return the clusters that may serve, with their weights, best tier first."""
+        if self._epoch != self.service.epoch:
+            self._rebuild()
+        return self._tiers
+
+    def reach(self) -> Reach:
+        """Return what the service can do for a request now."""
+        if self._epoch != self.service.epoch:
+            self._rebuild()
+        return self._reach
+
+    def _rebuild(self) -> None:
+        """Rank everything that may serve, and lay out the schedule of the best tier that can."""
+        groups = self.service.groups
+        usable = {cluster: group.usable for cluster, group in groups.items()}
+        ranked = tiers(self._split, usable)
+        self._tiers = [[(groups[c], weight) for c, weight in tier.items()] for tier in ranked if tier]
+        self._reach = reach(ranked, usable)
+        best = self._tiers[0] if self._tiers else []
+        self._order = [best[index][0] for index in schedule([weight for _, weight in best])] if best else []
+        self._epoch = self.service.epoch
