@@ -20,9 +20,9 @@ class RequestRecord(ResponseSink):
     """All data of an exchange. Its phases change it, `account` writes it down."""
 
     __slots__ = (
-        "body", "body_bytes", "body_complete", "choice", "chunked", "client", "connection", "endpoint", "expect",
-        "failover", "first_cluster", "headers", "is_done", "keep", "line", "plan", "plane", "request_id",
-        "response_bytes", "started", "status", "suspect", "tunnel",
+        "body", "body_bytes", "body_complete", "choice", "chunked", "client", "connection", "endpoint",
+        "expect", "failover", "first_cluster", "headers", "is_done", "keep", "line", "plan", "plane",
+        "request_id", "response_bytes", "started", "status", "suspect", "tunnel",
     )  # fmt: skip
 
     def __init__(
