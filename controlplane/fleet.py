@@ -49,16 +49,26 @@ class Fleet:
         self._watch = ClusterWatch(FLEET, (*self._main, self._secrets), self._changed, clock)
         self._registered, self._problems = registrations(members, {})
         self._attached: frozenset[str] = frozenset()
+        self._labelled: frozenset[str] = frozenset()
         self._members: dict[str, Member] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._reconcile = asyncio.Event()
 
-    def attach(self, clusters: frozenset[str]) -> None:
-        """Say which members to watch; the others are let go. Unknown ids wait to be registered."""
-        if clusters != self._attached:
-            self._attached = clusters
+    def attach(self, clusters: frozenset[str], labelled: frozenset[str] = frozenset()) -> None:
+        """Say which members to watch; the others are let go. Unknown ids wait to be registered.
+
+        `labelled` are the namespaces in which the labels of their pods matter.
+        """
+        if (clusters, labelled) != (self._attached, self._labelled):
+            self._attached, self._labelled = clusters, labelled
+            for member in self._members.values():
+                member.want_pods(labelled)
             self._reconcile.set()
+
+    def waits_for_pods(self) -> bool:
+        """Say whether some member has not told yet which pods it has, but probably will in a moment."""
+        return any(member.waits_for_pods() for member in self._members.values())
 
     def known_clusters(self) -> frozenset[str]:
         """Return the ids of all registered members, watched or not."""
@@ -144,6 +154,7 @@ class Fleet:
 
     def _start(self, cluster: str, registration: Registration) -> None:
         member = Member(cluster, registration, self._on_change, self._clock)
+        member.want_pods(self._labelled)
         self._members[cluster] = member
         self._tasks[cluster] = asyncio.create_task(self._watch_member(member), name=f"member {cluster}")
 

@@ -14,6 +14,7 @@ from controlplane.kube.cluster import ClusterHealth, ClusterWatch
 from controlplane.kube.errors import ConfigError
 from controlplane.kube.kubeconfig import parse_kubeconfig
 from controlplane.kube.reflector import Reflector
+from controlplane.pods import PodWatch
 from controlplane.resources.kinds import ENDPOINT_SLICES, SERVICES
 from controlplane.resources.secret import Secret
 from controlplane.resources.view import MemberObjects
@@ -81,7 +82,7 @@ def _from_secret(origin: str, secret: Secret) -> Registration:
 
 
 class Member:
-    """The Services and EndpointSlices of one member cluster, kept whatever happens to its API server."""
+    """The Services, EndpointSlices and wanted pods of a cluster, whatever happens to its API server."""
 
     def __init__(
         self, cluster: str, registration: Registration, on_change: Callable[[], None], clock: Clock
@@ -91,7 +92,9 @@ class Member:
         self._clock = clock
         self._services = Reflector(None, SERVICES, on_change, clock=clock)
         self._slices = Reflector(None, ENDPOINT_SLICES, on_change, clock=clock)
-        self._watch = ClusterWatch(cluster, (self._services, self._slices), on_change, clock)
+        self._pods = PodWatch(cluster, on_change, clock)
+        self._on_change = on_change
+        self._watch = ClusterWatch(cluster, (self._services, self._slices), self._freshness_changed, clock)
         self._problem = ""
         self._changed = asyncio.Event()
 
@@ -101,14 +104,28 @@ class Member:
             self.registration = registration
             self._changed.set()
 
+    def want_pods(self, namespaces: frozenset[str]) -> None:
+        """Say in which namespaces the labels of pods matter."""
+        self._pods.want(namespaces)
+
+    def waits_for_pods(self) -> bool:
+        """Say whether pods are wanted that the API server will probably have told in a moment."""
+        return self._watch.synced and not self._watch.stale and self._pods.waits()
+
     def objects(self) -> MemberObjects:
-        malformed = (*self._services.malformed.values(), *self._slices.malformed.values())
+        malformed = (
+            *self._services.malformed.values(),
+            *self._slices.malformed.values(),
+            *self._pods.malformed(),
+        )
         return MemberObjects(
             cluster=self.cluster,
             services=self._services.objects,
             slices=self._slices.objects,
             synced=self._watch.synced,
             stale=self._watch.stale,
+            pods=self._pods.objects(),
+            pods_denied=self._pods.denied(),
             malformed=malformed,
         )
 
@@ -143,9 +160,16 @@ class Member:
 
     async def _follow(self, client: ApiClient) -> None:
         try:
-            await self._watch.follow(client)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch.follow(client))
+                group.create_task(self._pods.follow(client))
         finally:
             await client.close()
+
+    def _freshness_changed(self) -> None:
+        if self._watch.stale:
+            self._pods.reconnect()
+        self._on_change()
 
     async def _next_try(self, *, failed: bool) -> None:
         """Wait for other credentials; a file that could not be used is tried again by itself."""

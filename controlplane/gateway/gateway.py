@@ -29,6 +29,9 @@ BURST_PAUSE_S = 0.05
 FIRST_SYNC_PATIENCE_S = 3.0
 """A gateway without a snapshot waits so long for its members: routes without endpoints answer 503."""
 
+PODS_PATIENCE_S = 1.0
+"""A change that needs labels of pods nobody needed before waits so long for them to be listed."""
+
 FIRST_CONTACT_S = 10.0
 """So long may the Fleet not answer a gateway that has no snapshot; then it ends, having nothing to serve."""
 
@@ -61,6 +64,7 @@ class Gateway:
         self._health: dict[str, tuple[bool, bool]] = {}
         self._started_at = time.time()
         self._patience_ends: float | None = None
+        self._pods_patience_ends: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.gave_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -140,8 +144,10 @@ class Gateway:
         self._log_health()
         version = self._plane.publisher.wanted_version + 1
         translation = self._translator.translate(self._failed_ports, version, self._latest)
-        self._fleet.attach(translation.attached)
+        self._fleet.attach(translation.attached, translation.labelled)
         if self._latest is None and self._waits_for(translation.attached):
+            return
+        if self._waits_for_pods():
             return
         self._publish(translation.snapshot)
         self._status.submit(translation.statuses, translation.diagnostics)
@@ -169,6 +175,20 @@ class Gateway:
             for member in self._fleet.health()
             if member.cluster in attached
         )
+
+    def _waits_for_pods(self) -> bool:
+        """Say whether routes need labels of pods that are about to be listed: without, they lead nowhere.
+
+        Every listing ends the wait by being a change; one that takes too long is not waited for.
+        """
+        loop = asyncio.get_running_loop()
+        if not self._fleet.waits_for_pods():
+            self._pods_patience_ends = None
+            return False
+        if self._pods_patience_ends is None:
+            self._pods_patience_ends = loop.time() + PODS_PATIENCE_S
+            loop.call_later(PODS_PATIENCE_S, self._changed.set)
+        return loop.time() < self._pods_patience_ends
 
     def _log_health(self) -> None:
         for member in self._fleet.health():

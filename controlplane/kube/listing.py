@@ -16,6 +16,15 @@ YIELD_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
+class Collection:
+    """What is listed: the path, the query that selects from it, and whether metadata is enough."""
+
+    path: str
+    selector: Mapping[str, str]
+    metadata_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """A list and the resource version it shows; `paged` when the server gave it in pages."""
 
@@ -37,13 +46,12 @@ class _Page(msgspec.Struct, frozen=True):
 _pages = msgspec.json.Decoder(_Page)
 
 
-async def list_all(
-    client: ApiClient, path: str, selector: Mapping[str, str], version: str, *, paged: bool
-) -> Listing:
-    """Return everything at `path`, not older than `version` ("0": whatever the cache has, "": the newest).
+async def list_all(client: ApiClient, collection: Collection, version: str, *, paged: bool) -> Listing:
+    """Return all of a collection, not older than `version` ("0": whatever the cache has, "": the newest).
 
     Raises what the client raises, and StreamBroken when the answer is no list.
     """
+    selector = collection.selector
     query = dict(selector)
     if version:
         query["resourceVersion"] = version
@@ -52,42 +60,42 @@ async def list_all(
     # With a version and a limit a list comes from etcd instead of the watch cache: only when needed.
     if paged or version in ("", "0"):
         query["limit"] = str(PAGE)
-    first = await _page(client, path, query)
+    first = await _page(client, collection, query)
     if not first.metadata.continue_:
         return Listing(first.items or [], first.metadata.resource_version)
     try:
-        return await _further_pages(client, path, selector, first)
+        return await _further_pages(client, collection, first)
     except ApiError as error:
         if not error.expired:
             raise
     # The version of the pages was compacted away between two of them: all at once then.
-    whole = await _page(client, path, selector)
+    whole = await _page(client, collection, selector)
     return Listing(whole.items or [], whole.metadata.resource_version, paged=True)
 
 
-async def newest_version(client: ApiClient, path: str, selector: Mapping[str, str]) -> str:
+async def newest_version(client: ApiClient, collection: Collection) -> str:
     """Return the resource version that a list would show now, at the cost of one object."""
-    return (await _page(client, path, {**selector, "limit": "1"})).metadata.resource_version
+    return (await _page(client, collection, {**collection.selector, "limit": "1"})).metadata.resource_version
 
 
-async def _further_pages(client: ApiClient, path: str, selector: Mapping[str, str], first: _Page) -> Listing:
+async def _further_pages(client: ApiClient, collection: Collection, first: _Page) -> Listing:
     items = list(first.items or ())
     page = first
     while page.metadata.continue_:
-        query = {**selector, "limit": str(PAGE), "continue": page.metadata.continue_}
-        page = await _page(client, path, query)
+        query = {**collection.selector, "limit": str(PAGE), "continue": page.metadata.continue_}
+        page = await _page(client, collection, query)
         if page.metadata.resource_version != first.metadata.resource_version:
             raise StreamBroken("the pages of a list are of different resource versions", relist=True)
         items += page.items or ()
     return Listing(items, first.metadata.resource_version, paged=True)
 
 
-async def _page(client: ApiClient, path: str, query: Mapping[str, str]) -> _Page:
-    body = await client.list(path, query)
+async def _page(client: ApiClient, collection: Collection, query: Mapping[str, str]) -> _Page:
+    body = await client.list(collection.path, query, metadata_only=collection.metadata_only)
     try:
         return _pages.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise StreamBroken(f"the answer to GET {path} is no list", relist=True) from None
+        raise StreamBroken(f"the answer to GET {collection.path} is no list", relist=True) from None
 
 
 async def read_all(store: Store[T], items: list[msgspec.Raw]) -> list[Entry[T]]:

@@ -13,7 +13,7 @@ from controlplane.kube.client import WATCH_SILENCE_S, ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.cursor import NEWEST, Cursor
 from controlplane.kube.errors import ApiError, KubeError, StreamBroken, StreamSilent
-from controlplane.kube.listing import list_all, newest_version, read_all
+from controlplane.kube.listing import Collection, list_all, newest_version, read_all
 from controlplane.kube.recovery import recovery
 from controlplane.kube.store import Entry, Store, StoredStatus, T
 from controlplane.kube.transport import WatchStream
@@ -75,8 +75,11 @@ class Reflector(Generic[T]):
         self.health = ReflectorHealth(live_at=clock.monotonic())
         self._client = client
         self._on_change = on_change
-        self._path = kind.object_path(namespace, "").rstrip("/") if namespace else kind.path
-        self._selector = {"labelSelector": label_selector} if label_selector else {}
+        self._collection = Collection(
+            kind.object_path(namespace, "").rstrip("/") if namespace else kind.path,
+            {"labelSelector": label_selector} if label_selector else {},
+            kind.metadata_only,
+        )
         self._timing = timing
         self._clock = clock
         self._store: Store[T] = Store(kind, keep_status=keep_status)
@@ -177,11 +180,11 @@ class Reflector(Generic[T]):
             return await self._watch(with_list=True)
         self._streamed = False
         version = self._cursor.version
-        listing = await list_all(self._api, self._path, self._selector, version, paged=self._paged)
+        listing = await list_all(self._api, self._collection, version, paged=self._paged)
         if not listing.items and self._store.objects:
             # Everything gone at once is more often a cache or a server that lost its data than the
             # truth: believed when the newest state, read by quorum, says so too.
-            listing = await list_all(self._api, self._path, self._selector, NEWEST, paged=self._paged)
+            listing = await list_all(self._api, self._collection, NEWEST, paged=self._paged)
         entries = await read_all(self._store, listing.items)
         self._paged = listing.paged
         self._take_list(entries, listing.resource_version)
@@ -207,7 +210,7 @@ class Reflector(Generic[T]):
         if self._was_away and not with_list:
             # A watch from a version of the future is silent. A server that lost its data while it
             # was away must be noticed otherwise; a list for everybody's return would be a storm.
-            self._cursor.check(await newest_version(self._api, self._path, self._selector))
+            self._cursor.check(await newest_version(self._api, self._collection))
         self._was_away = False
         self._watches += 1
         self.health.watch_restarts = self._watches - 1
@@ -216,11 +219,17 @@ class Reflector(Generic[T]):
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(round(self._between(self._timing.watch_s))),
             **(initial.QUERY if with_list else {}),
-            **self._selector,
+            **self._collection.selector,
         }
         started = self._clock.monotonic()
         try:
-            async with self._api.watch(self._path, query, silence_s=self._timing.silence_s) as stream:
+            watch = self._api.watch(
+                self._collection.path,
+                query,
+                metadata_only=self._collection.metadata_only,
+                silence_s=self._timing.silence_s,
+            )
+            async with watch as stream:
                 lines = await self._follow(stream, with_list=with_list)
         except StreamSilent:
             return  # nothing happened, or the connection is dead: a new watch at once finds out which

@@ -9,18 +9,32 @@ import msgspec
 from controlplane.kube.watch import decode_head
 from controlplane.resources.decode import decode
 from controlplane.resources.kinds import Kind
-from controlplane.resources.meta import ObjectMeta
 from controlplane.resources.view import Malformed
 
 MAX_OBJECT_BYTES = 2 << 20
 """etcd stores at most 1.5 MiB; what claims to be more is an attack or a mistake, and is not read."""
 
 
+class Metadata(Protocol):
+    """What the metadata of every typed view has."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
+
+
 class Resource(Protocol):
     """What every typed view has."""
 
     @property
-    def metadata(self) -> ObjectMeta: ...
+    def metadata(self) -> Metadata: ...
 
 
 T = TypeVar("T", bound=Resource)

@@ -44,7 +44,8 @@ class MemberObjects:
 
     `synced` is False until everything was listed once: what is missing then says nothing.
     `stale` says that its API server does not answer: the objects are the last known ones.
-    `pods` is None while they are not known, and `pods_denied` when they may not be listed.
+    `pods` are by namespace too, and only of namespaces where they are known; `pods_denied` are
+    namespaces where they may not be listed.
     """
 
     cluster: str
@@ -52,6 +53,6 @@ class MemberObjects:
     slices: Mapping[str, EndpointSlice] = field(default_factory=dict)
     synced: bool = True
     stale: bool = False
-    pods: Mapping[str, Pod] | None = None
-    pods_denied: bool = False
+    pods: Mapping[str, Mapping[str, Pod]] = field(default_factory=dict)
+    pods_denied: frozenset[str] = frozenset()
     malformed: tuple[Malformed, ...] = ()

@@ -9,6 +9,7 @@ from controlplane.translate.endpoints import Resolution, ServiceResolver
 from controlplane.translate.gateways import Gateways, build_gateways
 from controlplane.translate.live import Outcome, World, translate_ingresses
 from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
+from controlplane.translate.services import labels_needed
 from controlplane.translate.statuses import albconfig_status, ingress_status
 from proxy.model.snapshot import Cluster, Listener, Snapshot, destinations_of
 
@@ -50,6 +51,7 @@ def translate(
         statuses=_statuses(gateways, outcomes, members, facts),
         last_good=_next_last_good(gateways, outcomes),
         attached=attached,
+        labelled=labels_needed(service_ids),
     )
 
 

@@ -104,7 +104,7 @@ class ServiceResolver:
                 without_port[cluster] = _listed_ports(service)
                 continue
             slices = self._slices[cluster].get(ref.key_in(cluster), ())
-            wanted = _Wanted(port_name, ref.labels, self._members[cluster].pods or {})
+            wanted = _Wanted(port_name, ref.labels, self._members[cluster].pods.get(ref.namespace, {}))
             endpoints = _Collector(cluster, wanted, self._allow_loopback, refused).collect(slices)
             parts.append(ClusterEndpoints(cluster, endpoints))
         return Resolution(
@@ -112,15 +112,15 @@ class ServiceResolver:
             frozenset(existing),
             without_port,
             frozenset(unsynced),
-            frozenset(cluster for cluster in unsynced if self._is_denied(cluster)),
+            frozenset(cluster for cluster in unsynced if self._denies_pods(cluster, ref)),
             tuple(refused),
         )
 
     def _knows(self, cluster: str, ref: ServiceRef) -> bool:
-        return self._is_synced(cluster) and not (ref.labels and self._members[cluster].pods is None)
+        return self._is_synced(cluster) and (not ref.labels or ref.namespace in self._members[cluster].pods)
 
-    def _is_denied(self, cluster: str) -> bool:
-        return self._is_synced(cluster) and self._members[cluster].pods_denied
+    def _denies_pods(self, cluster: str, ref: ServiceRef) -> bool:
+        return self._is_synced(cluster) and ref.namespace in self._members[cluster].pods_denied
 
     def _kept(self, service_id: str, cluster: str) -> list[ClusterEndpoints]:
         previous = self._previous.get(service_id)

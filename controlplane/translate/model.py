@@ -70,3 +70,4 @@ class Translation:
     statuses: tuple[ObjectStatus, ...]
     last_good: LastGood
     attached: frozenset[str]  # the member clusters that some AlbConfig uses
+    labelled: frozenset[str]  # the namespaces in which some route needs the labels of pods

@@ -6,7 +6,7 @@ What could be taken for punctuation is percent-encoded; names that Kubernetes al
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
@@ -109,6 +109,11 @@ def names_service(wanted: str, service_id: str) -> bool:
     plain = service_id.partition("[")[0].partition("{")[0]
     whole = plain if plain.startswith(GROUP) else plain.rpartition(":")[0]
     return wanted in (service_id, plain, whole, whole.rpartition("/")[2])
+
+
+def labels_needed(service_ids: Iterable[str]) -> frozenset[str]:
+    """Return the namespaces in which these services need the labels of pods."""
+    return frozenset(ServiceRef.parse(text).namespace for text in service_ids if "[" in text)
 
 
 GROUP: Final = "servergroup:"

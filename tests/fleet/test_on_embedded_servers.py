@@ -18,9 +18,11 @@ from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status
 from controlplane.kube.store import StoredStatus
-from controlplane.resources.kinds import ALBCONFIGS, ENDPOINT_SLICES, INGRESSES, SECRETS, SERVICES, Kind
+from controlplane.resources.kinds import ALBCONFIGS, ENDPOINT_SLICES, INGRESSES, PODS, SECRETS, SERVICES, Kind
 from controlplane.status import CONFLICTS, StatusWriter
+from controlplane.translate.endpoints import resolve_services
 from controlplane.translate.model import ObjectStatus
+from controlplane.translate.services import ServiceRef, labels_needed
 from tests.support.objects import endpoint_slice, service
 from tests.support.waiting import until
 
@@ -156,3 +158,34 @@ async def test_status_and_event_of_an_ingress_are_written(fleet_server: Cluster,
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def pod(name: str, version: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "demo", "labels": {"version": version}}
+    return {"metadata": metadata, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
+
+
+async def test_a_pod_moves_between_subsets_when_its_labels_change(
+    fleet_server: Cluster, member_server: Cluster, fleet: Fleet
+) -> None:
+    kubeconfig = base64.b64encode(member_server.server.kubeconfig().encode()).decode()
+    meta = {"name": "cluster-1", "namespace": "demo", "labels": {"fleetgate.io/cluster": "cluster-1"}}
+    await fleet_server.create(SECRETS, {"metadata": meta, "data": {"kubeconfig": kubeconfig}})
+    await member_server.create(SERVICES, service("web"))
+    piece = endpoint_slice("web-1", "10.0.0.1", "10.0.0.2")
+    for number, version in enumerate(("v1", "v2")):
+        await member_server.create(PODS, pod(f"web-{number}", version))
+        target = {"kind": "Pod", "namespace": "demo", "name": f"web-{number}"}
+        piece["endpoints"][number]["targetRef"] = target
+    await member_server.create(ENDPOINT_SLICES, piece)
+    ids = [ServiceRef.of("demo", "web", 80, labels={"version": name}).id for name in ("v1", "v2")]
+    fleet.attach(frozenset({"cluster-1"}), labels_needed(ids))
+
+    def subsets() -> list[list[str]]:
+        services = resolve_services(ids, fleet.member_objects(), ["cluster-1"])
+        return [[point.address for part in one.clusters for point in part.endpoints] for one in services]
+
+    await until(lambda: subsets() == [["10.0.0.1"], ["10.0.0.2"]])
+    patch = b'{"metadata":{"labels":{"version":"v1"}}}'
+    await member_server.client.patch(PODS.object_path("demo", "web-1"), patch)
+    await until(lambda: subsets() == [["10.0.0.1", "10.0.0.2"], []], deadline_s=1.0)

@@ -80,14 +80,14 @@ def fleet_of(manifests: Iterable[Manifest]) -> FleetObjects:
     return FleetObjects(views["Ingress"], views["IngressClass"], views["AlbConfig"], malformed)
 
 
-def member_of(
-    cluster: str, manifests: Iterable[Manifest], *, pods: bool = False, **flags: bool
-) -> MemberObjects:
-    """Return a member's objects; `pods` says that it was asked for its pods, and told them."""
+def member_of(cluster: str, manifests: Iterable[Manifest], **facts: Any) -> MemberObjects:
+    """Return a member's objects; its pods are known in the namespaces where there are some."""
     views, malformed = read(manifests)
-    known = views["Pod"] if pods else None
+    pods: dict[str, dict[str, Any]] = {}
+    for key, pod in views["Pod"].items():
+        pods.setdefault(pod.metadata.namespace, {})[key] = pod
     return MemberObjects(
-        cluster, views["Service"], views["EndpointSlice"], pods=known, malformed=malformed, **flags
+        cluster, views["Service"], views["EndpointSlice"], pods=pods, malformed=malformed, **facts
     )
 
 
@@ -144,7 +144,8 @@ def _translate(case: Mapping[str, Any], last_good: LastGood, previous: Snapshot 
         cluster: member_of(
             cluster,
             [*deployed(state.get("pods", {}), f"10.0.{index}"), *state.get("objects", [])],
-            **{flag: state[flag] for flag in ("synced", "stale", "pods_denied") if flag in state},
+            **{flag: state[flag] for flag in ("synced", "stale") if flag in state},
+            pods_denied=frozenset(state.get("pods_denied", ())),
         )
         for index, (cluster, state) in enumerate(case.get("members", {}).items(), start=1)
     }

@@ -200,7 +200,7 @@ def test_labels_choose_among_the_pods_of_a_service() -> None:
         pod("two", version="v2", tier="a", other="x"),
         pod("partly", version="v2"),
     ]
-    members = {"c1": member_of("c1", [service(S), piece, *known], pods=True)}
+    members = {"c1": member_of("c1", [service(S), piece, *known])}
     assert resolve_service(ref.id, members, ["c1"]).clusters == (
         ClusterEndpoints("c1", (ready("10.0.0.2"),)),
     )
@@ -211,7 +211,13 @@ def test_labels_choose_among_the_pods_of_a_service() -> None:
 def test_a_cluster_whose_pods_are_not_known_keeps_its_subset(denied: bool) -> None:
     ref = ServiceRef.of("demo", "web", 80, labels={"version": "v2"})
     kept = Service(ref.id, (ClusterEndpoints("c1", (ready("10.0.0.9"),)),))
-    members = {"c1": member_of("c1", [service(S), endpoint_slice(S, pods(["10.0.0.1"]))], pods_denied=denied)}
+    members = {
+        "c1": member_of(
+            "c1",
+            [service(S), endpoint_slice(S, pods(["10.0.0.1"]))],
+            pods_denied=frozenset({"demo"} if denied else ()),
+        )
+    }
     resolver = ServiceResolver(members, ["c1"], previous=Snapshot(version=1, services=(kept,)))
     resolution = resolver.resolve(ref.id)
     assert resolution.service == kept

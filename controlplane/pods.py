@@ -1,0 +1,75 @@
+"""The labels of pods in one member cluster: watched only in namespaces where a route needs them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from controlplane.kube.client import ApiClient
+from controlplane.kube.clock import Clock
+from controlplane.kube.reflector import Reflector
+from controlplane.resources.kinds import PODS
+from controlplane.resources.pod import Pod
+from controlplane.resources.view import Malformed
+
+
+class PodWatch:
+    """One reflector per wanted namespace. What is no longer wanted is forgotten at once."""
+
+    def __init__(self, cluster: str, on_change: Callable[[], None], clock: Clock) -> None:
+        self._cluster = cluster
+        self._on_change = on_change
+        self._clock = clock
+        self._reflectors: dict[str, Reflector[Pod]] = {}
+        self._changed = asyncio.Event()
+
+    def want(self, namespaces: frozenset[str]) -> None:
+        """Say where pods are needed."""
+        if namespaces == self._reflectors.keys():
+            return
+        for namespace in self._reflectors.keys() - namespaces:
+            del self._reflectors[namespace]
+        for namespace in namespaces - self._reflectors.keys():
+            self._reflectors[namespace] = Reflector(
+                None, PODS, self._on_change, namespace=namespace, clock=self._clock
+            )
+        self._changed.set()
+
+    def waits(self) -> bool:
+        """Say whether some namespace was not listed yet, without any sign of trouble."""
+        healths = (reflector.health for reflector in self._reflectors.values())
+        return any(not health.synced and not health.last_error for health in healths)
+
+    def objects(self) -> Mapping[str, Mapping[str, Pod]]:
+        """Return the pods by namespace, of namespaces that were listed."""
+        return {
+            namespace: reflector.objects
+            for namespace, reflector in self._reflectors.items()
+            if reflector.health.synced
+        }
+
+    def denied(self) -> frozenset[str]:
+        """Return the namespaces whose pods may not be listed."""
+        return frozenset(
+            namespace for namespace, reflector in self._reflectors.items() if reflector.health.denied
+        )
+
+    def malformed(self) -> tuple[Malformed, ...]:
+        return tuple(item for reflector in self._reflectors.values() for item in reflector.malformed.values())
+
+    def reconnect(self) -> None:
+        """Give up the open watches: their connections are known to be dead."""
+        for reflector in self._reflectors.values():
+            reflector.reconnect()
+
+    async def follow(self, client: ApiClient) -> None:
+        """Watch with `client` until cancelled."""
+        running: dict[Reflector[Pod], asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                wanted = set(self._reflectors.values())
+                for reflector in running.keys() - wanted:
+                    running.pop(reflector).cancel()
+                for reflector in wanted - running.keys():
+                    reflector.use(client)
+                    running[reflector] = group.create_task(reflector.run(), name=f"{self._cluster} pods")
+                await self._changed.wait()
