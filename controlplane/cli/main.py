@@ -9,6 +9,7 @@ from proxy import __version__
 VERBS = {
     "demo": ("controlplane.cli.demo", "Serve a two-cluster demo on this machine."),
     "run": ("controlplane.cli.run", "Run the gateway."),
+    "validate": ("controlplane.cli.validate", "Check manifests without a server."),
     "apiserver": ("controlplane.cli.apiserver", "Run a small Kubernetes-compatible API server."),
 }
 """Name of the verb: module that has it as `command`, and its line in the help."""

@@ -22,7 +22,7 @@ Examples:
   FLEETGATE_MEMBERS="a=a.kubeconfig b=b.kubeconfig" fleetgate run --access-log off
 """
 
-_CLUSTER_ID = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?")  # a label value of Kubernetes
+CLUSTER_ID = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?")  # a label value of Kubernetes
 
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -36,7 +36,7 @@ def parse_members(ctx: click.Context, parameter: click.Parameter, values: tuple[
     members: dict[str, Path] = {}
     for value in values:
         cluster, equals, path = value.partition("=")
-        if not equals or not path or not _CLUSTER_ID.fullmatch(cluster):
+        if not equals or not path or not CLUSTER_ID.fullmatch(cluster):
             raise Failure(
                 f"--member {value!r} is not ID=KUBECONFIG; write e.g. --member cluster-1=c1.kubeconfig"
             )

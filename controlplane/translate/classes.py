@@ -14,9 +14,9 @@ CONTROLLER: Final = "ingress.k8s.alibabacloud/alb"
 API_GROUP: Final = "alibabacloud.com"
 CLASS_KEY: Final = "kubernetes.io/ingress.class"
 ALBCONFIG_KEY: Final = ALBCONFIG_NAME.keys[0]
+DEFAULT_ALBCONFIG: Final = "default"
 
 _CLASS_NAME: Final = "alb"
-_DEFAULT_ALBCONFIG: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +59,4 @@ def _without_class(
         findings.add("FG0101", "spec.ingressClassName", class_name, name=class_name, hint=hint)
         return None
     # The annotation of old needs no IngressClass object.
-    return Membership(Dialect.ALB, named or _DEFAULT_ALBCONFIG) if class_name == _CLASS_NAME else None
+    return Membership(Dialect.ALB, named or DEFAULT_ALBCONFIG) if class_name == _CLASS_NAME else None

@@ -1,0 +1,74 @@
+"""The options of every verb that reads manifests: -f, -n and --member."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from controlplane.cli.failure import Failure
+from controlplane.cli.run import CLUSTER_ID
+
+if TYPE_CHECKING:
+    from controlplane.files.translation import Checked
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def member_files(
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, list[str]]:
+    members: dict[str, list[str]] = {}
+    for value in values:
+        cluster, equals, path = value.partition("=")
+        if not equals or not path or not CLUSTER_ID.fullmatch(cluster):
+            raise Failure(f"--member {value!r} is not ID=PATH; write e.g. --member cluster-1=clusters/one/")
+        members.setdefault(cluster, []).append(path)
+    return members
+
+
+def manifest_options(*, required: bool) -> Callable[[F], F]:
+    options = (
+        click.option(
+            "-f",
+            "--filename",
+            "paths",
+            multiple=True,
+            required=required,
+            metavar="PATH",
+            help="Manifest, directory of them (with all below it), or - for standard input; repeatable.",
+        ),
+        click.option(
+            "-n",
+            "--namespace",
+            default="default",
+            show_default=True,
+            help="Of objects that name none.",
+        ),
+        click.option(
+            "--member",
+            "members",
+            multiple=True,
+            callback=member_files,
+            metavar="ID=PATH",
+            help="Services and EndpointSlices of a member cluster; repeatable."
+            " Without any, backends are not judged.",
+        ),
+    )
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def read(paths: Iterable[str], members: Mapping[str, Iterable[str]], namespace: str) -> "Checked":
+    """Return what the files become. Raises Failure."""
+    from controlplane.files.reading import FileProblem
+    from controlplane.files.translation import check
+
+    try:
+        return check(paths, members, namespace)
+    except FileProblem as problem:
+        raise Failure(str(problem)) from None

@@ -1,0 +1,46 @@
+"""Findings about files themselves, in the form of the translation's catalogue; codes are stable."""
+
+from typing import Final
+
+from controlplane.translate.catalogue import Entry
+
+FILE_CATALOGUE: Final[dict[str, Entry]] = {
+    "FG0110": Entry(
+        "error", "InvalidFile", "cannot be parsed: {problem}", "YAML or JSON", "correct the syntax"
+    ),
+    "FG0111": Entry(
+        "error",
+        "InvalidFile",
+        "is no Kubernetes object: {problem}",
+        "a mapping with apiVersion, kind and metadata.name",
+        "add what is missing, or move the file elsewhere",
+    ),
+    "FG0112": Entry(
+        "warning",
+        "InvalidFile",
+        "the key is written twice in the same place; the last one counts",
+        "",
+        "remove one of the two",
+    ),
+    "FG0113": Entry(
+        "warning",
+        "InvalidFile",
+        "the object is also defined at {other}; the last one counts",
+        "",
+        "remove one of the two",
+    ),
+    "FG0114": Entry(
+        "error",
+        "InvalidObject",
+        "is {type}, but annotations and labels are text: the API server refuses the object",
+        "text",
+        "write it in quotes: {quoted}",
+    ),
+    "FG0115": Entry(
+        "error",
+        "InvalidObject",
+        "{kind} of {version} is not read",
+        "{allowed}",
+        "correct the apiVersion",
+    ),
+}

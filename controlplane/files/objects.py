@@ -1,0 +1,117 @@
+"""Manifests to the typed objects that the translation reads."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from controlplane.files.finding import Finding, about_file
+from controlplane.files.manifests import Manifest
+from controlplane.resources.decode import decode
+from controlplane.resources.kinds import (
+    ALBCONFIGS,
+    ENDPOINT_SLICES,
+    INGRESS_CLASSES,
+    INGRESSES,
+    PODS,
+    SERVICES,
+    Kind,
+)
+from controlplane.resources.pod import Pod
+from controlplane.resources.view import FleetObjects, Malformed, MemberObjects
+
+FLEET_KINDS: Final[Mapping[str, Kind[Any]]] = {
+    "ingresses": INGRESSES,
+    "ingress_classes": INGRESS_CLASSES,
+    "albconfigs": ALBCONFIGS,
+}
+"""By the field of FleetObjects that has them."""
+
+MEMBER_KINDS: Final[Mapping[str, Kind[Any]]] = {
+    "services": SERVICES,
+    "slices": ENDPOINT_SLICES,
+    "pods": PODS,
+}
+"""By the field of MemberObjects that has them."""
+
+_FORMER_GROUPS: Final = ("extensions",)  # Ingress up to Kubernetes 1.21
+
+Identity = tuple[str, str, str]
+"""kind, namespace, name"""
+
+
+@dataclass(slots=True)
+class Objects:
+    """Views by field and key, and where each object stands."""
+
+    views: dict[str, dict[str, Any]]
+    malformed: dict[Identity, Malformed] = field(default_factory=dict)
+    manifests: dict[Identity, Manifest] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    others: int = 0  # objects of kinds that are not read
+
+    @property
+    def count(self) -> int:
+        return len(self.manifests)
+
+
+def read_objects(manifests: Iterable[Manifest], kinds: Mapping[str, Kind[Any]], namespace: str) -> Objects:
+    """Return the objects of `kinds`; namespaced ones without a namespace are in `namespace`."""
+    objects = Objects({name: {} for name in kinds})
+    by_kind = {kind.kind: (name, kind) for name, kind in kinds.items()}
+    for manifest in manifests:
+        name, kind = by_kind.get(manifest.kind, ("", None))
+        if kind is None or manifest.group not in (kind.group, *_FORMER_GROUPS):
+            objects.others += 1
+        elif manifest.api_version != kind.api_version:
+            objects.findings.append(_wrong_version(manifest, kind))
+        else:
+            _add(objects, name, kind, manifest, namespace)
+    return objects
+
+
+def fleet_of(objects: Objects) -> FleetObjects:
+    return FleetObjects(**objects.views, malformed=tuple(objects.malformed.values()))
+
+
+def member_of(cluster: str, objects: Objects) -> MemberObjects:
+    views, malformed = objects.views, tuple(objects.malformed.values())
+    pods: dict[str, dict[str, Pod]] = {}  # namespaces without any are left out, rather than empty
+    for key, pod in views["pods"].items():
+        pods.setdefault(key.partition("/")[0], {})[key] = pod
+    return MemberObjects(cluster, views["services"], views["slices"], pods=pods, malformed=malformed)
+
+
+def _add(objects: Objects, field: str, kind: Kind[Any], manifest: Manifest, default: str) -> None:
+    metadata = manifest.value["metadata"]
+    name = str(metadata["name"])
+    namespace = str(metadata.get("namespace") or default) if kind.namespaced else ""
+    identity = (kind.kind, namespace, name)
+    key = f"{namespace}/{name}" if namespace else name
+    earlier = objects.manifests.get(identity)
+    if earlier is not None:
+        place = manifest.place("metadata.name")
+        described = f"{kind.kind} {key}"
+        objects.findings.append(about_file("FG0113", place, object=described, other=earlier.place()))
+    objects.manifests[identity] = manifest
+    value = {**manifest.value, "metadata": {**metadata, "namespace": namespace}}
+    view = decode(kind, json.dumps(value).encode())
+    objects.views[field].pop(key, None)
+    objects.malformed.pop(identity, None)
+    if isinstance(view, Malformed):
+        objects.malformed[identity] = replace(view, namespace=namespace, name=name)
+    else:
+        objects.views[field][key] = view
+
+
+def _wrong_version(manifest: Manifest, kind: Kind[Any]) -> Finding:
+    return about_file(
+        "FG0115",
+        manifest.place("apiVersion"),
+        object=f"{manifest.kind} {manifest.value['metadata']['name']}",
+        field="apiVersion",
+        value=manifest.api_version,
+        kind=manifest.kind,
+        version=manifest.api_version,
+        allowed=kind.api_version,
+    )

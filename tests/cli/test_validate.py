@@ -1,0 +1,103 @@
+"""`fleetgate validate` as users and their pipelines start it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.files.test_check import GATEWAY, INGRESS
+
+BAD = INGRESS.replace("{}", "{alb.ingress.kubernetes.io/order: many, alb.ingress.kubernetes.io/ordr: '1'}")
+
+
+def validate(*args: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    argv = (sys.executable, "-m", "controlplane.cli.main", "validate", *args)
+    return subprocess.run(
+        argv, input=text, capture_output=True, text=True, timeout=30, env=os.environ, check=False
+    )
+
+
+def test_clean_files_exit_0(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GATEWAY + "---\n" + INGRESS)
+    done = validate("-f", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "no errors: 3 objects in 1 file, 1 route"
+
+
+def test_findings_have_file_line_code_and_fix_and_exit_1(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BAD)
+    done = validate("-f", str(tmp_path / "a.yaml"))
+    assert (done.returncode, done.stderr) == (1, "")
+    first, second, *_, last = done.stdout.splitlines()
+    key = "metadata.annotations[alb.ingress.kubernetes.io/order]"
+    assert first.startswith(f'{tmp_path}/a.yaml:5:17: error FG0201 {key} "many": is not ')
+    assert "; allowed: an integer from 1 to 1000; fix: correct the value" in first
+    assert " warning FG0213 " in second
+    assert "did you mean order?" in second
+    assert last == "1 error, 1 warning: 1 object in 1 file, 0 routes"
+
+
+def test_warnings_count_with_strict() -> None:
+    text = BAD.replace("many", "'5'")
+    assert validate("-f", "-", text=text).returncode == 0
+    done = validate("-f", "-", "--strict", text=text)
+    assert done.returncode == 1
+    assert done.stdout.startswith("<stdin>:5:")
+
+
+def test_an_ingress_with_20_faults_prints_20_findings() -> None:
+    paths = ", ".join(f"{{path: p{n}, pathType: Exact, backend: {{resource: {{}}}}}}" for n in range(10))
+    done = validate("-f", "-", text=INGRESS.replace("[{path: /,", f"[{paths}, {{path: /,"))
+    assert done.stdout.count(" error FG0302 ") == 10
+    assert done.stdout.count(" error FG0305 ") == 10
+
+
+def test_json_is_versioned() -> None:
+    done = validate("-f", "-", "-o", "json", text=BAD)
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert (document["apiVersion"], document["kind"]) == ("fleetgate.io/v1", "Validation")
+    assert document["summary"] == {"errors": 1, "warnings": 1, "infos": 0, "objects": 1, "files": 1}
+    assert document["findings"][0] | {"message": "", "allowed": "", "fix": ""} == {
+        "file": "<stdin>",
+        "line": 5,
+        "column": 17,
+        "level": "error",
+        "code": "FG0201",
+        "object": "Ingress default/web",
+        "field": "metadata.annotations[alb.ingress.kubernetes.io/order]",
+        "value": "many",
+        "message": "",
+        "allowed": "",
+        "fix": "",
+    }
+
+
+def test_workflow_commands_are_escaped(tmp_path: Path) -> None:
+    (tmp_path / "a,b.yaml").write_text(BAD.replace("many", "100%"))
+    done = validate("-f", str(tmp_path), "-o", "github")
+    first = done.stdout.splitlines()[0]
+    assert first.startswith(f"::error file={tmp_path}/a%2Cb.yaml,line=5,col=17,title=FG0201::")
+    assert '"100%25"' in first
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("-f", "missing.yaml"), "fleetgate: missing.yaml: no such file"),
+        (("-f", "-", "--member", "c1"), "fleetgate: --member 'c1' is not ID=PATH"),
+        (("-f", "-", "--member", "c1=missing"), "fleetgate: missing: no such file"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(args: tuple[str, ...], said: str) -> None:
+    done = validate(*args)
+    assert done.returncode == 2
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_files_is_wrong_usage() -> None:
+    assert validate().returncode == 2
