@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 class Client(ABC):
     """Where a request came from, and its response goes."""
 
-    __slots__ = ("forwarded", "keep_alive", "listener_name", "log", "version")
+    __slots__ = ("address", "forwarded", "keep_alive", "listener_name", "log", "version")
 
     version: int
     keep_alive: bool
     listener_name: str
+    address: bytes  # of the client, as trusted proxies report it
     log: bytes  # its members of the log line
     forwarded: bytes  # X-Forwarded-For and -Proto lines
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from controlplane.translate.diagnostics import Findings
 from proxy.model.conditions import Condition
 from proxy.model.snapshot import PathMatch, Route
-from proxy.routing.table import precedence
+from proxy.routing.rank import precedence
 
 _Rule = tuple[int, str, PathMatch, frozenset[Condition]]
 

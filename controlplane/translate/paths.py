@@ -1,10 +1,10 @@
 """Paths of Ingress rules: pathType and path to the pattern that the router compiles."""
 
 import re
-import warnings
 from typing import Final
 
 from proxy.model.snapshot import PathKind, PathMatch
+from proxy.routing.patterns import PatternError, compile_regex
 
 PATH_TYPES: Final = ("Exact", "Prefix", "ImplementationSpecific")
 ANY_PATH: Final = PathMatch(PathKind.PREFIX, "/")
@@ -68,9 +68,7 @@ def _regex(pattern: str) -> str:
     if not _PRINTABLE.fullmatch(pattern):
         raise PathProblem("is not a regular expression of printable ASCII characters", _ALB_GRAMMAR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what a later Python reads differently is no safe rule
-            re.compile(pattern.encode())
-    except (re.error, OverflowError, RecursionError, Warning) as error:
+        compile_regex(pattern, captures=True)
+    except PatternError as error:
         raise PathProblem(f"is not a regular expression: {error}", _ALB_GRAMMAR) from None
     return pattern

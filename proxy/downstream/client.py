@@ -190,7 +190,9 @@ class ClientConnection(ClosingClient):
             self._believe(headers)
         if control.max_forwards == b"0" and line.resource.method == b"OPTIONS":
             return self._answer(200, "This is the last hop.", "LR", line, headers, rest)
-        plan = self._plane.table.find(self._listener.port, control.host, line.resource.path, headers)
+        plan = self._plane.table.find(
+            self._listener.port, control.host, line.resource.path, headers, line, self.address
+        )
         if plan is None:
             return self._answer(404, "No route matches.", "NR", line, headers, rest)
         exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
@@ -216,6 +218,7 @@ class ClientConnection(ClosingClient):
 
     def _introduce(self, client: bytes, chain: bytes, scheme: bytes) -> None:
         """Say who the client is, to endpoints and in the log."""
+        self.address = client
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (chain, scheme)
         self.log = b'"client":"%b","listener":"%b"' % (client, self.listener_name.encode())
 

@@ -46,6 +46,7 @@ class ClosingClient(Client):
         self.address_group = b""  # what the connection is counted by
         self.is_admitted = False
         self._opened = plane.wheel.now
+        self.address = b""
         self.log = b""
         self.forwarded = b""
         self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head

@@ -34,11 +34,12 @@ class Resource:
 class RequestLine:
     """Immutable; remembered by its bytes for clients that ask for the same thing again."""
 
-    __slots__ = ("authority", "forward", "resource", "version")
+    __slots__ = ("authority", "forward", "query", "resource", "version")
 
     def __init__(self, resource: Resource, query: bytes, version: int, authority: bytes | None) -> None:
         """`query` with its question mark, or b""."""
         self.resource = resource
+        self.query = query
         self.forward = b"%b%b HTTP/1.1\r\n" % (resource.forward, query)  # what the endpoint gets
         self.version = version  # minor version: 0 or 1
         self.authority = authority  # of a target in absolute form

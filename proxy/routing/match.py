@@ -1,65 +1,68 @@
 """Compiled predicates of one route: path patterns and conditions."""
 
-import re
-from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 
-from proxy.model.conditions import Condition, HeaderCondition
 from proxy.model.snapshot import PathKind, PathMatch, Route
-
-
-class Fields(Protocol):
-    """The header fields of a request; names in lower case. Hashed by identity."""
-
-    is_remembered: bool
-    """Whether the same object will come again: only then is it worth remembering its route."""
-
-    def values(self, name: bytes) -> tuple[bytes, ...]: ...
-
-
-Predicate = Callable[[Fields], bool]
+from proxy.routing.conditions import Check, compile_condition, is_particular
+from proxy.routing.patterns import PatternError, Regex, compile_globs, compile_regex
 
 
 class RouteError(ValueError):
     """A route that cannot be compiled; the message names it and says why."""
 
 
-def wildcard(pattern: str) -> str:
-    """Return the regular expression of a pattern where '*' is any run and '?' any one character."""
-    return "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
+class PathPattern:
+    """A GLOB or REGEX path."""
 
+    __slots__ = ("_capturing", "_regex")
 
-def compile_path(path: PathMatch) -> re.Pattern[bytes] | None:
-    """Return the pattern of a GLOB or REGEX path; None for the kinds a table finds by lookup."""
-    flags = re.IGNORECASE if path.ignore_case else 0
-    try:
+    def __init__(self, path: PathMatch) -> None:
+        """Raises PatternError."""
+        self._regex: Regex
+        self._capturing: Any = None  # as RE2 compiles it; only regular expressions have groups
         if path.kind is PathKind.GLOB:
-            return re.compile((wildcard(path.value) + r"\Z").encode(), flags | re.DOTALL)
-        if path.kind is PathKind.REGEX:
-            return re.compile(path.value.encode(), flags)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise RouteError(f"path {path.value!r} is no regular expression: {error}") from error
-    return None
+            self._regex = compile_globs((path.value,), ignore_case=path.ignore_case)
+        else:
+            self._regex = compile_regex(path.value, ignore_case=path.ignore_case)
+            self._capturing = compile_regex(path.value, ignore_case=path.ignore_case, captures=True)
+
+    def matches(self, path: bytes) -> bool:
+        """A glob covers the whole path, a regular expression begins where the path begins."""
+        return self._regex.match(path) is not None
+
+    def groups(self, path: bytes) -> tuple[bytes, ...]:
+        """Return what ${0}, ${1} … stand for: what of the path is matched, and the groups of the expression.
+
+        b"" for a group that took no part; () for a path that does not match. Not remembered: for
+        rewrites and redirects, whose paths seldom repeat. They get a pattern of their own by `compile_path`.
+        """
+        if self._capturing is None:
+            return (path,) if self.matches(path) else ()
+        match = self._capturing.match(path)
+        if match is None:
+            return ()
+        return (match.group(0), *match.groups(b""))
 
 
-def compile_conditions(route: Route) -> tuple[Predicate, ...]:
-    return tuple(_predicate(condition) for condition in route.conditions)
+def compile_path(path: PathMatch) -> PathPattern | None:
+    """Return the pattern of a GLOB or REGEX path; None for the kinds a table finds by lookup.
+
+    Raises RouteError.
+    """
+    if path.kind is not PathKind.GLOB and path.kind is not PathKind.REGEX:
+        return None
+    try:
+        return PathPattern(path)
+    except PatternError as error:
+        raise RouteError(f"path {path.value!r} is no regular expression: {error}") from None
 
 
-def _predicate(condition: Condition) -> Predicate:
-    if isinstance(condition, HeaderCondition):
-        return _header(condition)
-    raise RouteError(f"{type(condition).__name__} is not known")
-
-
-def _header(condition: HeaderCondition) -> Predicate:
-    name = condition.name.encode()
-    exact = frozenset(p.encode() for p in condition.patterns if "*" not in p and "?" not in p)
-    globs = [wildcard(p) for p in condition.patterns if "*" in p or "?" in p]
-    if not globs:
-        if len(exact) == 1:
-            (only,) = exact
-            return lambda fields: only in fields.values(name)
-        return lambda fields: not exact.isdisjoint(fields.values(name))
-    pattern = re.compile("|".join(globs).encode(), re.DOTALL)
-    return lambda fields: any(v in exact or pattern.fullmatch(v) for v in fields.values(name))
+def compile_conditions(route: Route) -> tuple[Check, ...]:
+    """Return them with those last whose answer cannot be remembered. Raises RouteError."""
+    checks: list[Check] = []
+    for condition in route.conditions:
+        try:
+            checks.append(compile_condition(condition))
+        except ValueError as error:
+            raise RouteError(f"{condition} cannot be used: {error}") from None
+    return tuple(sorted(checks, key=is_particular))

@@ -1,20 +1,31 @@
 """Finds the route of a request: port → order → host → path → conditions.
 
 Precedence (docs/decisions.md): the ALB `order` first; then exact host, one-label wildcard, no host;
-then Exact, longest Prefix, pattern; then more conditions; then the older Ingress; then its name.
+then Exact, longest Prefix, pattern; then the higher priority; then more conditions; then the older
+Ingress; then its name. The keys are in `rank`.
 Hosts and prefixes are found by dict lookups, so a hundred thousand routes cost no more than one.
 
 A table is filled route by route, taking over what an earlier table has of a route that is the same,
 and taken apart piece by piece: either would be a long pause for requests when done at once.
 """
 
-import re
 from bisect import insort
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from proxy.model.snapshot import PathKind, Route
-from proxy.routing.match import Fields, Predicate, RouteError, compile_conditions, compile_path
+from proxy.model.snapshot import Route
+from proxy.routing.conditions import Check
+from proxy.routing.match import PathPattern, RouteError, compile_conditions, compile_path
+from proxy.routing.rank import (
+    HostRank,
+    PathRank,
+    Precedence,
+    host_rank,
+    path_rank,
+    pattern_precedence,
+    precedence,
+)
+from proxy.routing.request import Facts, Fields, Line
 
 MAX_REMEMBERED = 4096
 _SHARDS = 256
@@ -31,32 +42,22 @@ class Candidate(Generic[Target]):
     def __init__(self, route: Route) -> None:
         self.route = route
         self.target: Target | None = None
-        self.conditions: tuple[Predicate, ...] = compile_conditions(route)
-        self.pattern: re.Pattern[bytes] | None = compile_path(route.path)
+        self.conditions: tuple[Check, ...] = compile_conditions(route)
+        self.pattern: PathPattern | None = compile_path(route.path)
 
-    def holds(self, fields: Fields) -> bool:
+    def holds(self, facts: Facts) -> bool:
         for condition in self.conditions:  # a loop, not all(): this is run for every request  # noqa: SIM110
-            if not condition(fields):
+            if not condition.holds(facts):
                 return False
         return True
 
 
-Rank = tuple[int, str, str, str, str]
-
-
-def precedence(route: Route) -> Rank:
-    """Sort key among routes with the same order, host and path."""
-    source = route.source
-    return (-len(route.conditions), route.created, source.namespace, source.name, route.id)
-
-
-def _rank(candidate: Candidate[Target]) -> Rank:
+def _precedence(candidate: Candidate[Target]) -> Precedence:
     return precedence(candidate.route)
 
 
-def _pattern_rank(candidate: Candidate[Target]) -> tuple[int, Rank]:
-    """Sort key among the patterns of a host: the longest first."""
-    return (-len(candidate.route.path.value), precedence(candidate.route))
+def _pattern_precedence(candidate: Candidate[Target]) -> tuple[int, Precedence]:
+    return pattern_precedence(candidate.route)
 
 
 class PathTable(Generic[Target]):
@@ -73,14 +74,15 @@ class PathTable(Generic[Target]):
     def add(self, candidate: Candidate[Target]) -> None:
         path = candidate.route.path
         value = path.value.encode()
-        if path.kind is PathKind.EXACT:
+        kind = path_rank(path)
+        if kind is PathRank.EXACT:
             _insert(self._exact, value, candidate)
-        elif path.kind is PathKind.PREFIX:
+        elif kind is PathRank.PREFIX:
             prefix = value.rstrip(b"/")
             _insert(self._prefixes, prefix, candidate)
             self._longest = max(self._longest, len(prefix))
         else:
-            insort(self._patterns, candidate, key=_pattern_rank)
+            insort(self._patterns, candidate, key=_pattern_precedence)
 
     def dismantle(self) -> Iterator[None]:
         for groups in (self._exact, self._prefixes):
@@ -91,11 +93,11 @@ class PathTable(Generic[Target]):
             self._patterns.pop()
             yield
 
-    def find(self, path: bytes, fields: Fields) -> Candidate[Target] | None:
+    def find(self, path: bytes, facts: Facts) -> Candidate[Target] | None:
         found = self._exact.get(path)
         if found is not None:
             for candidate in found:
-                if not candidate.conditions or candidate.holds(fields):
+                if not candidate.conditions or candidate.holds(facts):
                     return candidate
         prefixes = self._prefixes
         if prefixes:
@@ -109,13 +111,13 @@ class PathTable(Generic[Target]):
                 found = prefixes.get(prefix)
                 if found is not None:
                     for candidate in found:
-                        if not candidate.conditions or candidate.holds(fields):
+                        if not candidate.conditions or candidate.holds(facts):
                             return candidate
                 if not prefix:
                     break
                 prefix = prefix[: prefix.rfind(b"/")]
         for candidate in self._patterns:
-            if candidate.pattern is not None and candidate.pattern.match(path) and candidate.holds(fields):
+            if candidate.pattern is not None and candidate.pattern.matches(path) and candidate.holds(facts):
                 return candidate
         return None
 
@@ -125,7 +127,7 @@ def _insert(groups: dict[bytes, list[Candidate[Target]]], value: bytes, candidat
     if group is None:
         groups[value] = [candidate]
     else:
-        insort(group, candidate, key=_rank)
+        insort(group, candidate, key=_precedence)
 
 
 class HostTable(Generic[Target]):
@@ -143,13 +145,13 @@ class HostTable(Generic[Target]):
         self._paths(candidate.route.host).add(candidate)
 
     def _paths(self, host: str) -> PathTable[Target]:
-        if not host:
+        kind = host_rank(host)
+        if kind is HostRank.ANY:
             if self._any is None:
                 self._any = PathTable()
             return self._any
-        is_wildcard = host.startswith("*.")
-        tables = self._wildcards if is_wildcard else self._exact
-        key = host[2:].encode() if is_wildcard else host.encode()
+        tables = self._exact if kind is HostRank.EXACT else self._wildcards
+        key = host.encode() if kind is HostRank.EXACT else host[2:].encode()
         table = tables.get(key)
         if table is None:
             table = tables[key] = PathTable()
@@ -163,26 +165,27 @@ class HostTable(Generic[Target]):
                 _, table = tables.popitem()
                 yield from table.dismantle()
 
-    def find(self, host: bytes, path: bytes, fields: Fields) -> Candidate[Target] | None:
+    def find(self, path: bytes, facts: Facts) -> Candidate[Target] | None:
+        host = facts.host
         table = self._exact.get(host)
         if table is not None:
-            candidate = table.find(path, fields)
+            candidate = table.find(path, facts)
             if candidate is not None:
                 return candidate
         if self._wildcards:
             label, dot, parent = host.partition(b".")
             table = self._wildcards.get(parent) if dot and label else None
             if table is not None:
-                candidate = table.find(path, fields)
+                candidate = table.find(path, facts)
                 if candidate is not None:
                     return candidate
-        return self._any.find(path, fields) if self._any is not None else None
+        return self._any.find(path, facts) if self._any is not None else None
 
 
 class RouteTable(Generic[Target]):
     """All routes of a snapshot."""
 
-    __slots__ = ("_bind", "_by_id", "_memo", "_ports", "_tables")
+    __slots__ = ("_bind", "_by_id", "_facts", "_memo", "_ports", "_tables")
 
     def __init__(self, bind: Callable[[Route], Target]) -> None:
         """`bind` makes what a match returns, once per route, and only for routes that are taken."""
@@ -191,6 +194,7 @@ class RouteTable(Generic[Target]):
         self._tables: dict[tuple[int, int], HostTable[Target]] = {}  # by port and order
         self._ports: dict[int, list[HostTable[Target]]] = {}  # the same, best first
         self._memo: dict[tuple[int, bytes, Fields], Target | None] = {}
+        self._facts = Facts()  # of the search that is going on
 
     def __contains__(self, route_id: str) -> bool:
         return route_id in self._by_id[hash(route_id) % _SHARDS]
@@ -225,28 +229,41 @@ class RouteTable(Generic[Target]):
         for table in self._tables.values():
             yield from table.dismantle()
 
-    def find(self, port: int, host: bytes, path: bytes, fields: Fields) -> Target | None:
+    def find(
+        self, port: int, host: bytes, path: bytes, fields: Fields, line: Line, client: bytes
+    ) -> Target | None:
         """Return what is bound to the route of a request, None when no route matches.
 
-        `fields` must not change: the answer is remembered for as long as it is the same object.
+        `client` is an address, as trusted proxies report it. `fields` must not change: the answer is
+        remembered for as long as it is the same object, unless it took more than port, path and fields.
         """
         if not fields.is_remembered:
-            return self._search(port, host, path, fields)
+            return self._search(port, host, path, fields, line, client)
         key = (port, path, fields)
         memo = self._memo
         if key in memo:
             return memo[key]
-        if len(memo) >= MAX_REMEMBERED:
-            memo.clear()
-        target = memo[key] = self._search(port, host, path, fields)
+        target = self._search(port, host, path, fields, line, client)
+        if not self._facts.is_particular:
+            if len(memo) >= MAX_REMEMBERED:
+                memo.clear()
+            memo[key] = target
         return target
 
-    def _search(self, port: int, host: bytes, path: bytes, fields: Fields) -> Target | None:
+    def _search(
+        self, port: int, host: bytes, path: bytes, fields: Fields, line: Line, client: bytes
+    ) -> Target | None:
         tables = self._ports.get(port)
         if tables is None:
             return None
+        facts = self._facts
+        facts.host = host
+        facts.fields = fields
+        facts.line = line
+        facts.client = client
+        facts.is_particular = False
         for table in tables:
-            candidate = table.find(host, path, fields)
+            candidate = table.find(path, facts)
             if candidate is not None:
                 target = candidate.target
                 if target is None:

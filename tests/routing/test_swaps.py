@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 from proxy.model.conditions import HeaderCondition
 from proxy.model.snapshot import PathKind, Route
-from proxy.routing.match import wildcard
-from tests.routing.test_table import Headers
+from tests.support.asking import Headers, find_in
 from tests.support.snapshots import route
 from tests.support.tables import table_of
 
@@ -34,6 +33,7 @@ def routes(draw: st.DrawFn, name: str) -> Route:
         conditions=draw(st.sampled_from(CONDITIONS)),
         name=name,
         order=draw(st.sampled_from([1, 10])),
+        priority=draw(st.sampled_from([0, 1])),
         created=draw(st.sampled_from(["", "2024-01-01T00:00:00Z"])),
     )
     return replace(made, id=name, ports=draw(st.sampled_from([made.ports, PORTS])))
@@ -67,7 +67,9 @@ def matches(candidate: Route, path: str) -> bool:
         return path == value
     if kind is PathKind.PREFIX:
         return not value.strip("/") or f"{path}/".startswith(value.rstrip("/") + "/")
-    return re.match(value if kind is PathKind.REGEX else wildcard(value) + r"\Z", path) is not None
+    if kind is PathKind.GLOB:
+        value = value.replace("*", ".*").replace("?", ".") + r"\Z"
+    return re.match(value, path) is not None
 
 
 def rank(candidate: Route) -> tuple[object, ...]:
@@ -77,8 +79,8 @@ def rank(candidate: Route) -> tuple[object, ...]:
     length = len(path.value if kind == PATTERN_CLASS else path.value.rstrip("/"))
     source = candidate.source
     return (
-        candidate.order, host, kind, -length, -len(candidate.conditions), candidate.created,
-        source.namespace, source.name, candidate.id,
+        candidate.order, host, kind, -length, -candidate.priority, -len(candidate.conditions),
+        candidate.created, source.namespace, source.name, candidate.id,
     )  # fmt: skip
 
 
@@ -108,7 +110,7 @@ def test_whatever_came_before_the_routes_of_now_decide(snapshots: list[list[Rout
             for host in HOSTS:
                 for path in REQUEST_PATHS:
                     for stage in ("", "gray", "green"):
-                        found = table.find(port, host.encode(), path.encode(), Headers(stage=stage))
+                        found = find_in(table, port, host, path, Headers(stage=stage))
                         assert found == first_of(wanted, port, host, path, stage)
         assert {f"route-{n}" for n in range(8) if f"route-{n}" in table} == {r.id for r in wanted}
 
@@ -123,10 +125,10 @@ def test_a_target_is_made_once_for_as_long_as_its_route_stays() -> None:
 
     earlier = table_of([one, two], bind=bind)
     assert made == []
-    kept, lost = (earlier.find(80, b"", path, Headers()) for path in (b"/one", b"/two"))
+    kept, lost = (find_in(earlier, 80, "", path) for path in ("/one", "/two"))
     later = table_of([one, replace(two, order=5)], earlier, bind=bind)
-    assert later.find(80, b"", b"/one", Headers()) is kept
-    assert later.find(80, b"", b"/two", Headers()) is not lost
+    assert find_in(later, 80, "", "/one") is kept
+    assert find_in(later, 80, "", "/two") is not lost
     assert made == ["/one", "/two", "/two"]
 
 
@@ -134,4 +136,4 @@ def test_a_table_is_dismantled_in_small_steps() -> None:
     table = table_of([route(80, f"/{n}", host=f"{n % 7}.b", name=str(n)) for n in range(100)])
     steps = sum(1 for _ in table.dismantle())
     assert steps == 200  # once for each route in the index, once where it is found
-    assert table.find(80, b"1.b", b"/1", Headers()) is None
+    assert find_in(table, 80, "1.b", "/1") is None

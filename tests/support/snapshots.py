@@ -47,6 +47,7 @@ def route(
     conditions: tuple[Condition, ...] = (),
     name: str = "ing",
     order: int = 10,
+    priority: int = 0,
     created: str = "",
     to: str = "demo/service1:80",
 ) -> Route:
@@ -59,6 +60,7 @@ def route(
         action=Forward((Backend(to),), split(weights)),
         conditions=conditions,
         order=order,
+        priority=priority,
         created=created,
     )
 

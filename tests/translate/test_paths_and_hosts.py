@@ -1,7 +1,5 @@
 """Hosts and paths of Ingress rules: what they become, and that no text raises anything else."""
 
-import re
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import PATH_TYPES, PathProblem, parse_path
 from proxy.model.snapshot import PathKind, PathMatch
-from proxy.routing.match import compile_path
+from proxy.routing.match import PathPattern, compile_path
 
 
 @pytest.mark.parametrize(
@@ -53,8 +51,8 @@ def test_paths_become_patterns(path_type: str, path: str, expected: PathMatch) -
         ("ImplementationSpecific", "~"),
         ("ImplementationSpecific", "~*("),
         ("ImplementationSpecific", "~ä"),
-        ("ImplementationSpecific", "~[[a]"),
-        ("ImplementationSpecific", "~a{99999999999}"),
+        ("ImplementationSpecific", "~a(?=b)"),
+        ("ImplementationSpecific", "~a{2000}"),
         ("ImplementationSpecific", "/" + "a" * 128),
         ("ImplementationSpecific", "~\\u0041"),
     ],
@@ -77,7 +75,7 @@ def test_a_path_is_refused_or_can_be_compiled(path_type: str, path: str) -> None
         match = parse_path(path_type, path)
     except PathProblem:
         return
-    assert compile_path(match) is None or isinstance(compile_path(match), re.Pattern)
+    assert compile_path(match) is None or isinstance(compile_path(match), PathPattern)
 
 
 @pytest.mark.parametrize(

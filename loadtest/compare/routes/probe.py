@@ -10,6 +10,7 @@ from random import Random
 from statistics import median
 from time import perf_counter
 
+from proxy.http.request_line import RequestLine, Resource
 from proxy.model.channel import Part, decode_routes, to_worker_framer
 from proxy.model.conditions import HeaderCondition
 from proxy.model.snapshot import Route
@@ -33,6 +34,8 @@ class Fields:
 
 
 Request = tuple[bytes, bytes, Fields]
+LINE = RequestLine(Resource(b"GET", b"/"), b"", 1, None)
+CLIENT = b"192.0.2.1"
 
 
 def request_for(route: Route, *, path: str = "", is_remembered: bool = False) -> Request:
@@ -52,7 +55,7 @@ def time_each(find: Callable[..., object], port: int, requests: Sequence[Request
     for _ in range(REPEATS):
         start = perf_counter()
         for host, path, fields in requests:
-            find(port, host, path, fields)
+            find(port, host, path, fields, LINE, CLIENT)
         times.append((perf_counter() - start) / len(requests) * 1e6)
     return median(times)
 
@@ -70,9 +73,12 @@ def main() -> None:
     found = [request_for(route) for route in chosen]
     unknown = [request_for(route, path="/nothing/of/the/kind") for route in chosen]
     again = [request_for(route, is_remembered=True) for route in chosen[:1000]]
-    if any(table.find(port, *request) is not route for request, route in zip(found, chosen, strict=True)):
+    if any(
+        table.find(port, *request, LINE, CLIENT) is not route
+        for request, route in zip(found, chosen, strict=True)
+    ):
         raise SystemExit("a lookup found another route than the one meant")
-    if any(table.find(port, *request) is not None for request in unknown):
+    if any(table.find(port, *request, LINE, CLIENT) is not None for request in unknown):
         raise SystemExit("a lookup found a route where there is none")
     figures = {
         "fill_s": filled,

@@ -1,0 +1,43 @@
+"""What routing asks of a request. The classes of proxy.http have these members; nothing here knows them."""
+
+from typing import Protocol
+
+
+class Fields(Protocol):
+    """The header fields of a request; names in lower case. Hashed by identity."""
+
+    is_remembered: bool
+    """Whether the same object will come again: only then is it worth remembering its route."""
+
+    def values(self, name: bytes) -> tuple[bytes, ...]: ...
+
+
+class Resource(Protocol):
+    @property
+    def method(self) -> bytes: ...
+
+
+class Line(Protocol):
+    """The request line. The path stands by itself: it is looked up, not compared."""
+
+    @property
+    def resource(self) -> Resource: ...
+
+    @property
+    def query(self) -> bytes:
+        """As it came, with its question mark; b"" if there is none."""
+
+
+class Facts:
+    """What conditions look at. A table has one, filled anew for each search: none is made per request."""
+
+    __slots__ = ("client", "fields", "host", "is_particular", "line")
+
+    host: bytes  # in lower case, without port
+    fields: Fields
+    line: Line
+    client: bytes  # address
+
+    def __init__(self) -> None:
+        self.is_particular = False
+        """Whether a condition has looked at more than host and fields: then the answer is none for others."""
