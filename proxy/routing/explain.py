@@ -1,0 +1,219 @@
+"""Why a request takes the route it takes: every route that was considered, with what decided.
+
+Predicates and sort keys are those of the table; only where it looks a host or a path up, they are
+compared here. tests/routing/test_explain.py holds that both choose the same route.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.model.conditions import Condition
+from proxy.model.snapshot import PathKind, Route
+from proxy.routing.match import compile_conditions, compile_path
+from proxy.routing.rank import HostRank, Rank, host_rank, rank
+from proxy.routing.request import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that is asked about."""
+
+    port: int  # of the listener
+    host: str = ""  # without port
+    path: str = "/"  # in normal form, as it is forwarded
+    method: str = "GET"
+    query: str = ""  # without question mark
+    headers: tuple[tuple[str, str], ...] = ()
+    client: str = ""  # address, as trusted proxies would report it
+
+
+class Verdict(StrEnum):
+    CHOSEN = "chosen"
+    LOST = "lost"  # it matches, and so does a better one
+    MISSED = "missed"  # it does not match
+
+
+class Rule(StrEnum):
+    """What a route is better by than another that matches too; in the order of their importance."""
+
+    ORDER = "order"
+    HOST = "host"  # exact before wildcard before any
+    PATH_KIND = "path_kind"  # exact before prefix before pattern
+    PATH_LENGTH = "path_length"
+    PRIORITY = "priority"
+    CONDITIONS = "conditions"  # more of them
+    AGE = "age"
+    NAME = "name"
+
+
+class Part(StrEnum):
+    """What of a request a route does not match by."""
+
+    PORT = "port"
+    HOST = "host"
+    PATH = "path"
+    CONDITION = "condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`wanted` is what the route says, `found` what the request has there: for conditions, all values."""
+
+    part: Part
+    wanted: str | Condition
+    found: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    route: Route
+    verdict: Verdict
+    lost_by: Rule | None = None  # to the chosen route
+    differences: tuple[Difference, ...] = ()  # all of them, when it was missed
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Routes in the order in which they would be taken, then those that do not match, the nearest first."""
+
+    considered: tuple[Considered, ...]
+
+    @property
+    def chosen(self) -> Considered | None:
+        first = self.considered[0] if self.considered else None
+        return first if first is not None and first.verdict is Verdict.CHOSEN else None
+
+    @property
+    def nearest_miss(self) -> Considered | None:
+        """The route that needs the least to match."""
+        return next((each for each in self.considered if each.verdict is Verdict.MISSED), None)
+
+
+def explain(routes: Iterable[Route], asked: Asked) -> Explanation:
+    """Return what becomes of the request among the routes of a snapshot. Raises RouteError."""
+    facts = _facts(asked)
+    matching: list[Route] = []
+    missed: list[Considered] = []
+    for route in routes:
+        differences = tuple(_differences(route, asked, facts))
+        if differences:
+            missed.append(Considered(route, Verdict.MISSED, differences=differences))
+        else:
+            matching.append(route)
+    matching.sort(key=rank)
+    missed.sort(key=lambda each: _distance(each, asked.path))
+    return Explanation((*_judged(matching), *missed))
+
+
+def _judged(matching: list[Route]) -> Iterator[Considered]:
+    for position, route in enumerate(matching):
+        if position == 0:
+            yield Considered(route, Verdict.CHOSEN)
+        else:
+            yield Considered(route, Verdict.LOST, lost_by=better_by(matching[0], route))
+
+
+_RULES = (
+    Rule.ORDER, Rule.HOST, Rule.PATH_KIND, Rule.PATH_LENGTH, Rule.PRIORITY, Rule.CONDITIONS, Rule.AGE,
+)  # fmt: skip
+"""Of the parts of a Rank; what comes after them is the name."""
+
+
+def better_by(winner: Route, loser: Route) -> Rule:
+    """Return the first rule by which two routes that both match differ."""
+    for rule, better, worse in zip(_RULES, rank(winner), rank(loser), strict=False):
+        if better != worse:
+            return rule
+    return Rule.NAME
+
+
+def _differences(route: Route, asked: Asked, facts: Facts) -> Iterator[Difference]:
+    if asked.port not in route.ports:
+        yield Difference(Part.PORT, ", ".join(str(port) for port in route.ports), (str(asked.port),))
+    if not _covers_host(route.host, asked.host.lower()):
+        yield Difference(Part.HOST, route.host, (asked.host,))
+    if not _covers_path(route, asked.path):
+        yield Difference(Part.PATH, route.path.value, (asked.path,))
+    for check in compile_conditions(route):
+        if not check.holds(facts):
+            found = tuple(value.decode(errors="replace") for value in check.found(facts))
+            yield Difference(Part.CONDITION, check.condition, found)
+
+
+def _covers_host(wanted: str, host: str) -> bool:
+    kind = host_rank(wanted)
+    if kind is HostRank.WILDCARD:
+        label, dot, parent = host.partition(".")
+        return bool(label and dot) and parent == wanted[2:]
+    return kind is HostRank.ANY or wanted == host
+
+
+def _covers_path(route: Route, path: str) -> bool:
+    wanted = route.path
+    if wanted.kind is PathKind.EXACT:
+        return path == wanted.value
+    if wanted.kind is PathKind.PREFIX:
+        prefix = wanted.value.rstrip("/")
+        return not prefix or path == prefix or path.startswith(prefix + "/")
+    pattern = compile_path(wanted)
+    return pattern is not None and pattern.matches(path.encode())
+
+
+_PLACE = (Part.PORT, Part.HOST, Part.PATH)
+
+Distance = tuple[int, bool, int, int, Rank]
+
+
+def _distance(missed: Considered, path: str) -> Distance:
+    """Sort key of misses: those in the right place, then the right host, then the most of the path."""
+    parts = [difference.part for difference in missed.differences]
+    misplaced = sum(part in _PLACE for part in parts)
+    fits = _fitting(missed.route.path.value, path) if Part.PATH in parts else len(path) + 1
+    return misplaced, Part.HOST in parts, -fits, len(parts), rank(missed.route)
+
+
+def _fitting(wanted: str, path: str) -> int:
+    """Return how many characters they have in common before they differ."""
+    for position, (one, other) in enumerate(zip(wanted, path, strict=False)):
+        if one != other:
+            return position
+    return min(len(wanted), len(path))
+
+
+class _Fields:
+    __slots__ = ("_values", "is_remembered")
+
+    def __init__(self, headers: tuple[tuple[str, str], ...]) -> None:
+        self.is_remembered = False
+        self._values: dict[bytes, tuple[bytes, ...]] = {}
+        for name, value in headers:
+            key = name.lower().encode()
+            self._values[key] = (*self._values.get(key, ()), value.strip(" \t").encode())
+
+    def values(self, name: bytes) -> tuple[bytes, ...]:
+        return self._values.get(name, ())
+
+
+class _Resource:
+    __slots__ = ("method",)
+
+    def __init__(self, method: bytes) -> None:
+        self.method = method
+
+
+class _Line:
+    __slots__ = ("query", "resource")
+
+    def __init__(self, asked: Asked) -> None:
+        self.query = f"?{asked.query}".encode() if asked.query else b""
+        self.resource = _Resource(asked.method.encode())
+
+
+def _facts(asked: Asked) -> Facts:
+    facts = Facts()
+    facts.host = asked.host.lower().encode()
+    facts.fields = _Fields(asked.headers)
+    facts.line = _Line(asked)
+    facts.client = asked.client.encode()
+    return facts

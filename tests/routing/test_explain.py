@@ -1,0 +1,240 @@
+"""The explanation says what the table does, and why."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from proxy.model.conditions import (
+    Condition,
+    CookieCondition,
+    HeaderCondition,
+    HostCondition,
+    MethodCondition,
+    QueryCondition,
+    SourceCondition,
+    TextKind,
+)
+from proxy.model.snapshot import PathKind, PathMatch, Route
+from proxy.routing.explain import Asked, Difference, Part, Rule, Verdict, explain
+from proxy.routing.rank import rank
+from proxy.routing.table import RouteTable
+from tests.support.asking import Headers, find_in
+from tests.support.snapshots import route
+from tests.support.tables import table_of
+
+PORT = 80
+EXAMPLES = 1000
+REQUESTS = 5  # per table: generating is what takes time
+STAGE = HeaderCondition("stage", ("gray",))
+
+PATTERNS = {
+    TextKind.GLOB: ("a", "a*", "?", "*b", "*"),
+    TextKind.EXACT: ("a", "a b", "a*"),
+    TextKind.PREFIX: ("a", "ab", ""),
+    TextKind.REGEX: ("a+", "(a|b)+", "(?i)a", ".*"),
+}
+PAIRS = [(kind, (("x", one), ("y", other))) for kind, ps in PATTERNS.items() for one in ps for other in ps]
+CONDITIONS: list[Condition] = [
+    *(
+        HeaderCondition("x", patterns[:count], kind)
+        for kind, patterns in PATTERNS.items()
+        for count in (1, 2)
+    ),
+    *(CookieCondition(pairs[:count], kind) for kind, pairs in PAIRS for count in (1, 2)),
+    *(QueryCondition(pairs[:count], kind) for kind, pairs in PAIRS for count in (1, 2)),
+]
+OTHER_CONDITIONS: list[Condition] = [
+    *(HostCondition(patterns) for patterns in (("a.b",), ("*.b", "b"), ("?.*",))),
+    HostCondition(("[ab.]+",), TextKind.REGEX),
+    *(MethodCondition(methods) for methods in (("GET",), ("PUT",), ("GET", "PUT"))),
+    *(
+        SourceCondition(networks)
+        for networks in (("10.0.0.0/8",), ("10.1.1.1", "2001:db8::/32"), ("0.0.0.0/0",))
+    ),
+]
+PATHS = [
+    *(PathMatch(kind, p) for kind in (PathKind.EXACT, PathKind.PREFIX) for p in ("/", "/a", "/a/", "/a/b")),
+    *(PathMatch(PathKind.GLOB, p, i) for p in ("/a*", "/*", "/a?b", "/?") for i in (False, True)),
+    *(PathMatch(PathKind.REGEX, p, i) for p in ("/a.*", "/[ab]", "/a/b$", "/(a|b)+") for i in (False, True)),
+]
+TEMPLATES = [
+    replace(route(80, order=order, priority=priority, name=name, created=created), ports=ports)
+    for order in (10, 10, 1)
+    for priority in (0, 0, 5)
+    for name in ("one", "two")
+    for created in ("", "2024-01-01T00:00:00Z")
+    for ports in ((80,), (81,), (80, 81))
+]
+TEXTS = st.sampled_from(["a", "ab", "A", "a b", "aab", ""])
+FIELDS = st.lists(st.tuples(st.sampled_from(["x", "y"]), TEXTS), max_size=2)
+SOME_CONDITIONS = st.lists(st.sampled_from(CONDITIONS) | st.sampled_from(OTHER_CONDITIONS), max_size=2)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[Route]:
+    return [
+        replace(
+            draw(st.sampled_from(TEMPLATES)),
+            id=f"{number}",
+            host=draw(st.sampled_from(["", "a.b", "c.a.b", "b", "*.b", "*.a.b"])),
+            path=draw(st.sampled_from(PATHS)),
+            conditions=tuple(draw(SOME_CONDITIONS)),
+        )
+        for number in range(draw(st.integers(0, 6)))
+    ]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Asked:
+    cookie = "; ".join(f"{name}={value}" for name, value in draw(FIELDS))
+    return Asked(
+        port=draw(st.sampled_from([80, 81])),
+        host=draw(st.sampled_from(["a.b", "c.a.b", "b", ".b", "x.y"])),
+        path=draw(st.sampled_from(["/", "/a", "/a/", "/a/b", "/ab", "/A", "/a/b/c"])),
+        method=draw(st.sampled_from(["GET", "PUT"])),
+        query="&".join(f"{name}={value.replace(' ', '+')}" for name, value in draw(FIELDS)),
+        headers=(*draw(FIELDS), *([("Cookie", cookie)] if cookie else [])),
+        client=draw(st.sampled_from(["10.1.1.1", "10.2.2.2", "2001:db8::1", "::ffff:10.1.1.1"])),
+    )
+
+
+SEVERAL_REQUESTS = st.lists(requests(), min_size=REQUESTS, max_size=REQUESTS)
+
+
+def headers_of(asked: Asked, *, is_remembered: bool = False) -> Headers:
+    fields: dict[str, list[str]] = {}
+    for name, value in asked.headers:
+        fields.setdefault(name.lower(), []).append(value)
+    return Headers(is_remembered=is_remembered, **fields)
+
+
+def found_by(table: RouteTable[str], asked: Asked, headers: Headers) -> str | None:
+    found: str | None = find_in(
+        table, asked.port, asked.host, asked.path, headers,
+        method=asked.method, query=asked.query, client=asked.client,
+    )  # fmt: skip
+    return found
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(tables(), SEVERAL_REQUESTS)
+def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], several: list[Asked]) -> None:
+    """All that match, in their order: what comes second is what the table finds without the first."""
+    for asked in several:
+        considered = explain(wanted, asked).considered
+        assert {each.route.id for each in considered} == {each.id for each in wanted}
+        remaining = list(wanted)
+        for each in considered:
+            found = found_by(table_of(remaining), asked, headers_of(asked))
+            if each.verdict is Verdict.MISSED:
+                assert found is None
+                assert each.differences
+            else:
+                assert found == each.route.id
+                remaining.remove(each.route)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(tables(), SEVERAL_REQUESTS)
+def test_what_is_remembered_is_what_is_found(wanted: list[Route], several: list[Asked]) -> None:
+    """Requests that share their header block, and nothing else: it has the host, too."""
+    first, *others = several
+    same = [first, *(dataclasses.replace(each, host=first.host, headers=first.headers) for each in others)]
+    table, fresh = table_of(wanted), table_of(wanted)
+    remembered, new = headers_of(first, is_remembered=True), headers_of(first)
+    for asked in same + same:
+        assert found_by(table, asked, remembered) == found_by(fresh, asked, new)
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser", "rule"),
+    [
+        ({"order": 1, "path": "/"}, {"host": "x.y.z"}, Rule.ORDER),
+        ({"host": "x.y.z", "path": "/"}, {"host": "*.y.z"}, Rule.HOST),
+        ({"host": "*.y.z", "path": "/"}, {}, Rule.HOST),
+        ({"kind": PathKind.EXACT}, {"priority": 9}, Rule.PATH_KIND),
+        ({"path": "/"}, {"path": "/a.*", "kind": PathKind.REGEX}, Rule.PATH_KIND),
+        ({}, {"path": "/", "priority": 9}, Rule.PATH_LENGTH),
+        ({"path": "/a*", "kind": PathKind.GLOB}, {"path": "/*", "kind": PathKind.GLOB}, Rule.PATH_LENGTH),
+        ({"priority": 1}, {"conditions": (STAGE,)}, Rule.PRIORITY),
+        ({"conditions": (STAGE,), "created": "2"}, {"created": "1"}, Rule.CONDITIONS),
+        ({"created": "1", "name": "z"}, {"created": "2", "name": "a"}, Rule.AGE),
+        ({"name": "a"}, {"name": "b"}, Rule.NAME),
+    ],
+)
+def test_what_a_route_lost_by(winner: dict[str, object], loser: dict[str, object], rule: Rule) -> None:
+    def made(said: dict[str, object], number: str) -> Route:
+        return replace(route(PORT, **{"path": "/a", **said}), id=number)  # type: ignore[arg-type]
+
+    wanted = [made(loser, "loser"), made(winner, "winner")]
+    first, second = explain(wanted, Asked(PORT, "x.y.z", "/a", headers=(("Stage", "gray"),))).considered
+    assert (first.route.id, first.verdict, first.lost_by) == ("winner", Verdict.CHOSEN, None)
+    assert (second.route.id, second.verdict, second.lost_by) == ("loser", Verdict.LOST, rule)
+    assert rank(first.route) < rank(second.route)
+
+
+def differences(wanted: Route, asked: Asked) -> tuple[Difference, ...]:
+    explanation = explain([wanted], asked)
+    assert explanation.chosen is None
+    assert explanation.nearest_miss is not None
+    return explanation.nearest_miss.differences
+
+
+def test_what_differs() -> None:
+    condition = CookieCondition((("stage", "gray"),))
+    wanted = route(81, "/b", host="x.y", conditions=(condition,))
+    asked = Asked(PORT, "X.Z", "/a", headers=(("Cookie", "stage=blue; a=1"), ("cookie", "stage=green")))
+    assert differences(wanted, asked) == (
+        Difference(Part.PORT, "81", ("80",)),
+        Difference(Part.HOST, "x.y", ("X.Z",)),
+        Difference(Part.PATH, "/b", ("/a",)),
+        Difference(Part.CONDITION, condition, ("stage=blue", "stage=green")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        (STAGE, ("blue", "green")),
+        (QueryCondition((("a", "1"), ("b", "1"))), ("a=2 3", "b=")),
+        (MethodCondition(("PUT",)), ("GET",)),
+        (SourceCondition(("10.0.0.0/8",)), ("192.0.2.9",)),
+        (HostCondition(("x.*",)), ("a.b",)),
+    ],
+)
+def test_what_was_found_instead(condition: Condition, found: tuple[str, ...]) -> None:
+    asked = Asked(
+        PORT, "A.b", query="b&a=2+3", headers=(("Stage", "blue"), ("stage", "green")), client="192.0.2.9"
+    )
+    assert differences(route(PORT, conditions=(condition,)), asked) == (
+        Difference(Part.CONDITION, condition, found),
+    )
+
+
+def test_the_nearest_miss_needs_the_least() -> None:
+    asked = Asked(PORT, "a.b", "/shop/cart")
+    by_distance = [
+        route(PORT, "/shop", host="a.b", conditions=(STAGE,), name="a condition"),
+        route(PORT, "/", host="a.b", conditions=(STAGE, MethodCondition(("PUT",))), name="two conditions"),
+        route(81, "/shop", host="a.b", name="the port"),
+        route(PORT, "/shop/carts", host="a.b", name="the end of the path"),
+        route(PORT, "/blog", host="a.b", name="the path"),
+        route(PORT, "/shop", host="b.b", name="the host"),
+        route(81, "/blog", host="a.b", name="port and path"),
+        route(81, "/blog", host="b.b", name="everything"),
+    ]
+    for start in range(len(by_distance)):
+        explanation = explain(reversed(by_distance[start:]), asked)
+        assert [each.route.source.name for each in explanation.considered] == [
+            each.source.name for each in by_distance[start:]
+        ]
+        assert explanation.nearest_miss is explanation.considered[0]
+
+
+def test_without_routes_there_is_neither_a_choice_nor_a_miss() -> None:
+    explanation = explain([], Asked(PORT))
+    assert explanation.chosen is None
+    assert explanation.nearest_miss is None
