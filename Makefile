@@ -7,7 +7,7 @@ FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev compiled demo test test-compiled fuzz compare compare-routes compare-workers soak check format clean
+.PHONY: help install dev compiled demo test test-compiled fuzz compare compare-routes compare-workers soak check docs format clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -66,6 +66,9 @@ check: dev ## formatting, lint, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+docs: install ## write docs/annotations.md from the table of annotations
+	$(BIN)/python -m controlplane.cli.annotations_doc
 
 format: dev ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .

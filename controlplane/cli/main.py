@@ -10,6 +10,7 @@ VERBS = {
     "demo": ("controlplane.cli.demo", "Serve a two-cluster demo on this machine."),
     "run": ("controlplane.cli.run", "Run the gateway."),
     "validate": ("controlplane.cli.validate", "Check manifests without a server."),
+    "annotations": ("controlplane.cli.annotations", "Say what each annotation does here."),
     "apiserver": ("controlplane.cli.apiserver", "Run a small Kubernetes-compatible API server."),
 }
 """Name of the verb: module that has it as `command`, and its line in the help."""
