@@ -12,7 +12,7 @@ from controlplane.kube.cluster import ClusterHealth, ClusterWatch
 from controlplane.kube.reflector import Reflector
 from controlplane.kube.store import StoredStatus
 from controlplane.members import CLUSTER_LABEL, RETRY_S, Member, Registration, registrations
-from controlplane.resources.kinds import ALBCONFIGS, INGRESS_CLASSES, INGRESSES, SECRETS, Kind
+from controlplane.resources.kinds import ALBCONFIGS, INGRESS_CLASSES, INGRESSES, SECRETS, SERVER_GROUPS, Kind
 from controlplane.resources.view import FleetObjects, MemberObjects
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,10 @@ class Fleet:
         self._secrets = Reflector(
             client, SECRETS, self._secrets_changed, label_selector=CLUSTER_LABEL, clock=clock
         )
-        self._main = (self._ingresses, self._classes, self._albconfigs)
+        self._groups = Reflector(
+            client, SERVER_GROUPS, self._changed, keep_status=True, optional=True, clock=clock
+        )
+        self._main = (self._ingresses, self._classes, self._albconfigs, self._groups)
         self._watch = ClusterWatch(FLEET, (*self._main, self._secrets), self._changed, clock)
         self._registered, self._problems = registrations(members, {})
         self._attached: frozenset[str] = frozenset()
@@ -80,6 +83,7 @@ class Fleet:
             ingresses=self._ingresses.objects,
             ingress_classes=self._classes.objects,
             albconfigs=self._albconfigs.objects,
+            server_groups=self._groups.objects,
             malformed=tuple(malformed),
         )
 
@@ -87,9 +91,9 @@ class Fleet:
         return {cluster: member.objects() for cluster, member in self._members.items()}
 
     def current_status(self, kind: Kind[Any], namespace: str, name: str) -> StoredStatus | None:
-        """Return the status of an Ingress or AlbConfig as last seen; None for one that is not there."""
+        """Return the status of an object we write one for as last seen; None for one that is not there."""
         key = f"{namespace}/{name}" if namespace else name
-        for reflector in (self._ingresses, self._albconfigs):
+        for reflector in (self._ingresses, self._albconfigs, self._groups):
             if reflector.kind is kind:
                 return reflector.status(key)
         return None
@@ -127,9 +131,13 @@ class Fleet:
         return ClusterHealth(cluster, attached=False, last_error=self._registered[cluster].problem)
 
     def _changed(self) -> None:
-        listed = all(reflector.health.synced for reflector in self._main)
-        # Without the right to list Secrets the --member flags still serve.
-        if listed and (self._secrets.health.synced or self._secrets.health.denied):
+        # Without the right to list Secrets the --member flags still serve, without that to list
+        # ServerGroups, which an older ClusterRole lacks, everything that names none.
+        without = (self._secrets, self._groups)
+        if all(
+            reflector.health.synced or (reflector in without and reflector.health.denied)
+            for reflector in (*self._main, self._secrets)
+        ):
             self.synced.set()
         self._on_change()
 

@@ -15,7 +15,7 @@ from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status, status_patch, with_transition_times
 from controlplane.kube.store import StoredStatus
-from controlplane.resources.kinds import ALBCONFIGS, INGRESS_CLASSES, INGRESSES, Kind
+from controlplane.resources.kinds import ALBCONFIGS, INGRESS_CLASSES, INGRESSES, SERVER_GROUPS, Kind
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import ObjectStatus
 
@@ -30,7 +30,9 @@ REMIND_AFTER_S = 1800.0
 
 YIELD_EVERY = 50  # comparisons, about a millisecond
 CONFLICTS = (404, 409, 422)  # the object is gone, was changed meanwhile, or is another one of that name
-API_VERSIONS = {kind.kind: kind.api_version for kind in (INGRESSES, INGRESS_CLASSES, ALBCONFIGS)}
+API_VERSIONS = {
+    kind.kind: kind.api_version for kind in (INGRESSES, INGRESS_CLASSES, ALBCONFIGS, SERVER_GROUPS)
+}
 
 CurrentStatus = Callable[[Kind[Any], str, str], StoredStatus | None]
 """The status of an object as the watch last showed it, or None."""

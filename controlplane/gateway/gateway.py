@@ -18,6 +18,7 @@ from controlplane.kube.client import ApiClient
 from controlplane.kube.cluster import ClusterHealth
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
+from controlplane.resolve import HostResolver
 from controlplane.status import StatusWriter
 from proxy.model.snapshot import Snapshot
 
@@ -29,8 +30,8 @@ BURST_PAUSE_S = 0.05
 FIRST_SYNC_PATIENCE_S = 3.0
 """A gateway without a snapshot waits so long for its members: routes without endpoints answer 503."""
 
-PODS_PATIENCE_S = 1.0
-"""A change that needs labels of pods nobody needed before waits so long for them to be listed."""
+ANSWERS_PATIENCE_S = 1.0
+"""A change that needs labels of pods, or host names, nobody needed before waits so long for them."""
 
 FIRST_CONTACT_S = 10.0
 """So long may the Fleet not answer a gateway that has no snapshot; then it ends, having nothing to serve."""
@@ -57,14 +58,15 @@ class Gateway:
         self._plane = DataPlane(
             settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
         )
-        self._translator = Translator(settings, self._fleet)
+        self._hosts = HostResolver(self._changed.set)
+        self._translator = Translator(settings, self._fleet, self._hosts)
         self._latest: Snapshot | None = None
         self._from_disk = False
         self._failed_ports: dict[int, str] = {}
         self._health: dict[str, tuple[bool, bool]] = {}
         self._started_at = time.time()
         self._patience_ends: float | None = None
-        self._pods_patience_ends: float | None = None
+        self._answers_patience_ends: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.gave_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -78,6 +80,7 @@ class Gateway:
             ("events", self._recorder.run),
             ("leader election", self._elector.run),
             ("status", self._status.run),
+            ("host names", self._hosts.run),
             ("reconcile", self._reconcile_forever),
         ):
             self._tasks.append(asyncio.create_task(_keep_running(name, work), name=name))
@@ -92,6 +95,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._hosts.close()
         await self._translator.close()
         await stopping
         await self._client.close()
@@ -145,9 +149,10 @@ class Gateway:
         version = self._plane.publisher.wanted_version + 1
         translation = self._translator.translate(self._failed_ports, version, self._latest)
         self._fleet.attach(translation.attached, translation.labelled)
+        self._hosts.want(translation.hosts)
         if self._latest is None and self._waits_for(translation.attached):
             return
-        if self._waits_for_pods():
+        if self._waits_for_answers():
             return
         self._publish(translation.snapshot)
         self._status.submit(translation.statuses, translation.diagnostics)
@@ -176,19 +181,20 @@ class Gateway:
             if member.cluster in attached
         )
 
-    def _waits_for_pods(self) -> bool:
-        """Say whether routes need labels of pods that are about to be listed: without, they lead nowhere.
+    def _waits_for_answers(self) -> bool:
+        """Say whether pods are about to be listed, or host names to be resolved, for the first time.
 
-        Every listing ends the wait by being a change; one that takes too long is not waited for.
+        Without, routes would lead nowhere for a moment. Every answer ends the wait by being a change;
+        one that takes too long is not waited for.
         """
         loop = asyncio.get_running_loop()
-        if not self._fleet.waits_for_pods():
-            self._pods_patience_ends = None
+        if not self._fleet.waits_for_pods() and not self._hosts.waits():
+            self._answers_patience_ends = None
             return False
-        if self._pods_patience_ends is None:
-            self._pods_patience_ends = loop.time() + PODS_PATIENCE_S
-            loop.call_later(PODS_PATIENCE_S, self._changed.set)
-        return loop.time() < self._pods_patience_ends
+        if self._answers_patience_ends is None:
+            self._answers_patience_ends = loop.time() + ANSWERS_PATIENCE_S
+            loop.call_later(ANSWERS_PATIENCE_S, self._changed.set)
+        return loop.time() < self._answers_patience_ends
 
     def _log_health(self) -> None:
         for member in self._fleet.health():

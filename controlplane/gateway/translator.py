@@ -8,6 +8,7 @@ import msgspec
 from controlplane.fleet import Fleet
 from controlplane.gateway.settings import Settings
 from controlplane.publish import Saver
+from controlplane.resolve import HostResolver
 from controlplane.translate.builder import translate
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import Facts, LastGood, Translation
@@ -19,13 +20,14 @@ log = logging.getLogger(__name__)
 class Translator:
     """Keeps the last good version of every object, on disk too: a restart must not lose them."""
 
-    def __init__(self, settings: Settings, fleet: Fleet) -> None:
+    def __init__(self, settings: Settings, fleet: Fleet, hosts: HostResolver) -> None:
         self._path = settings.state_dir.resolve() / "last-good.json"
         self.count = 0
         self.sum_s = 0.0
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self._settings = settings
         self._fleet = fleet
+        self._hosts = hosts
         self._last_good = LastGood()
         self._saver: Saver[LastGood] = Saver(self._path, msgspec.json.encode)
 
@@ -48,6 +50,7 @@ class Translator:
             allow_loopback=self._settings.allow_loopback_endpoints,
             limits=self._settings.limits,
             trusted_proxies=self._settings.trusted_proxies,
+            hosts=self._hosts.known(),
         )
         objects, members = self._fleet.fleet_objects(), self._fleet.member_objects()
         translation = translate(objects, members, facts, self._last_good, version, previous)

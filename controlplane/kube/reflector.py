@@ -56,7 +56,8 @@ class Reflector(Generic[T]):
     """Keeps `objects` current while `run` runs.
 
     `on_change` is called once per batch of events that changed any content, and for the first list.
-    Without a client at first, `use` gives one before `run`.
+    Without a client at first, `use` gives one before `run`. That a server does not know an `optional`
+    kind is no error.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Reflector(Generic[T]):
         label_selector: str = "",
         namespace: str = "",
         keep_status: bool = False,
+        optional: bool = False,
         timing: Timing = DEFAULT_TIMING,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -85,6 +87,7 @@ class Reflector(Generic[T]):
         self._store: Store[T] = Store(kind, keep_status=keep_status)
         self._backoff = Backoff(timing.backoff, clock)
         self._failures = 0
+        self._optional = optional
         self._stream: WatchStream | None = None
         self._cursor = Cursor()
         self._was_away = False  # the server was unreachable since the last list or watch
@@ -159,6 +162,8 @@ class Reflector(Generic[T]):
         if listing and isinstance(error, ApiError) and error.status == 404:
             # The server does not know the kind: there are none, and that is certain.
             self.health.live_at = self._clock.monotonic()
+            if self._optional:
+                self.health.last_error = ""
             self._synced()
         if plan.relist:
             self._expect_list(quorum=plan.quorum)

@@ -8,6 +8,7 @@ from controlplane.resources.endpointslice import EndpointSlice
 from controlplane.resources.ingress import Ingress, IngressClass
 from controlplane.resources.pod import Pod
 from controlplane.resources.secret import Secret
+from controlplane.resources.servergroup import ServerGroup
 from controlplane.resources.service import Service
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ INGRESS_CLASSES: Final = Kind(
     "networking.k8s.io", "v1", "ingressclasses", "IngressClass", False, IngressClass
 )
 ALBCONFIGS: Final = Kind("alibabacloud.com", "v1", "albconfigs", "AlbConfig", False, AlbConfig)
+SERVER_GROUPS: Final = Kind("fleetgate.io", "v1", "servergroups", "ServerGroup", True, ServerGroup)
 SECRETS: Final = Kind("", "v1", "secrets", "Secret", True, Secret)
 SERVICES: Final = Kind("", "v1", "services", "Service", True, Service)
 ENDPOINT_SLICES: Final = Kind(

@@ -9,8 +9,9 @@ from controlplane.translate.endpoints import Resolution, ServiceResolver
 from controlplane.translate.gateways import Gateways, build_gateways
 from controlplane.translate.live import Outcome, World, translate_ingresses
 from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
+from controlplane.translate.servergroups import ServerGroups, build_groups
 from controlplane.translate.services import labels_needed
-from controlplane.translate.statuses import albconfig_status, ingress_status
+from controlplane.translate.statuses import albconfig_status, ingress_status, server_group_status
 from proxy.model.snapshot import Cluster, Listener, Snapshot, destinations_of
 
 
@@ -30,8 +31,15 @@ def translate(
     """
     gateways = build_gateways(fleet, facts, last_good)
     attached = gateways.attached
-    resolver = ServiceResolver(members, attached, allow_loopback=facts.allow_loopback, previous=previous)
-    outcomes = translate_ingresses(World(fleet, gateways, resolver, last_good))
+    groups = build_groups(fleet, facts, last_good, previous)
+    resolver = ServiceResolver(
+        members,
+        attached,
+        allow_loopback=facts.allow_loopback,
+        previous=previous,
+        server_groups=groups.services,
+    )
+    outcomes = translate_ingresses(World(fleet, gateways, groups, resolver, last_good))
     routes = tuple(route for outcome in outcomes for route in outcome.routes)
     report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
@@ -47,11 +55,20 @@ def translate(
     )
     return Translation(
         snapshot=snapshot,
-        diagnostics=_diagnostics(fleet, gateways, outcomes, _member_findings(attached, members, resolutions)),
-        statuses=_statuses(gateways, outcomes, members, facts),
-        last_good=_next_last_good(gateways, outcomes),
+        diagnostics=_diagnostics(
+            fleet,
+            gateways,
+            outcomes,
+            [*groups.findings, *_member_findings(attached, members, resolutions)],
+        ),
+        statuses=(
+            *_statuses(gateways, outcomes, members, facts),
+            *map(server_group_status, groups.groups.values()),
+        ),
+        last_good=_next_last_good(gateways, outcomes, groups),
         attached=attached,
         labelled=labels_needed(service_ids),
+        hosts=groups.hosts,
     )
 
 
@@ -109,14 +126,14 @@ def _member_findings(
 
 
 def _diagnostics(
-    fleet: FleetObjects, gateways: Gateways, outcomes: Iterable[Outcome], members: Iterable[Findings]
+    fleet: FleetObjects, gateways: Gateways, outcomes: Iterable[Outcome], others: Iterable[Findings]
 ) -> tuple[Diagnostic, ...]:
     findings = [
         *(gateway.findings for gateway in gateways.by_name.values()),
         *gateways.unreadable,
         *(outcome.findings for outcome in outcomes),
         *_unreadable_classes(fleet),
-        *members,
+        *others,
     ]
     findings.sort(key=lambda item: (item.subject.kind, item.subject.namespace, item.subject.name))
     return tuple(diagnostic for item in findings for diagnostic in item.items)
@@ -135,7 +152,7 @@ def _statuses(
     )
 
 
-def _next_last_good(gateways: Gateways, outcomes: Iterable[Outcome]) -> LastGood:
+def _next_last_good(gateways: Gateways, outcomes: Iterable[Outcome], groups: ServerGroups) -> LastGood:
     return LastGood(
         ingresses={
             outcome.findings.subject.identity: outcome.live
@@ -143,4 +160,5 @@ def _next_last_good(gateways: Gateways, outcomes: Iterable[Outcome]) -> LastGood
             if outcome.live is not None
         },
         albconfigs=dict(gateways.good),
+        server_groups=dict(groups.good),
     )

@@ -237,6 +237,51 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "the verbs get, list and watch on pods of the member cluster",
         "apply deploy/rbac/member.yaml to the member cluster",
     ),
+    # Server groups
+    "FG0605": Entry("error", "InvalidServerGroup", "{problem}", "{allowed}", "correct the field"),
+    "FG0607": Entry(
+        "error",
+        "BackendNotFound",
+        "no ServerGroup of the namespace {namespace} has the id or name {reference}{hint};"
+        " requests are answered 503",
+        "spec.id or metadata.name of a ServerGroup of the namespace {namespace}",
+        "create the ServerGroup, or correct the id",
+    ),
+    "FG0608": Entry(
+        "warning",
+        "HostNotResolved",
+        "{host} cannot be resolved: {problem}; {effect}",
+        "a name that the resolver of the gateway knows",
+        "correct the name, or the DNS server that the gateway uses",
+    ),
+    "FG0609": Entry(
+        "warning",
+        "EndpointRefused",
+        "{host} resolves to {address}, which is refused: {cause}",
+        "a name that resolves to addresses which a server can have",
+        "correct the name, or find out who answers for it",
+    ),
+    "FG0610": Entry(
+        "warning",
+        "InvalidServerGroup",
+        "has no server: requests for it are answered 503",
+        "at least one server with address and port",
+        "add a server to spec.servers",
+    ),
+    "FG0611": Entry(
+        "warning",
+        "InvalidServerGroup",
+        "no server is in the zone {zone}{hint}; it is skipped",
+        "a zone of a server: {zones}",
+        "correct the zone, or give it to a server",
+    ),
+    "FG0612": Entry(
+        "warning",
+        "Conflict",
+        "the older ServerGroup {owner} has this id; this one can only be referred to by its name",
+        "an id that no other ServerGroup of the namespace has",
+        "change the id of one of the two",
+    ),
     # Conflicts between Ingresses
     "FG0701": Entry(
         "warning",

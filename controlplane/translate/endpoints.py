@@ -18,7 +18,7 @@ from controlplane.resources.pod import Pod
 from controlplane.resources.service import Service as ServiceObject
 from controlplane.resources.view import MemberObjects
 from controlplane.translate.addresses import refused_address, refused_port
-from controlplane.translate.services import ServiceRef
+from controlplane.translate.services import GROUP, ServiceRef
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
 
 _IP_VERSIONS: Final = {"IPv4": 4, "IPv6": 6}  # FQDN would let a slice name any host: never used
@@ -62,6 +62,7 @@ class ServiceResolver:
         *,
         allow_loopback: bool = False,
         previous: Snapshot | None = None,
+        server_groups: Mapping[str, Service] | None = None,
     ) -> None:
         self._members = members
         self._clusters = tuple(sorted(clusters))
@@ -72,10 +73,11 @@ class ServiceResolver:
             for cluster in self._clusters
             if self._is_synced(cluster)
         }
+        self._server_groups = server_groups or {}
         self._resolved: dict[str, Resolution] = {}
 
     def resolve(self, service_id: str) -> Resolution:
-        """Return the resolution of a ServiceRef.id."""
+        """Return the resolution of a ServiceRef.id, or of a server group's."""
         resolution = self._resolved.get(service_id)
         if resolution is None:
             resolution = self._resolved[service_id] = self._resolve(service_id)
@@ -85,6 +87,9 @@ class ServiceResolver:
         return cluster in self._members and self._members[cluster].synced
 
     def _resolve(self, service_id: str) -> Resolution:
+        if service_id.startswith(GROUP):
+            group = self._server_groups.get(service_id) or Service(service_id, ())
+            return Resolution(group, frozenset(), {}, frozenset(), frozenset(), ())
         ref = ServiceRef.parse(service_id)
         parts: list[ClusterEndpoints] = []
         existing: set[str] = set()

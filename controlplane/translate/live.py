@@ -17,6 +17,7 @@ from controlplane.translate.ingresses import plan_ingress
 from controlplane.translate.model import AcceptedIngress, LastGood
 from controlplane.translate.plan import IngressPlan
 from controlplane.translate.routes import bind_routes
+from controlplane.translate.servergroups import ServerGroups
 from proxy.model.snapshot import Route
 
 
@@ -36,6 +37,7 @@ class World:
 
     fleet: FleetObjects
     gateways: Gateways
+    groups: ServerGroups
     resolver: ServiceResolver
     last_good: LastGood
 

@@ -9,9 +9,21 @@ import msgspec
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.kinds import Kind
+from controlplane.resources.servergroup import ServerGroup
 from controlplane.translate.diagnostics import Diagnostic
 from proxy.model.limits import Limits
 from proxy.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class HostAddresses:
+    """What a host name resolved to, last time it did; `problem` says why it does not now.
+
+    Without both it has not been asked for yet.
+    """
+
+    addresses: tuple[str, ...] = ()  # sorted IPv4 and IPv6 literals
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,7 @@ class Facts:
     `failed_ports` are listener ports that could not be bound, with the cause.
     `limits` and `trusted_proxies` (networks) are those the gateway was started with.
     `allow_loopback` lets endpoints be on this machine: the demo runs its pods there.
+    `hosts` are the addresses of servers that are given by name.
     """
 
     address: str = ""
@@ -30,6 +43,7 @@ class Facts:
     allow_loopback: bool = False
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[str, ...] = ()
+    hosts: Mapping[str, HostAddresses] = field(default_factory=dict)
 
 
 class AcceptedIngress(msgspec.Struct, frozen=True):
@@ -47,6 +61,7 @@ class LastGood(msgspec.Struct, frozen=True):
 
     ingresses: dict[str, AcceptedIngress] = {}
     albconfigs: dict[str, AlbConfig] = {}
+    server_groups: dict[str, ServerGroup] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +86,4 @@ class Translation:
     last_good: LastGood
     attached: frozenset[str]  # the member clusters that some AlbConfig uses
     labelled: frozenset[str]  # the namespaces in which some route needs the labels of pods
+    hosts: frozenset[str]  # names of servers whose addresses are needed

@@ -5,11 +5,12 @@ from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
 
-from controlplane.resources.kinds import ALBCONFIGS, INGRESSES
+from controlplane.resources.kinds import ALBCONFIGS, INGRESSES, SERVER_GROUPS
 from controlplane.resources.view import MemberObjects
 from controlplane.translate.diagnostics import Subject
 from controlplane.translate.gateways import Gateway
 from controlplane.translate.model import Facts, ObjectStatus
+from controlplane.translate.servergroups import Group
 from proxy.model.snapshot import Route
 
 
@@ -49,6 +50,25 @@ def albconfig_status(gateway: Gateway, members: Mapping[str, MemberObjects], fac
     listed = [{**condition, "observedGeneration": subject.generation} for condition in conditions]
     status = {"loadBalancer": balancer, "conditions": listed}
     return ObjectStatus(ALBCONFIGS, subject.namespace, subject.name, subject.uid, status)
+
+
+def server_group_status(group: Group) -> ObjectStatus:
+    """Return the status of a ServerGroup."""
+    subject, items = group.subject, group.findings.items
+    invalid = [item.text for item in items if item.level == "error"]
+    unresolved = [item.text for item in items if item.code in ("FG0608", "FG0609")]
+    conditions = [
+        _condition("Accepted", invalid, ("Accepted", "Invalid"), "every value can be used"),
+        _condition(
+            "ResolvedRefs", unresolved, ("ResolvedRefs", "HostNotResolved"), "every host name has an address"
+        ),
+    ]
+    status = {
+        "servers": group.servers,
+        "endpoints": sum(len(zone.endpoints) for zone in group.service.clusters),
+        "conditions": [{**condition, "observedGeneration": subject.generation} for condition in conditions],
+    }
+    return ObjectStatus(SERVER_GROUPS, subject.namespace, subject.name, subject.uid, status)
 
 
 def _address_field(address: str) -> str:

@@ -61,11 +61,11 @@ def test_crd_schemas_are_structural_and_described(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CRDS, ids=lambda path: path.stem)
-def test_crds_are_cluster_scoped_and_keep_what_they_do_not_know(path: Path) -> None:
+def test_crds_have_the_scope_of_what_uses_them_and_keep_what_they_do_not_know(path: Path) -> None:
     (definition,) = documents(path)
     spec = definition["spec"]
     assert definition["metadata"]["name"] == f"{spec['names']['plural']}.{spec['group']}"
-    assert spec["scope"] == "Cluster"
+    assert spec["scope"] == ("Namespaced" if spec["names"]["kind"] == "ServerGroup" else "Cluster")
     assert spec["versions"][0]["subresources"] == {"status": {}}
     for part in ("spec", "status"):
         assert schema_of(path)["properties"][part]["x-kubernetes-preserve-unknown-fields"] is True
@@ -76,6 +76,7 @@ def test_crds_are_cluster_scoped_and_keep_what_they_do_not_know(path: Path) -> N
     [
         ("albconfigs.alibabacloud.com", ["ALBID", "DNSNAME", "PORT&PROTOCOL", "CERTID", "AGE"]),
         ("mseingressconfigs.mse.alibabacloud.com", ["STATUS", "AGE"]),
+        ("servergroups.fleetgate.io", ["ID", "SERVERS", "ENDPOINTS", "ACCEPTED", "RESOLVED", "AGE"]),
     ],
 )
 def test_kubectl_get_prints_the_columns_of_the_tutorials(name: str, columns: list[str]) -> None:

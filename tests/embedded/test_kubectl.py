@@ -279,5 +279,21 @@ def test_definitions_and_their_objects(cluster: Kubectl, tmp_path: Path) -> None
     assert table.split("\n")[1].split()[:2] == ["gw", "alb-1"]
     assert "Events:" in cluster("describe", "albconfig", "gw")
     assert "listeners" in cluster("explain", "albconfig.spec")
+    assert "resolved again" in cluster("explain", "servergroup.spec.servers.address")
     cluster("delete", "albconfig", "gw")
     until(lambda: "No resources" in cluster.run("get", "albconfig").stderr)
+
+
+def test_the_columns_of_a_server_group(cluster: Kubectl) -> None:
+    cluster("apply", "-f", str(Path(__file__).parents[2] / "deploy/crds/servergroups.fleetgate.io.yaml"))
+    cluster("wait", "--for=condition=Established", "crd/servergroups.fleetgate.io", "--timeout=5s")
+    server = {"address": "10.0.0.1", "port": 80, "weight": "50"}
+    group = {"apiVersion": "fleetgate.io/v1", "kind": "ServerGroup", "metadata": {"name": "idc"},
+             "spec": {"id": "sgp-1", "servers": [server]}}  # fmt: skip
+    cluster("apply", "-f", "-", stdin=json.dumps(group))
+    conditions = [{"type": "ResolvedRefs", "status": "False"}, {"type": "Accepted", "status": "True"}]
+    status = {"status": {"servers": 1, "endpoints": 2, "conditions": conditions}}
+    cluster("patch", "sgp", "idc", "--subresource=status", "--type=merge", "-p", json.dumps(status))
+    head, row = cluster("get", "sgp").splitlines()
+    assert head.split() == ["NAME", "ID", "SERVERS", "ENDPOINTS", "ACCEPTED", "RESOLVED", "AGE"]
+    assert row.split()[:-1] == ["idc", "sgp-1", "1", "2", "True", "False"]

@@ -25,6 +25,7 @@ PLURALS = {
     "EndpointSlice": "endpointslices",
     "Ingress": "ingresses",
     "IngressClass": "ingressclasses",
+    "ServerGroup": "servergroups",
     "Service": "services",
 }
 

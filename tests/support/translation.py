@@ -14,19 +14,21 @@ from controlplane.resources.kinds import (
     INGRESS_CLASSES,
     INGRESSES,
     PODS,
+    SERVER_GROUPS,
     SERVICES,
     Kind,
 )
 from controlplane.resources.view import FleetObjects, Malformed, MemberObjects
 from controlplane.translate.builder import translate
 from controlplane.translate.diagnostics import Diagnostic
-from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
+from controlplane.translate.model import Facts, HostAddresses, LastGood, ObjectStatus, Translation
 from proxy.model.snapshot import Snapshot
 
 Manifest = dict[str, Any]
 
 _KINDS: dict[str, Kind[Any]] = {
-    kind.kind: kind for kind in (ALBCONFIGS, ENDPOINT_SLICES, INGRESS_CLASSES, INGRESSES, PODS, SERVICES)
+    kind.kind: kind
+    for kind in (ALBCONFIGS, ENDPOINT_SLICES, INGRESS_CLASSES, INGRESSES, PODS, SERVER_GROUPS, SERVICES)
 }
 
 
@@ -77,7 +79,9 @@ def read(manifests: Iterable[Manifest]) -> tuple[dict[str, dict[str, Any]], tupl
 
 def fleet_of(manifests: Iterable[Manifest]) -> FleetObjects:
     views, malformed = read(manifests)
-    return FleetObjects(views["Ingress"], views["IngressClass"], views["AlbConfig"], malformed)
+    return FleetObjects(
+        views["Ingress"], views["IngressClass"], views["AlbConfig"], views["ServerGroup"], malformed
+    )
 
 
 def member_of(cluster: str, manifests: Iterable[Manifest], **facts: Any) -> MemberObjects:
@@ -152,6 +156,10 @@ def _translate(case: Mapping[str, Any], last_good: LastGood, previous: Snapshot 
     facts = {"address": "gateway.example.com", "known_clusters": ["cluster-1", "cluster-2"]}
     facts.update(case.get("facts", {}))
     known = frozenset(facts.pop("known_clusters"))
+    facts["hosts"] = {
+        host: HostAddresses(tuple(found.get("addresses", ())), found.get("problem", ""))
+        for host, found in facts.get("hosts", {}).items()
+    }
     return translate(
         fleet_of(manifests), members, Facts(known_clusters=known, **facts), last_good, 1, previous
     )

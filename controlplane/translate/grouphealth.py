@@ -1,0 +1,77 @@
+"""spec.healthCheck of a ServerGroup: how its servers are asked whether they can serve."""
+
+from typing import Final
+
+from controlplane.resources.albconfig import Number
+from controlplane.resources.servergroup import GroupHealthCheck
+from controlplane.translate.annotations.numbers import integer
+from controlplane.translate.diagnostics import Findings
+from proxy.model.snapshot import HealthCheck
+
+_FIELD: Final = "spec.healthCheck"
+_DEFAULT: Final = HealthCheck()
+_CODES: Final = {f"http_{digit}xx": digit for digit in (2, 3, 4, 5)}
+_MAX_PATH: Final = 80
+
+
+def parse_health(spec: GroupHealthCheck | None, findings: Findings) -> HealthCheck | None:
+    """Return the check, None when there is none. A value that cannot be used is its default."""
+    if spec is None or not spec.enabled:
+        return None
+    return HealthCheck(
+        protocol=_one_of("protocol", spec.protocol, ("HTTP", "TCP"), findings),
+        method=_one_of("method", spec.method, ("HEAD", "GET"), findings),
+        path=_path(spec.path, findings),
+        port=_number("port", spec.port, (0, 65535, _DEFAULT.port), findings),
+        statuses=_statuses(spec.codes, findings),
+        interval_s=float(_number("intervalSeconds", spec.interval_seconds, (1, 50, 2), findings)),
+        timeout_s=float(_number("timeoutSeconds", spec.timeout_seconds, (1, 300, 5), findings)),
+        healthy=_number("healthyThreshold", spec.healthy_threshold, (2, 10, 3), findings),
+        unhealthy=_number("unhealthyThreshold", spec.unhealthy_threshold, (2, 10, 3), findings),
+    )
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...], findings: Findings) -> str:
+    """Return one of the allowed words; the first is the default."""
+    if value and value not in allowed:
+        listed = " or ".join(allowed)
+        findings.add("FG0605", f"{_FIELD}.{name}", value, problem=f"is no {name} of a check", allowed=listed)
+        return allowed[0]
+    return value or allowed[0]
+
+
+def _number(name: str, value: Number, limits: tuple[int, int, int], findings: Findings) -> int:
+    lowest, highest, default = limits
+    if value is None:
+        return default
+    number = integer(value, lowest, highest)
+    if number is None:
+        allowed = f"an integer from {lowest} to {highest}"
+        findings.add("FG0605", f"{_FIELD}.{name}", value, problem="cannot be used", allowed=allowed)
+        return default
+    return number
+
+
+def _path(path: str, findings: Findings) -> str:
+    if not path:
+        return _DEFAULT.path
+    # It stands in a request line: nothing that ends one may be in it.
+    if not path.startswith("/") or len(path) > _MAX_PATH or not path.isascii() or not path.isprintable():
+        problem = "is not a path"
+    elif " " in path or "#" in path:
+        problem = "has a space or a fragment"
+    else:
+        return path
+    allowed = f"up to {_MAX_PATH} printable ASCII characters that begin with /"
+    findings.add("FG0605", f"{_FIELD}.path", path, problem=problem, allowed=allowed)
+    return _DEFAULT.path
+
+
+def _statuses(codes: tuple[str, ...], findings: Findings) -> tuple[int, ...]:
+    for index, code in enumerate(codes):
+        if code not in _CODES:
+            allowed = ", ".join(_CODES)
+            findings.add(
+                "FG0605", f"{_FIELD}.codes[{index}]", code, problem="is no class of statuses", allowed=allowed
+            )
+    return tuple(sorted({_CODES[code] for code in codes if code in _CODES})) or _DEFAULT.statuses
