@@ -119,6 +119,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "spec.rules, spec.defaultBackend or both",
         "add a rule",
     ),
+    "FG0309": Entry(
+        "warning",
+        "InvalidRule",
+        "the rule is about responses, and no other rule of the Ingress has its host and a path it covers",
+        "the host and path of another rule",
+        "correct host or path, or remove the rule",
+    ),
     # Clusters
     "FG0401": Entry(
         "warning",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from controlplane.resources.ingress import Ingress
-from controlplane.translate.annotations import actions, cluster_weight, conditions
+from controlplane.translate.annotations import actions, cluster_weight, conditions, rule_direction
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.failover import CLUSTERS_KEY, MODE_KEY
 from controlplane.translate.annotations.families import apply_all
@@ -27,10 +27,15 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
     reader = Reader(annotations, dialect, findings)
     draft = Draft(ingress.metadata.namespace)
     apply_all(reader, draft)
-    _check_failover(ingress, bool(draft.weights), findings)
+    _check_failover(ingress, bool(draft.weights or draft.tiers), findings)
     concerns_all = findings.failed
     around = Surroundings(
-        ingress, draft, conditions.parse(reader), actions.parse(reader, draft.namespace), findings
+        ingress,
+        draft,
+        conditions.parse(reader),
+        actions.parse(reader, draft.namespace),
+        rule_direction.responses(reader),
+        findings,
     )
     _check_services(conditions.FAMILY, around.conditions, around)
     _check_services(actions.FAMILY, around.actions, around)

@@ -1,6 +1,7 @@
 """Paths of Ingress rules: pathType and path to the pattern that the router compiles."""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from proxy.model.snapshot import PathKind, PathMatch
@@ -22,6 +23,18 @@ _ALB_GRAMMAR = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PathOptions:
+    """How annotations change what paths mean. Where Prefix stands, or no type, are regular expressions."""
+
+    is_regex: bool = False
+    is_full: bool = False  # the expression matches the whole path, not its beginning
+    ignores_case: bool = False
+
+
+LITERAL: Final = PathOptions()
+
+
 class PathProblem(ValueError):
     """The path cannot be used. `allowed` says what can."""
 
@@ -30,8 +43,26 @@ class PathProblem(ValueError):
         self.allowed = allowed
 
 
-def parse_path(path_type: str, path: str) -> PathMatch:
+def parse_path(path_type: str, path: str, options: PathOptions = LITERAL) -> PathMatch:
     """Return what a path matches; an unset path type is ImplementationSpecific. Raises PathProblem."""
+    if options.is_regex and path_type != "Exact" and path not in ("", "/"):
+        pattern = _regex(path) + ("$" if options.is_full else "")
+        return PathMatch(PathKind.REGEX, pattern, ignore_case=options.ignores_case)
+    match = _as_written(path_type, path)
+    return _without_case(match) if options.ignores_case else match
+
+
+def _without_case(match: PathMatch) -> PathMatch:
+    """Return a literal path as an expression: only those can ignore case."""
+    quoted = re.escape(match.value)
+    if match.kind is PathKind.EXACT:
+        return PathMatch(PathKind.REGEX, quoted + "$", ignore_case=True)
+    if match.kind is PathKind.PREFIX and match.value != "/":
+        return PathMatch(PathKind.REGEX, quoted + "(/|$)", ignore_case=True)
+    return match if match.value == "/" else PathMatch(match.kind, match.value, ignore_case=True)
+
+
+def _as_written(path_type: str, path: str) -> PathMatch:
     if path_type == "Exact":
         return PathMatch(PathKind.EXACT, _literal(path, "Exact"))
     if path_type == "Prefix":

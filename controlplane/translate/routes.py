@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from controlplane.translate.annotations.draft import PlannedBackend
 from controlplane.translate.annotations.listen_ports import LISTEN_PORTS
 from controlplane.translate.annotations.row import field_of
@@ -12,6 +14,7 @@ from controlplane.translate.gateways import Gateway
 from controlplane.translate.plan import IngressPlan, PlannedForward, PlannedRoute
 from controlplane.translate.splits import split_of
 from proxy.model.actions import Action, Backend, Destination, Forward, Split
+from proxy.model.policies import ErrorFallback, Mirror, Policies
 from proxy.model.snapshot import Route, Source
 
 _LISTEN_PORTS: Final = field_of(LISTEN_PORTS.keys[0])
@@ -42,7 +45,7 @@ def bind_routes(
             path=route.path,
             action=_action(route, split),
             conditions=route.conditions,
-            policies=route.policies,
+            policies=_policies(route, split),
             order=route.order,
             created=plan.created,
         )
@@ -53,7 +56,19 @@ def bind_routes(
 def _action(route: PlannedRoute, split: Split) -> Action:
     if not isinstance(route.action, PlannedForward):
         return route.action
-    return Forward(tuple(map(_backend, route.action.backends)), split, route.action.balance)
+    backends = tuple(_backend(backend) for backend in route.action.backends if not backend.group)
+    return Forward(backends, split, route.action.balance)
+
+
+def _policies(route: PlannedRoute, split: Split) -> Policies | None:
+    if route.mirror is None and route.errors is None:
+        return route.policies
+    mirror, errors = route.mirror, route.errors
+    return msgspec.structs.replace(
+        route.policies or Policies(),
+        mirror=Mirror(tuple(map(_backend, mirror.backends)), split, mirror.percent) if mirror else None,
+        errors=ErrorFallback(errors.statuses, _backend(errors.backend), split) if errors else None,
+    )
 
 
 def _backend(planned: PlannedBackend) -> Backend:
@@ -108,5 +123,8 @@ def _check_backends(
         if isinstance(route.action, PlannedForward)
         for backend in route.action.backends
     }
+    if "" in fields:
+        note = "server groups outside the clusters come with the next version"
+        findings.add("FG0203", fields.pop(""), note=note, allowed="ServiceName and ServicePort")
     for service_id in sorted(fields):
         check_backend(service_id, fields[service_id], gateway, resolver, findings)

@@ -1,7 +1,7 @@
 """spec.rules and spec.defaultBackend of an Ingress to planned routes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from controlplane.resources.ingress import (
@@ -13,14 +13,17 @@ from controlplane.resources.ingress import (
 )
 from controlplane.translate.annotations import order as order_annotation
 from controlplane.translate.annotations.actions import FAMILY as ACTIONS
-from controlplane.translate.annotations.actions import USE_ANNOTATION
+from controlplane.translate.annotations.actions import NO_ACTION, USE_ANNOTATION, FinalAction, RuleAction
+from controlplane.translate.annotations.condition_values import Host
+from controlplane.translate.annotations.conditions import NO_CONDITIONS, RuleConditions
 from controlplane.translate.annotations.draft import Draft, PlannedBackend
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import ANY_PATH, PATH_TYPES, PathProblem, parse_path
-from controlplane.translate.plan import PlannedForward, PlannedRoute
+from controlplane.translate.plan import PlannedErrors, PlannedForward, PlannedMirror, PlannedRoute
+from controlplane.translate.responses import PlannedResponse, with_responses
 from controlplane.translate.services import ServiceRef
-from proxy.model.conditions import Condition
+from proxy.model.actions import FixedResponse, Redirect
 from proxy.model.snapshot import PathMatch
 
 _PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
@@ -32,9 +35,11 @@ class Surroundings:
 
     ingress: Ingress
     draft: Draft
-    conditions: Mapping[str, tuple[Condition, ...] | None]
-    actions: Mapping[str, tuple[PlannedBackend, ...] | None]
+    conditions: Mapping[str, RuleConditions | None]
+    actions: Mapping[str, RuleAction | None]
+    responses: frozenset[str]  # services whose rules are about responses
     findings: Findings
+    planned_responses: list[PlannedResponse] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +56,17 @@ class _Match:
 def plan_routes(around: Surroundings) -> tuple[PlannedRoute, ...]:
     """Return the routes that can be installed; what is wrong with the others becomes a finding."""
     spec = around.ingress.spec
-    routes: list[PlannedRoute | None] = []
+    routes: list[PlannedRoute] = []
     for index, rule in enumerate(spec.rules):
         routes += _plan_rule(around, index, rule)
     if spec.default_backend is not None:
         # Below every rule of every Ingress, whatever its order: an order no annotation can give.
         order = order_annotation.LAST + around.draft.order
         match = _Match("default", "spec.defaultBackend", "", ANY_PATH, order)
-        routes.append(_plan_route(around, match, spec.default_backend, match.field))
+        routes += _plan_route(around, match, spec.default_backend, match.field)
     if not spec.rules and spec.default_backend is None:
         around.findings.add("FG0308", "spec")
-    return tuple(route for route in routes if route is not None)
+    return with_responses(routes, around.planned_responses, around.findings)
 
 
 def backend_services(ingress: Ingress) -> tuple[str, ...]:
@@ -72,108 +77,185 @@ def backend_services(ingress: Ingress) -> tuple[str, ...]:
     return tuple(sorted({backend.service.name for backend in backends if backend.service is not None}))
 
 
-def _plan_rule(around: Surroundings, index: int, rule: IngressRule) -> list[PlannedRoute | None]:
-    field = f"spec.rules[{index}]"
-    host = _host(f"{field}.host", rule.host, around.findings)
+def _plan_rule(around: Surroundings, index: int, rule: IngressRule) -> Iterator[PlannedRoute]:
+    place = f"spec.rules[{index}]"
+    host = _host(f"{place}.host", rule.host, around.findings)
     if rule.http is None or not rule.http.paths:
         # The Ingress API: a rule without paths sends its host to the default backend.
         default = around.ingress.spec.default_backend
         if default is None:
-            around.findings.add("FG0306", field, rule.host)
-            return []
-        match = _Match(f"{index}/0", field, host, ANY_PATH, around.draft.order)
-        return [_plan_route(around, match, default, "spec.defaultBackend")]
-    return [
-        _plan_path(
-            around,
-            _Match(f"{index}/{number}", f"{field}.http.paths[{number}]", host, None, around.draft.order),
-            path,
-        )
-        for number, path in enumerate(rule.http.paths)
-    ]
-
-
-def _plan_path(around: Surroundings, match: _Match, path: IngressPath) -> PlannedRoute | None:
-    match = replace(match, path=_path(match.field, path, around.findings))
-    return _plan_route(around, match, path.backend, f"{match.field}.backend")
+            around.findings.add("FG0306", place, rule.host)
+            return
+        match = _Match(f"{index}/0", place, host, ANY_PATH, around.draft.order)
+        yield from _plan_route(around, match, default, "spec.defaultBackend")
+        return
+    for number, path in enumerate(rule.http.paths):
+        where = f"{place}.http.paths[{number}]"
+        match = _Match(f"{index}/{number}", where, host, _path(where, path, around), around.draft.order)
+        yield from _plan_route(around, match, path.backend, f"{where}.backend")
 
 
 def _plan_route(
-    around: Surroundings, match: _Match, backend: IngressBackend, field: str
-) -> PlannedRoute | None:
-    service = _service(field, backend, around.findings)
+    around: Surroundings, match: _Match, backend: IngressBackend, place: str
+) -> Iterator[PlannedRoute]:
+    """Yield a route for each host and path that the rule and its conditions name."""
+    service = _service(place, backend, around.findings)
     if service is None:
-        return None
-    backends = _backends(field, service, around)
-    conditions = around.conditions.get(service.name, ())
-    if match.host is None or match.path is None or backends is None or conditions is None:
-        return None
+        return
+    conditions = around.conditions.get(service.name, NO_CONDITIONS)
+    action = around.actions.get(service.name, NO_ACTION)
+    is_response = service.name in around.responses
+    final = None if is_response else _final(place, service, action, around)
+    if match.host is None or match.path is None or conditions is None or action is None:
+        return
+    if is_response:
+        around.planned_responses.append(
+            PlannedResponse(match.field, match.host, match.path, conditions, action)
+        )
+        return
+    if final is None or not _is_of_request(place, service, conditions, around.findings):
+        return
+    for number, (host, path) in enumerate(_targets(match.host, match.path, conditions, around.draft)):
+        suffix = f"{match.suffix}/{number}" if number else match.suffix
+        yield _route(around, match, suffix, host, path, final, conditions, action)
+
+
+def _route(
+    around: Surroundings, match: _Match, suffix: str, host: Host, path: PathMatch, final: FinalAction,
+    conditions: RuleConditions, action: RuleAction,
+) -> PlannedRoute:  # fmt: skip
+    draft = around.draft
     metadata = around.ingress.metadata
-    route_id = f"{metadata.namespace}/{metadata.name}/{match.suffix}"
+    pattern = (host.pattern,) if host.pattern is not None else ()
+    mirror = action.mirror or draft.mirror
+    errors = None
+    if draft.error_statuses and draft.default_backend is not None:
+        errors = PlannedErrors(draft.error_statuses, draft.default_backend)
     return PlannedRoute(
-        id=route_id,
+        id=f"{metadata.namespace}/{metadata.name}/{suffix}",
         field=match.field,
-        host=match.host,
-        path=match.path,
-        action=PlannedForward(backends),
-        conditions=(*around.draft.conditions, *conditions),
+        host=host.name,
+        path=path,
+        action=final if isinstance(final, Redirect | FixedResponse) else _forward(final, action, draft),
+        conditions=(*pattern, *draft.conditions, *conditions.of_request),
         order=match.order,
-        policies=around.draft.policies(),
+        policies=action.policies(draft),
+        mirror=PlannedMirror(mirror, draft.mirror_percent) if mirror else None,
+        errors=errors,
     )
 
 
-def _host(field: str, text: str, findings: Findings) -> str | None:
+def _forward(backends: tuple[PlannedBackend, ...], action: RuleAction, draft: Draft) -> PlannedForward:
+    return PlannedForward(backends, draft.balance(action.sticky))
+
+
+def _targets(
+    host: str, path: PathMatch, conditions: RuleConditions, draft: Draft
+) -> Iterator[tuple[Host, PathMatch]]:
+    """Yield each host with each path. Hosts of conditions stand beside that of the rule, if it has one."""
+    named = [Host(host)] if host or not conditions.hosts else []
+    hosts = dict.fromkeys([*named, *map(Host, draft.aliases), *conditions.hosts])
+    paths = dict.fromkeys([path, *conditions.paths])
+    for each in hosts:
+        for every in paths:
+            yield each, every
+
+
+def _is_of_request(
+    place: str, service: ServiceBackend, conditions: RuleConditions, findings: Findings
+) -> bool:
+    if not conditions.is_of_response:
+        return True
+    problem = "has conditions of responses, but its rules are about requests"
+    allowed = f"the annotation rule-direction.{service.name}: Response, or no such condition"
+    findings.add("FG0201", f"{place}.service.name", service.name, problem=problem, allowed=allowed)
+    return False
+
+
+def _host(place: str, text: str, findings: Findings) -> str | None:
     try:
         return parse_host(text)
     except HostProblem as problem:
-        findings.add("FG0301", field, text, problem=problem)
+        findings.add("FG0301", place, text, problem=problem)
         return None
 
 
-def _path(field: str, path: IngressPath, findings: Findings) -> PathMatch | None:
+def _path(place: str, path: IngressPath, around: Surroundings) -> PathMatch | None:
     if path.path_type and path.path_type not in PATH_TYPES:
-        findings.add("FG0303", f"{field}.pathType", path.path_type)
+        around.findings.add("FG0303", f"{place}.pathType", path.path_type)
         return None
     try:
-        return parse_path(path.path_type, path.path)
+        return parse_path(path.path_type, path.path, around.draft.paths)
     except PathProblem as problem:
-        findings.add("FG0302", f"{field}.path", path.path, problem=problem, allowed=problem.allowed)
+        around.findings.add("FG0302", f"{place}.path", path.path, problem=problem, allowed=problem.allowed)
         return None
 
 
-def _service(field: str, backend: IngressBackend, findings: Findings) -> ServiceBackend | None:
+def _service(place: str, backend: IngressBackend, findings: Findings) -> ServiceBackend | None:
     if backend.resource is not None:
         resource = f"{backend.resource.kind} {backend.resource.name}"
-        findings.add("FG0305", f"{field}.resource", backend.resource.name, resource=resource)
+        findings.add("FG0305", f"{place}.resource", backend.resource.name, resource=resource)
         return None
     service = backend.service
     if service is None or not service.name:
-        findings.add("FG0304", f"{field}.service", problem="names no Service", allowed=_PORT_RANGE)
+        findings.add("FG0304", f"{place}.service", problem="names no Service", allowed=_PORT_RANGE)
         return None
     return service
 
 
-def _backends(field: str, service: ServiceBackend, around: Surroundings) -> tuple[PlannedBackend, ...] | None:
-    port, actions, findings = service.port, around.actions, around.findings
+def _final(
+    place: str, service: ServiceBackend, action: RuleAction | None, around: Surroundings
+) -> FinalAction | None:
+    """Return what the rule does in the end; None, with a finding, when it cannot be used."""
+    own = _backends(place, service, action, around)
+    draft = around.draft
+    if own is None or draft.answer is None:
+        return own if draft.backends is None or own is None else draft.backends
+    return draft.answer
+
+
+def _backends(
+    place: str, service: ServiceBackend, action: RuleAction | None, around: Surroundings
+) -> FinalAction | None:
+    port, findings = service.port, around.findings
     if port.name == USE_ANNOTATION:
-        if service.name not in actions:
-            problem = f"needs the annotation {ACTIONS}{service.name}"
-            findings.add(
-                "FG0304", f"{field}.service.port.name", port.name, problem=problem, allowed=_PORT_RANGE
-            )
-        return actions.get(service.name)
+        return _annotated(place, service, action, around)
     if bool(port.name) == bool(port.number) or not 0 <= port.number <= 65535:
         problem = "is not one port, by number or by name"
         written = port.name or port.number
-        findings.add("FG0304", f"{field}.service.port", written, problem=problem, allowed=_PORT_RANGE)
+        findings.add("FG0304", f"{place}.service.port", written, problem=problem, allowed=_PORT_RANGE)
         return None
-    if service.name in actions:
+    if action is not None and action.final is not None:
         # ALB appends the backend of the rule as a second final action, and refuses that.
-        problem = f"with {ACTIONS}{service.name} the rule would have two destinations"
+        problem = f"with the final action of {ACTIONS}{service.name} the rule would have two"
         allowed = f"the port name {USE_ANNOTATION}"
         findings.add(
-            "FG0304", f"{field}.service.port", port.name or port.number, problem=problem, allowed=allowed
+            "FG0304", f"{place}.service.port", port.name or port.number, problem=problem, allowed=allowed
         )
         return None
-    ref = ServiceRef.of(around.draft.namespace, service.name, port.name or port.number)
-    return (PlannedBackend(ref.id),)
+    draft = around.draft
+    ref = ServiceRef.of(
+        draft.namespace,
+        service.name,
+        port.name or port.number,
+        labels=draft.labels,
+        overrides=draft.overrides,
+    )
+    whole = ServiceRef.of(draft.namespace, service.name, port.name or port.number, overrides=draft.overrides)
+    fallbacks = [PlannedBackend(whole.id)] if draft.labels else []
+    if draft.default_backend is not None:
+        fallbacks.append(draft.default_backend)
+    return (PlannedBackend(ref.id, fallbacks=tuple(fallbacks)),)
+
+
+def _annotated(
+    place: str, service: ServiceBackend, action: RuleAction | None, around: Surroundings
+) -> FinalAction | None:
+    """Return the final action of the annotation."""
+    if action is None:
+        return None
+    if action.final is None:
+        problem = f"needs a ForwardGroup, Redirect or FixedResponse in {ACTIONS}{service.name}"
+        where = f"{place}.service.port.name"
+        around.findings.add("FG0304", where, USE_ANNOTATION, problem=problem, allowed=_PORT_RANGE)
+    return action.final

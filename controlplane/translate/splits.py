@@ -1,7 +1,10 @@
 """How a route's traffic is divided over the clusters of its gateway."""
 
+from collections.abc import Mapping
+
 from controlplane.translate.annotations import cluster_weight
 from controlplane.translate.annotations.failover import CLUSTERS_KEY
+from controlplane.translate.annotations.priority import CLUSTER_PRIORITY
 from controlplane.translate.annotations.row import field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.gateways import Gateway
@@ -20,17 +23,40 @@ def split_of(plan: IngressPlan, gateway: Gateway, findings: Findings) -> Split:
     attached = tuple(sorted(gateway.clusters))
     weights = _attached_weights(plan, gateway, findings)
     allowed = plan.failover.clusters
+    tiers = _tiers(plan, gateway, findings)
     if not plan.weights or (not any(weights.values()) and allowed is None):
-        return Split(SplitMode.ENDPOINTS, tuple(Share(cluster) for cluster in attached))
+        return _by_endpoints(attached, tiers, allowed)
     standbys = attached if allowed is None else _attached_standbys(allowed, gateway, findings)
     shares = tuple(
-        Share(cluster, weights.get(cluster, 0))
+        Share(cluster, weights.get(cluster, 0), tiers.get(cluster, 0))
         for cluster in attached
         if weights.get(cluster) or cluster in standbys
     )
     if allowed is None:
         return Split(SplitMode.WEIGHTS, shares)
     return Split(SplitMode.WEIGHTS, shares, bool(standbys), tuple(standbys))
+
+
+def _by_endpoints(
+    attached: tuple[str, ...], tiers: Mapping[str, int], allowed: tuple[str, ...] | None
+) -> Split:
+    """Return the split where every endpoint counts the same: without failover only the first tier serves."""
+    first = min((tiers.get(cluster, 0) for cluster in attached), default=0)
+    shares = tuple(
+        Share(cluster, tier=tiers.get(cluster, 0))
+        for cluster in attached
+        if allowed is None or tiers.get(cluster, 0) == first or cluster in allowed
+    )
+    return Split(SplitMode.ENDPOINTS, shares)
+
+
+def _tiers(plan: IngressPlan, gateway: Gateway, findings: Findings) -> dict[str, int]:
+    """Return the tier of each attached cluster, 0 first; those that are not named come last."""
+    for cluster in (cluster for tier in plan.tiers for cluster in tier if cluster not in gateway.clusters):
+        written = " > ".join(",".join(tier) for tier in plan.tiers)
+        _report(CLUSTER_PRIORITY.keys[0], written, cluster, gateway, findings)
+    named = {cluster: number for number, tier in enumerate(plan.tiers) for cluster in tier}
+    return {cluster: named.get(cluster, len(plan.tiers)) for cluster in gateway.clusters}
 
 
 def _attached_weights(plan: IngressPlan, gateway: Gateway, findings: Findings) -> dict[str, int]:

@@ -1,31 +1,28 @@
-"""alb.ingress.kubernetes.io/actions.<service>: what is done with a request instead of one Service."""
+"""alb.ingress.kubernetes.io/actions.<service>: what is done with the requests of a rule.
 
-import re
+At most one final action (forward, redirect or a fixed response), and any number of others that change
+requests and responses on their way.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from controlplane.translate.annotations.draft import PlannedBackend
+import msgspec
+
+from controlplane.translate.annotations import action_values as values
+from controlplane.translate.annotations import forward_groups
+from controlplane.translate.annotations.draft import Draft, PlannedBackend
 from controlplane.translate.annotations.loosejson import JsonProblem, fold, read, written
-from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.row import ALB, Annotation
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.dialects import Dialect
-from controlplane.translate.services import ServiceRef
+from proxy.model.actions import FixedResponse, Redirect, Sticky
+from proxy.model.policies import Cors, HeaderChange, Policies, RateLimit, Rewrite
 
 FAMILY: Final = ALB + "actions."
-TYPES: Final = (
-    "ForwardGroup",
-    "Redirect",
-    "FixedResponse",
-    "Rewrite",
-    "InsertHeader",
-    "RemoveHeader",
-    "TrafficLimit",
-    "TrafficMirror",
-    "Cors",
-)
-SUPPORTED: Final = ("ForwardGroup",)
-MAX_GROUPS: Final = 5
+MAX_ACTIONS: Final = 5
 USE_ANNOTATION: Final = "use-annotation"
 """The port name of a backend whose action stands in the annotation."""
 
@@ -44,130 +41,191 @@ ACTIONS: Final = Annotation(
     ' [{"ServiceName": "a", "ServicePort": 80, "Weight": 100}]}}]',
 )
 ROWS: Final = (ACTIONS,)
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_TYPE_NAMES = {name.lower(): name for name in TYPES}
 
-ServiceWeight = tuple[str, str, int]
-"""Service name, port (number or name), weight."""
+FinalAction = tuple[PlannedBackend, ...] | Redirect | FixedResponse
 
 
-def parse(reader: Reader, namespace: str) -> dict[str, tuple[PlannedBackend, ...] | None]:
-    """Return the backends of ForwardGroup by service name; None where the action is unusable."""
-    found: dict[str, tuple[PlannedBackend, ...] | None] = {}
-    for given in reader.members(ACTIONS):
-        found[given.suffix] = _parse_one(given.field, given.text, namespace, reader.findings)
-    return found
+@dataclass(slots=True)
+class RuleAction:
+    """What the actions for one service say."""
+
+    final: FinalAction | None = None
+    sticky: Sticky | None = None
+    rewrite: Rewrite | None = None
+    headers: list[HeaderChange] = field(default_factory=list)  # of requests, or of responses by direction
+    rate_limits: list[RateLimit] = field(default_factory=list)
+    mirror: tuple[PlannedBackend, ...] = ()
+    cors: Cors | None = None
+
+    def policies(self, draft: Draft) -> Policies | None:
+        """Return what the annotations of the whole Ingress ask for, with these in front of it."""
+        common = draft.policies() or Policies()
+        policies = msgspec.structs.replace(
+            common,
+            rewrite=self.rewrite or common.rewrite,
+            request_headers=(*self.headers, *common.request_headers),
+            rate_limits=(*self.rate_limits, *common.rate_limits),
+            cors=self.cors or common.cors,
+        )
+        return policies if policies != Policies() else None
 
 
-def _parse_one(
-    field: str, text: str, namespace: str, findings: Findings
-) -> tuple[PlannedBackend, ...] | None:
+NO_ACTION: Final = RuleAction()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an action stands, and what its Services are looked up in."""
+
+    field: str
+    namespace: str
+    findings: Findings
+
+
+def parse(reader: Reader, namespace: str) -> dict[str, RuleAction | None]:
+    """Return the actions by service name; None for a service whose actions are unusable."""
+    return {
+        given.suffix: _parse_one(given.text, _Place(given.field, namespace, reader.findings))
+        for given in reader.members(ACTIONS)
+    }
+
+
+def _parse_one(text: str, place: _Place) -> RuleAction | None:
     try:
         value = read(text)
         actions = value if isinstance(value, list) else [value]  # the older form is one object, no array
         folded = [fold(action) for action in actions]
-        if not folded:
-            raise JsonProblem("is an empty array")
+        if not 1 <= len(folded) <= MAX_ACTIONS:
+            raise JsonProblem(f"does not have 1 to {MAX_ACTIONS} actions")
     except JsonProblem as problem:
-        findings.add("FG0201", field, text, problem=problem, allowed=_GRAMMAR)
+        place.findings.add("FG0201", place.field, text, problem=problem, allowed=_GRAMMAR)
         return None
-    forwards = [f for i, action in enumerate(folded) if (f := _action(f"{field}[{i}]", action, findings))]
-    if len(forwards) < len(folded):
-        return None
-    if len(forwards) > 1:
-        findings.add("FG0201", field, text, problem="has several final actions", allowed="one ForwardGroup")
-        return None
-    return tuple(
-        PlannedBackend(ServiceRef.of(namespace, service, port).id, weight)
-        for service, port, weight in forwards[0]
-    )
+    found = RuleAction()
+    usable = [
+        _action(action, found, _Place(f"{place.field}[{index}]", place.namespace, place.findings))
+        for index, action in enumerate(folded)
+    ]
+    return found if all(usable) and _fits_together(text, found, place) else None
 
 
-def _action(field: str, action: dict[str, Any], findings: Findings) -> list[ServiceWeight]:
+def _fits_together(text: str, found: RuleAction, place: _Place) -> bool:
+    if found.rewrite is None or found.final is None or isinstance(found.final, tuple):
+        return True
+    problem, allowed = "has a Rewrite without anything to forward to", "Rewrite together with ForwardGroup"
+    place.findings.add("FG0201", place.field, text, problem=problem, allowed=allowed)
+    return False
+
+
+def _action(action: dict[str, Any], found: RuleAction, place: _Place) -> bool:
+    """Add what an action says; False when it cannot be used."""
     named = action.get("type")
     kind = _TYPE_NAMES.get(named.lower()) if isinstance(named, str) else None
     if kind is None:
         cause = f"is not an action type{did_you_mean(written(named), TYPES)}"
-        findings.add("FG0201", f"{field}.type", written(named), problem=cause, allowed=", ".join(TYPES))
-        return []
-    if kind not in SUPPORTED:
-        findings.add("FG0203", f"{field}.type", named, note="", allowed=", ".join(SUPPORTED))
-        return []
-    return _forward(f"{field}.ForwardConfig", action.get("forwardconfig"), findings)
-
-
-def _forward(field: str, value: Any, findings: Findings) -> list[ServiceWeight]:
-    groups_field = f"{field}.ServerGroups"
-    try:
-        config = fold(value)
-        groups = config.get("servergroups")
-        if not isinstance(groups, list) or not 1 <= len(groups) <= MAX_GROUPS:
-            raise JsonProblem(f"does not have 1 to {MAX_GROUPS} server groups")
-        folded = [fold(group) for group in groups]
-    except JsonProblem as problem:
-        findings.add("FG0201", groups_field, written(value), problem=problem, allowed=_GRAMMAR)
-        return []
-    _check_sticky(f"{field}.ServerGroupStickySession", config.get("servergroupstickysession"), findings)
-    usable = [
-        read
-        for index, group in enumerate(folded)
-        if (read := _group(f"{groups_field}[{index}]", group, len(folded), findings))
-    ]
-    if len(usable) < len(folded):
-        return []
-    if not any(weight for _, _, weight in usable):
-        cause, allowed = "has only weights of 0", "at least one weight above 0"
-        findings.add("FG0201", groups_field, problem=cause, allowed=allowed)
-        return []
-    return usable
-
-
-def _check_sticky(field: str, value: Any, findings: Findings) -> None:
-    if isinstance(value, dict) and fold(value).get("enabled") in (True, "true"):
-        findings.add("FG0202", field, "Enabled", note="")
-
-
-def _group(field: str, group: dict[str, Any], count: int, findings: Findings) -> ServiceWeight | None:
-    group_id = group.get("servergroupid")
-    if group_id:
-        # Where both are given the server group wins, so falling back to the Service would be wrong.
-        note = ": server groups outside the clusters cannot be used"
-        findings.add(
-            "FG0203", f"{field}.ServerGroupID", group_id, note=note, allowed="ServiceName and ServicePort"
+        place.findings.add(
+            "FG0201", f"{place.field}.type", written(named), problem=cause, allowed=", ".join(TYPES)
         )
-        return None
-    name = _service_name(f"{field}.ServiceName", group.get("servicename"), findings)
-    port = _port(f"{field}.ServicePort", group.get("serviceport"), findings)
-    weight = _weight(f"{field}.Weight", group.get("weight"), count, findings)
-    if name and port and weight is not None:
-        return name, port, weight
-    return None
+        return False
+    name, add = _KINDS[kind]
+    return add(
+        action.get(name.lower()), found, _Place(f"{place.field}.{name}", place.namespace, place.findings)
+    )
 
 
-def _service_name(field: str, value: Any, findings: Findings) -> str:
-    if isinstance(value, str) and _DNS_LABEL.fullmatch(value):
-        return value
-    allowed = "the name of a Service in the namespace of the Ingress"
-    findings.add("FG0201", field, written(value), problem="is not a Service name", allowed=allowed)
-    return ""
+def _set_final(final: FinalAction | None, found: RuleAction, place: _Place) -> bool:
+    if final is None:
+        return False
+    if found.final is not None:
+        allowed = "one ForwardGroup, Redirect or FixedResponse"
+        place.findings.add("FG0201", place.field, problem="is a second final action", allowed=allowed)
+        return False
+    found.final = final
+    return True
 
 
-def _port(field: str, value: Any, findings: Findings) -> str:
-    number = integer(value, 1, 65535)
-    if number is not None:
-        return str(number)
-    if isinstance(value, str) and _DNS_LABEL.fullmatch(value) and not value.isdigit():
-        return value
-    allowed = "a port of the Service: 1 to 65535, or its name"
-    findings.add("FG0201", field, written(value), problem="is not a Service port", allowed=allowed)
-    return ""
+def _forward(value: Any, found: RuleAction, place: _Place) -> bool:
+    groups = forward_groups.backends(
+        f"{place.field}.ServerGroups", value, "servergroups", place.namespace, place.findings
+    )
+    if isinstance(value, dict):
+        session = fold(value).get("servergroupstickysession")
+        found.sticky = forward_groups.sticky(
+            f"{place.field}.ServerGroupStickySession", session, place.findings
+        )
+    return _set_final(groups, found, place)
 
 
-def _weight(field: str, value: Any, count: int, findings: Findings) -> int | None:
-    if value is None and count <= 2:
-        return 100
-    weight = integer(value, 0, 100)
-    if weight is None:
-        allowed = "an integer from 0 to 100; it may be left out with one or two groups"
-        findings.add("FG0201", field, written(value), problem="is not a weight", allowed=allowed)
-    return weight
+def _redirect(value: Any, found: RuleAction, place: _Place) -> bool:
+    return _set_final(values.redirect(place.field, value, place.findings), found, place)
+
+
+def _fixed(value: Any, found: RuleAction, place: _Place) -> bool:
+    return _set_final(values.fixed_response(place.field, value, place.findings), found, place)
+
+
+def _rewrite(value: Any, found: RuleAction, place: _Place) -> bool:
+    if found.rewrite is not None:
+        place.findings.add(
+            "FG0201", place.field, problem="is a second Rewrite", allowed="at most one Rewrite"
+        )
+        return False
+    found.rewrite = values.rewrite(place.field, value, place.findings)
+    return found.rewrite is not None
+
+
+def _header(change: HeaderChange | None, found: RuleAction) -> bool:
+    if change is None:
+        return False
+    found.headers.append(change)
+    return True
+
+
+def _insert(value: Any, found: RuleAction, place: _Place) -> bool:
+    return _header(values.insert_header(place.field, value, place.findings), found)
+
+
+def _remove(value: Any, found: RuleAction, place: _Place) -> bool:
+    return _header(values.remove_header(place.field, value, place.findings), found)
+
+
+def _limit(value: Any, found: RuleAction, place: _Place) -> bool:
+    limits = values.traffic_limit(place.field, value, place.findings)
+    found.rate_limits.extend(limits)
+    return bool(limits)
+
+
+def _mirror(value: Any, found: RuleAction, place: _Place) -> bool:
+    groups = values.mirror_groups(place.field, value, place.findings)
+    tuples = None
+    if groups is not None:
+        tuples = forward_groups.backends(
+            f"{place.field}.MirrorGroupConfig.ServerGroupTuples",
+            groups,
+            "servergrouptuples",
+            place.namespace,
+            place.findings,
+        )
+    found.mirror = tuples or ()
+    return tuples is not None
+
+
+def _cors(value: Any, found: RuleAction, place: _Place) -> bool:
+    found.cors = values.cors(place.field, value, place.findings)
+    return found.cors is not None
+
+
+_KINDS: Final[Mapping[str, tuple[str, Callable[[Any, RuleAction, _Place], bool]]]] = {
+    "ForwardGroup": ("ForwardConfig", _forward),
+    "Redirect": ("RedirectConfig", _redirect),
+    "FixedResponse": ("FixedResponseConfig", _fixed),
+    "Rewrite": ("RewriteConfig", _rewrite),
+    "InsertHeader": ("InsertHeaderConfig", _insert),
+    "RemoveHeader": ("RemoveHeaderConfig", _remove),
+    "TrafficLimit": ("TrafficLimitConfig", _limit),
+    "TrafficMirror": ("TrafficMirrorConfig", _mirror),
+    "Cors": ("CorsConfig", _cors),
+}
+"""By type: the name of its object, and what it adds."""
+
+TYPES: Final = tuple(_KINDS)
+_TYPE_NAMES: Final = {name.lower(): name for name in TYPES}

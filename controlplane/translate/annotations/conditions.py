@@ -1,29 +1,31 @@
-"""alb.ingress.kubernetes.io/conditions.<service>: what else a request must have to take a rule."""
+"""alb.ingress.kubernetes.io/conditions.<service>: what else a request must have to take a rule.
 
-import re
-from collections.abc import Mapping
+Repeated blocks (DESIGN.md §4.8): Host and Path widen what the rule says, Method and SourceIp blocks add up;
+of Header, QueryString and Cookie blocks each has to hold.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from controlplane.translate.annotations import condition_values as values
+from controlplane.translate.annotations.condition_values import Host
 from controlplane.translate.annotations.loosejson import JsonProblem, fold, read_list, written
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.row import ALB, Annotation
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.dialects import Dialect
-from proxy.model.conditions import Condition, HeaderCondition
+from proxy.model.conditions import (
+    Condition,
+    CookieCondition,
+    HeaderCondition,
+    MethodCondition,
+    QueryCondition,
+    SourceCondition,
+)
+from proxy.model.snapshot import PathMatch
 
 FAMILY: Final = ALB + "conditions."
-TYPES: Final = (
-    "Host",
-    "Path",
-    "Header",
-    "QueryString",
-    "Method",
-    "Cookie",
-    "SourceIp",
-    "ResponseStatusCode",
-    "ResponseHeader",
-)
-SUPPORTED: Final = ("Header",)
 MAX_CONDITIONS: Final = 10
 
 _GRAMMAR = 'a JSON array like [{"type": "Header", "headerConfig": {"key": "stage", "values": ["gray"]}}]'
@@ -37,100 +39,174 @@ CONDITIONS: Final = Annotation(
     example='[{"type": "Header", "headerConfig": {"key": "stage", "values": ["gray"]}}]',
 )
 ROWS: Final = (CONDITIONS,)
-_HEADER_KEY = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e]{1,128}(?<! )")
-_RESERVED = ("cookie", "host")
 
 
-def parse(reader: Reader) -> dict[str, tuple[Condition, ...] | None]:
+@dataclass(slots=True)
+class RuleConditions:
+    """What the blocks for one service say. `hosts` and `paths` are besides those of the rule."""
+
+    hosts: list[Host] = field(default_factory=list)
+    paths: list[PathMatch] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
+    others: list[Condition] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)  # of responses
+    response_headers: list[HeaderCondition] = field(default_factory=list)
+
+    @property
+    def of_request(self) -> tuple[Condition, ...]:
+        methods = (MethodCondition(tuple(dict.fromkeys(self.methods))),) if self.methods else ()
+        sources = (SourceCondition(tuple(dict.fromkeys(self.networks))),) if self.networks else ()
+        return (*self.others, *methods, *sources)
+
+    @property
+    def is_of_response(self) -> bool:
+        return bool(self.statuses or self.response_headers)
+
+
+NO_CONDITIONS: Final = RuleConditions()
+
+
+def parse(reader: Reader) -> dict[str, RuleConditions | None]:
     """Return the conditions by service name; None for a service whose conditions are unusable."""
-    found: dict[str, tuple[Condition, ...] | None] = {}
-    for given in reader.members(CONDITIONS):
-        found[given.suffix] = _parse_one(given.field, given.text, reader.findings)
-    return found
+    return {
+        given.suffix: _parse_one(given.field, given.text, reader.findings)
+        for given in reader.members(CONDITIONS)
+    }
 
 
-def _parse_one(field: str, text: str, findings: Findings) -> tuple[Condition, ...] | None:
+def _parse_one(field_path: str, text: str, findings: Findings) -> RuleConditions | None:
     try:
         blocks = read_list(text)
         if len(blocks) > MAX_CONDITIONS:
             raise JsonProblem(f"has {len(blocks)} conditions, more than {MAX_CONDITIONS}")
     except JsonProblem as problem:
-        findings.add("FG0201", field, text, problem=problem, allowed=_GRAMMAR)
+        findings.add("FG0201", field_path, text, problem=problem, allowed=_GRAMMAR)
         return None
-    conditions = [_block(f"{field}[{index}]", block, findings) for index, block in enumerate(blocks)]
-    usable = tuple(condition for condition in conditions if condition is not None)
-    return usable if len(usable) == len(conditions) else None
+    found = RuleConditions()
+    usable = [_block(f"{field_path}[{index}]", block, found, findings) for index, block in enumerate(blocks)]
+    usable.append(_has_few_sources(field_path, text, found, findings))
+    return found if all(usable) else None
 
 
-def _block(field: str, value: Any, findings: Findings) -> Condition | None:
+def _has_few_sources(field_path: str, text: str, found: RuleConditions, findings: Findings) -> bool:
+    if len(found.networks) <= values.MAX_SOURCES:
+        return True
+    allowed = f"at most {values.MAX_SOURCES} in all SourceIp blocks"
+    findings.add("FG0201", field_path, text, problem="has too many source addresses", allowed=allowed)
+    return False
+
+
+def _block(field_path: str, value: Any, found: RuleConditions, findings: Findings) -> bool:
+    """Add what a block says; False when it cannot be used."""
     try:
         block = fold(value)
     except JsonProblem as problem:
-        findings.add("FG0201", field, written(value), problem=problem, allowed=_GRAMMAR)
-        return None
+        findings.add("FG0201", field_path, written(value), problem=problem, allowed=_GRAMMAR)
+        return False
     named = block.get("type")
     kind = _TYPE_NAMES.get(named.lower()) if isinstance(named, str) else None
     if kind is None:
         cause = f"is not a condition type{did_you_mean(written(named), TYPES)}"
-        findings.add("FG0201", f"{field}.type", written(named), problem=cause, allowed=", ".join(TYPES))
-        return None
-    if kind not in SUPPORTED:
-        findings.add("FG0203", f"{field}.type", named, note="", allowed=", ".join(SUPPORTED))
-        return None
-    _report_unknown(field, block, ("type", "headerconfig"), findings)
-    return _header(f"{field}.headerConfig", block.get("headerconfig"), findings)
+        findings.add("FG0201", f"{field_path}.type", written(named), problem=cause, allowed=", ".join(TYPES))
+        return False
+    name, example, keys, add = _KINDS[kind]
+    _report_unknown(field_path, block, ("type", name.lower()), findings)
+    return _config(f"{field_path}.{name}", block.get(name.lower()), example, keys, add, found, findings)
 
 
-_TYPE_NAMES = {name.lower(): name for name in TYPES}
-
-
-def _header(field: str, value: Any, findings: Findings) -> Condition | None:
+def _config(
+    field_path: str, value: Any, example: str, keys: tuple[str, ...], add: "_Add", found: RuleConditions,
+    findings: Findings,
+) -> bool:  # fmt: skip
     try:
         config = fold(value)
     except JsonProblem as problem:
-        allowed = '{"key": "<header>", "values": ["<value>", …]}'
-        findings.add("FG0201", field, written(value), problem=problem, allowed=allowed)
-        return None
-    _report_unknown(field, config, ("key", "values"), findings)
-    name = _header_key(f"{field}.key", config.get("key"), findings)
-    patterns = _header_values(f"{field}.values", config.get("values"), findings)
-    return HeaderCondition(name, patterns) if name and patterns else None
+        findings.add("FG0201", field_path, written(value), problem=problem, allowed=example)
+        return False
+    _report_unknown(field_path, config, keys, findings)
+    return add(field_path, config, found, findings)
 
 
-def _header_key(field: str, key: Any, findings: Findings) -> str:
-    if isinstance(key, str) and _HEADER_KEY.fullmatch(key) and key.lower() not in _RESERVED:
-        return key.lower()
-    allowed = "1 to 40 letters, digits, - and _, not Cookie or Host"
-    findings.add(
-        "FG0201", field, written(key), problem="is not a header name for a condition", allowed=allowed
-    )
-    return ""
-
-
-def _header_values(field: str, values: Any, findings: Findings) -> tuple[str, ...]:
-    allowed = "1 to 128 printable ASCII characters without space at either end; * and ? are wildcards"
-    if not isinstance(values, list) or not values:
-        problem = "is not a list with at least one value"
-        findings.add("FG0201", field, written(values), problem=problem, allowed=f"a list of {allowed}")
-        return ()
-    patterns: list[str] = []
-    for index, value in enumerate(values):
-        if isinstance(value, str) and _HEADER_VALUE.fullmatch(value):
-            patterns.append(value)
-        else:
-            problem = "is not a header value"
-            findings.add("FG0201", f"{field}[{index}]", written(value), problem=problem, allowed=allowed)
-    return tuple(dict.fromkeys(patterns)) if len(patterns) == len(values) else ()
-
-
-def _report_unknown(field: str, value: Mapping[str, Any], known: tuple[str, ...], findings: Findings) -> None:
+def _report_unknown(
+    field_path: str, value: Mapping[str, Any], known: tuple[str, ...], findings: Findings
+) -> None:
     for name in sorted(value.keys() - set(known)):
         findings.add(
             "FG0208",
-            field,
+            field_path,
             written(value[name]),
             name=name,
             hint=did_you_mean(name, known),
             allowed=", ".join(known),
         )
+
+
+def _add_hosts(field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings) -> bool:
+    return _extend(found.hosts, values.each(f"{field_path}.values", config, values.HOST, findings))
+
+
+def _add_paths(field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings) -> bool:
+    return _extend(found.paths, values.each(f"{field_path}.values", config, values.PATH, findings))
+
+
+def _add_methods(field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings) -> bool:
+    return _extend(found.methods, values.each(f"{field_path}.values", config, values.METHOD, findings))
+
+
+def _add_sources(field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings) -> bool:
+    return _extend(found.networks, values.each(f"{field_path}.values", config, values.NETWORK, findings))
+
+
+def _add_statuses(field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings) -> bool:
+    return _extend(found.statuses, values.each(f"{field_path}.values", config, values.STATUS, findings))
+
+
+def _add_header(field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings) -> bool:
+    condition = values.header(field_path, config, findings)
+    return _extend(found.others, None if condition is None else (condition,))
+
+
+def _add_response_header(
+    field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings
+) -> bool:
+    condition = values.header(field_path, config, findings)
+    return _extend(found.response_headers, None if condition is None else (condition,))
+
+
+def _add_query(field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings) -> bool:
+    pairs = values.pairs(f"{field_path}.values", config, findings)
+    return _extend(found.others, None if pairs is None else (QueryCondition(pairs),))
+
+
+def _add_cookie(field_path: str, config: dict[str, Any], found: RuleConditions, findings: Findings) -> bool:
+    pairs = values.pairs(f"{field_path}.values", config, findings)
+    return _extend(found.others, None if pairs is None else (CookieCondition(pairs),))
+
+
+def _extend(items: list[Any], more: "tuple[Any, ...] | None") -> bool:
+    if more is None:
+        return False
+    items.extend(more)
+    return True
+
+
+_Add = Callable[[str, dict[str, Any], RuleConditions, Findings], bool]
+_LIST: Final = '{"values": ["<value>", …]}'
+_PAIRS: Final = '{"values": [{"key": "<name>", "value": "<value>"}, …]}'
+_KEYED: Final = '{"key": "<header>", "values": ["<value>", …]}'
+_KINDS: Final[Mapping[str, tuple[str, str, tuple[str, ...], _Add]]] = {
+    "Host": ("hostConfig", _LIST, ("values",), _add_hosts),
+    "Path": ("pathConfig", _LIST, ("values",), _add_paths),
+    "Header": ("headerConfig", _KEYED, ("key", "values"), _add_header),
+    "QueryString": ("queryStringConfig", _PAIRS, ("values",), _add_query),
+    "Method": ("methodConfig", _LIST, ("values",), _add_methods),
+    "Cookie": ("cookieConfig", _PAIRS, ("values",), _add_cookie),
+    "SourceIp": ("sourceIpConfig", _LIST, ("values",), _add_sources),
+    "ResponseStatusCode": ("responseStatusCodeConfig", _LIST, ("values",), _add_statuses),
+    "ResponseHeader": ("responseHeaderConfig", _KEYED, ("key", "values"), _add_response_header),
+}
+"""By type: the name of its object, what that looks like, its keys in lower case, and what it adds."""
+
+TYPES: Final = tuple(_KINDS)
+_TYPE_NAMES: Final = {name.lower(): name for name in TYPES}

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy.model.actions import Algorithm, HashKey, Redirect, Sticky
+from controlplane.translate.paths import LITERAL, PathOptions
+from proxy.model.actions import Algorithm, Balance, HashKey, Redirect, Sticky
 from proxy.model.conditions import Condition
 from proxy.model.policies import (
     Access,
@@ -64,9 +65,7 @@ class Draft:
     order: int = DEFAULT_ORDER
     conditions: list[Condition] = field(default_factory=list)  # of every rule
     aliases: tuple[str, ...] = ()  # hosts besides that of a rule
-    is_regex: bool = False  # paths are regular expressions
-    is_full_regex: bool = False  # and match the whole path
-    ignores_case: bool = False
+    paths: PathOptions = LITERAL
 
     # Clusters
     weights: Mapping[str, int] = field(default_factory=dict)
@@ -75,8 +74,8 @@ class Draft:
     canary: Canary | None = None
 
     # Services
-    labels: tuple[tuple[str, str], ...] = ()  # only pods that have them all; without any such: all pods
-    overrides: tuple[tuple[str, str, str], ...] = ()  # cluster, Service name, port: there
+    labels: Mapping[str, str] = field(default_factory=dict)  # only pods that have them; if there is none, all
+    overrides: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by cluster: Service name, port
     backends: tuple[PlannedBackend, ...] | None = None  # instead of those of the rules
     default_backend: PlannedBackend | None = None  # serves what has no endpoint
     health: HealthCheck | None = None
@@ -103,6 +102,13 @@ class Draft:
     hash_key: HashKey | None = None
     sticky: Sticky | None = None
     warmup_s: float = 0.0
+
+    def balance(self, sticky: Sticky | None = None) -> Balance | None:
+        """Return how endpoints are chosen, with the session of a rule if it has one; None for as usual."""
+        balance = Balance(
+            self.algorithm or Algorithm.LEAST_REQUEST, self.hash_key, sticky or self.sticky, self.warmup_s
+        )
+        return balance if balance != Balance() else None
 
     def policies(self) -> Policies | None:
         """Return what all rules have; None when nothing was asked for."""

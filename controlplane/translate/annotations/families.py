@@ -8,10 +8,14 @@ from controlplane.translate.annotations import (
     cluster_weight,
     conditions,
     failover,
+    health,
     listen_ports,
     names,
     order,
+    priority,
     remote_clusters,
+    rule_direction,
+    service_names,
     unsupported,
 )
 from controlplane.translate.annotations.draft import Draft
@@ -29,8 +33,12 @@ FAMILIES: Final = (
     Family(order.ROWS, order.apply),
     Family(cluster_weight.ROWS, cluster_weight.apply),
     Family(failover.ROWS, failover.apply),
+    Family(priority.ROWS, priority.apply),
+    Family(service_names.ROWS, service_names.apply),
+    Family(health.ROWS, health.apply),
     Family(conditions.ROWS),  # of single rules: translate/rules.py
     Family(actions.ROWS),
+    Family(rule_direction.ROWS),
     Family(names.ROWS),  # which gateway: translate/classes.py
     Family(remote_clusters.ROWS),  # of gateways
     Family(unsupported.ROWS),

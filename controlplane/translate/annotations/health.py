@@ -1,0 +1,113 @@
+"""Health checks: how the endpoints of an Ingress's Services are asked whether they can serve."""
+
+from typing import Final
+
+from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation, Support
+from controlplane.translate.dialects import Dialect
+from proxy.model.snapshot import HealthCheck
+
+_PROTOCOLS: Final = ("HTTP", "HTTPS", "TCP", "GRPC")
+_METHODS: Final = ("HEAD", "GET", "POST")
+_CODES: Final = ("http_2xx", "http_3xx", "http_4xx", "http_5xx")
+_MAX_PATH: Final = 80
+_NOTE: Final = (
+    "endpoints are judged by their readiness in Kubernetes and by how requests end; checks of our own are not"
+    " made yet"
+)
+
+
+def _row(
+    name: str, summary: str, allowed: str, default: str, type_: str = "word", neutral: tuple[str, ...] = ()
+) -> Annotation:
+    return Annotation(
+        name, (ALB,), Dialect.ALB, summary, type_, allowed, default, Support.NO_EFFECT, _NOTE, neutral
+    )
+
+
+ENABLED: Final = _row(
+    "healthcheck-enabled", "checks the endpoints", "true, false", "false", "boolean", ("false", "")
+)
+PATH: Final = _row(
+    "healthcheck-path", "says what is asked for", f"/ and up to {_MAX_PATH} characters", "/", "path"
+)
+PROTOCOL: Final = _row("healthcheck-protocol", "says how is asked", ", ".join(_PROTOCOLS), "HTTP")
+VERSION: Final = _row(
+    "healthcheck-httpversion", "says in which version is asked", "HTTP1.0, HTTP1.1", "HTTP1.1"
+)
+METHOD: Final = _row("healthcheck-method", "says with which method is asked", ", ".join(_METHODS), "HEAD")
+CODES: Final = _row(
+    "healthcheck-code", "says which answers are good", ", ".join(_CODES), "http_2xx", "comma list"
+)
+OLD_CODES: Final = _row(
+    "healthcheck-httpcode", "is the older spelling of healthcheck-code", ", ".join(_CODES), "http_2xx",
+    "comma list",
+)  # fmt: skip
+TIMEOUT: Final = _row(
+    "healthcheck-timeout-seconds", "says how long an answer may take", "1 to 300 seconds", "5", "seconds"
+)
+INTERVAL: Final = _row(
+    "healthcheck-interval-seconds", "says how often is asked", "1 to 50 seconds", "2", "seconds"
+)
+HEALTHY: Final = _row(
+    "healthy-threshold-count",
+    "says after how many good answers an endpoint serves",
+    "2 to 10",
+    "3",
+    "integer",
+)
+UNHEALTHY: Final = _row(
+    "unhealthy-threshold-count", "says after how many bad answers an endpoint is left out", "2 to 10", "3",
+    "integer",
+)  # fmt: skip
+PORT: Final = _row(
+    "healthcheck-connect-port", "says on which port is asked; 0 is the endpoint's", "0 to 65535", "0",
+    "integer",
+)  # fmt: skip
+ROWS: Final = (
+    ENABLED, PATH, PROTOCOL, VERSION, METHOD, CODES, OLD_CODES, TIMEOUT, INTERVAL, HEALTHY, UNHEALTHY, PORT,
+)  # fmt: skip
+
+
+def apply(reader: Reader, draft: Draft) -> None:
+    """Read every value, so that one that cannot be used is told also while checks are off."""
+    default = HealthCheck()
+    protocol = reader.choice(PROTOCOL, _PROTOCOLS) or default.protocol
+    reader.choice(VERSION, ("HTTP1.0", "HTTP1.1"))
+    check = HealthCheck(
+        protocol=protocol,
+        method=reader.choice(METHOD, _METHODS) or default.method,
+        path=_path(reader) or default.path,
+        port=reader.integer(PORT, 0, 65535) or default.port,
+        statuses=_statuses(reader) or default.statuses,
+        interval_s=reader.integer(INTERVAL, 1, 50) or default.interval_s,
+        timeout_s=reader.integer(TIMEOUT, 1, 300) or default.timeout_s,
+        healthy=reader.integer(HEALTHY, 2, 10) or default.healthy,
+        unhealthy=reader.integer(UNHEALTHY, 2, 10) or default.unhealthy,
+    )
+    if reader.boolean(ENABLED) and protocol in ("HTTP", "TCP"):
+        draft.health = check
+
+
+def _path(reader: Reader) -> str | None:
+    given = reader.given(PATH)
+    if given is None:
+        return None
+    text = given.text
+    if text.startswith("/") and len(text) <= _MAX_PATH and text.isascii() and " " not in text:
+        return text
+    reader.reject(given, "is not a path", PATH.allowed)
+    return None
+
+
+def _statuses(reader: Reader) -> tuple[int, ...] | None:
+    row = CODES if reader.given(CODES) is not None else OLD_CODES
+    codes = reader.items(row)
+    given = reader.given(row)
+    if codes is None or given is None:
+        return None
+    if not set(codes) <= set(_CODES):
+        reader.reject(given, "has a code that is not known", row.allowed)
+        return None
+    return tuple(int(code[5]) for code in codes)

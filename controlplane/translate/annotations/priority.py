@@ -1,0 +1,34 @@
+"""fleetgate.io/cluster-priority: which clusters serve first, and which only when those cannot."""
+
+from typing import Final
+
+from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.lists import comma_list
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import OWN, Annotation
+
+CLUSTER_PRIORITY: Final = Annotation(
+    "cluster-priority",
+    (OWN,),
+    None,
+    "puts clusters in tiers: a tier serves only when no cluster of an earlier one can",
+    type="tiers",
+    allowed='ids of attached clusters, each once; "," between equals, ">" before the next tier',
+    default="all clusters are equal",
+    example="cluster-1 > cluster-2,cluster-3",
+)
+ROWS: Final = (CLUSTER_PRIORITY,)
+
+
+def apply(reader: Reader, draft: Draft) -> None:
+    given = reader.given(CLUSTER_PRIORITY)
+    if given is None:
+        return
+    tiers = tuple(comma_list(tier) for tier in given.text.split(">"))
+    named = [cluster for tier in tiers for cluster in tier]
+    if not all(tiers):
+        reader.reject(given, "has an empty tier", CLUSTER_PRIORITY.allowed)
+    elif len(named) != len(set(named)):
+        reader.reject(given, "names a cluster twice", CLUSTER_PRIORITY.allowed)
+    else:
+        draft.tiers = tiers

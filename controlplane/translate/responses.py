@@ -1,0 +1,65 @@
+"""Rules with the direction Response: they change what the other rules of their Ingress answer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from controlplane.translate.annotations.actions import RuleAction
+from controlplane.translate.annotations.conditions import RuleConditions
+from controlplane.translate.annotations.rule_direction import RULE_DIRECTION
+from controlplane.translate.diagnostics import Findings
+from controlplane.translate.plan import PlannedRoute
+from proxy.model.policies import Policies, ResponseRule
+from proxy.model.snapshot import PathKind, PathMatch
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedResponse:
+    """A rule about responses, where it stands, and which requests they answer."""
+
+    field: str
+    host: str
+    path: PathMatch
+    conditions: RuleConditions
+    action: RuleAction
+
+    def covers(self, route: PlannedRoute) -> bool:
+        if self.host not in ("", route.host):
+            return False
+        if route.path == self.path or any(route.path == path for path in self.conditions.paths):
+            return True
+        if self.path.kind is not PathKind.PREFIX or route.path.kind in (PathKind.GLOB, PathKind.REGEX):
+            return False
+        return f"{route.path.value}/".startswith(self.path.value.rstrip("/") + "/")
+
+
+def with_responses(
+    routes: Iterable[PlannedRoute], planned: Iterable[PlannedResponse], findings: Findings
+) -> tuple[PlannedRoute, ...]:
+    """Return the routes with the rules about their responses; report those that are about none."""
+    changed = list(routes)
+    for response in planned:
+        rule = _rule(response, findings)
+        covered = [number for number, route in enumerate(changed) if response.covers(route)]
+        if rule is not None and not covered:
+            findings.add("FG0309", response.field)
+        for number in covered if rule is not None else ():
+            route = changed[number]
+            policies = route.policies or Policies()
+            rules = (*policies.response_rules, rule)
+            changed[number] = replace(route, policies=msgspec.structs.replace(policies, response_rules=rules))
+    return tuple(changed)
+
+
+def _rule(response: PlannedResponse, findings: Findings) -> ResponseRule | None:
+    """Return the rule; None, with a finding, when it says what is for requests only."""
+    conditions, action = response.conditions, response.action
+    of_requests = conditions.of_request or conditions.hosts or action.final or action.rewrite
+    if of_requests or action.rate_limits or action.mirror or action.cors or not action.headers:
+        conditions_allowed = "conditions Path, ResponseStatusCode and ResponseHeader"
+        allowed = f"{conditions_allowed}; actions InsertHeader and RemoveHeader"
+        problem = "cannot be used for responses"
+        findings.add("FG0201", response.field, RULE_DIRECTION.name, problem=problem, allowed=allowed)
+        return None
+    return ResponseRule(tuple(action.headers), tuple(conditions.statuses), tuple(conditions.response_headers))
