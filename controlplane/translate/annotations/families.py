@@ -15,7 +15,10 @@ from controlplane.translate.annotations import (
     priority,
     remote_clusters,
     rule_direction,
+    scheduler,
     service_names,
+    sticky_session,
+    traffic_limits,
     unsupported,
 )
 from controlplane.translate.annotations.draft import Draft
@@ -36,6 +39,9 @@ FAMILIES: Final = (
     Family(priority.ROWS, priority.apply),
     Family(service_names.ROWS, service_names.apply),
     Family(health.ROWS, health.apply),
+    Family(traffic_limits.ROWS, traffic_limits.apply),
+    Family(sticky_session.ROWS, sticky_session.apply),
+    Family(scheduler.ROWS, scheduler.apply),
     Family(conditions.ROWS),  # of single rules: translate/rules.py
     Family(actions.ROWS),
     Family(rule_direction.ROWS),

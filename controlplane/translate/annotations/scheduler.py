@@ -1,0 +1,61 @@
+"""backend-scheduler: how an endpoint is chosen for a request."""
+
+from typing import Final
+
+from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation
+from controlplane.translate.dialects import Dialect
+from proxy.model.actions import Algorithm, HashKey, HashSource
+
+_MAX_PARAMETER: Final = 100
+
+SCHEDULER: Final = Annotation(
+    "backend-scheduler",
+    (ALB,),
+    Dialect.ALB,
+    "chooses how an endpoint is found: in turns by weight (wrr), the least busy one (wlc), by the client's"
+    " address (sch), or by a query parameter (uch)",
+    type="word",
+    allowed="wrr, wlc, sch, uch",
+    default="the less busy one of two",
+    example="wlc",
+)
+PARAMETER: Final = Annotation(
+    "backend-scheduler-uch-value",
+    (ALB,),
+    Dialect.ALB,
+    "names the query parameter of backend-scheduler uch",
+    type="query parameter",
+    allowed=f"1 to {_MAX_PARAMETER} printable ASCII characters",
+    example="user",
+)
+ROWS: Final = (SCHEDULER, PARAMETER)
+
+_ALGORITHMS: Final = {
+    "wrr": Algorithm.ROUND_ROBIN,
+    "wlc": Algorithm.LEAST_CONNECTION,
+    "sch": Algorithm.HASH,
+    "uch": Algorithm.HASH,
+}
+
+
+def apply(reader: Reader, draft: Draft) -> None:
+    name = reader.choice(SCHEDULER, tuple(_ALGORITHMS))
+    parameter = reader.text(PARAMETER)
+    given = reader.given(PARAMETER)
+    if parameter and given is not None and not (parameter.isascii() and parameter.isprintable()):
+        reader.reject(given, "is not a query parameter", PARAMETER.allowed)
+        return
+    scheduler = reader.given(SCHEDULER)
+    if name is None or scheduler is None:
+        return
+    if name == "uch" and not parameter:
+        if given is None:
+            reader.reject(scheduler, f"needs the annotation {PARAMETER.keys[0]}", SCHEDULER.allowed)
+        return
+    draft.algorithm = _ALGORITHMS[name]
+    if name == "sch":
+        draft.hash_key = HashKey(HashSource.CLIENT)
+    elif name == "uch":
+        draft.hash_key = HashKey(HashSource.QUERY, parameter or "")
