@@ -17,8 +17,10 @@ from proxy.http.chunked import END, encode_chunk
 from proxy.http.replies import reply
 from proxy.http.response import ResponseHead
 from proxy.tunnel import Tunnel
+from proxy.upstream.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.retry import RETRY_STATUSES, Failure
+from proxy.upstream.sticky import Sticky
 
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
 
@@ -33,13 +35,22 @@ class Exchange(Attempts):
     # Pick
 
     def start(self) -> None:
-        choice = self.choice = self.plan.pick()
+        plan = self.plan
+        choice = self.choice = self._pick_for() if plan.needs_request else plan.pick()
         endpoint = choice.first() if choice is not None else None
         if endpoint is None:
             self._answer(503, "UH", "No endpoint is available.")
             return
         self.first_cluster = endpoint.cluster
         self._attempt(endpoint)
+
+    def _pick_for(self) -> Choice | None:
+        """Pick by what is asked, and by whom."""
+        plan = self.plan
+        choice = plan.pick_for(self.client.address, self.line, self.headers)
+        if plan.sticky is not None:
+            self.headers = plan.sticky.stripped(self.headers)
+        return choice
 
     # Response head
 
@@ -94,6 +105,8 @@ class Exchange(Attempts):
 
     def _head_for(self, head: ResponseHead, keep: bool) -> bytes:
         """Return the head as this client gets it."""
+        if self.plan.sticky is not None:
+            head = self._marked(head, self.plan.sticky)
         if keep and head.dated:
             return head.whole
         return b"%b%b%b%b\r\n" % (
@@ -102,6 +115,9 @@ class Exchange(Attempts):
             head.framing(self.client.version),
             b"" if keep else b"Connection: close\r\n",
         )
+
+    def _marked(self, head: ResponseHead, sticky: Sticky) -> ResponseHead:
+        return head if self.endpoint is None else sticky.marked(head, self.choice, self.endpoint)
 
     def _write_start(self, head: bytes, data: bytes, at: int) -> None:
         """Write the head and data[at:]: in one piece, where copying that is cheaper than another write."""
@@ -148,6 +164,8 @@ class Exchange(Attempts):
             return
         self.tunnel = Tunnel(self.client, connection)
         self.status = head.status
+        if self.plan.sticky is not None:
+            head = self._marked(head, self.plan.sticky)
         self.client.write(head.start + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + rest)
         self.client.on_tunnel()
 

@@ -81,6 +81,10 @@ class RequestHeaders:
             self._values[name] = found
         return found
 
+    def replaced(self, forward: bytes) -> "RequestHeaders":
+        """Return the same, but for what an endpoint gets."""
+        return RequestHeaders(self.fields, self.control, forward, self.request_id, self._around)
+
 
 def parse_headers(block: bytes) -> RequestHeaders:
     """Return what a header block means; `block` ends with the CRLF of its last line.

@@ -60,6 +60,19 @@ class ResponseHead:
         """RFC 9110 §6.4.1: no body whatever the fields say (answers to HEAD aside)."""
         return self.status < 200 or self.status == 204 or self.status == 304
 
+    def replaced(self, start: bytes) -> "ResponseHead":
+        """Return the same with another `start`."""
+        other = ResponseHead(self.status)
+        other.length = self.length
+        other.reusable = self.reusable
+        other.idle_s = self.idle_s
+        other.dated = self.dated
+        other.websocket = self.websocket
+        other.start = start
+        other.whole = start + self.framing(1) + b"\r\n"
+        other.body_bytes = self.body_bytes
+        return other
+
     def framing(self, version: int) -> bytes:
         """Return the framing line for a client of HTTP/1.`version`, "" when there is none."""
         if self.status == 204 or self.status < 200:

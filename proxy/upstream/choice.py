@@ -10,7 +10,7 @@ from proxy.upstream.balance import Balancer
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.service import LiveService
-from proxy.upstream.split import ClusterSplit
+from proxy.upstream.split import ClusterSplit, Tier, is_last_resort
 
 
 class Choice(ABC):
@@ -59,12 +59,12 @@ class Backend(Choice):
             return split
         return self.options[first_serving([option.reach() for option in self.options])]
 
-    def splits(self) -> list[ClusterSplit]:
+    def tiers(self) -> list[tuple[ClusterSplit, Tier]]:
         """Return all that a request may turn to, in order: what can serve before the last resorts."""
-        every = (*self.options, *self._further)
+        every = [(split, tier) for split in (*self.options, *self._further) for tier in split.tiers()]
         return [
-            *[split for split in every if split.reach() is Reach.SERVING],
-            *[split for split in every if split.reach() is Reach.LAST_RESORT],
+            *[item for item in every if not is_last_resort(item[1])],
+            *[item for item in every if is_last_resort(item[1])],
         ]
 
     def first(self) -> LiveEndpoint | None:
@@ -82,17 +82,13 @@ class Backend(Choice):
             found = self._pick(group, tried)
             if found is not None:
                 return found
-        others = [other for other in self._groups() if other is not group]
+        others = [other for _, tier in self.tiers() for other, _ in tier if other is not group]
         untried = [other for other in others if not any(endpoint.group is other for endpoint in tried)]
         for candidate in (*untried, group, *others) if stay else untried:
             found = self._pick(candidate, tried)
             if found is not None:
                 return found
         return None
-
-    def _groups(self) -> list[ClusterGroup]:
-        groups = [group for split in self.splits() for tier in split.tiers() for group, _ in tier]
-        return [g for g in groups if g.live or g.reserve] + [g for g in groups if not (g.live or g.reserve)]
 
     def _pick(self, group: ClusterGroup, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
         return group.pick(tried) if self._balancer is None else self._balancer.pick(group, tried)

@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.model.channel import EndpointStats
 from proxy.model.snapshot import Endpoint
+from proxy.upstream.hashing import opaque_id, seed_of
 from proxy.upstream.retry import Failure
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_ejections", "_in_a_row", "_part", "_since", "address", "cluster", "draining", "failures", "group",
-        "idle", "in_flight", "label", "last_failure", "log", "port", "requests", "room", "service", "state",
-        "weight",
+        "_ejections", "_id", "_in_a_row", "_part", "_seed", "_since", "address", "cluster", "draining",
+        "failures", "group", "idle", "in_flight", "label", "last_failure", "log", "port", "requests", "room",
+        "service", "state", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -53,6 +54,8 @@ class LiveEndpoint:
         self.log = b'"service":%b,"cluster":%b,"endpoint":%b' % tuple(
             msgspec.json.encode(name) for name in (self.service, self.cluster, self.label)
         )
+        self._id = b""
+        self._seed = 0
         self._since = since  # when it appeared, monotonic
         self._part = 0.0  # of a turn, saved up while it is new
         # Moved by the control plane
@@ -72,6 +75,19 @@ class LiveEndpoint:
         return (
             f"<{self.label} in {self.cluster}: {self.state}, {self.in_flight} active, {len(self.idle)} idle>"
         )
+
+    def id(self) -> bytes:
+        """Return what cookies call it: the same in every worker and replica, for as long as it is there."""
+        if not self._id:
+            self._id = opaque_id(self.service, self.cluster, self.address, str(self.port))
+            self._seed = seed_of(self._id)
+        return self._id
+
+    def seed(self) -> int:
+        """Return what it is hashed by."""
+        if not self._id:
+            self.id()
+        return self._seed
 
     def update(self, endpoint: Endpoint) -> None:
         """Take over what the control plane says of it now."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from proxy.model.snapshot import Endpoint
 from proxy.routing.shares import NONE, Usable
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint, State
+from proxy.upstream.hashing import opaque_id, seed_of
 from proxy.upstream.room import Room
 from proxy.upstream.turns import Turns, turns
 
@@ -19,14 +20,15 @@ class ClusterGroup:
     """The endpoints of one service in one cluster."""
 
     __slots__ = (
-        "_next", "cluster", "ejected", "endpoints", "live", "newest", "reserve", "room", "service", "turns",
-        "usable",
+        "_next", "cluster", "ejected", "endpoints", "live", "newest", "reserve", "room", "seed", "service",
+        "turns", "usable",
     )  # fmt: skip
 
     def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
         self.service = service
         self.room = room
         self.cluster = cluster
+        self.seed = seed_of(opaque_id(cluster))  # what it is hashed by
         self.endpoints: dict[tuple[str, int], LiveEndpoint] = {}
         self.live: list[LiveEndpoint] = []  # ready, breaker closed
         self.reserve: list[LiveEndpoint] = []  # the same, but terminating or without a weight

@@ -12,11 +12,13 @@ from proxy.upstream.room import Room, Tally
 class LiveService:
     """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
 
-    __slots__ = ("_clusters", "_is_described", "_tally", "epoch", "groups", "id")
+    __slots__ = ("_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "epoch", "groups", "id")
 
     def __init__(self, service_id: str, tally: Tally) -> None:
         self.id = service_id
         self._is_described = False
+        self._by_id: dict[bytes, LiveEndpoint] = {}
+        self._by_id_epoch = 0
         self._clusters: tuple[ClusterEndpoints, ...] = ()
         self._tally = tally
         self.groups: dict[str, ClusterGroup] = {}
@@ -37,6 +39,13 @@ class LiveService:
                 group = self.groups[cluster] = ClusterGroup(self, cluster, Room(self._tally))
             group.set_endpoints(endpoints, since)
         self.epoch += 1
+
+    def by_id(self, identity: bytes) -> LiveEndpoint | None:
+        """Return the endpoint that a cookie names."""
+        if self._by_id_epoch != self.epoch:
+            self._by_id = {endpoint.id(): endpoint for endpoint in self.endpoints()}
+            self._by_id_epoch = self.epoch
+        return self._by_id.get(identity)
 
     @property
     def size(self) -> int:

@@ -6,18 +6,27 @@ from proxy.routing.shares import Reach, reach, tiers
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.service import LiveService
 
+Tier = list[tuple[ClusterGroup, int]]
+"""Clusters that may serve together, with their weights; at least one."""
+
+
+def is_last_resort(tier: Tier) -> bool:
+    """Whether all endpoints of a tier are ejected."""
+    return tier[0][0].usable.is_only_ejected
+
 
 class ClusterSplit:
     """A split bound to a live service; looked at anew whenever that has changed."""
 
-    __slots__ = ("_at", "_epoch", "_order", "_reach", "_split", "_tiers", "service")
+    __slots__ = ("_at", "_epoch", "_order", "_reach", "_split", "_tiers", "mode", "service")
 
     def __init__(self, split: Split, service: LiveService) -> None:
         self._split = split
+        self.mode = split.mode
         self.service = service
         self._epoch = 0
         self._order: list[ClusterGroup] = []
-        self._tiers: list[list[tuple[ClusterGroup, int]]] = []
+        self._tiers: list[Tier] = []
         self._reach = Reach.NOTHING
         self._at = 0
 
@@ -34,7 +43,7 @@ class ClusterSplit:
         self._at = at + 1
         return order[at]
 
-    def tiers(self) -> list[list[tuple[ClusterGroup, int]]]:
+    def tiers(self) -> list[Tier]:
         """Return the clusters that may serve, with their weights, best tier first."""
         if self._epoch != self.service.epoch:
             self._rebuild()
@@ -45,6 +54,10 @@ class ClusterSplit:
         if self._epoch != self.service.epoch:
             self._rebuild()
         return self._reach
+
+    def allows(self, group: ClusterGroup) -> bool:
+        """Whether a cluster of the service may serve, first or as a last resort."""
+        return any(group is other for tier in self.tiers() for other, _ in tier)
 
     def _rebuild(self) -> None:
         """Rank everything that may serve, and lay out the schedule of the best tier that can."""

@@ -1,0 +1,95 @@
+"""The choice by a key: requests with the same key go to the same endpoint for as long as it can serve."""
+
+from collections.abc import Sequence
+
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine
+from proxy.model.actions import HashKey, HashSource, SplitMode
+from proxy.routing.parameters import CookieName, ParameterName
+from proxy.upstream.choice import Backend, Choice
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.group import ClusterGroup
+from proxy.upstream.hashing import best, best_of_equals
+from proxy.upstream.split import Tier
+
+
+class KeyReader:
+    """Finds the key of a request."""
+
+    __slots__ = ("_cookie", "_header", "_parameter", "_source")
+
+    def __init__(self, key: HashKey) -> None:
+        self._source = key.source
+        self._header = key.name.encode()
+        self._cookie = CookieName(key.name)
+        self._parameter = ParameterName(key.name)
+
+    def read(self, address: bytes, line: RequestLine, headers: RequestHeaders) -> bytes:
+        """Return the key, b"" when the request has none. `address` is the client's."""
+        source = self._source
+        if source is HashSource.CLIENT:
+            return address
+        if source is HashSource.URI:
+            return line.resource.path + line.query
+        if source is HashSource.HOST:
+            return headers.control.host
+        if source is HashSource.HEADER:
+            return b",".join(headers.values(self._header))
+        if source is HashSource.QUERY:
+            return next(iter(self._parameter.values(line.query)), b"")
+        for field in headers.values(b"cookie"):
+            for value in self._cookie.values(field):
+                return value
+        return b""
+
+
+class KeyedChoice(Choice):
+    """Of one request: the endpoints in the order of their scores, tier by tier.
+
+    Where every endpoint counts the same they are scored together, whatever their cluster; where clusters
+    have weights the cluster is found first. So one endpoint less never moves another's keys.
+    """
+
+    __slots__ = ("_backend", "_key")
+
+    def __init__(self, backend: Backend, key: int) -> None:
+        self.service = backend.service
+        self._backend = backend
+        self._key = key
+
+    def first(self) -> LiveEndpoint | None:
+        split = self._backend.serving()
+        tiers = split.tiers()
+        return self._best(tiers[0], split.mode, (), None) if tiers else None
+
+    def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
+        full = None if stay else tried[-1].group
+        for split, tier in self._backend.tiers():
+            found = self._best(tier, split.mode, tried, full)
+            if found is not None:
+                return found
+        return None
+
+    def _best(
+        self, tier: Tier, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterGroup | None
+    ) -> LiveEndpoint | None:
+        """Return the endpoint of a tier with the highest score, leaving out a cluster that is `full`."""
+        candidates: list[LiveEndpoint] = []
+        clusters = [(group, weight) for group, weight in tier if group is not full]
+        if mode is SplitMode.ENDPOINTS:
+            for group, _ in clusters:
+                candidates += group.candidates(tried)
+            return self._endpoint(candidates)
+        while clusters and not candidates:
+            at = best(self._key, [group.seed for group, _ in clusters], [weight for _, weight in clusters])
+            candidates = clusters.pop(at)[0].candidates(tried)
+        return self._endpoint(candidates)
+
+    def _endpoint(self, candidates: list[LiveEndpoint]) -> LiveEndpoint | None:
+        if not candidates:
+            return None
+        seeds = [endpoint.seed() for endpoint in candidates]
+        weight = candidates[0].weight
+        if all(endpoint.weight == weight for endpoint in candidates):
+            return candidates[best_of_equals(self._key, seeds)]
+        return candidates[best(self._key, seeds, [endpoint.weight or 1 for endpoint in candidates])]

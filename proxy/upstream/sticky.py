@@ -1,0 +1,87 @@
+"""Sessions: a cookie names the endpoint, by an opaque id, and is followed for as long as that can serve.
+
+INSERT: the cookie is ours. REWRITE: it is the endpoint's own; its value goes to the client as id~value, and
+back to the endpoint without the id.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.response import ResponseHead
+from proxy.model import actions
+from proxy.model.actions import StickyMode
+from proxy.routing.parameters import CookieName
+from proxy.upstream.choice import Backend, Choice
+from proxy.upstream.endpoint import LiveEndpoint, State
+
+_COOKIE_LINE: Final = re.compile(rb"^Cookie:[^\r]*+", re.IGNORECASE | re.MULTILINE)
+
+
+class Session(Choice):
+    """The choice of a request whose session is with an endpoint: that one first."""
+
+    __slots__ = ("_choice", "endpoint")
+
+    def __init__(self, endpoint: LiveEndpoint, choice: Choice) -> None:
+        self.service = choice.service
+        self.endpoint = endpoint
+        self._choice = choice
+
+    def first(self) -> LiveEndpoint | None:
+        return self.endpoint
+
+    def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
+        return self._choice.following(tried, attempts=attempts, stay=stay)
+
+
+class Sticky:
+    """The sessions of a route."""
+
+    __slots__ = ("_attributes", "_cookie", "_inserts", "_name", "_prefix", "_set")
+
+    def __init__(self, sticky: actions.Sticky) -> None:
+        self._name = sticky.cookie.encode()
+        self._inserts = sticky.mode is StickyMode.INSERT
+        self._cookie = CookieName(sticky.cookie)
+        self._attributes = b"; Path=%b" % sticky.path.encode()
+        if sticky.max_age_s is not None:
+            self._attributes += b"; Max-Age=%d" % sticky.max_age_s
+        self._attributes += b"; HttpOnly"
+        name = re.escape(self._name)
+        self._prefix = re.compile(rb"([:;][ \t]*+" + name + rb'[ \t]*+=[ \t]*+"?)[0-9a-f]{16}~')
+        self._set = re.compile(
+            rb"^(Set-Cookie:[ \t]*+" + name + rb'[ \t]*+=[ \t]*+"?)', re.IGNORECASE | re.MULTILINE
+        )
+
+    def find(
+        self, headers: RequestHeaders, backends: Sequence[Backend]
+    ) -> tuple[LiveEndpoint, Backend] | None:
+        """Return who the session is with, and of which backend; None when that may not serve any more."""
+        for field in headers.values(b"cookie"):
+            for value in self._cookie.values(field):
+                named = value if self._inserts else value.partition(b"~")[0]
+                for backend in backends:
+                    split = backend.serving()
+                    found = split.service.by_id(named)
+                    if found is not None and found.state is State.HEALTHY and split.allows(found.group):
+                        return found, backend
+        return None
+
+    def stripped(self, headers: RequestHeaders) -> RequestHeaders:
+        """Return what the endpoint gets: its cookie as it set it."""
+        if self._inserts:
+            return headers
+        forward = _COOKIE_LINE.sub(lambda line: self._prefix.sub(rb"\1", line.group()), headers.forward)
+        return headers if forward == headers.forward else headers.replaced(forward)
+
+    def marked(self, head: ResponseHead, choice: Choice | None, endpoint: LiveEndpoint) -> ResponseHead:
+        """Return the head of `endpoint`'s response, with the session in it that begins or goes on."""
+        if not self._inserts:
+            start = self._set.sub(rb"\g<1>" + endpoint.id() + b"~", head.start)
+        elif isinstance(choice, Session) and choice.endpoint is endpoint:
+            return head
+        else:
+            start = b"%bSet-Cookie: %b=%b%b\r\n" % (head.start, self._name, endpoint.id(), self._attributes)
+        return head if start == head.start else head.replaced(start)
