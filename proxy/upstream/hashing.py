@@ -3,16 +3,15 @@
 When a candidate leaves, only its own keys move, each to its second best; when one comes, it takes only
 what it wins. Scores come from names alone, so all workers and replicas agree without a word.
 
-Numbers have 31 bits: their products fit into what compiled code reckons with fast.
+Numbers have 30 bits: those are multiplied fast by compiled code.
 """
 
-from collections.abc import Sequence
 from hashlib import blake2b
 from math import log
 from typing import Final
 from zlib import crc32
 
-_MASK: Final = 0x7FFFFFFF
+_MASK: Final = 0x3FFFFFFF
 _ID_BYTES: Final = 8
 
 
@@ -33,16 +32,16 @@ def number_of(key: bytes) -> int:
 
 
 def score(key: int, seed: int) -> int:
-    """Return a number of 31 bits, which is as good as random for each pair."""
+    """Return a number of 30 bits, which is as good as random for each pair."""
     mixed = key ^ seed
-    mixed ^= mixed >> 16
-    mixed = mixed * 0x7FEB352D & _MASK
     mixed ^= mixed >> 15
-    mixed = mixed * 0x046CA68B & _MASK
-    return mixed ^ mixed >> 16
+    mixed = mixed * 0x2C1B3C6D & _MASK
+    mixed ^= mixed >> 13
+    mixed = mixed * 0x297A2D39 & _MASK
+    return mixed ^ mixed >> 15
 
 
-def best(key: int, seeds: Sequence[int], weights: Sequence[int]) -> int:
+def best(key: int, seeds: list[int], weights: list[int]) -> int:
     """Return the index of the winner: each wins its weight's part of all keys. There is at least one."""
     winner, highest = 0, -1.0
     for index, seed in enumerate(seeds):
@@ -53,7 +52,7 @@ def best(key: int, seeds: Sequence[int], weights: Sequence[int]) -> int:
     return winner
 
 
-def best_of_equals(key: int, seeds: Sequence[int]) -> int:
+def best_of_equals(key: int, seeds: list[int]) -> int:
     """Return what `best` does when all weights are equal, without logarithms."""
     winner, highest = 0, -1
     for index, seed in enumerate(seeds):
