@@ -157,7 +157,7 @@ def _covers_path(route: Route, path: str) -> bool:
         prefix = wanted.value.rstrip("/")
         return not prefix or path == prefix or path.startswith(prefix + "/")
     pattern = compile_path(wanted)
-    return pattern is not None and pattern.matches(path.encode())
+    return pattern is not None and pattern.matches(_octets(path))
 
 
 _PLACE = (Part.PORT, Part.HOST, Part.PATH)
@@ -188,8 +188,8 @@ class _Fields:
         self.is_remembered = False
         self._values: dict[bytes, tuple[bytes, ...]] = {}
         for name, value in headers:
-            key = name.lower().encode()
-            self._values[key] = (*self._values.get(key, ()), value.strip(" \t").encode())
+            key = _octets(name.lower())
+            self._values[key] = (*self._values.get(key, ()), _octets(value.strip(" \t")))
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
         return self._values.get(name, ())
@@ -206,14 +206,19 @@ class _Line:
     __slots__ = ("query", "resource")
 
     def __init__(self, asked: Asked) -> None:
-        self.query = f"?{asked.query}".encode() if asked.query else b""
-        self.resource = _Resource(asked.method.encode())
+        self.query = _octets(f"?{asked.query}") if asked.query else b""
+        self.resource = _Resource(_octets(asked.method))
+
+
+def _octets(text: str) -> bytes:
+    """Return what a client would send; what is no UTF-8 on a command line comes as surrogates."""
+    return text.encode(errors="surrogateescape")
 
 
 def _facts(asked: Asked) -> Facts:
     facts = Facts()
-    facts.host = asked.host.lower().encode()
+    facts.host = _octets(asked.host.lower())
     facts.fields = _Fields(asked.headers)
     facts.line = _Line(asked)
-    facts.client = asked.client.encode()
+    facts.client = _octets(asked.client)
     return facts
