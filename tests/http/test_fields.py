@@ -137,3 +137,21 @@ def test_what_comes_once_is_not_kept() -> None:
     for i in range(1000):
         memo.offer(b"%d" % i, i)
     assert len(memo) < 20  # by the hash of bytes, which is another one in every process
+
+
+@pytest.mark.parametrize(
+    ("line", "method", "path", "query"),
+    [
+        (b"GET /a?b=%20?c HTTP/1.1", b"GET", b"/a", b"?b=%20?c"),
+        (b"GET /a?b=2 HTTP/1.1", b"GET", b"/a", b"?b=2"),
+        (b"GET /a HTTP/1.1", b"GET", b"/a", b""),
+        (b"GET /a? HTTP/1.1", b"GET", b"/a", b"?"),
+        (b"PUT http://a.example?b=1 HTTP/1.1", b"PUT", b"/", b"?b=1"),
+        (b"GET /a?b HTTP/1.0", b"GET", b"/a", b"?b"),
+        (b"OPTIONS * HTTP/1.1", b"OPTIONS", b"/", b""),
+    ],
+)
+def test_what_routes_are_found_by(line: bytes, method: bytes, path: bytes, query: bytes) -> None:
+    for _ in range(3):  # the third time, what stands before the query is remembered
+        parsed = parse_request_line(line)
+        assert (parsed.resource.method, parsed.resource.path, parsed.query) == (method, path, query)
