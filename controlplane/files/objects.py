@@ -14,6 +14,7 @@ from controlplane.resources.kinds import (
     INGRESS_CLASSES,
     INGRESSES,
     PODS,
+    SERVER_GROUPS,
     SERVICES,
     Kind,
 )
@@ -24,6 +25,7 @@ FLEET_KINDS: Final[Mapping[str, Kind[Any]]] = {
     "ingresses": INGRESSES,
     "ingress_classes": INGRESS_CLASSES,
     "albconfigs": ALBCONFIGS,
+    "server_groups": SERVER_GROUPS,
 }
 """By the field of FleetObjects that has them."""
 

@@ -86,6 +86,20 @@ def test_backends_are_judged_by_the_objects_of_the_clusters(tmp_path: Path) -> N
     assert codes(found) == ["all.yaml:3 FG0402"]
 
 
+def test_values_of_server_groups_are_judged_at_their_place(tmp_path: Path) -> None:
+    text = """\
+apiVersion: fleetgate.io/v1
+kind: ServerGroup
+metadata: {name: idc}
+spec:
+  servers:
+    - {address: idc.example.com, port: 80}
+    - address: 10.1.0.1
+      port: 0
+"""
+    assert codes(checked(tmp_path, group=text).findings) == ["group.yaml:8 FG0605"]
+
+
 def test_what_is_no_object_is_a_finding(tmp_path: Path) -> None:
     text = "kind: Ingress\n---\n- 1\n---\napiVersion: v1\nkind: X\n---\na: {\n---\nb: 1\nb: 2\n"
     result = checked(tmp_path, a=text)

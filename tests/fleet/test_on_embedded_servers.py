@@ -4,9 +4,11 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -18,16 +20,36 @@ from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status
 from controlplane.kube.store import StoredStatus
-from controlplane.resources.kinds import ALBCONFIGS, ENDPOINT_SLICES, INGRESSES, PODS, SECRETS, SERVICES, Kind
+from controlplane.resources.kinds import (
+    ALBCONFIGS,
+    ENDPOINT_SLICES,
+    INGRESSES,
+    PODS,
+    SECRETS,
+    SERVER_GROUPS,
+    SERVICES,
+    Kind,
+)
 from controlplane.status import CONFLICTS, StatusWriter
+from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.endpoints import resolve_services
-from controlplane.translate.model import ObjectStatus
+from controlplane.translate.model import Facts, HostAddresses, LastGood, ObjectStatus
+from controlplane.translate.servergroups import build_groups
 from controlplane.translate.services import ServiceRef, labels_needed
+from loadtest.ports import free_port
+from proxy.model.actions import Backend, Forward
+from tests.support.clusters import answer_with
+from tests.support.inprocess import serving
 from tests.support.objects import endpoint_slice, service
+from tests.support.origin import Origin
+from tests.support.requests import tally
+from tests.support.snapshots import route, snapshot
 from tests.support.waiting import until
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-ALBCONFIG_CRD = Path(__file__).parents[2] / "deploy/crds/albconfigs.alibabacloud.com.yaml"
+CRDS = Path(__file__).parents[2] / "deploy/crds"
+ALBCONFIG_CRD = CRDS / "albconfigs.alibabacloud.com.yaml"
+SERVER_GROUP_CRD = CRDS / "servergroups.fleetgate.io.yaml"
 
 
 class Cluster:
@@ -189,3 +211,41 @@ async def test_a_pod_moves_between_subsets_when_its_labels_change(
     patch = b'{"metadata":{"labels":{"version":"v1"}}}'
     await member_server.client.patch(PODS.object_path("demo", "web-1"), patch)
     await until(lambda: subsets() == [["10.0.0.1", "10.0.0.2"], []], deadline_s=1.0)
+
+
+async def test_a_server_group_of_the_fleet_serves_by_weight_and_zone(
+    fleet_server: Cluster, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controlplane.kube.recovery.MISSING_KIND_S", 0.05)
+    definition = yaml.safe_load(SERVER_GROUP_CRD.read_text())
+    await fleet_server.client.create(DEFINITIONS, json.dumps(definition).encode())
+    async with AsyncExitStack() as stack:
+        near, far, remote = [
+            await stack.enter_async_context(Origin(answer_with(name))) for name in ("near", "far", "remote")
+        ]
+        servers = [
+            {"address": "127.0.0.1", "port": near.port, "weight": "75", "zone": "a"},
+            {"address": "idc.example", "port": far.port, "weight": 25, "zone": "a"},
+            {"address": "127.0.0.1", "port": remote.port, "zone": "b"},
+        ]
+        group = {"id": "sgp-1", "servers": servers, "failover": ["a", "b"]}
+        await fleet_server.create(
+            SERVER_GROUPS, {"metadata": {"name": "idc", "namespace": "demo"}, "spec": group}
+        )
+        await until(lambda: "demo/idc" in fleet.fleet_objects().server_groups)
+        facts = Facts(allow_loopback=True, hosts={"idc.example": HostAddresses(("127.0.0.1",))})
+        groups = build_groups(fleet.fleet_objects(), facts, LastGood(), None)
+        findings = Findings(Subject("Ingress", "demo", "web"))
+        found = groups.resolve("demo", "sgp-1", "", findings)
+        assert findings.items == []
+        assert found.split is not None
+        port = free_port()
+        one = snapshot(port, {}, route(port, to=found.service))
+        action = Forward((Backend(found.service, split=found.split),), found.split)
+        routes = tuple(msgspec.structs.replace(item, action=action) for item in one.routes)
+        services = tuple(groups.services.values())
+        async with serving(msgspec.structs.replace(one, routes=routes, services=services)):
+            assert await tally(port, 100) == {"near": 75, "far": 25}
+            near.stop()
+            far.stop()
+            assert await tally(port, 20) == {"remote": 20}
