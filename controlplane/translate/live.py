@@ -16,7 +16,7 @@ from controlplane.translate.gateways import Gateway, Gateways
 from controlplane.translate.ingresses import plan_ingress
 from controlplane.translate.model import AcceptedIngress, LastGood
 from controlplane.translate.plan import IngressPlan
-from controlplane.translate.routes import bind_routes
+from controlplane.translate.routes import Binding, bind_routes
 from controlplane.translate.servergroups import ServerGroups
 from proxy.model.snapshot import Route
 
@@ -87,7 +87,8 @@ def _outcome(findings: Findings, current: Ingress | None, world: World) -> Outco
     gateway = _gateway(choice.owner, world.gateways, findings)
     if gateway is None or choice.plan is None:
         return Outcome(findings, True, choice.live)
-    return Outcome(findings, True, choice.live, bind_routes(choice.plan, gateway, world.resolver, findings))
+    binding = Binding(gateway, world.resolver, world.groups, findings)
+    return Outcome(findings, True, choice.live, bind_routes(choice.plan, binding))
 
 
 def _choose(

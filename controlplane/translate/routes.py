@@ -1,5 +1,6 @@
 """A plan, its gateway and the member clusters to routes of the snapshot."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from controlplane.translate.diagnostics import Findings
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway
 from controlplane.translate.plan import IngressPlan, PlannedForward, PlannedRoute
+from controlplane.translate.servergroups import ServerGroups
 from controlplane.translate.splits import split_of
 from proxy.model.actions import Action, Backend, Destination, Forward, Split
 from proxy.model.policies import ErrorFallback, Mirror, Policies
@@ -20,18 +22,26 @@ from proxy.model.snapshot import Route, Source
 _LISTEN_PORTS: Final = field_of(LISTEN_PORTS.keys[0])
 
 
-def bind_routes(
-    plan: IngressPlan, gateway: Gateway, resolver: ServiceResolver, findings: Findings
-) -> tuple[Route, ...]:
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a plan is bound to."""
+
+    gateway: Gateway
+    resolver: ServiceResolver
+    groups: ServerGroups
+    findings: Findings
+
+
+def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
     """Return the routes of a plan on the listeners of its gateway.
 
     Nothing here makes a route unusable: what does not exist (yet) is reported, and the rest works.
     """
     if not plan.routes:
         return ()
-    ports = _ports(plan, gateway, findings)
-    split = split_of(plan, gateway, findings)
-    _check_backends(plan, gateway, resolver, findings)
+    ports = _ports(plan, binding.gateway, binding.findings)
+    split = split_of(plan, binding.gateway, binding.findings)
+    _check_services(plan, binding)
     if not ports:
         return ()
     subject = plan.subject
@@ -43,9 +53,9 @@ def bind_routes(
             ports=ports,
             host=route.host,
             path=route.path,
-            action=_action(route, split),
+            action=_action(route, split, binding),
             conditions=route.conditions,
-            policies=_policies(route, split),
+            policies=_policies(route, split, binding),
             order=route.order,
             created=plan.created,
         )
@@ -53,27 +63,43 @@ def bind_routes(
     )
 
 
-def _action(route: PlannedRoute, split: Split) -> Action:
+def _action(route: PlannedRoute, split: Split, binding: Binding) -> Action:
     if not isinstance(route.action, PlannedForward):
         return route.action
-    backends = tuple(_backend(backend) for backend in route.action.backends if not backend.group)
-    return Forward(backends, split, route.action.balance)
+    return Forward(_backends(route, route.action.backends, binding), split, route.action.balance)
 
 
-def _policies(route: PlannedRoute, split: Split) -> Policies | None:
-    if route.mirror is None and route.errors is None:
-        return route.policies
+def _policies(route: PlannedRoute, split: Split, binding: Binding) -> Policies | None:
     mirror, errors = route.mirror, route.errors
-    return msgspec.structs.replace(
-        route.policies or Policies(),
-        mirror=Mirror(tuple(map(_backend, mirror.backends)), split, mirror.percent) if mirror else None,
-        errors=ErrorFallback(errors.statuses, _backend(errors.backend), split) if errors else None,
-    )
+    if mirror is None and errors is None:
+        return route.policies
+    policies = route.policies or Policies()
+    if mirror is not None:
+        copies = Mirror(_backends(route, mirror.backends, binding), split, mirror.percent)
+        policies = msgspec.structs.replace(policies, mirror=copies)
+    if errors is not None:
+        (backend,) = _backends(route, (errors.backend,), binding)
+        policies = msgspec.structs.replace(policies, errors=ErrorFallback(errors.statuses, backend, split))
+    return policies
 
 
-def _backend(planned: PlannedBackend) -> Backend:
-    fallbacks = tuple(Destination(fallback.service) for fallback in planned.fallbacks)
-    return Backend(planned.service, planned.weight, fallbacks=fallbacks)
+def _backends(
+    route: PlannedRoute, planned: tuple[PlannedBackend, ...], binding: Binding
+) -> tuple[Backend, ...]:
+    found: list[Backend] = []
+    for backend in planned:
+        here = _destination(route, backend, binding)
+        fallbacks = tuple(_destination(route, fallback, binding) for fallback in backend.fallbacks)
+        found.append(Backend(here.service, backend.weight, here.split, fallbacks))
+    return tuple(found)
+
+
+def _destination(route: PlannedRoute, backend: PlannedBackend, binding: Binding) -> Destination:
+    """Return a Service in the clusters of the route, or a server group, which has its own zones."""
+    if not backend.group:
+        return Destination(backend.service)
+    namespace = route.id.partition("/")[0]
+    return binding.groups.resolve(namespace, backend.group, route.field, binding.findings)
 
 
 def _ports(plan: IngressPlan, gateway: Gateway, findings: Findings) -> tuple[int, ...]:
@@ -114,17 +140,13 @@ def _report_missing(listener: str, gateway: Gateway, findings: Findings) -> None
     )
 
 
-def _check_backends(
-    plan: IngressPlan, gateway: Gateway, resolver: ServiceResolver, findings: Findings
-) -> None:
-    fields = {
-        backend.service: route.field
-        for route in reversed(plan.routes)
-        if isinstance(route.action, PlannedForward)
-        for backend in route.action.backends
-    }
-    if "" in fields:
-        note = "server groups outside the clusters come with the next version"
-        findings.add("FG0203", fields.pop(""), note=note, allowed="ServiceName and ServicePort")
+def _check_services(plan: IngressPlan, binding: Binding) -> None:
+    """Report Services that do not exist, each where it is named first."""
+    fields: dict[str, str] = {}
+    for route in plan.routes:
+        forward = route.action.backends if isinstance(route.action, PlannedForward) else ()
+        for backend in (*forward, *(route.mirror.backends if route.mirror is not None else ())):
+            if backend.service:
+                fields.setdefault(backend.service, route.field)
     for service_id in sorted(fields):
-        check_backend(service_id, fields[service_id], gateway, resolver, findings)
+        check_backend(service_id, fields[service_id], binding.gateway, binding.resolver, binding.findings)
