@@ -15,7 +15,8 @@ short heads it is not.
 A capacity is measured for 64 clients that ask again when they are answered; when others use the machine
 meanwhile, goodput comes out at more than all of it, or too little: compare the use of the cores.
 
-Phases: capacity (closed loop), half of it, twice it, half of it again.
+Phases: capacity (closed loop), half of it, twice it, half of it again, capacity again: capacity is the mean
+of the two, because it changes with what else the machine does.
 """
 
 import argparse
@@ -28,20 +29,25 @@ from math import inf
 from pathlib import Path
 from statistics import median
 
+from msgspec.structs import replace
+
 from loadtest.compare import backend
 from loadtest.compare.options import builds, check_cores
 from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Worker
+from loadtest.compare.peers.fleetgate import Worker, snapshot
 from loadtest.compare.processes import StartError, cpu_s, on_cores, raise_file_limit
 from loadtest.compare.rows import Origin
 from loadtest.compare.site import Site, free_clusters
 from loadtest.overload.load import Load, Phase
 from loadtest.ports import free_ports
+from proxy.model.channel import Apply, encode
+from proxy.model.limits import Limits
 
 WELL_SHARE = 0.95
 BUCKET_S = 0.1
 BUCKETS = 10
 MIN_LIMIT_S = 0.1
+CLIENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +84,15 @@ def measure(
         load.warm_up()
         phases = []
         rate = 0.0
-        plan = (("capacity", 0.0, 1), ("half", 0.5, 1), ("twice", 2.0, 2), ("half again", 0.5, 4))
-        for name, share, length in plan:
+        rates = ("half", 0.5, 1), ("twice", 2.0, 2), ("half again", 0.5, 4)
+        for name, share, length in (("capacity", 0.0, 1), *rates, ("capacity", 0.0, 1)):
             phase = Phase(name)
             busy = cpu_s(worker.pid), sum(map(cpu_s, (os.getpid(), *others)))
             if share:
                 load.run(phase, rate * share, seconds * length)
             else:
-                load.run_closed(phase, 64, seconds)
-                rate = phase.goodput(0.0)
+                load.run_closed(phase, CLIENTS, seconds)
+                rate = rate or phase.goodput(0.0)
             now = cpu_s(worker.pid), sum(map(cpu_s, (os.getpid(), *others)))
             phase.worker_core, phase.load_core = (
                 (b - a) / phase.elapsed for a, b in zip(busy, now, strict=True)
@@ -96,7 +102,8 @@ def measure(
         print(*phases, sep="\n", flush=True)
     finally:
         load.close()
-    return Result(rate, *phases[1:])
+    first, before, over, after, last = phases
+    return Result((first.goodput(0.0) + last.goodput(0.0)) / 2, before, over, after)
 
 
 def main() -> int:
@@ -116,6 +123,7 @@ def main() -> int:
         help="1 to 15 (default 3); the overload lasts twice that, the load after it four times",
     )
     parser.add_argument("--runs", type=int, default=3, help="1 to 20 (default 3)")
+    parser.add_argument("--max-wait", type=float, metavar="S", help="the limit; 0: shed nothing")
     parser.add_argument("--proxy-core", type=int, default=0, help="core of the worker (default 0)")
     parser.add_argument("--load-core", type=int, default=1, help="core of backend and load (default 1)")
     options = parser.parse_args()
@@ -151,6 +159,9 @@ def one_run(options: argparse.Namespace) -> Result:
         core = options.load_core
         with backend.started(Origin.FILES, site.backends, site.directory, (core,)) as pids:
             worker = build.start(site, options.proxy_core)
+            if options.max_wait is not None:
+                limits = Limits(max_wait_s=options.max_wait)
+                worker.apply(encode(Apply(replace(snapshot(site), limits=limits))))
             try:
                 with on_cores(core):
                     result = measure(worker, site, pids, options.connections, options.fields, options.seconds)

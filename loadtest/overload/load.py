@@ -107,7 +107,6 @@ class Load:
         self._epoll = select.epoll()
         self._by_fd: dict[int, Connection] = {}
         self._idle: deque[Connection] = deque()
-        self._waiting: deque[Request] = deque()
         self._pending: deque[Request] = deque()  # all, by when they are due
         self._opening: deque[Connection] = deque()
         self._closed_until = 0.0
@@ -162,17 +161,15 @@ class Load:
         phase.due += 1
         request = Request(phase, due)
         self._pending.append(request)
-        if not self._size:
-            connection = self._open(due)
-            if connection is None:
-                self._finish(request)
-                phase.cut += 1
-            else:
-                connection.request, request.connection = request, connection
-        elif self._idle:
-            self._send(self._idle.popleft(), request)
+        if self._idle:
+            self._send(self._idle.pop(), request)
+            return
+        connection = self._open(due)
+        if connection is None:
+            self._finish(request)
+            phase.cut += 1
         else:
-            self._waiting.append(request)
+            connection.request, request.connection = request, connection
 
     def _open(self, now: float) -> Connection | None:
         sock = socket.socket()
@@ -219,7 +216,7 @@ class Load:
                 if connection.request is not None:
                     self._send(connection, connection.request)
                 else:
-                    self._free(connection)
+                    self._idle.append(connection)
             elif events & ~select.EPOLLOUT:
                 self._read(connection)
 
@@ -259,17 +256,9 @@ class Load:
         elif b"connection: close" in head:
             self._drop(connection)
         else:
-            self._free(connection)
+            self._idle.append(connection)
         if now < self._closed_until:
             self._ask(phase, now)
-
-    def _free(self, connection: Connection) -> None:
-        while self._waiting:
-            request = self._waiting.popleft()
-            if not request.is_done:
-                self._send(connection, request)
-                return
-        self._idle.append(connection)
 
     def _lost(self, connection: Connection) -> None:
         request, connection.request = connection.request, None
@@ -286,7 +275,7 @@ class Load:
                 self._idle.remove(connection)
             except ValueError:
                 pass
-        if self._size:
+        if len(self._by_fd) < self._size:
             self._open(monotonic())
 
     def _finish(self, request: Request) -> None:

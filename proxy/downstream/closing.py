@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from proxy.client import Client
 from proxy.dataplane import DataPlane
+from proxy.downstream.unread import ends_with_head
 from proxy.exchange import Exchange
 from proxy.http.errors import RequestError
 from proxy.http.replies import reply
@@ -33,14 +34,15 @@ class ClosingClient(Client):
     """A client connection without its requests: its transport, the one deadline, and its ends."""
 
     __slots__ = (
-        "_buffer", "_deadline", "_exchange", "_linger_left", "_listener", "_opened", "_plane", "_saw_eof",
-        "_wants_body", "address_group", "is_admitted", "transport",
+        "_buffer", "_deadline", "_exchange", "_linger_left", "_listener", "_opened", "_overload", "_plane",
+        "_saw_eof", "_wants_body", "address_group", "is_admitted", "transport",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
         # Per connection
         self._plane = plane
         self._listener = listener
+        self._overload = listener.overload
         self.listener_name = listener.name
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.address_group = b""  # what the connection is counted by
@@ -154,6 +156,17 @@ class ClosingClient(Client):
         if flag is not None:
             self._record(status, flag, None, None)
         self._close()
+
+    def _refuse_stale(self, data: bytes) -> None:
+        """Answer a request that has waited too long, without a look at it and without a line in the log."""
+        plane = self._plane
+        close = plane.draining or self._listener.is_closed or self._saw_eof or not ends_with_head(data)
+        self.write(self._overload.answer(close=close))
+        plane.local.record(self.listener_name, "", "", 503, "OM", 0.0, 0, 0)
+        if close:
+            self._close()
+        else:
+            self._deadline = plane.wheel.now + self._listener.idle_timeout_s
 
     def _refuse_body(self, exchange: Exchange, error: RequestError, flag: str) -> None:
         started = exchange.has_response_started

@@ -48,6 +48,11 @@ class DescriptorGuard:
     def used(self) -> int:
         return self._admission.open + self._plane.services.tally.open
 
+    @property
+    def room(self) -> int:
+        """How many connections may be accepted before `check` is called for them."""
+        return max(self._budget.full - self.used, 0)
+
     def check(self) -> None:
         now = self._plane.wheel.now
         if now != self._tick:

@@ -7,16 +7,17 @@ from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, cast
 
 from proxy.dataplane import DataPlane
+from proxy.downstream.accept_queue import BACKLOG, AcceptQueue
 from proxy.downstream.admission import CAUSES, Admission
 from proxy.downstream.client import ClientConnection
 from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.guard import DescriptorGuard
+from proxy.downstream.overload import OverloadGuard
 from proxy.model import snapshot
 from proxy.model.channel import PauseCount
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 4096
 IDLE_GRACE_S = 1.0  # an idle client may have a request on the way: it is answered, with close
 
 
@@ -24,18 +25,25 @@ class Listener:
     """One port. `connections` are its open client connections, whether still accepting or not."""
 
     def __init__(
-        self, plane: DataPlane, admission: Admission, guard: DescriptorGuard, config: snapshot.Listener
+        self,
+        plane: DataPlane,
+        admission: Admission,
+        guard: DescriptorGuard,
+        overload: OverloadGuard,
+        config: snapshot.Listener,
     ) -> None:
         self.name = config.name
         self.configure(config)
         self.connections: set[ClientConnection] = set()
         self.accepted = 0
         self.is_closed = False
+        self.overload = overload
         self._plane = plane
         self._admission = admission
         self._guard = guard
         self._server: asyncio.Server | None = None
         self._socket: socket.socket | None = None
+        self._queue: AcceptQueue | None = None
         self._is_paused = False
         self._accepting: set[asyncio.Task[Any]] = set()
 
@@ -47,6 +55,7 @@ class Listener:
 
     async def start(self, sock: socket.socket, *, is_paused: bool) -> None:
         self._socket = sock
+        self._queue = AcceptQueue(sock)
         self._is_paused = is_paused
         if not is_paused:
             await self._serve()
@@ -61,6 +70,11 @@ class Listener:
     def resume(self) -> None:
         self._is_paused = False
         self._start(self._serve())
+
+    @property
+    def queue(self) -> AcceptQueue | None:
+        """Who waits to be accepted, None when that is not to happen now."""
+        return None if self._is_paused else self._queue
 
     def enter(self, connection: ClientConnection, address: bytes) -> str:
         """Count a new connection; return why it may not stay, "" when it may."""
@@ -79,6 +93,18 @@ class Listener:
         self._guard.check()
         return CAUSES[cause] if cause else ""
 
+    def take(self, count: int) -> None:
+        """Accept so many connections at once, as far as there are descriptors for them."""
+        for _ in range(min(count, self._guard.room)):
+            client = self.queue.accept() if self.queue is not None else None
+            if client is None:
+                return
+            self.admit(client)
+
+    def admit(self, client: socket.socket) -> None:
+        """Take a connection that was accepted otherwise."""
+        self._start(asyncio.get_running_loop().connect_accepted_socket(self._protocol, client))
+
     def leave(self, connection: ClientConnection) -> None:
         self.connections.discard(connection)
         self._admission.leave(connection.address_group, was_admitted=connection.is_admitted)
@@ -92,13 +118,13 @@ class Listener:
 
     def stop_accepting(self) -> None:
         """Close the socket. Who waits in its queue has been promised a connection: they are taken first."""
-        if self._socket is None:
+        if self._socket is None or self._queue is None:
             return
-        for accepted in _accept_all(self._socket):
-            self._start(asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted))
+        while (client := self._queue.accept()) is not None:
+            self.admit(client)
         self.pause()
         self._socket.close()
-        self._socket = None
+        self._socket = self._queue = None
 
     def close(self) -> None:
         """Stop accepting for good; what its clients have on the way is answered, with close."""
@@ -141,16 +167,6 @@ class Listener:
         return cast(asyncio.Protocol, ClientConnection(self._plane, self))
 
 
-def _accept_all(listening: socket.socket) -> Iterator[socket.socket]:
-    while True:
-        try:
-            accepted, _ = listening.accept()
-        except OSError:  # BlockingIOError: the queue is empty
-            return
-        accepted.setblocking(False)
-        yield accepted
-
-
 class Listeners:
     """Keeps the open sockets in step with the listeners of the snapshot."""
 
@@ -159,6 +175,7 @@ class Listeners:
         self._plane = plane
         self.admission = Admission()
         self._guard = DescriptorGuard(plane, self.admission, budget, self)
+        self._overload = OverloadGuard(plane, self)
         self._causes: set[str] = set()  # for which accepting is paused
         self._pauses: dict[str, int] = {}
         self._opens_sockets = opens_sockets
@@ -176,6 +193,7 @@ class Listeners:
     async def apply(self, wanted: Iterable[snapshot.Listener]) -> None:
         """Open, update and close listeners. A port that cannot be opened is logged, not fatal."""
         self.admission.limits = self._plane.limits
+        self._overload.configure()
         by_key = {(listener.address, listener.port): listener for listener in wanted}
         for key in [k for k in self._open if k not in by_key]:
             self._close(self._open.pop(key))
@@ -186,7 +204,7 @@ class Listeners:
                 continue
             sock = self._socket(key)
             if sock is not None:
-                listener = Listener(self._plane, self.admission, self._guard, config)
+                listener = Listener(self._plane, self.admission, self._guard, self._overload, config)
                 await listener.start(sock, is_paused=bool(self._causes))
                 self._open[key] = listener
         self._closing = [listener for listener in self._closing if listener.is_busy]

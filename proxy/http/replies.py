@@ -7,7 +7,14 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def reply(
-    status: int, date: bytes, request_id: bytes, detail: str, *, close: bool, head: bool = False
+    status: int,
+    date: bytes,
+    request_id: bytes,
+    detail: str,
+    *,
+    close: bool,
+    head: bool = False,
+    retry_after_s: int = 1,
 ) -> bytes:
     """Return a complete response. `detail` is one sentence for the person who reads it.
 
@@ -16,7 +23,7 @@ def reply(
     body = b"%d %b\n%b\n" % (status, HTTPStatus(status).phrase.encode(), detail.encode("ascii", "replace"))
     if request_id:
         body += b"request id: %b\n" % request_id
-    retry_after = b"Retry-After: 1\r\n" if status == 503 else b""
+    retry_after = b"Retry-After: %d\r\n" % retry_after_s if status == 503 else b""
     return b"HTTP/1.1 %d %b\r\nServer: fleetgate\r\nDate: %b\r\n%b%b%b\r\n%b" % (
         status,
         HTTPStatus(status).phrase.encode(),

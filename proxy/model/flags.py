@@ -18,6 +18,7 @@ FLAGS: Final[dict[str, str]] = {
     "DC": "the client went away first",
     "DPE": "the client's request broke the protocol or a limit (4xx)",
     "DT": "the client was too slow (408)",
+    "OM": "the worker is overloaded and the request had waited too long (503)",
     "LR": "the gateway answered the request itself",
     "CF": "answered, after failing over to another cluster",
 }

@@ -25,6 +25,15 @@ class Limits(msgspec.Struct, frozen=True):
             "Trusted proxies are not counted.",
         ),
     ] = 0
+    max_wait_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="Until the worker takes up a request; when waits stay above it, "
+            "the excess is held off or answered 503; 0 is no limit.",
+        ),
+    ] = 0.2
     head_timeout_s: Annotated[
         float,
         Meta(gt=0, le=3600, description="From the first byte of a request head to its last; then 408."),

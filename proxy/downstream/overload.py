@@ -1,0 +1,163 @@
+"""Overload: what has waited too long for the worker is refused, in the cheapest way there is.
+
+Clients wait in two places, and both waits are looked at ten times a second: connections in the kernel's
+queue (its length, at the rate they are taken), requests in the buffers of their sockets (how long ago
+the data came, which the kernel knows). Waits that stay above the limit mean overload; a burst, or one long
+turn of the event loop, does not.
+
+A refusal costs a third of a cheap request, so that refusals alone would eat up the capacity they are to
+save. Hence most of the excess is held off for nothing: the kernel's queue is kept as short as can be
+served in half the limit. Out of it, connections are told 503, in a share of the time that is bounded.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol
+
+from proxy.dataplane import DataPlane
+from proxy.downstream.accept_queue import refuse
+from proxy.downstream.sojourn import Sojourn, waited_s
+from proxy.http.replies import reply
+
+if TYPE_CHECKING:
+    from proxy.downstream.listener import Listener
+
+log = logging.getLogger(__name__)
+
+OVERLOAD: Final = "overload"
+DETAIL: Final = "The gateway is overloaded."
+STEP_S: Final = 0.01  # between two rounds of refusals
+REFUSING_SHARE: Final = 0.05  # of the time: at 50 µs for each, a thousand a second
+MAX_RETRY_AFTER_S: Final = 3
+QUEUED_SHARE: Final = 0.5  # of the limit is what connections may wait in the kernel's queue
+PER_TICK: Final = 256  # connections: uvloop accepts one per turn, and turns are long when a worker is busy
+LOG_S: Final = 60.0
+
+
+class Doors(Protocol):
+    """The listeners of the worker."""
+
+    def __iter__(self) -> Iterator["Listener"]: ...
+
+
+class OverloadGuard:
+    """One per worker. `expire` is called by the timer wheel, `is_stale` for requests while `is_watching`."""
+
+    __slots__ = (
+        "_answers", "_doors", "_is_scheduled", "_left_s", "_logged", "_plane", "_refused", "_sojourn",
+        "_stepped", "_ticked", "is_watching",
+    )  # fmt: skip
+
+    def __init__(self, plane: DataPlane, doors: Doors) -> None:
+        self._plane = plane
+        self._doors = doors
+        self._sojourn = Sojourn()
+        self.is_watching = False  # the wait of the next request is of interest
+        self._is_scheduled = False
+        self._ticked = 0.0
+        self._stepped = 0.0
+        self._left_s = 0.0  # what may be spent on refusals
+        self._refused = 0
+        self._answers: tuple[tuple[bytes, ...], ...] = ()
+        self._logged = -LOG_S
+
+    def configure(self) -> None:
+        """Take over the limit of a new snapshot."""
+        if self._plane.limits.max_wait_s and not self._is_scheduled:
+            self._is_scheduled = True
+            self._ticked = self._plane.wheel.now
+            self._plane.wheel.schedule(self, self._ticked)
+
+    # Requests
+
+    def is_stale(self, transport: asyncio.Transport) -> bool:
+        """Whether the request that was just read has waited so long that it is to be refused."""
+        sojourn = self._sojourn
+        wait = waited_s(transport.get_extra_info("socket"))
+        sojourn.note(wait)
+        self.is_watching = sojourn.is_overloaded
+        return sojourn.is_overloaded and wait > self._plane.limits.max_wait_s
+
+    def answer(self, *, close: bool) -> bytes:
+        """Return the next 503: clients must not all come back in the same second."""
+        self._refused += 1
+        return self._answers[close][self._refused % MAX_RETRY_AFTER_S]
+
+    # Connections
+
+    def expire(self, now: float) -> float | None:
+        limit_s = self._plane.limits.max_wait_s
+        elapsed, self._ticked = now - self._ticked, now
+        if not limit_s:
+            self._end()
+            return None
+        was_overloaded = self._sojourn.is_overloaded
+        for listener in self._doors:
+            if listener.queue is not None:
+                self._sojourn.note(listener.queue.measure(listener.accepted, elapsed))
+                if not was_overloaded:
+                    listener.take(PER_TICK)
+        self._sojourn.judge(limit_s)
+        self.is_watching = True
+        if self._sojourn.is_overloaded:
+            self._prepare()
+            if not was_overloaded:
+                self._begin(now)
+            for listener in self._doors:
+                if listener.queue is not None:
+                    listener.queue.shorten(limit_s * QUEUED_SHARE)
+        elif was_overloaded:
+            self._open_up()
+        return now  # at the next tick
+
+    def _begin(self, now: float) -> None:
+        if now - self._logged >= LOG_S:
+            self._logged = now
+            log.warning("overload: clients wait %.0f ms, the excess is refused", self._sojourn.wait_s * 1000)
+        self._stepped = monotonic()
+        self._left_s = 0.0
+        asyncio.get_running_loop().call_later(STEP_S, self._step)
+
+    def _end(self) -> None:
+        self._is_scheduled = self.is_watching = False
+        self._sojourn = Sojourn()
+        self._open_up()
+
+    def _open_up(self) -> None:
+        for listener in self._doors:
+            if listener.queue is not None:
+                listener.queue.open_up()
+
+    def _prepare(self) -> None:
+        date = self._plane.wheel.date
+        self._answers = tuple(
+            tuple(
+                reply(503, date, b"", DETAIL, close=close, retry_after_s=1 + number)
+                for number in range(MAX_RETRY_AFTER_S)
+            )
+            for close in (False, True)
+        )
+
+    def _step(self) -> None:
+        """Refuse connections for a share of the time since the last step."""
+        if not self._sojourn.is_overloaded:
+            return
+        now = monotonic()
+        self._left_s = min(self._left_s, 0.0) + REFUSING_SHARE * (now - self._stepped)
+        self._stepped = now
+        for listener in self._doors:
+            self._refuse(listener, now)
+        asyncio.get_running_loop().call_later(STEP_S, self._step)
+
+    def _refuse(self, listener: "Listener", now: float) -> None:
+        queue = listener.queue
+        while queue is not None and self._left_s > 0 and queue.is_full:
+            client = queue.accept()
+            if client is None:
+                return
+            refuse(client, self.answer(close=True))
+            listener.count_shed(OVERLOAD)
+            now, before = monotonic(), now
+            self._left_s -= now - before
