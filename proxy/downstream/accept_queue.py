@@ -8,7 +8,7 @@ from typing import Final
 BACKLOG: Final = 4096
 _QUEUED: Final = struct.Struct("=24xI")  # tcp_info.tcpi_unacked: of a listening socket, its queue
 _REQUEST_BYTES: Final = 65536
-MIN_LENGTH: Final = 64
+MIN_LENGTH: Final = 256  # so many clients that come back when they are answered are no overload
 _SMOOTHING: Final = 0.3
 _FULL_SHARE: Final = 0.75
 
@@ -34,7 +34,8 @@ class AcceptQueue:
         self._accepted = accepted
         self._rate += (rate - self._rate) * _SMOOTHING
         length = self.length
-        return length / max(rate, 1.0) if length > MIN_LENGTH else 0.0
+        enough = MIN_LENGTH if self._limit == BACKLOG else self._limit // 4
+        return length / max(rate, 1.0) if length > enough else 0.0
 
     def shorten(self, wait_s: float) -> None:
         """Let no more connections in than are accepted in that time. Those that wait already stay."""

@@ -76,7 +76,11 @@ class ClientConnection(ClosingClient):
             return
         if self._buffer:
             data = self._buffer + data
-        elif self._overload.is_watching and not self._paused and self._overload.is_stale(self.transport):
+        elif (
+            self._overload.is_watching
+            and not self._paused
+            and self._overload.is_stale(self.transport, self._opened)
+        ):
             self._refuse_stale(data)
             return
         self._process(data)

@@ -50,8 +50,8 @@ class DescriptorGuard:
 
     @property
     def room(self) -> int:
-        """How many connections may be accepted before `check` is called for them."""
-        return max(self._budget.full - self.used, 0)
+        """How many clients may come at once: each will need a connection to an endpoint, too."""
+        return max(self._budget.full - self.used - self._recent, 0) // 2
 
     def check(self) -> None:
         now = self._plane.wheel.now

@@ -175,7 +175,7 @@ class Listeners:
         self._plane = plane
         self.admission = Admission()
         self._guard = DescriptorGuard(plane, self.admission, budget, self)
-        self._overload = OverloadGuard(plane, self)
+        self._overload = OverloadGuard(plane, self.admission, self)
         self._causes: set[str] = set()  # for which accepting is paused
         self._pauses: dict[str, int] = {}
         self._opens_sockets = opens_sockets

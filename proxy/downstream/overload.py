@@ -5,9 +5,10 @@ queue (its length, at the rate they are taken), requests in the buffers of their
 the data came, which the kernel knows). Waits that stay above the limit mean overload; a burst, or one long
 turn of the event loop, does not.
 
-A refusal costs a third of a cheap request, so that refusals alone would eat up the capacity they are to
-save. Hence most of the excess is held off for nothing: the kernel's queue is kept as short as can be
-served in half the limit. Out of it, connections are told 503, in a share of the time that is bounded.
+To accept, answer and close costs a third of an expensive request and more than a cheap one, so that refusals
+alone would eat up the capacity they are to save. Hence most of the excess is held off for nothing: the
+kernel's queue is kept as short as can be served in half the limit. Out of it, connections are told 503, in
+a share of the time that is bounded.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.dataplane import DataPlane
 from proxy.downstream.accept_queue import refuse
+from proxy.downstream.admission import Admission
 from proxy.downstream.sojourn import Sojourn, waited_s
 from proxy.http.replies import reply
 
@@ -32,7 +34,8 @@ STEP_S: Final = 0.01  # between two rounds of refusals
 REFUSING_SHARE: Final = 0.05  # of the time: at 50 µs for each, a thousand a second
 MAX_RETRY_AFTER_S: Final = 3
 QUEUED_SHARE: Final = 0.5  # of the limit is what connections may wait in the kernel's queue
-PER_TICK: Final = 256  # connections: uvloop accepts one per turn, and turns are long when a worker is busy
+AT_ONCE: Final = 256  # open connections up to which all that wait are accepted; uvloop takes one per turn
+MIN_CROWD: Final = 512  # open connections: fewer can make a worker busy and slow, but wait for one another
 LOG_S: Final = 60.0
 
 
@@ -46,12 +49,13 @@ class OverloadGuard:
     """One per worker. `expire` is called by the timer wheel, `is_stale` for requests while `is_watching`."""
 
     __slots__ = (
-        "_answers", "_doors", "_is_scheduled", "_left_s", "_logged", "_plane", "_refused", "_sojourn",
-        "_stepped", "_ticked", "is_watching",
+        "_admission", "_answers", "_doors", "_is_scheduled", "_left_s", "_logged", "_plane", "_refused",
+        "_sojourn", "_stepped", "_ticked", "is_watching",
     )  # fmt: skip
 
-    def __init__(self, plane: DataPlane, doors: Doors) -> None:
+    def __init__(self, plane: DataPlane, admission: Admission, doors: Doors) -> None:
         self._plane = plane
+        self._admission = admission
         self._doors = doors
         self._sojourn = Sojourn()
         self.is_watching = False  # the wait of the next request is of interest
@@ -72,13 +76,19 @@ class OverloadGuard:
 
     # Requests
 
-    def is_stale(self, transport: asyncio.Transport) -> bool:
-        """Whether the request that was just read has waited so long that it is to be refused."""
+    def is_stale(self, transport: asyncio.Transport, opened: float) -> bool:
+        """Whether the request that was just read has waited so long that it is to be refused.
+
+        What its connection waited for to be accepted, before it was `opened`, does not count again.
+        """
         sojourn = self._sojourn
-        wait = waited_s(transport.get_extra_info("socket"))
+        if self._admission.open <= MIN_CROWD:
+            self.is_watching = False
+            return False
+        wait = min(waited_s(transport.get_extra_info("socket")), self._plane.wheel.now - opened)
         sojourn.note(wait)
         self.is_watching = sojourn.is_overloaded
-        return sojourn.is_overloaded and wait > self._plane.limits.max_wait_s
+        return sojourn.is_overloaded and wait > self._plane.limits.max_wait_s > 0
 
     def answer(self, *, close: bool) -> bytes:
         """Return the next 503: clients must not all come back in the same second."""
@@ -98,7 +108,7 @@ class OverloadGuard:
             if listener.queue is not None:
                 self._sojourn.note(listener.queue.measure(listener.accepted, elapsed))
                 if not was_overloaded:
-                    listener.take(PER_TICK)
+                    listener.take(AT_ONCE - self._admission.open)
         self._sojourn.judge(limit_s)
         self.is_watching = True
         if self._sojourn.is_overloaded:
@@ -115,7 +125,9 @@ class OverloadGuard:
     def _begin(self, now: float) -> None:
         if now - self._logged >= LOG_S:
             self._logged = now
-            log.warning("overload: clients wait %.0f ms, the excess is refused", self._sojourn.wait_s * 1000)
+            log.warning(
+                "overload: clients wait over %g s, the excess is refused", self._plane.limits.max_wait_s
+            )
         self._stepped = monotonic()
         self._left_s = 0.0
         asyncio.get_running_loop().call_later(STEP_S, self._step)
