@@ -12,7 +12,7 @@ from proxy.dataplane import DataPlane
 from proxy.downstream import overload
 from proxy.downstream.accept_queue import MIN_LENGTH, AcceptQueue, refuse
 from proxy.downstream.admission import Admission
-from proxy.downstream.overload import OVERLOAD, AT_ONCE, STEP_S, OverloadGuard
+from proxy.downstream.overload import AT_ONCE, OVERLOAD, STEP_S, OverloadGuard
 from proxy.downstream.sojourn import CALM_TICKS, LATE_TICKS, Sojourn, waited_s
 from proxy.downstream.unread import ends_with_head
 from proxy.model.limits import Limits
