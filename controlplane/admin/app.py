@@ -1,5 +1,9 @@
-"""The admin API: health, metrics and read-only JSON. Nothing here changes anything."""
+"""The admin API: health, metrics and read-only JSON. Nothing here changes anything.
 
+What needs more than a query string is asked by POST, as JSON: a web page cannot send that unasked.
+"""
+
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from prometheus_client.exposition import choose_encoder
@@ -12,10 +16,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from controlplane.admin import views
+from controlplane.admin.bodies import read_json
+from controlplane.admin.explain import explanation
 from controlplane.admin.health import readiness, report
 from controlplane.admin.hosts import HostCheck
 from controlplane.admin.metrics import Metrics
 from controlplane.admin.problems import on_error, on_http_exception, problem
+from controlplane.admin.question import Question, QuestionError
 from controlplane.admin.state import Source, State
 from proxy.model.codec import encode_snapshot
 
@@ -52,6 +59,18 @@ class Admin:
         if snapshot is None:
             return problem(503, "no snapshot yet", "/readyz says what is missing")
         return Response(encode_snapshot(snapshot), media_type="application/json", headers=NO_STORE)
+
+    async def explain(self, request: Request) -> Response:
+        question = await read_json(request, Question)
+        await self._source.refresh()
+        state = self._source.state()
+        if state.snapshot is None:
+            return problem(503, "no snapshot yet", "/readyz says what is missing")
+        try:  # a thread, because every route is looked at
+            found = await asyncio.to_thread(explanation, state, state.snapshot, question)
+        except QuestionError as error:
+            raise HTTPException(400, str(error)) from None
+        return JSONResponse(found, headers=NO_STORE)
 
     def json(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def handler(request: Request) -> Response:
@@ -105,6 +124,7 @@ def build_app(source: Source, names: Iterable[str]) -> Starlette:
             Route("/api/v1/endpoints", admin.json(endpoints)),
             Route("/api/v1/diagnostics", admin.json(diagnostics)),
             Route("/api/v1/snapshot", admin.snapshot),
+            Route("/api/v1/explain", admin.explain, methods=["POST"]),
         ],
         middleware=[Middleware(HostCheck, names=tuple(names))],
         exception_handlers={HTTPException: on_http_exception, Exception: on_error},

@@ -10,6 +10,7 @@ VERBS = {
     "demo": ("controlplane.cli.demo", "Serve a two-cluster demo on this machine."),
     "run": ("controlplane.cli.run", "Run the gateway."),
     "validate": ("controlplane.cli.validate", "Check manifests without a server."),
+    "explain": ("controlplane.cli.explain", "Say which route a request takes, and why."),
     "annotations": ("controlplane.cli.annotations", "Say what each annotation does here."),
     "apiserver": ("controlplane.cli.apiserver", "Run a small Kubernetes-compatible API server."),
 }

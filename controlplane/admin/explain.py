@@ -1,0 +1,207 @@
+"""What becomes of a request, and why: the answer of `explain`, live or from files."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from controlplane.admin import shares
+from controlplane.admin.endpoints import Merged, merged, usable
+from controlplane.admin.question import Question, Request, request_of
+from controlplane.admin.reasons import condition_text, reason
+from controlplane.admin.state import State
+from controlplane.admin.times import rfc3339
+from controlplane.admin.views import Json, percent
+from proxy.model.actions import Algorithm, Forward, Split
+from proxy.model.snapshot import Listener, Route, Snapshot, Source
+from proxy.routing.explain import Considered, Part, Verdict, explain
+from proxy.routing.shares import Usable, tiers
+
+_MOST_NEAR: Final = 10
+"""So many routes that do not match are shown unless all are asked for: the nearest ones."""
+
+
+def explanation(state: State, snapshot: Snapshot, question: Question) -> Json:
+    """Return the route of a request with all that decided. Raises QuestionError, RouteError."""
+    request = request_of(question, snapshot)
+    found = explain(snapshot.routes, request.asked)
+    winner = found.chosen.route if found.chosen is not None else None
+    shown = found.considered if question.all else tuple(_near(found.considered))
+    return {
+        "request": _request(request),
+        "listener": None if request.listener is None else _listener(request.listener),
+        "note": request.note,
+        "chosen": winner.id if winner is not None else None,
+        "considered": [_considered(each, winner) for each in shown],
+        "left": len(found.considered) - len(shown),
+        "answer": {"status": 404, "reason": "NR"}
+        if winner is None
+        else _answer(state, snapshot, winner, request.listener),
+        "freshness": _freshness(state, snapshot),
+    }
+
+
+def _timeout(route: Route, listener: Listener | None) -> Json:
+    """Return how long the endpoint may take to answer, and who says so."""
+    own = route.policies.response_timeout_s if route.policies is not None else None
+    if own is not None or listener is None:
+        return {"seconds": own, "from": "route"}
+    return {"seconds": listener.response_timeout_s, "from": "listener"}
+
+
+def _near(considered: Iterable[Considered]) -> Iterable[Considered]:
+    """Yield what matches, then what is in the right place but for one thing, as far as that goes."""
+    misses = 0
+    for each in considered:
+        parts = {difference.part for difference in each.differences} & {Part.PORT, Part.HOST, Part.PATH}
+        if each.verdict is Verdict.MISSED:
+            if misses >= _MOST_NEAR or (misses and (len(parts) > 1 or Part.HOST in parts)):
+                return
+            misses += 1
+        yield each
+
+
+def _request(request: Request) -> Json:
+    asked = request.asked
+    return {
+        "method": asked.method,
+        "host": asked.host,
+        "port": asked.port,
+        "path": asked.path,
+        "query": asked.query,
+        "client": asked.client,
+    }
+
+
+def _listener(listener: Listener) -> Json:
+    return {
+        "name": listener.name,
+        "port": listener.port,
+        "protocol": listener.protocol,
+        "source": msgspec.to_builtins(listener.source),
+    }
+
+
+def _considered(each: Considered, winner: Route | None) -> Json:
+    route = each.route
+    return {
+        "id": route.id,
+        "verdict": each.verdict,
+        "reason": reason(each, winner),
+        "host": route.host or "*",
+        "path": msgspec.to_builtins(route.path),
+        "conditions": [condition_text(condition) for condition in route.conditions],
+        "order": route.order,
+        "priority": route.priority,
+        "source": msgspec.to_builtins(route.source),
+    }
+
+
+def _answer(state: State, snapshot: Snapshot, route: Route, listener: Listener | None) -> Json:
+    """Return what the chosen route does."""
+    action = route.action
+    answer: Json = {
+        "conditions": [condition_text(condition) for condition in route.conditions],
+        "policies": _policies(route),
+        "ignored": _findings(state, route.source),
+    }
+    if not isinstance(action, Forward):
+        return answer | {"action": msgspec.to_builtins(action)}
+    endpoints = merged(state)
+    balance = action.balance
+    return answer | {
+        "action": {"type": "forward"},
+        "timeout": _timeout(route, listener),
+        "endpointsKnown": any(cluster.synced for cluster in snapshot.clusters),
+        "algorithm": balance.algorithm if balance is not None else Algorithm.LEAST_REQUEST,
+        "backends": _backends(action, endpoints),
+    }
+
+
+def _policies(route: Route) -> Json:
+    """Return the policies that are set."""
+    policies: Json = msgspec.to_builtins(route.policies) or {}
+    return {name: value for name, value in policies.items() if value not in (None, ())}
+
+
+def _findings(state: State, source: Source) -> list[Json]:
+    return [
+        {"code": item.code, "level": item.level, "field": item.field, "message": item.message}
+        for item in state.diagnostics
+        if (item.kind, item.namespace, item.name) == (source.kind, source.namespace, source.name)
+    ]
+
+
+def _backends(action: Forward, endpoints: list[Merged]) -> list[Json]:
+    counts = usable(endpoints)
+    backends = []
+    for backend, share in zip(action.backends, shares.of_backends(action, counts), strict=True):
+        service = share.served_by or backend.service
+        here = counts.get(service, {})
+        backends.append(
+            {
+                "service": backend.service,
+                "servedBy": share.served_by,
+                "configuredPercent": percent(share.configured),
+                "effectivePercent": percent(share.effective),
+                "split": share.split.mode,
+                "clusters": _clusters(share.split, here),
+                "takeOverOrder": _take_over_order(share.split, here),
+                "endpoints": [_endpoint(each) for each in endpoints if each.key[0] == service],
+            }
+        )
+    return backends
+
+
+def _take_over_order(split: Split, counts: Mapping[str, Usable]) -> list[str]:
+    """Return the clusters in the order in which they serve when those before them cannot."""
+    order: list[str] = []
+    for tier in tiers(split, counts):
+        order += [cluster for cluster, _ in sorted(tier.items(), key=lambda each: (-each[1], each[0]))]
+    return order
+
+
+def _clusters(split: Split, counts: Mapping[str, Usable]) -> list[Json]:
+    planned, present = shares.configured(split, counts), shares.effective(split, counts)
+    return [
+        {
+            "cluster": each.cluster,
+            "weight": each.weight,
+            "configuredPercent": percent(planned.get(each.cluster, 0.0)),
+            "effectivePercent": percent(present.get(each.cluster, 0.0)),
+        }
+        for each in split.shares
+    ]
+
+
+def _endpoint(endpoint: Merged) -> Json:
+    _, cluster, address, port = endpoint.key
+    return {
+        "cluster": cluster,
+        "address": address,
+        "port": port,
+        "state": endpoint.state,
+        "inFlight": sum(stats.in_flight for stats in endpoint.by_worker.values()),
+    }
+
+
+def _freshness(state: State, snapshot: Snapshot) -> Json:
+    return {
+        "snapshotVersion": snapshot.version,
+        "appliedAt": rfc3339(state.applied_at),
+        "appliedSecondsAgo": round(state.now - state.applied_at, 1) if state.applied_at else None,
+        "appliedOn": state.applied_count,
+        "workers": state.worker_count,
+        "fromDisk": state.from_disk,
+        "clusters": [
+            {
+                "cluster": health.cluster,
+                "synced": health.synced,
+                "stale": health.stale,
+                "ageSeconds": round(health.age_s, 1),
+                "lastError": health.last_error,
+            }
+            for health in state.clusters
+            if health.attached
+        ],
+    }

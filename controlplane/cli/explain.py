@@ -1,0 +1,106 @@
+"""`fleetgate explain`: which route a request takes, and why, live or from files."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controlplane.cli.adminapi import admin_option, ask
+from controlplane.cli.failure import Failure
+from controlplane.cli.manifests import manifest_options, read
+from controlplane.cli.output import echo_json
+
+if TYPE_CHECKING:
+    from controlplane.files.translation import Checked
+
+EXAMPLES = """\b
+Examples:
+  fleetgate explain GET http://shop.example.com/cart/7
+  fleetgate explain GET http://127.0.0.1:8001/cart -H 'Host: shop.example.com' -H 'stage: gray'
+  fleetgate explain POST http://shop.example.com/pay --cookie user=7 --client 10.1.2.3 --all
+  fleetgate explain GET http://shop.example.com/ -f manifests/ -o json
+\b
+Exit codes: 0 a route takes it, 1 none does, 2 wrong usage, 3 the gateway does not answer.
+"""
+
+
+@click.command(name="explain", epilog=EXAMPLES)
+@click.argument("method")
+@click.argument("url")
+@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Repeatable.")
+@click.option("--cookie", "cookies", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
+@click.option("--client", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Who asks.")
+@click.option("--all", "all_", is_flag=True, help="Also the routes that are nowhere near.")
+@manifest_options(required=False)
+@admin_option
+@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    method: str,
+    url: str,
+    headers: tuple[str, ...],
+    cookies: tuple[str, ...],
+    client: str,
+    all_: bool,
+    paths: tuple[str, ...],
+    namespace: str,
+    members: dict[str, list[str]],
+    admin: str,
+    output: str,
+) -> None:
+    """Say which route a request takes, which ones it does not, and why. No request is sent.
+
+    Without -f the running gateway is asked; with it, the manifests are, and nothing is contacted.
+    """
+    question = {
+        "method": method,
+        "url": url,
+        "headers": [_header(header) for header in headers] + [("cookie", cookie) for cookie in cookies],
+        "client": client,
+        "all": all_,
+    }
+    _check_encoding(method, url, client, *headers, *cookies)
+    if paths:
+        found = _offline(read(paths, members, namespace), question)
+    else:
+        found = ask(admin, "/api/v1/explain", question)
+    if output == "json":
+        echo_json("Explanation", found)
+    else:
+        from controlplane.cli.explanation import lines
+
+        click.echo("\n".join(lines(found)))
+    ctx.exit(found["chosen"] is None)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise Failure(f"-H {text!r} is not 'NAME: VALUE'; write e.g. -H 'stage: gray'")
+    return name.strip(), value.strip()
+
+
+def _check_encoding(*texts: str) -> None:
+    """Raise Failure for octets that are no UTF-8: they come as surrogates, which JSON cannot carry."""
+    for text in texts:
+        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+            raise Failure(f"{ascii(text)} is not UTF-8; write such octets as %XX")
+
+
+def _offline(checked: "Checked", question: Any) -> Any:
+    """Ask the manifests what the gateway would be asked."""
+    import msgspec
+
+    from controlplane.admin.explain import explanation
+    from controlplane.admin.question import Question
+    from controlplane.admin.state import State
+
+    for finding in checked.findings:
+        if finding.level == "error":
+            click.echo(f"{finding.place}: error {finding.code} {finding.text}", err=True)
+    translation = checked.translation
+    state = State(0.0, 0.0, 0, snapshot=translation.snapshot, diagnostics=translation.diagnostics)
+    try:
+        return explanation(state, translation.snapshot, msgspec.convert(question, Question))
+    except ValueError as error:  # QuestionError, or RouteError of an expression that is none
+        raise Failure(str(error)) from None
