@@ -84,7 +84,7 @@ def _check_encoding(*texts: str) -> None:
     """Raise Failure for octets that are no UTF-8: they come as surrogates, which JSON cannot carry."""
     for text in texts:
         if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-            raise Failure(f"{ascii(text)} is not UTF-8; write such octets as %XX")
+            raise Failure(f"{text!a} is not UTF-8; write such octets as %XX")
 
 
 def _offline(checked: "Checked", question: Any) -> Any:
