@@ -126,6 +126,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "the host and path of another rule",
         "correct host or path, or remove the rule",
     ),
+    "FG0310": Entry(
+        "error",
+        "InvalidRule",
+        "the rule cannot be compiled, so it is not installed: {problem}",
+        "",
+        "correct the path or the condition",
+    ),
     # Clusters
     "FG0401": Entry(
         "warning",

@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.resources.kinds import INGRESSES
 from controlplane.resources.view import FleetObjects
+from controlplane.translate import routes
 from controlplane.translate.builder import translate
 from controlplane.translate.model import Facts, LastGood
 from proxy.model.codec import encode_snapshot
-from tests.support.translation import Manifest, deployed, fleet_of, gateway, member_of
+from proxy.model.snapshot import PathMatch
+from proxy.routing.match import RouteError
+from tests.support.translation import Manifest, deployed, fleet_of, gateway, member_of, run_case
 
 ALB = "alb.ingress.kubernetes.io/"
 FACTS = Facts("192.0.2.1", frozenset({"cluster-1", "cluster-2"}))
@@ -141,3 +145,32 @@ def test_an_ingress_without_uid_is_remembered_by_name() -> None:
     assert isinstance(anonymous, INGRESSES.type)
     fleet = FleetObjects({"a/web": anonymous}, fleet.ingress_classes, fleet.albconfigs)
     assert list(translate(fleet, MEMBERS, FACTS, LastGood(), 1).last_good.ingresses) == ["a/web"]
+
+
+def test_a_route_no_worker_could_use_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever check was forgotten: one bad rule must not cost all others their new version."""
+
+    def refuse(path: PathMatch) -> None:
+        if path.value == "/bad":
+            raise RouteError("cannot be")
+
+    monkeypatch.setattr(routes, "compile_path", refuse)
+    translation = run_case(
+        {
+            "gateway": {"port": 80},
+            "fleet": [web_ingress("/bad"), web_ingress("/good")],
+            "members": {"cluster-1": {"pods": {"a/s": 1}}},
+        }
+    )
+    assert [route.path.value for route in translation.snapshot.routes] == ["/good"]
+    assert [item.code for item in translation.diagnostics if item.level == "error"] == ["FG0310"]
+
+
+def web_ingress(path: str) -> dict[str, Any]:
+    backend = {"service": {"name": "s", "port": {"number": 80}}}
+    rule = {"http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}
+    return {
+        "kind": "Ingress",
+        "metadata": {"namespace": "a", "name": path[1:]},
+        "spec": {"ingressClassName": "alb", "rules": [rule]},
+    }
