@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from controlplane.resources.view import FleetObjects, MemberObjects
+from controlplane.translate.canaries import join_canaries
 from controlplane.translate.conflicts import report_conflicts
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.endpoints import Resolution, ServiceResolver
@@ -40,7 +41,7 @@ def translate(
         server_groups=groups.services,
     )
     outcomes = translate_ingresses(World(fleet, gateways, groups, resolver, last_good))
-    routes = tuple(route for outcome in outcomes for route in outcome.routes)
+    routes = join_canaries(outcomes)
     report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]

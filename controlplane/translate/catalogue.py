@@ -304,4 +304,26 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "",
         "remove one of the two rules, or give them different conditions or orders",
     ),
+    # Canaries
+    "FG0702": Entry(
+        "warning",
+        "CanaryWithoutBase",
+        "the canary has no base and routes nothing: no other Ingress of its gateway has this host and path",
+        "an Ingress without the annotation canary, with the same host, path and pathType",
+        "create the base Ingress, or remove the canary annotations",
+    ),
+    "FG0703": Entry(
+        "warning",
+        "CanaryWithoutBase",
+        "the canary routes nothing: {base} answers by itself, so there is no traffic to divide",
+        "a base and a canary that forward to Services",
+        "remove the redirect, or the canary",
+    ),
+    "FG0704": Entry(
+        "error",
+        "InvalidCanary",
+        "the canaries of {base} would get {sum} of {total}; this one, the youngest of them, gets nothing",
+        "weights that sum to at most {total}",
+        "lower the weights of the canaries, or raise canary-weight-total",
+    ),
 }

@@ -47,6 +47,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         created=ingress.metadata.creation_timestamp,
         ports=draft.ports,
         weights=draft.weights,
+        weights_key=draft.weights_key,
         failover=draft.failover,
         routes=() if concerns_all else routes,
         tiers=draft.tiers,

@@ -29,6 +29,7 @@ class Outcome:
     ours: bool = False
     live: AcceptedIngress | None = None
     routes: tuple[Route, ...] = ()
+    plan: IngressPlan | None = None  # of the live version, when there is a gateway for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _outcome(findings: Findings, current: Ingress | None, world: World) -> Outco
     if gateway is None or choice.plan is None:
         return Outcome(findings, True, choice.live)
     binding = Binding(gateway, world.resolver, world.groups, findings)
-    return Outcome(findings, True, choice.live, bind_routes(choice.plan, binding))
+    return Outcome(findings, True, choice.live, bind_routes(choice.plan, binding), choice.plan)
 
 
 def _choose(

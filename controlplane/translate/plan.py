@@ -55,6 +55,7 @@ class IngressPlan:
     created: str
     ports: tuple[ListenPort, ...] | None  # None: the default listeners
     weights: Mapping[str, int]  # by cluster id as written; empty: by endpoint count
+    weights_key: str  # the annotation that names the clusters; "": ALB's
     failover: Failover
     routes: tuple[PlannedRoute, ...]
     tiers: tuple[tuple[str, ...], ...] = ()  # cluster ids, those that serve first in front; () is one tier

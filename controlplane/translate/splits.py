@@ -65,7 +65,8 @@ def _attached_weights(plan: IngressPlan, gateway: Gateway, findings: Findings) -
         if cluster in gateway.clusters:
             weights[cluster] = weight
         else:
-            _report(cluster_weight.FAMILY + cluster, weight, cluster, gateway, findings)
+            key = plan.weights_key or cluster_weight.FAMILY + cluster
+            _report(key, cluster if plan.weights_key else weight, cluster, gateway, findings)
     return weights
 
 

@@ -46,14 +46,15 @@ class PlannedBackend:
 class Canary:
     """An Ingress that takes a part of the traffic of another one with the same host and path.
 
-    By its `conditions` (any of them) before the base, the higher `priority` first; or, without
-    conditions, `weight` of `total`.
+    Requests with its `condition`, the canary with the higher `priority` before others; or, without
+    a condition, `weight` of `total`.
     """
 
-    conditions: tuple[Condition, ...] = ()
+    condition: Condition | None = None
     priority: int = 0
     weight: int = 0
-    total: int = 100
+    total: int | None = None  # None: not said
+    field: str = ""  # of the annotation that decides
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class Draft:
 
     # Clusters
     weights: Mapping[str, int] = field(default_factory=dict)
+    weights_key: str = ""  # the annotation that names the clusters; "": ALB's
     failover: Failover = field(default_factory=Failover)
     tiers: tuple[tuple[str, ...], ...] = ()
     canary: Canary | None = None

@@ -1,0 +1,241 @@
+"""canary*: an Ingress that takes a part of the traffic of another one with the same host and path.
+
+What it takes is decided by one of its annotations, the first of `_KINDS` that it has, as in Higress; the
+same order decides between the canaries of a base (DESIGN.md §4.7). Read in translate/canaries.py.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from controlplane.translate.annotations.draft import Canary, Draft
+from controlplane.translate.annotations.expressions import PatternProblem, check_regex
+from controlplane.translate.annotations.reader import Given, Reader
+from controlplane.translate.annotations.row import ANY_MSE, Annotation
+from controlplane.translate.dialects import Dialect
+from proxy.model.conditions import Condition, CookieCondition, HeaderCondition, QueryCondition, TextKind
+
+MAX_TOTAL: Final = 1_000_000
+ALWAYS: Final = "always"
+
+_HEADER_NAME: Final = "the name of a header: letters, digits and -_.!#$%&'*+^`|~"
+_COOKIE_NAME: Final = "the name of a cookie: letters, digits and -_.!#$%&'*+^`|~"
+_QUERY_NAME: Final = "the name of a query parameter, as it is after percent-decoding"
+_VALUE: Final = "1 to 4096 printable characters"
+_PATTERN: Final = "a regular expression of RE2, which any part of the value matches"
+
+
+def _row(
+    name: str,
+    summary: str,
+    type_: str = "string",
+    allowed: str = _VALUE,
+    default: str = "",
+    example: str = "",
+) -> Annotation:
+    return Annotation(name, ANY_MSE, Dialect.MSE, summary, type_, allowed, default, example=example)
+
+
+CANARY: Final = _row(
+    "canary",
+    "makes the Ingress a canary: it takes a part of the traffic of the Ingress with the same host and path",
+    "boolean",
+    "true, false",
+    "false",
+    "true",
+)
+HEADER: Final = _row(
+    "canary-by-header",
+    "sends requests with this header to the canary: with the value always, if nothing else is said",
+    "header name",
+    _HEADER_NAME,
+    example="stage",
+)
+HEADER_VALUE: Final = _row(
+    "canary-by-header-value",
+    "is the value of the header that leads to the canary; always does too",
+    example="gray",
+)
+HEADER_PATTERN: Final = _row(
+    "canary-by-header-pattern",
+    "sends requests to the canary whose header has a part that matches",
+    "regular expression",
+    _PATTERN,
+    example="^(gray|blue)$",
+)
+QUERY: Final = _row(
+    "canary-by-query",
+    "sends requests with this query parameter to the canary: with the value always, if nothing else is said",
+    "parameter name",
+    _QUERY_NAME,
+    example="stage",
+)
+QUERY_VALUE: Final = _row(
+    "canary-by-query-value",
+    "is the value of the query parameter that leads to the canary; always does too",
+    example="gray",
+)
+QUERY_PATTERN: Final = _row(
+    "canary-by-query-pattern",
+    "sends requests to the canary whose query parameter has a part that matches",
+    "regular expression",
+    _PATTERN,
+    example="^gray",
+)
+COOKIE: Final = _row(
+    "canary-by-cookie",
+    "sends requests with this cookie to the canary: with the value always, if nothing else is said",
+    "cookie name",
+    _COOKIE_NAME,
+    example="stage",
+)
+COOKIE_VALUE: Final = _row(
+    "canary-by-cookie-value",
+    "is the value of the cookie that leads to the canary; always does too",
+    example="gray",
+)
+WEIGHT: Final = _row(
+    "canary-weight",
+    "sends so many of every canary-weight-total requests to the canary, the rest to the base",
+    "integer",
+    "an integer from 0 to canary-weight-total, which is 100 if it is not given",
+    "0",
+    "10",
+)
+TOTAL: Final = _row(
+    "canary-weight-total",
+    "is the sum of which canary-weight is a part; of several canaries of a base that of the oldest holds",
+    "integer",
+    f"an integer from 1 to {MAX_TOTAL}",
+    "100",
+    "1000",
+)
+ROWS: Final = (
+    CANARY,
+    HEADER,
+    HEADER_VALUE,
+    HEADER_PATTERN,
+    QUERY,
+    QUERY_VALUE,
+    QUERY_PATTERN,
+    COOKIE,
+    COOKIE_VALUE,
+    WEIGHT,
+    TOTAL,
+)
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_PARAMETER = re.compile(r"[^\x00-\x20\x7f]{1,256}")
+_TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,4096}")
+_METACHARACTERS = re.compile(r"[\\^$*+?()\[\]{}|]")
+
+_Make = Callable[[str, tuple[str, ...], TextKind], Condition]
+
+
+def _header(name: str, values: tuple[str, ...], kind: TextKind) -> Condition:
+    return HeaderCondition(name.lower(), values, kind)
+
+
+def _query(name: str, values: tuple[str, ...], kind: TextKind) -> Condition:
+    return QueryCondition(tuple((name, value) for value in values), kind)
+
+
+def _cookie(name: str, values: tuple[str, ...], kind: TextKind) -> Condition:
+    return CookieCondition(tuple((name, value) for value in values), kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A way to choose requests: the annotation with the name, that with the value (None: `always`)."""
+
+    name: Annotation
+    value: Annotation | None
+    grammar: re.Pattern[str]
+    make: _Make
+
+
+_KINDS: Final = (
+    _Kind(HEADER, HEADER_VALUE, _TOKEN, _header),
+    _Kind(HEADER, HEADER_PATTERN, _TOKEN, _header),
+    _Kind(HEADER, None, _TOKEN, _header),
+    _Kind(QUERY, QUERY_VALUE, _PARAMETER, _query),
+    _Kind(QUERY, QUERY_PATTERN, _PARAMETER, _query),
+    _Kind(QUERY, None, _PARAMETER, _query),
+    _Kind(COOKIE, COOKIE_VALUE, _TOKEN, _cookie),
+    _Kind(COOKIE, None, _TOKEN, _cookie),
+)
+_PATTERNS: Final = (HEADER_PATTERN, QUERY_PATTERN)
+
+
+def apply(reader: Reader, draft: Draft) -> None:
+    if not reader.boolean(CANARY):
+        _report_idle(reader, ROWS[1:], f"the Ingress is no canary without {CANARY.name}: true")
+        return
+    kind = next((kind for kind in _KINDS if _is_asked_for(kind, reader)), None)
+    if kind is None:
+        draft.canary = _weighted(reader)
+        return
+    used = (kind.name,) if kind.value is None else (kind.name, kind.value)
+    _report_idle(reader, [row for row in ROWS[1:] if row not in used], f"{used[-1].name} alone decides")
+    condition = _condition(kind, reader)
+    if condition is not None:
+        field = _field(used[-1], reader)
+        draft.canary = Canary(condition, len(_KINDS) - _KINDS.index(kind), field=field)
+
+
+def _is_asked_for(kind: _Kind, reader: Reader) -> bool:
+    return reader.given(kind.name) is not None and (
+        kind.value is None or reader.given(kind.value) is not None
+    )
+
+
+def _report_idle(reader: Reader, rows: "tuple[Annotation, ...] | list[Annotation]", note: str) -> None:
+    for row in rows:
+        given = reader.given(row)
+        if given is not None:
+            reader.findings.add("FG0204", given.field, given.text, note=note)
+
+
+def _condition(kind: _Kind, reader: Reader) -> Condition | None:
+    name = reader.given(kind.name)
+    if name is None or not kind.grammar.fullmatch(name.text):
+        if name is not None:
+            reader.reject(name, "is not a name that it can be", kind.name.allowed)
+        return None
+    if kind.value is None:
+        return kind.make(name.text, (ALWAYS,), TextKind.EXACT)
+    value = reader.given(kind.value)
+    if value is None or not _TEXT.fullmatch(value.text):
+        if value is not None:
+            reader.reject(value, "is not a value that a request can have", kind.value.allowed)
+        return None
+    if kind.value in _PATTERNS:
+        return _matching(kind, name.text, value, reader)
+    if _METACHARACTERS.search(value.text):
+        note = "the value is compared as it is, where Higress would read a regular expression"
+        reader.findings.add("FG0202", value.field, value.text, note=note)
+    return kind.make(name.text, tuple(dict.fromkeys((value.text, ALWAYS))), TextKind.EXACT)
+
+
+def _matching(kind: _Kind, name: str, value: Given, reader: Reader) -> Condition | None:
+    try:
+        check_regex(value.text)
+    except PatternProblem as problem:
+        reader.reject(value, problem, _PATTERN)
+        return None
+    return kind.make(name, (f".*(?:{value.text}).*",), TextKind.REGEX)
+
+
+def _weighted(reader: Reader) -> Canary | None:
+    total = reader.integer(TOTAL, 1, MAX_TOTAL)
+    if reader.given(WEIGHT) is None:
+        note = "nothing says which requests the canary gets: it gets none"
+        reader.findings.add("FG0204", _field(CANARY, reader), "true", note=note)
+    weight = reader.integer(WEIGHT, 0, total or 100)
+    return Canary(weight=weight or 0, total=total, field=_field(WEIGHT, reader))
+
+
+def _field(row: Annotation, reader: Reader) -> str:
+    given = reader.given(row)
+    return given.field if given is not None else ""

@@ -1,0 +1,152 @@
+"""request-/response-header-control-*, x-forwarded-prefix: changes of the fields of requests and responses."""
+
+import re
+from typing import Final
+
+from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.reader import Given, Reader
+from controlplane.translate.annotations.row import ANY_MSE, VENDOR, Annotation
+from controlplane.translate.dialects import Dialect
+from proxy.model.policies import HeaderChange, HeaderOperation
+
+FRAMING: Final = frozenset(
+    (
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+"""Fields that say where a message ends, or belong to one connection: changing them splits messages."""
+
+_LINES: Final = "lines of a header and its value, as: x-stage gray"
+_NAMES: Final = "a comma list of headers"
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_VALUE = re.compile(r"[\x20-\x7e\x80-\U0010ffff]{0,4096}")
+_QUOTES: Final = ('"', "'")
+
+
+def _row(name: str, summary: str, type_: str, allowed: str, example: str) -> Annotation:
+    return Annotation(name, VENDOR, Dialect.MSE, summary, type_, allowed, example=example)
+
+
+def _rows(message: str) -> tuple[tuple[HeaderOperation, Annotation], ...]:
+    lines = "lines of key and value"
+    return (
+        (
+            HeaderOperation.REMOVE,
+            _row(
+                f"{message}-header-control-remove",
+                f"takes these headers out of the {message}",
+                "comma list",
+                _NAMES,
+                "x-stage",
+            ),
+        ),
+        (
+            HeaderOperation.SET,
+            _row(
+                f"{message}-header-control-update",
+                f"gives the {message} these headers instead of those of the same name",
+                lines,
+                _LINES,
+                "x-stage gray",
+            ),
+        ),
+        (
+            HeaderOperation.ADD,
+            _row(
+                f"{message}-header-control-add",
+                f"gives the {message} these headers besides those there are",
+                lines,
+                _LINES,
+                "x-stage gray",
+            ),
+        ),
+    )
+
+
+REQUEST: Final = _rows("request")
+RESPONSE: Final = _rows("response")
+PREFIX: Final = Annotation(
+    "x-forwarded-prefix",
+    ANY_MSE,
+    Dialect.MSE,
+    "tells the endpoints in X-Forwarded-Prefix which path was cut off",
+    "path",
+    "printable characters",
+    example="/shop",
+)
+ROWS: Final = (*(row for _, row in REQUEST), *(row for _, row in RESPONSE), PREFIX)
+
+
+def apply(reader: Reader, draft: Draft) -> None:
+    for operation, row in REQUEST:
+        draft.request_headers += _changes(operation, row, reader)
+    for operation, row in RESPONSE:
+        draft.response_headers += _changes(operation, row, reader)
+    prefix = reader.text(PREFIX)
+    if prefix is not None:
+        if _VALUE.fullmatch(prefix):
+            draft.request_headers.append(HeaderChange(HeaderOperation.SET, "X-Forwarded-Prefix", prefix))
+        else:
+            _reject(reader, PREFIX, "is not a header value")
+
+
+def _reject(reader: Reader, row: Annotation, problem: str) -> None:
+    given = reader.given(row)
+    if given is not None:
+        reader.reject(given, problem, row.allowed)
+
+
+def _changes(operation: HeaderOperation, row: Annotation, reader: Reader) -> list[HeaderChange]:
+    given = reader.given(row)
+    if given is None:
+        return []
+    if operation is HeaderOperation.REMOVE:
+        pairs = [(name, "") for name in reader.items(row) or ()]
+    else:
+        pairs = _pairs(given, row, reader)
+    changes: list[HeaderChange] = []
+    for name, value in pairs:
+        problem = _problem(name, value)
+        if problem:
+            reader.reject(given, problem, row.allowed)
+        else:
+            changes.append(HeaderChange(operation, name, value))
+    return changes
+
+
+def _pairs(given: Given, row: Annotation, reader: Reader) -> list[tuple[str, str]]:
+    if not given.text:
+        reader.reject(given, "names no header", row.allowed)
+    pairs: list[tuple[str, str]] = []
+    for line in filter(None, given.text.splitlines()):
+        name, *rest = line.split(maxsplit=1)
+        if rest:
+            pairs.append((_unquoted(name), _unquoted(rest[0])))
+        else:
+            reader.reject(given, f"has the line {line!r}, which has no value", row.allowed)
+    return pairs
+
+
+def _unquoted(text: str) -> str:
+    """Return the text without quotes around it, as Higress reads it."""
+    quoted = len(text) >= 2 and text[0] in _QUOTES and text[-1] == text[0]
+    return text[1:-1] if quoted else text
+
+
+def _problem(name: str, value: str) -> str:
+    """Say why a header cannot be changed so; "" when it can."""
+    if not _TOKEN.fullmatch(name):
+        return f"names {name!r}, which is not the name of a header"
+    if name.lower() in FRAMING:
+        return f"names {name}, which the gateway itself writes"
+    if not _VALUE.fullmatch(value):
+        return f"gives {name} a value that a header cannot have"
+    return ""
