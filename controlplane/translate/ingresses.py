@@ -37,6 +37,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         rule_direction.responses(reader),
         findings,
     )
+    _check_limits(around)
     _check_services(conditions.FAMILY, around.conditions, around)
     _check_services(actions.FAMILY, around.actions, around)
     if ingress.spec.tls:
@@ -65,6 +66,16 @@ def _check_failover(ingress: Ingress, weighted: bool, findings: Findings) -> Non
         if value is not None and value.strip() != "auto":
             note = f"every attached cluster serves while there is no {cluster_weight.FAMILY}<cluster>"
             findings.add("FG0204", field_of(key), value, note=note)
+
+
+def _check_limits(around: Surroundings) -> None:
+    """ALB refuses a rule that is limited twice."""
+    for service, action in around.actions.items():
+        if action is not None and action.rate_limits and around.draft.rate_limits:
+            key = actions.FAMILY + service
+            problem = "limits requests, which traffic-limit-qps or traffic-limit-ip-qps does already"
+            value, allowed = around.ingress.metadata.annotations[key], "one of the two"
+            around.findings.add("FG0201", field_of(key), value, problem=problem, allowed=allowed)
 
 
 def _check_services(family: str, named: Iterable[str], around: Surroundings) -> None:

@@ -29,6 +29,7 @@ class PathOptions:
 
     is_regex: bool = False
     is_full: bool = False  # the expression matches the whole path, not its beginning
+    regex_ignores_case: bool = False  # expressions only
     ignores_case: bool = False
 
 
@@ -47,7 +48,9 @@ def parse_path(path_type: str, path: str, options: PathOptions = LITERAL) -> Pat
     """Return what a path matches; an unset path type is ImplementationSpecific. Raises PathProblem."""
     if options.is_regex and path_type != "Exact" and path not in ("", "/"):
         pattern = _regex(path) + ("$" if options.is_full else "")
-        return PathMatch(PathKind.REGEX, pattern, ignore_case=options.ignores_case)
+        return PathMatch(
+            PathKind.REGEX, pattern, ignore_case=options.ignores_case or options.regex_ignores_case
+        )
     match = _as_written(path_type, path)
     return _without_case(match) if options.ignores_case else match
 

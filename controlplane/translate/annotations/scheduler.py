@@ -30,7 +30,27 @@ PARAMETER: Final = Annotation(
     allowed=f"1 to {_MAX_PARAMETER} printable ASCII characters",
     example="user",
 )
-ROWS: Final = (SCHEDULER, PARAMETER)
+SLOW_START: Final = Annotation(
+    "slow-start-enabled",
+    (ALB,),
+    Dialect.ALB,
+    "gives a new endpoint a part of the traffic that grows",
+    type="boolean",
+    allowed="true, false",
+    default="false",
+    example="true",
+)
+SLOW_START_S: Final = Annotation(
+    "slow-start-duration",
+    (ALB,),
+    Dialect.ALB,
+    "says how long the traffic of a new endpoint grows",
+    type="seconds",
+    allowed="30 to 900 seconds",
+    default="30",
+    example="60",
+)
+ROWS: Final = (SCHEDULER, PARAMETER, SLOW_START, SLOW_START_S)
 
 _ALGORITHMS: Final = {
     "wrr": Algorithm.ROUND_ROBIN,
@@ -41,6 +61,13 @@ _ALGORITHMS: Final = {
 
 
 def apply(reader: Reader, draft: Draft) -> None:
+    duration_s = reader.integer(SLOW_START_S, 30, 900) or 30
+    if reader.boolean(SLOW_START):
+        draft.warmup_s = float(duration_s)
+    _apply_scheduler(reader, draft)
+
+
+def _apply_scheduler(reader: Reader, draft: Draft) -> None:
     name = reader.choice(SCHEDULER, tuple(_ALGORITHMS))
     parameter = reader.text(PARAMETER)
     given = reader.given(PARAMETER)

@@ -62,4 +62,22 @@ ROWS: Final[tuple[Annotation, ...]] = (
         {"backend-keepalive": "keeps connections to endpoints alive"},
         neutral=("true",),
     ),
+    *_rows(
+        Dialect.ALB,
+        (ALB,),
+        Support.NO_EFFECT,
+        "requests in flight are always finished, and an endpoint that is taken out gets no new ones",
+        {
+            "connection-drain-enabled": "lets requests end at endpoints that are taken out",
+            "connection-drain-timeout": "says how long they may take",
+        },
+        neutral=_OFF,
+    ),
+    *_rows(
+        Dialect.ALB,
+        (ALB,),
+        Support.REFUSED,
+        "it names a server group for a whole Ingress; write a ForwardGroup in actions.<service> instead",
+        {"server-group-id": "forwards to a server group"},
+    ),
 )

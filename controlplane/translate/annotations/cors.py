@@ -1,0 +1,95 @@
+"""enable-cors and cors-*: which pages of other origins may read the answers."""
+
+import re
+from typing import Final
+
+from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB, Annotation
+from controlplane.translate.dialects import Dialect
+from proxy.model.policies import Cors
+
+_METHODS: Final = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
+_HEADERS: Final = (
+    "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,"
+    "Authorization"
+)
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/,]+|[^\s/,:]+(:\d+)?")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+_DEFAULT_MAX_AGE_S: Final = 172_800
+
+
+def _row(
+    name: str, summary: str, type_: str, allowed: str, default: str = "", example: str = ""
+) -> Annotation:
+    return Annotation(
+        name, (ALB,), Dialect.ALB, summary, type=type_, allowed=allowed, default=default, example=example
+    )
+
+
+_FIELD_NAMES: Final = "header names, or *"
+ENABLED: Final = _row(
+    "enable-cors", "answers preflights and says who may read answers", "boolean", "true, false", "false"
+)
+ORIGINS: Final = _row(
+    "cors-allow-origin",
+    "names the origins that may read answers",
+    "comma list",
+    "*, or origins like https://shop.example.com, with * for any run of characters",
+    "*",
+    "https://shop.example.com",
+)
+METHODS: Final = _row(
+    "cors-allow-methods", "names the methods they may use", "comma list", "methods, or *", _METHODS
+)
+HEADERS: Final = _row(
+    "cors-allow-headers", "names the headers they may send", "comma list", _FIELD_NAMES, _HEADERS
+)
+EXPOSE: Final = _row(
+    "cors-expose-headers", "names the headers of answers that they may read", "comma list", _FIELD_NAMES
+)
+CREDENTIALS: Final = _row(
+    "cors-allow-credentials", "lets them send cookies", "boolean", "true, false", "true"
+)
+MAX_AGE: Final = _row(
+    "cors-max-age",
+    "says how long the answer to a preflight may be kept; -1 is not at all",
+    "seconds",
+    f"-1 to {_DEFAULT_MAX_AGE_S} seconds",
+    str(_DEFAULT_MAX_AGE_S),
+)
+ROWS: Final = (ENABLED, ORIGINS, METHODS, HEADERS, EXPOSE, CREDENTIALS, MAX_AGE)
+
+
+def apply(reader: Reader, draft: Draft) -> None:
+    """Read every value, so that one that cannot be used is told also while it is off."""
+    cors = Cors(
+        origins=_items(reader, ORIGINS, _ORIGIN) or ("*",),
+        methods=_items(reader, METHODS, _TOKEN) or tuple(_METHODS.split(", ")),
+        headers=_items(reader, HEADERS, _TOKEN) or tuple(_HEADERS.split(",")),
+        expose_headers=_items(reader, EXPOSE, _TOKEN),
+        credentials=reader.boolean(CREDENTIALS, default=True),
+        max_age_s=_max_age_s(reader),
+    )
+    if reader.boolean(ENABLED):
+        draft.cors = cors
+
+
+def _items(reader: Reader, row: Annotation, grammar: "re.Pattern[str]") -> tuple[str, ...]:
+    given = reader.given(row)
+    if given is None or not given.text:
+        return ()
+    items = reader.items(row) or ()
+    bad = [item for item in items if not grammar.fullmatch(item)]
+    if bad:
+        reader.reject(given, f"has {bad[0]}, which is not what it lists", row.allowed)
+        return ()
+    return ("*",) if "*" in items else items
+
+
+def _max_age_s(reader: Reader) -> int | None:
+    given = reader.given(MAX_AGE)
+    if given is not None and given.text == "-1":
+        return -1
+    age_s = reader.integer(MAX_AGE, 0, _DEFAULT_MAX_AGE_S)
+    return _DEFAULT_MAX_AGE_S if age_s is None else age_s
