@@ -28,6 +28,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
     draft = Draft(ingress.metadata.namespace)
     apply_all(reader, draft)
     _check_failover(ingress, bool(draft.weights or draft.tiers), findings)
+    _check_canary(reader, draft)
     concerns_all = findings.failed
     around = Surroundings(
         ingress,
@@ -66,6 +67,14 @@ def _check_failover(ingress: Ingress, weighted: bool, findings: Findings) -> Non
         if value is not None and value.strip() != "auto":
             note = f"every attached cluster serves while there is no {cluster_weight.FAMILY}<cluster>"
             findings.add("FG0204", field_of(key), value, note=note)
+
+
+def _check_canary(reader: Reader, draft: Draft) -> None:
+    """ALB refuses a canary with conditions: they would belong to the rules of its base."""
+    if draft.canary is None:
+        return
+    for given in reader.members(conditions.CONDITIONS):
+        reader.reject(given, "stands on a canary", "conditions on other Ingresses")
 
 
 def _check_limits(around: Surroundings) -> None:

@@ -6,13 +6,13 @@ same order decides between the canaries of a base (DESIGN.md §4.7). Read in tra
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from controlplane.translate.annotations.draft import Canary, Draft
 from controlplane.translate.annotations.expressions import PatternProblem, check_regex
 from controlplane.translate.annotations.reader import Given, Reader
-from controlplane.translate.annotations.row import ANY_MSE, Annotation
+from controlplane.translate.annotations.row import ALB_OR_NGINX, ANY_MSE, Annotation
 from controlplane.translate.dialects import Dialect
 from proxy.model.conditions import Condition, CookieCondition, HeaderCondition, QueryCondition, TextKind
 
@@ -111,7 +111,7 @@ TOTAL: Final = _row(
     "100",
     "1000",
 )
-ROWS: Final = (
+_MSE_ROWS: Final = (
     CANARY,
     HEADER,
     HEADER_VALUE,
@@ -124,6 +124,32 @@ ROWS: Final = (
     WEIGHT,
     TOTAL,
 )
+
+
+def _alb(row: Annotation, summary: str = "", allowed: str = "") -> Annotation:
+    """Return the row as ALB has it."""
+    return replace(
+        row,
+        prefixes=ALB_OR_NGINX,
+        dialect=Dialect.ALB,
+        summary=summary or row.summary,
+        allowed=allowed or row.allowed,
+    )
+
+
+ALB_CANARY: Final = _alb(CANARY)
+ALB_HEADER: Final = _alb(
+    HEADER, "names the header that leads to the canary by its value, canary-by-header-value"
+)
+ALB_HEADER_VALUE: Final = _alb(HEADER_VALUE, "is the value of the header that leads to the canary")
+ALB_COOKIE: Final = _alb(COOKIE, "sends requests with this cookie to the canary, if its value is always")
+ALB_WEIGHT: Final = _alb(
+    WEIGHT,
+    "sends so many percent of the requests to the canary, the rest to the base",
+    "an integer from 0 to 100",
+)
+_ALB_ROWS: Final = (ALB_CANARY, ALB_HEADER, ALB_HEADER_VALUE, ALB_COOKIE, ALB_WEIGHT)
+ROWS: Final = (*_MSE_ROWS, *_ALB_ROWS)
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 _PARAMETER = re.compile(r"[^\x00-\x20\x7f]{1,256}")
@@ -168,20 +194,45 @@ _KINDS: Final = (
 _PATTERNS: Final = (HEADER_PATTERN, QUERY_PATTERN)
 
 
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """The annotations as a dialect has them; `kinds` by precedence."""
+
+    canary: Annotation
+    kinds: tuple[_Kind, ...]
+    weight: Annotation
+    total: Annotation | None
+    rows: tuple[Annotation, ...]
+
+
+_SPELLINGS: Final = {
+    Dialect.MSE: _Spelling(CANARY, _KINDS, WEIGHT, TOTAL, _MSE_ROWS),
+    Dialect.ALB: _Spelling(
+        ALB_CANARY,
+        (_Kind(ALB_HEADER, ALB_HEADER_VALUE, _TOKEN, _header), _Kind(ALB_COOKIE, None, _TOKEN, _cookie)),
+        ALB_WEIGHT,
+        None,
+        _ALB_ROWS,
+    ),
+}
+
+
 def apply(reader: Reader, draft: Draft) -> None:
-    if not reader.boolean(CANARY):
-        _report_idle(reader, ROWS[1:], f"the Ingress is no canary without {CANARY.name}: true")
+    spelling = _SPELLINGS[reader.dialect]
+    rows = spelling.rows[1:]
+    if not reader.boolean(spelling.canary):
+        _report_idle(reader, rows, f"the Ingress is no canary without {spelling.canary.name}: true")
         return
-    kind = next((kind for kind in _KINDS if _is_asked_for(kind, reader)), None)
+    kind = next((kind for kind in spelling.kinds if _is_asked_for(kind, reader)), None)
     if kind is None:
-        draft.canary = _weighted(reader)
+        draft.canary = _weighted(reader, spelling)
         return
     used = (kind.name,) if kind.value is None else (kind.name, kind.value)
-    _report_idle(reader, [row for row in ROWS[1:] if row not in used], f"{used[-1].name} alone decides")
+    _report_idle(reader, [row for row in rows if row not in used], f"{used[-1].name} alone decides")
     condition = _condition(kind, reader)
     if condition is not None:
-        field = _field(used[-1], reader)
-        draft.canary = Canary(condition, len(_KINDS) - _KINDS.index(kind), field=field)
+        rank = len(spelling.kinds) - spelling.kinds.index(kind)
+        draft.canary = Canary(condition, rank, field=_field(used[-1], reader))
 
 
 def _is_asked_for(kind: _Kind, reader: Reader) -> bool:
@@ -227,13 +278,13 @@ def _matching(kind: _Kind, name: str, value: Given, reader: Reader) -> Condition
     return kind.make(name, (f".*(?:{value.text}).*",), TextKind.REGEX)
 
 
-def _weighted(reader: Reader) -> Canary | None:
-    total = reader.integer(TOTAL, 1, MAX_TOTAL)
-    if reader.given(WEIGHT) is None:
+def _weighted(reader: Reader, spelling: _Spelling) -> Canary | None:
+    total = reader.integer(spelling.total, 1, MAX_TOTAL) if spelling.total is not None else None
+    if reader.given(spelling.weight) is None:
         note = "nothing says which requests the canary gets: it gets none"
-        reader.findings.add("FG0204", _field(CANARY, reader), "true", note=note)
-    weight = reader.integer(WEIGHT, 0, total or 100)
-    return Canary(weight=weight or 0, total=total, field=_field(WEIGHT, reader))
+        reader.findings.add("FG0204", _field(spelling.canary, reader), "true", note=note)
+    weight = reader.integer(spelling.weight, 0, total or 100)
+    return Canary(weight=weight or 0, total=total, field=_field(spelling.weight, reader))
 
 
 def _field(row: Annotation, reader: Reader) -> str:
