@@ -12,7 +12,15 @@ from controlplane.kube.cluster import ClusterHealth, ClusterWatch
 from controlplane.kube.reflector import Reflector
 from controlplane.kube.store import StoredStatus
 from controlplane.members import CLUSTER_LABEL, RETRY_S, Member, Registration, registrations
-from controlplane.resources.kinds import ALBCONFIGS, INGRESS_CLASSES, INGRESSES, SECRETS, SERVER_GROUPS, Kind
+from controlplane.resources.kinds import (
+    ALBCONFIGS,
+    INGRESS_CLASSES,
+    INGRESSES,
+    MSE_INGRESS_CONFIGS,
+    SECRETS,
+    SERVER_GROUPS,
+    Kind,
+)
 from controlplane.resources.view import FleetObjects, MemberObjects
 
 log = logging.getLogger(__name__)
@@ -45,11 +53,15 @@ class Fleet:
         self._secrets = Reflector(
             client, SECRETS, self._secrets_changed, label_selector=CLUSTER_LABEL, clock=clock
         )
+        self._mse_configs = Reflector(
+            client, MSE_INGRESS_CONFIGS, self._changed, keep_status=True, optional=True, clock=clock
+        )
         self._groups = Reflector(
             client, SERVER_GROUPS, self._changed, keep_status=True, optional=True, clock=clock
         )
-        self._main = (self._ingresses, self._classes, self._albconfigs, self._groups)
-        self._watch = ClusterWatch(FLEET, (*self._main, self._secrets), self._changed, clock)
+        self._main = (self._ingresses, self._classes, self._albconfigs)
+        self._later = (self._mse_configs, self._groups)  # what an older ClusterRole may lack
+        self._watch = ClusterWatch(FLEET, (*self._main, *self._later, self._secrets), self._changed, clock)
         self._registered, self._problems = registrations(members, {})
         self._attached: frozenset[str] = frozenset()
         self._labelled: frozenset[str] = frozenset()
@@ -78,12 +90,14 @@ class Fleet:
         return frozenset(self._registered)
 
     def fleet_objects(self) -> FleetObjects:
-        malformed = (item for reflector in self._main for item in reflector.malformed.values())
+        reflectors = (*self._main, *self._later)
+        malformed = (item for reflector in reflectors for item in reflector.malformed.values())
         return FleetObjects(
             ingresses=self._ingresses.objects,
             ingress_classes=self._classes.objects,
             albconfigs=self._albconfigs.objects,
             server_groups=self._groups.objects,
+            mse_configs=self._mse_configs.objects,
             malformed=tuple(malformed),
         )
 
@@ -93,7 +107,7 @@ class Fleet:
     def current_status(self, kind: Kind[Any], namespace: str, name: str) -> StoredStatus | None:
         """Return the status of an object we write one for as last seen; None for one that is not there."""
         key = f"{namespace}/{name}" if namespace else name
-        for reflector in (self._ingresses, self._albconfigs, self._groups):
+        for reflector in (self._ingresses, self._albconfigs, *self._later):
             if reflector.kind is kind:
                 return reflector.status(key)
         return None
@@ -132,12 +146,10 @@ class Fleet:
 
     def _changed(self) -> None:
         # Without the right to list Secrets the --member flags still serve, without that to list
-        # ServerGroups, which an older ClusterRole lacks, everything that names none.
-        without = (self._secrets, self._groups)
-        if all(
-            reflector.health.synced or (reflector in without and reflector.health.denied)
-            for reflector in (*self._main, self._secrets)
-        ):
+        # the kinds that came later everything else.
+        listed = all(reflector.health.synced for reflector in self._main)
+        healths = (reflector.health for reflector in (*self._later, self._secrets))
+        if listed and all(health.synced or health.denied for health in healths):
             self.synced.set()
         self._on_change()
 

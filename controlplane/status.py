@@ -15,7 +15,14 @@ from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status, status_patch, with_transition_times
 from controlplane.kube.store import StoredStatus
-from controlplane.resources.kinds import ALBCONFIGS, INGRESS_CLASSES, INGRESSES, SERVER_GROUPS, Kind
+from controlplane.resources.kinds import (
+    ALBCONFIGS,
+    INGRESS_CLASSES,
+    INGRESSES,
+    MSE_INGRESS_CONFIGS,
+    SERVER_GROUPS,
+    Kind,
+)
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import ObjectStatus
 
@@ -31,7 +38,8 @@ REMIND_AFTER_S = 1800.0
 YIELD_EVERY = 50  # comparisons, about a millisecond
 CONFLICTS = (404, 409, 422)  # the object is gone, was changed meanwhile, or is another one of that name
 API_VERSIONS = {
-    kind.kind: kind.api_version for kind in (INGRESSES, INGRESS_CLASSES, ALBCONFIGS, SERVER_GROUPS)
+    kind.kind: kind.api_version
+    for kind in (INGRESSES, INGRESS_CLASSES, ALBCONFIGS, MSE_INGRESS_CONFIGS, SERVER_GROUPS)
 }
 
 CurrentStatus = Callable[[Kind[Any], str, str], StoredStatus | None]

@@ -8,7 +8,7 @@ import click
 from controlplane.cli.failure import Failure
 from controlplane.cli.output import echo_json
 from controlplane.translate.annotations.registry import PREFIXES, ROWS, lookup
-from controlplane.translate.annotations.row import ALB, NGINX, OWN, VENDOR, Annotation, Support
+from controlplane.translate.annotations.row import ALB, MSE_GATEWAY, NGINX, OWN, VENDOR, Annotation, Support
 from controlplane.translate.diagnostics import did_you_mean
 
 EXAMPLES = """\b
@@ -24,7 +24,7 @@ Exit codes: 0 found, 1 no such annotation, 2 wrong usage.
 
 DIALECTS: Final[dict[str, tuple[str, ...]]] = {
     "alb": (ALB,),
-    "mse": VENDOR,
+    "mse": (MSE_GATEWAY, *VENDOR),
     "nginx": (NGINX,),
     "fleetgate": (OWN,),
 }

@@ -6,7 +6,7 @@ from typing import Final
 
 from controlplane.cli.annotations import quoted
 from controlplane.translate.annotations.registry import ROWS
-from controlplane.translate.annotations.row import ALB, NGINX, OWN, VENDOR, Annotation, Support
+from controlplane.translate.annotations.row import ALB, MSE_GATEWAY, NGINX, OWN, VENDOR, Annotation, Support
 
 PATH: Final = Path(__file__).parents[2] / "docs" / "annotations.md"
 
@@ -29,7 +29,7 @@ _TABLE: Final = (
 _SECTIONS: Final = (
     ("Of this gateway", (OWN,)),
     ("ALB", (ALB,)),
-    ("MSE and Higress", VENDOR),
+    ("MSE and Higress", (MSE_GATEWAY, *VENDOR)),
     ("ingress-nginx", (NGINX,)),
 )
 

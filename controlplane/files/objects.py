@@ -13,6 +13,7 @@ from controlplane.resources.kinds import (
     ENDPOINT_SLICES,
     INGRESS_CLASSES,
     INGRESSES,
+    MSE_INGRESS_CONFIGS,
     PODS,
     SERVER_GROUPS,
     SERVICES,
@@ -26,6 +27,7 @@ FLEET_KINDS: Final[Mapping[str, Kind[Any]]] = {
     "ingress_classes": INGRESS_CLASSES,
     "albconfigs": ALBCONFIGS,
     "server_groups": SERVER_GROUPS,
+    "mse_configs": MSE_INGRESS_CONFIGS,
 }
 """By the field of FleetObjects that has them."""
 

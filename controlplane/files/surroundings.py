@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from controlplane.resources.albconfig import AlbConfig, AlbConfigSpec, AlbListener
+from controlplane.resources.albconfig import AlbConfig, AlbConfigSpec
 from controlplane.resources.ingress import (
     Ingress,
     IngressClass,
@@ -12,27 +12,38 @@ from controlplane.resources.ingress import (
     IngressClassSpec,
 )
 from controlplane.resources.meta import ObjectMeta
+from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.families import apply_all
+from controlplane.translate.annotations.gateway_listeners import LISTENERS
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.remote_clusters import REMOTE_CLUSTERS
-from controlplane.translate.classes import ALBCONFIG_KEY, API_GROUP, CLASS_KEY, CONTROLLER, DEFAULT_ALBCONFIG
+from controlplane.translate.classes import ALBCONFIG_KEY, CLASS_KEY, CONTROLLERS, DEFAULT_ALBCONFIG, GATEWAYS
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
+from controlplane.translate.fields import part
 
 _NAME: Final = "assumed"
-_ATTACHED: Final = REMOTE_CLUSTERS.keys[0]
+_ATTACHED: Final = {dialect: row.keys[0] for dialect, row in REMOTE_CLUSTERS.items()}
+_MSE_CLASS: Final = "mse"
+"""Without any gateway the class of the tutorials says which dialect the Ingresses are written in."""
 
 
 def named_clusters(fleet: FleetObjects) -> frozenset[str]:
     """Return the ids of all clusters that the gateways name."""
-    return frozenset(
-        cluster
-        for config in fleet.albconfigs.values()
-        for cluster in comma_list(config.metadata.annotations.get(_ATTACHED, ""))
+    lists = (
+        *(
+            config.metadata.annotations.get(_ATTACHED[Dialect.ALB], "")
+            for config in fleet.albconfigs.values()
+        ),
+        *(
+            config.metadata.annotations.get(_ATTACHED[Dialect.MSE], "")
+            for config in fleet.mse_configs.values()
+        ),
     )
+    return frozenset(cluster for text in lists for cluster in comma_list(text))
 
 
 def assume_gateways(fleet: FleetObjects, known: tuple[str, ...]) -> tuple[FleetObjects, list[str]]:
@@ -45,8 +56,11 @@ def assume_gateways(fleet: FleetObjects, known: tuple[str, ...]) -> tuple[FleetO
     """
     notes: list[str] = []
     unreadable = {malformed.kind for malformed in fleet.malformed}
+    fleet = _with_mse_gateway(fleet, known, unreadable, notes)
     if not fleet.ingress_classes and "IngressClass" not in unreadable:
-        names = sorted({name for ingress in fleet.ingresses.values() if (name := _class_of(ingress))})
+        taken = _taken_classes(fleet)
+        needed = {name for ingress in fleet.ingresses.values() if (name := _class_of(ingress))}
+        names = [] if "" in taken else sorted(needed - taken)
         if names:
             notes.append(f"assumed: IngressClass {', '.join(names)} of this gateway")
         fleet = replace(fleet, ingress_classes={name: _class(name, fleet) for name in names})
@@ -71,8 +85,36 @@ def _class_of(ingress: Ingress) -> str:
 
 def _class(name: str, fleet: FleetObjects) -> IngressClass:
     config = next(iter(fleet.albconfigs), _NAME)
-    parameters = IngressClassParameters(API_GROUP, "AlbConfig", config)
-    return IngressClass(ObjectMeta(name=name), IngressClassSpec(CONTROLLER, parameters))
+    parameters = IngressClassParameters(*GATEWAYS[Dialect.ALB], config)
+    controller = next(name for name, dialect in CONTROLLERS.items() if dialect is Dialect.ALB)
+    return IngressClass(ObjectMeta(name=name), IngressClassSpec(controller, parameters))
+
+
+def _with_mse_gateway(
+    fleet: FleetObjects, known: tuple[str, ...], unreadable: set[str], notes: list[str]
+) -> FleetObjects:
+    """Return the objects with an MseIngressConfig when the Ingresses need one and nobody leads to any."""
+    names = [_class_of(ingress) for ingress in fleet.ingresses.values()]
+    if fleet.mse_configs or _MSE_CLASS in fleet.ingress_classes or "MseIngressConfig" in unreadable:
+        return fleet
+    if _MSE_CLASS not in names:
+        return fleet
+    clusters = known or (_NAME,)
+    notes.append(
+        f"assumed: MseIngressConfig {_NAME} of class {_MSE_CLASS} with clusters {', '.join(clusters)}"
+    )
+    # Not port 80: that may be an AlbConfig's.
+    annotations = {_ATTACHED[Dialect.MSE]: ",".join(clusters), LISTENERS.keys[0]: LISTENERS.example}
+    spec = {"ingress": {"local": {"ingressClass": _MSE_CLASS}}}
+    config = MseIngressConfig(ObjectMeta(name=_NAME, annotations=annotations), spec)
+    return replace(fleet, mse_configs={_NAME: config})
+
+
+def _taken_classes(fleet: FleetObjects) -> set[str]:
+    """Return the classes that MseIngressConfigs take without an IngressClass, "" for all."""
+    locals_ = (part(config.spec, "ingress", "local") for config in fleet.mse_configs.values())
+    classes = (local.get("ingressclass") for local in locals_)
+    return {name for name in classes if isinstance(name, str)}
 
 
 def _albconfig_names(fleet: FleetObjects) -> Iterator[str]:
@@ -90,8 +132,9 @@ def _albconfig_names(fleet: FleetObjects) -> Iterator[str]:
 
 
 def _albconfig(name: str, ports: Iterable[int], clusters: Iterable[str]) -> AlbConfig:
-    metadata = ObjectMeta(name=name, annotations={_ATTACHED: ",".join(clusters)})
-    return AlbConfig(metadata, AlbConfigSpec(listeners=tuple(AlbListener(port, "HTTP") for port in ports)))
+    metadata = ObjectMeta(name=name, annotations={_ATTACHED[Dialect.ALB]: ",".join(clusters)})
+    listeners: tuple[dict[str, object], ...] = tuple({"port": port, "protocol": "HTTP"} for port in ports)
+    return AlbConfig(metadata, AlbConfigSpec(listeners=listeners))
 
 
 def _ports(drafts: Iterable[Draft]) -> tuple[int, ...]:

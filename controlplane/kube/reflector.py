@@ -3,6 +3,7 @@
 An error never empties the copy: only a complete list or a DELETED event removes an object.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic
@@ -20,6 +21,8 @@ from controlplane.kube.transport import WatchStream
 from controlplane.kube.watch import LineFramer, WatchEvent, decode_event, decode_head
 from controlplane.resources.kinds import Kind
 from controlplane.resources.view import Malformed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class ReflectorHealth:
     reachable: bool = False
     streaming: bool = False
     denied: bool = False  # 403: the right to list or watch is missing
+    unknown: bool = False  # 404: the server does not serve the kind
     last_error: str = ""
     relists: int = 0
     watch_restarts: int = 0
@@ -162,8 +166,7 @@ class Reflector(Generic[T]):
         if listing and isinstance(error, ApiError) and error.status == 404:
             # The server does not know the kind: there are none, and that is certain.
             self.health.live_at = self._clock.monotonic()
-            if self._optional:
-                self.health.last_error = ""
+            self._note_unknown_kind()
             self._synced()
         if plan.relist:
             self._expect_list(quorum=plan.quorum)
@@ -174,6 +177,13 @@ class Reflector(Generic[T]):
             await self._clock.sleep(plan.wait_s * (1 + self._clock.random() / 2))
         else:
             await self._clock.sleep(max(self._backoff.next(), plan.at_least_s))
+
+    def _note_unknown_kind(self) -> None:
+        if not self.health.unknown:
+            self.health.unknown = True
+            log.info("kind not served yet", extra={"kind": self.kind.kind, "server": self._api.server})
+        if self._optional:
+            self.health.last_error = ""
 
     def _expect_list(self, *, quorum: bool) -> None:
         self._list_at = float("-inf")
@@ -300,6 +310,7 @@ class Reflector(Generic[T]):
         self.health.live_at = now
         self.health.reachable = True
         self.health.denied = False
+        self.health.unknown = False
         self.health.last_error = ""
         return now
 

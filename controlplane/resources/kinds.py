@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.endpointslice import EndpointSlice
 from controlplane.resources.ingress import Ingress, IngressClass
+from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.pod import Pod
 from controlplane.resources.secret import Secret
 from controlplane.resources.servergroup import ServerGroup
@@ -51,6 +52,9 @@ INGRESS_CLASSES: Final = Kind(
 )
 ALBCONFIGS: Final = Kind("alibabacloud.com", "v1", "albconfigs", "AlbConfig", False, AlbConfig)
 SERVER_GROUPS: Final = Kind("fleetgate.io", "v1", "servergroups", "ServerGroup", True, ServerGroup)
+MSE_INGRESS_CONFIGS: Final = Kind(
+    "mse.alibabacloud.com", "v1alpha1", "mseingressconfigs", "MseIngressConfig", False, MseIngressConfig
+)
 SECRETS: Final = Kind("", "v1", "secrets", "Secret", True, Secret)
 SERVICES: Final = Kind("", "v1", "services", "Service", True, Service)
 ENDPOINT_SLICES: Final = Kind(

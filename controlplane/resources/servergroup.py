@@ -6,8 +6,8 @@ about that value and not an object that cannot be read.
 
 import msgspec
 
-from controlplane.resources.albconfig import Number
 from controlplane.resources.meta import ObjectMeta
+from controlplane.resources.numbers import Number
 
 
 class Server(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.endpointslice import EndpointSlice
 from controlplane.resources.ingress import Ingress, IngressClass
+from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.pod import Pod
 from controlplane.resources.servergroup import ServerGroup
 from controlplane.resources.service import Service
@@ -36,6 +37,7 @@ class FleetObjects:
     ingresses: Mapping[str, Ingress] = field(default_factory=dict)
     ingress_classes: Mapping[str, IngressClass] = field(default_factory=dict)
     albconfigs: Mapping[str, AlbConfig] = field(default_factory=dict)
+    mse_configs: Mapping[str, MseIngressConfig] = field(default_factory=dict)
     server_groups: Mapping[str, ServerGroup] = field(default_factory=dict)
     malformed: tuple[Malformed, ...] = ()
 

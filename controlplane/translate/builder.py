@@ -12,7 +12,12 @@ from controlplane.translate.live import Outcome, World, translate_ingresses
 from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
 from controlplane.translate.servergroups import ServerGroups, build_groups
 from controlplane.translate.services import labels_needed
-from controlplane.translate.statuses import albconfig_status, ingress_status, server_group_status
+from controlplane.translate.statuses import (
+    gateway_status,
+    ingress_status,
+    server_group_status,
+    unreadable_status,
+)
 from proxy.model.snapshot import Cluster, Listener, Snapshot, destinations_of
 
 
@@ -74,7 +79,7 @@ def translate(
 
 
 def _listeners(gateways: Gateways) -> tuple[Listener, ...]:
-    listeners = (listener for gateway in gateways.by_name.values() for listener in gateway.listeners)
+    listeners = (listener for gateway in gateways.all for listener in gateway.listeners)
     return tuple(sorted(listeners, key=lambda listener: listener.port))
 
 
@@ -130,7 +135,7 @@ def _diagnostics(
     fleet: FleetObjects, gateways: Gateways, outcomes: Iterable[Outcome], others: Iterable[Findings]
 ) -> tuple[Diagnostic, ...]:
     findings = [
-        *(gateway.findings for gateway in gateways.by_name.values()),
+        *(gateway.findings for gateway in gateways.all),
         *gateways.unreadable,
         *(outcome.findings for outcome in outcomes),
         *_unreadable_classes(fleet),
@@ -144,7 +149,8 @@ def _statuses(
     gateways: Gateways, outcomes: Iterable[Outcome], members: Mapping[str, MemberObjects], facts: Facts
 ) -> tuple[ObjectStatus, ...]:
     return (
-        *(albconfig_status(gateway, members, facts) for gateway in gateways.by_name.values()),
+        *(gateway_status(gateway, members, facts) for gateway in gateways.all),
+        *(unreadable_status(findings) for findings in gateways.unreadable),
         *(
             ingress_status(outcome.findings.subject, outcome.routes, facts)
             for outcome in outcomes
@@ -160,6 +166,7 @@ def _next_last_good(gateways: Gateways, outcomes: Iterable[Outcome], groups: Ser
             for outcome in outcomes
             if outcome.live is not None
         },
-        albconfigs=dict(gateways.good),
+        albconfigs=dict(gateways.good_albconfigs),
+        mse_configs=dict(gateways.good_mse_configs),
         server_groups=dict(groups.good),
     )

@@ -23,7 +23,6 @@ class Entry:
 
 _ANNOTATION_VALUE = "correct the value or remove the annotation"
 _LATER = "remove it, or wait for the version that supports it"
-_REMOTE_CLUSTERS = "alb.ingress.kubernetes.io/remote-clusters"
 _PORT = "an integer from 1 to 65535"
 
 CATALOGUE: Final[dict[str, Entry]] = {
@@ -35,14 +34,15 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "warning",
         "IngressClassNotFound",
         "IngressClass {name} does not exist{hint}; the Ingress is not served",
-        "an IngressClass whose controller is ingress.k8s.alibabacloud/alb",
+        "an IngressClass whose controller is ingress.k8s.alibabacloud/alb or mse.alibabacloud.com/ingress,"
+        " or spec.ingress.local.ingressClass of an MseIngressConfig",
         "create the IngressClass or correct the name",
     ),
     "FG0102": Entry(
         "error",
         "IngressClassNotFound",
-        "IngressClass {name} does not refer to an AlbConfig; the Ingress is not served",
-        "spec.parameters with apiGroup alibabacloud.com, kind AlbConfig and a name",
+        "IngressClass {name} does not refer to an {kind}; the Ingress is not served",
+        "spec.parameters with apiGroup {group}, kind {kind} and a name",
         "set spec.parameters of the IngressClass",
     ),
     "FG0103": Entry(
@@ -51,6 +51,34 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "AlbConfig {name} does not exist{hint}; the Ingress is not served",
         "the name of an AlbConfig on the Fleet",
         "create the AlbConfig or correct the name",
+    ),
+    "FG0104": Entry(
+        "warning",
+        "NotSelected",
+        "MseIngressConfig {gateway} watches the namespace {watched} only; the Ingress is not served",
+        "an Ingress in the namespace {watched}",
+        "clear spec.ingress.local.watchNamespace of the MseIngressConfig, or use another IngressClass",
+    ),
+    "FG0105": Entry(
+        "error",
+        "MseIngressConfigNotFound",
+        "MseIngressConfig {name} does not exist{hint}; the Ingress is not served",
+        "the name of an MseIngressConfig on the Fleet",
+        "create the MseIngressConfig or correct the name",
+    ),
+    "FG0106": Entry(
+        "warning",
+        "Conflict",
+        "Ingresses of this class belong to the older MseIngressConfig {owner}",
+        "a class or a namespace that no other MseIngressConfig takes",
+        "use another class, or an IngressClass that refers to this MseIngressConfig",
+    ),
+    "FG0107": Entry(
+        "info",
+        "NotSelected",
+        "no Ingress is served: the MseIngressConfig takes no class, and no IngressClass refers to it",
+        'the name of a class; "" for all Ingresses',
+        "set spec.ingress.local.ingressClass",
     ),
     # Annotations
     "FG0201": Entry("error", "InvalidAnnotation", "{problem}", "{allowed}", _ANNOTATION_VALUE),
@@ -139,7 +167,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "NoClusters",
         "no member cluster is attached: every request is answered 503",
         "a comma list of cluster ids; known are: {known}",
-        f"set the annotation {_REMOTE_CLUSTERS}",
+        "set the annotation {key}",
     ),
     "FG0402": Entry(
         "warning",
@@ -151,9 +179,9 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0403": Entry(
         "warning",
         "ClusterNotFound",
-        "cluster {cluster} is not attached to AlbConfig {gateway}{hint}; it is skipped",
+        "cluster {cluster} is not attached to {gateway}{hint}; it is skipped",
         "an attached cluster: {known}",
-        f"correct the id, or add the cluster to {_REMOTE_CLUSTERS} of the AlbConfig",
+        "correct the id, or add the cluster to the annotation remote-clusters of {gateway}",
     ),
     "FG0404": Entry(
         "error",
@@ -188,21 +216,21 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0504": Entry(
         "error",
         "Conflict",
-        "port {port} belongs to the older AlbConfig {owner}; it is not opened for this one",
-        "a port that no other AlbConfig names",
+        "port {port} belongs to the older {owner}; it is not opened for this one",
+        "a port that no other gateway names",
         "use another port",
     ),
     "FG0505": Entry(
         "warning",
         "ListenerNotFound",
-        "AlbConfig {gateway} has no listener {listener}; the rules are not installed there",
-        "a listener of the AlbConfig: {listeners}",
-        "add the listener to the AlbConfig, or correct listen-ports",
+        "{gateway} has no listener {listener}; the rules are not installed there",
+        "a listener of the gateway: {listeners}",
+        "add the listener to the gateway, or correct listen-ports",
     ),
     "FG0506": Entry(
         "info",
         "ListenerNotFound",
-        "AlbConfig {gateway} has no listener HTTP:80, the default without listen-ports;"
+        "{gateway} has no listener HTTP:80, the default without listen-ports;"
         " the rules are installed on {listeners}",
         "",
         "say where: alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": {port}}}]'",
@@ -212,7 +240,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ListenerFailed",
         "port {port} cannot be opened: {cause}",
         "a port that is free on this machine",
-        "free the port, or use another one",
+        "free the port, or use another one{remedy}",
     ),
     "FG0508": Entry(
         "warning",
@@ -221,6 +249,18 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "at least one HTTP listener",
         "add {{port: 80, protocol: HTTP}} to spec.listeners",
     ),
+    "FG0510": Entry(
+        "warning",
+        "ListenerNotFound",
+        "{gateway} has no open listener; the rules are not installed",
+        "",
+        "see what is wrong with {gateway}",
+    ),
+    # Fields of gateways
+    "FG0511": Entry("info", "NoEffect", "has no effect: {note}", "", "remove it"),
+    "FG0512": Entry("warning", "NotSupported", "is not done: {note}", "", "do not rely on it, or remove it"),
+    "FG0513": Entry("warning", "InvalidField", "field {name} is not known{hint}", "", "correct or remove it"),
+    "FG0514": Entry("error", "InvalidField", "{problem}", "{allowed}", "correct the field"),
     # Backends
     "FG0601": Entry(
         "error",

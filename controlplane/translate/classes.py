@@ -1,62 +1,141 @@
-"""Which gateway an Ingress belongs to: ingressClassName, the older annotation, or by name."""
+"""Which gateway an Ingress belongs to: by its IngressClass, by name, or because a gateway takes its class."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from controlplane.resources.ingress import Ingress, IngressClass
+from controlplane.resources.ingress import Ingress, IngressClass, IngressClassParameters
 from controlplane.translate.annotations.names import ALBCONFIG_NAME
 from controlplane.translate.annotations.row import field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.dialects import Dialect
 
-CONTROLLER: Final = "ingress.k8s.alibabacloud/alb"
-API_GROUP: Final = "alibabacloud.com"
+CONTROLLERS: Final = {
+    "ingress.k8s.alibabacloud/alb": Dialect.ALB,
+    "mse.alibabacloud.com/ingress": Dialect.MSE,
+}
+GATEWAYS: Final = {
+    Dialect.ALB: ("alibabacloud.com", "AlbConfig"),
+    Dialect.MSE: ("mse.alibabacloud.com", "MseIngressConfig"),
+}
+"""API group and kind of the gateways of a dialect."""
+
 CLASS_KEY: Final = "kubernetes.io/ingress.class"
 ALBCONFIG_KEY: Final = ALBCONFIG_NAME.keys[0]
 DEFAULT_ALBCONFIG: Final = "default"
 
-_CLASS_NAME: Final = "alb"
+_ALB_CLASS: Final = "alb"
+_NGINX_CLASS: Final = "nginx"
+_EVERY_CLASS: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A gateway by its kind and name; `gateway` is "" when the Ingress is ours but its class names none."""
+    """A gateway by its dialect and name, which is "" when the Ingress is ours but nobody's."""
 
     dialect: Dialect
     gateway: str
 
 
-def membership(
-    ingress: Ingress, classes: Mapping[str, IngressClass], findings: Findings
-) -> Membership | None:
-    """Return the gateway that an Ingress belongs to, None when it is not ours."""
-    named = ingress.metadata.annotations.get(ALBCONFIG_KEY, "").strip()
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which Ingresses an MseIngressConfig takes without being asked, and where it looks for them.
+
+    `ingress_class` None takes none, "" all. `namespace` "" is every namespace, also for an IngressClass
+    that refers to the gateway.
+    """
+
+    gateway: str
+    ingress_class: str | None = None
+    namespace: str = ""
+
+    def watches(self, namespace: str) -> bool:
+        return self.namespace in ("", namespace)
+
+    def covers(self, other: "Selector") -> bool:
+        """Whether it takes all that a younger one of the same class would."""
+        same = self.ingress_class is not None and self.ingress_class == other.ingress_class
+        return same and self.namespace in ("", other.namespace)
+
+    def rank(self, class_name: str, namespace: str) -> int | None:
+        """Return how exactly it takes an Ingress of that class, 0 the most; None when it does not."""
+        if self.ingress_class is None or not self.watches(namespace):
+            return None
+        if self.ingress_class == class_name != "":
+            return 0
+        if self.ingress_class == _NGINX_CLASS and not class_name:
+            return 1
+        return 2 if self.ingress_class == _EVERY_CLASS else None
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The IngressClasses by name, and the selectors of all MseIngressConfigs by name, the oldest first."""
+
+    by_name: Mapping[str, IngressClass]
+    selectors: Mapping[str, Selector]
+
+    def dialect_of(self, class_name: str) -> Dialect | None:
+        ingress_class = self.by_name.get(class_name)
+        return CONTROLLERS.get(ingress_class.spec.controller) if ingress_class is not None else None
+
+    def parameters_of(self, class_name: str) -> IngressClassParameters | None:
+        ingress_class = self.by_name.get(class_name)
+        return ingress_class.spec.parameters if ingress_class is not None else None
+
+
+def membership(ingress: Ingress, classes: Classes, findings: Findings) -> Membership | None:
+    """Return the gateway that an Ingress belongs to, None when it is not ours.
+
+    An IngressClass that refers to a gateway decides; else an MseIngressConfig may take the class.
+    """
+    annotations = ingress.metadata.annotations
     spec_class = ingress.spec.ingress_class_name
-    class_name = spec_class or ingress.metadata.annotations.get(CLASS_KEY, "")
-    ingress_class = classes.get(class_name)
-    if ingress_class is None:
-        return _without_class(class_name, bool(spec_class), named, classes, findings)
-    if ingress_class.spec.controller != CONTROLLER:
-        return None
-    if named:
+    class_name = spec_class or annotations.get(CLASS_KEY, "")
+    field = "spec.ingressClassName" if spec_class else field_of(CLASS_KEY)
+    dialect = classes.dialect_of(class_name)
+    named = annotations.get(ALBCONFIG_KEY, "").strip()
+    if dialect is Dialect.ALB and named:
         return Membership(Dialect.ALB, named)
-    parameters = ingress_class.spec.parameters
-    if parameters is None or (parameters.api_group, parameters.kind) != (API_GROUP, "AlbConfig"):
-        field = "spec.ingressClassName" if spec_class else field_of(CLASS_KEY)
-        findings.add("FG0102", field, class_name, name=class_name)
-        return Membership(Dialect.ALB, "")
-    return Membership(Dialect.ALB, parameters.name)
-
-
-def _without_class(
-    class_name: str, in_spec: bool, named: str, classes: Mapping[str, IngressClass], findings: Findings
-) -> Membership | None:
-    if in_spec:
-        hint = did_you_mean(
-            class_name, (name for name in classes if classes[name].spec.controller == CONTROLLER)
-        )
-        findings.add("FG0101", "spec.ingressClassName", class_name, name=class_name, hint=hint)
-        return None
     # The annotation of old needs no IngressClass object.
-    return Membership(Dialect.ALB, named or DEFAULT_ALBCONFIG) if class_name == _CLASS_NAME else None
+    if not spec_class and class_name == _ALB_CLASS and class_name not in classes.by_name:
+        return Membership(Dialect.ALB, named or DEFAULT_ALBCONFIG)
+    if dialect is Dialect.ALB or (dialect is not None and classes.parameters_of(class_name) is not None):
+        return _referred(ingress, class_name, field, dialect, classes, findings)
+    selected = _selected(ingress, class_name, classes)
+    if selected is not None:
+        return Membership(Dialect.MSE, selected)
+    if dialect is not None:
+        return _referred(ingress, class_name, field, dialect, classes, findings)
+    if spec_class and class_name not in classes.by_name:
+        known = [name for name in classes.by_name if classes.dialect_of(name) is not None]
+        known += [item.ingress_class for item in classes.selectors.values() if item.ingress_class]
+        hint = did_you_mean(class_name, known)
+        findings.add("FG0101", field, class_name, name=class_name, hint=hint)
+    return None
+
+
+def _referred(
+    ingress: Ingress, class_name: str, field: str, dialect: Dialect, classes: Classes, findings: Findings
+) -> Membership:
+    """Return the gateway in the parameters of an IngressClass of ours."""
+    group, kind = GATEWAYS[dialect]
+    parameters = classes.parameters_of(class_name)
+    if parameters is None or (parameters.api_group, parameters.kind) != (group, kind):
+        findings.add("FG0102", field, class_name, name=class_name, group=group, kind=kind)
+        return Membership(dialect, "")
+    selector = classes.selectors.get(parameters.name) if dialect is Dialect.MSE else None
+    if selector is not None and not selector.watches(ingress.metadata.namespace):
+        findings.add("FG0104", field, class_name, gateway=selector.gateway, watched=selector.namespace)
+        return Membership(dialect, "")
+    return Membership(dialect, parameters.name)
+
+
+def _selected(ingress: Ingress, class_name: str, classes: Classes) -> str | None:
+    """Return the MseIngressConfig that takes a class: the one that names it most exactly, then the oldest."""
+    found: tuple[int, str] | None = None
+    for selector in classes.selectors.values():
+        rank = selector.rank(class_name, ingress.metadata.namespace)
+        if rank is not None and (found is None or rank < found[0]):
+            found = (rank, selector.gateway)
+    return found[1] if found is not None else None

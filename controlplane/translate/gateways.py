@@ -1,23 +1,30 @@
-"""AlbConfigs to gateways: the listeners each one owns and the clusters it uses."""
+"""AlbConfigs and MseIngressConfigs to gateways: the listeners each one owns and the clusters it uses."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from controlplane.resources.albconfig import AlbConfig
+from controlplane.resources.ingress import IngressClass
+from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.annotations import remote_clusters
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.registry import check_keys
 from controlplane.translate.annotations.row import Scope
+from controlplane.translate.classes import GATEWAYS, Classes, Selector
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.listeners import PlannedListener, plan_listeners
 from controlplane.translate.model import Facts, LastGood
+from controlplane.translate.mse import plan_mse_listeners, selector_of
 from proxy.model.snapshot import Listener
 
+Config = AlbConfig | MseIngressConfig
+
 _KEPT: Final = "the last good version stays live"
-_PARTIAL: Final = "the rest of the AlbConfig is used"
+_SCOPES: Final = {Dialect.ALB: Scope.ALBCONFIG, Dialect.MSE: Scope.MSEINGRESSCONFIG}
+_DIALECTS: Final = {kind: dialect for dialect, (_, kind) in GATEWAYS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +36,17 @@ class Gateway:
     listeners: tuple[Listener, ...]  # those whose ports it owns, by port
     clusters: tuple[str, ...]  # attached, in the order written
     findings: Findings
+    unknown_clusters: tuple[str, ...] = ()  # named, and no members of the Fleet
+    serves_ingresses: bool = True  # some class leads to it
 
     @property
     def name(self) -> str:
         return self.subject.name
 
     @property
-    def kind(self) -> str:
-        return self.subject.kind
+    def title(self) -> str:
+        """Kind and name."""
+        return f"{self.subject.kind} {self.subject.name}"
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -48,27 +58,39 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    by_name: Mapping[str, Gateway] = field(default_factory=dict)
-    unreadable: tuple[Findings, ...] = ()  # about AlbConfigs of which no version can be used
-    good: Mapping[str, AlbConfig] = field(default_factory=dict)  # for the next translation
+    by_key: Mapping[tuple[Dialect, str], Gateway] = field(default_factory=dict)  # sorted
+    classes: Classes = field(default_factory=lambda: Classes({}, {}))
+    unreadable: tuple[Findings, ...] = ()  # about objects of which no version can be used
+    # For the next translation, by identity
+    good_albconfigs: Mapping[str, AlbConfig] = field(default_factory=dict)
+    good_mse_configs: Mapping[str, MseIngressConfig] = field(default_factory=dict)
+
+    @property
+    def all(self) -> tuple[Gateway, ...]:
+        return tuple(self.by_key.values())
 
     @property
     def attached(self) -> frozenset[str]:
-        return frozenset(cluster for gateway in self.by_name.values() for cluster in gateway.clusters)
+        return frozenset(cluster for gateway in self.all for cluster in gateway.clusters)
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """The version of an AlbConfig to use, and the findings about the newest one."""
+    """The version of an object to use, and the findings about the newest one."""
 
-    config: AlbConfig
+    config: Config
     complete: bool
     listeners: tuple[PlannedListener, ...]
+    selector: Selector | None  # None: of an AlbConfig
     findings: Findings
+
+    @property
+    def title(self) -> str:
+        return f"{self.findings.subject.kind} {self.findings.subject.name}"
 
 
 def build_gateways(fleet: FleetObjects, facts: Facts, last_good: LastGood) -> Gateways:
-    """Return every AlbConfig as it is live. A port that two of them name belongs to the older."""
+    """Return every gateway as it is live. A port that two of them name belongs to the older."""
     versions: list[_Version] = []
     unreadable: list[Findings] = []
     for findings, current in _newest(fleet):
@@ -77,60 +99,120 @@ def build_gateways(fleet: FleetObjects, facts: Facts, last_good: LastGood) -> Ga
             unreadable.append(findings)
         else:
             versions.append(version)
-    versions.sort(
-        key=lambda version: (version.config.metadata.creation_timestamp, version.findings.subject.name)
-    )
+    versions.sort(key=lambda version: (version.config.metadata.creation_timestamp, version.title))
+    selectors = _selectors(versions)
+    referred = frozenset(_referred_gateways(fleet.ingress_classes.values()))
     owners: dict[int, str] = {}
-    gateways = [_gateway(version, owners, facts) for version in versions]
+    gateways = [_gateway(version, owners, referred, facts) for version in versions]
+    good = [(version.findings.subject.identity, version.config) for version in versions if version.complete]
     return Gateways(
-        by_name={gateway.name: gateway for gateway in sorted(gateways, key=lambda gateway: gateway.name)},
+        by_key={
+            (gateway.dialect, gateway.name): gateway
+            for gateway in sorted(gateways, key=lambda gateway: gateway.title)
+        },
+        classes=Classes(fleet.ingress_classes, selectors),
         unreadable=tuple(unreadable),
-        good={version.findings.subject.identity: version.config for version in versions if version.complete},
+        good_albconfigs={identity: config for identity, config in good if isinstance(config, AlbConfig)},
+        good_mse_configs={
+            identity: config for identity, config in good if isinstance(config, MseIngressConfig)
+        },
     )
 
 
-def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, AlbConfig | None]]:
-    """Yield each AlbConfig that is not being deleted; None for one that cannot be read."""
-    for config in fleet.albconfigs.values():
-        if config.metadata.deletion_timestamp is None:
-            yield Findings(Subject.of("AlbConfig", config.metadata)), config
+def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, Config | None]]:
+    """Yield each gateway that is not being deleted; None for one that cannot be read."""
+    for kind, configs in (("AlbConfig", fleet.albconfigs), ("MseIngressConfig", fleet.mse_configs)):
+        for config in configs.values():
+            if config.metadata.deletion_timestamp is None:
+                yield Findings(Subject.of(kind, config.metadata)), config
     for malformed in fleet.malformed:
-        if malformed.kind == "AlbConfig":
-            findings = Findings(Subject("AlbConfig", "", malformed.name, malformed.uid))
+        if malformed.kind in _DIALECTS:
+            findings = Findings(Subject(malformed.kind, "", malformed.name, malformed.uid))
             findings.add("FG0100", problem=malformed.error)
             yield findings, None
 
 
-def _usable_version(findings: Findings, current: AlbConfig | None, last_good: LastGood) -> _Version | None:
-    listeners: tuple[PlannedListener, ...] = ()
+def _usable_version(findings: Findings, current: Config | None, last_good: LastGood) -> _Version | None:
+    kind = findings.subject.kind
+    version: _Version | None = None
     if current is not None:
-        check_keys(current.metadata.annotations, Scope.ALBCONFIG, Dialect.ALB, findings)
-        listeners = plan_listeners(current, findings)
+        dialect = _DIALECTS[kind]
+        check_keys(current.metadata.annotations, _SCOPES[dialect], dialect, findings)
+        version = _read(current, findings, findings)
         if not findings.failed:
-            return _Version(current, True, listeners, findings)
-    kept = last_good.albconfigs.get(findings.subject.identity)
+            return version
+    kept: Config | None = (
+        last_good.albconfigs.get(findings.subject.identity)
+        if kind == "AlbConfig"
+        else last_good.mse_configs.get(findings.subject.identity)
+    )
     if kept is not None:
         findings.note_on_errors(_KEPT)
-        return _Version(kept, True, plan_listeners(kept, Findings(findings.subject)), findings)
-    findings.note_on_errors(_PARTIAL if current is not None else "the AlbConfig is not used")
-    return _Version(current, False, listeners, findings) if current is not None else None
+        return _read(kept, Findings(findings.subject), findings)
+    effect = f"the rest of the {kind} is used" if version is not None else f"the {kind} is not used"
+    findings.note_on_errors(effect)
+    return replace(version, complete=False) if version is not None else None
 
 
-def _gateway(version: _Version, owners: dict[int, str], facts: Facts) -> Gateway:
-    findings = version.findings
-    annotations = version.config.metadata.annotations
-    clusters = remote_clusters.parse(Reader(annotations, Dialect.ALB, findings), facts.known_clusters)
-    if not version.config.spec.listeners:
+def _read(config: Config, found: Findings, findings: Findings) -> _Version:
+    """Return a version; what is wrong with it is added to `found`, which may be thrown away."""
+    if isinstance(config, AlbConfig):
+        return _Version(config, True, plan_listeners(config, found), None, findings)
+    listeners = plan_mse_listeners(config, found)
+    return _Version(config, True, listeners, selector_of(config, found), findings)
+
+
+def _selectors(versions: Iterable[_Version]) -> dict[str, Selector]:
+    """Return the selectors by gateway, the oldest first; one that an older leaves nothing is reported."""
+    selectors: dict[str, Selector] = {}
+    for version in versions:
+        own = version.selector
+        if own is None:
+            continue
+        older = next((item for item in selectors.values() if item.covers(own)), None)
+        if older is not None:
+            field = "spec.ingress.local.ingressClass"
+            version.findings.add("FG0106", field, own.ingress_class, owner=older.gateway)
+        selectors[own.gateway] = own
+    return selectors
+
+
+def _referred_gateways(classes: Iterable[IngressClass]) -> Iterator[str]:
+    for ingress_class in classes:
+        parameters = ingress_class.spec.parameters
+        if parameters is not None and (parameters.api_group, parameters.kind) == GATEWAYS[Dialect.MSE]:
+            yield parameters.name
+
+
+def _gateway(version: _Version, owners: dict[int, str], referred: frozenset[str], facts: Facts) -> Gateway:
+    findings, config = version.findings, version.config
+    dialect = _DIALECTS[findings.subject.kind]
+    reader = Reader(config.metadata.annotations, dialect, findings)
+    clusters = remote_clusters.parse(reader, facts.known_clusters)
+    if isinstance(config, AlbConfig) and not config.spec.listeners:
         findings.add("FG0508", "spec.listeners")
+    selector = version.selector
+    serves = selector is None or selector.ingress_class is not None or selector.gateway in referred
+    if not serves:
+        findings.add("FG0107", "spec.ingress.local.ingressClass")
+    listeners = _owned(version, owners, facts)
+    return Gateway(
+        dialect, findings.subject, listeners, clusters.attached, findings, clusters.unknown, serves
+    )
+
+
+def _owned(version: _Version, owners: dict[int, str], facts: Facts) -> tuple[Listener, ...]:
+    """Return the listeners on ports that no older gateway has, by port."""
+    findings, title = version.findings, version.title
     owned: list[Listener] = []
     for planned in version.listeners:
-        port = planned.listener.port
-        owner = owners.setdefault(port, findings.subject.name)
-        if owner != findings.subject.name:
-            findings.add("FG0504", f"{planned.field}.port", port, port=port, owner=owner)
+        port, field = planned.listener.port, planned.field
+        owner = owners.setdefault(port, title)
+        if owner != title:
+            findings.add("FG0504", field, port, port=port, owner=owner)
             continue
         if port in facts.failed_ports:
-            findings.add("FG0507", f"{planned.field}.port", port, port=port, cause=facts.failed_ports[port])
+            cause = facts.failed_ports[port]
+            findings.add("FG0507", field, port, port=port, cause=cause, remedy=planned.remedy)
         owned.append(planned.listener)
-    owned.sort(key=lambda listener: listener.port)
-    return Gateway(Dialect.ALB, findings.subject, tuple(owned), clusters, findings)
+    return tuple(sorted(owned, key=lambda listener: listener.port))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from controlplane.resources.albconfig import Number
+from controlplane.resources.numbers import Number
 from controlplane.resources.servergroup import GroupHealthCheck
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings

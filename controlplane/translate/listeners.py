@@ -1,12 +1,15 @@
 """spec.listeners of an AlbConfig to listeners: defaults and ranges of ALB."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from controlplane.resources.albconfig import AlbConfig, AlbListener, Number
+from controlplane.resources.albconfig import AlbConfig
+from controlplane.translate.access import acl_access
+from controlplane.translate.albfields import CONFIG, LISTENER
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
-from proxy.model.snapshot import Listener, Source
+from controlplane.translate.fields import check_fields, flag, part
+from proxy.model.snapshot import ForwardedHeaders, Listener, Source
 
 _NOT_YET: Final = ("HTTPS", "QUIC")
 _DEFAULT_PORT: Final = 80
@@ -16,8 +19,9 @@ _REQUEST_S: Final = (60, 180)
 
 @dataclass(frozen=True, slots=True)
 class PlannedListener:
-    field: str  # where it stands in the AlbConfig
+    field: str  # where its port stands in the gateway's object
     listener: Listener
+    remedy: str = ""  # how another port is written, where that is not plain from `field`
 
 
 def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListener, ...]:
@@ -27,24 +31,55 @@ def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListen
     """
     metadata = config.metadata
     source = Source("AlbConfig", metadata.namespace, metadata.name, metadata.generation)
+    check_fields(config.spec.config, "spec.config", CONFIG, findings)
     planned: dict[int, PlannedListener] = {}
-    for index, listener in enumerate(config.spec.listeners):
-        field = f"spec.listeners[{index}]"
-        port = _port(f"{field}.port", listener.port, findings)
-        usable = _is_http(field, listener, port, findings)
-        idle = _seconds(f"{field}.idleTimeout", listener.idle_timeout, _IDLE_S, findings)
-        request = _seconds(f"{field}.requestTimeout", listener.request_timeout, _REQUEST_S, findings)
-        if port is None or not usable:
+    for index, written in enumerate(config.spec.listeners):
+        where = f"spec.listeners[{index}]"
+        listener = _listener(where, written, source, findings)
+        if listener is None:
             continue
-        if port in planned:
-            findings.add("FG0503", f"{field}.port", listener.port, port=port)
+        if listener.port in planned:
+            findings.add("FG0503", f"{where}.port", listener.port, port=listener.port)
             continue
-        value = Listener(port=port, source=source, idle_timeout_s=idle, response_timeout_s=request)
-        planned[port] = PlannedListener(field, value)
+        planned[listener.port] = PlannedListener(f"{where}.port", listener)
     return tuple(planned.values())
 
 
-def _port(field: str, value: Number, findings: Findings) -> int | None:
+def _listener(where: str, written: dict[str, Any], source: Source, findings: Findings) -> Listener | None:
+    fields = part(written)
+    port = _port(f"{where}.port", fields.get("port"), findings)
+    usable = _is_http(where, fields.get("protocol"), port, findings)
+    idle = _seconds(f"{where}.idleTimeout", fields.get("idletimeout"), _IDLE_S, findings)
+    request = _seconds(f"{where}.requestTimeout", fields.get("requesttimeout"), _REQUEST_S, findings)
+    if port is None or not usable:
+        return None
+    check_fields(written, where, LISTENER, findings)
+    return Listener(
+        port=port,
+        source=source,
+        idle_timeout_s=idle,
+        response_timeout_s=request,
+        access=acl_access(part(fields, "aclConfig"), f"{where}.aclConfig", findings),
+        forwarded=_forwarded(part(fields, "xForwardedForConfig"), where, findings),
+        # Only when it is asked for: ALB's default compresses, and changes what endpoints sent unasked.
+        gzip=flag(fields.get("gzipenabled"), f"{where}.gzipEnabled", findings),
+    )
+
+
+def _forwarded(config: dict[str, Any], where: str, findings: Findings) -> ForwardedHeaders:
+    def wanted(name: str) -> bool:
+        return flag(config.get(name.lower()), f"{where}.xForwardedForConfig.{name}", findings)
+
+    for name in ("XForwardedForEnabled", "XForwardedForProtoEnabled"):
+        if config.get(name.lower()) is False:
+            field = f"{where}.xForwardedForConfig.{name}"
+            findings.add("FG0511", field, "false", note="endpoints always get this header")
+    return ForwardedHeaders(
+        port=wanted("XForwardedForSLBPortEnabled"), client_port=wanted("XForwardedForClientSrcPortEnabled")
+    )
+
+
+def _port(field: str, value: object, findings: Findings) -> int | None:
     if value in (None, 0, "", "0") and value is not False:
         return _DEFAULT_PORT
     port = integer(value, 1, 65535)
@@ -53,8 +88,8 @@ def _port(field: str, value: Number, findings: Findings) -> int | None:
     return port
 
 
-def _is_http(field: str, listener: AlbListener, port: int | None, findings: Findings) -> bool:
-    protocol = listener.protocol or "HTTP"
+def _is_http(field: str, value: object, port: int | None, findings: Findings) -> bool:
+    protocol = value or "HTTP"
     if protocol in _NOT_YET:
         findings.add("FG0502", f"{field}.protocol", protocol, protocol=protocol, port=port)
     elif protocol != "HTTP":
@@ -63,7 +98,7 @@ def _is_http(field: str, listener: AlbListener, port: int | None, findings: Find
     return protocol == "HTTP"
 
 
-def _seconds(field: str, value: Number, limits: tuple[int, int], findings: Findings) -> float:
+def _seconds(field: str, value: object, limits: tuple[int, int], findings: Findings) -> float:
     default, most = limits
     if value in (None, 0, "") and value is not False:  # Go's zero value: not set
         return float(default)

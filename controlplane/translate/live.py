@@ -11,6 +11,7 @@ from controlplane.resources.ingress import Ingress
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.classes import Membership, membership
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
+from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway, Gateways
 from controlplane.translate.ingresses import plan_ingress
@@ -77,7 +78,7 @@ def _outcome(findings: Findings, current: Ingress | None, world: World) -> Outco
     newest: _Choice | None = None
     own = Findings(findings.subject)  # about the values of the newest version
     if current is not None:
-        owner = membership(current, world.fleet.ingress_classes, findings)
+        owner = membership(current, world.gateways.classes, findings)
         if owner is None:
             # Without its class it is not served, but a class that comes back finds it as it was.
             return Outcome(findings, live=kept if findings.items else None)
@@ -116,7 +117,7 @@ def _choose(
 def _kept(kept: AcceptedIngress, world: World, subject: Subject) -> _Choice:
     """Return an earlier version as it is served now. What is wrong with it was told when it was new."""
     untold = Findings(subject)
-    owner = membership(kept.ingress, world.fleet.ingress_classes, untold)
+    owner = membership(kept.ingress, world.gateways.classes, untold)
     plan = plan_ingress(kept.ingress, owner.dialect, untold) if owner is not None else None
     return _Choice(kept, owner, plan)
 
@@ -124,8 +125,10 @@ def _kept(kept: AcceptedIngress, world: World, subject: Subject) -> _Choice:
 def _gateway(owner: Membership | None, gateways: Gateways, findings: Findings) -> Gateway | None:
     if owner is None or not owner.gateway:
         return None
-    gateway = gateways.by_name.get(owner.gateway)
+    gateway = gateways.by_key.get((owner.dialect, owner.gateway))
     if gateway is None:
-        hint = did_you_mean(owner.gateway, gateways.by_name)
-        findings.add("FG0103", "spec.ingressClassName", name=owner.gateway, hint=hint)
+        code = "FG0103" if owner.dialect is Dialect.ALB else "FG0105"
+        names = (name for dialect, name in gateways.by_key if dialect is owner.dialect)
+        hint = did_you_mean(owner.gateway, names)
+        findings.add(code, "spec.ingressClassName", name=owner.gateway, hint=hint)
     return gateway

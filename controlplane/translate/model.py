@@ -9,6 +9,7 @@ import msgspec
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.kinds import Kind
+from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.servergroup import ServerGroup
 from controlplane.translate.diagnostics import Diagnostic
 from proxy.model.limits import Limits
@@ -61,6 +62,7 @@ class LastGood(msgspec.Struct, frozen=True):
 
     ingresses: dict[str, AcceptedIngress] = {}
     albconfigs: dict[str, AlbConfig] = {}
+    mse_configs: dict[str, MseIngressConfig] = {}
     server_groups: dict[str, ServerGroup] = {}
 
 
@@ -84,6 +86,6 @@ class Translation:
     diagnostics: tuple[Diagnostic, ...]
     statuses: tuple[ObjectStatus, ...]
     last_good: LastGood
-    attached: frozenset[str]  # the member clusters that some AlbConfig uses
+    attached: frozenset[str]  # the member clusters that some gateway uses
     labelled: frozenset[str]  # the namespaces in which some route needs the labels of pods
     hosts: frozenset[str]  # names of servers whose addresses are needed

@@ -10,6 +10,7 @@ from controlplane.translate.annotations.listen_ports import LISTEN_PORTS
 from controlplane.translate.annotations.row import field_of
 from controlplane.translate.backends import check_backend
 from controlplane.translate.diagnostics import Findings
+from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway
 from controlplane.translate.plan import IngressPlan, PlannedForward, PlannedRoute
@@ -120,6 +121,10 @@ def _destination(route: PlannedRoute, backend: PlannedBackend, binding: Binding)
 
 
 def _ports(plan: IngressPlan, gateway: Gateway, findings: Findings) -> tuple[int, ...]:
+    if gateway.dialect is Dialect.MSE:
+        if not gateway.ports:
+            findings.add("FG0510", gateway=gateway.title)
+        return gateway.ports
     if plan.ports is None:
         return _default_ports(gateway, findings)
     ports: list[int] = []
@@ -142,7 +147,7 @@ def _default_ports(gateway: Gateway, findings: Findings) -> tuple[int, ...]:
         _report_missing("HTTP:80", gateway, findings)
         return ()
     listeners = gateway.listed_listeners()
-    findings.add("FG0506", _LISTEN_PORTS, gateway=gateway.name, listeners=listeners, port=gateway.ports[0])
+    findings.add("FG0506", _LISTEN_PORTS, gateway=gateway.title, listeners=listeners, port=gateway.ports[0])
     return gateway.ports
 
 
@@ -151,7 +156,7 @@ def _report_missing(listener: str, gateway: Gateway, findings: Findings) -> None
         "FG0505",
         _LISTEN_PORTS,
         listener,
-        gateway=gateway.name,
+        gateway=gateway.title,
         listener=listener,
         listeners=gateway.listed_listeners(),
     )

@@ -81,5 +81,5 @@ def _report(key: str, value: object, cluster: str, gateway: Gateway, findings: F
     hint = did_you_mean(cluster, gateway.clusters)
     known = ", ".join(gateway.clusters) or "none"
     findings.add(
-        "FG0403", field_of(key), value, cluster=cluster, gateway=gateway.name, hint=hint, known=known
+        "FG0403", field_of(key), value, cluster=cluster, gateway=gateway.title, hint=hint, known=known
     )

@@ -1,15 +1,17 @@
-"""What is written into `.status` of AlbConfigs and Ingresses."""
+"""What is written into `.status` of gateways and Ingresses."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
 
-from controlplane.resources.kinds import ALBCONFIGS, INGRESSES, SERVER_GROUPS
+from controlplane.resources.kinds import ALBCONFIGS, INGRESSES, MSE_INGRESS_CONFIGS, SERVER_GROUPS, Kind
 from controlplane.resources.view import MemberObjects
-from controlplane.translate.diagnostics import Subject
+from controlplane.translate.diagnostics import Findings, Subject
+from controlplane.translate.dialects import Dialect
 from controlplane.translate.gateways import Gateway
 from controlplane.translate.model import Facts, ObjectStatus
+from controlplane.translate.phases import ENVIRONMENT, Phase, phase_of
 from controlplane.translate.servergroups import Group
 from proxy.model.snapshot import Route
 
@@ -19,7 +21,7 @@ def ingress_status(subject: Subject, routes: Iterable[Route], facts: Facts) -> O
 
     The empty list is written, not left out: an address that no longer serves has to go.
     """
-    ports = sorted({port for route in routes for port in route.ports})
+    ports = sorted({port for route in routes for port in route.ports if port not in facts.failed_ports})
     entries: list[dict[str, Any]] = []
     if ports and facts.address:
         listed = [{"port": port, "protocol": "TCP"} for port in ports]
@@ -28,12 +30,43 @@ def ingress_status(subject: Subject, routes: Iterable[Route], facts: Facts) -> O
     return ObjectStatus(INGRESSES, subject.namespace, subject.name, subject.uid, status)
 
 
-def albconfig_status(gateway: Gateway, members: Mapping[str, MemberObjects], facts: Facts) -> ObjectStatus:
-    """Return the status of an AlbConfig, with the fields that ALB users' scripts read."""
+def gateway_status(gateway: Gateway, members: Mapping[str, MemberObjects], facts: Facts) -> ObjectStatus:
+    """Return the status of a gateway, with the fields that scripts for its dialect read."""
+    conditions = [
+        _accepted(gateway),
+        _programmed(gateway, facts),
+        _references(gateway),
+        _members_ready(gateway, members),
+    ]
     subject = gateway.subject
-    balancer = {
+    listed = [{**condition, "observedGeneration": subject.generation} for condition in conditions]
+    if gateway.dialect is Dialect.ALB:
+        return _status(ALBCONFIGS, subject, {"loadBalancer": _balancer(gateway, facts), "conditions": listed})
+    phase, message = phase_of(gateway, members, facts)
+    return _status(MSE_INGRESS_CONFIGS, subject, _mse(gateway, phase, message) | {"conditions": listed})
+
+
+def unreadable_status(findings: Findings) -> ObjectStatus:
+    """Return the status of a gateway's object that cannot be read and never could be."""
+    problems = [item.text for item in findings.items]
+    condition = _condition("Accepted", problems, ("Accepted", "Invalid"), "")
+    status: dict[str, Any] = {
+        "conditions": [{**condition, "observedGeneration": findings.subject.generation}]
+    }
+    if findings.subject.kind == "AlbConfig":
+        return _status(ALBCONFIGS, findings.subject, status)
+    status |= {"phase": Phase.FAILED.value, "message": "; ".join(problems)}
+    return _status(MSE_INGRESS_CONFIGS, findings.subject, status)
+
+
+def _status(kind: Kind[Any], subject: Subject, status: dict[str, Any]) -> ObjectStatus:
+    return ObjectStatus(kind, subject.namespace, subject.name, subject.uid, status)
+
+
+def _balancer(gateway: Gateway, facts: Facts) -> dict[str, Any]:
+    return {
         "dnsname": facts.address,
-        "id": _stable_id(subject),
+        "id": _stable_id(gateway.subject),
         "listeners": [
             {"portAndProtocol": f"{listener.port}/{listener.protocol}", "certificates": []}
             for listener in gateway.listeners
@@ -41,15 +74,12 @@ def albconfig_status(gateway: Gateway, members: Mapping[str, MemberObjects], fac
         ],
         "subClusters": list(gateway.clusters),
     }
-    conditions = [
-        _accepted(gateway),
-        _programmed(gateway, facts),
-        _references(gateway),
-        _members_ready(gateway, members),
-    ]
-    listed = [{**condition, "observedGeneration": subject.generation} for condition in conditions]
-    status = {"loadBalancer": balancer, "conditions": listed}
-    return ObjectStatus(ALBCONFIGS, subject.namespace, subject.name, subject.uid, status)
+
+
+def _mse(gateway: Gateway, phase: Phase, message: str) -> dict[str, Any]:
+    remote: list[dict[str, str]] = [{"clusterId": cluster} for cluster in gateway.clusters]
+    remote += [{"clusterId": cluster, "state": "Failed"} for cluster in gateway.unknown_clusters]
+    return {"phase": phase.value, "message": message, "remoteClusters": remote}
 
 
 def server_group_status(group: Group) -> ObjectStatus:
@@ -93,15 +123,9 @@ def _condition(kind: str, problems: list[str], reasons: tuple[str, str], message
     }
 
 
-_ENVIRONMENT = ("FG0507",)
-"""Errors that are no fault of the object: they show in Programmed."""
-
-
 def _accepted(gateway: Gateway) -> dict[str, str]:
     problems = [
-        item.text
-        for item in gateway.findings.items
-        if item.level == "error" and item.code not in _ENVIRONMENT
+        item.text for item in gateway.findings.items if item.level == "error" and item.code not in ENVIRONMENT
     ]
     return _condition("Accepted", problems, ("Accepted", "Invalid"), "every value can be used")
 

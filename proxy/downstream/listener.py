@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Coroutine, Iterable, Iterator
+from math import inf
 from typing import Any, cast
 
 from proxy.dataplane import DataPlane
@@ -51,7 +52,7 @@ class Listener:
         """Take what may change while connections are open; it is read for every request."""
         self.port = config.port
         self.idle_timeout_s = config.idle_timeout_s
-        self.response_timeout_s = config.response_timeout_s
+        self.response_timeout_s = config.response_timeout_s or inf
 
     async def start(self, sock: socket.socket, *, is_paused: bool) -> None:
         self._socket = sock

@@ -49,7 +49,7 @@ class Listener(msgspec.Struct, frozen=True, gc=False):
     protocol: Protocol = Protocol.HTTP
     address: str = ""  # "" is every address of the machine, IPv4 and IPv6
     idle_timeout_s: float = 65.0
-    response_timeout_s: float = 60.0  # from the end of the request to the response head; then 504
+    response_timeout_s: float = 60.0  # from the end of the request to the response head; then 504. 0: none
     access: Access | None = None
     forwarded: ForwardedHeaders = ForwardedHeaders()
     gzip: bool = False  # compress what the client takes compressed and the endpoint sent plain

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from controlplane.resources.kinds import INGRESSES
+import pytest
+
+from controlplane.resources.kinds import INGRESSES, MSE_INGRESS_CONFIGS
 from tests.fleet.conftest import Start, World, secret
 from tests.support.fakeapi import Exchange
 from tests.support.objects import endpoint_slice, ingress, service
@@ -181,6 +183,35 @@ async def test_a_fleet_without_the_albconfig_kind_is_an_empty_one(world: World, 
     del world.api.always["list albconfigs"]
     world.api.store.put("albconfigs", {"metadata": {"name": "gateway"}, "spec": {}})
     await until_advanced(world, lambda: "gateway" in fleet.fleet_objects().albconfigs)
+
+
+async def test_a_fleet_without_the_mse_kind_is_whole_and_gets_it_later(
+    world: World, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def unknown(exchange: Exchange) -> None:
+        await exchange.answer(404, b"404 page not found\n")
+
+    world.api.always["list mseingressconfigs"] = unknown
+    with caplog.at_level("INFO", "controlplane.kube.reflector"):
+        fleet = await start()
+        await until_advanced(world, lambda: len(world.api.seen("list mseingressconfigs")) > 3)
+    assert [record.getMessage() for record in caplog.records] == ["kind not served yet"]
+    assert fleet.fleet_health().last_error == ""
+    del world.api.always["list mseingressconfigs"]
+    world.api.store.put("mseingressconfigs", {"metadata": {"name": "gateway"}, "spec": {}})
+    await until_advanced(world, lambda: "gateway" in fleet.fleet_objects().mse_configs)
+    assert fleet.current_status(MSE_INGRESS_CONFIGS, "", "gateway") is not None
+
+
+async def test_without_the_right_to_list_mse_gateways_the_others_serve(world: World, start: Start) -> None:
+    async def forbidden(exchange: Exchange) -> None:
+        await exchange.fail(403, "Forbidden", 'mseingressconfigs is forbidden: User "u" cannot list')
+
+    world.api.always["list mseingressconfigs"] = forbidden
+    world.api.store.put("albconfigs", {"metadata": {"name": "gateway"}, "spec": {}})
+    fleet = await start()
+    assert "gateway" in fleet.fleet_objects().albconfigs
+    assert "cannot list" in fleet.fleet_health().last_error
 
 
 async def test_the_status_of_a_fleet_object_is_known_as_last_seen(world: World, start: Start) -> None:

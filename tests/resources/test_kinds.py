@@ -2,7 +2,7 @@
 
 import pytest
 
-from controlplane.resources.kinds import ALBCONFIGS, INGRESSES, SECRETS, Kind
+from controlplane.resources.kinds import ALBCONFIGS, INGRESSES, MSE_INGRESS_CONFIGS, SECRETS, Kind
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,12 @@ from controlplane.resources.kinds import ALBCONFIGS, INGRESSES, SECRETS, Kind
             "alibabacloud.com/v1",
             "/apis/alibabacloud.com/v1/albconfigs",
             "/apis/alibabacloud.com/v1/albconfigs/x",
+        ),
+        (
+            MSE_INGRESS_CONFIGS,
+            "mse.alibabacloud.com/v1alpha1",
+            "/apis/mse.alibabacloud.com/v1alpha1/mseingressconfigs",
+            "/apis/mse.alibabacloud.com/v1alpha1/mseingressconfigs/x",
         ),
     ],
 )

@@ -13,6 +13,7 @@ from controlplane.resources.kinds import (
     ENDPOINT_SLICES,
     INGRESS_CLASSES,
     INGRESSES,
+    MSE_INGRESS_CONFIGS,
     PODS,
     SERVER_GROUPS,
     SERVICES,
@@ -28,7 +29,16 @@ Manifest = dict[str, Any]
 
 _KINDS: dict[str, Kind[Any]] = {
     kind.kind: kind
-    for kind in (ALBCONFIGS, ENDPOINT_SLICES, INGRESS_CLASSES, INGRESSES, PODS, SERVER_GROUPS, SERVICES)
+    for kind in (
+        ALBCONFIGS,
+        MSE_INGRESS_CONFIGS,
+        ENDPOINT_SLICES,
+        INGRESS_CLASSES,
+        INGRESSES,
+        PODS,
+        SERVER_GROUPS,
+        SERVICES,
+    )
 }
 
 
@@ -80,7 +90,12 @@ def read(manifests: Iterable[Manifest]) -> tuple[dict[str, dict[str, Any]], tupl
 def fleet_of(manifests: Iterable[Manifest]) -> FleetObjects:
     views, malformed = read(manifests)
     return FleetObjects(
-        views["Ingress"], views["IngressClass"], views["AlbConfig"], views["ServerGroup"], malformed
+        ingresses=views["Ingress"],
+        ingress_classes=views["IngressClass"],
+        albconfigs=views["AlbConfig"],
+        mse_configs=views["MseIngressConfig"],
+        server_groups=views["ServerGroup"],
+        malformed=malformed,
     )
 
 

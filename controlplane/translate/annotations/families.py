@@ -10,6 +10,7 @@ from controlplane.translate.annotations import (
     conditions,
     cors,
     failover,
+    gateway_listeners,
     headers,
     health,
     listen_ports,
@@ -62,7 +63,8 @@ FAMILIES: Final = (
     Family(actions.ROWS),
     Family(rule_direction.ROWS),
     Family(names.ROWS),  # which gateway: translate/classes.py
-    Family(remote_clusters.ROWS),  # of gateways
+    Family(remote_clusters.ROWS),  # of gateways: translate/gateways.py
+    Family(gateway_listeners.ROWS),
     Family(unsupported.ROWS),
 )
 

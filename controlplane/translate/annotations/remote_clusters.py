@@ -1,39 +1,56 @@
-"""alb.ingress.kubernetes.io/remote-clusters on an AlbConfig: the member clusters it uses."""
+"""remote-clusters on an AlbConfig or MseIngressConfig: the member clusters it uses."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.reader import Reader
-from controlplane.translate.annotations.row import ALB, Annotation, Scope, field_of
+from controlplane.translate.annotations.row import ALB, MSE_GATEWAY, Annotation, Scope, field_of
 from controlplane.translate.diagnostics import did_you_mean
 from controlplane.translate.dialects import Dialect
 
-REMOTE_CLUSTERS: Final = Annotation(
-    "remote-clusters",
-    (ALB,),
-    Dialect.ALB,
-    "attaches member clusters to the gateway",
-    type="comma list",
-    allowed="ids of member clusters of the Fleet",
-    scope=Scope.ALBCONFIG,
-    example="cluster-1,cluster-2",
-)
-ROWS: Final = (REMOTE_CLUSTERS,)
+
+def _row(prefix: str, dialect: Dialect, scope: Scope) -> Annotation:
+    return Annotation(
+        "remote-clusters",
+        (prefix,),
+        dialect,
+        "attaches member clusters to the gateway",
+        type="comma list",
+        allowed="ids of member clusters of the Fleet",
+        scope=scope,
+        example="cluster-1,cluster-2",
+    )
 
 
-def parse(reader: Reader, known_clusters: frozenset[str]) -> tuple[str, ...]:
-    """Return the attached clusters in the order written; unknown ids are reported and skipped."""
-    given = reader.given(REMOTE_CLUSTERS)
+REMOTE_CLUSTERS: Final = {
+    Dialect.ALB: _row(ALB, Dialect.ALB, Scope.ALBCONFIG),
+    Dialect.MSE: _row(MSE_GATEWAY, Dialect.MSE, Scope.MSEINGRESSCONFIG),
+}
+ROWS: Final = tuple(REMOTE_CLUSTERS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteClusters:
+    """Cluster ids in the order written; `unknown` ones are no members of the Fleet."""
+
+    attached: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def parse(reader: Reader, known_clusters: frozenset[str]) -> RemoteClusters:
+    """Return the clusters of a gateway; unknown ids are reported."""
+    row = REMOTE_CLUSTERS[reader.dialect]
+    given = reader.given(row)
     text = given.text if given is not None else ""
-    field = field_of(REMOTE_CLUSTERS.keys[0])
+    key = row.keys[0]
+    field = field_of(key)
     known = ", ".join(sorted(known_clusters)) or "none"
-    attached: list[str] = []
-    for cluster in comma_list(text):
-        if cluster in known_clusters:
-            attached.append(cluster)
-        else:
-            hint = did_you_mean(cluster, known_clusters)
-            reader.findings.add("FG0402", field, text, cluster=cluster, hint=hint, known=known)
-    if not attached:
-        reader.findings.add("FG0401", field, text, known=known)
-    return tuple(attached)
+    clusters = comma_list(text)
+    unknown = tuple(cluster for cluster in clusters if cluster not in known_clusters)
+    for cluster in unknown:
+        hint = did_you_mean(cluster, known_clusters)
+        reader.findings.add("FG0402", field, text, cluster=cluster, hint=hint, known=known)
+    if len(unknown) == len(clusters):
+        reader.findings.add("FG0401", field, text, known=known, key=key)
+    return RemoteClusters(tuple(cluster for cluster in clusters if cluster in known_clusters), unknown)

@@ -10,6 +10,7 @@ ALB: Final = "alb.ingress.kubernetes.io/"
 NGINX: Final = "nginx.ingress.kubernetes.io/"
 MSE: Final = "mse.ingress.kubernetes.io/"
 OWN: Final = "fleetgate.io/"
+MSE_GATEWAY: Final = "mse.alibabacloud.com/"  # on MseIngressConfigs
 
 VENDOR: Final = (MSE, "higress.io/", "higress.ingress.kubernetes.io/")
 """Spellings of what only MSE and Higress have."""

@@ -1,0 +1,72 @@
+"""Every field of an AlbConfig that is known, and what those that do nothing here would do."""
+
+from typing import Final
+
+from controlplane.translate.fields import Field
+
+_CLOUD: Final = "it describes a cloud load balancer, which this gateway does not create"
+_EVERYWHERE: Final = "listeners are open on every address of the machine"
+_NO_TLS: Final = "an HTTP listener has no TLS"
+_CERTIFICATE_HEADERS: Final = ("SubjectDN", "IssuerDN", "Fingerprint", "ClientVerify")
+_TRUSTED: Final = "trusted proxies are the same for all listeners: start fleetgate with --trusted-proxy"
+
+CONFIG: Final = (
+    # What the tutorials write about a load balancer that anybody would have made
+    *map(Field, ("name", "addressAllocatedMode", "zoneMappings", "deletionProtectionEnabled")),
+    *(
+        Field(name, _CLOUD)
+        for name in (
+            "id", "resourceGroupId", "forceOverride", "listenerForceOverride", "billingConfig", "tags",
+            "modificationProtectionConfig",
+        )
+    ),
+    *(
+        Field(name, _EVERYWHERE, neutral=("Internet",), matters=True)
+        for name in ("addressType", "ipv6AddressType")
+    ),
+    Field("addressIpVersion", "listeners take IPv4 and IPv6", neutral=("DualStack", "IPv4")),
+    Field(
+        "edition", "there is no web application firewall", neutral=("Standard", "Basic"), matters=True
+    ),
+    Field("accessLogConfig", "the access log goes where --access-log of fleetgate says"),
+)  # fmt: skip
+
+_FORWARDED: Final = (
+    *(Field(f"XForwardedFor{name}Enabled") for name in ("", "Proto", "SLBPort", "ClientSrcPort")),
+    Field("XForwardedForSLBIdEnabled", "there is no load balancer with an id"),
+    *(Field(f"XForwardedForClientCert{name}Enabled", _NO_TLS, matters=True) for name in _CERTIFICATE_HEADERS),
+    *(Field(f"XForwardedForClientCert{name}Alias") for name in _CERTIFICATE_HEADERS),
+    Field("XForwardedForClientSourceIpsEnabled", _TRUSTED, matters=True),
+    Field("XForwardedForClientSourceIpsTrusted", _TRUSTED, matters=True),
+)
+
+LISTENER: Final = (
+    # Read in translate/listeners.py
+    *map(Field, ("port", "protocol", "description", "idleTimeout", "requestTimeout", "gzipEnabled")),
+    Field("aclConfig", fields=tuple(map(Field, ("aclName", "aclType", "aclEntries", "aclIds")))),
+    Field("xForwardedForConfig", fields=_FORWARDED),
+    Field("http2Enabled", "an HTTP listener speaks HTTP/1.1"),
+    *(
+        Field(name, _NO_TLS, matters=True)
+        for name in ("securityPolicyId", "certificates", "caEnabled", "caCertificates")
+    ),
+    Field(
+        "quicConfig",
+        fields=(Field("quicUpgradeEnabled", "HTTP/3 is not offered"), Field("quicListenerId")),
+    ),
+    Field(
+        "logConfig",
+        fields=(
+            Field("accessLogRecordCustomizedHeadersEnabled", "the fields of the access log are fixed"),
+            Field(
+                "accessLogTracingConfig",
+                fields=(
+                    Field("tracingEnabled", "requests are not traced"),
+                    Field("tracingType"),
+                    Field("tracingSample"),
+                ),
+            ),
+        ),
+    ),
+    Field("defaultActions", "requests that no rule matches are answered 404", matters=True),
+)

@@ -1,0 +1,19 @@
+"""Lists of client addresses, as both dialects write them: single ones or networks (CIDR)."""
+
+from ipaddress import ip_network
+from typing import Final
+
+NOBODY: Final = ("0.0.0.0/0", "::/0")
+"""Everybody, as a list to deny: what an allow list stands for of which no entry can be used."""
+
+ALLOWED: Final = "IP addresses and networks like 10.0.0.0/8"
+
+
+def parse_network(text: object) -> str | None:
+    """Return the network in its usual form, None for what is none. An address is a network of its own."""
+    if not isinstance(text, str) or "%" in text:
+        return None
+    try:
+        return str(ip_network(text.strip(), strict=False))
+    except ValueError:
+        return None
