@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from controlplane.admin import views
 from controlplane.admin.bodies import read_json
+from controlplane.admin.diff import Proposal, ProposalError, difference
 from controlplane.admin.explain import explanation
 from controlplane.admin.health import readiness, report
 from controlplane.admin.hosts import HostCheck
@@ -72,6 +73,13 @@ class Admin:
             raise HTTPException(400, str(error)) from None
         return JSONResponse(found, headers=NO_STORE)
 
+    async def diff(self, request: Request) -> Response:
+        proposal = await read_json(request, Proposal)
+        try:
+            return JSONResponse(await difference(self._source, proposal), headers=NO_STORE)
+        except ProposalError as error:
+            raise HTTPException(400, str(error)) from None
+
     def json(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def handler(request: Request) -> Response:
             await self._source.refresh()
@@ -125,6 +133,7 @@ def build_app(source: Source, names: Iterable[str]) -> Starlette:
             Route("/api/v1/diagnostics", admin.json(diagnostics)),
             Route("/api/v1/snapshot", admin.snapshot),
             Route("/api/v1/explain", admin.explain, methods=["POST"]),
+            Route("/api/v1/diff", admin.diff, methods=["POST"]),
         ],
         middleware=[Middleware(HostCheck, names=tuple(names))],
         exception_handlers={HTTPException: on_http_exception, Exception: on_error},

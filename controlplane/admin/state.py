@@ -6,8 +6,10 @@ from typing import Protocol
 
 from controlplane.kube.cluster import ClusterHealth
 from controlplane.publish import Rejection, StoreHealth, Totals, WorkerView
+from controlplane.resources.view import FleetObjects
 from controlplane.supervisor import ProcessView
 from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.model import Translation
 from proxy.model.snapshot import Snapshot
 
 
@@ -48,6 +50,10 @@ class Source(Protocol):
     """Where the admin API gets its picture from."""
 
     def state(self) -> State: ...
+
+    def preview(self, given: FleetObjects) -> Translation:
+        """Return what would become of the Fleet if these objects were applied; changes nothing."""
+        ...
 
     async def refresh(self) -> None:
         """Bring the workers' counters up to date, within a second."""

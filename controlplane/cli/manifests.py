@@ -26,8 +26,8 @@ def member_files(
     return members
 
 
-def manifest_options(*, required: bool) -> Callable[[F], F]:
-    options = (
+def manifest_options(*, required: bool, members: bool = True) -> Callable[[F], F]:
+    options = [
         click.option(
             "-f",
             "--filename",
@@ -44,16 +44,19 @@ def manifest_options(*, required: bool) -> Callable[[F], F]:
             show_default=True,
             help="Of objects that name none.",
         ),
-        click.option(
-            "--member",
-            "members",
-            multiple=True,
-            callback=member_files,
-            metavar="ID=PATH",
-            help="Services and EndpointSlices of a member cluster; repeatable."
-            " Without any, backends are not judged.",
-        ),
-    )
+    ]
+    if members:
+        options.append(
+            click.option(
+                "--member",
+                "members",
+                multiple=True,
+                callback=member_files,
+                metavar="ID=PATH",
+                help="Services and EndpointSlices of a member cluster; repeatable."
+                " Without any, backends are not judged.",
+            )
+        )
 
     def decorate(command: F) -> F:
         for option in reversed(options):

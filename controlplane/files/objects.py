@@ -54,6 +54,13 @@ class Objects:
     findings: list[Finding] = field(default_factory=list)
     others: int = 0  # objects of kinds that are not read
 
+    def complete(self) -> list[dict[str, Any]]:
+        """Return all objects as JSON has them, each with its namespace."""
+        return [
+            {**manifest.value, "metadata": {**manifest.value["metadata"], "namespace": namespace}}
+            for (_, namespace, _), manifest in self.manifests.items()
+        ]
+
     @property
     def count(self) -> int:
         return len(self.manifests)

@@ -42,7 +42,7 @@ def check(paths: Iterable[str], members: Mapping[str, Iterable[str]], namespace:
     """Translate the manifests in `paths`; `members` has those of each member cluster. Raises FileProblem."""
     manifests = read_manifests(read_paths(paths))
     objects = read_objects(manifests.objects, FLEET_KINDS, namespace)
-    located = _Located({None: objects})
+    located = Located({None: objects})
     findings = [*manifests.findings, *objects.findings]
     clusters: dict[str, MemberObjects] = {}
     for cluster, given in members.items():
@@ -64,7 +64,7 @@ def check(paths: Iterable[str], members: Mapping[str, Iterable[str]], namespace:
 
 
 @dataclass(frozen=True, slots=True)
-class _Located:
+class Located:
     """The objects of the Fleet (None) and of each member cluster."""
 
     objects: dict[str | None, Objects] = field(default_factory=dict)

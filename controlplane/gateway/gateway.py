@@ -19,7 +19,9 @@ from controlplane.kube.cluster import ClusterHealth
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
 from controlplane.resolve import HostResolver
+from controlplane.resources.view import FleetObjects
 from controlplane.status import StatusWriter
+from controlplane.translate.model import Translation
 from proxy.model.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ LEASE = "fleetgate"
 
 
 class Gateway:
-    """See `start`, `stop`; `state` and `refresh` are what the admin API shows.
+    """See `start`, `stop`; `state`, `preview` and `refresh` are what the admin API shows.
 
     `gave_up` gets the cause when there is nothing to serve, and nobody who could tell.
     """
@@ -132,6 +134,10 @@ class Gateway:
             translations=self._translator.count,
             translate_sum_s=self._translator.sum_s,
         )
+
+    def preview(self, given: FleetObjects) -> Translation:
+        version = self._plane.publisher.wanted_version + 1
+        return self._translator.preview(given, self._failed_ports, version, self._latest)
 
     async def refresh(self) -> None:
         await self._plane.publisher.collect()

@@ -9,6 +9,8 @@ from controlplane.fleet import Fleet
 from controlplane.gateway.settings import Settings
 from controlplane.publish import Saver
 from controlplane.resolve import HostResolver
+from controlplane.resources.overlay import overlaid
+from controlplane.resources.view import FleetObjects
 from controlplane.translate.builder import translate
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import Facts, LastGood, Translation
@@ -43,15 +45,7 @@ class Translator:
     def translate(self, failed_ports: dict[int, str], version: int, previous: Snapshot | None) -> Translation:
         """Translate what the Fleet and its members hold now."""
         started = time.perf_counter()
-        facts = Facts(
-            address=self._settings.address,
-            known_clusters=self._fleet.known_clusters(),
-            failed_ports=failed_ports,
-            allow_loopback=self._settings.allow_loopback_endpoints,
-            limits=self._settings.limits,
-            trusted_proxies=self._settings.trusted_proxies,
-            hosts=self._hosts.known(),
-        )
+        facts = self._facts(failed_ports)
         objects, members = self._fleet.fleet_objects(), self._fleet.member_objects()
         translation = translate(objects, members, facts, self._last_good, version, previous)
         if translation.last_good != self._last_good:
@@ -61,6 +55,25 @@ class Translator:
         self.count += 1
         self.sum_s += time.perf_counter() - started
         return translation
+
+    def preview(
+        self, given: FleetObjects, failed_ports: dict[int, str], version: int, previous: Snapshot | None
+    ) -> Translation:
+        """Translate what the Fleet would hold with these objects applied; nothing is remembered."""
+        objects = overlaid(self._fleet.fleet_objects(), given)
+        members = self._fleet.member_objects()
+        return translate(objects, members, self._facts(failed_ports), self._last_good, version, previous)
+
+    def _facts(self, failed_ports: dict[int, str]) -> Facts:
+        return Facts(
+            address=self._settings.address,
+            known_clusters=self._fleet.known_clusters(),
+            failed_ports=failed_ports,
+            allow_loopback=self._settings.allow_loopback_endpoints,
+            limits=self._settings.limits,
+            trusted_proxies=self._settings.trusted_proxies,
+            hosts=self._hosts.known(),
+        )
 
     async def close(self) -> None:
         await self._saver.close()

@@ -11,6 +11,8 @@ import pytest
 from controlplane.admin.app import build_app
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.state import State
+from controlplane.resources.view import FleetObjects
+from controlplane.translate.model import Translation
 from proxy.model.codec import decode_snapshot
 from tests.support.states import serving
 
@@ -24,6 +26,9 @@ class Fixed:
 
     def state(self) -> State:
         return self._state
+
+    def preview(self, given: FleetObjects) -> Translation:
+        raise NotImplementedError
 
     async def refresh(self) -> None:
         self.refreshed += 1

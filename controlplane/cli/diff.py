@@ -1,0 +1,107 @@
+"""`fleetgate diff`: what applying manifests would change in a running gateway, with the traffic on it."""
+
+from typing import Any, Final
+
+import click
+
+from controlplane.cli.adminapi import admin_option, ask
+from controlplane.cli.failure import Failure
+from controlplane.cli.manifests import manifest_options
+from controlplane.cli.output import coloured, counted, echo_json
+
+EXAMPLES = """\b
+Examples:
+  fleetgate diff -f manifests/
+  fleetgate diff -f ingress.yaml -n shop --admin 127.0.0.1:9901
+  helm template . | fleetgate diff -f - -o json
+\b
+Exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 the gateway does not answer.
+"""
+
+_SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
+_COLOURS: Final = {"added": "info", "removed": "error", "changed": "warning"}
+
+
+@click.command(name="diff", epilog=EXAMPLES)
+@manifest_options(required=True, members=False)
+@admin_option
+@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.pass_context
+def command(ctx: click.Context, paths: tuple[str, ...], namespace: str, admin: str, output: str) -> None:
+    """Say which routes would change if the manifests were applied. Nothing is applied.
+
+    Objects that the manifests leave out stay as they are. Errors and warnings about the others go to
+    standard error.
+    """
+    found = _ask(paths, namespace, admin)
+    if output == "json":
+        echo_json("Difference", found)
+    else:
+        _echo(found)
+    ctx.exit(differs(found))
+
+
+def differs(found: Any) -> bool:
+    return any(found[part] for part in ("changes", "listeners", "services"))
+
+
+def _ask(paths: tuple[str, ...], namespace: str, admin: str) -> Any:
+    """Return the gateway's answer; report the findings at their places."""
+    import msgspec
+
+    from controlplane.files.manifests import read_manifests
+    from controlplane.files.objects import FLEET_KINDS, read_objects
+    from controlplane.files.reading import FileProblem, read_paths
+    from controlplane.files.translation import Located
+    from controlplane.translate.diagnostics import Diagnostic
+
+    try:
+        manifests = read_manifests(read_paths(paths))
+    except FileProblem as problem:
+        raise Failure(str(problem)) from None
+    objects = read_objects(manifests.objects, FLEET_KINDS, namespace)
+    for finding in (*manifests.findings, *objects.findings):
+        click.echo(f"{finding.place}: {finding.level} {finding.code} {finding.text}", err=True)
+    if any(finding.level == "error" for finding in (*manifests.findings, *objects.findings)):
+        raise Failure("the manifests cannot be applied as they are: correct the errors above")
+    found = ask(admin, "/api/v1/diff", {"objects": objects.complete()})
+    located = Located({None: objects})
+    told = (located.finding(msgspec.convert(item, Diagnostic)) for item in found["findings"])
+    for at in sorted((at for at in told if at is not None), key=lambda at: at.place):
+        if at.level != "info":
+            click.echo(f"{at.place}: {at.level} {at.code} {at.text}", err=True)
+    return found
+
+
+def _echo(found: Any) -> None:
+    for change in found["changes"]:
+        _echo_change(change)
+    for aspect in (*found["listeners"], *found["services"]):
+        before, after = aspect["before"] or "(none)", aspect["after"] or "(none)"
+        click.echo(f"{coloured('~', 'warning')} {aspect['name']}  {before} -> {after}")
+    click.echo(_summary(found))
+
+
+def _echo_change(change: Any) -> None:
+    source = change["source"]
+    name = f"{source['namespace']}/{source['name']}" if source["namespace"] else source["name"]
+    rate = change["requestsPerSecond"]
+    traffic = "" if rate is None else f"  {rate:g} requests/s"
+    kind = change["change"]
+    sign = coloured(_SIGNS[kind], _COLOURS[kind])
+    path = f"{change['host']}{change['path']['value']} {change['path']['kind']}"
+    click.echo(f"{sign} {path}  {source['kind']} {name}{traffic}")
+    for aspect in change["aspects"]:
+        before, after = aspect["before"] or "(none)", aspect["after"] or "(none)"
+        click.echo(f"    {aspect['name']}: {before} -> {after}")
+
+
+def _summary(found: Any) -> str:
+    changes = found["changes"]
+    if not differs(found):
+        stays = "stays as it is" if found["routes"] == 1 else "stay as they are"
+        return f"no changes: {counted(found['routes'], 'route')} {stays}"
+    kinds = [change["change"] for change in changes]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in _SIGNS)
+    rate = sum(change["requestsPerSecond"] or 0.0 for change in changes)
+    return f"{counts} of {counted(found['routes'], 'route')}; {rate:g} requests/s on those that run"
