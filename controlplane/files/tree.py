@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import yaml
 
+from controlplane.yamldepth import too_deep
+
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SEPARATOR: Final = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _TAG: Final = "tag:yaml.org,2002:"
@@ -72,7 +74,9 @@ def entries(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node, yaml.Node]
 
 def _document(text: str, lines_before: int) -> Document | None:
     try:
-        _check_depth(text)
+        mark = too_deep(text, _MAX_DEPTH, _LOADER)
+        if mark is not None:
+            raise _error("is nested too deeply", mark)
         node = yaml.compose(text, Loader=_LOADER)
         if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "null"):
             return None
@@ -85,18 +89,6 @@ def _document(text: str, lines_before: int) -> Document | None:
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise TreeError(" ".join(str(error).split()), 1, 1) from None
     return Document(value, node, lines_before, tuple(reader.repeated))
-
-
-def _check_depth(text: str) -> None:
-    """Refuse what would end the process: libyaml composes by recursion, and the C stack has an end."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise _error("is nested too deeply", event.start_mark)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import msgspec
 import yaml
 
 from controlplane.kube.errors import ConfigError
+from controlplane.yamldepth import too_deep
 
 
 class ClusterEntry(msgspec.Struct, frozen=True, rename="kebab"):
@@ -114,15 +115,11 @@ def parse_kubeconfig(text: bytes, label: str) -> dict[str, Any]:
 def _load(text: bytes) -> Any:
     """As yaml.safe_load, by libyaml where it is: ten times faster, and this runs on the event loop.
 
-    libyaml composes recursively in C and crashes the process on deep nesting, so the depth is
-    counted first, on the flat stream of events.
+    Raises YAMLError.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    depth = 0
-    for event in yaml.parse(text, Loader=loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise yaml.YAMLError("nested too deeply")
+    if too_deep(text, MAX_DEPTH, loader) is not None:
+        raise yaml.YAMLError("nested too deeply")
     composer = loader(text)
     try:
         return composer.get_single_data()

@@ -14,6 +14,8 @@ JSON = "application/json"
 YAML = "application/yaml"
 _YAML_TYPES = (YAML, "application/x-yaml", "text/yaml")
 LIMIT = 3 * 1024 * 1024
+MAX_DEPTH = 1000
+"""Of YAML: no object is nested as deeply, and what composes it has a stack of a few megabytes."""
 PATCH_TYPES = {
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
@@ -75,6 +77,7 @@ def decode_yaml(raw: bytes) -> tuple[Any, list[str]]:
     import yaml
 
     duplicates: list[str] = []
+    _check_yaml_depth(raw)
     loader = _yaml_loader()(raw)
     loader.duplicates = duplicates
     try:
@@ -86,6 +89,18 @@ def decode_yaml(raw: bytes) -> tuple[Any, list[str]]:
         raise bad_request(f"error converting YAML to JSON: yaml: {text}") from None
     finally:
         loader.dispose()
+
+
+def _check_yaml_depth(raw: bytes) -> None:
+    import yaml
+
+    from controlplane.yamldepth import too_deep
+
+    try:
+        if too_deep(raw, MAX_DEPTH, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) is not None:
+            raise bad_request("the body of the request is nested too deeply")
+    except yaml.YAMLError:
+        return  # what composes it says what is wrong
 
 
 @cache
