@@ -18,16 +18,17 @@ from controlplane.supervisor.roster import Roster
 
 READY_S = 60.0
 HOST = "alb.ingress.alibaba.com"
+MSE_HOST = "example.com"
 
 EXAMPLES = """\b
 Examples:
   fleetgate demo
-  fleetgate demo --port 8101 --admin-port 9911 --workers 1
+  fleetgate demo --port 8101 --mse-port 8102 --admin-port 9911 --workers 1
   fleetgate demo --dir /tmp/fleet
 """
 
 BANNER = """\
-fleetgate demo serves http://127.0.0.1:{port} (Ctrl-C ends it)
+fleetgate demo serves http://127.0.0.1:{port} (ALB) and http://127.0.0.1:{mse} (MSE); Ctrl-C ends it
 
   kubeconfigs   {dir}/fleet.kubeconfig  cluster-1.kubeconfig  cluster-2.kubeconfig
   logs          {dir}/access.log  gateway.log
@@ -52,13 +53,24 @@ Try, in another terminal:
      ingress/web-demo alb.ingress.kubernetes.io/cluster-weight.cluster-1=30
   kubectl --kubeconfig {dir}/fleet.kubeconfig -n web-demo describe ingress/web-demo
 
-  # 5. what the gateway counts
+  # 5. the other dialect, of the MseIngressConfig: the header sends the request to cluster2
+  curl -H 'host: {mse_host}' -H 'stage: gray' 127.0.0.1:{mse}/service1
+  kubectl --kubeconfig {dir}/fleet.kubeconfig get mseingressconfig,albconfig
+
+  # 6. what the gateway counts
   curl -s 127.0.0.1:{admin}/metrics | grep ^fleetgate_requests_total
 """
 
 
 @click.command(name="demo", epilog=EXAMPLES, help="Serve a two-cluster demo until Ctrl-C.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8001, show_default=True, help="Listener port.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8001, show_default=True,
+    help="Listener port of the AlbConfig.",
+)  # fmt: skip
+@click.option(
+    "--mse-port", type=click.IntRange(1, 65535), default=8002, show_default=True,
+    help="Listener port of the MseIngressConfig.",
+)  # fmt: skip
 @click.option(
     "--admin-port",
     type=click.IntRange(1, 65535),
@@ -74,11 +86,14 @@ Try, in another terminal:
     "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), default=Path(".fleetgate/demo"),
     show_default=True, help="Kubeconfigs, logs and state.",
 )  # fmt: skip
-def command(port: int, admin_port: int, workers: int, directory: Path) -> None:
-    for number, option in ((port, "--port"), (admin_port, "--admin-port")):
+def command(port: int, mse_port: int, admin_port: int, workers: int, directory: Path) -> None:
+    options = {"--port": port, "--mse-port": mse_port, "--admin-port": admin_port}
+    for option, number in options.items():
+        if list(options.values()).count(number) > 1:
+            raise click.UsageError(f"{option} {number} is another listener's, too; choose different ports")
         _check_free(number, option)
     try:
-        asyncio.run(_serve(DemoOptions(port, admin_port, workers, directory)))
+        asyncio.run(_serve(DemoOptions(port, mse_port, admin_port, workers, directory)))
     except DemoError as error:
         raise Unavailable(str(error)) from error
     except OSError as error:
@@ -135,22 +150,32 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> Non
 
 
 async def _wait_until_ready(demo: Demo) -> None:
-    """Wait until both clusters answer on the listener. Raises DemoError."""
+    """Wait until both clusters answer on both listeners. Raises DemoError."""
     deadline = time.monotonic() + READY_S
-    seen: set[str] = set()
-    url = f"http://127.0.0.1:{demo.options.port}/default"
     async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
-        while len(seen) < len(CLUSTERS):
-            if time.monotonic() > deadline:
-                raise DemoError(demo.why(f"the gateway did not serve both clusters within {READY_S:.0f} s"))
-            try:
-                answer = await client.get(url, headers={"host": HOST})
-            except httpx.TransportError:
-                answer = None
-            if answer is not None and answer.status_code == 200:
-                seen.add(answer.text)
-            else:
-                await asyncio.sleep(0.05)
+        for port, path, host in (
+            (demo.options.port, "/default", HOST),
+            (demo.options.mse_port, "/svc1", MSE_HOST),
+        ):
+            seen: set[str] = set()
+            while len(seen) < len(CLUSTERS):
+                if time.monotonic() > deadline:
+                    what = f"the gateway did not serve both clusters on port {port} within {READY_S:.0f} s"
+                    raise DemoError(demo.why(what))
+                answer = await _answer(client, f"http://127.0.0.1:{port}{path}", host)
+                if answer:
+                    seen.add(answer)
+                else:
+                    await asyncio.sleep(0.05)
+
+
+async def _answer(client: httpx.AsyncClient, url: str, host: str) -> str:
+    """Return who answers, "" when nobody does."""
+    try:
+        answer = await client.get(url, headers={"host": host})
+    except httpx.TransportError:
+        return ""
+    return answer.text if answer.status_code == 200 else ""
 
 
 def _banner(demo: Demo) -> str:
@@ -158,5 +183,11 @@ def _banner(demo: Demo) -> str:
     processes = ", ".join(f"{name} {child.process.pid}" for name, child in demo.children.items())
     directory = options.directory
     return BANNER.format(
-        port=options.port, admin=options.admin_port, dir=directory, host=HOST, processes=processes
+        port=options.port,
+        mse=options.mse_port,
+        admin=options.admin_port,
+        dir=directory,
+        host=HOST,
+        mse_host=MSE_HOST,
+        processes=processes,
     )

@@ -7,6 +7,7 @@ server that dies takes no pod with it, and the gateway is started again as a Dep
 import asyncio
 import ctypes
 import os
+import re
 import signal
 import sys
 import time
@@ -17,7 +18,8 @@ from typing import Final
 
 CLUSTERS: Final = ("cluster-1", "cluster-2")
 MANIFESTS: Final = Path(__file__).parent / "deploy"
-TUTORIAL_PORT: Final = "8001"
+TUTORIAL_PORTS: Final = re.compile(r"\b800[12]\b")
+"""In the manifests: the AlbConfig's listener and the MseIngressConfig's."""
 
 START_S: Final = 30.0
 STOP_S: Final = 8.0
@@ -34,6 +36,7 @@ class DemoError(Exception):
 @dataclass(frozen=True)
 class DemoOptions:
     port: int
+    mse_port: int
     admin_port: int
     workers: int
     directory: Path
@@ -151,11 +154,12 @@ class Demo:
         return f"{what}; logs are in {self.options.directory}" + (f"; last: {lines[-1]}" if lines else "")
 
     def _write_manifests(self) -> None:
-        """Copy the demo's manifests, with the chosen port for the tutorial's."""
+        """Copy the demo's manifests, with the chosen ports for the tutorials'."""
+        ports = {"8001": str(self.options.port), "8002": str(self.options.mse_port)}
         for source in sorted((MANIFESTS / "demo").glob("*/*.yaml")):
             target = self.options.directory / "manifests" / source.parent.name / source.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(source.read_text().replace(TUTORIAL_PORT, str(self.options.port)))
+            target.write_text(TUTORIAL_PORTS.sub(lambda found: ports[found[0]], source.read_text()))
 
 
 def _end_with_parent() -> None:

@@ -74,6 +74,12 @@ def test_a_busy_admin_port_is_said_on_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_demo_has_a_port_for_each_of_its_listeners() -> None:
+    done = fleetgate("demo", "--port", "9000", "--mse-port", "9000")
+    assert done.returncode == 2
+    assert "--port 9000 is another listener's, too" in done.stderr
+
+
 def test_a_state_directory_that_cannot_be_written_is_said_on_one_line(tmp_path: Path) -> None:
     (tmp_path / "fleet").write_text(KUBECONFIG)
     (tmp_path / "file").write_text("")

@@ -50,6 +50,23 @@ async def test_a_head_that_trickles_has_its_time_in_all(port: int) -> None:
         await client.close()
 
 
+async def test_without_a_response_timeout_an_answer_is_waited_for(port: int) -> None:
+    silent = asyncio.Event()
+
+    def answer(connection: Connection, _request: object) -> bytes:
+        assert connection.transport is not None
+        asyncio.get_running_loop().call_later(1.0, connection.transport.write, HEAD % 2 + b"ok")
+        silent.set()
+        return b""
+
+    async with Origin(answer) as origin, serving(impatient(port, origin, 0)):
+        client = await RawClient.connect(port)
+        await client.send(request())
+        await silent.wait()
+        assert (await client.response())[0] == 200
+        await client.close()
+
+
 async def test_an_endpoint_without_an_answer_is_504(port: int) -> None:
     async with Origin(lambda _c, _r: b"") as origin, serving(impatient(port, origin, 0.3)):
         client = await RawClient.connect(port)

@@ -36,7 +36,7 @@ def test_the_compose_file_uses_only_what_both_generations_understand() -> None:
 
 def test_only_loopback_ports_are_published() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", ())]
-    assert {"127.0.0.1:8001:8001", "127.0.0.1:9901:9901"} <= set(published)
+    assert {"127.0.0.1:8001:8001", "127.0.0.1:8002:8002", "127.0.0.1:9901:9901"} <= set(published)
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 

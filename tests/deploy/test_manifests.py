@@ -108,6 +108,26 @@ def test_the_demo_has_the_four_scenarios() -> None:
     }
 
 
+def test_the_demo_has_the_scenarios_of_the_mse_tutorial() -> None:
+    scenarios = set()
+    for ingress in documents(ROOT / "deploy/demo/fleet/40-mse-ingresses.yaml"):
+        (rule,) = ingress["spec"]["rules"]
+        annotations = ingress["metadata"].get("annotations", {})
+        assert rule["host"] == "example.com"
+        assert ingress["spec"]["ingressClassName"] == "mse"
+        labels = annotations.get("mse.ingress.kubernetes.io/subset-labels", "")
+        is_canary = "nginx.ingress.kubernetes.io/canary" in annotations
+        scenarios.add((rule["http"]["paths"][0]["path"], labels.strip(), is_canary))
+    cluster_1, cluster_2 = (f"topology.istio.io/cluster cluster-{number}" for number in (1, 2))
+    assert scenarios == {
+        ("/svc1", "", False),
+        ("/service1", cluster_1, False),
+        ("/service1", cluster_2, True),
+        ("/svc1-w", cluster_1, False),
+        ("/svc1-w", cluster_2, True),
+    }
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_each_cluster_runs_web_demo_under_its_own_name(number: int) -> None:
     namespace, service, deployment = documents(ROOT / f"deploy/demo/cluster-{number}/web-demo.yaml")

@@ -213,7 +213,7 @@ def test_listeners_open_and_close_with_the_albconfig(demo: RunningDemo) -> None:
         "fleet", "-n", "demo", "annotate", "--overwrite", "ingress/alb-ingress",
         f'alb.ingress.kubernetes.io/listen-ports=[{{"HTTP": {demo.port}}},{{"HTTP": {other}}}]',
     )  # fmt: skip
-    elsewhere = RunningDemo(other, demo.admin_port, demo.directory, demo.banner, demo.process)
+    elsewhere = RunningDemo(other, demo.mse_port, demo.admin_port, demo.directory, demo.banner, demo.process)
     until(lambda: answers(elsewhere), "the new port answers")
     demo.kubectl("fleet", *patch, json.dumps({"spec": {"listeners": listeners[:1]}}))
     until(lambda: not answers(elsewhere), "the port is closed again")

@@ -1,8 +1,9 @@
 """From objects on API servers to answers on a port, and through every outage of the API servers."""
 
 import asyncio
+import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -159,6 +160,60 @@ async def test_a_busy_listener_port_is_a_finding_and_is_opened_when_it_is_free(t
             await ready(running)
             assert (await ask(port))[0] == 200
             await until(lambda: not any("in use" in str(finding) for finding in running.state().diagnostics))
+
+
+async def test_a_busy_port_of_one_gateway_is_nothing_to_the_other(tmp_path: Path) -> None:
+    port = free_port()
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        other = busy.getsockname()[1]
+        async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+            rig.apply(mse_gateway(other))
+            objects = rig.fleet.store.objects["mseingressconfigs"]
+            await until(lambda: mse_status(objects).get("phase") == "Failed")
+            assert f"port {other} is in use" in mse_status(objects)["message"]
+            await ready(running)
+            assert (await ask(port))[0] == 200
+            busy.close()
+            await until(lambda: mse_status(objects)["phase"] == "Listening", 20)
+            assert mse_status(objects)["message"] == ""
+            assert mse_status(objects)["remoteClusters"] == [{"clusterId": name} for name in MEMBERS]
+            rig.apply(mse_ingress())
+            await until_async(lambda: ask(other), (200, "cluster-1"))
+
+
+def mse_gateway(port: int) -> Json:
+    annotations = {
+        "mse.alibabacloud.com/remote-clusters": ",".join(MEMBERS),
+        "fleetgate.io/listeners": json.dumps([{"HTTP": port}]),
+    }
+    return {
+        "kind": "MseIngressConfig",
+        "metadata": {"name": "mse", "generation": 1, "annotations": annotations},
+        "spec": {"ingress": {"local": {"ingressClass": "mse"}}},
+    }
+
+
+def mse_ingress() -> Json:
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    return {
+        "kind": "Ingress",
+        "metadata": {"namespace": "shop", "name": "of-mse", "generation": 1},
+        "spec": {"ingressClassName": "mse", "defaultBackend": backend},
+    }
+
+
+def mse_status(objects: Mapping[str, Json]) -> Json:
+    (config,) = objects.values()
+    status: Json = config.get("status", {})
+    return status
+
+
+async def until_async(get: Callable[[], Awaitable[object]], wanted: object, deadline_s: float = 10.0) -> None:
+    async with asyncio.timeout(deadline_s):
+        while await get() != wanted:
+            await asyncio.sleep(0.02)
 
 
 def failed_checks(running: Gateway) -> list[str]:

@@ -22,6 +22,7 @@ HOST = "shop.example.com"
 MEMBERS = ("cluster-1", "cluster-2")
 PLURALS = {
     "AlbConfig": "albconfigs",
+    "MseIngressConfig": "mseingressconfigs",
     "EndpointSlice": "endpointslices",
     "Ingress": "ingresses",
     "IngressClass": "ingressclasses",

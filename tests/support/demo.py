@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 @dataclass
 class RunningDemo:
     port: int
+    mse_port: int
     admin_port: int
     directory: Path
     banner: str
@@ -57,9 +58,11 @@ class RunningDemo:
             if _parent(stat) in nodes and f"--env={env}" in _command(stat.parent)
         ]
 
-    def tally(self, path: str, count: int, *, host: str = HOST, extra: str = "") -> Counter[str]:
-        """Count who answers `count` requests over one connection."""
-        answers = asyncio.run(tally(self.port, count, request(path, host=host, extra=extra)))
+    def tally(
+        self, path: str, count: int, *, host: str = HOST, extra: str = "", port: int = 0
+    ) -> Counter[str]:
+        """Count who answers `count` requests over one connection to the AlbConfig's port, or another."""
+        answers = asyncio.run(tally(port or self.port, count, request(path, host=host, extra=extra)))
         return Counter({_who(answer): times for answer, times in answers.items()})
 
     def metrics(self) -> str:
@@ -77,10 +80,10 @@ def until(condition: Callable[[], bool], what: str, within: float = 20.0) -> Non
 @contextmanager
 def running_demo(directory: Path, workers: int) -> Iterator[RunningDemo]:
     """Start `fleetgate demo` on free ports; end it by its process id."""
-    port, admin_port = free_port(), free_port()
+    port, mse_port, admin_port = free_port(), free_port(), free_port()
     command = [
         *(sys.executable, "-m", "controlplane.cli.main", "demo"),
-        *("--port", str(port), "--admin-port", str(admin_port)),
+        *("--port", str(port), "--mse-port", str(mse_port), "--admin-port", str(admin_port)),
         *("--workers", str(workers), "--dir", str(directory)),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -93,7 +96,7 @@ def running_demo(directory: Path, workers: int) -> Iterator[RunningDemo]:
             assert line, f"the demo ended: {banner}"
             assert time.monotonic() - started < START_S
             banner += line
-        yield RunningDemo(port, admin_port, directory, banner, process)
+        yield RunningDemo(port, mse_port, admin_port, directory, banner, process)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
