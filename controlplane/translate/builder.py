@@ -8,6 +8,7 @@ from controlplane.translate.conflicts import report_conflicts
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.endpoints import Resolution, ServiceResolver
 from controlplane.translate.gateways import Gateways, build_gateways
+from controlplane.translate.hostaccess import guard_hosts
 from controlplane.translate.live import Outcome, World, translate_ingresses
 from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
 from controlplane.translate.servergroups import ServerGroups, build_groups
@@ -46,7 +47,7 @@ def translate(
         server_groups=groups.services,
     )
     outcomes = translate_ingresses(World(fleet, gateways, groups, resolver, last_good))
-    routes = join_canaries(outcomes)
+    routes = guard_hosts(outcomes, join_canaries(outcomes))
     report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]

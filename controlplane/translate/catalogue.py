@@ -344,7 +344,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "",
         "remove one of the two rules, or give them different conditions or orders",
     ),
-    # Canaries
+    # Several Ingresses together
+    "FG0705": Entry(
+        "warning",
+        "Conflict",
+        "the addresses for this host are not those that hold: {winner} is older and says others",
+        "one Ingress that says domain-whitelist-source-range and domain-blacklist-source-range for a host",
+        "remove the annotations from one of the two Ingresses",
+    ),
     "FG0702": Entry(
         "warning",
         "CanaryWithoutBase",

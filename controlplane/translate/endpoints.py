@@ -171,9 +171,12 @@ def _slices_by_service(member: MemberObjects) -> dict[str, list[EndpointSlice]]:
 
 
 def _port_name(service: ServiceObject, port: str) -> str | None:
-    """Return the name under which slices list a Service's port, None when there is no such port."""
+    """Return the name under which slices list a Service's port, None when there is no such port.
+
+    The port "" is the first one.
+    """
     for candidate in service.spec.ports:
-        if candidate.protocol == "TCP" and port in (str(candidate.port), candidate.name):
+        if candidate.protocol == "TCP" and port in ("", str(candidate.port), candidate.name):
             return candidate.name
     return None
 

@@ -54,6 +54,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         routes=() if concerns_all else routes,
         tiers=draft.tiers,
         canary=draft.canary,
+        host_access=draft.host_access,
         health=draft.health,
     )
 

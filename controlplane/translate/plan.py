@@ -7,7 +7,7 @@ from controlplane.translate.annotations.draft import Canary, Failover, ListenPor
 from controlplane.translate.diagnostics import Subject
 from proxy.model.actions import Balance, FixedResponse, Redirect
 from proxy.model.conditions import Condition
-from proxy.model.policies import Policies
+from proxy.model.policies import Access, Policies
 from proxy.model.snapshot import HealthCheck, PathMatch
 
 
@@ -60,4 +60,5 @@ class IngressPlan:
     routes: tuple[PlannedRoute, ...]
     tiers: tuple[tuple[str, ...], ...] = ()  # cluster ids, those that serve first in front; () is one tier
     canary: Canary | None = None
+    host_access: Access | None = None  # of all rules of its hosts that have none of their own
     health: HealthCheck | None = None  # of every service of the Ingress

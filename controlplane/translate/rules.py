@@ -24,8 +24,9 @@ from controlplane.translate.plan import PlannedErrors, PlannedForward, PlannedMi
 from controlplane.translate.responses import PlannedResponse, with_responses
 from controlplane.translate.services import ServiceRef
 from proxy.model.actions import FixedResponse, Redirect
-from proxy.model.snapshot import PathMatch
+from proxy.model.snapshot import PathKind, PathMatch
 
+_ROOT: Final = PathMatch(PathKind.EXACT, "/")
 _PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
 
 
@@ -64,9 +65,32 @@ def plan_routes(around: Surroundings) -> tuple[PlannedRoute, ...]:
         order = order_annotation.LAST + around.draft.order
         match = _Match("default", "spec.defaultBackend", "", ANY_PATH, order)
         routes += _plan_route(around, match, spec.default_backend, match.field)
+    if around.draft.app_root:
+        routes = _with_root(around, routes)
     if not spec.rules and spec.default_backend is None:
         around.findings.add("FG0308", "spec")
     return with_responses(routes, around.planned_responses, around.findings)
+
+
+def _with_root(around: Surroundings, routes: list[PlannedRoute]) -> list[PlannedRoute]:
+    """Return the routes with one for "/" of each host that redirects to the root of the application."""
+    metadata = around.ingress.metadata
+    action = Redirect(302, path=around.draft.app_root, query="")
+    by_host = {route.host: route for route in reversed(routes)}
+    roots = [
+        PlannedRoute(
+            id=f"{metadata.namespace}/{metadata.name}/root/{number}",
+            field=by_host[host].field,
+            host=host,
+            path=_ROOT,
+            action=action,
+            conditions=tuple(around.draft.conditions),
+            order=by_host[host].order,
+            policies=around.draft.policies(),
+        )
+        for number, host in enumerate(sorted(by_host))
+    ]
+    return [*(route for route in routes if route.path != _ROOT), *roots]
 
 
 def backend_services(ingress: Ingress) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway
+from controlplane.translate.hostaccess import guard_hosts
 from controlplane.translate.ingresses import plan_ingress
 from controlplane.translate.live import Outcome
 from controlplane.translate.routes import Binding, bind_routes
@@ -97,5 +98,6 @@ def routed(*ingresses: Ingress) -> tuple[dict[str, Route], list[Diagnostic]]:
         plan = plan_ingress(one, Dialect.MSE, findings)
         routes = bind_routes(plan, Binding(_GATEWAY, _RESOLVER, ServerGroups(), findings))
         outcomes.append(Outcome(findings, True, None, routes, plan))
-    joined = {route.source.name: route for route in join_canaries(outcomes)}
+    routes = guard_hosts(outcomes, join_canaries(outcomes))
+    joined = {route.source.name: route for route in routes}
     return joined, [item for outcome in outcomes for item in outcome.findings.items]

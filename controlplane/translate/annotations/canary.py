@@ -221,14 +221,14 @@ def apply(reader: Reader, draft: Draft) -> None:
     spelling = _SPELLINGS[reader.dialect]
     rows = spelling.rows[1:]
     if not reader.boolean(spelling.canary):
-        _report_idle(reader, rows, f"the Ingress is no canary without {spelling.canary.name}: true")
+        reader.idle(rows, f"the Ingress is no canary without {spelling.canary.name}: true")
         return
     kind = next((kind for kind in spelling.kinds if _is_asked_for(kind, reader)), None)
     if kind is None:
         draft.canary = _weighted(reader, spelling)
         return
     used = (kind.name,) if kind.value is None else (kind.name, kind.value)
-    _report_idle(reader, [row for row in rows if row not in used], f"{used[-1].name} alone decides")
+    reader.idle([row for row in rows if row not in used], f"{used[-1].name} alone decides")
     condition = _condition(kind, reader)
     if condition is not None:
         rank = len(spelling.kinds) - spelling.kinds.index(kind)
@@ -239,13 +239,6 @@ def _is_asked_for(kind: _Kind, reader: Reader) -> bool:
     return reader.given(kind.name) is not None and (
         kind.value is None or reader.given(kind.value) is not None
     )
-
-
-def _report_idle(reader: Reader, rows: "tuple[Annotation, ...] | list[Annotation]", note: str) -> None:
-    for row in rows:
-        given = reader.given(row)
-        if given is not None:
-            reader.findings.add("FG0204", given.field, given.text, note=note)
 
 
 def _condition(kind: _Kind, reader: Reader) -> Condition | None:

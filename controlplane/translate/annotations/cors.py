@@ -1,11 +1,12 @@
 """enable-cors and cors-*: which pages of other origins may read the answers."""
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.reader import Reader
-from controlplane.translate.annotations.row import ALB, Annotation
+from controlplane.translate.annotations.row import ALB, ANY_MSE, Annotation
 from controlplane.translate.dialects import Dialect
 from proxy.model.policies import Cors
 
@@ -16,7 +17,9 @@ _HEADERS: Final = (
 )
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/,]+|[^\s/,:]+(:\d+)?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
-_DEFAULT_MAX_AGE_S: Final = 172_800
+_MAX_AGE_S: Final = {Dialect.ALB: 172_800, Dialect.MSE: 1_728_000}
+"""The default; of ALB also the highest."""
+_HIGHEST_AGE_S: Final = {Dialect.ALB: 172_800, Dialect.MSE: 31_536_000}
 
 
 def _row(
@@ -55,23 +58,36 @@ MAX_AGE: Final = _row(
     "cors-max-age",
     "says how long the answer to a preflight may be kept; -1 is not at all",
     "seconds",
-    f"-1 to {_DEFAULT_MAX_AGE_S} seconds",
-    str(_DEFAULT_MAX_AGE_S),
+    f"-1 to {_HIGHEST_AGE_S[Dialect.ALB]} seconds",
+    str(_MAX_AGE_S[Dialect.ALB]),
 )
-ROWS: Final = (ENABLED, ORIGINS, METHODS, HEADERS, EXPOSE, CREDENTIALS, MAX_AGE)
+_ALB_ROWS: Final = (ENABLED, ORIGINS, METHODS, HEADERS, EXPOSE, CREDENTIALS, MAX_AGE)
+_MSE_ROWS: Final = (
+    *(replace(row, prefixes=ANY_MSE, dialect=Dialect.MSE) for row in _ALB_ROWS[:-1]),
+    replace(
+        MAX_AGE,
+        prefixes=ANY_MSE,
+        dialect=Dialect.MSE,
+        allowed=f"-1 to {_HIGHEST_AGE_S[Dialect.MSE]} seconds",
+        default=str(_MAX_AGE_S[Dialect.MSE]),
+    ),
+)
+_SPELLINGS: Final = {Dialect.ALB: _ALB_ROWS, Dialect.MSE: _MSE_ROWS}
+ROWS: Final = (*_ALB_ROWS, *_MSE_ROWS)
 
 
 def apply(reader: Reader, draft: Draft) -> None:
     """Read every value, so that one that cannot be used is told also while it is off."""
+    enabled, origins, methods, headers, expose, credentials, max_age = _SPELLINGS[reader.dialect]
     cors = Cors(
-        origins=_items(reader, ORIGINS, _ORIGIN) or ("*",),
-        methods=_items(reader, METHODS, _TOKEN) or tuple(_METHODS.split(", ")),
-        headers=_items(reader, HEADERS, _TOKEN) or tuple(_HEADERS.split(",")),
-        expose_headers=_items(reader, EXPOSE, _TOKEN),
-        credentials=reader.boolean(CREDENTIALS, default=True),
-        max_age_s=_max_age_s(reader),
+        origins=_items(reader, origins, _ORIGIN) or ("*",),
+        methods=_items(reader, methods, _TOKEN) or tuple(_METHODS.split(", ")),
+        headers=_items(reader, headers, _TOKEN) or tuple(_HEADERS.split(",")),
+        expose_headers=_items(reader, expose, _TOKEN),
+        credentials=reader.boolean(credentials, default=True),
+        max_age_s=_max_age_s(reader, max_age),
     )
-    if reader.boolean(ENABLED):
+    if reader.boolean(enabled):
         draft.cors = cors
 
 
@@ -87,9 +103,9 @@ def _items(reader: Reader, row: Annotation, grammar: "re.Pattern[str]") -> tuple
     return ("*",) if "*" in items else items
 
 
-def _max_age_s(reader: Reader) -> int | None:
-    given = reader.given(MAX_AGE)
+def _max_age_s(reader: Reader, row: Annotation) -> int:
+    given = reader.given(row)
     if given is not None and given.text == "-1":
         return -1
-    age_s = reader.integer(MAX_AGE, 0, _DEFAULT_MAX_AGE_S)
-    return _DEFAULT_MAX_AGE_S if age_s is None else age_s
+    age_s = reader.integer(row, 0, _HIGHEST_AGE_S[reader.dialect])
+    return _MAX_AGE_S[reader.dialect] if age_s is None else age_s

@@ -89,6 +89,7 @@ class Draft:
     mirror_percent: int = 100
     error_statuses: tuple[int, ...] = ()
     access: Access | None = None
+    host_access: Access | None = None  # of every rule of its hosts, whoever's, that has no access of its own
     rate_limits: list[RateLimit] = field(default_factory=list)
     concurrency: ConcurrencyLimit | None = None
     cors: Cors | None = None

@@ -4,16 +4,22 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from controlplane.translate.annotations import (
+    access,
     actions,
+    affinity,
     canary,
     cluster_weight,
     conditions,
     cors,
+    destination,
     failover,
     gateway_listeners,
     headers,
     health,
+    limits,
     listen_ports,
+    load_balance,
+    matching,
     names,
     order,
     priority,
@@ -29,6 +35,7 @@ from controlplane.translate.annotations import (
     subset,
     traffic_limits,
     unsupported,
+    unsupported_mse,
 )
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.reader import Reader
@@ -59,6 +66,12 @@ FAMILIES: Final = (
     Family(rewrite.ROWS, rewrite.apply),
     Family(redirects.ROWS, redirects.apply),
     Family(protocols.ROWS),
+    Family(access.ROWS, access.apply),
+    Family(affinity.ROWS, affinity.apply),
+    Family(destination.ROWS, destination.apply),
+    Family(limits.ROWS, limits.apply),
+    Family(load_balance.ROWS, load_balance.apply),
+    Family(matching.ROWS, matching.apply),
     Family(conditions.ROWS),  # of single rules: translate/rules.py
     Family(actions.ROWS),
     Family(rule_direction.ROWS),
@@ -66,6 +79,7 @@ FAMILIES: Final = (
     Family(remote_clusters.ROWS),  # of gateways: translate/gateways.py
     Family(gateway_listeners.ROWS),
     Family(unsupported.ROWS),
+    Family(unsupported_mse.ROWS),
 )
 
 

@@ -1,8 +1,9 @@
 """backend-protocol: how endpoints are spoken to."""
 
+from dataclasses import replace
 from typing import Final
 
-from controlplane.translate.annotations.row import ALB, Annotation, Support
+from controlplane.translate.annotations.row import ALB, ANY_MSE, Annotation, Support
 from controlplane.translate.dialects import Dialect
 
 ALB_PROTOCOL: Final = Annotation(
@@ -18,4 +19,13 @@ ALB_PROTOCOL: Final = Annotation(
     neutral=("http", "HTTP", ""),
     example="http",
 )
-ROWS: Final = (ALB_PROTOCOL,)
+MSE_PROTOCOL: Final = replace(
+    ALB_PROTOCOL,
+    prefixes=ANY_MSE,
+    dialect=Dialect.MSE,
+    allowed="HTTP, HTTP2, HTTPS, GRPC, GRPCS",
+    default="HTTP",
+    note="endpoints are spoken to in HTTP/1.1 without TLS; one that wants something else cannot be",
+    example="HTTP",
+)
+ROWS: Final = (ALB_PROTOCOL, MSE_PROTOCOL)

@@ -1,6 +1,6 @@
 """The annotations of one object as its dialect reads them; what cannot be used becomes a finding."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from controlplane.translate.annotations.lists import comma_list
@@ -61,6 +61,13 @@ class Reader:
     def reject(self, given: Given, problem: object, allowed: str) -> None:
         """Record that a value cannot be used."""
         self.findings.add("FG0201", given.field, given.text, problem=problem, allowed=allowed)
+
+    def idle(self, rows: Iterable[Annotation], note: str) -> None:
+        """Record those of the annotations that the object has for nothing."""
+        for row in rows:
+            given = self.given(row)
+            if given is not None:
+                self.findings.add("FG0204", given.field, given.text, note=note)
 
     def text(self, row: Annotation) -> str | None:
         """Return a value that is not empty."""

@@ -24,7 +24,7 @@ TIMEOUT: Final = Annotation(
     "is the time in seconds from the end of a request to the head of its response; 0 is no limit",
     "integer",
     f"an integer from 0 to {MAX_SECONDS}",
-    "that of the listener, 60",
+    "no limit",
     example="30",
 )
 READ_TIMEOUT: Final = Annotation(
@@ -34,7 +34,7 @@ READ_TIMEOUT: Final = Annotation(
     "is the time in seconds that an endpoint may take to say something",
     "integer",
     f"an integer from 1 to {MAX_SECONDS}",
-    "that of the listener, 60",
+    "no limit",
     Support.APPROXIMATED,
     "it holds from the end of the request to the head of the response, not between pieces of a body",
     example="120",

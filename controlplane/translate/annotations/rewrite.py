@@ -1,14 +1,16 @@
-"""rewrite-target and use-regex: what an endpoint is asked for, and paths that are regular expressions."""
+"""rewrite-target, rewrite-path, upstream-vhost: what the endpoints are asked for instead."""
 
+import re
+from dataclasses import replace
 from typing import Final
 
 from controlplane.translate.annotations.draft import Draft
-from controlplane.translate.annotations.reader import Reader
-from controlplane.translate.annotations.row import ALB, Annotation
+from controlplane.translate.annotations.reader import Given, Reader
+from controlplane.translate.annotations.row import ALB, ANY_MSE, VENDOR, Annotation
 from controlplane.translate.annotations.templates import ALB_VARIABLES, template_problem
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.paths import PathOptions
-from proxy.model.policies import Rewrite
+from proxy.model.policies import PathRewriteKind, Rewrite
 
 ALB_TARGET: Final = Annotation(
     "rewrite-target",
@@ -29,10 +31,52 @@ ALB_REGEX: Final = Annotation(
     default="false",
     example="true",
 )
-ROWS: Final = (ALB_TARGET, ALB_REGEX)
+_GROUPS: Final = (
+    "a path of printable ASCII characters without ? and #; $1 to $9 are groups of the rule's path"
+)
+_PATH: Final = "a path of printable ASCII characters without ?, # and $"
+
+TARGET: Final = Annotation(
+    "rewrite-target",
+    ANY_MSE,
+    Dialect.MSE,
+    "is the whole path that endpoints are asked for; with $1 the paths of the rules are regular expressions",
+    "path",
+    _GROUPS,
+    example="/$2",
+)
+PREFIX: Final = Annotation(
+    "rewrite-path",
+    VENDOR,
+    Dialect.MSE,
+    "stands in, when endpoints are asked, for what the path of the rule matched",
+    "path",
+    _PATH,
+    example="/v1",
+)
+HOST: Final = Annotation(
+    "upstream-vhost",
+    ANY_MSE,
+    Dialect.MSE,
+    "is the Host that endpoints are told",
+    "host",
+    "a host name, with or without a port",
+    "that of the request",
+    example="internal.example.com",
+)
+ROWS: Final = (ALB_TARGET, ALB_REGEX, TARGET, PREFIX, HOST)
+
+_TARGET = re.compile(r"/[!-~]*|[$\\][!-~]*")
+_REFERENCE = re.compile(r"\$\{([1-9])\}|[$\\]([1-9])")
+_LITERAL = re.compile(r"/[!-~]*")
+_VHOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?")
 
 
 def apply(reader: Reader, draft: Draft) -> None:
+    (_apply_mse if reader.dialect is Dialect.MSE else _apply_alb)(reader, draft)
+
+
+def _apply_alb(reader: Reader, draft: Draft) -> None:
     target = _alb_target(reader)
     if target:
         draft.rewrite = Rewrite(path=target)
@@ -49,5 +93,42 @@ def _alb_target(reader: Reader) -> str:
         problem = "does not start with /"
     if problem:
         reader.reject(given, problem, ALB_TARGET.allowed)
+        return ""
+    return given.text
+
+
+def _apply_mse(reader: Reader, draft: Draft) -> None:
+    rewrite = Rewrite(host=_host(reader))
+    target = reader.given(TARGET)
+    if target is not None:
+        reader.idle((PREFIX,), f"{TARGET.name} says what the path is")
+        path = _target(target, reader)
+        if "${" in path:
+            draft.paths = replace(draft.paths, is_regex=True)
+        rewrite = Rewrite(rewrite.host, path)
+    elif (prefix := reader.given(PREFIX)) is not None:
+        if not _LITERAL.fullmatch(prefix.text) or not {"?", "#", "$"}.isdisjoint(prefix.text):
+            reader.reject(prefix, "is not a path", PREFIX.allowed)
+        rewrite = Rewrite(rewrite.host, prefix.text, PathRewriteKind.MATCHED)
+    if rewrite != Rewrite():
+        draft.rewrite = rewrite
+
+
+def _target(given: Given, reader: Reader) -> str:
+    """Return the path with its groups as templates have them."""
+    literal = _REFERENCE.sub("", given.text)
+    if not _TARGET.fullmatch(given.text) or not {"?", "#"}.isdisjoint(given.text):
+        reader.reject(given, "is not a path", TARGET.allowed)
+    elif not {"$", "\\"}.isdisjoint(literal):
+        reader.reject(given, "has a variable that is no group", TARGET.allowed)
+    return _REFERENCE.sub(lambda match: f"${{{match[1] or match[2]}}}", given.text)
+
+
+def _host(reader: Reader) -> str:
+    given = reader.given(HOST)
+    if given is None:
+        return ""
+    if not _VHOST.fullmatch(given.text):
+        reader.reject(given, "is not a host name", HOST.allowed)
         return ""
     return given.text

@@ -47,7 +47,7 @@ class Annotation:
     allowed: str = ""  # values, in words
     default: str = ""  # as it would be written; "": none
     support: Support = Support.WORKS
-    note: str = ""  # why it is approximated, has no effect or is refused
+    note: str = ""  # why it is not done as written; "" where it is
     neutral: tuple[str, ...] = ()  # values that ask for what happens anyway: nothing is reported of them
     scope: Scope = Scope.INGRESS
     example: str = ""

@@ -8,7 +8,7 @@ from controlplane.translate.dialects import Dialect
 _OFF: Final = ("false", "")
 
 
-def _rows(
+def unsupported(
     dialect: Dialect,
     prefixes: tuple[str, ...],
     support: Support,
@@ -16,6 +16,7 @@ def _rows(
     summaries: dict[str, str],
     neutral: tuple[str, ...] = (),
 ) -> tuple[Annotation, ...]:
+    """Return a row for each name and summary, all of them with the same support."""
     return tuple(
         Annotation(name, prefixes, dialect, summary, support=support, note=note, neutral=neutral)
         for name, summary in summaries.items()
@@ -26,7 +27,7 @@ _CLOUD: Final = "it describes a cloud load balancer, which this gateway does not
 _NODES: Final = "endpoints are pods, in every zone of a cluster"
 
 ROWS: Final[tuple[Annotation, ...]] = (
-    *_rows(
+    *unsupported(
         Dialect.ALB,
         (ALB,),
         Support.NO_EFFECT,
@@ -43,7 +44,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
             "force-override-listeners": "lets the Ingress overwrite listeners made elsewhere",
         },
     ),
-    *_rows(
+    *unsupported(
         Dialect.ALB,
         (ALB,),
         Support.NO_EFFECT,
@@ -54,7 +55,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
             "remove-unscheduled-backend": "takes unschedulable nodes out of the endpoints",
         },
     ),
-    *_rows(
+    *unsupported(
         Dialect.ALB,
         (ALB,),
         Support.NO_EFFECT,
@@ -62,7 +63,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
         {"backend-keepalive": "keeps connections to endpoints alive"},
         neutral=("true",),
     ),
-    *_rows(
+    *unsupported(
         Dialect.ALB,
         (ALB,),
         Support.NO_EFFECT,
@@ -73,7 +74,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
         },
         neutral=_OFF,
     ),
-    *_rows(
+    *unsupported(
         Dialect.ALB,
         (ALB,),
         Support.REFUSED,

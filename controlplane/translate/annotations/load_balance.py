@@ -1,0 +1,92 @@
+"""load-balance, upstream-hash-by, warmup: how an endpoint is found for a request."""
+
+import re
+from typing import Final
+
+from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ANY_MSE, VENDOR, Annotation
+from controlplane.translate.dialects import Dialect
+from proxy.model.actions import Algorithm, HashKey, HashSource
+
+MAX_WARMUP_S: Final = 3600
+EWMA: Final = "ewma"
+ALGORITHMS: Final = {
+    "round_robin": Algorithm.ROUND_ROBIN,
+    "least_conn": Algorithm.LEAST_CONNECTION,
+    "random": Algorithm.RANDOM,
+    EWMA: Algorithm.ROUND_ROBIN,
+}
+
+ALGORITHM: Final = Annotation(
+    "load-balance",
+    ANY_MSE,
+    Dialect.MSE,
+    "chooses how an endpoint is found",
+    "word",
+    ", ".join(ALGORITHMS),
+    "the less busy one of two",
+    example="least_conn",
+)
+HASH_BY: Final = Annotation(
+    "upstream-hash-by",
+    ANY_MSE,
+    Dialect.MSE,
+    "sends requests that are alike in this to the same endpoint; it wins over load-balance",
+    "variable",
+    "$request_uri, $host, $remote_addr, $http_<header> or $arg_<query parameter>",
+    example="$http_x_user",
+)
+WARMUP: Final = Annotation(
+    "warmup",
+    VENDOR,
+    Dialect.MSE,
+    "lets the traffic of a new endpoint grow over so many seconds",
+    "integer",
+    f"an integer from 0 to {MAX_WARMUP_S}",
+    "0",
+    example="30",
+)
+ROWS: Final = (ALGORITHM, HASH_BY, WARMUP)
+
+_SOURCES: Final = {
+    "$request_uri": HashSource.URI,
+    "$host": HashSource.HOST,
+    "$remote_addr": HashSource.CLIENT,
+    "$binary_remote_addr": HashSource.CLIENT,
+}
+_HEADER = re.compile(r"\$http_([A-Za-z0-9_-]{1,256})")
+_QUERY = re.compile(r"\$arg_([A-Za-z0-9_.~-]{1,256})")
+
+
+def apply(reader: Reader, draft: Draft) -> None:
+    name = reader.choice(ALGORITHM, tuple(ALGORITHMS))
+    if name is not None:
+        draft.algorithm = ALGORITHMS[name]
+    if name == EWMA and (given := reader.given(ALGORITHM)) is not None:
+        note = "endpoints are taken in turns, as Higress does"
+        reader.findings.add("FG0202", given.field, given.text, note=note)
+    key = _hash_key(reader)
+    if key is not None:
+        reader.idle((ALGORITHM,), f"{HASH_BY.name} wins")
+        draft.algorithm, draft.hash_key = Algorithm.HASH, key
+    warmup_s = reader.integer(WARMUP, 0, MAX_WARMUP_S)
+    if draft.algorithm in (Algorithm.HASH, Algorithm.RANDOM):
+        reader.idle((WARMUP,), f"endpoints of {draft.algorithm.value} cannot be warmed up")
+    elif warmup_s is not None:
+        draft.warmup_s = float(warmup_s)
+
+
+def _hash_key(reader: Reader) -> HashKey | None:
+    given = reader.given(HASH_BY)
+    if given is None:
+        return None
+    source = _SOURCES.get(given.text)
+    if source is not None:
+        return HashKey(source)
+    if header := _HEADER.fullmatch(given.text):
+        return HashKey(HashSource.HEADER, header[1].lower().replace("_", "-"))  # nginx writes "_" for "-"
+    if query := _QUERY.fullmatch(given.text):
+        return HashKey(HashSource.QUERY, query[1])
+    reader.reject(given, "is not a variable to go by", HASH_BY.allowed)
+    return None

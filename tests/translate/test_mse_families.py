@@ -1,0 +1,442 @@
+"""What each MSE annotation asks for: values and limits, and one finding for each that cannot be used."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from controlplane.translate.annotations.draft import Draft, PlannedBackend
+from controlplane.translate.paths import PathOptions
+from proxy.model.actions import Algorithm, FixedResponse, HashKey, HashSource, Redirect, Sticky
+from proxy.model.conditions import (
+    HeaderCondition,
+    HostCondition,
+    MethodCondition,
+    QueryCondition,
+    TextKind,
+)
+from proxy.model.policies import (
+    Access,
+    ConcurrencyLimit,
+    Cors,
+    HeaderChange,
+    HeaderOperation,
+    LimitScope,
+    PathRewriteKind,
+    RateLimit,
+    Retry,
+    Rewrite,
+)
+from tests.support.mse import drafted, ingress, nginx, routed
+
+LIMITED = FixedResponse(429, "local_rate_limited")
+BUSY = FixedResponse(503, "Too many requests.\n")
+SENTINEL = FixedResponse(429, "sentinel rate limited")
+METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
+HEADERS = (
+    "DNT", "X-CustomHeader", "Keep-Alive", "User-Agent", "X-Requested-With", "If-Modified-Since",
+    "Cache-Control", "Content-Type", "Authorization",
+)  # fmt: skip
+ON = {"enable-cors": "true"}
+STICKY = {"affinity": "cookie"}
+SVC = "web.demo.svc.cluster.local"
+SET, ADD, REMOVE = HeaderOperation.SET, HeaderOperation.ADD, HeaderOperation.REMOVE
+
+VALID: list[tuple[dict[str, str], str, Any]] = [
+    # Headers
+    ({"request-header-control-add": 'x-a  1 2\n"x-b" \'3\''}, "request_headers",
+     [HeaderChange(ADD, "x-a", "1 2"), HeaderChange(ADD, "x-b", "3")]),
+    ({"request-header-control-update": "x-a 1", "request-header-control-remove": "x-b, x-c"},
+     "request_headers",
+     [HeaderChange(REMOVE, "x-b"), HeaderChange(REMOVE, "x-c"), HeaderChange(SET, "x-a", "1")]),
+    ({"response-header-control-add": "x-a 1"}, "response_headers", [HeaderChange(ADD, "x-a", "1")]),
+    ({"x-forwarded-prefix": "/shop"}, "request_headers", [HeaderChange(SET, "X-Forwarded-Prefix", "/shop")]),
+    # Times and tries
+    ({"timeout": "0"}, "response_timeout_s", 0.0),
+    ({"timeout": "86400", "proxy-read-timeout": "5"}, "response_timeout_s", 86400.0),
+    ({"proxy-read-timeout": "3600"}, "response_timeout_s", 3600.0),
+    ({"proxy-next-upstream": "error timeout"}, "retry", Retry()),
+    ({"proxy-next-upstream": "off"}, "retry", Retry(tries=1)),
+    ({"proxy-next-upstream": "http_404 non_idempotent"},
+     "retry", Retry(statuses=(404,), non_idempotent=True)),
+    ({"proxy-next-upstream": "error,http_500"}, "retry", Retry(statuses=(500, 502, 503, 504))),
+    ({"proxy-next-upstream-tries": "5", "proxy-next-upstream-timeout": "2"}, "retry",
+     Retry(tries=5, try_timeout_s=2.0)),
+    ({"proxy-next-upstream-tries": "0"}, "retry", Retry(tries=100)),
+    # Cross-origin requests
+    (ON, "cors", Cors(("*",), METHODS, HEADERS, (), True, 1_728_000)),
+    ({**ON, "cors-allow-origin": "https://*.example.com, http://a.example:8080"}, "cors",
+     Cors(("https://*.example.com", "http://a.example:8080"), METHODS, HEADERS, (), True, 1_728_000)),
+    ({**ON, "cors-allow-origin": "https://a.example,*",
+      "cors-max-age": "-1", "cors-allow-credentials": "false"},
+     "cors", Cors(("*",), METHODS, HEADERS, (), False, -1)),
+    ({**ON, "cors-allow-methods": "GET", "cors-allow-headers": "*", "cors-expose-headers": "X-A,X-B"}, "cors",
+     Cors(("*",), ("GET",), ("*",), ("X-A", "X-B"), True, 1_728_000)),
+    ({"enable-cors": "false"}, "cors", None),
+    # Paths
+    ({"use-regex": "true"}, "paths", PathOptions(is_regex=True)),
+    ({"full-path-regex": "true"}, "paths", PathOptions(is_regex=True, is_full=True)),
+    ({"ignore-path-case": "true"}, "paths", PathOptions(ignores_case=True)),
+    ({"rewrite-target": "/$2/x"}, "paths", PathOptions(is_regex=True)),
+    ({"rewrite-target": "/$2/x"}, "rewrite", Rewrite(path="/${2}/x")),
+    ({"rewrite-target": r"/\1${3}"}, "rewrite", Rewrite(path="/${1}${3}")),
+    ({"rewrite-target": "/"}, "rewrite", Rewrite(path="/")),
+    ({"rewrite-path": "/v1"}, "rewrite", Rewrite(path="/v1", path_kind=PathRewriteKind.MATCHED)),
+    ({"upstream-vhost": "in.example.com:8080"}, "rewrite", Rewrite(host="in.example.com:8080")),
+    ({"server-alias": "WWW.example.com, *.example.org"}, "aliases", ("www.example.com", "*.example.org")),
+    # Redirects
+    ({"temporal-redirect": "https://a.example/x?y=1"},
+     "answer", Redirect(302, location="https://a.example/x?y=1")),
+    ({"temporal-redirect": "http://a.example", "temporal-redirect-code": "307"}, "answer",
+     Redirect(307, location="http://a.example")),
+    ({"permanent-redirect": "https://a.example$request_uri"},
+     "answer", Redirect(301, "https", "a.example", "443")),
+    ({"permanent-redirect": "http://a.example:81$request_uri", "permanent-redirect-code": "308"}, "answer",
+     Redirect(308, "http", "a.example", "81")),
+    ({"ssl-redirect": "false"}, "answer", None),
+    ({"force-ssl-redirect": "true"}, "answer", Redirect(308, protocol="https", port="443")),
+    ({"app-root": "/app"}, "app_root", "/app"),
+    # Addresses
+    ({"whitelist-source-range": "10.0.0.1, 192.168.1.5/16,2001:db8::/32"}, "access",
+     Access(("10.0.0.1/32", "192.168.0.0/16", "2001:db8::/32"))),
+    ({"denylist-source-range": "10.0.0.0/8"}, "access", Access(deny=("10.0.0.0/8",))),
+    ({"blacklist-source-range": "10.0.0.0/8", "allowlist-source-range": "::/0"}, "access",
+     Access(("::/0",), ("10.0.0.0/8",))),
+    ({"domain-whitelist-source-range": "10.0.0.0/8"}, "host_access", Access(("10.0.0.0/8",))),
+    ({"domain-blacklist-source-range": "10.0.0.0/8"}, "host_access", Access(deny=("10.0.0.0/8",))),
+    # Limits
+    ({"route-limit-rps": "10"}, "rate_limits", [RateLimit(10, LIMITED, 1, 50)]),
+    ({"route-limit-rpm": "60", "route-limit-burst-multiplier": "2"}, "rate_limits",
+     [RateLimit(60, LIMITED, 60, 120)]),
+    ({"limit-rps": "1", "limit-rpm": "30", "limit-burst-multiplier": "1"}, "rate_limits",
+     [RateLimit(30, BUSY, 60, 30, LimitScope.CLIENT), RateLimit(1, BUSY, 1, 1, LimitScope.CLIENT)]),
+    ({"rate-limit": "7"}, "rate_limits", [RateLimit(7, SENTINEL)]),
+    ({"rate-limit": "7", "rate-limit-fallback-custom-response-code": "503",
+      "rate-limit-fallback-custom-response-body-type": "JSON",
+      "rate-limit-fallback-custom-response-body": '{"a":1}'},
+     "rate_limits", [RateLimit(7, FixedResponse(503, '{"a":1}', "application/json"))]),
+    ({"rate-limit": "7", "rate-limit-fallback-redirect-url": "https://a.example/busy"}, "rate_limits",
+     [RateLimit(7, Redirect(302, location="https://a.example/busy"))]),
+    ({"concurrency-limit": "9", "concurrency-limit-fallback-custom-response-body": "later"}, "concurrency",
+     ConcurrencyLimit(9, FixedResponse(429, "later"))),
+    # Endpoints
+    ({"load-balance": "round_robin"}, "algorithm", Algorithm.ROUND_ROBIN),
+    ({"load-balance": "least_conn"}, "algorithm", Algorithm.LEAST_CONNECTION),
+    ({"load-balance": "random"}, "algorithm", Algorithm.RANDOM),
+    ({"upstream-hash-by": "$http_x_user"}, "hash_key", HashKey(HashSource.HEADER, "x-user")),
+    ({"upstream-hash-by": "$arg_User"}, "hash_key", HashKey(HashSource.QUERY, "User")),
+    ({"upstream-hash-by": "$request_uri"}, "algorithm", Algorithm.HASH),
+    ({"upstream-hash-by": "$remote_addr"}, "hash_key", HashKey(HashSource.CLIENT)),
+    ({"warmup": "30"}, "warmup_s", 30.0),
+    (STICKY, "sticky", Sticky("INGRESSCOOKIE")),
+    ({**STICKY, "session-cookie-name": "S", "session-cookie-path": "/a", "session-cookie-max-age": "60"},
+     "sticky", Sticky("S", max_age_s=60, path="/a")),
+    ({**STICKY, "session-cookie-expires": "60"}, "sticky", Sticky("INGRESSCOOKIE", max_age_s=60)),
+    ({**STICKY, "session-cookie-max-age": "0"}, "sticky", Sticky("INGRESSCOOKIE")),
+    # Services
+    ({"destination": f"60% {SVC}:80\n40% next.other.svc:http"}, "backends",
+     (PlannedBackend("demo/web:80", 60), PlannedBackend("other/next:http", 40))),
+    ({"destination": SVC}, "backends", (PlannedBackend("demo/web:", 100),)),
+    ({"destination": SVC, "default-backend": "spare"}, "backends",
+     (PlannedBackend("demo/web:", 100, fallbacks=(PlannedBackend("demo/spare:"),)),)),
+    ({"default-backend": "other/spare"}, "default_backend", PlannedBackend("other/spare:")),
+    ({"fallback-service": "spare.demo.svc.cluster.local:3000"}, "default_backend",
+     PlannedBackend("demo/spare:3000")),
+    ({"default-backend": "spare", "custom-http-errors": "503, 404"}, "error_statuses", (404, 503)),
+    ({"mirror-target-service": "other/shadow:80"}, "mirror", (PlannedBackend("other/shadow:80"),)),
+    ({"mirror-target-service": "shadow", "mirror-percentage": "10"}, "mirror_percent", 10),
+    ({"mirror-target-service": "shadow", "mirror-percentage": "150"}, "mirror_percent", 100),
+    ({"mirror-target-service": "shadow", "mirror-percentage": "0"}, "mirror", ()),
+    # Conditions
+    ({"match-method": "GET POST"}, "conditions", [MethodCondition(("GET", "POST"))]),
+    ({"higress.io/exact-match-header-Stage": "gray"}, "conditions",
+     [HeaderCondition("stage", ("gray",), TextKind.EXACT)]),
+    ({"prefix-match-query-Q": "a b"}, "conditions", [QueryCondition((("Q", "a b"),), TextKind.PREFIX)]),
+    ({"regex-match-header-x": "a|b"}, "conditions", [HeaderCondition("x", ("a|b",), TextKind.REGEX)]),
+    ({"exact-match-pseudo-header-method": "GET"}, "conditions", [MethodCondition(("GET",))]),
+    ({"regex-match-pseudo-header-authority": ".*[.]a"},
+     "conditions", [HostCondition((".*[.]a",), TextKind.REGEX)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("annotations", "field", "expected"),
+    VALID,
+    ids=[f"{row[1]}-{number}" for number, row in enumerate(VALID)],
+)
+def test_values_that_can_be_used(annotations: Mapping[str, str], field: str, expected: object) -> None:
+    draft, found = drafted(annotations)
+    assert getattr(draft, field) == expected
+    assert found == []
+
+
+RATE = {"rate-limit": "7"}
+LIMIT_URL = "rate-limit-fallback-redirect-url"
+INVALID: list[tuple[dict[str, str], str]] = [
+    ({"request-header-control-add": "x-a"}, "lines of a header and its value"),
+    ({"request-header-control-add": ""}, "lines of a header and its value"),
+    ({"request-header-control-update": "Content-Length 5"}, "lines of a header"),
+    ({"request-header-control-update": "Host a.example"}, "lines of a header"),
+    ({"request-header-control-add": "x:a 1"}, "lines of a header"),
+    ({"request-header-control-add": "x-a \x00"}, "lines of a header"),
+    ({"response-header-control-remove": "Transfer-Encoding"}, "a comma list of headers"),
+    ({"response-header-control-remove": " , "}, "a comma list of headers"),
+    ({"x-forwarded-prefix": ""}, "printable"),
+    ({"x-forwarded-prefix": "/a\x7f"}, "printable"),
+    ({"timeout": "-1"}, "0 to 86400"),
+    ({"timeout": "86401"}, "0 to 86400"),
+    ({"timeout": "5s"}, "0 to 86400"),
+    ({"proxy-read-timeout": "0"}, "1 to 86400"),
+    ({"proxy-next-upstream": "errors"}, "error, timeout"),
+    ({"proxy-next-upstream": ""}, "error, timeout"),
+    ({"proxy-next-upstream-tries": "101"}, "0 to 100"),
+    ({"proxy-next-upstream-timeout": "x"}, "0 to 86400"),
+    ({"enable-cors": "on"}, "true, false"),
+    ({**ON, "cors-allow-origin": "https://a.example/path, b c"}, "origins"),
+    ({**ON, "cors-allow-methods": "GET;POST"}, "methods"),
+    ({**ON, "cors-allow-headers": "X A"}, "header names"),
+    ({**ON, "cors-max-age": "-2"}, "-1 to 31536000"),
+    ({**ON, "cors-allow-credentials": "maybe"}, "true, false"),
+    ({"use-regex": "yes"}, "true, false"),
+    ({"full-path-regex": "2"}, "true, false"),
+    ({"ignore-path-case": "no"}, "true, false"),
+    ({"rewrite-target": "x"}, "$1 to $9"),
+    ({"rewrite-target": "/a?b=c"}, "without ? and #"),
+    ({"rewrite-target": "/$uri"}, "$1 to $9"),
+    ({"rewrite-target": ""}, "a path"),
+    ({"rewrite-path": "v1"}, "a path"),
+    ({"rewrite-path": "/$1"}, "and $"),
+    ({"upstream-vhost": "$host"}, "a host name"),
+    ({"upstream-vhost": "a b"}, "a host name"),
+    ({"server-alias": "~^a$"}, "DNS names"),
+    ({"server-alias": "1.2.3.4"}, "DNS names"),
+    ({"server-alias": ""}, "DNS names"),
+    ({"temporal-redirect": "ftp://a.example/"}, "http://"),
+    ({"temporal-redirect": "/path"}, "http://"),
+    ({"permanent-redirect": "https://a.example/$scheme"}, "$request_uri"),
+    ({"permanent-redirect": "https://a.example/x$request_uri"}, "$request_uri"),
+    ({"permanent-redirect": "https://a.example", "permanent-redirect-code": "309"}, "300 to 308"),
+    ({"permanent-redirect": "https://a.example", "permanent-redirect-code": "200"}, "300 to 308"),
+    ({"ssl-redirect": "yes"}, "true, false"),
+    ({"app-root": "app"}, "a path other than /"),
+    ({"app-root": "/"}, "a path other than /"),
+    ({"whitelist-source-range": "10.0.0.0/33"}, "10.0.0.0/8"),
+    ({"whitelist-source-range": ""}, "10.0.0.0/8"),
+    ({"denylist-source-range": "a.example"}, "10.0.0.0/8"),
+    ({"domain-whitelist-source-range": "fe80::1%eth0"}, "10.0.0.0/8"),
+    ({"route-limit-rps": "0"}, "1 to 1000000"),
+    ({"route-limit-rpm": "1000001"}, "1 to 1000000"),
+    ({"route-limit-rps": "1", "route-limit-burst-multiplier": "0"}, "1 to 1000"),
+    ({"limit-rps": "1.5"}, "1 to 1000000"),
+    ({"limit-rpm": "x"}, "1 to 1000000"),
+    ({"rate-limit": "0"}, "1 to 1000000"),
+    ({**RATE, "rate-limit-fallback-custom-response-code": "600"}, "200 to 599"),
+    ({**RATE, "rate-limit-fallback-custom-response-body-type": "xml"}, "text, json"),
+    ({**RATE, "rate-limit-fallback-custom-response-body-type": "json",
+      "rate-limit-fallback-custom-response-body": "{"}, "JSON"),
+    ({**RATE, "rate-limit-fallback-custom-response-body": "x" * 4097}, "4096"),
+    ({**RATE, LIMIT_URL: "a.example"}, "http://"),
+    ({**RATE, LIMIT_URL: "https://a.example", "rate-limit-fallback-custom-response-code": "503"},
+     "one of the two"),
+    ({"concurrency-limit": "-1"}, "1 to 1000000"),
+    ({"load-balance": "mcp-sse"}, "round_robin"),
+    ({"upstream-hash-by": "$request_uri$host"}, "$request_uri"),
+    ({"upstream-hash-by": ""}, "$request_uri"),
+    ({"warmup": "3601"}, "0 to 3600"),
+    ({"affinity": "ip"}, "cookie"),
+    ({**STICKY, "session-cookie-name": "a b"}, "1 to 200"),
+    ({**STICKY, "session-cookie-path": "a;b"}, "without ;"),
+    ({**STICKY, "session-cookie-max-age": "-1"}, "0 to"),
+    ({"destination": "web:80"}, "<Service>.<namespace>.svc"),
+    ({"destination": f"60% {SVC} v1"}, "<Service>.<namespace>.svc"),
+    ({"destination": f"101% {SVC}"}, "<weight>%"),
+    ({"destination": f"60% {SVC}\n{SVC}:81"}, "<weight>%"),
+    ({"destination": f"0% {SVC}"}, "<weight>%"),
+    ({"destination": f"{SVC}:0"}, "<Service>.<namespace>.svc"),
+    ({"destination": ""}, "<Service>.<namespace>.svc"),
+    ({"default-backend": "a/b/c"}, "<namespace>/<name>"),
+    ({"default-backend": "spare:80"}, "<namespace>/<name>"),
+    ({"fallback-service": "spare"}, "svc"),
+    ({"default-backend": "spare", "custom-http-errors": "200"}, "300 to 599"),
+    ({"default-backend": "spare", "custom-http-errors": ""}, "300 to 599"),
+    ({"mirror-target-service": "a b"}, "<namespace>/"),
+    ({"mirror-target-service": "shadow:99999"}, "<namespace>/"),
+    ({"mirror-target-service": "shadow", "mirror-percentage": "x"}, "from 0"),
+    ({"match-method": "GET FETCH"}, "GET, HEAD"),
+    ({"match-method": ""}, "GET, HEAD"),
+    ({"exact-match-header-a b": "x"}, "a name of"),
+    ({"prefix-match-query-q": ""}, "begin with"),
+    ({"regex-match-header-x": "(?<!a)b"}, "RE2"),
+    ({"exact-match-pseudo-header-path": "/"}, "authority"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("annotations", "allowed"),
+    INVALID,
+    ids=[f"{list(row[0])[-1]}-{number}" for number, row in enumerate(INVALID)],
+)
+def test_values_that_cannot_be_used(annotations: Mapping[str, str], allowed: str) -> None:
+    _, (finding,) = drafted(annotations)
+    assert (finding.code, finding.level) == ("FG0201", "error")
+    assert allowed in finding.allowed
+
+
+IDLE: list[tuple[dict[str, str], str]] = [
+    ({"temporal-redirect-code": "307"}, "temporal-redirect-code"),
+    (
+        {"temporal-redirect": "http://a.example", "permanent-redirect": "http://b.example"},
+        "permanent-redirect",
+    ),
+    ({"ssl-redirect": "true", "temporal-redirect": "http://a.example"}, "temporal-redirect"),
+    ({"rewrite-target": "/", "rewrite-path": "/v1"}, "rewrite-path"),
+    ({"whitelist-source-range": "::/0", "allowlist-source-range": "::/0"}, "allowlist-source-range"),
+    ({"denylist-source-range": "::/0", "blacklist-source-range": "::/0"}, "blacklist-source-range"),
+    ({"route-limit-rpm": "1", "route-limit-rps": "1"}, "route-limit-rps"),
+    ({"route-limit-burst-multiplier": "1"}, "route-limit-burst-multiplier"),
+    ({"limit-burst-multiplier": "1"}, "limit-burst-multiplier"),
+    ({"rate-limit-fallback-custom-response-code": "503"}, "rate-limit-fallback-custom-response-code"),
+    ({"upstream-hash-by": "$host", "load-balance": "random"}, "load-balance"),
+    ({"load-balance": "random", "warmup": "5"}, "warmup"),
+    ({"session-cookie-name": "a"}, "session-cookie-name"),
+    ({**STICKY, "session-cookie-max-age": "5", "session-cookie-expires": "5"}, "session-cookie-expires"),
+    ({"custom-http-errors": "503"}, "custom-http-errors"),
+    ({"default-backend": "spare", "fallback-service": f"{SVC}:80"}, "fallback-service"),
+    ({"mirror-percentage": "5"}, "mirror-percentage"),
+]
+
+
+@pytest.mark.parametrize(("annotations", "name"), IDLE, ids=[name for _, name in IDLE])
+def test_what_says_nothing_beside_others_is_told(annotations: Mapping[str, str], name: str) -> None:
+    _, (finding,) = drafted(annotations)
+    assert (finding.code, finding.level) == ("FG0204", "info")
+    assert finding.field.endswith(f"/{name}]")
+
+
+@pytest.mark.parametrize(
+    "annotations", [{"load-balance": "ewma"}, {"destination": f"60% {SVC}\n60% {SVC}:81"}]
+)
+def test_what_differs_is_told(annotations: Mapping[str, str]) -> None:
+    _, (finding,) = drafted(annotations)
+    assert finding.code == "FG0202"
+
+
+def test_the_spelling_of_nginx_wins() -> None:
+    draft, _ = drafted({**nginx({"server-alias": "a.example"}), "server-alias": "b.example"})
+    assert draft.aliases == ("a.example",)
+    only_vendor, _ = drafted(nginx({"timeout": "5"}))
+    assert only_vendor == Draft("demo")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "note"),
+    [
+        ({"backend-protocol": "HTTPS"}, "HTTP/1.1"),
+        ({"backend-protocol": "GRPC"}, "HTTP/1.1"),
+        ({"auth-type": "basic"}, "nobody would be asked"),
+        ({"auth-url": "https://a.example"}, "nobody would be asked"),
+        ({"auth-tls-secret": "a/b"}, "nobody would be asked"),
+        ({"configuration-snippet": "deny all;"}, "not read"),
+        ({"limit-whitelist": "10.0.0.0/8"}, "limited too"),
+        ({"rpc-destination-name": "x"}, "do not speak HTTP"),
+    ],
+)
+def test_rules_that_would_be_more_open_are_not_used(annotations: Mapping[str, str], note: str) -> None:
+    routes, (finding,) = routed(ingress("web", annotations))
+    assert routes == {}
+    assert (finding.code, finding.level) == ("FG0203", "error")
+    assert note in finding.message
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {"backend-protocol": "HTTP"},
+        {"enable-modsecurity": "false"},
+        {"affinity-mode": "persistent"},
+        {"proxy-http-version": "1.1"},
+        {"enable-access-log": "true"},
+    ],
+)
+def test_what_asks_for_nothing_else_is_not_told(annotations: Mapping[str, str]) -> None:
+    routes, found = routed(ingress("web", annotations))
+    assert (list(routes), found) == (["web"], [])
+
+
+@pytest.mark.parametrize(
+    "name", ["proxy-body-size", "proxy-ssl-verify", "tls-min-protocol-version", "auth-realm"]
+)
+def test_what_has_no_effect_is_told(name: str) -> None:
+    routes, (finding,) = routed(ingress("web", nginx({name: "x"})))
+    assert (list(routes), finding.code) == (["web"], "FG0204")
+
+
+FAULTS = {
+    "canary": "yes",
+    "subset-labels": "topology.istio.io/cluster",
+    "timeout": "soon",
+    "proxy-next-upstream": "always",
+    "proxy-next-upstream-tries": "many",
+    "enable-cors": "on",
+    "cors-max-age": "-5",
+    "use-regex": "ja",
+    "rewrite-target": "no path",
+    "upstream-vhost": "a b",
+    "temporal-redirect": "nowhere",
+    "app-root": "app",
+    "whitelist-source-range": "everybody",
+    "route-limit-rps": "-1",
+    "concurrency-limit": "none",
+    "load-balance": "fair",
+    "upstream-hash-by": "$cookie_a",
+    "affinity": "ip",
+    "destination": "elsewhere",
+    "mirror-target-service": "a b",
+}
+
+
+def test_twenty_faults_are_twenty_findings() -> None:
+    routes, found = routed(ingress("web", FAULTS))
+    assert routes == {}
+    assert sorted(item.field for item in found) == sorted(
+        f"metadata.annotations[mse.ingress.kubernetes.io/{name}]" for name in FAULTS
+    )
+    assert {item.level for item in found} == {"error"}
+    assert all(item.allowed and item.fix for item in found)
+
+
+def test_the_root_of_an_application_is_a_redirect_at_each_host() -> None:
+    routes, found = routed(ingress("web", {"app-root": "/app", "server-alias": "www.example.com"}))
+    assert found == []
+    assert routes["web"].action == Redirect(302, path="/app", query="")
+
+
+def test_addresses_of_a_host_hold_for_rules_of_others_without_their_own() -> None:
+    routes, found = routed(
+        ingress("says", {"domain-whitelist-source-range": "10.0.0.0/8"}, path="/a"),
+        ingress("other", path="/b"),
+        ingress("own", {"whitelist-source-range": "192.168.0.0/16"}, path="/c"),
+        ingress("elsewhere", host="other.example.com"),
+    )
+    access = {
+        name: route.policies.access if route.policies is not None else None for name, route in routes.items()
+    }
+    inside = Access(("10.0.0.0/8",))
+    assert access == {
+        "says": inside,
+        "other": inside,
+        "own": Access(("192.168.0.0/16",)),
+        "elsewhere": None,
+    }
+    assert found == []
+
+
+def test_of_two_that_say_other_addresses_the_older_holds() -> None:
+    routes, (finding,) = routed(
+        ingress("a", {"domain-whitelist-source-range": "10.0.0.0/8"}, created="2026-02-01T00:00:00Z"),
+        ingress("b", {"domain-whitelist-source-range": "::/0"}, path="/b"),
+    )
+    policies = routes["a"].policies
+    assert policies is not None
+    assert policies.access == Access(("::/0",))
+    assert (finding.code, finding.name) == ("FG0705", "a")
