@@ -9,7 +9,7 @@ import yaml
 
 
 def too_deep(text: str | bytes, most: int, loader: Any) -> Any:
-    """Return the mark where `text` is nested more than `most` levels deep, None if nowhere. Raises YAMLError."""
+    """Return the mark where `text` is nested more than `most` levels deep, or None. Raises YAMLError."""
     depth = 0
     for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.CollectionStartEvent):
