@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from controlplane.admin.health import readiness
 from controlplane.gateway.gateway import Gateway
@@ -29,6 +29,18 @@ PLURALS = {
     "ServerGroup": "servergroups",
     "Service": "services",
 }
+
+
+class Rig(Protocol):
+    """What a gateway is started on: a Fleet and its members, by their kubeconfigs."""
+
+    directory: Path
+
+    @property
+    def kubeconfigs(self) -> dict[str, Path]: ...
+
+    @property
+    def members(self) -> dict[str, Path]: ...
 
 
 class Clusters:
@@ -115,7 +127,7 @@ async def clusters(directory: Path, port: int) -> AsyncIterator[Clusters]:
 
 
 @asynccontextmanager
-async def gateway_on(rig: Clusters, **settings: Any) -> AsyncIterator[Gateway]:
+async def gateway_on(rig: Rig, **settings: Any) -> AsyncIterator[Gateway]:
     """Run a gateway in this process, with real workers."""
     told: Json = {
         "state_dir": rig.directory / "state",

@@ -93,19 +93,20 @@ class Connection(asyncio.Protocol):
 
 
 class Origin:
-    """A server on a free port of the loopback."""
+    """A server on the loopback, on a free port unless `port` is given."""
 
-    def __init__(self, answer: Answer = ok) -> None:
+    def __init__(self, answer: Answer = ok, host: str = "127.0.0.1", port: int = 0) -> None:
         self.answer = answer
+        self.host = host
         self.requests: list[tuple[h11.Request, bytes]] = []
         self.connections: list[Connection] = []
         self.answered = asyncio.Event()
-        self.port = 0
+        self.port = port
         self._server: asyncio.Server | None = None
 
     @property
     def address(self) -> tuple[str, int]:
-        return "127.0.0.1", self.port
+        return self.host, self.port
 
     @property
     def received(self) -> bytes:
@@ -118,7 +119,7 @@ class Origin:
     async def start(self) -> None:
         """Listen; on the same port as before, if there was one."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", self.port)
+        self._server = await loop.create_server(lambda: Connection(self), self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def __aexit__(
