@@ -17,6 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
     "proxy/http",
+    "proxy/policies",
     "proxy/routing",
     "proxy/telemetry",
     "proxy/upstream",

@@ -19,6 +19,9 @@ FLAGS: Final[dict[str, str]] = {
     "DPE": "the client's request broke the protocol or a limit (4xx)",
     "DT": "the client was too slow (408)",
     "OM": "the worker is overloaded and the request had waited too long (503)",
+    "AD": "the client's address may not come (403)",
+    "RL": "turned away by a rate limit of the route",
+    "CL": "turned away by a concurrency limit of the route",
     "LR": "the gateway answered the request itself",
     "CF": "answered, after failing over to another cluster",
 }

@@ -1,0 +1,24 @@
+"""Which client addresses may come."""
+
+from proxy.model.policies import Access
+from proxy.policies.errors import PolicyError
+from proxy.routing.networks import Networks
+
+
+class AccessList:
+    """Networks that may come, and networks that may not even so."""
+
+    __slots__ = ("_allow", "_deny")
+
+    def __init__(self, config: Access) -> None:
+        """Raises PolicyError for what is no network in CIDR notation."""
+        try:
+            self._allow = Networks(config.allow) if config.allow else None
+            self._deny = Networks(config.deny)
+        except ValueError as error:
+            raise PolicyError(f"access: {error}") from None
+
+    def permits(self, client: bytes) -> bool:
+        """Whether this address may come; one that cannot be read may only where everybody may."""
+        allow = self._allow
+        return not self._deny.covers(client) and (allow is None or allow.covers(client))

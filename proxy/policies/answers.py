@@ -1,0 +1,127 @@
+"""Answers that a route gives itself: redirects, fixed responses, refusals."""
+
+import re
+from abc import ABC, abstractmethod
+from typing import Final
+
+from proxy.http.grammar import HOST
+from proxy.http.replies import compose, reply
+from proxy.model.actions import FixedResponse, Redirect
+from proxy.policies.asked import DEFAULT_PORTS, Asked
+from proxy.policies.errors import PolicyError
+from proxy.policies.template import NOT_IN_PATH, NOT_IN_QUERY, NOT_IN_URL, Template, escaped
+
+REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+_CONTENT_TYPE: Final = re.compile(r"[!-~][\x20-~]{0,127}")
+
+
+class OwnAnswer(ABC):
+    """What is answered without an endpoint."""
+
+    __slots__ = ("status",)
+
+    status: int
+
+    @abstractmethod
+    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
+        """Return the whole response; `fields` are further lines of its head."""
+
+
+class Refusal(OwnAnswer):
+    """A status and one sentence, like all that the gateway refuses."""
+
+    __slots__ = ("_detail",)
+
+    def __init__(self, status: int, detail: str) -> None:
+        self.status = status
+        self._detail = detail
+
+    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
+        head = asked.line.resource.is_head
+        return reply(self.status, date, request_id, self._detail, close=close, head=head)
+
+
+class FixedAnswer(OwnAnswer):
+    """The same for every request."""
+
+    __slots__ = ("_content", "_fields")
+
+    def __init__(self, config: FixedResponse) -> None:
+        """Raises PolicyError."""
+        if not 200 <= config.status <= 599:
+            raise PolicyError(f"status {config.status} of a fixed response is not from 200 to 599")
+        if config.content_type and _CONTENT_TYPE.fullmatch(config.content_type) is None:
+            raise PolicyError(f"content type {config.content_type!r} is not printable ASCII of 1 to 128 characters")
+        self.status = config.status
+        self._content = config.content.encode()
+        self._fields = b""
+        if config.content_type and self._content:
+            content_type = config.content_type
+            if not config.content.isascii() and "charset" not in content_type.lower():
+                content_type += "; charset=utf-8"
+            self._fields = b"Content-Type: %b\r\n" % content_type.encode()
+
+    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
+        head = asked.line.resource.is_head
+        return compose(self.status, date, self._fields + fields, self._content, close=close, head=head)
+
+
+class RedirectAnswer(OwnAnswer):
+    """A Location made from parts of the request."""
+
+    __slots__ = ("_host", "_location", "_path", "_port", "_protocol", "_query")
+
+    def __init__(self, config: Redirect) -> None:
+        """Raises PolicyError."""
+        if config.status not in REDIRECTS:
+            raise PolicyError(f"status {config.status} of a redirect is not 301, 302, 303, 307 or 308")
+        self.status = config.status
+        self._location = Template(config.location) if config.location else None
+        self._protocol = Template(config.protocol.lower())
+        self._host = Template(config.host)
+        self._port = Template(config.port)
+        self._path = Template(config.path)
+        self._query = Template(config.query)
+        if self._protocol.is_static and self._protocol.text not in ("http", "https"):
+            raise PolicyError(f"protocol {config.protocol!r} of a redirect is not HTTP, HTTPS or ${{protocol}}")
+        if self._host.is_static and HOST.fullmatch(config.host.encode()) is None:
+            raise PolicyError(f"host {config.host!r} of a redirect is no host name")
+        if self._port.is_static and not (config.port.isdecimal() and 1 <= int(config.port) <= 65535):
+            raise PolicyError(f"port {config.port!r} of a redirect is not from 1 to 65535 or ${{port}}")
+
+    @property
+    def has_groups(self) -> bool:
+        templates = (self._host, self._path, self._query, self._location)
+        return any(template is not None and template.has_groups for template in templates)
+
+    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
+        lines = b"Location: %b\r\n%b" % (self.location(asked), fields)
+        head = asked.line.resource.is_head
+        return compose(self.status, date, lines, b"", close=close, head=head)
+
+    def location(self, asked: Asked) -> bytes:
+        if self._location is not None:
+            return escaped(self._location.expand(asked), NOT_IN_URL)
+        # Exactly one slash: with two, what follows would be read as another server
+        path = b"/" + escaped(self._path.expand(asked), NOT_IN_PATH).lstrip(b"/")
+        query = escaped(self._query.expand(asked), NOT_IN_QUERY).strip(b"&")
+        origin = self._origin(asked)
+        return b"%b%b?%b" % (origin, path, query) if query else origin + path
+
+    def _origin(self, asked: Asked) -> bytes:
+        """Return scheme, host and port; b"" when there is no usable host: the same server is meant."""
+        protocol = self._protocol.expand(asked)
+        host = self._host.expand(asked)
+        if protocol not in DEFAULT_PORTS or HOST.fullmatch(host) is None:
+            return b""
+        port = self._port.expand(asked)
+        if self._port.text == "${port}" and port == DEFAULT_PORTS[asked.scheme]:
+            port = DEFAULT_PORTS[protocol]  # the default stays the default: http://a/ becomes https://a/
+        if port == DEFAULT_PORTS[protocol] or not port.isdigit():
+            return b"%b://%b" % (protocol, host)
+        return b"%b://%b:%b" % (protocol, host, port)
+
+
+def own_answer(config: FixedResponse | Redirect) -> OwnAnswer:
+    """Raises PolicyError."""
+    return RedirectAnswer(config) if isinstance(config, Redirect) else FixedAnswer(config)

@@ -1,0 +1,64 @@
+"""What a request asks for, and who asks: all that policies look at."""
+
+from typing import Final
+
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine
+
+_VERSION_BYTES: Final = len(b" HTTP/1.1\r\n")
+DEFAULT_PORTS: Final = {b"http": b"80", b"https": b"443"}
+
+
+class Asked:
+    """One request, for routes and listeners that have policies."""
+
+    __slots__ = ("client", "client_port", "groups", "headers", "line", "listener_port", "scheme")
+
+    def __init__(
+        self, line: RequestLine, headers: RequestHeaders, scheme: bytes, client: bytes, client_port: int,
+        listener_port: int,
+    ) -> None:  # fmt: skip
+        self.line = line
+        self.headers = headers
+        self.scheme = scheme  # http or https, as trusted proxies report it
+        self.client = client  # address; like scheme
+        self.client_port = client_port  # of the connection, 0 where that is a trusted proxy's
+        self.listener_port = listener_port
+        # What the route's expression matched, and its groups; () where nobody asks for them
+        self.groups: tuple[bytes, ...] = ()
+
+    @property
+    def method(self) -> bytes:
+        return self.line.resource.method
+
+    @property
+    def host(self) -> bytes:
+        """In lower case, without port; b"" if the request names none (HTTP/1.0)."""
+        return self.headers.control.host
+
+    @property
+    def port(self) -> bytes:
+        """As the client wrote it, or the default of the scheme."""
+        authority = self.headers.control.authority or b""
+        _, colon, port = authority.rpartition(b":")
+        return port if colon and port.isdigit() else DEFAULT_PORTS[self.scheme]
+
+    @property
+    def path(self) -> bytes:
+        return self.line.resource.path
+
+    @property
+    def query(self) -> bytes:
+        """Without its question mark."""
+        line = self.line
+        return line.forward[len(line.resource.forward) + 1 : -_VERSION_BYTES]
+
+    @property
+    def is_for_server(self) -> bool:
+        """OPTIONS *: it asks for no resource."""
+        return self.line.forward.startswith(b"OPTIONS * ")
+
+    def header(self, name: bytes) -> bytes:
+        """Return the value of a field (name in lower case), b"" without one; several as one list."""
+        values = self.headers.values(name)
+        return values[0] if len(values) == 1 else b", ".join(values)

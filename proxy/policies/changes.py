@@ -1,0 +1,106 @@
+"""Changes of header lines, of requests and responses alike."""
+
+import re
+from typing import Final
+
+from proxy.model.policies import HeaderChange, HeaderOperation, ValueSource
+from proxy.policies.asked import Asked
+from proxy.policies.errors import PolicyError
+
+# Where a message ends, how its connection goes on, and whom it is for is nobody's to change
+FRAMING: Final = frozenset(
+    (b"connection", b"content-length", b"host", b"http2-settings", b"keep-alive", b"proxy-connection",
+     b"te", b"trailer", b"transfer-encoding", b"upgrade")
+)  # fmt: skip
+
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]{1,256}")  # no underscore: see http.grammar
+_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_PER_CLIENT: Final = frozenset((ValueSource.CLIENT_ADDRESS, ValueSource.CLIENT_PORT, ValueSource.PROTOCOL))
+
+_SET, _ADD, _DEFAULT, _REMOVE = range(4)
+_OPERATIONS: Final = {
+    HeaderOperation.SET: _SET,
+    HeaderOperation.ADD: _ADD,
+    HeaderOperation.DEFAULT: _DEFAULT,
+    HeaderOperation.REMOVE: _REMOVE,
+}
+
+
+class Change:
+    """One of them, checked."""
+
+    __slots__ = ("_literal", "_name", "_source", "_source_name", "operation", "prefix")
+
+    def __init__(self, config: HeaderChange) -> None:
+        """Raises PolicyError."""
+        lower = config.name.lower().encode()
+        if _NAME.fullmatch(config.name) is None:
+            raise PolicyError(f"{config.name!r} is no header name: letters, digits and '-', up to 256")
+        if lower in FRAMING:
+            raise PolicyError(f"header {config.name} steers the connection and cannot be changed")
+        self.operation = _OPERATIONS[config.operation]
+        self.prefix = lower + b":"
+        self._name = config.name.encode()
+        self._source = config.source
+        self._source_name = config.value.lower().encode()
+        self._literal = config.value.strip().encode()
+        if config.source is ValueSource.LITERAL and _VALUE.fullmatch(self._literal) is None:
+            raise PolicyError(f"the value of header {config.name} has a control character: {config.value!r}")
+
+    def line(self, asked: Asked) -> bytes | None:
+        """Return the line it adds, without CRLF; None when there is no value to add."""
+        value = self._value(asked)
+        return None if value is None else b"%b: %b" % (self._name, value)
+
+    def _value(self, asked: Asked) -> bytes | None:
+        source = self._source
+        if source is ValueSource.LITERAL:
+            return self._literal
+        if source is ValueSource.HEADER:
+            values = asked.headers.values(self._source_name)
+            return b", ".join(values) if values else None
+        if source is ValueSource.CLIENT_ADDRESS:
+            return asked.client
+        if source is ValueSource.CLIENT_PORT:
+            return b"%d" % asked.client_port if asked.client_port else None
+        if source is ValueSource.PROTOCOL:
+            return asked.scheme
+        return b"%d" % asked.listener_port
+
+
+class Changes:
+    """Several, made one after the other."""
+
+    __slots__ = ("_changes", "is_per_client", "names", "uses_request")
+
+    def __init__(self, config: tuple[HeaderChange, ...]) -> None:
+        """Raises PolicyError."""
+        self._changes = [Change(change) for change in config]
+        self.names = frozenset(change.prefix[:-1] for change in self._changes)
+        made = [change.source for change in config if change.operation is not HeaderOperation.REMOVE]
+        self.is_per_client = any(source in _PER_CLIENT for source in made)
+        self.uses_request = any(source is not ValueSource.LITERAL for source in made)
+
+    def apply(self, lines: list[bytes], asked: Asked) -> list[bytes]:
+        """Return the changed lines; they are without CRLF, their white space is ours."""
+        for change in self._changes:
+            operation = change.operation
+            line = change.line(asked) if operation != _REMOVE else None
+            if operation == _REMOVE or (operation == _SET and line is not None):
+                lines = without(lines, change.prefix)
+            elif operation == _DEFAULT and has(lines, change.prefix):
+                continue
+            if line is not None:
+                lines.append(line)
+        return lines
+
+
+def without(lines: list[bytes], prefix: bytes) -> list[bytes]:
+    """Return the lines whose name, with colon and in lower case, is not `prefix`."""
+    size = len(prefix)
+    return [line for line in lines if line[:size].lower() != prefix]
+
+
+def has(lines: list[bytes], prefix: bytes) -> bool:
+    size = len(prefix)
+    return any(line[:size].lower() == prefix for line in lines)

@@ -1,0 +1,91 @@
+"""Texts with ${variables}, and the octets that may stand where they are used.
+
+What a variable stands for was written by the client: every result is escaped for its place, so that
+nothing in it can end a line, a request target or a part of a URL.
+"""
+
+import re
+from typing import Final
+
+from proxy.policies.asked import Asked
+from proxy.policies.errors import PolicyError
+
+_VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
+_NAMES: Final = ("protocol", "host", "port", "path", "query")
+
+_TEXT, _PROTOCOL, _HOST, _PORT, _PATH, _QUERY, _GROUP = range(7)
+
+_STRAY_PERCENT: Final = rb"%(?![0-9A-Fa-f]{2})|"
+NOT_IN_PATH: Final = re.compile(_STRAY_PERCENT + rb"[^!$%&'()*+,\-./0-9:;=@A-Z_a-z~]")
+NOT_IN_QUERY: Final = re.compile(_STRAY_PERCENT + rb"[^!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
+NOT_IN_URL: Final = re.compile(_STRAY_PERCENT + rb"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
+"""What is percent-encoded in these places (RFC 3986 §3, and brackets, which programs put in queries)."""
+
+
+def escaped(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
+    """Percent-encode what `pattern`, one of the above, finds."""
+    return pattern.sub(_percent, text)
+
+
+def _percent(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % match.group()[0]
+
+
+class Template:
+    """A text with ${protocol}, ${host}, ${port}, ${path}, ${query} and ${1} to ${9}."""
+
+    __slots__ = ("_parts", "text")
+
+    def __init__(self, text: str) -> None:
+        """Raises PolicyError for other variables."""
+        self.text = text
+        self._parts: list[tuple[int, int, bytes]] = []  # kind, number of the group, text
+        at = 0
+        for match in _VARIABLE.finditer(text):
+            self._add_text(text[at : match.start()])
+            self._add_variable(match.group(1))
+            at = match.end()
+        self._add_text(text[at:])
+
+    def _add_text(self, text: str) -> None:
+        if text:
+            self._parts.append((_TEXT, 0, text.encode()))
+
+    def _add_variable(self, name: str) -> None:
+        if name in _NAMES:
+            self._parts.append((_NAMES.index(name) + 1, 0, b""))
+        elif len(name) == 1 and name in "123456789":
+            self._parts.append((_GROUP, int(name), b""))
+        else:
+            known = ", ".join(f"${{{name}}}" for name in _NAMES)
+            raise PolicyError(f"{self.text!r} has the variable ${{{name}}}; there are {known}, ${{1}} to ${{9}}")
+
+    @property
+    def is_static(self) -> bool:
+        return all(kind == _TEXT for kind, _, _ in self._parts)
+
+    @property
+    def has_groups(self) -> bool:
+        return any(kind == _GROUP for kind, _, _ in self._parts)
+
+    def expand(self, asked: Asked) -> bytes:
+        """Return the text for a request; groups that took no part, or do not exist, are empty."""
+        pieces: list[bytes] = []
+        for kind, number, text in self._parts:
+            if kind == _TEXT:
+                pieces.append(text)
+            elif kind == _GROUP:
+                pieces.append(asked.groups[number] if number < len(asked.groups) else b"")
+            else:
+                pieces.append(_value(kind, asked))
+        return b"".join(pieces)
+
+
+def _value(kind: int, asked: Asked) -> bytes:
+    if kind == _PROTOCOL:
+        return asked.scheme
+    if kind == _HOST:
+        return asked.host
+    if kind == _PORT:
+        return asked.port
+    return asked.path if kind == _PATH else asked.query
