@@ -205,4 +205,5 @@ class Agent:
             log_lines_dropped=plane.log.dropped if plane.log is not None else 0,
             shed=self._listeners.admission.counts(),
             pauses=self._listeners.pauses(),
+            mirrors=tuple(plane.mirrors.counts()),
         )

@@ -9,17 +9,17 @@ from abc import abstractmethod
 from typing import Final
 
 from proxy.http.replies import CONTINUE
-from proxy.record import RequestRecord
+from proxy.policed import PolicedRequest
 from proxy.upstream.autopsy import Autopsy
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.failover import Failover
-from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, Failure
+from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure
 
 UPLOAD_IDLE_S: Final = 300.0
 
 
-class Attempts(RequestRecord):
+class Attempts(PolicedRequest):
     """The way of a request to the endpoint that answers it."""
 
     __slots__ = ()
@@ -62,18 +62,21 @@ class Attempts(RequestRecord):
 
     def _send(self, connection: UpstreamConnection) -> None:
         self.connection = connection
-        headers = self.headers
-        head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (
-            self.line.forward,
-            headers.forward,
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self._asks_for_tunnel() else b"",
-            self.client.forwarded,
-            self.request_id,
-        )
+        upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self._asks_for_tunnel() else b""
+        if self.asked is None:
+            head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (
+                self.line.forward,
+                self.headers.forward,
+                upgrade,
+                self.client.forwarded,
+                self.request_id,
+            )
+        else:
+            head = self._changed_head(upgrade)
         if self.body:
             head += b"".join(self.body)
         if self.body_complete:
-            deadline = self.client.response_deadline()
+            deadline = self._response_deadline()
         else:
             deadline = self.plane.wheel.now + UPLOAD_IDLE_S
             self.client.read_body(True)  # before sending: that may stop it again
@@ -101,10 +104,15 @@ class Attempts(RequestRecord):
     def on_body_end(self) -> None:
         self.body_complete = True
         if self.connection is not None and not self.status:
-            self.connection.deadline = self.client.response_deadline()
+            self.connection.deadline = self._response_deadline()
+        if self.mirroring is not None:
+            self._mirror()
 
     def on_upstream_writable(self, writable: bool) -> None:
         self.client.read_body(writable)
+
+    def _response_deadline(self) -> float:
+        return self.client.response_deadline() if self.asked is None else self._changed_deadline()
 
     def _asks_for_tunnel(self) -> bool:
         return (
@@ -143,31 +151,57 @@ class Attempts(RequestRecord):
         assert choice is not None
         failover = self.failover
         if failover is None:
-            failover = self.failover = Failover()
+            failover = self.failover = Failover(self.plan.retry)
         idempotent = self.line.resource.is_idempotent and not self._asks_for_tunnel()
         following = failover.next(choice, endpoint, failure, idempotent=idempotent)
+        if failure is Failure.TIMEOUT and self.deadline and self.plane.wheel.now >= self.deadline:
+            following = None  # no attempt is left any time
         if self.body is None:
             following = None  # part of the body is gone: it cannot be sent again
         to_cluster = following.cluster if following else ""
         self.plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
         return following
 
-    def _retry_status(self, *, complete: bool) -> bool:
-        """Try elsewhere instead of relaying a 502, 503 or 504; False when it must be relayed."""
-        endpoint, connection = self.endpoint, self.connection
+    def _take_back(self, status: int, *, complete: bool) -> bool:
+        """Do something else than relay this answer of the endpoint; False when it must be relayed."""
+        if self.fallback_code:
+            return False
+        endpoint = self.endpoint
         assert endpoint is not None
-        assert connection is not None
-        self._eject_if_due(endpoint, Failure.STATUS)
-        following = self._next_attempt(endpoint, Failure.STATUS)
+        if status in RETRY_STATUSES:
+            self._eject_if_due(endpoint, Failure.STATUS)
+        following = (
+            self._next_attempt(endpoint, Failure.STATUS) if status in self.plan.retry.statuses else None
+        )
+        if following is None and status in self.plan.error_statuses:
+            following = self._error_page(status)
         if following is None:
             return False
+        self._attempt_after(following, complete=complete)
+        return True
+
+    def _error_page(self, status: int) -> LiveEndpoint | None:
+        """Return the endpoint that knows what to say instead. While a body is still coming, nobody does."""
+        backends = self.plan.error_backends
+        choice = backends.pick() if backends is not None and self.body_complete else None
+        following = choice.first() if choice is not None else None
+        if following is not None:
+            self.choice = choice
+            self.first_cluster = following.cluster
+            self.fallback_code = status
+            self.body = []
+        return following
+
+    def _attempt_after(self, following: LiveEndpoint, *, complete: bool) -> None:
+        """Let go of an answer and try again; `complete`: nothing of it is still to come."""
+        connection = self.connection
+        assert connection is not None
         if complete and self.body_complete:
             connection.release()
         else:
             connection.abort()
         self._end_attempt()
         self._attempt(following)
-        return True
 
     def _eject_if_due(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         ejected_s = endpoint.failed(failure)

@@ -6,14 +6,21 @@ from abc import ABC, abstractmethod
 class Client(ABC):
     """Where a request came from, and its response goes."""
 
-    __slots__ = ("address", "forwarded", "keep_alive", "listener_name", "log", "version")
+    __slots__ = (
+        "address", "client_port", "forwarded", "gzip", "keep_alive", "listener_name", "listener_port", "log",
+        "scheme", "version",
+    )  # fmt: skip
 
     version: int
     keep_alive: bool
     listener_name: str
+    listener_port: int
+    gzip: bool  # its listener compresses
     address: bytes  # of the client, as trusted proxies report it
+    client_port: int  # 0 if only a proxy knows it
+    scheme: bytes  # like address
     log: bytes  # its members of the log line
-    forwarded: bytes  # X-Forwarded-For and -Proto lines
+    forwarded: bytes  # X-Forwarded-For, -Proto and what else the listener adds
 
     @abstractmethod
     def response_deadline(self) -> float:

@@ -1,27 +1,41 @@
 """What all connections of a worker share: the route table behind one pointer, and what it is bound to."""
 
 import asyncio
+import logging
 import os
 from collections import deque
 from collections.abc import Iterable
 from itertools import count
 from typing import Final
 
+import msgspec
+
 from proxy.http.forwarded import TrustedNetworks
 from proxy.http.heads import Heads
 from proxy.model.channel import ChannelError, Part, decode_routes, decode_services
+from proxy.model.actions import FixedResponse
 from proxy.model.limits import Limits
-from proxy.model.snapshot import Route, Service, Snapshot, destinations_of
+from proxy.model.snapshot import Listener, Route, Service, Snapshot, destinations_of
 from proxy.pace import Pace
+from proxy.policies.access import AccessList
+from proxy.policies.compression import Compression
+from proxy.policies.errors import PolicyError
+from proxy.policies.limits import Limiters
 from proxy.routing.match import RouteError
+from proxy.routing.patterns import PatternError
 from proxy.routing.table import RouteTable
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.counters import AttemptCounters, RouteCounters
+from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCounters
 from proxy.timers import TimerWheel
 from proxy.upstream.connector import Connector
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import Services
 
+log = logging.getLogger(__name__)
+
+_UNUSABLE: Final = FixedResponse(
+    500, "500 Internal Server Error\nThe policies of this route cannot be used.\n"
+)
 _LOW_DIGITS: Final = [b"%03x" % number for number in range(4096)]
 
 
@@ -44,8 +58,8 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
-        "connector", "draining", "heads", "limits", "local", "log", "services",
-        "table", "trusted", "version", "wheel",
+        "compression", "connector", "draining", "heads", "limiters", "limits", "local", "log", "mirrors",
+        "services", "table", "trusted", "version", "wheel",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
@@ -56,6 +70,9 @@ class DataPlane:
         self.heads = Heads()
         self.log = log
         self.attempts = AttemptCounters()
+        self.mirrors = MirrorCounters()
+        self.limiters = Limiters()
+        self.compression = Compression()
         self.local = RouteCounters("")  # requests that no route was found for
         self.draining = False
         self._counters: dict[str, RouteCounters] = {}
@@ -79,6 +96,7 @@ class DataPlane:
             trusted = TrustedNetworks(change.snapshot.trusted_proxies)
         except ValueError as error:
             raise RouteError(f"trusted_proxies: {error}") from None
+        _check(change.snapshot.listeners)
         table = RouteTable(self._bind)
         try:
             await self._fill(table, change, pace)
@@ -94,6 +112,7 @@ class DataPlane:
             self.services.change(change.newer.get(service.id, service))
             if pace.is_over():
                 await pace.rest()
+        self.limiters.divide(change.snapshot.workers)
         self.version = change.snapshot.version
         self.limits = self.connector.limits = change.snapshot.limits
         self.trusted = trusted
@@ -124,6 +143,8 @@ class DataPlane:
         for route_id in list(self._counters):
             if route_id not in self.table:
                 del self._counters[route_id]
+                self.limiters.forget(route_id)
+                self.mirrors.forget(route_id)
             if pace.is_over():
                 await pace.rest()
 
@@ -147,7 +168,23 @@ class DataPlane:
         counters = self._counters.get(route.id)
         if counters is None:
             counters = self._counters[route.id] = RouteCounters(route.id)
-        return RoutePlan(route, self.services, counters)
+        try:
+            return RoutePlan(route, self.services, counters, self.limiters)
+        except (PolicyError, PatternError) as error:
+            # The control plane should have refused it. Without its policies the route must not serve.
+            log.error("route %s cannot be used: %s", route.id, error)
+            closed = msgspec.structs.replace(route, action=_UNUSABLE, policies=None)
+            return RoutePlan(closed, self.services, counters, self.limiters)
+
+
+def _check(listeners: tuple[Listener, ...]) -> None:
+    """Raises RouteError for what a listener cannot use."""
+    for listener in listeners:
+        if listener.access is not None:
+            try:
+                AccessList(listener.access)
+            except PolicyError as error:
+                raise RouteError(f"listener {listener.name}: {error}") from None
 
 
 async def _dismantle(table: RouteTable[RoutePlan], pace: Pace) -> None:

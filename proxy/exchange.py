@@ -16,6 +16,7 @@ from proxy.attempts import Attempts
 from proxy.http.chunked import END, encode_chunk
 from proxy.http.replies import reply
 from proxy.http.response import ResponseHead
+from proxy.policies.gate import Verdict
 from proxy.tunnel import Tunnel
 from proxy.upstream.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint
@@ -35,6 +36,16 @@ class Exchange(Attempts):
     # Pick
 
     def start(self) -> None:
+        policies = self.plan.policies
+        if policies is not None or self.client.gzip:
+            self._ask()
+        if policies is not None:
+            verdict = self._pass(policies)
+            if verdict is not None:
+                self._answer_verdict(verdict)
+                return
+            if self.body_complete:
+                self._mirror()
         plan = self.plan
         choice = self.choice = self._pick_for() if plan.needs_request else plan.pick()
         endpoint = choice.first() if choice is not None else None
@@ -58,11 +69,14 @@ class Exchange(Attempts):
         return self.client.version == 1
 
     def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
-        if head.status in RETRY_STATUSES and self._retry_status(complete=True):
+        if head.status in self.plan.watched and self._take_back(head.status, complete=True):
             return
         self._begin_response(head, size)
         keep = self._may_keep()
-        self._write_start(self._head_for(head, keep), data, at)
+        if self.asked is None:
+            self._write_start(self._head_for(head, keep), data, at)
+        else:
+            self._write_changed(head, data, at, size, keep=keep)
         self._answered(keep)
 
     def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
@@ -72,10 +86,15 @@ class Exchange(Attempts):
         self.on_response(head, wire, 0, len(body))
 
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
-        if head.status in RETRY_STATUSES and self._retry_status(complete=False):
+        if head.status in self.plan.watched and self._take_back(head.status, complete=False):
             return
         self._begin_response(head, len(data) - at)
         self.body = None
+        if self.asked is not None:
+            head = self._compressed_stream(self._changed_response(head))
+            if self.compressor is not None:
+                data, at = self.compressor.feed(memoryview(data)[at:]), 0
+                self.response_bytes = len(data)
         self.chunked = head.length < 0 and self.client.version == 1
         self.keep = (self.chunked or head.length >= 0) and self._may_keep()
         if self.chunked and len(data) > at:
@@ -128,17 +147,40 @@ class Exchange(Attempts):
             client.write(head)
             client.write_piece(memoryview(data)[at:])
 
+    def _write_changed(self, head: ResponseHead, data: bytes, at: int, size: int, *, keep: bool) -> None:
+        """Write a whole response of a route with policies, or on a listener that compresses."""
+        head = self._changed_response(head)
+        if self.client.gzip:
+            variants = self.plane.compression.variants(head)
+            head = variants.plain
+            if variants.compressed is not None:
+                body = self._compressed_whole(head, data, at, size)
+                if body is not None:
+                    head = variants.compressed.of_length(len(body))
+                    data, at = body, 0
+                    self.response_bytes = len(body)
+        self._write_start(self._head_for(head, keep), data, at)
+
     # Response body
 
     def on_response_data(self, payload: bytes) -> None:
+        if self.compressor is not None:
+            payload = self.compressor.feed(payload)
         self.response_bytes += len(payload)
         self.client.write(encode_chunk(payload) if self.chunked else payload)
 
     def on_response_piece(self, piece: memoryview) -> bool:
+        if self.compressor is not None:
+            payload = self.compressor.feed(piece)
+            self.response_bytes += len(payload)
+            self.client.write(encode_chunk(payload))
+            return True
         self.response_bytes += len(piece)
         return self.client.write_piece(piece)
 
     def on_response_end(self, last: bytes) -> None:
+        if self.compressor is not None:
+            last = self.compressor.finish(last)
         self.response_bytes += len(last)
         if self.chunked:
             last = encode_chunk(last) + END if last else END
@@ -193,10 +235,25 @@ class Exchange(Attempts):
         self.client.on_exchange_done(keep)
 
     def _answer(self, status: int, flag: str, detail: str, endpoint: LiveEndpoint | None = None) -> None:
-        client = self.client
         keep = self._may_keep()
         date = self.plane.wheel.date
-        client.write(reply(status, date, self.request_id, detail, close=not keep, head=self.is_head))
+        wire = reply(status, date, self.request_id, detail, close=not keep, head=self.is_head)
+        self._end_with(wire, status, flag, endpoint, keep=keep)
+
+    def _answer_verdict(self, verdict: Verdict) -> None:
+        """End the request with what its route says, not an endpoint."""
+        asked, answer = self.asked, verdict.answer
+        assert asked is not None
+        keep = self._may_keep()
+        date = self.plane.wheel.date
+        wire = answer.wire(asked, self.request_id, date, verdict.fields, close=not keep)
+        self._end_with(wire, answer.status, verdict.flag, None, keep=keep)
+
+    def _end_with(
+        self, wire: bytes, status: int, flag: str, endpoint: LiveEndpoint | None, *, keep: bool
+    ) -> None:
+        client = self.client
+        client.write(wire if self.asked is None else self._changed_reply(wire, status))
         self.status = status
         self.account(endpoint, flag)
         client.on_exchange_done(keep)

@@ -6,12 +6,16 @@ from proxy.client import Client
 from proxy.dataplane import DataPlane
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
+from proxy.policies.asked import Asked
+from proxy.policies.compression import Compressor
+from proxy.policies.gate import Gate
 from proxy.telemetry.access_log import NO_ENDPOINT, failed_attempts
 from proxy.tunnel import Tunnel
 from proxy.upstream.choice import Choice
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.failover import Failover
+from proxy.upstream.mirroring import Mirroring
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.sink import ResponseSink
 
@@ -20,9 +24,10 @@ class RequestRecord(ResponseSink):
     """All data of an exchange. Its phases change it, `account` writes it down."""
 
     __slots__ = (
-        "body", "body_bytes", "body_complete", "choice", "chunked", "client", "connection", "endpoint",
-        "expect", "failover", "first_cluster", "headers", "is_done", "keep", "line", "plan", "plane",
-        "request_id", "response_bytes", "started", "status", "suspect", "tunnel",
+        "asked", "body", "body_bytes", "body_complete", "choice", "chunked", "client", "compressor",
+        "connection", "deadline", "endpoint", "expect", "failover", "fallback_code", "first_cluster",
+        "forward", "gate", "headers", "is_done", "keep", "line", "mirroring", "plan", "plane", "request_id",
+        "response_bytes", "started", "status", "suspect", "tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +46,14 @@ class RequestRecord(ResponseSink):
         self.body_bytes = 0
         self.body_complete = headers.control.length == 0
         self.expect = headers.control.expect and client.version == 1  # 100-continue, not answered yet
+        # What policies make of it; `asked` is None where there are none
+        self.asked: Asked | None = None
+        self.gate: Gate | None = None  # that counts it as in flight
+        self.forward = b""  # request line for the endpoint, if it is not `line.forward`
+        self.mirroring: Mirroring | None = None  # it is still to be copied
+        self.deadline = 0.0  # of all attempts together, where each has its own
+        self.fallback_code = 0  # status that an error page is fetched for
+        self.compressor: Compressor | None = None
         # The attempt in flight, and those before it
         self.choice: Choice | None = None
         self.endpoint: LiveEndpoint | None = None
@@ -59,6 +72,8 @@ class RequestRecord(ResponseSink):
     def account(self, endpoint: LiveEndpoint | None, flag: str) -> None:
         """Count and log the request, once, when it is over; `endpoint` is the last that was tried."""
         self.is_done = True
+        if self.gate is not None:
+            self.gate.leave()
         self.connection = None
         self.endpoint = None
         duration_s = monotonic() - self.started

@@ -43,6 +43,7 @@ class Totals:
     log_lines_dropped: int = 0
     shed: Counter[tuple[str, str]] = field(default_factory=Counter)  # listener, cause
     pauses: Counter[str] = field(default_factory=Counter)
+    mirrors: Counter[tuple[str, str]] = field(default_factory=Counter)  # route, outcome
 
     def add(self, stats: Stats) -> None:
         for r in stats.requests:
@@ -59,6 +60,8 @@ class Totals:
             self.shed[s.listener, s.cause] += s.count
         for p in stats.pauses:
             self.pauses[p.cause] += p.count
+        for m in stats.mirrors:
+            self.mirrors[m.route, m.outcome] += m.count
 
     def copy(self) -> Self:
         """Return an independent copy: the sum with the living workers must not touch the retired part."""
@@ -69,6 +72,7 @@ class Totals:
             log_lines_dropped=self.log_lines_dropped,
             shed=self.shed.copy(),
             pauses=self.pauses.copy(),
+            mirrors=self.mirrors.copy(),
         )
         for key, total in self.durations.items():
             other.durations[key].add(total)
@@ -80,3 +84,5 @@ class Totals:
             del self.requests[key]
         for pair in [pair for pair in self.durations if "/" in pair[0] and pair[0] not in live]:
             del self.durations[pair]
+        for copies in [copies for copies in self.mirrors if "/" in copies[0] and copies[0] not in live]:
+            del self.mirrors[copies]

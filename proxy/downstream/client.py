@@ -33,7 +33,8 @@ class ClientConnection(ClosingClient):
     """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_awaited_s", "_blank_lines", "_body", "_heads", "_is_processing", "_paused", "_peer", "_speaks_for",
+        "_awaited_s", "_blank_lines", "_body", "_heads", "_is_processing", "_paused", "_peer", "_peer_port",
+        "_speaks_for",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -41,6 +42,7 @@ class ClientConnection(ClosingClient):
         # Per connection
         self._heads = HeadReader(plane.heads)
         self._peer = b""
+        self._peer_port = 0
         self._speaks_for = False  # a trusted proxy, for its clients
         self._blank_lines = 0
         self._paused = False
@@ -57,8 +59,9 @@ class ClientConnection(ClosingClient):
         peer = transport.get_extra_info("peername")
         address: bytes = peer[0].removeprefix("::ffff:").encode() if peer else b""
         self._peer = address
+        self._peer_port = peer[1] if peer else 0
         self._speaks_for = self._plane.trusted.trusts(address)
-        self._introduce(address, address, b"http")
+        self.introduce()
         wheel = self._plane.wheel
         # A connection that says nothing is not kept for long
         self._deadline = wheel.now + self._plane.limits.head_timeout_s
@@ -195,6 +198,9 @@ class ClientConnection(ClosingClient):
             self.keep_alive = False
         if self._speaks_for:
             self._believe(headers)
+        access = self._listener.access
+        if access is not None and not access.permits(self.address):
+            return self._answer(403, "Clients of this address may not come here.", "AD", line, headers, rest)
         if control.max_forwards == b"0" and line.resource.method == b"OPTIONS":
             return self._answer(200, "This is the last hop.", "LR", line, headers, rest)
         plan = self._plane.table.find(
@@ -221,12 +227,26 @@ class ClientConnection(ClosingClient):
         client, chain = client_and_chain(self._peer, received, self._plane.trusted)
         schemes = headers.values(b"x-forwarded-proto")
         is_https = len(schemes) == 1 and schemes[0].lower() == b"https"
-        self._introduce(client, chain, b"https" if is_https else b"http")
+        port = self._peer_port if client == self._peer else 0
+        self._introduce(client, port, chain, b"https" if is_https else b"http")
 
-    def _introduce(self, client: bytes, chain: bytes, scheme: bytes) -> None:
-        """Say who the client is, to endpoints and in the log."""
+    def introduce(self) -> None:
+        """Take the peer for the client, and what the listener says now of its connections."""
+        self.gzip = self._listener.gzip
+        if self._exchange is None or not self._speaks_for:  # else its client is known already
+            self._introduce(self._peer, self._peer_port, self._peer, b"http")
+
+    def _introduce(self, client: bytes, port: int, chain: bytes, scheme: bytes) -> None:
+        """Say who the client is, to policies, to endpoints and in the log."""
         self.address = client
+        self.client_port = port
+        self.scheme = scheme
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (chain, scheme)
+        forwarded = self._listener.forwarded
+        if forwarded.port:
+            self.forwarded += b"X-Forwarded-Port: %d\r\n" % self.listener_port
+        if forwarded.client_port and port:
+            self.forwarded += b"X-Forwarded-Client-Port: %d\r\n" % port
         self.log = b'"client":"%b","listener":"%b"' % (client, self.listener_name.encode())
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:

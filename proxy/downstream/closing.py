@@ -44,6 +44,11 @@ class ClosingClient(Client):
         self._listener = listener
         self._overload = listener.overload
         self.listener_name = listener.name
+        self.listener_port = listener.port
+        self.gzip = listener.gzip
+        self.address = b""
+        self.client_port = 0
+        self.scheme = b"http"
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.address_group = b""  # what the connection is counted by
         self.is_admitted = False

@@ -16,6 +16,7 @@ from proxy.downstream.guard import DescriptorGuard
 from proxy.downstream.overload import OverloadGuard
 from proxy.model import snapshot
 from proxy.model.channel import PauseCount
+from proxy.policies.access import AccessList
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ class Listener:
         config: snapshot.Listener,
     ) -> None:
         self.name = config.name
-        self.configure(config)
         self.connections: set[ClientConnection] = set()
+        self.configure(config)
         self.accepted = 0
         self.is_closed = False
         self.overload = overload
@@ -53,6 +54,11 @@ class Listener:
         self.port = config.port
         self.idle_timeout_s = config.idle_timeout_s
         self.response_timeout_s = config.response_timeout_s or inf
+        self.access = AccessList(config.access) if config.access is not None else None
+        self.forwarded = config.forwarded
+        self.gzip = config.gzip
+        for connection in self.connections:
+            connection.introduce()
 
     async def start(self, sock: socket.socket, *, is_paused: bool) -> None:
         self._socket = sock

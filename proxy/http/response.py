@@ -73,6 +73,13 @@ class ResponseHead:
         other.body_bytes = self.body_bytes
         return other
 
+    def of_length(self, length: int) -> "ResponseHead":
+        """Return the same head with a body of so many bytes."""
+        other = self.replaced(self.start)
+        other.length = length
+        other.whole = other.start + other.framing(1) + b"\r\n"
+        return other
+
     def framing(self, version: int) -> bytes:
         """Return the framing line for a client of HTTP/1.`version`, "" when there is none."""
         if self.status == 204 or self.status < 200:

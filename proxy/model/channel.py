@@ -155,6 +155,18 @@ class PauseCount(msgspec.Struct, frozen=True):
     count: int
 
 
+class MirrorCount(msgspec.Struct, frozen=True):
+    """Copies of a route's requests; `outcome` says what became of them.
+
+    "answered"; "failed"; "busy": too many in flight; "too_large": a body that is not kept;
+    "no_endpoint".
+    """
+
+    route: str
+    outcome: str
+    count: int
+
+
 class StatsPart(msgspec.Struct, frozen=True, tag="stats-part"):
     """Some of what the next Stats is about: all at once, 8,000 endpoints are a pause of 6 ms."""
 
@@ -181,6 +193,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     log_lines_dropped: int
     shed: tuple[ShedCount, ...] = ()
     pauses: tuple[PauseCount, ...] = ()
+    mirrors: tuple[MirrorCount, ...] = ()
 
 
 FromWorker = Hello | Ack | Nack | StatsPart | Stats

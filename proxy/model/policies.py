@@ -119,7 +119,7 @@ class Mirror(msgspec.Struct, frozen=True, gc=False):
 class Retry(msgspec.Struct, frozen=True, gc=False):
     """When a request is tried again, where the route says it otherwise than the gateway does."""
 
-    tries: int = 3  # the first one included; 1: never again
+    tries: int = 3  # that an endpoint may have seen, the first one included; 1: never again
     statuses: tuple[int, ...] = (502, 503, 504)
     non_idempotent: bool = False  # also methods like POST, after they were sent
     try_timeout_s: float | None = None  # for the response head of each try

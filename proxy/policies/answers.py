@@ -51,7 +51,9 @@ class FixedAnswer(OwnAnswer):
         if not 200 <= config.status <= 599:
             raise PolicyError(f"status {config.status} of a fixed response is not from 200 to 599")
         if config.content_type and _CONTENT_TYPE.fullmatch(config.content_type) is None:
-            raise PolicyError(f"content type {config.content_type!r} is not printable ASCII of 1 to 128 characters")
+            raise PolicyError(
+                f"content type {config.content_type!r} is not printable ASCII of 1 to 128 characters"
+            )
         self.status = config.status
         self._content = config.content.encode()
         self._fields = b""
@@ -83,7 +85,9 @@ class RedirectAnswer(OwnAnswer):
         self._path = Template(config.path)
         self._query = Template(config.query)
         if self._protocol.is_static and self._protocol.text not in ("http", "https"):
-            raise PolicyError(f"protocol {config.protocol!r} of a redirect is not HTTP, HTTPS or ${{protocol}}")
+            raise PolicyError(
+                f"protocol {config.protocol!r} of a redirect is not HTTP, HTTPS or ${{protocol}}"
+            )
         if self._host.is_static and HOST.fullmatch(config.host.encode()) is None:
             raise PolicyError(f"host {config.host!r} of a redirect is no host name")
         if self._port.is_static and not (config.port.isdecimal() and 1 <= int(config.port) <= 65535):

@@ -160,9 +160,6 @@ class Limiters:
             for concurrency in known.concurrency.values():
                 concurrency.divide(workers)
 
-    def routes(self) -> list[str]:
-        return list(self._routes)
-
     def forget(self, route: str) -> None:
         self._routes.pop(route, None)
 

@@ -21,7 +21,9 @@ class Rewriter:
         self._path = Template(config.path) if config.path else None
         self._query = Template(config.query) if config.query is not None else None
         self._is_matched = config.path_kind is PathRewriteKind.MATCHED
-        self._prefix_bytes = len(path.value.rstrip("/").encode() if path.kind is PathKind.PREFIX else path.value.encode())
+        self._prefix_bytes = len(
+            path.value.rstrip("/").encode() if path.kind is PathKind.PREFIX else path.value.encode()
+        )
         if self._host is not None and self._host.is_static and HOST.fullmatch(config.host.encode()) is None:
             raise PolicyError(f"host {config.host!r} of a rewrite is no host name")
 

@@ -58,7 +58,9 @@ class Template:
             self._parts.append((_GROUP, int(name), b""))
         else:
             known = ", ".join(f"${{{name}}}" for name in _NAMES)
-            raise PolicyError(f"{self.text!r} has the variable ${{{name}}}; there are {known}, ${{1}} to ${{9}}")
+            raise PolicyError(
+                f"{self.text!r} has the variable ${{{name}}}; there are {known}, ${{1}} to ${{9}}"
+            )
 
     @property
     def is_static(self) -> bool:

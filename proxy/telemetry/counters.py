@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from typing import Final
 
-from proxy.model.channel import DURATION_BOUNDS_S, AttemptCount, DurationHistogram, RequestCount
+from proxy.model.channel import DURATION_BOUNDS_S, AttemptCount, DurationHistogram, MirrorCount, RequestCount
 
 _BUCKETS: Final = len(DURATION_BOUNDS_S) + 1
 
@@ -109,3 +109,23 @@ class AttemptCounters:
 
     def counts(self) -> list[AttemptCount]:
         return [AttemptCount(*key, count) for key, count in self._counts.items()]
+
+
+class MirrorCounters:
+    """What became of copies, of the whole worker."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def record(self, route: str, outcome: str) -> None:
+        key = (route, outcome)
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def forget(self, route: str) -> None:
+        for key in [key for key in self._counts if key[0] == route]:
+            del self._counts[key]
+
+    def counts(self) -> list[MirrorCount]:
+        return [MirrorCount(route, outcome, count) for (route, outcome), count in self._counts.items()]

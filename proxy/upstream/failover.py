@@ -4,7 +4,7 @@ from typing import Final
 
 from proxy.upstream.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.retry import UNDELIVERED, Failure, may_retry
+from proxy.upstream.retry import UNDELIVERED, Failure, RetryRules
 
 _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 
@@ -12,9 +12,10 @@ _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 class Failover:
     """The failed attempts of one request."""
 
-    __slots__ = ("_seen", "_tried", "attempts", "fresh", "trace")
+    __slots__ = ("_rules", "_seen", "_tried", "attempts", "fresh", "trace")
 
-    def __init__(self) -> None:
+    def __init__(self, rules: RetryRules) -> None:
+        self._rules = rules
         self.attempts = 0  # failed so far
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
@@ -30,7 +31,7 @@ class Failover:
         if failure not in UNDELIVERED:
             self._seen += 1
         spent = self.attempts if failure in UNDELIVERED else self._seen
-        if not may_retry(failure, idempotent=idempotent, attempts=spent):
+        if not self._rules.may_retry(failure, idempotent=idempotent, attempts=spent):
             return None
         if failure in _OLD_CONNECTION and not self.fresh:
             self.fresh = True  # the connection was old, the endpoint need not be gone

@@ -1,118 +1,53 @@
-"""What a route does with a request, bound to live services: which backend, cluster, endpoint."""
+"""What a route does with a request, bound to live services: which backend, cluster, endpoint, and how."""
 
 import msgspec
 
-from proxy.http.request_headers import RequestHeaders
-from proxy.http.request_line import RequestLine
 from proxy.model.actions import Forward
+from proxy.model.policies import Policies
 from proxy.model.snapshot import Route
-from proxy.routing.schedule import schedule
-from proxy.routing.shares import healed
+from proxy.policies.limits import Limiters
+from proxy.policies.route import RoutePolicies
 from proxy.telemetry.counters import RouteCounters
-from proxy.upstream.balance import balancer
-from proxy.upstream.choice import Backend, Choice
-from proxy.upstream.hashing import best, number_of, opaque_id, seed_of
-from proxy.upstream.keyed import KeyedChoice, KeyReader
+from proxy.upstream.backends import Backends
+from proxy.upstream.mirroring import Mirroring
+from proxy.upstream.retry import BY_DEFAULT, RETRY_STATUSES, RetryRules
 from proxy.upstream.service import Services
-from proxy.upstream.split import ClusterSplit
-from proxy.upstream.sticky import Session, Sticky
+
+_NONE = Policies()
 
 
-class RoutePlan:
-    """A route's backends with their splits, for as long as the route stays as it is."""
+class RoutePlan(Backends):
+    """A route's backends with their splits, for as long as the route stays as it is.
+
+    What a route may have besides is None for most of them.
+    """
 
     __slots__ = (
-        "_at", "_epoch", "_key", "_now", "_order", "_seeds", "_services", "_weights", "backends", "counters",
-        "log", "needs_request", "sticky",
+        "counters", "error_backends", "error_statuses", "log", "mirroring", "policies", "response_timeout_s",
+        "retry", "watched",
     )  # fmt: skip
 
-    def __init__(self, route: Route, services: Services, counters: RouteCounters) -> None:
+    def __init__(self, route: Route, services: Services, counters: RouteCounters, limiters: Limiters) -> None:
+        """Raises PolicyError, PatternError."""
+        action = route.action if isinstance(route.action, Forward) else None
+        super().__init__(action, services)
         self.counters = counters
-        action = route.action
-        if not isinstance(action, Forward):
-            raise TypeError(f"route {route.id} does not forward")
-        self.backends = _bound(action, services)
-        self._weights = [backend.weight for backend in action.backends]
-        self._services = [split.service for backend in self.backends for split in backend.options]
-        self._seeds = [seed_of(opaque_id(backend.service)) for backend in action.backends]
-        self._now: list[int] = []  # weights of the backends that can serve
-        self._order: list[int] = []
-        self._epoch = 0
-        self._at = 0
-        balance = action.balance
-        self._key = KeyReader(balance.key) if balance is not None and balance.key is not None else None
-        self.sticky = Sticky(balance.sticky) if balance is not None and balance.sticky is not None else None
-        self.needs_request = self._key is not None or self.sticky is not None  # then `pick_for`, not `pick`
         ingress = f"{route.source.namespace}/{route.source.name}"
         self.log = b'"route":%b,"ingress":%b' % (msgspec.json.encode(route.id), msgspec.json.encode(ingress))
-
-    def pick(self) -> Backend | None:
-        """Return the backend for a new request, None when the route has none with a weight."""
-        backends = self.backends
-        if len(backends) == 1:
-            return backends[0]
-        self._look()
-        if not self._order:
-            return None
-        at = self._at
-        if at >= len(self._order):
-            at = 0
-        self._at = at + 1
-        return backends[self._order[at]]
-
-    def pick_for(self, address: bytes, line: RequestLine, headers: RequestHeaders) -> Choice | None:
-        """Return the choice for a request that is not like the others; `address` is its client's."""
-        key = self._key.read(address, line, headers) if self._key is not None else b""
-        number = number_of(key)
-        found = self.sticky.find(headers, self._in_use()) if self.sticky is not None else None
-        if found is not None:
-            endpoint, backend = found
-            return Session(endpoint, KeyedChoice(backend, number) if key else backend)
-        if not key:
-            return self.pick()
-        keyed = self._pick_by(number)
-        return KeyedChoice(keyed, number) if keyed is not None else None
-
-    def _pick_by(self, key: int) -> Backend | None:
-        if len(self.backends) == 1:
-            return self.backends[0]
-        self._look()
-        able = [index for index, weight in enumerate(self._now) if weight]
-        if not able:
-            return None
-        return self.backends[
-            able[best(key, [self._seeds[index] for index in able], [self._now[index] for index in able])]
-        ]
-
-    def _in_use(self) -> list[Backend]:
-        """Return the backends that a session may be with."""
-        if len(self.backends) == 1:
-            return list(self.backends)
-        return [backend for backend, weight in zip(self.backends, self._weights, strict=True) if weight]
-
-    def _look(self) -> None:
-        """Lay out the schedule of the backends that can serve, of all when none can, if anything changed."""
-        epoch = 0
-        for service in self._services:
-            epoch += service.epoch
-        if epoch == self._epoch:
-            return
-        self._epoch = epoch
-        now = healed(self._weights, [backend.reach() for backend in self.backends])
-        self._now = now if any(now) else self._weights
-        self._order = schedule(self._now)
-
-
-def _bound(action: Forward, services: Services) -> tuple[Backend, ...]:
-    chooser = balancer(action.balance)
-    bound = []
-    for meant in action.backends:
-        own = meant.split or action.split
-        fallbacks = [ClusterSplit(f.split or own, services.get(f.service)) for f in meant.fallbacks]
-        split = ClusterSplit(own, services.get(meant.service))
-        bound.append(Backend(split, tuple(fallbacks), chooser))
-    weighted = [backend.split for backend, meant in zip(bound, action.backends, strict=True) if meant.weight]
-    if len(bound) > 1:
-        for backend in bound:
-            backend.also(tuple([split for split in weighted if split is not backend.split]))
-    return tuple(bound)
+        self.policies: RoutePolicies | None = None
+        if route.policies is not None or action is None:
+            self.policies = RoutePolicies(route, limiters)
+        config = route.policies or _NONE
+        mirror, errors = config.mirror, config.errors
+        self.mirroring: Mirroring | None = (
+            Mirroring(route.id, mirror, services) if mirror is not None else None
+        )
+        self.error_backends: Backends | None = None
+        self.error_statuses: frozenset[int] = frozenset()
+        if errors is not None:
+            self.error_backends = Backends(Forward((errors.backend,), errors.split), services)
+            self.error_statuses = frozenset(errors.statuses)
+        self.retry = RetryRules(config.retry) if config.retry is not None else BY_DEFAULT
+        self.response_timeout_s = config.response_timeout_s
+        # Statuses of endpoints that are not simply passed on
+        self.watched = RETRY_STATUSES | self.retry.statuses | self.error_statuses

@@ -7,6 +7,8 @@ be sent again. If it can, only a method whose repetition changes nothing (RFC 91
 from enum import Enum
 from typing import Final
 
+from proxy.model import policies
+
 
 class Failure(Enum):
     """How an attempt failed; the value is the reason in metrics and log."""
@@ -71,9 +73,32 @@ MAX_CONNECTS: Final = 8  # of a request no endpoint can have seen: as many as it
 REPLAY_BYTES: Final = 65536  # of a body kept for another attempt: Pingora's and linkerd's value
 
 
-def may_retry(failure: Failure, *, idempotent: bool, attempts: int) -> bool:
-    """Whether attempt number `attempts` having failed, there may be another."""
-    policy = POLICY[failure]
-    if policy is Retry.ANY_METHOD:
-        return attempts < MAX_CONNECTS
-    return policy is Retry.IDEMPOTENT and idempotent and attempts < MAX_ATTEMPTS
+class RetryRules:
+    """What a route may say otherwise than this table does."""
+
+    __slots__ = ("attempts", "connects", "non_idempotent", "statuses", "try_timeout_s")
+
+    def __init__(self, config: policies.Retry | None) -> None:
+        self.attempts = MAX_ATTEMPTS
+        self.connects = MAX_CONNECTS
+        self.statuses = RETRY_STATUSES
+        self.non_idempotent = False  # methods like POST may be repeated
+        self.try_timeout_s: float | None = None  # for the response head of each attempt
+        if config is not None:
+            self.attempts = config.tries
+            self.connects = max(MAX_CONNECTS, config.tries) if config.tries > 1 else 1
+            self.statuses = frozenset(config.statuses)
+            self.non_idempotent = config.non_idempotent
+            self.try_timeout_s = config.try_timeout_s
+
+    def may_retry(self, failure: Failure, *, idempotent: bool, attempts: int) -> bool:
+        """Whether attempt number `attempts` having failed, there may be another."""
+        policy = POLICY[failure]
+        if failure is Failure.TIMEOUT and self.try_timeout_s is not None:
+            policy = Retry.IDEMPOTENT
+        if policy is Retry.ANY_METHOD:
+            return attempts < self.connects
+        return policy is Retry.IDEMPOTENT and (idempotent or self.non_idempotent) and attempts < self.attempts
+
+
+BY_DEFAULT: Final = RetryRules(None)

@@ -127,7 +127,8 @@ def test_an_unknown_status_has_no_phrase() -> None:
 
 
 @pytest.mark.parametrize(
-    "fixed", [FixedResponse(199), FixedResponse(600), FixedResponse(200, "x", "text/plain\r\nSet-Cookie: a=b")]
+    "fixed",
+    [FixedResponse(199), FixedResponse(600), FixedResponse(200, "x", "text/plain\r\nSet-Cookie: a=b")],
 )
 def test_fixed_responses_that_cannot_be_used(fixed: FixedResponse) -> None:
     with pytest.raises(PolicyError):

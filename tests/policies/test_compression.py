@@ -55,7 +55,7 @@ def test_what_is_compressed(status: int, fields: tuple[str, ...], expected: bool
 
 def test_the_head_of_a_compressed_answer() -> None:
     block = (
-        b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Type: text/css\r\nContent-Length: 2000\r\nETag: \"a\"\r\n"
+        b'HTTP/1.1 200 OK\r\nServer: x\r\nContent-Type: text/css\r\nContent-Length: 2000\r\nETag: "a"\r\n'
         b"Accept-Ranges: bytes\r\nVary: Cookie\r\n"
     )
     variants = Compression().variants(parse_response_head(block))

@@ -81,7 +81,8 @@ def test_hosts(template: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "rewrite", [Rewrite(host="a b"), Rewrite(host="a\r\nX: y"), Rewrite(path="/${nothing}"), Rewrite(query="${}")]
+    "rewrite",
+    [Rewrite(host="a b"), Rewrite(host="a\r\nX: y"), Rewrite(path="/${nothing}"), Rewrite(query="${}")],
 )
 def test_rewrites_that_cannot_be_used(rewrite: Rewrite) -> None:
     with pytest.raises(PolicyError):
@@ -95,9 +96,7 @@ octets = st.text(st.characters(codec="latin-1"))
 def test_the_endpoint_sees_one_well_formed_request(path: str, query: str, group: str) -> None:
     request = asked("/x")
     request.groups = (b"/x", group.encode("latin-1"))
-    rewrite = Rewrite(
-        host="${1}", path=path.replace("$", "") + "${1}", query=query.replace("$", "") + "${1}"
-    )
+    rewrite = Rewrite(host="${1}", path=path.replace("$", "") + "${1}", query=query.replace("$", "") + "${1}")
     changes = RequestChanges(Rewriter(rewrite, ROOT), None)
     try:
         wire = changes.line(request) + changes.fields(request, b"X-Own: 1\r\n") + b"\r\n"
