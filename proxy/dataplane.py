@@ -12,8 +12,8 @@ import msgspec
 
 from proxy.http.forwarded import TrustedNetworks
 from proxy.http.heads import Heads
-from proxy.model.channel import ChannelError, Part, decode_routes, decode_services
 from proxy.model.actions import FixedResponse
+from proxy.model.channel import ChannelError, Part, decode_routes, decode_services
 from proxy.model.limits import Limits
 from proxy.model.snapshot import Listener, Route, Service, Snapshot, destinations_of
 from proxy.pace import Pace
@@ -170,7 +170,7 @@ class DataPlane:
             counters = self._counters[route.id] = RouteCounters(route.id)
         try:
             return RoutePlan(route, self.services, counters, self.limiters)
-        except (PolicyError, PatternError) as error:
+        except (PolicyError, PatternError, RouteError) as error:
             # The control plane should have refused it. Without its policies the route must not serve.
             log.error("route %s cannot be used: %s", route.id, error)
             closed = msgspec.structs.replace(route, action=_UNUSABLE, policies=None)

@@ -52,10 +52,13 @@ class PolicedRequest(RequestRecord):
             except RequestError:
                 return _NO_PATH
         mirroring = self.plan.mirroring
-        if mirroring is not None and not self.headers.control.upgrade and not self.headers.values(MARK_NAME):
-            if mirroring.is_due():
-                self.mirroring = mirroring
+        if mirroring is not None and self._may_be_copied() and mirroring.is_due():
+            self.mirroring = mirroring
         return None
+
+    def _may_be_copied(self) -> bool:
+        headers = self.headers
+        return not headers.control.upgrade and not headers.values(MARK_NAME)
 
     # The request
 

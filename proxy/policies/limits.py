@@ -7,7 +7,7 @@ from typing import Final
 from proxy.model.policies import ConcurrencyLimit, LimitScope, RateLimit
 
 MAX_CLIENTS: Final = 10_000
-"""Addresses remembered per limit and generation: the fewer, the sooner a quiet one has a full bucket again."""
+"""Addresses remembered per limit and generation; one that is forgotten has a full bucket again."""
 _ROUNDING_S: Final = 1e-6  # sums of intervals are not exact
 
 

@@ -43,8 +43,8 @@ class Rule:
     def holds(self, status: int, fields: ResponseFields) -> bool:
         if self._statuses and status not in self._statuses:
             return False
-        for name, texts in self._headers:
-            if not any([texts.match(value) for value in fields.values(name)]):
+        for name, texts in self._headers:  # noqa: SIM110
+            if not any(texts.match(value) for value in fields.values(name)):
                 return False
         return True
 
@@ -88,7 +88,7 @@ class ResponseChanges:
     def _changed(
         self, start: bytes, status: int, cors: bytes, asked: Asked, *, keeps_cors: bool = False
     ) -> bytes:
-        """Return status line and fields with everything that is to be changed. CORS first: rules may differ."""
+        """Return status line and fields with all changes. CORS first: rules may say otherwise."""
         lines = start.split(b"\r\n")
         lines.pop()
         if self._cors is not None and not keeps_cors:

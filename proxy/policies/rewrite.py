@@ -1,6 +1,5 @@
 """What the endpoint is asked for instead: host, path, query."""
 
-from proxy.http.errors import RequestError
 from proxy.http.grammar import HOST
 from proxy.http.path import normalise
 from proxy.model.policies import PathRewriteKind, Rewrite

@@ -2,7 +2,7 @@
 
 from proxy.model.actions import Forward
 from proxy.model.policies import Policies
-from proxy.model.snapshot import PathKind, Route
+from proxy.model.snapshot import Route
 from proxy.policies.access import AccessList
 from proxy.policies.answers import OwnAnswer, RedirectAnswer, own_answer
 from proxy.policies.asked import Asked
@@ -38,7 +38,7 @@ class RoutePolicies:
             refusals.append(policies.concurrency.refusal)
         if (
             _has_groups(action)
-            or any([_has_groups(own_answer(refusal)) for refusal in refusals])
+            or any(_has_groups(own_answer(refusal)) for refusal in refusals)
             or (rewriter is not None and rewriter.has_groups)
         ):
             self._pattern = compile_path(route.path)

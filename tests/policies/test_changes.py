@@ -47,8 +47,8 @@ def test_changes(changes: tuple[HeaderChange, ...], expected: list[str]) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["Host", "connection", "Content-Length", "Transfer-Encoding", "Upgrade", "TE", "Keep-Alive", "", "a b", "a_b",
-     "X-A\r\nX-B", "X-A:", "é"],
+    ["Host", "connection", "Content-Length", "Transfer-Encoding", "Upgrade", "TE", "Keep-Alive", "", "a b",
+     "a_b", "X-A\r\nX-B", "X-A:", "é"],
 )  # fmt: skip
 @pytest.mark.parametrize("operation", list(HeaderOperation))
 def test_names_that_cannot_be_changed(operation: HeaderOperation, name: str) -> None:
@@ -111,20 +111,22 @@ def test_a_request_without_its_body() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "status", "holds"),
+    ("statuses", "headers", "status", "holds"),
     [
-        (ResponseRule((HeaderChange(SET, "X-C", "1"),)), 200, True),
-        (ResponseRule((HeaderChange(SET, "X-C", "1"),), (404, 500)), 200, False),
-        (ResponseRule((HeaderChange(SET, "X-C", "1"),), (404, 500)), 404, True),
-        (ResponseRule((HeaderChange(SET, "X-C", "1"),), (), (HeaderCondition("x-kind", ("a*",)),)), 200, True),
-        (ResponseRule((HeaderChange(SET, "X-C", "1"),), (), (HeaderCondition("x-kind", ("b*",)),)), 200, False),
-        (ResponseRule((HeaderChange(SET, "X-C", "1"),), (), (HeaderCondition("x-other", ("*",)),)), 200, False),
-        (ResponseRule((HeaderChange(SET, "X-C", "1"),), (404,), (HeaderCondition("x-kind", ("a*",)),)), 200, False),
-        (ResponseRule((HeaderChange(SET, "X-C", "1"),), (),
-                      (HeaderCondition("x-kind", ("a[a-z]+",), TextKind.REGEX),)), 200, True),
+        ((), (), 200, True),
+        ((404, 500), (), 200, False),
+        ((404, 500), (), 404, True),
+        ((), (HeaderCondition("x-kind", ("a*",)),), 200, True),
+        ((), (HeaderCondition("x-kind", ("b*",)),), 200, False),
+        ((), (HeaderCondition("x-other", ("*",)),), 200, False),
+        ((404,), (HeaderCondition("x-kind", ("a*",)),), 200, False),
+        ((), (HeaderCondition("x-kind", ("a[a-z]+",), TextKind.REGEX),), 200, True),
     ],
-)  # fmt: skip
-def test_response_rules(rule: ResponseRule, status: int, holds: bool) -> None:
+)
+def test_response_rules(
+    statuses: tuple[int, ...], headers: tuple[HeaderCondition, ...], status: int, holds: bool
+) -> None:
+    rule = ResponseRule((HeaderChange(SET, "X-C", "1"),), statuses, headers)
     head = parse_response_head(b"HTTP/1.1 %d X\r\nX-Kind: abc\r\nContent-Length: 3\r\n" % status)
     changed = ResponseChanges(None, None, [Rule(rule)]).head(head, asked("/"))
     assert (b"\r\nX-C: 1\r\n" in changed.start) == holds

@@ -74,6 +74,24 @@ class RawClient:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
+    @property
+    def port(self) -> int:
+        """Its own."""
+        return int(self._writer.get_extra_info("sockname")[1])
+
+    async def chunk(self) -> bytes:
+        """Return the next chunk of a body, the head before it left out; b"" at the end."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                if self._data.startswith(b"HTTP/") and b"\r\n\r\n" in self._data:
+                    self._data = self._data.partition(b"\r\n\r\n")[2]
+                line, _, rest = self._data.partition(b"\r\n")
+                if line and not line.startswith(b"HTTP/") and len(rest) >= int(line, 16) + 2:
+                    size = int(line, 16)
+                    self._data = rest[size + 2 :]
+                    return rest[:size]
+                await self._more()
+
     async def until_closed(self) -> bytes:
         """Return everything up to the end of the connection."""
         async with asyncio.timeout(DEADLINE_S):
