@@ -135,7 +135,7 @@ def test_response_rules(
 
 def test_rules_see_the_response_before_each_other() -> None:
     rules = [
-        Rule(ResponseRule((HeaderChange(SET, "X-A", "1"),))),
+        Rule(ResponseRule((HeaderChange(ADD, "X-A", "1"),))),
         Rule(ResponseRule((HeaderChange(SET, "X-B", "1"),), (), (HeaderCondition("x-a", ("*",)),))),
     ]
     changed = ResponseChanges(None, None, rules).head(parse_response_head(b"HTTP/1.1 200 OK\r\n"), asked("/"))
