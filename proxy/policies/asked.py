@@ -5,7 +5,6 @@ from typing import Final
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
 
-_VERSION_BYTES: Final = len(b" HTTP/1.1\r\n")
 DEFAULT_PORTS: Final = {b"http": b"80", b"https": b"443"}
 
 
@@ -50,8 +49,8 @@ class Asked:
     @property
     def query(self) -> bytes:
         """Without its question mark."""
-        line = self.line
-        return line.forward[len(line.resource.forward) + 1 : -_VERSION_BYTES]
+        query = self.line.query
+        return query[1:] if query else b""
 
     @property
     def is_for_server(self) -> bool:
