@@ -44,8 +44,6 @@ class Exchange(Attempts):
             if verdict is not None:
                 self._answer_verdict(verdict)
                 return
-            if self.body_complete:
-                self._mirror()
         plan = self.plan
         choice = self.choice = self._pick_for() if plan.needs_request else plan.pick()
         endpoint = choice.first() if choice is not None else None
@@ -54,6 +52,8 @@ class Exchange(Attempts):
             return
         self.first_cluster = endpoint.cluster
         self._attempt(endpoint)
+        if self.mirroring is not None and self.body_complete:
+            self._mirror()
 
     def _pick_for(self) -> Choice | None:
         """Pick by what is asked, and by whom."""
@@ -61,6 +61,8 @@ class Exchange(Attempts):
         choice = plan.pick_for(self.client.address, self.line, self.headers)
         if plan.sticky is not None:
             self.headers = plan.sticky.stripped(self.headers)
+            if self.asked is not None:
+                self.asked.headers = self.headers
         return choice
 
     # Response head
@@ -136,7 +138,9 @@ class Exchange(Attempts):
         )
 
     def _marked(self, head: ResponseHead, sticky: Sticky) -> ResponseHead:
-        return head if self.endpoint is None else sticky.marked(head, self.choice, self.endpoint)
+        if self.endpoint is None or self.fallback_code:  # an error page belongs to no session
+            return head
+        return sticky.marked(head, self.choice, self.endpoint)
 
     def _write_start(self, head: bytes, data: bytes, at: int) -> None:
         """Write the head and data[at:]: in one piece, where copying that is cheaper than another write."""

@@ -3,11 +3,12 @@
 import h11
 import pytest
 
-from proxy.model.actions import FixedResponse
+from proxy.model.actions import Balance, FixedResponse, Forward, Sticky, StickyMode
 from proxy.model.conditions import HeaderCondition
 from proxy.model.policies import (
     HeaderChange,
     HeaderOperation,
+    Mirror,
     PathRewriteKind,
     Policies,
     ResponseRule,
@@ -17,8 +18,10 @@ from proxy.model.policies import (
 from proxy.model.snapshot import ForwardedHeaders, PathKind, PathMatch
 from tests.dataplane.conftest import Connect
 from tests.support.origin import Connection, Origin, header
-from tests.support.policies import policed
+from tests.support.policies import policed, to
 from tests.support.requests import request
+from tests.support.snapshots import split
+from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
 SET, ADD, DEFAULT, REMOVE = HeaderOperation
@@ -152,3 +155,28 @@ async def test_what_a_listener_tells_of_its_clients(
         assert header(first, b"x-forwarded-port") == header(first, b"x-forwarded-client-port") == []
         assert header(second, b"x-forwarded-port") == [b"%d" % port]
         assert header(second, b"x-forwarded-client-port") == [b"%d" % client.port]
+
+
+async def test_a_rewritten_cookie_is_restored_on_a_route_with_policies(
+    worker: WorkerProcess, port: int, connect: Connect
+) -> None:
+    def answer(*_: object) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nSet-Cookie: SESSION=own\r\nContent-Length: 0\r\n\r\n"
+
+    async with Origin(answer) as origin, Origin() as other:
+        policies = Policies(request_headers=(HeaderChange(SET, "X-A", "1"),), mirror=Mirror(to(2), split()))
+        balance = Balance(sticky=Sticky("SESSION", StickyMode.REWRITE))
+        action = Forward(to(1), split(), balance)
+        await worker.apply(policed(port, origin, other, policies=policies, action=action))
+        client = await connect()
+        await client.send(request())
+        cookie = (await client.response())[1]["set-cookie"]
+        assert cookie != "SESSION=own"
+        for _ in range(4):
+            await client.send(request(extra=f"Cookie: a=b; {cookie}\r\n"))
+            assert (await client.response())[0] == 200
+        await until(lambda: len(other.requests) == 5)
+        for got, _ in (*origin.requests[1:], *other.requests[1:]):
+            assert header(got, b"x-a") == [b"1"]
+            assert header(got, b"cookie") in ([b"a=b; SESSION=own"], [])
+        assert len([got for got, _ in other.requests if header(got, b"cookie")]) == 4
