@@ -103,14 +103,14 @@ async def test_each_try_has_a_timeout_of_its_own(worker: WorkerProcess, port: in
 
 async def test_tries_end_with_the_whole_time(worker: WorkerProcess, port: int, connect: Connect) -> None:
     async with Origin(lambda *_: b"") as a, Origin(lambda *_: b"") as b:
-        policies = Policies(retry=Retry(tries=9, try_timeout_s=0.5), response_timeout_s=1.6)
+        policies = Policies(retry=Retry(tries=9, try_timeout_s=2.0), response_timeout_s=3.0)
         await worker.apply(replace_service(policed(port, policies=policies), [a.address, b.address]))
         client = await connect()
         start = time.monotonic()
         await client.send(request())
         assert (await client.response())[0] == 504
-        assert 1.5 < time.monotonic() - start < 5.0
-        assert 2 <= len(a.requests) + len(b.requests) <= 3
+        assert time.monotonic() - start < 3.9  # two whole tries would take 4
+        assert len(a.requests) + len(b.requests) == 2
 
 
 @pytest.mark.parametrize(("timeout_s", "expected"), [(0.3, 504), (0.0, 200), (None, 504)])
