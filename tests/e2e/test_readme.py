@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from pathlib import Path
+import sys
 
 import pytest
 
@@ -24,22 +24,24 @@ def test_every_block_is_accounted_for() -> None:
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b not in RUN_ELSEWHERE])
 def test_readme_block(demo: RunningDemo, block: str) -> None:
-    if ".venv/bin/fleetgate" in block and not Path(".venv/bin/fleetgate").exists():
-        pytest.skip("not run from the project's own .venv")
     if "$H" in block and "export H" not in block:
         block = BLOCKS[1].splitlines()[0] + "\n" + block
     if "$D" in block and "export" not in block:
         block = BLOCKS[1].splitlines()[0] + "\n" + block
     for there, here in (
         ("8001", str(demo.port)),
+        ("8002", str(demo.mse_port)),
         ("9901", str(demo.admin_port)),
         (".fleetgate/demo", str(demo.directory)),
+        (".venv/bin/fleetgate", f"{sys.executable} -m controlplane.cli.main"),
     ):
         block = block.replace(there, here)
     script = "set -eo pipefail\n" + block
     done = subprocess.run(
         ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "HOME": str(demo.directory)}, check=False,
+        env={
+            **os.environ, "HOME": str(demo.directory), "FLEETGATE_ADMIN": f"127.0.0.1:{demo.admin_port}",
+        }, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
