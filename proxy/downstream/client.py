@@ -151,6 +151,9 @@ class ClientConnection(ClosingClient):
         """A body that is waited for must not only come, but come fast enough: slow POST attacks."""
         limits = self._plane.limits
         self._awaited_s += CHECK_S
+        if self._awaited_s > limits.request_timeout_s > 0:
+            self._refuse_body(exchange, RequestError(408, "the request takes too long to arrive"), "DT")
+            return
         due_s = self._awaited_s - limits.min_body_rate_grace_s
         if exchange.body_bytes < due_s * limits.min_body_rate:
             self._refuse_body(exchange, RequestError(408, "the request body arrives too slowly"), "DT")
@@ -208,11 +211,14 @@ class ClientConnection(ClosingClient):
         )
         if plan is None:
             return self._answer(404, "No route matches.", "NR", line, headers, rest)
+        if control.length > 0 and control.length > self._plane.limits.max_body_bytes > 0:
+            detail = f"The body is larger than {self._plane.limits.max_body_bytes} bytes."
+            return self._answer(413, detail, "DPE", line, headers, rest)
         exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
         if control.length == 0:
             exchange.start()
             return rest
-        body = self._body = RequestBody(control.length)
+        body = self._body = RequestBody(control.length, self._plane.limits.max_body_bytes)
         self._awaited_s = 0.0
         self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
         if rest:

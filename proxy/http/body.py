@@ -1,6 +1,5 @@
 """The body of a request: cut from the stream by its framing, framed anew for the endpoint."""
 
-from proxy.http import limits
 from proxy.http.chunked import END, ChunkDecoder, ChunkError, encode_chunk
 from proxy.http.control import CHUNKED
 from proxy.http.errors import RequestError
@@ -9,12 +8,13 @@ from proxy.http.errors import RequestError
 class RequestBody:
     """Feed it what arrives after the head. Only for requests that have a body."""
 
-    __slots__ = ("_decoder", "_left", "_size", "done", "rest")
+    __slots__ = ("_decoder", "_left", "_most", "_size", "done", "rest")
 
-    def __init__(self, length: int) -> None:
-        """`length` is Control.length: bytes, or CHUNKED."""
+    def __init__(self, length: int, most: int = 0) -> None:
+        """`length` is Control.length: bytes, or CHUNKED, and then `most` bytes; 0 is any number."""
         self._decoder = ChunkDecoder() if length == CHUNKED else None
         self._left = length
+        self._most = most
         self._size = 0
         self.done = False
         self.rest = b""  # what lies behind the end of the body
@@ -35,8 +35,8 @@ class RequestBody:
         except ChunkError as error:
             raise RequestError(400, str(error)) from error
         self._size += len(payload)
-        if self._size > limits.MAX_BODY_BYTES:
-            raise RequestError(413, f"the body is larger than {limits.MAX_BODY_BYTES} bytes")
+        if self._size > self._most > 0:
+            raise RequestError(413, f"the body is larger than {self._most} bytes")
         self.done = decoder.done
         self.rest = decoder.rest
         wire = encode_chunk(payload) if payload else b""

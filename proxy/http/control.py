@@ -118,8 +118,8 @@ def _read_framing(control: Control, values: Values) -> None:
         if DIGITS.fullmatch(lengths[0]) is None:
             raise RequestError(400, "Content-Length is not a decimal number")
         control.length = int(lengths[0])
-        if control.length > limits.MAX_BODY_BYTES:
-            raise RequestError(413, f"the body is larger than {limits.MAX_BODY_BYTES} bytes")
+        if control.length > limits.MAX_CONTENT_LENGTH:
+            raise RequestError(413, f"the body is larger than {limits.MAX_CONTENT_LENGTH} bytes")
 
 
 def _read_upgrade(control: Control, values: Values) -> None:

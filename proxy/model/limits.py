@@ -53,6 +53,18 @@ class Limits(msgspec.Struct, frozen=True):
     min_body_rate_grace_s: Annotated[
         float, Meta(ge=0, le=3600, description="So long is a body waited for before its rate counts.")
     ] = 10.0
+    request_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="So long may a request body be waited for in all; then 408; 0 is no limit. "
+            "Time in which the endpoint does not take it does not count.",
+        ),
+    ] = 300.0
+    max_body_bytes: Annotated[
+        int, Meta(ge=0, le=1 << 50, description="Of a request body; larger ones get 413; 0 is no limit.")
+    ] = 100 << 20
     max_upstream_connections: Annotated[
         int,
         Meta(

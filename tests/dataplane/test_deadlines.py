@@ -137,6 +137,39 @@ async def test_an_upload_that_trickles_is_408(port: int, framing: str) -> None:
         await client.close()
 
 
+async def test_an_upload_has_its_time_in_all_however_steadily_it_comes(port: int) -> None:
+    async with Origin() as origin, serving(limited(port, origin, request_timeout_s=0.5, min_body_rate=0)):
+        client = await RawClient.connect(port)
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n")
+        started = asyncio.get_running_loop().time()
+        for _ in range(100):
+            await client.send(b"x" * 5)
+            if not await client.silent_for(0.1):
+                break
+        assert (await client.response())[0] == 408
+        assert asyncio.get_running_loop().time() - started < 4
+        assert origin.requests == []
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("framing", "body", "status"),
+    [
+        ("Content-Length: 10", b"x" * 10, 200),
+        ("Content-Length: 11", b"", 413),
+        ("Transfer-Encoding: chunked", b"a\r\n0123456789\r\n0\r\n\r\n", 200),
+        ("Transfer-Encoding: chunked", b"b\r\n0123456789x\r\n0\r\n\r\n", 413),
+    ],
+)
+async def test_a_body_is_as_large_as_it_may_be(port: int, framing: str, body: bytes, status: int) -> None:
+    async with Origin() as origin, serving(limited(port, origin, max_body_bytes=10)):
+        client = await RawClient.connect(port)
+        await client.send(f"POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n".encode(), body)
+        assert (await client.response())[0] == status
+        assert len(origin.requests) == (status == 200)
+        await client.close()
+
+
 async def test_an_upload_as_fast_as_it_must_be_is_served(port: int) -> None:
     slow = {"min_body_rate": 100, "min_body_rate_grace_s": 0.5}
     async with Origin() as origin, serving(limited(port, origin, **slow)):
