@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 COMPILED := .venv-compiled
 BIN := $(VENV)/bin
+# Many tests wait for processes and deadlines: three at a time keep two cores busy.
+PARALLEL := -n 3 --dist loadfile
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -41,10 +43,10 @@ demo: install ## serve the two-cluster demo; options in ARGS, e.g. make demo ARG
 	$(BIN)/fleetgate demo $(ARGS)
 
 test: dev ## run the tests; options in ARGS, e.g. make test ARGS="-k split"
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-compiled: dev compiled ## run the tests of the wire and the data plane against the compiled worker
-	FLEETGATE_WORKER_PYTHON=$(COMPILED)/bin/python $(BIN)/python -m pytest tests/wire tests/dataplane $(ARGS)
+	FLEETGATE_WORKER_PYTHON=$(COMPILED)/bin/python $(BIN)/python -m pytest tests/wire tests/dataplane $(PARALLEL) $(ARGS)
 
 fuzz: dev ## over 350,000 messages and sequences: against h11 and httptools, and against our own memory
 	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest $(FUZZED) --timeout=0 $(ARGS)

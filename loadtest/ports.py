@@ -2,9 +2,11 @@
 
 A port the kernel picks for `bind(("", 0))` can be picked again a moment later, for another socket bound to
 port 0 or for an outgoing connection, before the process it was meant for has opened it. So these ports come
-from below the range the kernel picks from, and no port is handed out twice by one process.
+from below the range the kernel picks from, no port is handed out twice by one process, and test processes
+that run side by side have ranges of their own.
 """
 
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -12,6 +14,10 @@ from itertools import count
 from pathlib import Path
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: The test runner's name of a process among several: gw0, gw1, ...
+_SIDE_BY_SIDE = "PYTEST_XDIST_WORKER"
+#: Ports of one such process. Far more than one run asks for.
+_SHARE = 2_000
 #: Below are the ports that people and the demo choose by hand.
 _LOWEST = 12_000
 #: What the kernel picks from where it does not say so: the IANA dynamic ports.
@@ -37,16 +43,25 @@ def _candidates() -> Iterator[int]:
     if highest - _LOWEST < 1000:
         # The machine keeps no ports back: the whole range has to do, with its small risk.
         highest = 65_535
-    size = highest - _LOWEST + 1
+    first, size = _part(_LOWEST, highest - _LOWEST + 1)
     start = random.randrange(size)  # two test runs on one machine should not meet
     for step in count():
-        port = _LOWEST + (start + step) % size
+        port = first + (start + step) % size
         with socket.socket() as probe:
             try:
                 probe.bind(("", port))
             except OSError:
                 continue
         yield port
+
+
+def _part(first: int, size: int) -> tuple[int, int]:
+    """Return the range of this process: all of it, or its share where test processes run side by side."""
+    worker = os.environ.get(_SIDE_BY_SIDE, "")
+    shares = size // _SHARE
+    if not worker or not shares:
+        return first, size
+    return first + int(worker.removeprefix("gw")) % shares * _SHARE, _SHARE
 
 
 _ports = _candidates()

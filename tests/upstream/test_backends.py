@@ -6,6 +6,7 @@ import pytest
 
 from proxy.model.actions import Algorithm, Backend, Balance, Destination, Forward, Share, Split, SplitMode
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, PathKind, PathMatch, Route, Service
+from proxy.policies.limits import Limiters
 from proxy.telemetry.counters import RouteCounters
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
@@ -35,7 +36,7 @@ def plan_of(
 ) -> RoutePlan:
     action = Forward(backends, own or split({"c1": 50, "c2": 50}), balance)
     route = Route("demo/r", source(), (80,), "", PathMatch(PathKind.PREFIX, "/"), action)
-    return RoutePlan(route, services, RouteCounters(route.id))
+    return RoutePlan(route, services, RouteCounters(route.id), Limiters())
 
 
 def first(plan: RoutePlan) -> LiveEndpoint | None:
