@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from controlplane.translate.annotations.draft import Draft, PlannedBackend
+from controlplane.translate.diagnostics import Findings, Subject
+from controlplane.translate.dialects import Dialect
+from controlplane.translate.ingresses import plan_ingress
 from controlplane.translate.paths import PathOptions
 from proxy.model.actions import Algorithm, FixedResponse, HashKey, HashSource, Redirect, Sticky
 from proxy.model.conditions import (
@@ -440,3 +443,11 @@ def test_of_two_that_say_other_addresses_the_older_holds() -> None:
     assert policies is not None
     assert policies.access == Access(("::/0",))
     assert (finding.code, finding.name) == ("FG0705", "a")
+
+
+def test_the_root_of_an_application_takes_the_place_of_a_rule_for_it() -> None:
+    found = Findings(Subject("Ingress", "demo", "web"))
+    one = ingress("web", {"app-root": "/app"}, path="/", path_type="Exact")
+    plan = plan_ingress(one, Dialect.MSE, found)
+    assert [route.id for route in plan.routes] == ["demo/web/root/0"]
+    assert found.items == []
