@@ -109,7 +109,9 @@ def _parts(outcome: Outcome, bases: dict[_Place, Route]) -> Iterator[_Part]:
         if base is None:
             outcome.findings.add("FG0702", field, f"{route.host}{route.path.value}")
         elif not isinstance(base.action, Forward):
-            outcome.findings.add("FG0703", field, f"{route.host}{route.path.value}", base=base.id)
+            outcome.findings.add("FG0703", field, f"{route.host}{route.path.value}", answering=base.id)
+        elif canary.condition is None and not isinstance(route.action, Forward):
+            outcome.findings.add("FG0703", field, f"{route.host}{route.path.value}", answering=route.id)
         else:
             yield _Part(outcome, plan, canary, route, base)
 
@@ -176,7 +178,6 @@ def _weighted(part: _Part, base_split: Split) -> list[tuple[Backend, Fraction]]:
     """Return the backends of a canary and their parts of its weight."""
     action = part.route.action
     if not isinstance(action, Forward):
-        part.outcome.findings.add("FG0703", part.canary.field, part.canary.weight, base=part.route.id)
         return []
     backends: list[Backend] = []
     for backend in action.backends:

@@ -362,7 +362,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0703": Entry(
         "warning",
         "CanaryWithoutBase",
-        "the canary routes nothing: {base} answers by itself, so there is no traffic to divide",
+        "the canary routes nothing: {answering} answers by itself, so there is no traffic to divide",
         "a base and a canary that forward to Services",
         "remove the redirect, or the canary",
     ),

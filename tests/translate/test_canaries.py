@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from proxy.model.actions import Backend, Destination, Forward, Share, Split, SplitMode
+from proxy.model.actions import Backend, Destination, Forward, Redirect, Share, Split, SplitMode
 from proxy.model.conditions import Condition, CookieCondition, HeaderCondition, QueryCondition, TextKind
 from proxy.model.policies import HeaderOperation
 from proxy.model.snapshot import Route
+from proxy.routing.patterns import MAX_PROGRAM, compile_regex
 from proxy.routing.rank import rank
 from tests.support.mse import drafted, ingress, nginx, routed
 
@@ -233,3 +234,51 @@ def test_a_canary_that_nothing_chooses_gets_nothing() -> None:
     routes, (finding,) = routed(ingress("base"), ingress("canary", ON, service="next"))
     assert forwarded(routes["base"]).backends == (Backend("demo/web:80", 100),)
     assert finding.code == "FG0204"
+
+
+def test_a_canary_has_the_conditions_of_its_base_too() -> None:
+    match = {"match-method": "GET"}
+    base, canary = ingress("base", match), ingress("canary", {**ON, **match, "canary-by-header": "s"})
+    routes, found = routed(base, canary)
+    assert routes["canary"].conditions == (
+        *routes["base"].conditions,
+        HeaderCondition("s", ("always",), EXACT),
+    )
+    _, (other,) = routed(ingress("base"), canary)
+    assert (found, other.code) == ([], "FG0702")
+
+
+@pytest.mark.parametrize("kind", [{"canary-by-header": "s"}, {"canary-weight": "10"}])
+def test_there_is_nothing_to_divide_where_the_base_or_the_canary_redirects(kind: dict[str, str]) -> None:
+    redirect = {"temporal-redirect": "https://example.org/"}
+    routes, (finding,) = routed(ingress("base", redirect), ingress("canary", {**ON, **kind}))
+    assert (list(routes), finding.code, finding.name) == (["base"], "FG0703", "canary")
+
+
+def test_a_canary_by_header_may_redirect_and_one_by_weight_may_not() -> None:
+    redirect = {**ON, "temporal-redirect": "https://example.org/"}
+    routes, found = routed(ingress("base"), ingress("canary", {**redirect, "canary-by-header": "s"}))
+    assert routes["canary"].action == Redirect(302, location="https://example.org/")
+    assert found == []
+    routes, (finding,) = routed(ingress("base"), ingress("canary", {**redirect, "canary-weight": "10"}))
+    assert finding.code == "FG0703"
+    assert [(b.service, b.weight) for b in forwarded(routes["base"]).backends] == [("demo/web:80", 100)]
+
+
+def test_parts_of_several_destinations_are_exact() -> None:
+    several = "33% web.demo.svc:80\n67% third.demo.svc:80"
+    routes, _ = routed(
+        ingress("base", {"destination": several}),
+        ingress("canary", {**ON, "canary-weight": "10"}, service="next"),
+    )
+    backends = forwarded(routes["base"]).backends
+    total = sum(backend.weight for backend in backends)
+    assert [backend.weight / total for backend in backends] == [0.297, 0.603, 0.1]
+
+
+def test_an_expression_that_is_too_long_with_what_goes_around_it() -> None:
+    size = compile_regex("a" * 10).programsize - 10
+    longest = "a" * (MAX_PROGRAM - size)
+    compile_regex(longest)
+    _, (finding,) = drafted({**ON, "canary-by-header": "s", "canary-by-header-pattern": longest})
+    assert (finding.code, finding.level) == ("FG0201", "error")

@@ -120,6 +120,23 @@ def test_pods_with_two_addresses_count_once(
     assert resolve(four, six) == [expected]
 
 
+def test_no_port_is_the_first_one_of_the_service() -> None:
+    ports = (
+        {"port": 53, "protocol": "UDP", "name": "dns"},
+        {"port": 80, "protocol": "TCP", "name": "web"},
+        {"port": 81, "protocol": "TCP", "name": "admin"},
+    )
+    piece = endpoint_slice(
+        S,
+        pods(["10.0.0.1"], ready=True),
+        ports=[
+            {"name": "web", "port": 8080, "protocol": "TCP"},
+            {"name": "admin", "port": 8081, "protocol": "TCP"},
+        ],
+    )
+    assert resolve(piece, service_id=f"{S}:", ports=ports) == [ready("10.0.0.1", 8080)]
+
+
 def test_each_cluster_maps_the_port_by_its_own_service() -> None:
     def member(cluster: str, name: str, target: int) -> Any:
         piece = endpoint_slice(S, pods(["10.0.0.1"]), ports=[{"name": name, "port": target}])

@@ -4,8 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controlplane.translate.annotations.draft import Draft, PlannedBackend
+from controlplane.translate.annotations.registry import ROWS
+from controlplane.translate.annotations.row import Support
+from controlplane.translate.diagnostics import Findings, Subject
+from controlplane.translate.dialects import Dialect
+from controlplane.translate.ingresses import plan_ingress
 from controlplane.translate.paths import PathOptions
 from proxy.model.actions import Algorithm, FixedResponse, HashKey, HashSource, Redirect, Sticky
 from proxy.model.conditions import (
@@ -27,7 +34,10 @@ from proxy.model.policies import (
     Retry,
     Rewrite,
 )
+from proxy.policies.limits import Limiters
+from proxy.policies.route import RoutePolicies
 from tests.support.mse import drafted, ingress, nginx, routed
+from tests.support.tables import table_of
 
 LIMITED = FixedResponse(429, "local_rate_limited")
 BUSY = FixedResponse(503, "Too many requests.\n")
@@ -179,6 +189,8 @@ INVALID: list[tuple[dict[str, str], str]] = [
     ({"request-header-control-update": "Host a.example"}, "lines of a header"),
     ({"request-header-control-add": "x:a 1"}, "lines of a header"),
     ({"request-header-control-add": "x-a \x00"}, "lines of a header"),
+    ({"request-header-control-add": "x_a 1"}, "lines of a header"),
+    ({"temporal-redirect": "https://a.example:65536$request_uri"}, "http://"),
     ({"response-header-control-remove": "Transfer-Encoding"}, "a comma list of headers"),
     ({"response-header-control-remove": " , "}, "a comma list of headers"),
     ({"x-forwarded-prefix": ""}, "printable"),
@@ -215,8 +227,8 @@ INVALID: list[tuple[dict[str, str], str]] = [
     ({"temporal-redirect": "/path"}, "http://"),
     ({"permanent-redirect": "https://a.example/$scheme"}, "$request_uri"),
     ({"permanent-redirect": "https://a.example/x$request_uri"}, "$request_uri"),
-    ({"permanent-redirect": "https://a.example", "permanent-redirect-code": "309"}, "300 to 308"),
-    ({"permanent-redirect": "https://a.example", "permanent-redirect-code": "200"}, "300 to 308"),
+    ({"permanent-redirect": "https://a.example", "permanent-redirect-code": "304"}, "301, 302"),
+    ({"permanent-redirect": "https://a.example", "permanent-redirect-code": "200"}, "301, 302"),
     ({"ssl-redirect": "yes"}, "true, false"),
     ({"app-root": "app"}, "a path other than /"),
     ({"app-root": "/"}, "a path other than /"),
@@ -440,3 +452,57 @@ def test_of_two_that_say_other_addresses_the_older_holds() -> None:
     assert policies is not None
     assert policies.access == Access(("::/0",))
     assert (finding.code, finding.name) == ("FG0705", "a")
+
+
+def test_the_root_of_an_application_takes_the_place_of_a_rule_for_it() -> None:
+    found = Findings(Subject("Ingress", "demo", "web"))
+    one = ingress("web", {"app-root": "/app"}, path="/", path_type="Exact")
+    plan = plan_ingress(one, Dialect.MSE, found)
+    assert [route.id for route in plan.routes] == ["demo/web/root/0"]
+    assert found.items == []
+
+
+ROWS_OF_MSE = sorted(row.name for row in ROWS if row.dialect is Dialect.MSE and row.support is Support.WORKS)
+ODDITIES = (
+    "$1",
+    "${path}",
+    "${",
+    "\\1",
+    "?",
+    "#",
+    ":",
+    "/",
+    "*",
+    "_",
+    "-",
+    " ",
+    "\n",
+    "%",
+    "é",
+    '"',
+    "9",
+    "99999",
+    "(",
+)
+PIECES = st.sampled_from([*(value for row in VALID for value in row[0].values()), *ODDITIES])
+TEXTS = st.lists(PIECES, min_size=1, max_size=3).map("".join)
+
+
+@settings(max_examples=400)
+@given(
+    st.dictionaries(
+        st.sampled_from(ROWS_OF_MSE).map(lambda name: name.replace("*", "x-a")), TEXTS, max_size=4
+    )
+)
+def test_whatever_is_taken_can_be_used_by_a_worker(annotations: dict[str, str]) -> None:
+    routes, _ = routed(ingress("web", {**annotations, "canary": "false"}))
+    for route in routes.values():
+        RoutePolicies(route, Limiters())
+    table_of(list(routes.values()))
+
+
+@pytest.mark.parametrize(("annotations", "field", "expected"), VALID)
+def test_what_can_be_used_is_used(annotations: Mapping[str, str], field: str, expected: object) -> None:
+    for route in routed(ingress("web", annotations))[0].values():
+        RoutePolicies(route, Limiters())
+        table_of([route])

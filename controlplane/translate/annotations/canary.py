@@ -263,12 +263,14 @@ def _condition(kind: _Kind, reader: Reader) -> Condition | None:
 
 
 def _matching(kind: _Kind, name: str, value: Given, reader: Reader) -> Condition | None:
+    anywhere = f".*(?:{value.text}).*"
     try:
         check_regex(value.text)
+        check_regex(anywhere)  # which is a little longer, and length has a limit
     except PatternProblem as problem:
         reader.reject(value, problem, _PATTERN)
         return None
-    return kind.make(name, (f".*(?:{value.text}).*",), TextKind.REGEX)
+    return kind.make(name, (anywhere,), TextKind.REGEX)
 
 
 def _weighted(reader: Reader, spelling: _Spelling) -> Canary | None:

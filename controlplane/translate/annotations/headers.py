@@ -14,6 +14,7 @@ FRAMING: Final = frozenset(
         "connection",
         "content-length",
         "host",
+        "http2-settings",
         "keep-alive",
         "proxy-connection",
         "te",
@@ -26,8 +27,8 @@ FRAMING: Final = frozenset(
 
 _LINES: Final = "lines of a header and its value, as: x-stage gray"
 _NAMES: Final = "a comma list of headers"
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
-_VALUE = re.compile(r"[\x20-\x7e\x80-\U0010ffff]{0,4096}")
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]{1,256}")  # endpoints may take "_" for "-": proxy.http.grammar
+_VALUE = re.compile(r"[\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]{0,4096}")
 _QUOTES: Final = ('"', "'")
 
 
@@ -143,8 +144,8 @@ def _unquoted(text: str) -> str:
 
 def _problem(name: str, value: str) -> str:
     """Say why a header cannot be changed so; "" when it can."""
-    if not _TOKEN.fullmatch(name):
-        return f"names {name!r}, which is not the name of a header"
+    if not _NAME.fullmatch(name):
+        return f"names {name!r}, which is not the name of a header (letters, digits and -)"
     if name.lower() in FRAMING:
         return f"names {name}, which the gateway itself writes"
     if not _VALUE.fullmatch(value):

@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Final
 
 from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.annotations.reader import Given, Reader
 from controlplane.translate.annotations.row import ALB_OR_NGINX, ANY_MSE, Annotation, Support
 from controlplane.translate.dialects import Dialect
 from proxy.model.actions import Redirect
 
-CODES: Final = (300, 308)
+CODES: Final = (301, 302, 303, 307, 308)
 REQUEST_URI: Final = "$request_uri"
 
 _URL: Final = (
@@ -35,7 +36,7 @@ TEMPORAL_CODE: Final = _row(
     "temporal-redirect-code",
     "is the status of temporal-redirect",
     "integer",
-    f"an integer from {CODES[0]} to {CODES[1]}",
+    ", ".join(map(str, CODES)),
     "302",
     "307",
 )
@@ -51,7 +52,7 @@ PERMANENT_CODE: Final = _row(
     "permanent-redirect-code",
     "is the status of permanent-redirect",
     "integer",
-    f"an integer from {CODES[0]} to {CODES[1]}",
+    ", ".join(map(str, CODES)),
     "301",
     "308",
 )
@@ -124,14 +125,15 @@ def _redirect(row: Annotation, code_row: Annotation, default: int, reader: Reade
     if given is None:
         reader.idle((code_row,), f"there is no {row.name}")
         return None
-    status = reader.integer(code_row, *CODES)
-    return _to(given, default if status is None else status, reader)
+    status = reader.choice(code_row, tuple(map(str, CODES)))
+    return _to(given, int(status or default), reader)
 
 
 def _to(given: Given, status: int, reader: Reader) -> Redirect | None:
     text, found, _ = given.text.partition(REQUEST_URI)
     match = _REDIRECT.fullmatch(text)
-    if match is None or "$" in text or (found and (match[4] or not given.text.endswith(REQUEST_URI))):
+    is_whole = match is not None and (not found or (not match[4] and given.text.endswith(REQUEST_URI)))
+    if match is None or "$" in text or not is_whole or integer(match[3] or "80", 1, 65535) is None:
         reader.reject(given, "is not a URL to go to", _URL)
         return None
     if not found:
