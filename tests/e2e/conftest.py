@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.demo import RunningDemo, running_demo
+from tests.support.seeds import Seeds
 
 NEEDS_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 
@@ -23,3 +24,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     """One worker: shares are exact."""
     with running_demo(tmp_path_factory.mktemp("demo"), workers=1) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeds]:
+    """A demo for the manifests of the documents: no rule, no gateway and no class is left of its own."""
+    with running_demo(tmp_path_factory.mktemp("seeds"), workers=1) as running:
+        running.kubectl("fleet", "-n", "web-demo", "delete", "ingress", "--all")
+        running.kubectl("fleet", "delete", "albconfig,mseingressconfig,ingressclass", "--all")
+        yield Seeds(running)
