@@ -19,8 +19,9 @@ What each annotation does here. `make docs` writes this page from the table that
 Support is one of: **works**; **approximated**, near enough to serve, with what differs beside it;
 **no effect**, nothing happens and the rules still do what they say; **refused**, without it the rules
 would do something else, so they are not used. All but the first are told about in an Event on the object.
-Where a name ends in `*`, the rest is the name of a cluster or Service. Of several spellings the first that
-an Ingress has is read.
+Where a name ends in `*`, the rest is the name of a cluster, Service, header or parameter. Of several
+spellings the first that an Ingress has is read. An annotation of an Ingress holds for the rules of that
+Ingress, unless it says otherwise: also where MSE would let it hold for every rule with the same Service.
 """
 _TABLE: Final = (
     "| annotation | on | support | what it does | values | default |",
@@ -55,12 +56,17 @@ def _section(title: str, rows: Iterable[Annotation]) -> str:
 
 def _line(row: Annotation) -> str:
     keys = "<br>".join(f"`{key}`" for key in row.keys)
-    support = f"**{row.support}**" + (f": {_cell(row.note)}" if row.note else "")
-    values = _cell(row.allowed or row.type)
+    support = f"**{row.support}**" + (f": {_prose(row.note)}" if row.note else "")
+    values = _prose(row.allowed)
     if row.example and row.example not in row.allowed:
         values += f"; e.g. `{_cell(quoted(row.example))}`"
-    cells = (keys, row.scope, support, _cell(row.summary), values, _cell(row.default))
+    cells = (keys, row.scope, support, _prose(row.summary), values, _prose(row.default))
     return f"| {' | '.join(cells)} |"
+
+
+def _prose(text: str) -> str:
+    """Outside of code Markdown takes <name> for an element."""
+    return _cell(text).replace("<", "&lt;")
 
 
 def _cell(text: str) -> str:

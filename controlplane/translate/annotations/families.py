@@ -35,7 +35,9 @@ from controlplane.translate.annotations import (
     subset,
     traffic_limits,
     unsupported,
+    unsupported_access,
     unsupported_mse,
+    unsupported_tls,
 )
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.reader import Reader
@@ -80,6 +82,8 @@ FAMILIES: Final = (
     Family(gateway_listeners.ROWS),
     Family(unsupported.ROWS),
     Family(unsupported_mse.ROWS),
+    Family(unsupported_access.ROWS),
+    Family(unsupported_tls.ROWS),
 )
 
 

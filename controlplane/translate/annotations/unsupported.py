@@ -1,5 +1,7 @@
 """Annotations that change nothing here, and those without which an Ingress would do something else."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from controlplane.translate.annotations.row import ALB, Annotation, Support
@@ -8,18 +10,63 @@ from controlplane.translate.dialects import Dialect
 _OFF: Final = ("false", "")
 
 
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an annotation does elsewhere, and with which values."""
+
+    summary: str
+    type: str
+    allowed: str
+    default: str = ""
+
+
+def text(summary: str, allowed: str, default: str = "") -> Meaning:
+    return Meaning(summary, "string", allowed, default)
+
+
+def flag(summary: str, default: str = "false") -> Meaning:
+    return Meaning(summary, "boolean", "true, false", default)
+
+
+def switch(summary: str, default: str = "off") -> Meaning:
+    return Meaning(summary, "word", "on, off", default)
+
+
+def word(summary: str, allowed: str, default: str = "") -> Meaning:
+    return Meaning(summary, "word", allowed, default)
+
+
+def number(summary: str, allowed: str, default: str = "") -> Meaning:
+    return Meaning(summary, "integer", allowed, default)
+
+
+def size(summary: str) -> Meaning:
+    return Meaning(summary, "size", "bytes; with k, m or g at the end so many times 1024")
+
+
 def unsupported(
     dialect: Dialect,
     prefixes: tuple[str, ...],
     support: Support,
     note: str,
-    summaries: dict[str, str],
+    meanings: Mapping[str, Meaning],
     neutral: tuple[str, ...] = (),
 ) -> tuple[Annotation, ...]:
-    """Return a row for each name and summary, all of them with the same support."""
+    """Return a row for each name and meaning, all of them with the same support."""
     return tuple(
-        Annotation(name, prefixes, dialect, summary, support=support, note=note, neutral=neutral)
-        for name, summary in summaries.items()
+        Annotation(
+            name,
+            prefixes,
+            dialect,
+            meaning.summary,
+            meaning.type,
+            meaning.allowed,
+            meaning.default,
+            support,
+            note,
+            neutral,
+        )
+        for name, meaning in meanings.items()
     )
 
 
@@ -33,15 +80,23 @@ ROWS: Final[tuple[Annotation, ...]] = (
         Support.NO_EFFECT,
         _CLOUD,
         {
-            "id": "reuses a load balancer",
-            "name": "names the load balancer",
-            "address-type": "makes the load balancer public or private",
-            "vswitch-ids": "says where the load balancer is",
-            "charge-type": "says how the load balancer is paid",
-            "address-allocated-mode": "says how the load balancer gets its addresses",
-            "edition": "chooses the edition of the load balancer",
-            "access-log": "sends the load balancer's log to a log service",
-            "force-override-listeners": "lets the Ingress overwrite listeners made elsewhere",
+            "id": text("reuses a load balancer", "the id of a load balancer"),
+            "name": text("names the load balancer", "a name"),
+            "address-type": word(
+                "makes the load balancer public or private", "Internet, Intranet", "Internet"
+            ),
+            "vswitch-ids": text("says where the load balancer is", "ids of switches"),
+            "charge-type": word("says how the load balancer is paid", "PostPay", "PostPay"),
+            "address-allocated-mode": word(
+                "says how the load balancer gets its addresses", "Dynamic, Fixed", "Dynamic"
+            ),
+            "edition": word(
+                "chooses the edition of the load balancer", "Basic, Standard, StandardWithWaf", "Standard"
+            ),
+            "access-log": text(
+                "sends the load balancer's log to a log service", "a project and a store of the log service"
+            ),
+            "force-override-listeners": flag("lets the Ingress overwrite listeners made elsewhere"),
         },
     ),
     *unsupported(
@@ -50,9 +105,9 @@ ROWS: Final[tuple[Annotation, ...]] = (
         Support.NO_EFFECT,
         _NODES,
         {
-            "cross-zone-enabled": "spreads requests over the zones of a region",
-            "backend-label": "chooses nodes as endpoints by their labels",
-            "remove-unscheduled-backend": "takes unschedulable nodes out of the endpoints",
+            "cross-zone-enabled": flag("spreads requests over the zones of a region", "true"),
+            "backend-label": text("chooses nodes as endpoints by their labels", "labels of nodes"),
+            "remove-unscheduled-backend": flag("takes unschedulable nodes out of the endpoints"),
         },
     ),
     *unsupported(
@@ -60,7 +115,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
         (ALB,),
         Support.NO_EFFECT,
         "connections to endpoints are always kept alive",
-        {"backend-keepalive": "keeps connections to endpoints alive"},
+        {"backend-keepalive": flag("keeps connections to endpoints alive")},
         neutral=("true",),
     ),
     *unsupported(
@@ -69,8 +124,8 @@ ROWS: Final[tuple[Annotation, ...]] = (
         Support.NO_EFFECT,
         "requests in flight are always finished, and an endpoint that is taken out gets no new ones",
         {
-            "connection-drain-enabled": "lets requests end at endpoints that are taken out",
-            "connection-drain-timeout": "says how long they may take",
+            "connection-drain-enabled": flag("lets requests end at endpoints that are taken out"),
+            "connection-drain-timeout": number("says how long they may take", "0 to 900 seconds", "300"),
         },
         neutral=_OFF,
     ),
@@ -79,6 +134,6 @@ ROWS: Final[tuple[Annotation, ...]] = (
         (ALB,),
         Support.REFUSED,
         "it names a server group for a whole Ingress; write a ForwardGroup in actions.<service> instead",
-        {"server-group-id": "forwards to a server group"},
+        {"server-group-id": text("forwards to a server group", "the id of a server group")},
     ),
 )

@@ -1,0 +1,50 @@
+"""TLS on both sides, as MSE, Higress and ingress-nginx write it: none is spoken yet."""
+
+from typing import Final
+
+from controlplane.translate.annotations.row import Annotation, Support
+from controlplane.translate.annotations.unsupported import flag, number, switch, text, word
+from controlplane.translate.annotations.unsupported_mse import rows
+
+_VERSIONS: Final = "TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3"
+_CIPHERS: Final = "names of ciphers with : or , between them"
+_SECRET: Final = "<namespace>/<name> of a Secret"
+
+ROWS: Final[tuple[Annotation, ...]] = (
+    *rows(
+        Support.REFUSED,
+        "endpoints are spoken to in HTTP/1.1 without TLS only, and would not understand",
+        {
+            "secure-backends": flag("speaks to endpoints with TLS"),
+            "grpc-backend": flag("speaks to endpoints in gRPC"),
+            "ssl-passthrough": flag("hands TLS connections on to endpoints"),
+        },
+    ),
+    *rows(
+        Support.NO_EFFECT,
+        "there is no HTTPS listener yet that it could hold for",
+        {
+            "tls-min-protocol-version": word("is the lowest version of TLS", _VERSIONS, "TLSv1.0"),
+            "tls-max-protocol-version": word("is the highest version of TLS", _VERSIONS, "TLSv1.3"),
+            "ssl-cipher": text("names the ciphers of TLS", _CIPHERS),
+            "ssl-ciphers": text("names the ciphers of TLS", _CIPHERS),
+            "ssl-prefer-server-ciphers": flag("lets the gateway choose the cipher"),
+        },
+    ),
+    *rows(
+        Support.NO_EFFECT,
+        "endpoints are spoken to without TLS",
+        {
+            "proxy-ssl-secret": text("names the Secret with the gateway's own certificate", _SECRET),
+            "proxy-ssl-verify": switch("verifies the certificates of endpoints"),
+            "proxy-ssl-verify-depth": number(
+                "is the longest chain of certificates of endpoints", "an integer", "1"
+            ),
+            "proxy-ssl-name": text("is the name that endpoints are asked for in TLS", "a DNS name"),
+            "proxy-ssl-server-name": switch("tells endpoints that name"),
+            "proxy-ssl-ciphers": text("names the ciphers for endpoints", _CIPHERS),
+            "proxy-ssl-protocols": text("names the versions of TLS for endpoints", _VERSIONS),
+            "secure-verify-ca-secret": text("names the Secret with the authority of endpoints", _SECRET),
+        },
+    ),
+)
