@@ -210,7 +210,7 @@ class StatusWriter:
         for item in self._diagnostics:
             if not item.uid or item.kind not in API_VERSIONS:
                 continue
-            key = (item.uid, item.code, item.field, str(item.generation))
+            key = (item.uid, _about(item), str(item.generation))
             told[key] = self._told.get(key, float("-inf"))
             if now - told[key] >= REMIND_AFTER_S:
                 told[key] = now
@@ -222,7 +222,12 @@ class StatusWriter:
             API_VERSIONS[item.kind], item.kind, item.namespace, item.name, item.uid, item.generation
         )
         kind = "Normal" if item.level == "info" else "Warning"
-        self._recorder.record(subject, kind, item.reason, item.text, about=f"{item.code} {item.field}")
+        self._recorder.record(subject, kind, item.reason, item.text, about=_about(item))
+
+
+def _about(item: Diagnostic) -> str:
+    # A field can have the same finding twice, about two of the clusters it names for example
+    return f"{item.code} {item.field} {item.message}"
 
 
 def _decoded(status: bytes) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from controlplane.translate.statuses import (
     server_group_status,
     unreadable_status,
 )
-from proxy.model.snapshot import Cluster, Listener, Snapshot, destinations_of
+from proxy.model.snapshot import Cluster, Listener, Route, Snapshot, destinations_of
 
 
 def translate(
@@ -47,7 +47,8 @@ def translate(
         server_groups=groups.services,
     )
     outcomes = translate_ingresses(World(fleet, gateways, groups, resolver, last_good))
-    routes = guard_hosts(outcomes, join_canaries(outcomes))
+    joined = join_canaries(outcomes)
+    routes = guard_hosts(outcomes, joined.routes)
     report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
@@ -69,7 +70,7 @@ def translate(
             [*groups.findings, *_member_findings(attached, members, resolutions)],
         ),
         statuses=(
-            *_statuses(gateways, outcomes, members, facts),
+            *_statuses(gateways, outcomes, joined.idle, members, facts),
             *map(server_group_status, groups.groups.values()),
         ),
         last_good=_next_last_good(gateways, outcomes, groups),
@@ -147,17 +148,25 @@ def _diagnostics(
 
 
 def _statuses(
-    gateways: Gateways, outcomes: Iterable[Outcome], members: Mapping[str, MemberObjects], facts: Facts
+    gateways: Gateways,
+    outcomes: Iterable[Outcome],
+    idle: frozenset[str],
+    members: Mapping[str, MemberObjects],
+    facts: Facts,
 ) -> tuple[ObjectStatus, ...]:
     return (
         *(gateway_status(gateway, members, facts) for gateway in gateways.all),
         *(unreadable_status(findings) for findings in gateways.unreadable),
         *(
-            ingress_status(outcome.findings.subject, outcome.routes, facts)
+            ingress_status(outcome.findings.subject, _live_routes(outcome, idle), facts)
             for outcome in outcomes
             if outcome.ours
         ),
     )
+
+
+def _live_routes(outcome: Outcome, idle: frozenset[str]) -> list[Route]:
+    return [route for route in outcome.routes if route.id not in idle]
 
 
 def _next_last_good(gateways: Gateways, outcomes: Iterable[Outcome], groups: ServerGroups) -> LastGood:

@@ -45,11 +45,22 @@ class _Part:
         self.outcome.findings.add(code, self.canary.field, value, **details)
 
 
-def join_canaries(outcomes: Sequence[Outcome]) -> tuple[Route, ...]:
-    """Return the routes of all Ingresses, those of canaries joined to their bases."""
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The routes of all Ingresses, those of canaries joined to their bases.
+
+    `idle` are the ids of canaries' routes that have no base: they are none of the routes.
+    """
+
+    routes: tuple[Route, ...]
+    idle: frozenset[str] = frozenset()
+
+
+def join_canaries(outcomes: Sequence[Outcome]) -> Joined:
+    """Join the canaries; what cannot be joined is reported."""
     canaries = [outcome for outcome in outcomes if _canary(outcome) is not None]
     if not canaries:
-        return tuple(route for outcome in outcomes for route in outcome.routes)
+        return Joined(tuple(route for outcome in outcomes for route in outcome.routes))
     plain = [route for outcome in outcomes if _canary(outcome) is None for route in outcome.routes]
     parts = [part for outcome in canaries for part in _parts(outcome, _bases(plain, canaries))]
     by_id = {part.route.id: part for part in parts}
@@ -57,7 +68,8 @@ def join_canaries(outcomes: Sequence[Outcome]) -> tuple[Route, ...]:
     for part in sorted(parts, key=lambda part: precedence(part.route)[1:]):
         if part.canary.condition is None:
             weighted[part.base.id].append(part)
-    return tuple(_joined(outcomes, by_id, weighted))
+    idle = {route.id for outcome in canaries for route in outcome.routes} - by_id.keys()
+    return Joined(tuple(_joined(outcomes, by_id, weighted)), frozenset(idle))
 
 
 def _joined(

@@ -15,9 +15,9 @@ from tests.support.waiting import until
 PATCH = "patch ingresses"
 
 
-def finding(uid: str, *, generation: int = 1, code: str = "FG0201", name: str = "web") -> Diagnostic:
+def finding(uid: str, *, generation: int = 1, name: str = "web", problem: str = "is no number") -> Diagnostic:
     findings = Findings(Subject("Ingress", "demo", name, uid, generation))
-    findings.add(code, "metadata.annotations.x", "y", problem="is no number", allowed="a number")
+    findings.add("FG0201", "metadata.annotations.x", "y", problem=problem, allowed="a number")
     return findings.items[0]
 
 
@@ -173,6 +173,12 @@ async def test_a_finding_is_an_event_once_per_object_code_and_generation(desk: D
     await until(lambda: len(events(desk, "InvalidAnnotation")) == 2)
     assert len(desk.api.seen("create events")) == 2
     assert events(desk, "InvalidAnnotation")[0].startswith('FG0201 metadata.annotations.x: "y": is no number')
+
+
+async def test_two_findings_of_a_code_about_one_field_are_two_events(desk: Desk) -> None:
+    uid = desk.add("web")
+    desk.writer.submit((), (finding(uid, problem="names c8"), finding(uid, problem="names c9")))
+    await until(lambda: len(events(desk, "InvalidAnnotation")) == 2)
 
 
 async def test_a_finding_that_persists_is_told_again_before_it_is_forgotten(desk: Desk) -> None:

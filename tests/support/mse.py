@@ -98,6 +98,6 @@ def routed(*ingresses: Ingress) -> tuple[dict[str, Route], list[Diagnostic]]:
         plan = plan_ingress(one, Dialect.MSE, findings)
         routes = bind_routes(plan, Binding(_GATEWAY, _RESOLVER, ServerGroups(), findings))
         outcomes.append(Outcome(findings, True, None, routes, plan))
-    routes = guard_hosts(outcomes, join_canaries(outcomes))
+    routes = guard_hosts(outcomes, join_canaries(outcomes).routes)
     joined = {route.source.name: route for route in routes}
     return joined, [item for outcome in outcomes for item in outcome.findings.items]
