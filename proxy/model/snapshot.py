@@ -89,12 +89,16 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
-    """One pod address. `draining` endpoints serve only when their cluster has no other."""
+    """One pod address. `draining` endpoints serve only when their cluster has no other.
+
+    Those that are `failing` their health checks serve only when there is nothing else at all.
+    """
 
     address: str  # IPv4 or IPv6 literal
     port: int
     draining: bool = False
     weight: int = 100  # its part of its cluster's traffic, in proportion; 0: none
+    failing: bool = False
 
 
 class ClusterEndpoints(msgspec.Struct, frozen=True, gc=False):
@@ -113,7 +117,8 @@ class HealthCheck(msgspec.Struct, frozen=True, gc=False):
     interval_s: float = 2.0
     timeout_s: float = 5.0
     healthy: int = 3  # so many good answers in a row, and it serves again
-    unhealthy: int = 3
+    unhealthy: int = 3  # so many bad ones, and it is failing
+    version: str = "1.1"  # of HTTP
 
 
 class Service(msgspec.Struct, frozen=True, gc=False):

@@ -37,7 +37,7 @@ class LiveEndpoint:
 
     __slots__ = (
         "_ejections", "_id", "_in_a_row", "_part", "_seed", "_since", "address", "cluster", "draining",
-        "failures", "group", "idle", "in_flight", "label", "last_failure", "log", "port", "requests", "room",
+        "failing", "failures", "group", "idle", "in_flight", "label", "last_failure", "log", "port", "requests", "room",
         "service", "state", "weight",
     )  # fmt: skip
 
@@ -61,6 +61,7 @@ class LiveEndpoint:
         # Moved by the control plane
         self.draining = endpoint.draining
         self.weight = endpoint.weight
+        self.failing = endpoint.failing
         # Moved by traffic
         self.state = State.HEALTHY
         self.idle: list[UpstreamConnection] = []
@@ -89,9 +90,14 @@ class LiveEndpoint:
             self.id()
         return self._seed
 
+    def serves(self) -> bool:
+        """Whether there is no evidence that it cannot: neither of requests nor of health checks."""
+        return self.state is State.HEALTHY and not self.failing
+
     def update(self, endpoint: Endpoint) -> None:
         """Take over what the control plane says of it now."""
         self.weight = endpoint.weight
+        self.failing = endpoint.failing
         if self.draining != endpoint.draining:
             self.draining = endpoint.draining
             if endpoint.draining:
@@ -172,8 +178,14 @@ class LiveEndpoint:
             connection.close()
 
     def stats(self) -> EndpointStats:
-        state = "draining" if self.draining and self.state is State.HEALTHY else self.state.value
         return EndpointStats(
-            self.service, self.cluster, self.address, self.port, state, self.in_flight, len(self.idle),
+            self.service, self.cluster, self.address, self.port, self._described(), self.in_flight, len(self.idle),
             self.requests, self.failures, self.last_failure,
         )  # fmt: skip
+
+    def _described(self) -> str:
+        if self.state is not State.HEALTHY:
+            return self.state.value
+        if self.failing:
+            return "unhealthy"
+        return "draining" if self.draining else self.state.value

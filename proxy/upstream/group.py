@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from proxy.model.snapshot import Endpoint
 from proxy.routing.shares import NONE, Usable
-from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint, State
+from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.hashing import opaque_id, seed_of
 from proxy.upstream.room import Room
 from proxy.upstream.turns import Turns, turns
@@ -30,9 +30,9 @@ class ClusterGroup:
         self.cluster = cluster
         self.seed = seed_of(opaque_id(cluster))  # what it is hashed by
         self.endpoints: dict[tuple[str, int], LiveEndpoint] = {}
-        self.live: list[LiveEndpoint] = []  # ready, breaker closed
+        self.live: list[LiveEndpoint] = []  # ready, breaker closed, no failing checks
         self.reserve: list[LiveEndpoint] = []  # the same, but terminating or without a weight
-        self.ejected: list[LiveEndpoint] = []
+        self.ejected: list[LiveEndpoint] = []  # breaker open, or failing their checks
         self.usable = NONE
         self.newest = LONG_AGO  # when one came that was not there from the start
         self._next = 0
@@ -60,10 +60,10 @@ class ClusterGroup:
 
     def refresh(self) -> None:
         """Sort the endpoints by what they can do now; plans of this service notice by its epoch."""
-        healthy = [e for e in self.endpoints.values() if e.state is State.HEALTHY]
-        self.live = [e for e in healthy if e.weight and not e.draining]
-        self.reserve = [e for e in healthy if e.draining or not e.weight]
-        self.ejected = [e for e in self.endpoints.values() if e.state is State.EJECTED]
+        serving = [e for e in self.endpoints.values() if e.serves()]
+        self.live = [e for e in serving if e.weight and not e.draining]
+        self.reserve = [e for e in serving if e.draining or not e.weight]
+        self.ejected = [e for e in self.endpoints.values() if not e.serves()]
         self.usable = Usable(_weight(self.live), _weight(self.reserve), _weight(self.ejected))
         self.turns = turns(self.live)
         self.service.epoch += 1

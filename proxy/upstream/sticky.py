@@ -14,7 +14,7 @@ from proxy.model import actions
 from proxy.model.actions import StickyMode
 from proxy.routing.parameters import CookieName
 from proxy.upstream.choice import Backend, Choice
-from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.endpoint import LiveEndpoint
 
 _COOKIE_LINE: Final = re.compile(rb"^Cookie:[^\r]*+", re.IGNORECASE | re.MULTILINE)
 
@@ -65,7 +65,7 @@ class Sticky:
                 for backend in backends:
                     split = backend.serving()
                     found = split.service.by_id(named)
-                    if found is not None and found.state is State.HEALTHY and split.allows(found.group):
+                    if found is not None and found.serves() and split.allows(found.group):
                         return found, backend
         return None
 
