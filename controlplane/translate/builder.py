@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from controlplane.resources.view import FleetObjects, MemberObjects
 from controlplane.translate.canaries import join_canaries
+from controlplane.translate.checks import bind_checks, with_check
 from controlplane.translate.conflicts import report_conflicts
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.endpoints import Resolution, ServiceResolver
@@ -51,12 +52,13 @@ def translate(
     routes = guard_hosts(outcomes, joined.routes)
     report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
+    checks = bind_checks(outcomes)
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
     snapshot = Snapshot(
         version=version,
         listeners=_listeners(gateways),
         routes=routes,
-        services=tuple(resolution.service for resolution in resolutions),
+        services=tuple(with_check(resolution.service, checks) for resolution in resolutions),
         clusters=_clusters(attached, members),
         limits=facts.limits,
         trusted_proxies=facts.trusted_proxies,

@@ -99,6 +99,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0208": Entry(
         "warning", "InvalidAnnotation", "field {name} is not known{hint}", "{allowed}", "remove the field"
     ),
+    "FG0209": Entry(
+        "warning",
+        "NotSupported",
+        "is a protocol in which endpoints are not asked; no checks are made, and readiness in Kubernetes and the"
+        " outcome of requests tell who serves",
+        "HTTP, TCP",
+        "choose one of these",
+    ),
     "FG0213": Entry(
         "warning",
         "InvalidAnnotation",
@@ -335,6 +343,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "the older ServerGroup {owner} has this id; this one can only be referred to by its name",
         "an id that no other ServerGroup of the namespace has",
         "change the id of one of the two",
+    ),
+    # Health checks
+    "FG0620": Entry(
+        "warning",
+        "Conflict",
+        "the older Ingress {owner} has another health check for the Service {service}, and that one is made",
+        "the same healthcheck annotations on all Ingresses of a Service, or on one of them only",
+        "remove them from one of the two, or make them equal",
     ),
     # Conflicts between Ingresses
     "FG0701": Entry(

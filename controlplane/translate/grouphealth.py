@@ -4,6 +4,7 @@ from typing import Final
 
 from controlplane.resources.numbers import Number
 from controlplane.resources.servergroup import GroupHealthCheck
+from controlplane.translate.addresses import refused_port
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
 from proxy.model.snapshot import HealthCheck
@@ -22,7 +23,7 @@ def parse_health(spec: GroupHealthCheck | None, findings: Findings) -> HealthChe
         protocol=_one_of("protocol", spec.protocol, ("HTTP", "TCP"), findings),
         method=_one_of("method", spec.method, ("HEAD", "GET"), findings),
         path=_path(spec.path, findings),
-        port=_number("port", spec.port, (0, 65535, _DEFAULT.port), findings),
+        port=_port(spec.port, findings),
         statuses=_statuses(spec.codes, findings),
         interval_s=float(_number("intervalSeconds", spec.interval_seconds, (1, 50, 2), findings)),
         timeout_s=float(_number("timeoutSeconds", spec.timeout_seconds, (1, 300, 5), findings)),
@@ -50,6 +51,15 @@ def _number(name: str, value: Number, limits: tuple[int, int, int], findings: Fi
         findings.add("FG0605", f"{_FIELD}.{name}", value, problem="cannot be used", allowed=allowed)
         return default
     return number
+
+
+def _port(value: Number, findings: Findings) -> int:
+    port = _number("port", value, (0, 65535, _DEFAULT.port), findings)
+    cause = refused_port(port) if port else ""
+    if cause:
+        findings.add("FG0605", f"{_FIELD}.port", value, problem=cause, allowed="another port")
+        return _DEFAULT.port
+    return port
 
 
 def _path(path: str, findings: Findings) -> str:

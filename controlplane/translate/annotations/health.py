@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from controlplane.translate.addresses import refused_port
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.row import ALB, Annotation, Support
@@ -12,27 +13,30 @@ _PROTOCOLS: Final = ("HTTP", "HTTPS", "TCP", "GRPC")
 _METHODS: Final = ("HEAD", "GET", "POST")
 _CODES: Final = ("http_2xx", "http_3xx", "http_4xx", "http_5xx")
 _MAX_PATH: Final = 80
-_NOTE: Final = (
-    "endpoints are judged by their readiness in Kubernetes and by how requests end; checks of our own are not"
-    " made yet"
-)
+_SPOKEN: Final = ("HTTP", "TCP")
+_NOTE: Final = "HTTP and TCP are spoken; with HTTPS or GRPC no checks are made"
 
 
-def _row(
-    name: str, summary: str, allowed: str, default: str, type_: str = "word", neutral: tuple[str, ...] = ()
-) -> Annotation:
-    return Annotation(
-        name, (ALB,), Dialect.ALB, summary, type_, allowed, default, Support.NO_EFFECT, _NOTE, neutral
-    )
+def _row(name: str, summary: str, allowed: str, default: str, type_: str = "word") -> Annotation:
+    return Annotation(name, (ALB,), Dialect.ALB, summary, type_, allowed, default)
 
 
-ENABLED: Final = _row(
-    "healthcheck-enabled", "checks the endpoints", "true, false", "false", "boolean", ("false", "")
-)
+ENABLED: Final = _row("healthcheck-enabled", "checks the endpoints", "true, false", "false", "boolean")
 PATH: Final = _row(
     "healthcheck-path", "says what is asked for", f"/ and up to {_MAX_PATH} characters", "/", "path"
 )
-PROTOCOL: Final = _row("healthcheck-protocol", "says how is asked", ", ".join(_PROTOCOLS), "HTTP")
+PROTOCOL: Final = Annotation(
+    "healthcheck-protocol",
+    (ALB,),
+    Dialect.ALB,
+    "says how is asked",
+    "word",
+    ", ".join(_PROTOCOLS),
+    "HTTP",
+    Support.APPROXIMATED,
+    _NOTE,
+    neutral=(*_PROTOCOLS, *map(str.lower, _PROTOCOLS), ""),  # `apply` tells when no checks are made
+)
 VERSION: Final = _row(
     "healthcheck-httpversion", "says in which version is asked", "HTTP1.0, HTTP1.1", "HTTP1.1"
 )
@@ -74,20 +78,26 @@ def apply(reader: Reader, draft: Draft) -> None:
     """Read every value, so that one that cannot be used is told also while checks are off."""
     default = HealthCheck()
     protocol = reader.choice(PROTOCOL, _PROTOCOLS) or default.protocol
-    reader.choice(VERSION, ("HTTP1.0", "HTTP1.1"))
+    version = reader.choice(VERSION, ("HTTP1.0", "HTTP1.1")) or "HTTP1.1"
     check = HealthCheck(
         protocol=protocol,
         method=reader.choice(METHOD, _METHODS) or default.method,
         path=_path(reader) or default.path,
-        port=reader.integer(PORT, 0, 65535) or default.port,
-        statuses=_statuses(reader) or default.statuses,
+        port=_port(reader) or default.port,
+        statuses=(_statuses(reader) if protocol != "GRPC" else None) or default.statuses,
         interval_s=reader.integer(INTERVAL, 1, 50) or default.interval_s,
         timeout_s=reader.integer(TIMEOUT, 1, 300) or default.timeout_s,
         healthy=reader.integer(HEALTHY, 2, 10) or default.healthy,
         unhealthy=reader.integer(UNHEALTHY, 2, 10) or default.unhealthy,
+        version=version.removeprefix("HTTP"),
     )
-    if reader.boolean(ENABLED) and protocol in ("HTTP", "TCP"):
+    given = reader.given(PROTOCOL)
+    if not reader.boolean(ENABLED):
+        return
+    if protocol in _SPOKEN:
         draft.health = check
+    elif given is not None:
+        reader.findings.add("FG0209", given.field, given.text)
 
 
 def _path(reader: Reader) -> str | None:
@@ -95,10 +105,22 @@ def _path(reader: Reader) -> str | None:
     if given is None:
         return None
     text = given.text
-    if text.startswith("/") and len(text) <= _MAX_PATH and text.isascii() and " " not in text:
-        return text
+    # It stands in a request line: nothing that ends one may be in it
+    if text.startswith("/") and text.isascii() and text.isprintable() and not set(text) & set(" #"):
+        if len(text) <= _MAX_PATH:
+            return text
     reader.reject(given, "is not a path", PATH.allowed)
     return None
+
+
+def _port(reader: Reader) -> int | None:
+    port = reader.integer(PORT, 0, 65535)
+    given = reader.given(PORT)
+    cause = refused_port(port) if port else ""
+    if cause and given is not None:
+        reader.reject(given, cause, PORT.allowed)
+        return None
+    return port
 
 
 def _statuses(reader: Reader) -> tuple[int, ...] | None:

@@ -1,0 +1,52 @@
+"""Which health check each service has: that of the oldest Ingress which names the service and wants one.
+
+A server group has its own, in its spec; an Ingress that forwards to it says nothing about its servers.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from controlplane.translate.annotations.health import ENABLED
+from controlplane.translate.annotations.row import field_of
+from controlplane.translate.live import Outcome
+from controlplane.translate.services import GROUP
+from proxy.model.snapshot import HealthCheck, Service, destinations_of
+
+_FIELD: Final = field_of(ENABLED.keys[0])
+
+Checks = dict[str, HealthCheck]
+"""By service id."""
+
+
+def bind_checks(outcomes: Iterable[Outcome]) -> Checks:
+    """Return the checks; an Ingress whose check differs from the one that holds gets a finding."""
+    checks: Checks = {}
+    owners: dict[str, str] = {}
+    for outcome, check in _by_age(outcomes):
+        for service in _services(outcome):
+            if checks.setdefault(service, check) != check:
+                outcome.findings.add("FG0620", _FIELD, service, owner=owners[service], service=service)
+            owners.setdefault(service, outcome.findings.subject.key)
+    return checks
+
+
+def with_check(service: Service, checks: Checks) -> Service:
+    check = checks.get(service.id)
+    return service if check is None else msgspec.structs.replace(service, health=check)
+
+
+def _by_age(outcomes: Iterable[Outcome]) -> Iterator[tuple[Outcome, HealthCheck]]:
+    aged = [
+        (outcome.plan.created, outcome.findings.subject.key, outcome, outcome.plan.health)
+        for outcome in outcomes
+        if outcome.plan is not None and outcome.plan.health is not None
+    ]
+    for _, _, outcome, check in sorted(aged, key=lambda item: item[:2]):
+        yield outcome, check
+
+
+def _services(outcome: Outcome) -> list[str]:
+    named = {service for route in outcome.routes for service, _ in destinations_of(route)}
+    return sorted(service for service in named if not service.startswith(GROUP))
