@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from controlplane.admin.state import State
+from controlplane.checks import CheckView
 from proxy.model.channel import EndpointStats
 from proxy.routing.shares import Usable
 
-STATES = ("healthy", "draining", "probing", "ejected")
+STATES = ("healthy", "draining", "unhealthy", "ejected")
 """From best to worst."""
 
 Key = tuple[str, str, str, int]
@@ -22,13 +23,15 @@ class Merged:
     key: Key
     draining: bool
     weight: int
+    failing: bool = False
+    check: CheckView | None = None  # None: it is not checked
     by_worker: dict[int, EndpointStats] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
         """The state most workers see; of two equally frequent ones the worse."""
         if not self.by_worker:
-            return "draining" if self.draining else "healthy"
+            return "unhealthy" if self.failing else "draining" if self.draining else "healthy"
         seen = Counter(stats.state for stats in self.by_worker.values())
         return max(seen, key=lambda state: (seen[state], STATES.index(state) if state in STATES else 99))
 
@@ -37,14 +40,12 @@ def merged(state: State) -> list[Merged]:
     """Return all endpoints of the snapshot in its order."""
     if state.snapshot is None:
         return []
-    found = {
-        (service.id, group.cluster, endpoint.address, endpoint.port): Merged(
-            (service.id, group.cluster, endpoint.address, endpoint.port), endpoint.draining, endpoint.weight
-        )
-        for service in state.snapshot.services
-        for group in service.clusters
-        for endpoint in group.endpoints
-    }
+    found: dict[Key, Merged] = {}
+    for service in state.snapshot.services:
+        for group in service.clusters:
+            for e in group.endpoints:
+                key = (service.id, group.cluster, e.address, e.port)
+                found[key] = Merged(key, e.draining, e.weight, e.failing, state.checks.get(key))
     for view in state.workers:
         for stats in view.stats.endpoints if view.stats is not None else ():
             endpoint = found.get((stats.service, stats.cluster, stats.address, stats.port))
@@ -68,6 +69,6 @@ def usable(endpoints: Iterable[Merged]) -> dict[str, dict[str, Usable]]:
 def _use(endpoint: Merged) -> str:
     """Return the field of Usable that an endpoint counts for."""
     state = endpoint.state
-    if state in ("ejected", "probing"):
+    if state in ("ejected", "unhealthy"):
         return "ejected"
     return "live" if state == "healthy" and endpoint.weight else "reserve"

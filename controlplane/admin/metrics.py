@@ -50,6 +50,7 @@ class Metrics(Collector):
         yield from self._traffic()
         yield from self._shares()
         yield from self._attempts()
+        yield from self._checks()
         yield from self._connections()
         yield from self._clusters()
         yield from self._snapshots()
@@ -111,6 +112,11 @@ class Metrics(Collector):
         text = "Copies of requests for mirrors; outcome says what became of them."
         yield counter("mirrored", text, ("route", "outcome"), self._state.totals.mirrors.items())
         yield counter("failovers", "Retries that went to another cluster.", labels, moved.items())
+
+    def _checks(self) -> Iterator[Metric]:
+        text = "Health checks made, by how they ended; one for all services that share it counts for each."
+        labels = ("service", "cluster", "result")
+        yield counter("health_checks", text, labels, self._state.check_counts.items())
 
     def _connections(self) -> Iterator[Metric]:
         clients, accepted = Counter[Labels](), self._state.totals.accepted

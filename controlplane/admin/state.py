@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from controlplane.checks import CheckView, Counts
+from controlplane.checks.checker import EndpointKey
 from controlplane.kube.cluster import ClusterHealth
 from controlplane.publish import Rejection, StoreHealth, Totals, WorkerView
 from controlplane.resources.view import FleetObjects
@@ -34,6 +36,8 @@ class State:
     workers: tuple[WorkerView, ...] = ()
     totals: Totals = field(default_factory=Totals)
     failed_ports: Mapping[int, str] = field(default_factory=dict)
+    checks: Mapping[EndpointKey, CheckView] = field(default_factory=dict)
+    check_counts: Counts = field(default_factory=Counts)
     diagnostics: tuple[Diagnostic, ...] = ()
     fleet_server: str = ""
     fleet_synced: bool = False

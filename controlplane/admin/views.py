@@ -12,6 +12,7 @@ from controlplane.admin.endpoints import Merged, merged, usable
 from controlplane.admin.health import readiness
 from controlplane.admin.state import State
 from controlplane.admin.times import rfc3339
+from controlplane.checks import CheckView
 from controlplane.kube.cluster import ClusterHealth
 from controlplane.translate.services import names_service
 from proxy import __version__
@@ -207,7 +208,19 @@ def endpoint_view(endpoint: Merged) -> Json:
         "requests": sum(stats.requests for stats in seen.values()),
         "failures": sum(stats.failures for stats in seen.values()),
         "lastFailure": next((stats.last_failure for stats in seen.values() if stats.last_failure), ""),
+        "check": check_view(endpoint.check),
         "workers": [{"worker": number, "state": stats.state} for number, stats in sorted(seen.items())],
+    }
+
+
+def check_view(check: CheckView | None) -> Json | None:
+    if check is None:
+        return None
+    return {
+        "healthy": not check.failing,
+        "since": rfc3339(check.since),
+        "lastAt": rfc3339(check.last_at),
+        "lastCause": check.last_cause,
     }
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from controlplane.admin.state import State
+from controlplane.checks import Checker, with_verdicts
 from controlplane.fleet import Fleet
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.settings import Settings
@@ -38,6 +39,9 @@ ANSWERS_PATIENCE_S = 1.0
 FIRST_CONTACT_S = 10.0
 """So long may the Fleet not answer a gateway that has no snapshot; then it ends, having nothing to serve."""
 
+VERDICTS_PAUSE_S = 0.02
+"""Verdicts of checks that come together, as when a cluster dies, go to the workers together."""
+
 PORT_RETRY_S = 5.0
 RESTART_S = 5.0
 LEASE = "fleetgate"
@@ -60,6 +64,8 @@ class Gateway:
         self._plane = DataPlane(
             settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
         )
+        self._checker = Checker(self._verdict_changed)
+        self._verdicts_due: asyncio.TimerHandle | None = None
         self._hosts = HostResolver(self._changed.set)
         self._translator = Translator(settings, self._fleet, self._hosts)
         self._latest: Snapshot | None = None
@@ -76,6 +82,8 @@ class Gateway:
         """Start workers and watches. Raises OSError, StateDirectoryInUse."""
         self._latest = await self._plane.start()
         self._from_disk = self._latest is not None
+        if self._latest is not None:
+            self._checker.want(self._latest.services)
         self._translator.load()
         for name, work in (
             ("fleet", self._fleet.run),
@@ -97,6 +105,9 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._verdicts_due is not None:
+            self._verdicts_due.cancel()
+        await self._checker.close()
         self._hosts.close()
         await self._translator.close()
         await stopping
@@ -123,6 +134,8 @@ class Gateway:
             workers=publisher.workers(),
             totals=publisher.totals(),
             failed_ports=supervisor.failed_ports,
+            checks=self._checker.views(),
+            check_counts=self._checker.counts.copy(),
             diagnostics=self._translator.diagnostics,
             fleet_server=self._client.server,
             fleet_synced=self._fleet.synced.is_set(),
@@ -164,7 +177,8 @@ class Gateway:
         self._status.submit(translation.statuses, translation.diagnostics)
 
     def _publish(self, snapshot: Snapshot) -> None:
-        failed = dict(self._plane.publish(snapshot))
+        self._checker.want(snapshot.services)
+        failed = dict(self._plane.publish(with_verdicts(snapshot, self._checker.is_failing)))
         self._latest = snapshot
         self._from_disk = False
         if failed != self._failed_ports:
@@ -172,6 +186,17 @@ class Gateway:
             self._changed.set()  # statuses tell which listeners are open
         if failed:
             asyncio.get_running_loop().call_later(PORT_RETRY_S, self._changed.set)
+
+    def _verdict_changed(self) -> None:
+        if self._verdicts_due is None:
+            loop = asyncio.get_running_loop()
+            self._verdicts_due = loop.call_later(VERDICTS_PAUSE_S, self._publish_verdicts)
+
+    def _publish_verdicts(self) -> None:
+        """Bring them to the workers as they are, whatever the API servers do."""
+        self._verdicts_due = None
+        if self._latest is not None:
+            self._plane.publisher.publish(with_verdicts(self._latest, self._checker.is_failing))
 
     def _waits_for(self, attached: frozenset[str]) -> bool:
         """Say whether members have not been listed that probably will be in a moment."""

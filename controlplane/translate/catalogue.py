@@ -102,8 +102,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0209": Entry(
         "warning",
         "NotSupported",
-        "is a protocol in which endpoints are not asked; no checks are made, and readiness in Kubernetes and the"
-        " outcome of requests tell who serves",
+        "is a protocol in which endpoints are not asked; no checks are made, and readiness in Kubernetes and"
+        " the outcome of requests tell who serves",
         "HTTP, TCP",
         "choose one of these",
     ),

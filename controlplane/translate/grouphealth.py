@@ -11,16 +11,26 @@ from proxy.model.snapshot import HealthCheck
 
 _FIELD: Final = "spec.healthCheck"
 _DEFAULT: Final = HealthCheck()
+_PROTOCOLS: Final = ("HTTP", "TCP")
 _CODES: Final = {f"http_{digit}xx": digit for digit in (2, 3, 4, 5)}
 _MAX_PATH: Final = 80
 
 
 def parse_health(spec: GroupHealthCheck | None, findings: Findings) -> HealthCheck | None:
-    """Return the check, None when there is none. A value that cannot be used is its default."""
+    """Return the check, None when there is none. A value that cannot be used is its default.
+
+    But for the protocol: servers that speak another one would all fail, so they are not asked.
+    """
     if spec is None or not spec.enabled:
         return None
+    protocol = spec.protocol.upper() or _DEFAULT.protocol
+    if protocol not in _PROTOCOLS:
+        problem = "is a protocol in which servers are not asked; no checks are made"
+        allowed = " or ".join(_PROTOCOLS)
+        findings.add("FG0605", f"{_FIELD}.protocol", spec.protocol, problem=problem, allowed=allowed)
+        return None
     return HealthCheck(
-        protocol=_one_of("protocol", spec.protocol, ("HTTP", "TCP"), findings),
+        protocol=protocol,
         method=_one_of("method", spec.method, ("HEAD", "GET"), findings),
         path=_path(spec.path, findings),
         port=_port(spec.port, findings),

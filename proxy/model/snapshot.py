@@ -119,6 +119,7 @@ class HealthCheck(msgspec.Struct, frozen=True, gc=False):
     healthy: int = 3  # so many good answers in a row, and it serves again
     unhealthy: int = 3  # so many bad ones, and it is failing
     version: str = "1.1"  # of HTTP
+    host: str = ""  # what the Host field says; "": the address of the endpoint
 
 
 class Service(msgspec.Struct, frozen=True, gc=False):

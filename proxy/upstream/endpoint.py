@@ -37,8 +37,8 @@ class LiveEndpoint:
 
     __slots__ = (
         "_ejections", "_id", "_in_a_row", "_part", "_seed", "_since", "address", "cluster", "draining",
-        "failing", "failures", "group", "idle", "in_flight", "label", "last_failure", "log", "port", "requests", "room",
-        "service", "state", "weight",
+        "failing", "failures", "group", "idle", "in_flight", "label", "last_failure", "log", "port",
+        "requests", "room", "service", "state", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -179,8 +179,8 @@ class LiveEndpoint:
 
     def stats(self) -> EndpointStats:
         return EndpointStats(
-            self.service, self.cluster, self.address, self.port, self._described(), self.in_flight, len(self.idle),
-            self.requests, self.failures, self.last_failure,
+            self.service, self.cluster, self.address, self.port, self._described(), self.in_flight,
+            len(self.idle), self.requests, self.failures, self.last_failure,
         )  # fmt: skip
 
     def _described(self) -> str:

@@ -189,6 +189,7 @@ def test_what_a_name_resolves_to_is_checked_like_any_address() -> None:
         ({"healthCheck": {"healthyThreshold": 1}}, "spec.healthCheck.healthyThreshold"),
         ({"healthCheck": {"unhealthyThreshold": "x"}}, "spec.healthCheck.unhealthyThreshold"),
         ({"healthCheck": {"port": 65536}}, "spec.healthCheck.port"),
+        ({"healthCheck": {"port": 2379}}, "spec.healthCheck.port"),
     ],
 )
 def test_a_bad_edit_leaves_the_last_good_version_live(spec: dict[str, Any], field: str) -> None:
@@ -225,6 +226,7 @@ def test_health_checks_have_the_defaults_of_the_annotations() -> None:
     assert built(group("idc", server("10.1.0.1"))).services[IDC].health is None
     assert built(group("idc", healthCheck={"enabled": False})).services[IDC].health is None
     assert built(group("idc", healthCheck={})).services[IDC].health == HealthCheck()
+    assert built(group("idc", healthCheck={"protocol": "HTTPS"})).services[IDC].health is None
     asked = {
         "protocol": "TCP",
         "method": "GET",

@@ -106,9 +106,9 @@ def _path(reader: Reader) -> str | None:
         return None
     text = given.text
     # It stands in a request line: nothing that ends one may be in it
-    if text.startswith("/") and text.isascii() and text.isprintable() and not set(text) & set(" #"):
-        if len(text) <= _MAX_PATH:
-            return text
+    fits = text.startswith("/") and len(text) <= _MAX_PATH
+    if fits and text.isascii() and text.isprintable() and not set(text) & set(" #"):
+        return text
     reader.reject(given, "is not a path", PATH.allowed)
     return None
 

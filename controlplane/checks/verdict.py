@@ -1,0 +1,53 @@
+"""From the results of single checks to a verdict: how many in a row it takes to change it. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.model.snapshot import HealthCheck
+
+
+class Kind(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    STATUS = "status"  # an answer, but not a good one
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    CLOSED = "closed"  # before the status was there
+    MALFORMED = "malformed"  # it does not speak HTTP
+    LOCAL = "local"  # the cause is here: it says nothing about the endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    kind: Kind
+    cause: str = ""  # in words; "" when it passed
+
+
+PASSED = Result(Kind.PASSED)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the checks of one endpoint say so far. Times are Unix seconds."""
+
+    since: float  # when it became failing, or stopped to be
+    failing: bool = False
+    against: int = 0  # results in a row that contradict it
+    last_at: float = 0.0
+    last_cause: str = ""  # of the last bad result
+
+    def heard(self, result: Result, check: HealthCheck, now: float) -> bool:
+        """Take a result into account; return whether that changes the verdict."""
+        if result.kind is Kind.LOCAL:
+            return False
+        self.last_at = now
+        passed = result.kind is Kind.PASSED
+        if not passed:
+            self.last_cause = result.cause
+        self.against = self.against + 1 if passed is self.failing else 0
+        if self.against < (check.healthy if self.failing else check.unhealthy):
+            return False
+        self.failing, self.against, self.since = not self.failing, 0, now
+        return True
