@@ -116,6 +116,14 @@ class Mirror(msgspec.Struct, frozen=True, gc=False):
     percent: int = 100
 
 
+class RetryScope(StrEnum):
+    """Where a request may go when an attempt has failed."""
+
+    ANY = "any"
+    SAME_CLUSTER = "same-cluster"
+    NONE = "none"  # there is no other attempt, not even of a connect
+
+
 class Retry(msgspec.Struct, frozen=True, gc=False):
     """When a request is tried again, where the route says it otherwise than the gateway does."""
 
@@ -123,6 +131,7 @@ class Retry(msgspec.Struct, frozen=True, gc=False):
     statuses: tuple[int, ...] = (502, 503, 504)
     non_idempotent: bool = False  # also methods like POST, after they were sent
     try_timeout_s: float | None = None  # for the response head of each try
+    scope: RetryScope = RetryScope.ANY
 
 
 class Policies(msgspec.Struct, frozen=True, gc=False):

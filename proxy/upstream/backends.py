@@ -3,6 +3,7 @@
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
 from proxy.model.actions import Forward
+from proxy.model.policies import RetryScope
 from proxy.routing.schedule import schedule
 from proxy.routing.shares import healed
 from proxy.upstream.balance import balancer
@@ -22,10 +23,12 @@ class Backends:
         "needs_request", "sticky",
     )  # fmt: skip
 
-    def __init__(self, action: Forward | None, services: Services) -> None:
+    def __init__(
+        self, action: Forward | None, services: Services, scope: RetryScope = RetryScope.ANY
+    ) -> None:
         """None: there are none, and nothing is ever picked."""
         meant = action.backends if action is not None else ()
-        self.backends = _bound(action, services) if action is not None else ()
+        self.backends = _bound(action, services, scope) if action is not None else ()
         self._weights = [backend.weight for backend in meant]
         self._services = [split.service for backend in self.backends for split in backend.options]
         self._seeds = [seed_of(opaque_id(backend.service)) for backend in meant]
@@ -95,14 +98,14 @@ class Backends:
         self._order = schedule(self._now)
 
 
-def _bound(action: Forward, services: Services) -> tuple[Backend, ...]:
+def _bound(action: Forward, services: Services, scope: RetryScope) -> tuple[Backend, ...]:
     chooser = balancer(action.balance)
     bound = []
     for meant in action.backends:
         own = meant.split or action.split
         fallbacks = [ClusterSplit(f.split or own, services.get(f.service)) for f in meant.fallbacks]
         split = ClusterSplit(own, services.get(meant.service))
-        bound.append(Backend(split, tuple(fallbacks), chooser))
+        bound.append(Backend(split, tuple(fallbacks), chooser, scope))
     weighted = [backend.split for backend, meant in zip(bound, action.backends, strict=True) if meant.weight]
     if len(bound) > 1:
         for backend in bound:

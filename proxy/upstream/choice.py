@@ -5,6 +5,7 @@ A backend of a route chooses for all its requests alike; see `keyed` for those t
 
 from abc import ABC, abstractmethod
 
+from proxy.model.policies import RetryScope
 from proxy.routing.shares import Reach, first_serving
 from proxy.upstream.balance import Balancer
 from proxy.upstream.endpoint import LiveEndpoint
@@ -36,13 +37,20 @@ class Choice(ABC):
 class Backend(Choice):
     """A backend of a route: its service, and what serves instead of it."""
 
-    __slots__ = ("_balancer", "_further", "options", "split")
+    __slots__ = ("_balancer", "_further", "_scope", "options", "split")
 
-    def __init__(self, split: ClusterSplit, fallbacks: tuple[ClusterSplit, ...], balancer: Balancer | None):
+    def __init__(
+        self,
+        split: ClusterSplit,
+        fallbacks: tuple[ClusterSplit, ...],
+        balancer: Balancer | None,
+        scope: RetryScope,
+    ) -> None:
         self.service = split.service
         self.split = split
         self.options = (split, *fallbacks)
         self._balancer = balancer
+        self._scope = scope
         self._further: tuple[ClusterSplit, ...] = ()
 
     def also(self, further: tuple[ClusterSplit, ...]) -> None:
@@ -59,9 +67,16 @@ class Backend(Choice):
             return split
         return self.options[first_serving([option.reach() for option in self.options])]
 
-    def tiers(self) -> list[tuple[ClusterSplit, Tier]]:
-        """Return all that a request may turn to, in order: what can serve before the last resorts."""
+    def tiers(self, failed: ClusterGroup) -> list[tuple[ClusterSplit, Tier]]:
+        """Return all that a request may turn to after `failed`, in order: last resorts come last."""
+        if self._scope is RetryScope.NONE:
+            return []
         every = [(split, tier) for split in (*self.options, *self._further) for tier in split.tiers()]
+        if self._scope is RetryScope.SAME_CLUSTER:
+            here = [
+                (split, [item for item in tier if item[0].cluster == failed.cluster]) for split, tier in every
+            ]
+            every = [(split, tier) for split, tier in here if tier]
         return [
             *[item for item in every if not is_last_resort(item[1])],
             *[item for item in every if is_last_resort(item[1])],
@@ -77,12 +92,14 @@ class Backend(Choice):
     def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
         """The second attempt stays in the cluster if another live endpoint is there, so that one dead
         pod does not move a share; from the third on a cluster not tried yet is preferred."""
+        if self._scope is RetryScope.NONE:
+            return None
         group = tried[-1].group
         if stay and attempts == 1 and group.live:
             found = self._pick(group, tried)
             if found is not None:
                 return found
-        others = [other for _, tier in self.tiers() for other, _ in tier if other is not group]
+        others = [other for _, tier in self.tiers(group) for other, _ in tier if other is not group]
         untried = [other for other in others if not any(endpoint.group is other for endpoint in tried)]
         for candidate in (*untried, group, *others) if stay else untried:
             found = self._pick(candidate, tried)

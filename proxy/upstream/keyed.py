@@ -63,8 +63,9 @@ class KeyedChoice(Choice):
         return self._best(tiers[0], split.mode, (), None) if tiers else None
 
     def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
-        full = None if stay else tried[-1].group
-        for split, tier in self._backend.tiers():
+        failed = tried[-1].group
+        full = None if stay else failed
+        for split, tier in self._backend.tiers(failed):
             found = self._best(tier, split.mode, tried, full)
             if found is not None:
                 return found

@@ -3,7 +3,7 @@
 import msgspec
 
 from proxy.model.actions import Forward
-from proxy.model.policies import Policies
+from proxy.model.policies import Policies, RetryScope
 from proxy.model.snapshot import Route
 from proxy.policies.limits import Limiters
 from proxy.policies.route import RoutePolicies
@@ -30,14 +30,15 @@ class RoutePlan(Backends):
     def __init__(self, route: Route, services: Services, counters: RouteCounters, limiters: Limiters) -> None:
         """Raises PolicyError, PatternError."""
         action = route.action if isinstance(route.action, Forward) else None
-        super().__init__(action, services)
+        config = route.policies or _NONE
+        scope = config.retry.scope if config.retry is not None else RetryScope.ANY
+        super().__init__(action, services, scope)
         self.counters = counters
         ingress = f"{route.source.namespace}/{route.source.name}"
         self.log = b'"route":%b,"ingress":%b' % (msgspec.json.encode(route.id), msgspec.json.encode(ingress))
         self.policies: RoutePolicies | None = None
         if route.policies is not None or action is None:
             self.policies = RoutePolicies(route, limiters)
-        config = route.policies or _NONE
         mirror, errors = config.mirror, config.errors
         self.mirroring: Mirroring | None = (
             Mirroring(route.id, mirror, services) if mirror is not None else None
@@ -45,7 +46,7 @@ class RoutePlan(Backends):
         self.error_backends: Backends | None = None
         self.error_statuses: frozenset[int] = frozenset()
         if errors is not None:
-            self.error_backends = Backends(Forward((errors.backend,), errors.split), services)
+            self.error_backends = Backends(Forward((errors.backend,), errors.split), services, scope)
             self.error_statuses = frozenset(errors.statuses)
         self.retry = RetryRules(config.retry) if config.retry is not None else BY_DEFAULT
         self.response_timeout_s = config.response_timeout_s

@@ -85,8 +85,8 @@ class RetryRules:
         self.non_idempotent = False  # methods like POST may be repeated
         self.try_timeout_s: float | None = None  # for the response head of each attempt
         if config is not None:
-            self.attempts = config.tries
-            self.connects = max(MAX_CONNECTS, config.tries) if config.tries > 1 else 1
+            self.attempts = config.tries if config.scope is not policies.RetryScope.NONE else 1
+            self.connects = max(MAX_CONNECTS, self.attempts) if self.attempts > 1 else 1
             self.statuses = frozenset(config.statuses)
             self.non_idempotent = config.non_idempotent
             self.try_timeout_s = config.try_timeout_s

@@ -27,6 +27,7 @@ from controlplane.translate.annotations.row import ALB, OWN, Annotation, Scope, 
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.ingresses import plan_ingress
+from proxy.model.policies import Retry, RetryScope
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 WORDS = st.sampled_from(
@@ -123,6 +124,14 @@ def test_listen_ports(text: str, expected: object) -> None:
     found = findings()
     assert drafted({ALB + "listen-ports": text}, found).ports == expected
     assert found.failed == (expected is None)
+
+
+@pytest.mark.parametrize("scope", RetryScope)
+def test_retry_scope_is_read_in_alb_too(scope: RetryScope) -> None:
+    found = findings()
+    retry = drafted({OWN + "retry-scope": scope}, found).retry
+    assert retry == (Retry(scope=scope) if scope is not RetryScope.ANY else None)
+    assert found.items == []
 
 
 @pytest.mark.parametrize(

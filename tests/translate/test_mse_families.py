@@ -32,6 +32,7 @@ from proxy.model.policies import (
     PathRewriteKind,
     RateLimit,
     Retry,
+    RetryScope,
     Rewrite,
 )
 from proxy.policies.limits import Limiters
@@ -48,6 +49,7 @@ HEADERS = (
     "Cache-Control", "Content-Type", "Authorization",
 )  # fmt: skip
 ON = {"enable-cors": "true"}
+SCOPE = "fleetgate.io/retry-scope"
 STICKY = {"affinity": "cookie"}
 SVC = "web.demo.svc.cluster.local"
 SET, ADD, REMOVE = HeaderOperation.SET, HeaderOperation.ADD, HeaderOperation.REMOVE
@@ -73,6 +75,11 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"proxy-next-upstream-tries": "5", "proxy-next-upstream-timeout": "2"}, "retry",
      Retry(tries=5, try_timeout_s=2.0)),
     ({"proxy-next-upstream-tries": "0"}, "retry", Retry(tries=100)),
+    ({SCOPE: "same-cluster"}, "retry", Retry(scope=RetryScope.SAME_CLUSTER)),
+    ({SCOPE: "None"}, "retry", Retry(scope=RetryScope.NONE)),
+    ({SCOPE: "any"}, "retry", None),
+    ({SCOPE: "same-cluster", "proxy-next-upstream-tries": "5"}, "retry",
+     Retry(tries=5, scope=RetryScope.SAME_CLUSTER)),
     # Cross-origin requests
     (ON, "cors", Cors(("*",), METHODS, HEADERS, (), True, 1_728_000)),
     ({**ON, "cors-allow-origin": "https://*.example.com, http://a.example:8080"}, "cors",
@@ -203,6 +210,8 @@ INVALID: list[tuple[dict[str, str], str]] = [
     ({"proxy-next-upstream": ""}, "error, timeout"),
     ({"proxy-next-upstream-tries": "101"}, "0 to 100"),
     ({"proxy-next-upstream-timeout": "x"}, "0 to 86400"),
+    ({SCOPE: "cluster"}, "any, same-cluster, none"),
+    ({SCOPE: ""}, "any, same-cluster, none"),
     ({"enable-cors": "on"}, "true, false"),
     ({**ON, "cors-allow-origin": "https://a.example/path, b c"}, "origins"),
     ({**ON, "cors-allow-methods": "GET;POST"}, "methods"),
@@ -381,40 +390,6 @@ def test_what_asks_for_nothing_else_is_not_told(annotations: Mapping[str, str]) 
 def test_what_has_no_effect_is_told(name: str) -> None:
     routes, (finding,) = routed(ingress("web", nginx({name: "x"})))
     assert (list(routes), finding.code) == (["web"], "FG0204")
-
-
-FAULTS = {
-    "canary": "yes",
-    "subset-labels": "topology.istio.io/cluster",
-    "timeout": "soon",
-    "proxy-next-upstream": "always",
-    "proxy-next-upstream-tries": "many",
-    "enable-cors": "on",
-    "cors-max-age": "-5",
-    "use-regex": "ja",
-    "rewrite-target": "no path",
-    "upstream-vhost": "a b",
-    "temporal-redirect": "nowhere",
-    "app-root": "app",
-    "whitelist-source-range": "everybody",
-    "route-limit-rps": "-1",
-    "concurrency-limit": "none",
-    "load-balance": "fair",
-    "upstream-hash-by": "$cookie_a",
-    "affinity": "ip",
-    "destination": "elsewhere",
-    "mirror-target-service": "a b",
-}
-
-
-def test_twenty_faults_are_twenty_findings() -> None:
-    routes, found = routed(ingress("web", FAULTS))
-    assert routes == {}
-    assert sorted(item.field for item in found) == sorted(
-        f"metadata.annotations[mse.ingress.kubernetes.io/{name}]" for name in FAULTS
-    )
-    assert {item.level for item in found} == {"error"}
-    assert all(item.allowed and item.fix for item in found)
 
 
 def test_the_root_of_an_application_is_a_redirect_at_each_host() -> None:

@@ -4,7 +4,19 @@ from collections import Counter
 
 import pytest
 
-from proxy.model.actions import Algorithm, Backend, Balance, Destination, Forward, Share, Split, SplitMode
+from proxy.model.actions import (
+    Algorithm,
+    Backend,
+    Balance,
+    Destination,
+    Forward,
+    HashKey,
+    HashSource,
+    Share,
+    Split,
+    SplitMode,
+)
+from proxy.model.policies import Policies, Retry, RetryScope
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, PathKind, PathMatch, Route, Service
 from proxy.policies.limits import Limiters
 from proxy.telemetry.counters import RouteCounters
@@ -12,6 +24,7 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retry import Failure
 from proxy.upstream.service import Services
+from tests.support.policies import asked
 from tests.support.snapshots import source, split
 
 BASE, CANARY, SPARE = "demo/base:80", "demo/canary:80", "demo/spare:80"
@@ -32,10 +45,15 @@ def describe(services: Services, ports: Ports) -> None:
 
 
 def plan_of(
-    services: Services, *backends: Backend, own: Split | None = None, balance: Balance | None = None
+    services: Services,
+    *backends: Backend,
+    own: Split | None = None,
+    balance: Balance | None = None,
+    scope: RetryScope = RetryScope.ANY,
 ) -> RoutePlan:
     action = Forward(backends, own or split({"c1": 50, "c2": 50}), balance)
-    route = Route("demo/r", source(), (80,), "", PathMatch(PathKind.PREFIX, "/"), action)
+    policies = Policies(retry=Retry(scope=scope)) if scope is not RetryScope.ANY else None
+    route = Route("demo/r", source(), (80,), "", PathMatch(PathKind.PREFIX, "/"), action, policies=policies)
     return RoutePlan(route, services, RouteCounters(route.id), Limiters())
 
 
@@ -49,9 +67,10 @@ def tally(plan: RoutePlan, count: int) -> Counter[int]:
     return Counter(endpoint.port if endpoint is not None else 0 for endpoint in found)
 
 
-def attempts(plan: RoutePlan, *, stay: bool = True) -> list[int]:
-    """The ports a request goes to when every attempt fails."""
-    choice = plan.pick()
+def attempts(plan: RoutePlan, *, stay: bool = True, client: bytes = b"") -> list[int]:
+    """The ports a request goes to when every attempt fails; `client` for a route that wants to know it."""
+    one = asked()
+    choice = plan.pick_for(client, one.line, one.headers) if client else plan.pick()
     assert choice is not None
     tried: list[LiveEndpoint] = []
     endpoint = choice.first()
@@ -154,6 +173,40 @@ def test_residency_holds_for_fallbacks(services: Services) -> None:
     assert attempts(plan) == [11, 1]
     describe(services, {CANARY: {"c2": [12]}, BASE: {"c2": [2]}})
     assert tally(plan, 5) == {0: 5}
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (RetryScope.ANY, [11, 12, 1, 2, 23]),
+        (RetryScope.SAME_CLUSTER, [11, 1]),  # of the fallback too only what is in c1
+        (RetryScope.NONE, [11]),
+    ],
+)
+def test_the_scope_of_retries(services: Services, scope: RetryScope, expected: list[int]) -> None:
+    assert attempts(plan_of(services, BACKED, own=split({"c1": 100, "c2": 0}), scope=scope)) == expected
+
+
+def test_without_a_second_attempt_no_peer_is_asked_either(services: Services) -> None:
+    describe(services, {BASE: {"c1": [1, 3]}})
+    assert len(attempts(plan_of(services, Backend(BASE), scope=RetryScope.NONE))) == 1
+
+
+def test_the_scope_of_retries_is_that_of_the_cluster_that_was_tried(services: Services) -> None:
+    plan = plan_of(services, BACKED, own=split({"c1": 100, "c2": 0}), scope=RetryScope.SAME_CLUSTER)
+    assert attempts(plan) == [11, 1]
+    describe(services, {CANARY: {"c2": [12]}, BASE: {"c1": [], "c2": [2]}})
+    assert attempts(plan) == [12, 2]  # the share of c1 was healed: this is no retry
+    describe(services, {CANARY: {"c1": [11], "c2": [12]}, BASE: {"c1": [1], "c2": [2]}})
+    assert attempts(plan, stay=False) == [11, 1]  # no room for the one service in c1
+
+
+def test_keyed_requests_have_the_same_scope(services: Services) -> None:
+    describe(services, {BASE: {"c1": [1, 2, 3], "c2": [4]}})
+    balance = Balance(key=HashKey(HashSource.CLIENT))
+    for scope, expected in ((RetryScope.SAME_CLUSTER, [1, 2, 3]), (RetryScope.ANY, [1, 2, 3, 4])):
+        plan = plan_of(services, Backend(BASE), own=split({"c1": 100, "c2": 0}), balance=balance, scope=scope)
+        assert sorted(port for port in attempts(plan, client=b"192.0.2.1")) == expected
 
 
 def test_tiers(services: Services) -> None:

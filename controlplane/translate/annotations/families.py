@@ -27,6 +27,7 @@ from controlplane.translate.annotations import (
     redirects,
     remote_clusters,
     retries,
+    retry_scope,
     rewrite,
     rule_direction,
     scheduler,
@@ -64,6 +65,7 @@ FAMILIES: Final = (
     Family(canary.ROWS, canary.apply),
     Family(headers.ROWS, headers.apply),
     Family(retries.ROWS, retries.apply),
+    Family(retry_scope.ROWS, retry_scope.apply),  # after retries
     Family(cors.ROWS, cors.apply),
     Family(rewrite.ROWS, rewrite.apply),
     Family(redirects.ROWS, redirects.apply),
