@@ -45,18 +45,50 @@ class Attempts(PolicedRequest):
         if self.is_done:
             connection.endpoint.release(connection)
             return
-        chosen, endpoint = self.endpoint, connection.endpoint
-        if chosen is not None and chosen is not endpoint:
-            chosen.in_flight -= 1  # where there was no room, another one's became free
-            endpoint.in_flight += 1
-            self.endpoint = endpoint
+        self._move_to(connection.endpoint)
         self._send(connection)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         if self.is_done:
             self._eject_if_due(endpoint, failure)
         else:
+            self._move_to(endpoint)
             self._attempt_failed(failure)
+
+    def _move_to(self, endpoint: LiveEndpoint) -> None:
+        """Not the endpoint that was chosen: where there was no room, or no answer, another one had some."""
+        chosen = self.endpoint
+        if chosen is not None and chosen is not endpoint:
+            chosen.in_flight -= 1
+            endpoint.in_flight += 1
+            self.endpoint = endpoint
+
+    # Hedged connects
+
+    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+        failover = self.failover
+        if failover is not None:
+            tried = [*failover.tried, *tried]
+        choice = self.choice
+        if choice is None or len(tried) >= self.plan.retry.connects:
+            return None
+        return choice.beside(tried)
+
+    def on_hedged(self, waiting: list[LiveEndpoint], tried: list[LiveEndpoint], winner: LiveEndpoint) -> None:
+        winner.requests += 1
+        place = tried.index(winner)
+        for endpoint in waiting:
+            if tried.index(endpoint) < place:
+                self._failover().lost(endpoint, Failure.HEDGED)
+                self._count(endpoint, Failure.HEDGED, winner.cluster)
+            else:
+                self._count(endpoint, Failure.HEDGED, "")  # begun in vain
+
+    def on_connect_lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        self._eject_if_due(endpoint, failure)
+        if not self.is_done and self.connection is None:
+            self._failover().lost(endpoint, failure)
+            self._count(endpoint, failure, "")
 
     # Send
 
@@ -149,18 +181,24 @@ class Attempts(PolicedRequest):
         """Return the endpoint to try next, None when the request ends here; count it either way."""
         choice = self.choice
         assert choice is not None
-        failover = self.failover
-        if failover is None:
-            failover = self.failover = Failover(self.plan.retry)
+        failover = self._failover()
         idempotent = self.line.resource.is_idempotent and not self._asks_for_tunnel()
         following = failover.next(choice, endpoint, failure, idempotent=idempotent)
         if failure is Failure.TIMEOUT and self.deadline and self.plane.wheel.now >= self.deadline:
             following = None  # no attempt is left any time
         if self.body is None:
             following = None  # part of the body is gone: it cannot be sent again
-        to_cluster = following.cluster if following else ""
-        self.plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
+        self._count(endpoint, failure, following.cluster if following else "")
         return following
+
+    def _failover(self) -> Failover:
+        failover = self.failover
+        if failover is None:
+            failover = self.failover = Failover(self.plan.retry)
+        return failover
+
+    def _count(self, endpoint: LiveEndpoint, failure: Failure, to_cluster: str) -> None:
+        self.plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
 
     def _take_back(self, status: int, *, complete: bool) -> bool:
         """Do something else than relay this answer of the endpoint; False when it must be relayed."""

@@ -66,6 +66,15 @@ class MirrorAttempt(ResponseSink):
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self._fail(failure)
 
+    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+        return None  # a copy can wait
+
+    def on_hedged(self, waiting: list[LiveEndpoint], tried: list[LiveEndpoint], winner: LiveEndpoint) -> None:
+        pass
+
+    def on_connect_lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        pass
+
     def _send(self, connection: UpstreamConnection) -> None:
         self._connection = connection
         connection.send(self, self._request, self._plane.wheel.now + TIMEOUT_S)

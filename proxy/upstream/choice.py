@@ -33,6 +33,13 @@ class Choice(ABC):
         has no room.
         """
 
+    @abstractmethod
+    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+        """Return an endpoint for a connect beside those to `tried`, which do not answer yet; None for no other.
+
+        Their silence says little so far: an endpoint with an open breaker is no alternative to them.
+        """
+
 
 class Backend(Choice):
     """A backend of a route: its service, and what serves instead of it."""
@@ -105,6 +112,17 @@ class Backend(Choice):
             found = self._pick(candidate, tried)
             if found is not None:
                 return found
+        return None
+
+    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+        """Another cluster of the same tier, then the same cluster; what stands by is asked after both."""
+        for _, tier in self.tiers():
+            groups = [group for group, _ in tier if group.live or group.reserve]
+            fresh = [group for group in groups if not any(endpoint.group is group for endpoint in tried)]
+            for group in (*fresh, *[group for group in groups if group not in fresh]):
+                found = self._pick(group, tried)
+                if found is not None and found not in tried:
+                    return found
         return None
 
     def _pick(self, group: ClusterGroup, tried: list[LiveEndpoint]) -> LiveEndpoint | None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Coroutine
 from random import uniform
+from time import monotonic
 from typing import Final, Protocol, cast
 
 from proxy.http.memo import Memo
@@ -12,6 +13,7 @@ from proxy.model.limits import Limits
 from proxy.timers import TimerWheel
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.hedge import HedgedConnect
 from proxy.upstream.retry import Failure
 from proxy.upstream.room import PENDING_S, Pending, Requester
 from proxy.upstream.stream import Buffers
@@ -47,8 +49,8 @@ class Connector:
     def obtain(self, endpoint: LiveEndpoint, requester: Requester) -> None:
         """Get a connection for a request: a new one, or one that becomes free where there is no room."""
         room = endpoint.room
-        if room.taken < self.limits.max_upstream_connections:
-            self.connect(endpoint, requester)
+        if self.has_room(endpoint):
+            HedgedConnect(self, requester).start(endpoint)
             return
         spare = endpoint.group.spare()
         if spare is not None:
@@ -60,12 +62,16 @@ class Connector:
         else:
             requester.on_connect_failed(endpoint, Failure.OVERFLOW)
 
+    def has_room(self, endpoint: LiveEndpoint) -> bool:
+        """Whether one more connection may be opened to it."""
+        return endpoint.room.taken < self.limits.max_upstream_connections
+
     def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         """Open a connection for `waiter`; it hears of it, or why not, later on."""
         self._start(self._connect(endpoint, waiter))
 
-    def later(self, delay_s: float, work: Callable[[], None]) -> None:
-        self._loop.call_later(delay_s, work)
+    def later(self, delay_s: float, work: Callable[[], None]) -> asyncio.TimerHandle:
+        return self._loop.call_later(delay_s, work)
 
     def probe_after(self, endpoint: LiveEndpoint, delay_s: float) -> None:
         """Find out in the background, not with a user's request, whether an ejected endpoint is back."""
@@ -114,12 +120,15 @@ class Connector:
     async def _open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
         room = endpoint.room
         room.opening += 1
+        started = monotonic()
         try:
             result = await self._try_open(endpoint)
         finally:
             room.opening -= 1
         if isinstance(result, Failure):
             room.refill()
+        else:
+            room.times.learn(monotonic() - started)
         return result
 
     async def _try_open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:

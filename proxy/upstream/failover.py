@@ -12,7 +12,7 @@ _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 class Failover:
     """The failed attempts of one request."""
 
-    __slots__ = ("_rules", "_seen", "_tried", "attempts", "fresh", "trace")
+    __slots__ = ("_rules", "_seen", "attempts", "fresh", "trace", "tried")
 
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
@@ -20,14 +20,13 @@ class Failover:
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
         self._seen = 0  # of them, those that an endpoint may have acted on
-        self._tried: list[LiveEndpoint] = []
+        self.tried: list[LiveEndpoint] = []
 
     def next(
         self, choice: Choice, endpoint: LiveEndpoint, failure: Failure, *, idempotent: bool
     ) -> LiveEndpoint | None:
         """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here."""
-        self.attempts += 1
-        self.trace.append((endpoint.cluster, endpoint.label, failure.value))
+        self._note(endpoint, failure)
         if failure not in UNDELIVERED:
             self._seen += 1
         spent = self.attempts if failure in UNDELIVERED else self._seen
@@ -36,6 +35,15 @@ class Failover:
         if failure in _OLD_CONNECTION and not self.fresh:
             self.fresh = True  # the connection was old, the endpoint need not be gone
             return endpoint
-        self._tried.append(endpoint)
+        self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
-        return choice.following(self._tried, attempts=self.attempts, stay=stay)
+        return choice.following(self.tried, attempts=self.attempts, stay=stay)
+
+    def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        """Note a connect that failed, or was outrun, beside another one."""
+        self._note(endpoint, failure)
+        self.tried.append(endpoint)
+
+    def _note(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        self.attempts += 1
+        self.trace.append((endpoint.cluster, endpoint.label, failure.value))

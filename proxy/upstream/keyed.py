@@ -7,7 +7,7 @@ from proxy.http.request_line import RequestLine
 from proxy.model.actions import HashKey, HashSource, SplitMode
 from proxy.routing.parameters import CookieName, ParameterName
 from proxy.upstream.choice import Backend, Choice
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.hashing import best, best_of_equals
 from proxy.upstream.split import Tier
@@ -70,6 +70,11 @@ class KeyedChoice(Choice):
             if found is not None:
                 return found
         return None
+
+    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+        """The next one of the key's order; after two that do not answer, one of another cluster."""
+        found = self.following(tried, attempts=len(tried), stay=len(tried) < 2)
+        return found if found is not None and found.state is State.HEALTHY else None
 
     def _best(
         self, tier: Tier, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterGroup | None

@@ -18,6 +18,7 @@ class Failure(Enum):
     CONNECT_TIMEOUT = "connect_timeout"
     OVERFLOW = "overflow"  # the service has as many connections in that cluster as it may have
     LOCAL = "local"  # no descriptor or port left on this side: says nothing about the endpoint
+    HEDGED = "hedged"  # another connect, begun later, was answered first
     UNSEEN = "unseen"  # the connection ended, and TCP proves that the request was never delivered
     STALE = "stale"  # a pooled connection ended before any byte of the response
     RESET = "reset"  # a new connection did
@@ -39,6 +40,7 @@ POLICY: Final[dict[Failure, Retry]] = {
     Failure.CONNECT_TIMEOUT: Retry.ANY_METHOD,
     Failure.OVERFLOW: Retry.ANY_METHOD,
     Failure.LOCAL: Retry.ANY_METHOD,
+    Failure.HEDGED: Retry.ANY_METHOD,
     Failure.UNSEEN: Retry.ANY_METHOD,
     Failure.STALE: Retry.IDEMPOTENT,
     Failure.RESET: Retry.IDEMPOTENT,
@@ -64,7 +66,10 @@ ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
     Failure.TIMEOUT: (504, "UT", "The endpoint did not answer in time."),
     Failure.MALFORMED: (502, "UPE", "The endpoint's answer is not valid HTTP."),
 }
-"""Status, flag and sentence for the client when the last attempt failed; a STATUS is relayed instead."""
+"""Status, flag and sentence for the client when the last attempt failed.
+
+A STATUS is relayed instead; HEDGED is never the last.
+"""
 
 RETRY_STATUSES: Final = frozenset((502, 503, 504))
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy.upstream.hedge import ConnectTimes
 from proxy.upstream.retry import Failure
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ class Requester(Protocol):
     def on_connected(self, connection: "UpstreamConnection") -> None: ...
 
     def on_connect_failed(self, endpoint: "LiveEndpoint", failure: Failure) -> None: ...
+
+    def beside(self, tried: list["LiveEndpoint"]) -> "LiveEndpoint | None":
+        """Return where to connect while `tried` do not answer, None to go on waiting for them."""
+
+    def on_hedged(
+        self, waiting: list["LiveEndpoint"], tried: list["LiveEndpoint"], winner: "LiveEndpoint"
+    ) -> None:
+        """Of the endpoints `tried`, `winner` has answered, and those in `waiting` not yet."""
+
+    def on_connect_lost(self, endpoint: "LiveEndpoint", failure: Failure) -> None:
+        """One of several connects has failed; another goes on, or has been answered."""
 
 
 class Tally:
@@ -61,12 +73,13 @@ class Pending:
 class Room:
     """The connections of one service in one cluster. The connector keeps them within the limit."""
 
-    __slots__ = ("_tally", "open", "opening", "waiting")
+    __slots__ = ("_tally", "open", "opening", "times", "waiting")
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self.open = 0
         self.opening = 0
+        self.times = ConnectTimes()
         self.waiting: deque[Pending] = deque()
 
     def opened(self) -> None:

@@ -35,6 +35,10 @@ class Session(Choice):
     def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
         return self._choice.following(tried, attempts=attempts, stay=stay)
 
+    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+        """A session is worth waiting for: it ends when its endpoint fails, not when that is slow."""
+        return self._choice.beside(tried) if self.endpoint not in tried else None
+
 
 class Sticky:
     """The sessions of a route."""

@@ -109,6 +109,12 @@ class Origin:
         return self.host, self.port
 
     @property
+    def sockets(self) -> tuple[asyncio.trsock.TransportSocket, ...]:
+        """Those it listens on."""
+        assert self._server is not None
+        return tuple(self._server.sockets)
+
+    @property
     def received(self) -> bytes:
         return b"".join(connection.received for connection in self.connections)
 

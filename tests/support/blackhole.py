@@ -1,0 +1,49 @@
+"""A machine that is gone without a word: its kernel drops what comes, and acknowledges nothing.
+
+A socket filter that accepts no packet, so no privilege is needed. On a listening socket it swallows SYNs,
+on a connection everything; a connection inherits it from its listener.
+"""
+
+import asyncio
+import ctypes
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tests.support.origin import Origin
+
+# asm-generic/socket.h; linux/filter.h: struct sock_filter {code, jt, jf, k}, BPF_RET|BPF_K
+_SO_ATTACH_FILTER: Final = 26
+_SO_DETACH_FILTER: Final = 27
+_ACCEPT_NOTHING: Final = struct.pack("HBBI", 0x06, 0, 0, 0)
+
+
+def silence(target: "socket.socket | asyncio.trsock.TransportSocket") -> None:
+    """From now on nothing reaches this socket."""
+    program = ctypes.create_string_buffer(_ACCEPT_NOTHING)
+    target.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", 1, ctypes.addressof(program))
+    )
+
+
+def restore(target: "socket.socket | asyncio.trsock.TransportSocket") -> None:
+    target.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
+
+def silence_origin(origin: Origin) -> None:
+    """Cut the machine of an origin off: those who connect to it, and the connections there are."""
+    for connection in origin.connections:
+        assert connection.transport is not None
+        silence(connection.transport.get_extra_info("socket"))
+    for listening in origin.sockets:
+        silence(listening)
+
+
+@contextmanager
+def black_hole() -> Iterator[tuple[str, int]]:
+    """An address at which no connect is ever answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        silence(listening)
+        yield listening.getsockname()
