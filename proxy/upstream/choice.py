@@ -35,7 +35,7 @@ class Choice(ABC):
 
     @abstractmethod
     def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
-        """Return an endpoint for a connect beside those to `tried`, which do not answer yet; None for no other.
+        """Return an endpoint for a connect beside those to `tried`, which do not answer yet; None for none.
 
         Their silence says little so far: an endpoint with an open breaker is no alternative to them.
         """
@@ -116,7 +116,7 @@ class Backend(Choice):
 
     def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
         """Another cluster of the same tier, then the same cluster; what stands by is asked after both."""
-        for _, tier in self.tiers():
+        for _, tier in self.tiers(tried[-1].group):
             groups = [group for group, _ in tier if group.live or group.reserve]
             fresh = [group for group in groups if not any(endpoint.group is group for endpoint in tried)]
             for group in (*fresh, *[group for group in groups if group not in fresh]):

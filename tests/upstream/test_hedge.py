@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.model.actions import Algorithm, Balance, HashKey, HashSource, Sticky
+from proxy.model.policies import RetryScope
 from proxy.upstream.choice import Choice
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.connector import Connector
@@ -271,3 +272,13 @@ def test_a_session_is_waited_for() -> None:
     other = session.following([e for e in services.endpoints() if e.port == 1], attempts=1, stay=True)
     assert other is not None
     assert session.beside([other]) is not None  # the session is lost already
+
+
+def test_the_scope_of_retries_is_that_of_hedges() -> None:
+    services = Services()
+    describe(services, {BASE: {"c1": [11, 12], "c2": [21]}})
+    for scope, expected in ((RetryScope.SAME_CLUSTER, 2), (RetryScope.NONE, 1), (RetryScope.ANY, 3)):
+        plan = plan_of(services, Backend(BASE), own=split({"c1": 1, "c2": 0}), scope=scope)
+        choice = plan.pick()
+        assert choice is not None
+        assert len(beside(choice, 9)) == expected
