@@ -18,7 +18,7 @@ from proxy.routing.explain import Considered, Difference, Part, Rule
 _LOST: Final[dict[Rule, str]] = {
     Rule.ORDER: "its order {loser.order} comes after {winner.order}",
     Rule.HOST: "its host is less specific",
-    Rule.PATH_KIND: "{loser.path.kind} comes after {winner.path.kind}",
+    Rule.PATH_KIND: "{loser.path.kind} {loser.path.value} comes after {winner.path.kind}",
     Rule.PATH_LENGTH: "its path is shorter",
     Rule.PRIORITY: "the other is a canary of higher precedence",
     Rule.CONDITIONS: "it has fewer conditions ({losing} to {winning})",

@@ -39,7 +39,7 @@ class Rule(StrEnum):
 
     ORDER = "order"
     HOST = "host"  # exact before wildcard before any
-    PATH_KIND = "path_kind"  # exact before prefix before pattern
+    PATH_KIND = "path_kind"  # exact before prefix before pattern before /
     PATH_LENGTH = "path_length"
     PRIORITY = "priority"
     CONDITIONS = "conditions"  # more of them
@@ -124,7 +124,8 @@ def better_by(winner: Route, loser: Route) -> Rule:
     """Return the first rule by which two routes that both match differ."""
     for rule, better, worse in zip(_RULES, rank(winner), rank(loser), strict=False):
         if better != worse:
-            return rule
+            is_root = rule is Rule.PATH_KIND and winner.path.kind is loser.path.kind
+            return Rule.PATH_LENGTH if is_root else rule
     return Rule.NAME
 
 

@@ -15,6 +15,8 @@ class PathRank(IntEnum):
     EXACT = 0
     PREFIX = 1
     PATTERN = 2
+    ROOT = 3
+    """The prefix "/": what covers everything comes last, or no pattern beside it were ever taken."""
 
 
 Precedence = tuple[int, int, str, str, str, str]
@@ -31,7 +33,9 @@ def host_rank(host: str) -> HostRank:
 def path_rank(path: PathMatch) -> PathRank:
     if path.kind is PathKind.EXACT:
         return PathRank.EXACT
-    return PathRank.PREFIX if path.kind is PathKind.PREFIX else PathRank.PATTERN
+    if path.kind is not PathKind.PREFIX:
+        return PathRank.PATTERN
+    return PathRank.PREFIX if path.value.strip("/") else PathRank.ROOT
 
 
 def precedence(route: Route) -> Precedence:

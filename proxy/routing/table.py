@@ -1,7 +1,7 @@
 """Finds the route of a request: port → order → host → path → conditions.
 
 Precedence (docs/decisions.md): the ALB `order` first; then exact host, one-label wildcard, no host;
-then Exact, longest Prefix, pattern; then the higher priority; then more conditions; then the older
+then Exact, longest Prefix, pattern, the Prefix /; then the higher priority; then more conditions; then the older
 Ingress; then its name. The keys are in `rank`.
 Hosts and prefixes are found by dict lookups, so a hundred thousand routes cost no more than one.
 
@@ -63,13 +63,14 @@ def _pattern_precedence(candidate: Candidate[Target]) -> tuple[int, Precedence]:
 class PathTable(Generic[Target]):
     """The routes of one host."""
 
-    __slots__ = ("_exact", "_longest", "_patterns", "_prefixes")
+    __slots__ = ("_exact", "_longest", "_patterns", "_prefixes", "_root")
 
     def __init__(self) -> None:
         self._exact: dict[bytes, list[Candidate[Target]]] = {}
         self._prefixes: dict[bytes, list[Candidate[Target]]] = {}
         self._longest = 0  # prefix, in bytes
         self._patterns: list[Candidate[Target]] = []
+        self._root: list[Candidate[Target]] = []
 
     def add(self, candidate: Candidate[Target]) -> None:
         path = candidate.route.path
@@ -81,17 +82,20 @@ class PathTable(Generic[Target]):
             prefix = value.rstrip(b"/")
             _insert(self._prefixes, prefix, candidate)
             self._longest = max(self._longest, len(prefix))
-        else:
+        elif kind is PathRank.PATTERN:
             insort(self._patterns, candidate, key=_pattern_precedence)
+        else:
+            insort(self._root, candidate, key=_precedence)
 
     def dismantle(self) -> Iterator[None]:
         for groups in (self._exact, self._prefixes):
             while groups:
                 groups.popitem()
                 yield
-        while self._patterns:
-            self._patterns.pop()
-            yield
+        for candidates in (self._patterns, self._root):
+            while candidates:
+                candidates.pop()
+                yield
 
     def find(self, path: bytes, facts: Facts) -> Candidate[Target] | None:
         found = self._exact.get(path)
@@ -107,17 +111,18 @@ class PathTable(Generic[Target]):
             longest = self._longest
             if len(path) > longest:
                 prefix = path[: max(path.rfind(b"/", 0, longest + 1), 0)]
-            while True:
+            while prefix:
                 found = prefixes.get(prefix)
                 if found is not None:
                     for candidate in found:
                         if not candidate.conditions or candidate.holds(facts):
                             return candidate
-                if not prefix:
-                    break
                 prefix = prefix[: prefix.rfind(b"/")]
         for candidate in self._patterns:
             if candidate.pattern is not None and candidate.pattern.matches(path) and candidate.holds(facts):
+                return candidate
+        for candidate in self._root:
+            if not candidate.conditions or candidate.holds(facts):
                 return candidate
         return None
 

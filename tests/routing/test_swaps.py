@@ -76,6 +76,8 @@ def rank(candidate: Route) -> tuple[object, ...]:
     path = candidate.path
     host = HOST_CLASSES if not candidate.host else int(candidate.host.startswith("*."))
     kind = {PathKind.EXACT: 0, PathKind.PREFIX: 1}.get(path.kind, PATTERN_CLASS)
+    if path.kind is PathKind.PREFIX and path.value == "/":
+        kind = PATTERN_CLASS + 1
     length = len(path.value if kind == PATTERN_CLASS else path.value.rstrip("/"))
     source = candidate.source
     return (

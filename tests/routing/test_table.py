@@ -88,6 +88,8 @@ def ranked() -> list[Route]:
         route(PORT, "/a", host="x.y.z", name="old", created="2020-01-01T00:00:00Z"),
         route(PORT, "/a", host="x.y.z", name="new", created="2024-01-01T00:00:00Z"),
         route(PORT, "/a/.*", host="x.y.z", kind=PathKind.REGEX, name="regex"),
+        route(PORT, "/", host="x.y.z", conditions=(stage("gray"),), name="gray root"),
+        route(PORT, "/", host="x.y.z", name="root"),
         route(PORT, "/a/b", host="*.y.z", kind=PathKind.EXACT, name="wildcard"),
         route(PORT, "/a/b", kind=PathKind.EXACT, name="any host"),
         route(PORT, "/", name="last"),
