@@ -1,19 +1,26 @@
 """A request that is asked about, as a client would write it, to what routing looks at."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
 
 from proxy.http.errors import RequestError
-from proxy.http.path import normalise
+from proxy.http.grammar import FIELD_LINE, HOST
+from proxy.http.request_line import parse_request_line
 from proxy.model.snapshot import Listener, Snapshot
-from proxy.routing.explain import Asked
+from proxy.routing.explain import Asked, covers_host
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CLIENT: Final = "127.0.0.1"
+_AS_WRITTEN: Final = "".join(map(chr, range(0x21, 0x7F)))
+"""Characters of a path that clients send as they are."""
+
+
+Headers = tuple[tuple[str, str], ...]
 
 
 class QuestionError(ValueError):
@@ -25,7 +32,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str
     method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     client: str = _CLIENT
     all: bool = False
 
@@ -47,14 +54,15 @@ def request_of(question: Question, snapshot: Snapshot) -> Request:
         ip_address(client)
     except ValueError:
         raise QuestionError(f"{client!r} is no address of a client; write e.g. 10.1.2.3") from None
-    try:
-        path = normalise((url.path or "/").encode()).decode()
-    except RequestError as error:
-        raise QuestionError(f"{error.detail}: such a request is answered {error.status}") from None
-    headers = tuple((name, value) for name, value in question.headers if name.lower() != "host")
-    named = [value for name, value in question.headers if name.lower() == "host"]
-    host = _without_port(named[-1].strip()) if named else (url.hostname or "")
-    asked = Asked(port, host, path, question.method, url.query, headers, client)
+    asked = Asked(
+        port,
+        _host(url, question.headers),
+        _path(question.method, url.path or "/"),
+        question.method,
+        url.query,
+        tuple(_fields(question.headers)),
+        client,
+    )
     return _at_listener(asked, url.port is not None, snapshot)
 
 
@@ -70,17 +78,57 @@ def _split(text: str) -> tuple[SplitResult, int]:
     return url, port
 
 
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdecimal() else host
+def _path(method: str, path: str) -> str:
+    """Return the path as routes match it. Raises QuestionError for what workers do not read."""
+    target = quote(path, safe=_AS_WRITTEN)
+    try:
+        line = parse_request_line(f"{method} {target} HTTP/1.1".encode())
+    except RequestError as error:
+        raise QuestionError(f"{error.detail}: such a request is answered {error.status}") from None
+    return line.resource.path.decode()
+
+
+def _host(url: SplitResult, headers: Headers) -> str:
+    """Return the name in the Host field, or of the URL, as routes match it. Raises QuestionError."""
+    named = [value.strip() for name, value in headers if name.lower() == "host"]
+    written = named[-1] if named else (url.hostname or "")
+    if ":" in written and not named:
+        written = f"[{written}]"
+    match = HOST.fullmatch(written.encode())
+    if match is None:
+        raise QuestionError(f"{written!r} is no host name and port: such a request is answered 400")
+    host = match.group(1).decode()
+    return host.removesuffix(".") if len(host) > 1 else host
+
+
+def _fields(headers: Headers) -> Iterator[tuple[str, str]]:
+    for name, value in headers:
+        if FIELD_LINE.fullmatch(f"{name}: {value}".encode()) is None:
+            raise QuestionError(
+                f"{f'{name}: {value}'!r} is no header: such a request is answered 400;"
+                " names have letters, digits and -"
+            )
+        if name.lower() != "host":
+            yield name, value
 
 
 def _at_listener(asked: Asked, is_explicit: bool, snapshot: Snapshot) -> Request:
-    """Without a port in the URL, the first listener stands for the one a load balancer leads to."""
+    """Without a port in the URL, one listener stands for the one that a load balancer leads to."""
     listeners = {listener.port: listener for listener in snapshot.listeners}
     listener = listeners.get(asked.port)
     if listener is not None or is_explicit or not listeners:
         return Request(asked, listener)
-    first = listeners[min(listeners)]
-    note = f"no listener on port {asked.port}; asked on port {first.port} instead"
-    return Request(replace(asked, port=first.port), first, note)
+    likely = listeners[_likely_port(asked.host, listeners, snapshot)]
+    note = f"no listener on port {asked.port}; asked on port {likely.port} instead"
+    return Request(replace(asked, port=likely.port), likely, note)
+
+
+def _likely_port(host: str, listeners: Collection[int], snapshot: Snapshot) -> int:
+    """Return the first port that has routes for the very host, else the first of all."""
+    ports = (
+        port
+        for route in snapshot.routes
+        if route.host and covers_host(route.host, host)
+        for port in route.ports
+    )
+    return min((port for port in ports if port in listeners), default=min(listeners))

@@ -21,8 +21,11 @@ def admin_option(command: F) -> F:
     )(command)
 
 
-def ask(admin: str, path: str, question: Any, *, timeout: float = 30.0) -> Any:
-    """POST a question and return the answer. Raises Failure with the problem that was answered."""
+def ask(admin: str, path: str, question: Any, known_by: str, *, timeout: float = 30.0) -> Any:
+    """POST a question and return the answer. Raises Failure with the problem that was answered.
+
+    An answer without the member `known_by` comes from something else.
+    """
     import httpx
 
     base = admin if "://" in admin else f"http://{admin}"
@@ -36,19 +39,24 @@ def ask(admin: str, path: str, question: Any, *, timeout: float = 30.0) -> Any:
             f"admin API {admin} does not answer: {cause}; start the gateway, or give --admin HOST:PORT"
         ) from None
     if answer.is_success:
-        try:
-            return answer.json()
-        except ValueError:
-            raise Unavailable(f"{admin} is no admin API; give --admin HOST:PORT") from None
+        found = _json(answer)
+        if isinstance(found, dict) and known_by in found:
+            return found
+        raise Unavailable(f"{admin} is no admin API; give --admin HOST:PORT")
     raise _refused(admin, answer.status_code, _problem(answer))
+
+
+def _json(answer: Any) -> Any:
+    """Return the body; None when it is no JSON."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def _problem(answer: Any) -> str:
     """Return what a problem+json says on one line, "" when the answer is none."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return ""
+    body = _json(answer)
     if not isinstance(body, dict):
         return ""
     return " ".join(str(body.get("detail") or body.get("title") or "").split())

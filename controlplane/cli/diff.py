@@ -64,7 +64,7 @@ def _ask(paths: tuple[str, ...], namespace: str, admin: str) -> Any:
         click.echo(f"{finding.place}: {finding.level} {finding.code} {finding.text}", err=True)
     if any(finding.level == "error" for finding in (*manifests.findings, *objects.findings)):
         raise Failure("the manifests cannot be applied as they are: correct the errors above")
-    found = ask(admin, "/api/v1/diff", {"objects": objects.complete()})
+    found = ask(admin, "/api/v1/diff", {"objects": objects.complete()}, "changes")
     located = Located({None: objects})
     told = (located.finding(msgspec.convert(item, Diagnostic)) for item in found["findings"])
     for at in sorted((at for at in told if at is not None), key=lambda at: at.place):

@@ -63,7 +63,7 @@ def command(
     if paths:
         found = _offline(read(paths, members, namespace), question)
     else:
-        found = ask(admin, "/api/v1/explain", question)
+        found = ask(admin, "/api/v1/explain", question, "considered")
     if output == "json":
         echo_json("Explanation", found)
     else:

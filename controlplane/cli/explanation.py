@@ -79,7 +79,10 @@ def _source(source: Json) -> str:
 def _answer(answer: Json) -> Iterator[str]:
     policies = "  ".join(f"{name} {_short(value)}" for name, value in answer["policies"].items())
     if "timeout" in answer:
-        policies = f"timeout {answer['timeout']['seconds']:g}s ({answer['timeout']['from']})  {policies}"
+        seconds = answer["timeout"]["seconds"]
+        policies = (
+            f"timeout {f'{seconds:g}s' if seconds else 'none'} ({answer['timeout']['from']})  {policies}"
+        )
     yield _labelled("policies", policies.strip() or "none")
     for finding in answer["ignored"]:
         yield _labelled(

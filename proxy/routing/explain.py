@@ -132,7 +132,7 @@ def better_by(winner: Route, loser: Route) -> Rule:
 def _differences(route: Route, asked: Asked, facts: Facts) -> Iterator[Difference]:
     if asked.port not in route.ports:
         yield Difference(Part.PORT, ", ".join(str(port) for port in route.ports), (str(asked.port),))
-    if not _covers_host(route.host, asked.host.lower()):
+    if not covers_host(route.host, asked.host):
         yield Difference(Part.HOST, route.host, (asked.host,))
     if not _covers_path(route, asked.path):
         yield Difference(Part.PATH, route.path.value, (asked.path,))
@@ -142,7 +142,9 @@ def _differences(route: Route, asked: Asked, facts: Facts) -> Iterator[Differenc
             yield Difference(Part.CONDITION, check.condition, found)
 
 
-def _covers_host(wanted: str, host: str) -> bool:
+def covers_host(wanted: str, host: str) -> bool:
+    """Whether a route with the host `wanted` takes requests to `host`."""
+    host = host.lower()
     kind = host_rank(wanted)
     if kind is HostRank.WILDCARD:
         label, dot, parent = host.partition(".")

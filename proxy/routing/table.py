@@ -1,8 +1,8 @@
 """Finds the route of a request: port → order → host → path → conditions.
 
 Precedence (docs/decisions.md): the ALB `order` first; then exact host, one-label wildcard, no host;
-then Exact, longest Prefix, pattern, the Prefix /; then the higher priority; then more conditions; then the older
-Ingress; then its name. The keys are in `rank`.
+then Exact, longest Prefix, pattern, the Prefix /; then the higher priority; then more conditions; then the
+older Ingress; then its name. The keys are in `rank`.
 Hosts and prefixes are found by dict lookups, so a hundred thousand routes cost no more than one.
 
 A table is filled route by route, taking over what an earlier table has of a route that is the same,

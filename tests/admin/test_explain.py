@@ -146,6 +146,24 @@ async def test_without_a_port_the_first_listener_stands_for_the_load_balancers()
     assert found["considered"][0]["reason"] == "is on port 8001"
 
 
+async def test_without_a_port_a_listener_with_routes_for_the_host_is_asked() -> None:
+    listeners = (*SNAPSHOT.listeners, Listener(8000, GATEWAY), Listener(8002, GATEWAY))
+    routes = (*ROUTES, replaced(route("other", "/"), host="*.demo.org", ports=(8002,)))
+    everything = replaced(SNAPSHOT, listeners=listeners, routes=routes)
+    ports = {}
+    for host in ("shop.demo", "A.demo.org", "elsewhere"):
+        async with client(replace(serving(), snapshot=everything)) as api:
+            found = (await api.post("/api/v1/explain", json={"url": f"http://{host}/"})).json()
+        ports[host] = found["request"]["port"]
+    assert ports == {"shop.demo": 8001, "A.demo.org": 8002, "elsewhere": 8000}
+
+
+@pytest.mark.parametrize("host", ["shop.demo.", "SHOP.demo.:8001"])
+async def test_the_host_is_asked_as_workers_read_it(host: str) -> None:
+    found = await explained(url="http://127.0.0.1:8001/cart/\u00e9", headers=[["host", host]])
+    assert (found["chosen"], found["request"]["path"]) == ("shop/cart/0/0", "/cart/%C3%A9")
+
+
 async def test_the_path_is_asked_as_workers_normalise_it_and_the_host_header_counts() -> None:
     found = await explained(
         url="http://127.0.0.1:8001/a/..//c%61rt?x=1#f", headers=[["host", "SHOP.demo:8001"]]
@@ -173,6 +191,12 @@ async def test_only_the_nearest_misses_are_shown_unless_all_are_asked_for() -> N
         ({"url": "http://a:8001/%zz"}, "such a request is answered 400"),
         ({"url": "http://a:8001/../.."}, "climbs above the root"),
         ({"client": "me"}, "'me' is no address of a client"),
+        ({"method": "G T"}, "such a request is answered 400"),
+        ({"method": "TRACE"}, "such a request is answered 405"),
+        ({"headers": [["x-a", "1\n2"]]}, "'x-a: 1\\n2' is no header: such a request is answered 400"),
+        ({"headers": [["x_a", "1"]]}, "names have letters, digits and -"),
+        ({"headers": [["host", "a b"]]}, "'a b' is no host name and port"),
+        ({"url": "http://\u00fc.demo/"}, "is no host name and port"),
         ({"metod": "GET"}, "unknown field `metod`"),
         ({"headers": [["a"]]}, "$.headers[0]"),
     ],

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from loadtest.ports import free_port
 from tests.admin.test_api import Fixed
@@ -139,6 +140,13 @@ async def test_wrong_usage_is_one_line(args: tuple[str, ...], code: int, said: s
     assert done.err.count("\n") == 1
 
 
+async def test_no_timeout_is_not_one_of_no_seconds() -> None:
+    unlimited = replaced(SNAPSHOT, listeners=(replaced(SNAPSHOT.listeners[0], response_timeout_s=0.0),))
+    async with admin(Fixed(replace(serving(), snapshot=unlimited))) as address:
+        done = await fleetgate("explain", "GET", "http://shop.demo/cart", "--admin", address)
+    assert "policies   timeout none (listener)" in done.out.splitlines()
+
+
 async def test_a_gateway_that_does_not_answer_is_one_line_and_exit_3() -> None:
     address = f"127.0.0.1:{free_port()}"
     done = await fleetgate("explain", "GET", "http://a", "--admin", address)
@@ -151,16 +159,19 @@ async def test_a_gateway_that_does_not_answer_is_one_line_and_exit_3() -> None:
     assert "answers 503: /readyz says what is missing" in done.err
 
 
-async def test_another_server_is_no_admin_api() -> None:
+@pytest.mark.parametrize("body", ["hi", "[]", '{"status": "fine"}'])
+@pytest.mark.parametrize("verb", [("explain", "GET", "http://a"), ("diff", "-f", "-")])
+async def test_another_server_is_no_admin_api(verb: tuple[str, ...], body: str) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + body).encode())
         await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        done = await fleetgate("explain", "GET", "http://a", "--admin", f"127.0.0.1:{port}")
+        done = await fleetgate(*verb, "--admin", f"127.0.0.1:{port}", stdin=INGRESS)
     assert done.code == 3
-    assert "is no admin API" in done.err
+    assert done.err == f"fleetgate: 127.0.0.1:{port} is no admin API; give --admin HOST:PORT\n"
