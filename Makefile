@@ -9,7 +9,7 @@ FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help install dev compiled demo test test-compiled fuzz compare compare-routes compare-workers soak check docs format clean
+.PHONY: help install dev compiled demo test test-compiled fuzz compare compare-routes compare-workers drills soak check docs format clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -59,6 +59,9 @@ compare-routes: $(VENV)/.load compiled ## measure routing tables of 1 to 100,000
 
 compare-workers: $(VENV)/.load compiled ## measure one worker and two
 	$(BIN)/python -m loadtest.compare.workers $(BUILDS) $(ARGS)
+
+drills: $(VENV)/.load compiled ## fail a cluster in eleven ways, before fleetgate and its peers; options in ARGS, e.g. --drills hang
+	$(BIN)/python -m loadtest.drills --fleetgate fleetgate=$(COMPILED)/bin/python $(ARGS)
 
 soak: $(VENV)/.load compiled ## measure slow clients, memory after 1,000,000 requests, and memory of idle connections
 	$(BIN)/python -m loadtest.soak $(BUILDS) $(ARGS)

@@ -52,12 +52,12 @@ class Started:
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
-    def wait_for_port(self, port: int) -> None:
+    def wait_for_port(self, port: int, address: str = "127.0.0.1") -> None:
         """Return when the port accepts. Raises StartError, the process then is stopped."""
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and not self.has_ended:
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+                socket.create_connection((address, port), timeout=1.0).close()
                 return
             except OSError:
                 time.sleep(0.01)

@@ -18,6 +18,7 @@ from proxy.model.channel import (
     Ack,
     Apply,
     Drain,
+    EndpointsChanged,
     FromWorker,
     Nack,
     Report,
@@ -145,6 +146,11 @@ class Worker:
         if isinstance(answer, Nack):
             raise self.process.failed(f"the snapshot is refused: {answer.reason}")
         assert isinstance(answer, Ack), answer
+
+    def change_endpoints(self, services: tuple[model.Service, ...]) -> None:
+        """Return when the endpoints are in use."""
+        self._send(EndpointsChanged(1, services))
+        self.stats()  # orders are carried out one after the other, and this one is answered
 
     def stats(self) -> Stats:
         self._send(Report())

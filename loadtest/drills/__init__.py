@@ -1,0 +1,1 @@
+"""Failure drills: one of two clusters fails in a dozen ways, before fleetgate, Envoy, HAProxy and nginx."""

@@ -1,0 +1,140 @@
+"""Drills: what clients notice when one of two clusters fails, before fleetgate, Envoy, HAProxy and nginx.
+
+    python -m loadtest.drills [--drills PATTERN ...] [--peers NAME ...] [--rate N] [--fault-s N]
+
+A proxy on one core, endpoints and load on another. Requests are due at a constant rate, a quarter of them
+POSTs; cluster-2 has half of them until it is hit. docs/failover.md says how to read the table. The exit code
+is 1 when an invariant does not hold for fleetgate, or, with --strict, when it misses a target.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from loadtest.compare.options import add_common, builds, check_cores
+from loadtest.compare.peers import Missing
+from loadtest.compare.processes import StartError, raise_file_limit
+from loadtest.compare.report import machine, today
+from loadtest.drills import chart, report
+from loadtest.drills.drills import Drill, select
+from loadtest.drills.peers import Peer, envoy, haproxy, nginx
+from loadtest.drills.peers.fleetgate import Fleetgate
+from loadtest.drills.run import Cell, Plan, leave, run, why_not
+
+FIND: dict[str, Callable[[], Peer]] = {"envoy": envoy.find, "haproxy": haproxy.find, "nginx": nginx.find}
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.drills", description=__doc__, formatter_class=raw
+    )
+    add_common(parser)
+    parser.add_argument(
+        "--drills", nargs="+", metavar="PATTERN", default=["*"], help="by name, * is any text (default: all)"
+    )
+    parser.add_argument("--peers", nargs="*", choices=FIND, default=list(FIND), help="default: all")
+    parser.add_argument(
+        "--rate", type=int, default=1000, help="requests per second, 20 to 5000 (default 1000)"
+    )
+    parser.add_argument("--before-s", type=float, default=5.0, help="until the hit, 0.5 to 60 (default 5)")
+    parser.add_argument(
+        "--fault-s", type=float, default=5.0, help="length of the fault, 0.5 to 60 (default 5)"
+    )
+    parser.add_argument("--after-s", type=float, default=5.0, help="after it, 0.5 to 60 (default 5)")
+    parser.add_argument("--chart", type=Path, metavar="FILE.svg", help="draw the runs over time")
+    parser.add_argument("--strict", action="store_true", help="fail when fleetgate misses a target, too")
+    options = parser.parse_args(arguments)
+    if not 20 <= options.rate <= 5000:
+        parser.error(f"--rate {options.rate}: give a whole number from 20 to 5000")
+    for name in ("before", "fault", "after"):
+        value = getattr(options, f"{name}_s")
+        if not 0.5 <= value <= 60:
+            parser.error(f"--{name}-s {value:g}: give a number from 0.5 to 60")
+    return options
+
+
+def find_peers(names: list[str]) -> tuple[list[Peer], list[str]]:
+    """Return those that are there, and for each other one what to do about it."""
+    found: list[Peer] = []
+    missing = []
+    for name in names:
+        try:
+            found.append(FIND[name]())
+        except Missing as reason:
+            missing.append(f"not drilled: {reason}")
+    return found, missing
+
+
+def possible(drills: list[Drill]) -> tuple[list[Drill], list[str]]:
+    """Return the drills that this machine permits, and what is said of the others."""
+    reasons = {drill.name: why_not(drill) for drill in drills}
+    skipped = [f"skipped: {name}: {reason}" for name, reason in reasons.items() if reason]
+    return [drill for drill in drills if not reasons[drill.name]], skipped
+
+
+def cells(plan: Plan, drills: list[Drill], peers: list[Peer]) -> Iterator[Cell]:
+    with tempfile.TemporaryDirectory(prefix="fleetgate-drills-") as directory:
+        for drill in drills:
+            for peer in peers:
+                yield run(plan, drill, peer, Path(directory) / f"{drill.name}-{peer.name}")
+
+
+def drill(options: argparse.Namespace) -> tuple[list[Cell], report.Circumstances]:
+    """Drill, printing as it goes. Raises Missing, StartError, ValueError, OSError."""
+    check_cores(options.proxy_core, options.load_core)
+    drills, skipped = possible(select(options.drills))
+    ours = [Fleetgate(build) for build in builds(options.fleetgate)]
+    others, missing = find_peers(options.peers)
+    peers: list[Peer] = [*ours, *others]
+    plan = Plan(
+        options.rate,
+        options.before_s,
+        options.fault_s,
+        options.after_s,
+        options.proxy_core,
+        options.load_core,
+    )
+    about = report.Circumstances(
+        date=today(),
+        plan=plan,
+        versions={peer.name: peer.version() for peer in peers},
+        remarks=(*missing, *skipped),
+        ours=tuple(build.name for build in ours),
+    )
+    print(about, *(f"{name} {version}" for name, version in about.versions.items()), sep="\n")
+    print(*about.remarks, " | ".join(report.HEAD), sep="\n", flush=True)
+    done = []
+    for cell in cells(plan, drills, peers):
+        done.append(cell)
+        print(report.line(cell), flush=True)
+        if cell.peer in about.ours:
+            for text in report.judged(cell):
+                print(f"  missed: {text}", flush=True)
+    return done, about
+
+
+def main() -> int:
+    options = parse_arguments(sys.argv[1:])
+    signal.signal(signal.SIGTERM, leave)
+    raise_file_limit()
+    try:
+        done, about = drill(options)
+    except (Missing, StartError, ValueError, OSError) as error:
+        raise SystemExit(f"drills: {error}") from error
+    if options.json:
+        report.write_json(options.json, done, about)
+    if options.markdown:
+        options.markdown.write_text(report.markdown(done, about))
+    if options.chart:
+        options.chart.write_text(chart.svg(done, options.fault_s, f"{about.date}, {machine()}"))
+    ours = [cell for cell in done if cell.peer in about.ours]
+    has_failed = any(report.judged(cell) if options.strict else cell.violations for cell in ours)
+    return 1 if has_failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

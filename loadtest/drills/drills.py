@@ -1,0 +1,194 @@
+"""The drills as data: what befalls cluster-2, and what fleetgate has to make of it."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from loadtest.drills.backends import Backends
+from loadtest.drills.network import Network
+from loadtest.drills.origin import Mode
+from loadtest.drills.peers import Running
+from loadtest.drills.site import HIT
+
+FLAP_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What can be hit. There is a network only where a drill needs one."""
+
+    backends: Backends
+    proxy: Running
+    network: Network | None = None
+
+
+Action = Callable[[Stage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Limits of fleetgate's results; None: no limit. Times in milliseconds."""
+
+    failed_gets: int | None = 0
+    failed_posts: int | None = None
+    """Those that an endpoint may have seen included: where nothing was sent none may ever fail."""
+    get_ms: float | None = None  # the slowest GET as long as the fault lasts
+    added_p99_ms: float | None = None  # of requests not written to cluster-2, where that is known
+    added_written_p99_ms: float | None = None
+    quiet_ms: float | None = None  # from the first evidence until cluster-2 gets nothing
+    survivor: float | None = 1.2  # requests that cluster-1 gets, of those that are due
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """`evidence_s`: how long after the first request that meets the fault it shows at the earliest."""
+
+    name: str
+    meaning: str
+    hit: Action
+    heal: Action
+    target: Target
+    evidence_s: float = 0.0
+    needs_network: bool = False
+    begins_hit: bool = False  # cluster-2 is away from the beginning, and comes back at the time of the hit
+    flaps: bool = False
+
+    def schedule(self, before_s: float, fault_s: float) -> list[tuple[float, Action]]:
+        """Return what is done when, in seconds from the hit."""
+        if self.begins_hit:
+            return [(-before_s, self.hit), (0.0, self.heal)]
+        if not self.flaps:
+            return [(0.0, self.hit), (fault_s, self.heal)]
+        flaps = max(1, int(fault_s / FLAP_S))
+        phases = [(number * FLAP_S, (self.hit, self.heal)[number % 2]) for number in range(flaps)]
+        return [*phases, (fault_s, self.heal)]
+
+
+def _tell(mode: Mode) -> Action:
+    return lambda stage: stage.backends.tell(HIT, mode)
+
+
+def _kill(stage: Stage) -> None:
+    stage.backends.signal(HIT, signal.SIGKILL)
+
+
+def _start(stage: Stage) -> None:
+    stage.backends.start(HIT)
+
+
+def _stop(stage: Stage) -> None:
+    stage.backends.signal(HIT, signal.SIGSTOP)
+
+
+def _continue(stage: Stage) -> None:
+    stage.backends.signal(HIT, signal.SIGCONT)
+
+
+def _remove(stage: Stage) -> None:
+    stage.proxy.remove()
+
+
+def _restore(stage: Stage) -> None:
+    stage.proxy.restore()
+
+
+def _cut(stage: Stage) -> None:
+    assert stage.network is not None
+    stage.network.cut()
+
+
+def _mend(stage: Stage) -> None:
+    assert stage.network is not None
+    stage.network.restore()
+
+
+_OK = _tell(Mode.OK)
+STALL_S = 0.1
+"""DESIGN.md: an endpoint whose oldest request has no answer for so long, while others answer, has stalled."""
+HEDGE_S = 0.05
+
+DRILLS = (
+    Drill(
+        "removed",
+        "the endpoints of cluster-2 are taken out of the configuration",
+        _remove,
+        _restore,
+        Target(failed_posts=0, quiet_ms=50),
+    ),
+    Drill(
+        "refused",
+        "its processes are killed (SIGKILL): connections are refused",
+        _kill,
+        _start,
+        Target(added_p99_ms=3, quiet_ms=50),
+    ),
+    Drill(
+        "reset",
+        "open connections are reset, new ones with their first request",
+        _tell(Mode.RESET),
+        _OK,
+        Target(added_p99_ms=3, quiet_ms=50),
+    ),
+    Drill(
+        "hang",
+        "its processes are stopped (SIGSTOP): connections are accepted, nothing is answered",
+        _stop,
+        _continue,
+        Target(failed_posts=25, get_ms=250, quiet_ms=50),
+        evidence_s=STALL_S,
+    ),
+    Drill(
+        "lost-syn",
+        "open connections are closed in order, new ones get no answer",
+        _tell(Mode.DEAF),
+        _OK,
+        Target(added_p99_ms=60, quiet_ms=50),
+        evidence_s=HEDGE_S,
+    ),
+    Drill(
+        "black-hole",
+        "its network loses everything, on open connections and new ones",
+        _cut,
+        _mend,
+        Target(added_p99_ms=60, added_written_p99_ms=250, quiet_ms=50),
+        evidence_s=STALL_S,
+        needs_network=True,
+    ),
+    Drill(
+        "all-503",
+        "503 to everything",
+        _tell(Mode.ERROR),
+        _OK,
+        Target(quiet_ms=50),
+        evidence_s=0.005,
+    ),
+    Drill("slow", "answers take twenty times as long", _tell(Mode.SLOW), _OK, Target(failed_posts=0)),
+    Drill("random-502", "502 to a tenth of the requests", _tell(Mode.RANDOM), _OK, Target()),
+    Drill(
+        "flapping",
+        "away for two seconds, back for two",
+        _tell(Mode.GONE),
+        _OK,
+        Target(added_p99_ms=3),
+        flaps=True,
+    ),
+    Drill(
+        "return",
+        "away from the beginning, it comes back",
+        _tell(Mode.GONE),
+        _OK,
+        Target(failed_posts=0, survivor=None),
+        begins_hit=True,
+    ),
+)
+
+
+def select(patterns: list[str]) -> list[Drill]:
+    """Return the drills whose name matches any pattern, in order. Raises ValueError when one matches none."""
+    for pattern in patterns:
+        if not any(fnmatch(drill.name, pattern) for drill in DRILLS):
+            raise ValueError(
+                f"no drill matches {pattern!r}; there are {', '.join(drill.name for drill in DRILLS)}"
+            )
+    return [drill for drill in DRILLS if any(fnmatch(drill.name, pattern) for pattern in patterns)]

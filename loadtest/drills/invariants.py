@@ -1,0 +1,110 @@
+"""What must hold for fleetgate in every drill, as far as it shows from outside.
+
+I1 nobody gets another one's answer. I2 no POST arrives twice. I3 every request ends within its deadline and
+a second. I4 nothing is written to standard error that tells of an exception. I5 after the fault no request
+fails, and p99 is what it was. I6 descriptors and memory are what they were. I7 every failed request has a
+line in the access log that says why, and a metric counts it.
+"""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtest.compare.processes import rss_bytes
+from loadtest.drills.load import GIVEN_UP, Request
+from loadtest.drills.measure import Result
+from loadtest.drills.peers.fleetgate import Worker
+from loadtest.drills.site import Site
+
+TOLERANCE = 1.05
+RECOVERED = 1.2
+NOISE_MS = 5.0
+"""A p99 of 2 s on a machine that others use changes by so much without a fault."""
+FEW_FDS = 2
+FEW_BYTES = 4 << 20
+"""Buffers and tables that any load fills; a leak of a connection's state per request is far more."""
+REST_S = 8.0
+"""Idle connections to endpoints are closed after four seconds."""
+FINE = ("-", "CF")
+"""Flags of requests that were answered."""
+EXCEPTIONS = ("Traceback", "exception was never retrieved", "Unhandled", "was never awaited")
+
+
+class Watch:
+    """Looks at a worker before, at the hit and after the load."""
+
+    def __init__(self, worker: Worker, site: Site) -> None:
+        self._worker = worker
+        self._site = site
+        self._fds = self._open_fds()
+        self._rss = rss_bytes(worker.pid)
+        self._found: list[str] = []
+
+    def at_hit(self) -> None:
+        self._rss = rss_bytes(self._worker.pid)
+
+    def at_end(self, requests: Sequence[Request]) -> None:
+        """The load is over and its connections are closed; the worker still runs."""
+        self._check_rest()
+        failed = [each for each in requests if each.has_failed and each.status != GIVEN_UP]
+        self._check_causes(failed)
+
+    def violations(self, result: Result) -> tuple[str, ...]:
+        """Return all of them; the worker has stopped."""
+        found = list(self._found)
+        if result.mixed_up or result.lost:
+            found.append(f"I1: {result.mixed_up} answers of another request, {result.lost} from nowhere")
+        if result.duplicate_posts:
+            found.append(f"I2: {result.duplicate_posts} POSTs arrived more than once")
+        if result.given_up:
+            found.append(f"I3: {result.given_up} requests did not end")
+        messages = (self._site.directory / "messages").read_text(errors="replace")
+        found += [f"I4: {text} on standard error" for text in EXCEPTIONS if text in messages]
+        limit = max(result.base_p99_ms * RECOVERED, result.base_p99_ms + NOISE_MS)
+        if result.late_failed:
+            found.append(f"I5: {result.late_failed} requests failed after the fault")
+        if result.late_p99_ms is not None and result.late_p99_ms > limit:
+            found.append(
+                f"I5: p99 {result.late_p99_ms:.1f} ms after the fault, {result.base_p99_ms:.1f} before"
+            )
+        return tuple(found)
+
+    def _check_rest(self) -> None:
+        limit = int(self._fds * TOLERANCE) + FEW_FDS
+        deadline = time.monotonic() + REST_S
+        while self._open_fds() > limit and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if self._open_fds() > limit:
+            self._found.append(f"I6: {self._open_fds()} open files, {self._fds} before the load")
+        rss = rss_bytes(self._worker.pid)
+        if rss > self._rss * TOLERANCE + FEW_BYTES:
+            self._found.append(f"I6: {rss >> 20} MiB of memory, {self._rss >> 20} MiB at the hit")
+
+    def _check_causes(self, failed: Sequence[Request]) -> None:
+        """Look for the failed requests in log and metrics; who is turned away at once is in these only."""
+        stats = self._worker.stats()
+        shed = sum(count.count for count in stats.shed)
+        explained = _explained(self._site.access_log)
+        missing = sum(each.identity not in explained for each in failed)
+        if missing > shed:
+            self._found.append(f"I7: {missing} of {len(failed)} failed requests are not explained in the log")
+        counted = shed + sum(
+            count.count for count in stats.requests if count.flag not in FINE or count.code_class == "5xx"
+        )
+        if counted < len(failed):
+            self._found.append(f"I7: metrics count {counted} failures, there were {len(failed)}")
+
+    def _open_fds(self) -> int:
+        return len(os.listdir(f"/proc/{self._worker.pid}/fd"))
+
+
+def _explained(access_log: Path) -> set[str]:
+    """Return the ids of requests of which the log says that, and why, they did not go well."""
+    found = set()
+    for line in access_log.read_text().splitlines():
+        entry = json.loads(line)
+        if entry["status"] >= 500 or entry["flag"] not in FINE:
+            found.add(entry["path"].rpartition("/")[2])
+    return found

@@ -1,0 +1,191 @@
+"""Requests at a constant rate, whatever becomes of earlier ones; each is timed from when it was due.
+
+A request that finds no idle connection opens one, so that none waits in the client for another. A quarter
+are POSTs. The answer repeats the id of the request: another one's answer is noticed.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, cast
+
+from loadtest.compare.site import HOST, PREFIX
+from loadtest.drills.site import DEADLINE_S, LOOPBACK
+
+GIVE_UP_S: Final = DEADLINE_S + 1.0
+POST_EVERY: Final = 4
+BODY: Final = b"x" * 64
+CUT: Final = 0
+GIVEN_UP: Final = -1
+MIXED_UP: Final = -2
+"""Instead of a status: no whole answer, none in time, the answer to another request."""
+NO_STATUS: Final = {CUT: "cut", GIVEN_UP: "given up", MIXED_UP: "mixed up"}
+PASTIME_S: Final = 0.05
+_FIELDS: Final = f"Host: {HOST}\r\nUser-Agent: drill/1\r\nAccept: */*\r\n".encode()
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """Times in seconds of the monotonic clock; `status` as in HTTP, or one of the above."""
+
+    identity: str
+    is_post: bool
+    due: float
+    ended: float = 0.0
+    status: int = CUT
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status != 200
+
+    @property
+    def latency_s(self) -> float:
+        return self.ended - self.due
+
+
+class Load:
+    """One run. `requests` are all that were due, in order."""
+
+    def __init__(self, port: int, rate: int, prefix: str) -> None:
+        """`prefix`: of the ids, which are unique if it is."""
+        self._port = port
+        self._interval = 1 / rate
+        self._prefix = prefix
+        self._loop = asyncio.get_running_loop()
+        self._idle: list[_Connection] = []
+        self._connections: set[_Connection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._oldest = 0  # index of the first request that may still be on its way
+        self.requests: list[Request] = []
+
+    async def run(self, start: float, seconds: float) -> None:
+        """Ask from `start`, a time of the monotonic clock; return when every request has ended."""
+        wanted = round(seconds / self._interval)
+        while len(self.requests) < wanted:
+            now = monotonic()
+            while len(self.requests) < wanted and (due := self._due(start)) <= now:
+                self._ask(due)
+            self._give_up(now)
+            await asyncio.sleep(self._due(start) - monotonic())
+        while not self._are_all_ended():
+            self._give_up(monotonic())
+            await asyncio.sleep(PASTIME_S)
+
+    def close(self) -> None:
+        for connection in list(self._connections):
+            connection.close()
+
+    def is_idle(self, connection: "_Connection") -> None:
+        self._idle.append(connection)
+
+    def has_opened(self, connection: "_Connection") -> None:
+        self._connections.add(connection)
+
+    def has_closed(self, connection: "_Connection") -> None:
+        self._connections.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _due(self, start: float) -> float:
+        return start + len(self.requests) * self._interval
+
+    def _ask(self, due: float) -> None:
+        number = len(self.requests)
+        request = Request(f"{self._prefix}{number:06d}", number % POST_EVERY == POST_EVERY - 1, due)
+        self.requests.append(request)
+        if self._idle:
+            self._idle.pop().send(request)
+            return
+        task = self._loop.create_task(self._open(request))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, request: Request) -> None:
+        try:
+            await self._loop.create_connection(lambda: _Connection(self, request), LOOPBACK, self._port)
+        except OSError:
+            request.ended = monotonic()
+
+    def _are_all_ended(self) -> bool:
+        while self._oldest < len(self.requests) and self.requests[self._oldest].ended:
+            self._oldest += 1
+        return self._oldest == len(self.requests)
+
+    def _give_up(self, now: float) -> None:
+        """Most end in order: only when the oldest is too old is there something to look for."""
+        if self._are_all_ended() or now - self.requests[self._oldest].due < GIVE_UP_S:
+            return
+        for connection in list(self._connections):
+            connection.give_up(now)
+
+
+class _Connection(asyncio.Protocol):
+    """A connection with at most one request on it."""
+
+    __slots__ = ("_load", "_received", "_request", "_transport")
+
+    def __init__(self, load: Load, request: Request) -> None:
+        self._load = load
+        self._request: Request | None = request
+        self._received = b""
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one in all but name
+        self._load.has_opened(self)
+        assert self._request is not None
+        self.send(self._request)
+
+    def send(self, request: Request) -> None:
+        assert self._transport is not None
+        self._request = request
+        method, body = (b"POST", BODY) if request.is_post else (b"GET", b"")
+        length = b"Content-Length: %d\r\n" % len(body) if body else b""
+        path = f"{PREFIX}/{request.identity}".encode()
+        self._transport.write(b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method, path, _FIELDS, length, body))
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received = self._received + data
+        end = received.find(b"\r\n\r\n") + 4
+        length = _LENGTH.search(received, 0, end) if end > 4 else None
+        if length is None or len(received) < end + int(length[1]):
+            return
+        self._received = b""
+        self._finish(received, end)
+        if _CLOSE.search(received, 0, end):
+            self.close()
+        else:
+            self._load.is_idle(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        end = self._received.find(b"\r\n\r\n") + 4
+        if self._request is not None and end > 4 and not _LENGTH.search(self._received, 0, end):
+            self._finish(self._received, end)  # HAProxy ends its own answers so
+        self._end(CUT)
+        self._load.has_closed(self)
+
+    def give_up(self, now: float) -> None:
+        if self._request is not None and now - self._request.due >= GIVE_UP_S:
+            self._end(GIVEN_UP)
+            self.close()
+
+    def close(self) -> None:
+        assert self._transport is not None
+        self._transport.abort()
+
+    def _finish(self, received: bytes, end: int) -> None:
+        request = self._request
+        if request is None:  # an answer to nothing: a 408 for silence
+            return
+        status = int(received[9:12])
+        is_own = status != 200 or received[end:] == request.identity.encode()
+        self._end(status if is_own else MIXED_UP)
+
+    def _end(self, status: int) -> None:
+        if self._request is not None:
+            self._request.status = status
+            self._request.ended = monotonic()
+            self._request = None

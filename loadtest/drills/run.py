@@ -1,0 +1,193 @@
+"""One cell of the table: a drill before a proxy, from its start to its end."""
+
+import asyncio
+import gc
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+import uvloop
+
+from loadtest.compare.peers import Missing
+from loadtest.compare.processes import Started, on_cores
+from loadtest.drills import site as sites
+from loadtest.drills import wire
+from loadtest.drills.backends import PROJECT, Backends
+from loadtest.drills.drills import Action, Drill, Stage
+from loadtest.drills.invariants import Watch
+from loadtest.drills.load import Load
+from loadtest.drills.measure import Received, Record, Result, measure
+from loadtest.drills.network import Network
+from loadtest.drills.peers import Peer
+from loadtest.drills.peers.fleetgate import Worker
+
+LEAD_S = 0.3
+"""From the start of the clock to the first request."""
+TAP_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Rates in requests per second, times in seconds."""
+
+    rate: int
+    before_s: float
+    fault_s: float
+    after_s: float
+    proxy_core: int
+    load_core: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`violations`: of invariants, only looked for where the proxy is fleetgate."""
+
+    drill: str
+    peer: str
+    result: Result
+    violations: tuple[str, ...]
+
+
+def run(plan: Plan, drill: Drill, peer: Peer, directory: Path) -> Cell:
+    """Start everything, drill, stop everything. Raises StartError, Missing, OSError."""
+    directory.mkdir()
+    for name in ("proxy", "backends"):
+        (directory / name).mkdir()
+    with ExitStack() as stack:
+        network = stack.enter_context(Network()) if drill.needs_network else None
+        site = sites.new(directory / "proxy", network.address if network else sites.LOOPBACK)
+        enter = {sites.HIT: network.enter} if network else {}
+        backends = stack.enter_context(Backends(site, plan.load_core, directory / "backends", enter))
+        tap = stack.enter_context(_tapped(site.backends, directory, plan.load_core))
+        proxy = peer.start(site, plan.proxy_core)
+        stack.callback(proxy.stop)
+        watch = Watch(proxy, site) if isinstance(proxy, Worker) else None
+        steps = drill.schedule(plan.before_s, plan.fault_s)
+        with on_cores(plan.load_core):
+            drilled = _completed(_drill(plan, steps, Stage(backends, proxy, network), site.port, watch))
+        if watch is not None:
+            watch.at_end(drilled.load.requests)
+        record = _record(plan, drilled, site, backends, tap)
+    result = measure(record, drill.evidence_s)
+    return Cell(drill.name, peer.name, result, watch.violations(result) if watch else ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Drilled:
+    load: Load
+    start: float
+    moments: list[float]  # before each step, and after the last one
+
+
+def leave(*_: object) -> None:
+    """On SIGTERM: go by the way on which everything that was started is stopped."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _completed(drill: Coroutine[object, object, _Drilled]) -> _Drilled:
+    try:
+        return uvloop.run(drill)
+    except asyncio.CancelledError:
+        leave()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, leave)
+
+
+async def _drill(
+    plan: Plan, steps: list[tuple[float, Action]], stage: Stage, port: int, watch: Watch | None
+) -> _Drilled:
+    over = Event()
+    task = asyncio.current_task()
+    assert task is not None
+    # An exception of the usual handler could end in any callback of the loop
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    load = Load(port, plan.rate, f"{time.time_ns() // 1000 % 10**8:08d}x")
+    start = monotonic() + LEAD_S
+    hit = start + plan.before_s
+    gc.collect()
+    gc.disable()  # the pauses would be taken for the proxy's
+    try:
+        _, moments = await asyncio.gather(
+            load.run(start, plan.before_s + plan.fault_s + plan.after_s),
+            asyncio.to_thread(_take, steps, stage, hit, watch, over),
+        )
+    finally:
+        gc.enable()
+        over.set()
+        load.close()
+        await asyncio.sleep(0)
+    return _Drilled(load, start, moments)
+
+
+def _take(
+    steps: list[tuple[float, Action]], stage: Stage, hit: float, watch: Watch | None, over: Event
+) -> list[float]:
+    """Take the steps at their times, in a thread of its own; return when they were taken."""
+    moments = []
+    for at, action in steps:
+        if over.wait(hit + at - monotonic()):
+            break
+        if watch is not None and at == 0:
+            watch.at_hit()
+        moments.append(monotonic())
+        action(stage)
+    return [*moments, monotonic()]
+
+
+@contextmanager
+def _tapped(ports: list[int], directory: Path, core: int) -> Iterator[Path | None]:
+    """Yield the file into which is written what goes to the ports; None where that is not permitted."""
+    path = directory / "wire"
+    (directory / "tap").mkdir()
+    command = [sys.executable, "-m", "loadtest.drills.wire", *map(str, ports)]
+    process = Started(
+        command, directory / "tap", (core,), stdout=path, environment={"PYTHONPATH": str(PROJECT)}
+    )
+    try:
+        deadline = monotonic() + TAP_S
+        while not path.stat().st_size and not process.has_ended and monotonic() < deadline:
+            time.sleep(0.01)
+        yield path if path.stat().st_size else None
+    finally:
+        process.stop()
+
+
+def _record(plan: Plan, drilled: _Drilled, site: sites.Site, backends: Backends, tap: Path | None) -> Record:
+    end = drilled.start + plan.before_s + plan.fault_s + plan.after_s
+    hit = drilled.start + plan.before_s
+    hits = [moment for moment in drilled.moments if moment >= hit - 0.001]
+    return Record(
+        rate=plan.rate,
+        start=drilled.start,
+        hit=hits[0],
+        healed=drilled.moments[-1],
+        end=end,
+        requests=drilled.load.requests,
+        received=[each for name in site.clusters for each in _received(name, backends.log(name))],
+        wire=wire.parse(tap.read_text()) if tap else None,
+        hit_ports=site.clusters[sites.HIT],
+    )
+
+
+def _received(cluster: str, lines: list[str]) -> Iterator[Received]:
+    for line in lines:
+        at, method, identity = line.split(" ")
+        yield Received(float(at), cluster, method, identity)
+
+
+def why_not(drill: Drill) -> str:
+    """Return why the drill cannot be done on this machine, empty when it can."""
+    if drill.needs_network:
+        try:
+            with Network():
+                pass
+        except Missing as reason:
+            return str(reason)
+    return ""

@@ -1,0 +1,33 @@
+"""What every proxy is given in a drill: two clusters of two endpoints that share the requests evenly."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.compare import site as compared
+from loadtest.ports import free_port
+
+HIT = "cluster-2"
+SURVIVOR = "cluster-1"
+CLUSTERS = (SURVIVOR, HIT)
+LOOPBACK = "127.0.0.1"
+DEADLINE_S = 3
+"""Of a request as a whole, for everybody."""
+TRY_S = 1
+"""To connect, and of one try of a request, for whom it can be set apart."""
+TRIES = compared.TRIES
+
+
+@dataclass(frozen=True, slots=True)
+class Site(compared.Site):
+    """One proxy's surroundings; `hosts` are the addresses of the clusters."""
+
+    hosts: dict[str, str]
+
+    def endpoints(self, cluster: str) -> list[tuple[str, int]]:
+        return [(self.hosts[cluster], port) for port in self.clusters[cluster]]
+
+
+def new(directory: Path, hit_address: str) -> Site:
+    """Return a site with free ports, whose cluster-2 has the given address."""
+    clusters = compared.free_clusters()
+    return Site(directory, free_port(), clusters, {SURVIVOR: LOOPBACK, HIT: hit_address})
