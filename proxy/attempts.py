@@ -6,6 +6,7 @@ Every failure before a response head comes through `_attempt_failed`, which asks
 """
 
 from abc import abstractmethod
+from time import monotonic
 from typing import Final
 
 from proxy.http.replies import CONTINUE
@@ -14,7 +15,9 @@ from proxy.upstream.autopsy import Autopsy
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.failover import Failover
+from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure
+from proxy.upstream.witness import Witness
 
 UPLOAD_IDLE_S: Final = 300.0
 
@@ -94,6 +97,8 @@ class Attempts(PolicedRequest):
 
     def _send(self, connection: UpstreamConnection) -> None:
         self.connection = connection
+        if not connection.endpoint.is_watched:
+            self.plane.stalls.watch(connection.endpoint)
         upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self._asks_for_tunnel() else b""
         if self.asked is None:
             head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (
@@ -137,6 +142,7 @@ class Attempts(PolicedRequest):
         self.body_complete = True
         if self.connection is not None and not self.status:
             self.connection.deadline = self._response_deadline()
+            self.connection.since = monotonic()
         if self.mirroring is not None:
             self._mirror()
 
@@ -199,6 +205,29 @@ class Attempts(PolicedRequest):
 
     def _count(self, endpoint: LiveEndpoint, failure: Failure, to_cluster: str) -> None:
         self.plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
+
+    # Stall
+
+    def awaits(self) -> Latencies | None:
+        return self.plan.answers if self.body_complete and not self.fallback_code else None
+
+    def on_stalled(self) -> bool:
+        connection, endpoint, choice = self.connection, self.endpoint, self.choice
+        if connection is None or endpoint is None or choice is None:
+            return False
+        if not self.body_complete or self.body is None or self.fallback_code:
+            return False
+        idempotent = self.line.resource.is_idempotent and not self._asks_for_tunnel()
+        following = self._failover().leave(choice, endpoint, idempotent=idempotent, since=connection.since)
+        if following is None:
+            return False
+        self._count(endpoint, Failure.STALLED, following.cluster)
+        connection.exchange = Witness(connection, is_head=self.is_head)
+        self._end_attempt()
+        self._attempt(following)
+        return True
+
+    # An answer that is not relayed
 
     def _take_back(self, status: int, *, complete: bool) -> bool:
         """Do something else than relay this answer of the endpoint; False when it must be relayed."""

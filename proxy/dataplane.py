@@ -30,6 +30,7 @@ from proxy.timers import TimerWheel
 from proxy.upstream.connector import Connector
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import Services
+from proxy.upstream.stalls import StallWatch
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +60,14 @@ class DataPlane:
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
         "compression", "connector", "draining", "heads", "limiters", "limits", "local", "log", "mirrors",
-        "services", "table", "trusted", "version", "wheel",
+        "services", "stalls", "table", "trusted", "version", "wheel",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
         # For the life of the worker
         self.wheel = TimerWheel(loop)
         self.connector = Connector(loop, self.wheel)
+        self.stalls = StallWatch(loop, self.connector)
         self.services = Services()
         self.heads = Heads()
         self.log = log

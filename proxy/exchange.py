@@ -117,8 +117,18 @@ class Exchange(Attempts):
         """This head goes to the client; `size` bytes of the body are there."""
         if head.status not in RETRY_STATUSES and self.endpoint is not None:
             self.endpoint.succeeded()
+        self._learn()
         self.status = head.status
         self.response_bytes = size
+
+    def _learn(self) -> None:
+        """Note how long the head took, for its endpoint and its route."""
+        connection, endpoint = self.connection, self.endpoint
+        if connection is not None and endpoint is not None:
+            now = endpoint.heard
+            took_s = now - connection.since
+            endpoint.answers.note(took_s, now)
+            self.plan.answers.note(took_s, now)
 
     def _may_keep(self) -> bool:
         """Whether the client's connection can go on after a response whose end it can tell."""

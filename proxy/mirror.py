@@ -10,6 +10,7 @@ from proxy.dataplane import DataPlane
 from proxy.http.response import ResponseHead
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.latencies import Latencies
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
 from proxy.upstream.retry import RETRY_STATUSES, Failure
 from proxy.upstream.sink import ResponseSink
@@ -91,6 +92,12 @@ class MirrorAttempt(ResponseSink):
         return endpoint
 
     # What the endpoint says
+
+    def awaits(self) -> Latencies | None:
+        return None
+
+    def on_stalled(self) -> bool:
+        return False
 
     def takes_chunks(self) -> bool:
         return True

@@ -68,6 +68,7 @@ class Worker:
             agent.cancel()
             await asyncio.gather(agent, return_exceptions=True)
             await plane.connector.close()
+            plane.stalls.stop()
             plane.wheel.stop()
             if plane.log is not None:
                 plane.log.close()

@@ -9,7 +9,7 @@ from controlplane.checks import CheckView
 from proxy.model.channel import EndpointStats
 from proxy.routing.shares import Usable
 
-STATES = ("healthy", "draining", "unhealthy", "ejected")
+STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected")
 """From best to worst."""
 
 Key = tuple[str, str, str, int]
@@ -69,6 +69,6 @@ def usable(endpoints: Iterable[Merged]) -> dict[str, dict[str, Usable]]:
 def _use(endpoint: Merged) -> str:
     """Return the field of Usable that an endpoint counts for."""
     state = endpoint.state
-    if state in ("ejected", "unhealthy"):
+    if state in ("ejected", "unhealthy", "stalled"):
         return "ejected"
     return "live" if state == "healthy" and endpoint.weight else "reserve"

@@ -126,7 +126,7 @@ class EndpointStats(msgspec.Struct, frozen=True):
     cluster: str
     address: str
     port: int
-    state: str  # "healthy", "draining", "unhealthy" (fails its checks), "ejected"
+    state: str  # "healthy", "draining", "unhealthy" (fails its checks), "stalled", "ejected"
     in_flight: int
     idle: int
     requests: int

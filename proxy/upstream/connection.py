@@ -7,6 +7,7 @@ valid framing, with not one byte left over (docs/behaviour.md, "Upstream connect
 import asyncio
 import struct
 from socket import IPPROTO_TCP, TCP_INFO, TCP_QUICKACK
+from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.http import limits
@@ -15,6 +16,7 @@ from proxy.http.errors import ResponseError
 from proxy.http.memo import Memo
 from proxy.http.response import CHUNKED, DEFAULT_IDLE_S, UNTIL_CLOSE, ResponseHead, parse_response_head
 from proxy.timers import TimerWheel
+from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import Failure
 from proxy.upstream.sink import ResponseSink
 from proxy.upstream.stream import LEAST_BYTES, BodyStream, Buffers
@@ -39,7 +41,7 @@ class UpstreamConnection:
 
     __slots__ = (
         "_acked_before", "_buffer", "_buffers", "_decoder", "_head", "_is_held", "_left", "_memo", "_tunnel",
-        "_wheel", "deadline", "endpoint", "exchange", "served", "transport", "written",
+        "_wheel", "deadline", "endpoint", "exchange", "served", "since", "transport", "written",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +58,7 @@ class UpstreamConnection:
         self.deadline = 0.0
         # Per request
         self.exchange: ResponseSink | None = None
+        self.since = 0.0  # the endpoint has had all of the request, monotonic
         self._acked_before = 0
         self._buffer = b""
         self._head: ResponseHead | None = None
@@ -76,6 +79,7 @@ class UpstreamConnection:
         self._acked_before = self.written
         self.written += len(data)
         self.deadline = deadline
+        self.since = monotonic()
         self.transport.write(data)
 
     def write(self, data: bytes) -> None:
@@ -87,6 +91,14 @@ class UpstreamConnection:
         """Close this side of a tunnel; the endpoint has a while to close its own."""
         self.deadline = self._wheel.now + STREAM_IDLE_S
         self.transport.write_eof()
+
+    def is_waiting(self) -> bool:
+        """Whether nothing has come of the response to the request it serves."""
+        return self.exchange is not None and self._head is None and not self._tunnel
+
+    def awaits(self) -> Latencies | None:
+        """Return how long answers to its request take, None when its waiting says nothing."""
+        return self.exchange.awaits() if self.exchange is not None else None
 
     def read_response(self, wanted: bool) -> None:
         """Go on, or stop for now, delivering the response."""
@@ -128,6 +140,7 @@ class UpstreamConnection:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         self.endpoint.room.opened()
+        self.endpoint.connections.add(self)
         self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
 
@@ -137,6 +150,7 @@ class UpstreamConnection:
             self._leave_pool()
             self.transport.abort()
             return
+        self.endpoint.heard = monotonic()
         if self._head is not None:
             self._body(exchange, self._head, data)
             return
@@ -182,6 +196,7 @@ class UpstreamConnection:
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.endpoint.room.closed()
+        self.endpoint.connections.discard(self)
         exchange = self.exchange
         if exchange is not None:
             failure = self._lost(was_reset=isinstance(exc, ConnectionResetError))
@@ -347,6 +362,7 @@ class UpstreamConnection:
 
     def on_stream(self) -> None:
         """Some more of the body went by."""
+        self.endpoint.heard = monotonic()
         self.deadline = self._wheel.now + STREAM_IDLE_S
 
     def on_stream_end(self, exchange: ResponseSink, surplus: bytes) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from proxy.model.channel import EndpointStats
 from proxy.model.snapshot import Endpoint
 from proxy.upstream.hashing import opaque_id, seed_of
+from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import Failure
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _NO_EVIDENCE: Final = frozenset(
 class State(StrEnum):
     HEALTHY = "healthy"
     EJECTED = "ejected"  # the breaker is open
+    STALLED = "stalled"  # so it is, and what opened it is that no answer came: one re-admits it
     RETIRED = "retired"  # gone from the snapshot; only finishes what it has
 
 
@@ -38,9 +40,10 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_ejections", "_id", "_in_a_row", "_part", "_seed", "_since", "address", "cluster", "draining",
-        "failing", "failures", "group", "idle", "in_flight", "label", "last_failure", "log", "port",
-        "requests", "room", "service", "state", "weight",
+        "_ejections", "_id", "_in_a_row", "_part", "_seed", "_since", "address", "answers", "cluster",
+        "connections", "draining", "failing", "failures", "group", "heard", "idle", "in_flight",
+        "is_watched", "label", "last_failure", "log", "port", "requests", "room", "service", "stalled_at",
+        "state", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -67,10 +70,15 @@ class LiveEndpoint:
         # Moved by traffic
         self.state = State.HEALTHY
         self.idle: list[UpstreamConnection] = []
+        self.connections: set[UpstreamConnection] = set()  # all that are open
         self.in_flight = 0
         self.requests = 0
         self.failures = 0
         self.last_failure = ""
+        self.answers = Latencies()
+        self.heard = LONG_AGO  # when the last byte of a response came, monotonic
+        self.stalled_at = LONG_AGO
+        self.is_watched = False
         self._in_a_row = 0
         self._ejections = 0
 
@@ -161,6 +169,26 @@ class LiveEndpoint:
         seconds = min(FIRST_EJECTION_S * 2**self._ejections, LONGEST_EJECTION_S)
         self._ejections = min(self._ejections + 1, 16)
         return float(seconds)
+
+    def stall(self, now: float) -> None:
+        """Take it for stalled: it gets no requests while others can serve."""
+        self.failures += 1
+        self.last_failure = Failure.STALLED.value
+        self.state = State.STALLED
+        self.stalled_at = now
+        self.group.refresh()
+
+    def revive(self) -> None:
+        """It has answered after all."""
+        self.state = State.HEALTHY
+        self.group.refresh()
+
+    def give_up(self) -> float:
+        """Nothing will come of waiting for its answer; return for how many seconds it is ejected."""
+        self.state = State.EJECTED
+        self.close_idle()
+        self.group.refresh()
+        return self.longer_ejection()
 
     def readmit(self) -> None:
         """Let traffic in again, on trial: the next failure ejects it at once."""

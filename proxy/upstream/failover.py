@@ -44,6 +44,26 @@ class Failover:
         self._note(endpoint, failure)
         self.tried.append(endpoint)
 
+    def leave(
+        self, choice: Choice, endpoint: LiveEndpoint, *, idempotent: bool, since: float
+    ) -> LiveEndpoint | None:
+        """Return where else to try a request that waits at an endpoint that has stalled, since `since`.
+
+        Its cluster is only tried again if somebody there has answered meanwhile. None: it goes on
+        waiting, and nothing has happened.
+        """
+        if not self._rules.may_retry(Failure.STALLED, idempotent=idempotent, attempts=self._seen + 1):
+            return None
+        answers = any(peer.heard >= since for peer in endpoint.group.live if peer is not endpoint)
+        tried = [*self.tried, endpoint]
+        following = choice.following(tried, attempts=1 if answers else 2, stay=True)
+        if following is None or not following.serves():
+            return None
+        self._note(endpoint, Failure.STALLED)
+        self._seen += 1
+        self.tried = tried
+        return following
+
     def _note(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.attempts += 1
         self.trace.append((endpoint.cluster, endpoint.label, failure.value))

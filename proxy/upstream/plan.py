@@ -9,6 +9,7 @@ from proxy.policies.limits import Limiters
 from proxy.policies.route import RoutePolicies
 from proxy.telemetry.counters import RouteCounters
 from proxy.upstream.backends import Backends
+from proxy.upstream.latencies import Latencies
 from proxy.upstream.mirroring import Mirroring
 from proxy.upstream.retry import BY_DEFAULT, RETRY_STATUSES, RetryRules
 from proxy.upstream.service import Services
@@ -23,8 +24,8 @@ class RoutePlan(Backends):
     """
 
     __slots__ = (
-        "counters", "error_backends", "error_statuses", "log", "mirroring", "policies", "response_timeout_s",
-        "retry", "watched",
+        "answers", "counters", "error_backends", "error_statuses", "log", "mirroring", "policies",
+        "response_timeout_s", "retry", "watched",
     )  # fmt: skip
 
     def __init__(self, route: Route, services: Services, counters: RouteCounters, limiters: Limiters) -> None:
@@ -34,6 +35,7 @@ class RoutePlan(Backends):
         scope = config.retry.scope if config.retry is not None else RetryScope.ANY
         super().__init__(action, services, scope)
         self.counters = counters
+        self.answers = Latencies()
         ingress = f"{route.source.namespace}/{route.source.name}"
         self.log = b'"route":%b,"ingress":%b' % (msgspec.json.encode(route.id), msgspec.json.encode(ingress))
         self.policies: RoutePolicies | None = None

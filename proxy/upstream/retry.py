@@ -24,6 +24,7 @@ class Failure(Enum):
     RESET = "reset"  # a new connection did
     ABORTED = "aborted"  # it was reset, not closed: a program that aborts, or the kernel of one that died
     STATUS = "status"  # 502, 503 or 504
+    STALLED = "stalled"  # the endpoint answers nothing at all; the request left it, and waits elsewhere
     TIMEOUT = "timeout"  # no response head in time
     MALFORMED = "malformed"  # a response that breaks the protocol: a query of death is not spread
 
@@ -46,6 +47,7 @@ POLICY: Final[dict[Failure, Retry]] = {
     Failure.RESET: Retry.IDEMPOTENT,
     Failure.ABORTED: Retry.IDEMPOTENT,
     Failure.STATUS: Retry.IDEMPOTENT,
+    Failure.STALLED: Retry.IDEMPOTENT,
     Failure.TIMEOUT: Retry.NEVER,
     Failure.MALFORMED: Retry.NEVER,
 }

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from proxy.http.response import ResponseHead
+from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import Failure
 
 
@@ -12,6 +13,17 @@ class ResponseSink(ABC):
     __slots__ = ("is_head",)
 
     is_head: bool
+
+    @abstractmethod
+    def awaits(self) -> Latencies | None:
+        """Return how long answers to such a request take, None when its waiting says nothing."""
+
+    @abstractmethod
+    def on_stalled(self) -> bool:
+        """Leave an endpoint that answers nothing and try another; False to go on waiting for it.
+
+        A witness has the connection then.
+        """
 
     @abstractmethod
     def takes_chunks(self) -> bool:

@@ -32,5 +32,6 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
         for endpoint in plane.services.endpoints():
             endpoint.retire()
         await plane.connector.close()
+        plane.stalls.stop()
         plane.wheel.stop()
     assert raised == [], raised

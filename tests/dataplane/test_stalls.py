@@ -1,0 +1,169 @@
+"""An endpoint that accepts every request and answers none: what a stopped or cut off pod looks like."""
+
+import asyncio
+from time import monotonic
+
+import h11
+import pytest
+
+from tests.dataplane.conftest import Connect
+from tests.dataplane.test_failover import state_of
+from tests.support.origin import Connection, Origin, ok
+from tests.support.requests import request, tally
+from tests.support.snapshots import route, snapshot
+from tests.support.waiting import until
+from tests.support.worker import WorkerProcess
+
+POST = request(method="POST", body=b"order=1")
+IN_TIME_S = 1.0
+"""A quarter of that where the machine is idle; a request that is left waiting takes a minute."""
+
+
+class Pod(Origin):
+    """Can be stopped, as by SIGSTOP, and go on."""
+
+    def __init__(self, latency_s: float = 0.0) -> None:
+        super().__init__(self._act)
+        self.is_stopped = False
+        self.latency_s = latency_s
+        self._waiting: list[tuple[Connection, h11.Request]] = []
+
+    def go_on(self) -> None:
+        self.is_stopped = False
+        waiting, self._waiting = self._waiting, []
+        for connection, asked in waiting:
+            self._write(connection, asked)
+
+    def _act(self, connection: Connection, asked: h11.Request) -> bytes:
+        if self.is_stopped:
+            self._waiting.append((connection, asked))
+        elif self.latency_s:
+            asyncio.get_running_loop().call_later(self.latency_s, self._write, connection, asked)
+        else:
+            return ok(connection, asked)
+        return b""
+
+    def _write(self, connection: Connection, asked: h11.Request) -> None:
+        assert connection.transport is not None
+        if not connection.transport.is_closing():
+            connection.transport.write(ok(connection, asked))
+
+
+async def slowest(port: int, count: int) -> float:
+    """Send GETs one after the other; return how long the slowest took. All must be answered."""
+    worst = 0.0
+    for _ in range(count):
+        start = monotonic()
+        assert await tally(port, 1) == {"/": 1}
+        worst = max(worst, monotonic() - start)
+    return worst
+
+
+@pytest.mark.parametrize("clusters", [("c1", "c1"), ("c1", "c2")])
+async def test_gets_leave_a_stopped_pod_and_one_answer_brings_it_back(
+    worker: WorkerProcess, port: int, connect: Connect, clusters: tuple[str, str]
+) -> None:
+    async with Pod() as bad, Pod() as good:
+        where: dict[str, list[tuple[str, int]]] = {cluster: [] for cluster in clusters}
+        for cluster, pod in zip(clusters, (bad, good), strict=True):
+            where[cluster].append(pod.address)
+        await worker.apply(snapshot(port, where))
+        await tally(port, 40)
+        bad.is_stopped = True
+        assert 0.1 < await slowest(port, 4) < IN_TIME_S
+        await state_of(worker, bad.port, "stalled")
+        seen = len(bad.requests)
+        assert await tally(port, 20) == {"/": 20}
+        assert len(bad.requests) == seen
+        stats = await worker.stats()
+        assert [(a.from_cluster, a.to_cluster, a.reason, a.count) for a in stats.attempts] == [
+            (clusters[0], clusters[1], "stalled", 1)
+        ]
+        bad.go_on()
+        await state_of(worker, bad.port, "healthy")
+        bad.forget()
+        assert await tally(port, 20) == {"/": 20}
+        assert len(bad.requests) == 10
+
+
+async def test_a_post_is_not_sent_twice_but_answered_when_the_pod_goes_on(
+    worker: WorkerProcess, port: int, connect: Connect
+) -> None:
+    async with Pod() as bad, Pod() as good:
+        await worker.apply(snapshot(port, {"c1": [bad.address], "c2": [good.address]}))
+        await tally(port, 40)
+        bad.forget()
+        good.forget()
+        bad.is_stopped = True
+        posts = [asyncio.create_task(tally(port, 1, POST)) for _ in range(4)]
+        await state_of(worker, bad.port, "stalled")
+        bad.go_on()
+        assert [await post for post in posts] == [{"/": 1}] * 4
+        assert len(bad.requests) + len(good.requests) == 4
+        await state_of(worker, bad.port, "healthy")
+
+
+async def test_a_slow_route_is_not_a_stalled_endpoint(worker: WorkerProcess, port: int) -> None:
+    async with Pod() as one, Pod() as two:
+        slow = route(port, "/slow", name="slow")
+        await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}, slow, route(port)))
+        await tally(port, 200)
+        one.latency_s = two.latency_s = 0.15
+        one.forget()
+        two.forget()
+        assert await tally(port, 20, request("/slow")) == {"/slow": 20}
+        assert (len(one.requests), len(two.requests)) == (10, 10)
+        assert not (await worker.stats()).attempts
+
+
+async def test_where_all_wait_nothing_is_moved(worker: WorkerProcess, port: int) -> None:
+    async with Pod() as one, Pod() as two:
+        await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}))
+        await tally(port, 40)
+        one.is_stopped = two.is_stopped = True
+        one.forget()
+        two.forget()
+        waiting = [asyncio.create_task(tally(port, 1)) for _ in range(10)]
+        await until(lambda: len(one.requests) + len(two.requests) == 10)
+        await asyncio.sleep(0.4)  # four times what would make one of them stalled
+        assert len(one.requests) + len(two.requests) == 10
+        one.go_on()
+        two.go_on()
+        assert [await each for each in waiting] == [{"/": 1}] * 10
+
+
+async def test_a_stopped_pod_that_dies_is_ejected_and_probed(worker: WorkerProcess, port: int) -> None:
+    async with Pod() as bad, Pod() as good:
+        await worker.apply(snapshot(port, {"c1": [bad.address], "c2": [good.address]}))
+        await tally(port, 40)
+        bad.is_stopped = True
+        await slowest(port, 4)
+        await state_of(worker, bad.port, "stalled")
+        bad.stop()
+        await state_of(worker, bad.port, "ejected")
+        bad.is_stopped = False
+        await bad.start()
+        await state_of(worker, bad.port, "healthy")
+
+
+async def test_a_request_does_not_leave_the_clusters_it_may_be_served_in(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Pod() as bad, Pod() as forbidden:
+        only = route(port, weights={"c1": 100})
+        await worker.apply(snapshot(port, {"c1": [bad.address], "c2": [forbidden.address]}, only))
+        await tally(port, 40)
+        bad.is_stopped = True
+        waiting = asyncio.create_task(tally(port, 1))
+        await state_of(worker, bad.port, "stalled")
+        bad.go_on()
+        assert await waiting == {"/": 1}
+        assert not forbidden.requests
+
+
+async def test_whole_clusters_can_stop(worker: WorkerProcess, port: int) -> None:
+    async with Pod() as one, Pod() as two, Pod() as good:
+        await worker.apply(snapshot(port, {"c1": [one.address, two.address], "c2": [good.address]}))
+        await tally(port, 60)
+        one.is_stopped = two.is_stopped = True
+        assert await slowest(port, 9) < IN_TIME_S
