@@ -14,7 +14,7 @@ from controlplane.files.objects import FLEET_KINDS
 from controlplane.resources.decode import decode
 from controlplane.resources.kinds import Kind
 from controlplane.resources.view import FleetObjects, Malformed
-from controlplane.translate.changes import Aspect, Change, changed_listeners, changed_routes, changed_services
+from controlplane.translate.changes import Change, changed_listeners, changed_routes, changed_services
 from controlplane.translate.model import Translation
 from proxy.model.snapshot import Snapshot
 
@@ -113,16 +113,11 @@ def _shown(
         "listeners": [
             asdict(aspect) for aspect in changed_listeners(running.listeners, translation.snapshot.listeners)
         ],
-        "services": [asdict(aspect) for aspect in _services(running, translation, given)],
+        "services": [
+            asdict(aspect) for aspect in changed_services(running.services, translation.snapshot.services)
+        ],
         "findings": _findings(translation, given),
     }
-
-
-def _services(running: Snapshot, translation: Translation, given: FleetObjects) -> tuple[Aspect, ...]:
-    """Return what ServerGroups change; endpoints of pods come and go without any apply."""
-    if not given.server_groups:
-        return ()
-    return changed_services(running.services, translation.snapshot.services)
 
 
 def _change(change: Change, rates: dict[str, float]) -> Json:

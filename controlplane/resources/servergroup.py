@@ -26,6 +26,7 @@ class GroupHealthCheck(msgspec.Struct, frozen=True, rename="camel"):
     protocol: str = ""
     method: str = ""
     path: str = ""
+    host: str = ""
     port: Number = None
     codes: tuple[str, ...] = ()
     interval_seconds: Number = None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from controlplane.translate.services import GROUP
 from proxy.model.actions import Action, Backend, Forward, Split, SplitMode
 from proxy.model.snapshot import Listener, Route, Service, Source
 
@@ -56,12 +57,15 @@ def changed_listeners(before: Iterable[Listener], after: Iterable[Listener]) -> 
 
 
 def changed_services(before: Iterable[Service], after: Iterable[Service]) -> tuple[Aspect, ...]:
-    """Return the services in both whose endpoints or checks differ."""
+    """Return the services in both whose checks differ, or of server groups the endpoints.
+
+    Those of pods come and go without any apply, and so do verdicts of checks.
+    """
     old = {service.id: service for service in before}
     return tuple(
         Aspect(f"service {service.id}", _service(old[service.id]), _service(service))
         for service in after
-        if service.id in old and old[service.id] != service
+        if service.id in old and _service(old[service.id]) != _service(service)
     )
 
 
@@ -176,12 +180,19 @@ def _listener(listener: Listener | None) -> str:
 
 
 def _service(service: Service) -> str:
-    endpoints = "; ".join(
+    parts = [_endpoints(service)] if service.id.startswith(GROUP) else []
+    if service.health is not None:
+        asked = _plain(service.health)
+        parts.append(f"checks {asked if asked != '{}' else 'by default'}")
+    return "; ".join(parts)
+
+
+def _endpoints(service: Service) -> str:
+    return "; ".join(
         f"{group.cluster} "
         + ", ".join(f"{each.address}:{each.port} {each.weight}" for each in group.endpoints)
         for group in service.clusters
     )
-    return endpoints + (f"; checks {_plain(service.health)}" if service.health is not None else "")
 
 
 def _plain(value: Any) -> str:

@@ -4,17 +4,13 @@ A server group has its own, in its spec; an Ingress that forwards to it says not
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 import msgspec
 
-from controlplane.translate.annotations.health import ENABLED
-from controlplane.translate.annotations.row import field_of
+from controlplane.translate.annotations.draft import PlannedCheck
 from controlplane.translate.live import Outcome
 from controlplane.translate.services import GROUP
 from proxy.model.snapshot import HealthCheck, Service, destinations_of
-
-_FIELD: Final = field_of(ENABLED.keys[0])
 
 Checks = dict[str, HealthCheck]
 """By service id."""
@@ -24,10 +20,10 @@ def bind_checks(outcomes: Iterable[Outcome]) -> Checks:
     """Return the checks; an Ingress whose check differs from the one that holds gets a finding."""
     checks: Checks = {}
     owners: dict[str, str] = {}
-    for outcome, check in _by_age(outcomes):
+    for outcome, planned in _by_age(outcomes):
         for service in _services(outcome):
-            if checks.setdefault(service, check) != check:
-                outcome.findings.add("FG0620", _FIELD, service, owner=owners[service], service=service)
+            if checks.setdefault(service, planned.check) != planned.check:
+                outcome.findings.add("FG0620", planned.field, service, owner=owners[service], service=service)
             owners.setdefault(service, outcome.findings.subject.key)
     return checks
 
@@ -37,14 +33,14 @@ def with_check(service: Service, checks: Checks) -> Service:
     return service if check is None else msgspec.structs.replace(service, health=check)
 
 
-def _by_age(outcomes: Iterable[Outcome]) -> Iterator[tuple[Outcome, HealthCheck]]:
+def _by_age(outcomes: Iterable[Outcome]) -> Iterator[tuple[Outcome, PlannedCheck]]:
     aged = [
         (outcome.plan.created, outcome.findings.subject.key, outcome, outcome.plan.health)
         for outcome in outcomes
         if outcome.plan is not None and outcome.plan.health is not None
     ]
-    for _, _, outcome, check in sorted(aged, key=lambda item: item[:2]):
-        yield outcome, check
+    for _, _, outcome, planned in sorted(aged, key=lambda item: item[:2]):
+        yield outcome, planned
 
 
 def _services(outcome: Outcome) -> list[str]:

@@ -7,6 +7,7 @@ from controlplane.resources.servergroup import GroupHealthCheck
 from controlplane.translate.addresses import refused_port
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
+from controlplane.translate.hosts import is_host_field
 from proxy.model.snapshot import HealthCheck
 
 _FIELD: Final = "spec.healthCheck"
@@ -39,6 +40,7 @@ def parse_health(spec: GroupHealthCheck | None, findings: Findings) -> HealthChe
         timeout_s=float(_number("timeoutSeconds", spec.timeout_seconds, (1, 300, 5), findings)),
         healthy=_number("healthyThreshold", spec.healthy_threshold, (2, 10, 3), findings),
         unhealthy=_number("unhealthyThreshold", spec.unhealthy_threshold, (2, 10, 3), findings),
+        host=_host(spec.host, findings),
     )
 
 
@@ -85,6 +87,14 @@ def _path(path: str, findings: Findings) -> str:
     allowed = f"up to {_MAX_PATH} printable ASCII characters that begin with /"
     findings.add("FG0605", f"{_FIELD}.path", path, problem=problem, allowed=allowed)
     return _DEFAULT.path
+
+
+def _host(host: str, findings: Findings) -> str:
+    if not host or is_host_field(host):
+        return host
+    allowed = "a host name, with or without a port"
+    findings.add("FG0605", f"{_FIELD}.host", host, problem="is not a host name", allowed=allowed)
+    return _DEFAULT.host
 
 
 def _statuses(codes: tuple[str, ...], findings: Findings) -> tuple[int, ...]:

@@ -1,10 +1,11 @@
-"""Hosts of Ingress rules: an exact DNS name, "*." and a DNS name (one label), or nothing."""
+"""Hosts of Ingress rules: an exact DNS name, "*." and a DNS name (one label), or nothing. And Host fields."""
 
 import re
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _IPV4 = re.compile(r"[0-9.]+")
 _MAX_HOST = 253
+_FIELD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?")
 
 
 class HostProblem(ValueError):
@@ -24,3 +25,8 @@ def parse_host(text: str) -> str:
     if len(host) > _MAX_HOST or not _NAME.fullmatch(name):
         raise HostProblem("is not a DNS name")
     return host
+
+
+def is_host_field(text: str) -> bool:
+    """Say whether endpoints can be told this Host: a name or IPv4 address, with or without a port."""
+    return _FIELD.fullmatch(text) is not None

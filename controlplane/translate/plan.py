@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from controlplane.translate.annotations.draft import Canary, Failover, ListenPort, PlannedBackend
+from controlplane.translate.annotations.draft import (
+    Canary,
+    Failover,
+    ListenPort,
+    PlannedBackend,
+    PlannedCheck,
+)
 from controlplane.translate.diagnostics import Subject
 from proxy.model.actions import Balance, FixedResponse, Redirect
 from proxy.model.conditions import Condition
 from proxy.model.policies import Access, Policies
-from proxy.model.snapshot import HealthCheck, PathMatch
+from proxy.model.snapshot import PathMatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +67,4 @@ class IngressPlan:
     tiers: tuple[tuple[str, ...], ...] = ()  # cluster ids, those that serve first in front; () is one tier
     canary: Canary | None = None
     host_access: Access | None = None  # of all rules of its hosts that have none of their own
-    health: HealthCheck | None = None  # of every service of the Ingress
+    health: PlannedCheck | None = None

@@ -12,6 +12,7 @@ from proxy.model.policies import Policies, Retry
 from proxy.model.snapshot import (
     ClusterEndpoints,
     Endpoint,
+    HealthCheck,
     Listener,
     PathKind,
     PathMatch,
@@ -117,8 +118,30 @@ def test_listeners_are_compared_without_their_age() -> None:
     assert [(aspect.name, aspect.before) for aspect in added] == [("listener 81", "")]
 
 
-def test_services_are_compared_by_their_endpoints() -> None:
-    one = Service("shop/ext:80", (ClusterEndpoints("zone-a", (Endpoint("10.0.0.1", 80),)),))
-    two = Service("shop/ext:80", (ClusterEndpoints("zone-a", (Endpoint("10.0.0.2", 80, weight=5),)),))
+def test_server_groups_are_compared_by_their_endpoints() -> None:
+    one = Service("servergroup:shop/ext", (ClusterEndpoints("zone-a", (Endpoint("10.0.0.1", 80),)),))
+    two = replace(one, clusters=(ClusterEndpoints("zone-a", (Endpoint("10.0.0.2", 80, weight=5),)),))
     (aspect,) = changed_services([one], [two, replace(one, id="new")])
-    assert aspect == Aspect("service shop/ext:80", "zone-a 10.0.0.1:80 100", "zone-a 10.0.0.2:80 5")
+    assert aspect == Aspect("service servergroup:shop/ext", "zone-a 10.0.0.1:80 100", "zone-a 10.0.0.2:80 5")
+
+
+def test_services_are_compared_by_their_checks() -> None:
+    pods = ClusterEndpoints("c1", (Endpoint("10.0.0.1", 80),))
+    one, none = Service("shop/web:80", (pods,)), Service("shop/web:80", ())
+    checked = replace(one, health=HealthCheck())
+    by_tcp = replace(none, health=HealthCheck(protocol="TCP"))
+    assert changed_services([one], [none]) == ()
+    for old, new, before, after in (
+        (one, checked, "", "checks by default"),
+        (checked, by_tcp, "checks by default", 'checks {"protocol":"TCP"}'),
+    ):
+        assert changed_services([old], [new]) == (Aspect("service shop/web:80", before, after),)
+
+
+@pytest.mark.parametrize("name", ["shop/web:80", "servergroup:shop/web"])
+def test_verdicts_are_no_change(name: str) -> None:
+    one, other = (
+        Service(name, (ClusterEndpoints("c1", (Endpoint("10.0.0.1", 80, failing=failing),)),), HealthCheck())
+        for failing in (False, True)
+    )
+    assert changed_services([one], [other]) == ()

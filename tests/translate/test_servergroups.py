@@ -183,6 +183,7 @@ def test_what_a_name_resolves_to_is_checked_like_any_address() -> None:
         ({"healthCheck": {"path": "x"}}, "spec.healthCheck.path"),
         ({"healthCheck": {"path": "/a b"}}, "spec.healthCheck.path"),
         ({"healthCheck": {"path": "/a\r\nhost:x"}}, "spec.healthCheck.path"),
+        ({"healthCheck": {"host": "x\r\ny"}}, "spec.healthCheck.host"),
         ({"healthCheck": {"codes": ["http_2xx", "200"]}}, "spec.healthCheck.codes[1]"),
         ({"healthCheck": {"intervalSeconds": 51}}, "spec.healthCheck.intervalSeconds"),
         ({"healthCheck": {"timeoutSeconds": 0}}, "spec.healthCheck.timeoutSeconds"),
@@ -231,6 +232,7 @@ def test_health_checks_have_the_defaults_of_the_annotations() -> None:
         "protocol": "TCP",
         "method": "GET",
         "path": "/health",
+        "host": "idc.example:8443",
         "port": "8081",
         "codes": ["http_3xx", "http_2xx"],
         "intervalSeconds": 1,
@@ -238,7 +240,7 @@ def test_health_checks_have_the_defaults_of_the_annotations() -> None:
         "healthyThreshold": 4,
         "unhealthyThreshold": 5,
     }
-    expected = HealthCheck("TCP", "GET", "/health", 8081, (2, 3), 1.0, 2.0, 4, 5)
+    expected = HealthCheck("TCP", "GET", "/health", 8081, (2, 3), 1.0, 2.0, 4, 5, host="idc.example:8443")
     assert built(group("idc", healthCheck=asked)).services[IDC].health == expected
 
 

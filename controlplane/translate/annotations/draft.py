@@ -57,6 +57,14 @@ class Canary:
     field: str = ""  # of the annotation that decides
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedCheck:
+    """A health check of every service of the Ingress; `field` is the annotation that asks for it."""
+
+    check: HealthCheck
+    field: str
+
+
 @dataclass(slots=True)
 class Draft:
     namespace: str
@@ -80,7 +88,7 @@ class Draft:
     overrides: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by cluster: Service name, port
     backends: tuple[PlannedBackend, ...] | None = None  # instead of those of the rules
     default_backend: PlannedBackend | None = None  # serves what has no endpoint
-    health: HealthCheck | None = None
+    health: PlannedCheck | None = None
 
     # What is done with a request
     answer: Redirect | None = None  # instead of forwarding

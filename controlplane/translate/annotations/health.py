@@ -1,12 +1,14 @@
 """Health checks: how the endpoints of an Ingress's Services are asked whether they can serve."""
 
+from dataclasses import replace
 from typing import Final
 
 from controlplane.translate.addresses import refused_port
-from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.draft import Draft, PlannedCheck
 from controlplane.translate.annotations.reader import Reader
-from controlplane.translate.annotations.row import ALB, Annotation, Support
+from controlplane.translate.annotations.row import ALB, OWN, Annotation, Support
 from controlplane.translate.dialects import Dialect
+from controlplane.translate.hosts import is_host_field
 from proxy.model.snapshot import HealthCheck
 
 _PROTOCOLS: Final = ("HTTP", "HTTPS", "TCP", "GRPC")
@@ -69,39 +71,75 @@ PORT: Final = _row(
     "healthcheck-connect-port", "says on which port is asked; 0 is the endpoint's", "0 to 65535", "0",
     "integer",
 )  # fmt: skip
-ROWS: Final = (
+_ALB_ROWS: Final = (
     ENABLED, PATH, PROTOCOL, VERSION, METHOD, CODES, OLD_CODES, TIMEOUT, INTERVAL, HEALTHY, UNHEALTHY, PORT,
 )  # fmt: skip
+_OWN_ROWS: Final = {
+    row.name: replace(row, prefixes=(OWN,), dialect=None) for row in _ALB_ROWS if row is not OLD_CODES
+}
+HOST: Final = Annotation(
+    "healthcheck-host",
+    (OWN,),
+    None,
+    "is the Host that endpoints are told by checks",
+    "host",
+    "a host name, with or without a port",
+    "the address of the endpoint",
+    example="shop.example.com",
+)
+ROWS: Final = (*_ALB_ROWS, *_OWN_ROWS.values(), HOST)
 
 
 def apply(reader: Reader, draft: Draft) -> None:
     """Read every value, so that one that cannot be used is told also while checks are off."""
     default = HealthCheck()
-    protocol = reader.choice(PROTOCOL, _PROTOCOLS) or default.protocol
-    version = reader.choice(VERSION, ("HTTP1.0", "HTTP1.1")) or "HTTP1.1"
+    protocol = reader.choice(_spelled(reader, PROTOCOL), _PROTOCOLS) or default.protocol
+    version = reader.choice(_spelled(reader, VERSION), ("HTTP1.0", "HTTP1.1")) or "HTTP1.1"
     check = HealthCheck(
         protocol=protocol,
-        method=reader.choice(METHOD, _METHODS) or default.method,
+        method=reader.choice(_spelled(reader, METHOD), _METHODS) or default.method,
         path=_path(reader) or default.path,
         port=_port(reader) or default.port,
         statuses=(_statuses(reader) if protocol != "GRPC" else None) or default.statuses,
-        interval_s=reader.integer(INTERVAL, 1, 50) or default.interval_s,
-        timeout_s=reader.integer(TIMEOUT, 1, 300) or default.timeout_s,
-        healthy=reader.integer(HEALTHY, 2, 10) or default.healthy,
-        unhealthy=reader.integer(UNHEALTHY, 2, 10) or default.unhealthy,
+        interval_s=_integer(reader, INTERVAL, 1, 50) or default.interval_s,
+        timeout_s=_integer(reader, TIMEOUT, 1, 300) or default.timeout_s,
+        healthy=_integer(reader, HEALTHY, 2, 10) or default.healthy,
+        unhealthy=_integer(reader, UNHEALTHY, 2, 10) or default.unhealthy,
         version=version.removeprefix("HTTP"),
+        host=_host(reader),
     )
-    given = reader.given(PROTOCOL)
-    if not reader.boolean(ENABLED):
+    enabled = reader.given(_spelled(reader, ENABLED))
+    if enabled is None or not reader.boolean(_spelled(reader, ENABLED)):
         return
+    given = reader.given(_spelled(reader, PROTOCOL))
     if protocol in _SPOKEN:
-        draft.health = check
+        draft.health = PlannedCheck(check, enabled.field)
     elif given is not None:
         reader.findings.add("FG0209", given.field, given.text)
 
 
+def _spelled(reader: Reader, row: Annotation) -> Annotation:
+    """Return the row of the spelling that the object has: ours before that of ALB."""
+    own = _OWN_ROWS.get(row.name)
+    return own if own is not None and reader.given(own) is not None else row
+
+
+def _integer(reader: Reader, row: Annotation, lowest: int, highest: int) -> int | None:
+    return reader.integer(_spelled(reader, row), lowest, highest)
+
+
+def _host(reader: Reader) -> str:
+    given = reader.given(HOST)
+    if given is None:
+        return ""
+    if not is_host_field(given.text):
+        reader.reject(given, "is not a host name", HOST.allowed)
+        return ""
+    return given.text
+
+
 def _path(reader: Reader) -> str | None:
-    given = reader.given(PATH)
+    given = reader.given(_spelled(reader, PATH))
     if given is None:
         return None
     text = given.text
@@ -114,8 +152,8 @@ def _path(reader: Reader) -> str | None:
 
 
 def _port(reader: Reader) -> int | None:
-    port = reader.integer(PORT, 0, 65535)
-    given = reader.given(PORT)
+    row = _spelled(reader, PORT)
+    port, given = reader.integer(row, 0, 65535), reader.given(row)
     cause = refused_port(port) if port else ""
     if cause and given is not None:
         reader.reject(given, cause, PORT.allowed)
@@ -124,7 +162,8 @@ def _port(reader: Reader) -> int | None:
 
 
 def _statuses(reader: Reader) -> tuple[int, ...] | None:
-    row = CODES if reader.given(CODES) is not None else OLD_CODES
+    row = _spelled(reader, CODES)
+    row = row if reader.given(row) is not None else OLD_CODES
     codes = reader.items(row)
     given = reader.given(row)
     if codes is None or given is None:

@@ -9,6 +9,7 @@ from controlplane.translate.annotations.reader import Given, Reader
 from controlplane.translate.annotations.row import ALB, ANY_MSE, VENDOR, Annotation
 from controlplane.translate.annotations.templates import ALB_VARIABLES, template_problem
 from controlplane.translate.dialects import Dialect
+from controlplane.translate.hosts import is_host_field
 from controlplane.translate.paths import PathOptions
 from proxy.model.policies import PathRewriteKind, Rewrite
 
@@ -69,7 +70,6 @@ ROWS: Final = (ALB_TARGET, ALB_REGEX, TARGET, PREFIX, HOST)
 _TARGET = re.compile(r"/[!-~]*|[$\\][!-~]*")
 _REFERENCE = re.compile(r"\$\{([1-9])\}|[$\\]([1-9])")
 _LITERAL = re.compile(r"/[!-~]*")
-_VHOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?")
 
 
 def apply(reader: Reader, draft: Draft) -> None:
@@ -128,7 +128,7 @@ def _host(reader: Reader) -> str:
     given = reader.given(HOST)
     if given is None:
         return ""
-    if not _VHOST.fullmatch(given.text):
+    if not is_host_field(given.text):
         reader.reject(given, "is not a host name", HOST.allowed)
         return ""
     return given.text
