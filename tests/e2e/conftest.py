@@ -28,8 +28,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
 
 @pytest.fixture(scope="package")
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeds]:
-    """A demo for the manifests of the documents: no rule, no gateway and no class is left of its own."""
+    """A demo with both gateways of the documents, and no rule yet: those of the demo are gone.
+
+    The MseIngressConfig names its port, because it would listen on port 80, and has its clusters.
+    """
     with running_demo(tmp_path_factory.mktemp("seeds"), workers=1) as running:
-        running.kubectl("fleet", "-n", "web-demo", "delete", "ingress", "--all")
-        running.kubectl("fleet", "delete", "albconfig,mseingressconfig,ingressclass", "--all")
-        yield Seeds(running)
+        seeds = Seeds(running)
+        seeds.kubectl("-n", "web-demo", "delete", "ingress", "--all")
+        seeds.kubectl("delete", "albconfig,mseingressconfig,ingressclass", "--all")
+        seeds.apply("alb-gateway")
+        seeds.apply("mse-gateway")
+        seeds.kubectl(
+            "annotate", "mseingressconfig/ackone-gateway",
+            "mse.alibabacloud.com/remote-clusters=cluster-1,cluster-2",
+            f'fleetgate.io/listeners=[{{"HTTP": {running.mse_port}}}]',
+        )  # fmt: skip
+        yield seeds

@@ -1,169 +1,186 @@
-"""The documents on disaster recovery and on hybrid attachment with ALB, beside the MSE gateway.
+"""The documents on ALB gateways with two clusters, and on disaster recovery with them: every example.
 
-The four examples of the third ALB document are in test_tutorial.py.
+Their manifests are in `seeds/` as the documents have them, without comments. What is done differently:
+
+- The port 8001 is a free one, IDs of clusters are the demo's, the name of the gateway is its address.
+- The application is deployed with kubectl: step 1 of disaster recovery has GitOps do it.
+- The loops are one curl each and do not pause for a second; the one in which pods go away ends with the test.
 """
 
 import json
-import subprocess
-import sys
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import pytest
 
-from tests.support.demo import ROOT, until
-from tests.support.seeds import Seeds, answered, loop
+from loadtest.ports import free_port
+from tests.support.demo import until
+from tests.support.seeds import Example, Question, Seeds, ask, looping
 
-RECOVERY = "alb.ingress.alibaba.com"
-HYBRID = "demo.domain.ingress.top"
+GATEWAY = ("albconfig", "ackone-gateway-demo")
+INGRESS = ("-n", "demo", "ingress/alb-ingress")
+HOST = "host: alb.ingress.alibaba.com"
+GRAY = "stage: gray"
+BLUE = "stage: blue"
+BY_PODS = {"cluster1": 25, "cluster2": 75}  # 1 pod and 3
 
-POD = """
-apiVersion: v1
-kind: Service
-metadata: {{name: {service}}}
-spec:
-  selector: {{app: {service}}}
-  ports: [{{port: 80, targetPort: 8080}}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {service}}}
-spec:
-  replicas: 1
-  selector: {{matchLabels: {{app: {service}}}}}
-  template:
-    metadata: {{labels: {{app: {service}}}}}
-    spec:
-      containers:
-      - name: demo
-        image: fleetgate:latest
-        env: [{{name: ENV_NAME, value: {env}}}]
-        ports: [{{containerPort: 8080}}]
-"""
-
-SERVER_GROUP = """
-apiVersion: fleetgate.io/v1
-kind: ServerGroup
-metadata:
-  name: {name}
-  namespace: default
-spec:
-  id: {identity}
-  servers: {servers}
-"""
-
-
-def deploy(seeds: Seeds, service: str, env: str, namespace: str = "default") -> None:
-    """Deploy one pod in each cluster; `env` gets the number of the cluster."""
-    for number in (1, 2):
-        text = POD.format(service=service, env=f"{env}{number}")
-        seeds.demo.kubectl(f"cluster-{number}", "-n", namespace, "apply", "-f", "-", stdin=text)
-
-
-def ask(seeds: Seeds, host: str, path: str, count: int) -> Counter[str]:
-    return answered(loop(f"127.0.0.1:{seeds.demo.port}{path}", count, f"host: {host}"))
+EXAMPLES = (
+    Example("1: default load balancing", ("alb-1-by-replica-count",), (Question("/", (), BY_PODS),)),
+    Example("2: single cluster", ("alb-2-single-cluster",), (Question("/", (), {"cluster1": 50}),)),
+    Example(
+        "2: a cluster that does not exist is skipped",
+        ("alb-2-single-cluster",),
+        (Question("/", (), BY_PODS),),
+        as_written=True,
+    ),
+    Example(
+        "3: by header",
+        ("alb-3-header",),
+        (
+            Question("/", (GRAY,), {"cluster1": 50}),
+            Question("/", (BLUE,), {"404": 5}),
+            Question("/", (), {"404": 5}),
+        ),
+    ),
+    Example(
+        "3: a cluster that does not exist is skipped",
+        ("alb-3-header",),
+        (Question("/", (GRAY,), BY_PODS), Question("/", (), {"404": 5})),
+        as_written=True,
+    ),
+    Example("4: by weight", ("alb-4-weight",), (Question("/", (), {"cluster1": 60, "cluster2": 40}),)),
+)
+"""Step 2 of the document that creates an ALB gateway."""
 
 
 @pytest.fixture(scope="module")
-def gateway(seeds: Seeds) -> None:
-    seeds.apply("alb-gateway")
-    path = "-ojsonpath={.status.loadBalancer.subClusters}"
-    until(
-        lambda: seeds.jsonpath("albconfig", "ackone-gateway-demo", path) == '["cluster-1","cluster-2"]',
-        "both clusters are connected",
-    )
+def application(seeds: Seeds) -> Iterator[Seeds]:
+    """The namespace of the examples: one pod in cluster-1, three in cluster-2."""
+    seeds.namespace("demo")
+    seeds.deploy("service1", ("cluster1", "cluster2"), "demo", replicas=(1, 3))
+    seeds.apply("alb-1-by-replica-count")
+    question = Question("/", (), BY_PODS)
+    until(lambda: is_answered(seeds, question), "all four pods serve")
+    yield seeds
+    seeds.delete("alb-1-by-replica-count")
+
+
+def is_answered(seeds: Seeds, question: Question) -> bool:
+    url = f"{seeds.alb}{question.path}"
+    return ask(url, question.count, HOST, *question.headers) == question.answers
+
+
+def clusters(seeds: Seeds) -> str:
+    return seeds.kubectl("get", *GATEWAY, "-ojsonpath={.status.loadBalancer.subClusters}")
+
+
+def test_step_1_the_gateway_has_an_address_and_its_clusters(seeds: Seeds) -> None:
+    until(lambda: clusters(seeds) == '["cluster-1","cluster-2"]', "both clusters are connected")
+    header, row = (line.split() for line in seeds.kubectl("get", *GATEWAY).splitlines())
+    assert header == ["NAME", "ALBID", "DNSNAME", "PORT&PROTOCOL", "CERTID", "AGE"]
+    name, identity, address, listener, _age = row  # no certificate
+    assert (name, address, listener) == ("ackone-gateway-demo", "127.0.0.1", f"{seeds.demo.port}/HTTP")
+    assert identity.startswith("alb-")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.section)
+def test_step_2_example(application: Seeds, example: Example) -> None:
+    for name in example.manifests:
+        application.apply(name, as_written=example.as_written)
+    until(lambda: is_answered(application, example.questions[0]), "the example is served")
+    assert all(is_answered(application, question) for question in example.questions)
+    if example.as_written:
+        until(lambda: "c6XXXXXXXXXXXXXXXXXXXXXXXXX is not attached" in events(application), "it is told")
+
+
+def events(seeds: Seeds) -> str:
+    return seeds.kubectl("-n", "demo", "describe", "ingress/alb-ingress").partition("Events:")[2]
+
+
+def test_weights_have_to_sum_to_100_and_the_last_good_ones_stay(application: Seeds) -> None:
+    application.apply("alb-4-weight")
+    weights = Question("/", (), {"cluster1": 60, "cluster2": 40})
+    until(lambda: is_answered(application, weights), "the weights are served")
+    key = "alb.ingress.kubernetes.io/cluster-weight.cluster-1"
+    application.kubectl("-n", "demo", "annotate", "--overwrite", "ingress/alb-ingress", f"{key}=30")
+    until(lambda: "sum to 70" in events(application), "an Event that names the sum")
+    assert is_answered(application, weights)
+
+
+def test_troubleshooting_wrong_ids_leave_no_cluster_and_are_described(application: Seeds) -> None:
+    application.apply("alb-1-by-replica-count")
+    application.apply("alb-gateway", as_written=True)
+    until(lambda: clusters(application) == "[]", "no cluster is connected")
+    until(lambda: ask(f"{application.alb}/", 5, HOST) == {"503": 5}, "nobody can serve")
+
+    def told() -> set[str]:
+        text = application.kubectl("describe", *GATEWAY).partition("Events:")[2]
+        return {name for name in ("${cluster1}", "${cluster2}") if f"cluster {name} is not a member" in text}
+
+    until(lambda: len(told()) == 2, "an Event for each ID")
+    application.apply("alb-gateway")
+    until(lambda: is_answered(application, Question("/", (), BY_PODS)), "both clusters serve again")
+
+
+def test_listeners_open_and_close_with_the_albconfig(application: Seeds) -> None:
+    application.apply("alb-1-by-replica-count")
+    other = free_port()
+    listeners = [{"port": port, "protocol": "HTTP"} for port in (application.demo.port, other)]
+
+    def listen(entries: list[dict[str, object]]) -> None:
+        patch = json.dumps({"spec": {"listeners": entries}})
+        application.kubectl("patch", *GATEWAY, "--type=merge", "-p", patch)
+
+    listen(listeners)
+    ports = f'[{{"HTTP": {application.demo.port}}},{{"HTTP": {other}}}]'
+    application.kubectl(
+        "-n", "demo", "annotate", "--overwrite", "ingress/alb-ingress",
+        f"alb.ingress.kubernetes.io/listen-ports={ports}",
+    )  # fmt: skip
+    until(lambda: ask(f"127.0.0.1:{other}/", 4, HOST).total() == 4, "the new port answers")
+    listen(listeners[:1])
+    until(lambda: "Couldn't connect" in str(ask(f"127.0.0.1:{other}/", 1, HOST)), "it is closed again")
+    assert is_answered(application, Question("/", (), BY_PODS))
 
 
 @pytest.fixture(scope="module")
-def recovery(seeds: Seeds, gateway: None) -> None:
-    for server in ("fleet", "cluster-1", "cluster-2"):
-        seeds.demo.kubectl(server, "create", "namespace", "gateway-demo")
-    deploy(seeds, "service1", "poc_ack_", "gateway-demo")
+def recovery(seeds: Seeds) -> Iterator[Seeds]:
+    """Steps 1 and 3 of disaster recovery."""
+    seeds.namespace("gateway-demo")
+    seeds.deploy("service1", ("poc-ack-1", "poc-ack-2"), "gateway-demo")
     seeds.apply("alb-disaster-recovery", "-n", "gateway-demo")
-    shares = {"poc_ack_1": 2, "poc_ack_2": 8}
-    until(lambda: ask(seeds, RECOVERY, "/svc1", 10) == shares, "both clusters answer")
+    until(lambda: has_shares(seeds, 10), "both clusters serve")
+    yield seeds
+    seeds.delete("alb-disaster-recovery")
 
 
-@pytest.mark.usefixtures("recovery")
-def test_500_requests_by_weight(seeds: Seeds) -> None:
-    assert ask(seeds, RECOVERY, "/svc1", 500) == {"poc_ack_1": 100, "poc_ack_2": 400}
+def has_shares(seeds: Seeds, count: int) -> bool:
+    shares = {"poc-ack-1": count // 5, "poc-ack-2": count * 4 // 5}
+    return ask(f"{seeds.alb}/svc1", count, HOST) == shares
 
 
-@pytest.mark.usefixtures("recovery")
-def test_the_pods_of_cluster_2_are_removed_in_the_middle_of_500_requests(seeds: Seeds) -> None:
-    url = f"127.0.0.1:{seeds.demo.port}/svc1"
-    under_way = loop(url, 500, f"host: {RECOVERY}", rate="200/s")
-    seeds.demo.kubectl("cluster-2", "-n", "gateway-demo", "scale", "deployment/service1", "--replicas=0")
-    answers = answered(under_way)
-    assert set(answers) == {"poc_ack_1", "poc_ack_2"}
-    assert answers.total() == 500
-    assert ask(seeds, RECOVERY, "/svc1", 20) == {"poc_ack_1": 20}
+def test_step_4_500_requests_by_weight(recovery: Seeds) -> None:
+    assert has_shares(recovery, 500)
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """A scenario with server groups: the IDs of its two, and how their servers are named."""
-
-    manifest: str
-    groups: tuple[str, str]
-    address: str
-
-
-SCENARIOS = {
-    "2-same-network": Scenario(
-        "alb-server-groups", ("sgp-71aexb9y93ypo00001", "sgp-slygpbvm2cydo00001"), "127.0.0.1"
-    ),
-    "3-another-region": Scenario(
-        "alb-server-groups", ("sgp-71aexb9y93ypo00001", "sgp-slygpbvm2cydo00001"), "localhost"
-    ),
-    "4-own-data-center": Scenario(
-        "alb-server-groups-idc", ("sgp-ihydxb9y93ypo00001", "sgp-pd0ipbvm2cydo00001"), "127.0.0.1"
-    ),
-}
+def test_step_4_the_pods_of_cluster_2_are_removed_during_500_requests(recovery: Seeds) -> None:
+    with looping(f"{recovery.alb}/svc1", HOST) as under_way:
+        until(lambda: under_way.has("poc-ack-1", "poc-ack-2"), "both clusters serve")
+        recovery.scale("cluster-2", "gateway-demo", "service1", 0)
+        until(lambda: under_way.goes_to("poc-ack-1", 500), "cluster-1 serves alone")
+        assert set(under_way.answers) == {"poc-ack-1", "poc-ack-2"}
+    assert ask(f"{recovery.alb}/svc1", 20, HOST) == {"poc-ack-1": 20}
+    recovery.scale("cluster-2", "gateway-demo", "service1", 1)
+    until(lambda: has_shares(recovery, 10), "the shares return")
 
 
-@pytest.fixture(scope="module")
-def services(seeds: Seeds, gateway: None) -> None:
-    for name in ("tea", "coffee"):
-        deploy(seeds, f"{name}-svc", name)
-
-
-@pytest.mark.usefixtures("services")
-def test_scenario_1_several_services(seeds: Seeds) -> None:
-    seeds.apply("alb-two-services")
-    expected = {"tea1": 40, "tea2": 40, "coffee1": 10, "coffee2": 10}
-    until(lambda: set(ask(seeds, HYBRID, "/path", 20)) == set(expected), "both services answer")
-    assert ask(seeds, HYBRID, "/path", 100) == expected
-    seeds.delete("alb-two-services")
-
-
-@pytest.mark.usefixtures("services")
-@pytest.mark.parametrize("scenario", list(SCENARIOS.values()), ids=list(SCENARIOS))
-def test_scenarios_with_server_groups(seeds: Seeds, scenario: Scenario) -> None:
-    with ExitStack() as stack:
-        for number, identity in enumerate(scenario.groups, start=1):
-            stack.enter_context(server_group(seeds, number, identity, scenario.address))
-        seeds.apply(scenario.manifest)
-        expected = {"tea1": 15, "tea2": 15, "coffee1": 10, "coffee2": 10, "outside1": 30, "outside2": 20}
-        until(lambda: set(ask(seeds, HYBRID, "/path", 20)) == set(expected), "all answer")
-        assert ask(seeds, HYBRID, "/path", 100) == expected
-        seeds.delete(scenario.manifest)
-
-
-@contextmanager
-def server_group(seeds: Seeds, number: int, identity: str, address: str) -> Iterator[None]:
-    """A server outside the clusters, in a group of its own."""
-    command = [sys.executable, "-m", "controlplane.embedded.webdemo", f"--env=outside{number}", "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
-        try:
-            assert server.stdout is not None
-            port = int(server.stdout.readline().split()[1])
-            servers = json.dumps([{"address": address, "port": port}])
-            text = SERVER_GROUP.format(name=f"outside-{number}", identity=identity, servers=servers)
-            seeds.demo.kubectl("fleet", "apply", "-f", "-", stdin=text)
-            yield
-            seeds.demo.kubectl("fleet", "delete", "-f", "-", stdin=text)
-        finally:
-            server.terminate()
+def test_models_a_secondary_cluster_serves_when_the_primary_has_no_pods(application: Seeds) -> None:
+    """Primary and secondary, of the disaster recovery models: all the weight on one cluster."""
+    application.apply("alb-2-single-cluster")
+    until(lambda: ask(f"{application.alb}/", 8, HOST) == {"cluster1": 8}, "the primary serves")
+    with looping(f"{application.alb}/", HOST) as under_way:
+        until(lambda: under_way.has("cluster1"), "requests are under way")
+        application.scale("cluster-1", "demo", "service1", 0)
+        until(lambda: under_way.goes_to("cluster2", 50), "the secondary serves")
+        assert set(under_way.answers) == {"cluster1", "cluster2"}
+    application.scale("cluster-1", "demo", "service1", 1)
+    until(lambda: ask(f"{application.alb}/", 8, HOST) == {"cluster1": 8}, "the primary is back")
