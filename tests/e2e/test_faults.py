@@ -4,6 +4,7 @@ Also what the documents' overview promises of backends and listeners and is not 
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,8 +135,9 @@ def test_every_fault_is_an_event_and_the_other_ingress_is_served_as_before(
         assert "Synced" not in events(seeds, "ingress/faulty")
         assert addresses(seeds, "faulty") == []
         until(lambda: len(others.answers) >= 100, "the other one is asked all the time")
-        assert set(others.answers) == {"cluster1", "cluster2"}
-        assert is_served(address)
+        answers = Counter(others.answers)
+        assert set(answers) == {"cluster1", "cluster2"}
+        assert abs(answers["cluster1"] - answers["cluster2"]) <= 1
         assert [entry["ip"] for entry in addresses(seeds, "sound")] == ["127.0.0.1"]
         assert "Warning" not in events(seeds, "ingress/sound")
 
