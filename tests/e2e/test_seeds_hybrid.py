@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.demo import until
-from tests.support.seeds import Seeds, ask
+from tests.support.seeds import Seeds, ask, outside_server
 
 HOST = "host: demo.domain.ingress.top"
 ACTION = "alb.ingress.kubernetes.io/actions.forward"
@@ -46,6 +46,13 @@ def services(seeds: Seeds) -> Seeds:
     return seeds
 
 
+@pytest.fixture(scope="module")
+def ports() -> Iterator[tuple[int, int]]:
+    """Of the two servers outside the clusters."""
+    with outside_server("outside1") as first, outside_server("outside2") as second:
+        yield first, second
+
+
 def is_answered(seeds: Seeds, expected: dict[str, int]) -> bool:
     return ask(f"{seeds.alb}/path", 100, HOST) == expected
 
@@ -64,17 +71,20 @@ def test_scenario_1_several_services(services: Seeds) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.section)
-def test_scenarios_with_server_groups(services: Seeds, scenario: Scenario) -> None:
+def test_scenarios_with_server_groups(services: Seeds, ports: tuple[int, int], scenario: Scenario) -> None:
     with ExitStack() as stack:
-        for number, identity in enumerate(scenario.groups, start=1):
-            stack.enter_context(services.server_group(number, identity, scenario.address))
+        for number, (identity, port) in enumerate(zip(scenario.groups, ports, strict=True), start=1):
+            stack.enter_context(services.server_group(number, identity, scenario.address, port))
         stack.enter_context(applied(services, scenario.manifest))
         until(lambda: is_answered(services, INSIDE | OUTSIDE), "pods and servers answer")
 
 
-def test_usage_notes_the_id_of_a_group_comes_before_a_service(services: Seeds) -> None:
+def test_usage_notes_the_id_of_a_group_comes_before_a_service(
+    services: Seeds, ports: tuple[int, int]
+) -> None:
     group = {"ServerGroupID": CHENGDU[0], "ServiceName": "tea-svc", "ServicePort": 80, "Weight": 100}
-    with services.server_group(1, CHENGDU[0], "127.0.0.1"), applied(services, "alb-two-services"):
+    outside = services.server_group(1, CHENGDU[0], "127.0.0.1", ports[0])
+    with outside, applied(services, "alb-two-services"):
         annotate(services, [group])
         until(lambda: is_answered(services, {"outside1": 100}), "the group alone answers")
 

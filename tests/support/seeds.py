@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tests.support.demo import ROOT, RunningDemo
 
@@ -147,27 +146,25 @@ class Seeds:
         self.demo.kubectl(cluster, "-n", namespace, "scale", name, f"--replicas={replicas}")
 
     @contextmanager
-    def server_group(self, number: int, identity: str, address: str) -> Iterator[None]:
-        """A server outside the clusters, which answers as outside<number>, in a group of its own."""
-        command = [
-            sys.executable,
-            "-m",
-            "controlplane.embedded.webdemo",
-            f"--env=outside{number}",
-            "--port=0",
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
-            try:
-                assert server.stdout is not None
-                port = int(server.stdout.readline().split()[1])
-                servers = json.dumps([{"address": address, "port": port}])
-                name = f"outside-{number}"
-                text = SERVER_GROUP.format(name=name, identity=identity, servers=servers)
-                self.kubectl("apply", "-f", "-", stdin=text)
-                yield
-                self.kubectl("delete", "-f", "-", stdin=text)
-            finally:
-                server.terminate()
+    def server_group(self, number: int, identity: str, address: str, port: int) -> Iterator[None]:
+        """A group of one server, there as long as the block runs."""
+        servers = json.dumps([{"address": address, "port": port}])
+        text = SERVER_GROUP.format(name=f"outside-{number}", identity=identity, servers=servers)
+        self.kubectl("apply", "-f", "-", stdin=text)
+        yield
+        self.kubectl("delete", "-f", "-", stdin=text)
+
+
+@contextmanager
+def outside_server(env: str) -> Iterator[int]:
+    """A server outside the clusters that answers as `env`: its port."""
+    command = [sys.executable, "-m", "controlplane.embedded.webdemo", f"--env={env}", "--port=0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        try:
+            assert server.stdout is not None
+            yield int(server.stdout.readline().split()[1])
+        finally:
+            server.terminate()
 
 
 def ask(url: str, count: int, *headers: str) -> Counter[str]:
@@ -176,22 +173,21 @@ def ask(url: str, count: int, *headers: str) -> Counter[str]:
     It is one process (500 of them take 14 s of a busy machine) that counts in the fragment, which is
     not sent. Each request has a connection of its own, and there are no pauses.
     """
-    done = subprocess.run(
-        _curl(url, count, headers), capture_output=True, text=True, timeout=60, check=False
-    )  # fmt: skip
+    command = _curl(url, count, headers)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return Counter(_who(line) for line in done.stdout.splitlines())
 
 
 class Loop:
     """A loop that goes on while something happens; `answers` are those so far, in their order."""
 
-    def __init__(self, output: IO[str]) -> None:
+    def __init__(self, output: Path) -> None:
         self._output = output
 
     @property
     def answers(self) -> list[str]:
-        self._output.seek(0)
-        return [_who(line.rstrip("\n")) for line in self._output if line.endswith("\n")]
+        whole, _, _ = self._output.read_text().rpartition("\n")
+        return [_who(line) for line in whole.splitlines()]
 
     def has(self, *environments: str) -> bool:
         """Whether each of them has answered."""
@@ -206,11 +202,11 @@ class Loop:
 @contextmanager
 def looping(url: str, *headers: str) -> Iterator[Loop]:
     """Ask up to 200 times a second until the block ends."""
-    with tempfile.TemporaryFile("w+") as output:
+    with tempfile.NamedTemporaryFile() as output:
         command = _curl(url, 1_000_000, headers, "--no-buffer", "--rate", "200/s")
         with subprocess.Popen(command, stdout=output) as process:
             try:
-                yield Loop(output)
+                yield Loop(Path(output.name))
             finally:
                 process.terminate()
 
