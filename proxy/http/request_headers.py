@@ -26,11 +26,13 @@ def is_request_id(value: bytes) -> bool:
 class Surroundings:
     """Fields that come before and after those of many a request, with what has been looked up in them."""
 
-    __slots__ = ("_after", "_before", "_values")
+    __slots__ = ("_after", "_before", "_values", "between")
 
-    def __init__(self, before: list[Field], after: list[Field]) -> None:
+    def __init__(self, before: list[Field], after: list[Field], between: frozenset[bytes]) -> None:
+        """`between` are the names, in lower case, of fields that are read only when they are asked for."""
         self._before = before
         self._after = after
+        self.between = between
         self._values: dict[bytes, tuple[tuple[bytes, ...], tuple[bytes, ...]]] = {}
 
     def values(self, name: bytes, between: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -48,7 +50,9 @@ def _values(fields: list[Field], name: bytes) -> tuple[bytes, ...]:
 class RequestHeaders:
     """What a header block means. Immutable, but for the memo of looked-up values."""
 
-    __slots__ = ("_around", "_values", "control", "fields", "forward", "is_remembered", "request_id")
+    __slots__ = (
+        "_around", "_unread", "_values", "control", "fields", "forward", "is_remembered", "request_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -57,9 +61,12 @@ class RequestHeaders:
         forward: bytes,
         request_id: bytes,
         around: Surroundings | None = None,
+        unread: bytes = b"",
     ) -> None:
+        """`unread`: valid lines of fields that `around` names, instead of `fields`."""
         self.fields = fields
         self._around = around
+        self._unread = unread
         self._values: dict[bytes, tuple[bytes, ...]] | None = None
         self.control = control
         self.forward = forward  # the fields an endpoint gets, framing included, without the final CRLF
@@ -72,6 +79,9 @@ class RequestHeaders:
             found = self._values.get(name)
             if found is not None:
                 return found
+        if self._unread and self._around is not None and name in self._around.between:
+            self.fields = [read_field(line) for line in self._unread.split(b"\r\n") if line]
+            self._unread = b""
         found = _values(self.fields, name)
         if self._around is not None:
             found = self._around.values(name, found)
@@ -83,7 +93,7 @@ class RequestHeaders:
 
     def replaced(self, forward: bytes) -> "RequestHeaders":
         """Return the same, but for what an endpoint gets."""
-        return RequestHeaders(self.fields, self.control, forward, self.request_id, self._around)
+        return RequestHeaders(self.fields, self.control, forward, self.request_id, self._around, self._unread)
 
 
 def parse_headers(block: bytes) -> RequestHeaders:

@@ -1,6 +1,7 @@
 """A head is read the same whatever came before it on its connection: memory only saves work."""
 
 import os
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -37,6 +38,10 @@ usual = middles.map(lambda middle: [*BEFORE, *middle, *AFTER])
 heads = st.tuples(st.sampled_from(STARTS), st.one_of(usual, usual, st.lists(lines, max_size=8)))
 
 
+unseen = count(10**10)
+"""Lines are remembered for all readers: what shall be new needs a number that was not used before."""
+
+
 def usual_head(*middle: bytes) -> bytes:
     return b"\r\n".join((b"GET /a HTTP/1.1", *BEFORE, *middle, *AFTER, b"", b""))
 
@@ -44,8 +49,8 @@ def usual_head(*middle: bytes) -> bytes:
 def make_known() -> HeadReader:
     """Return a reader that knows what usual heads have in common."""
     reader = HeadReader(Heads())
-    for number in range(4):
-        reading(usual_head(b"Cookie: first=%d" % number), reader)
+    for _ in range(4):
+        reading(usual_head(b"Cookie: first=%d" % next(unseen)), reader)
     return reader
 
 
@@ -116,6 +121,64 @@ def test_only_the_middle_is_looked_at_when_only_that_is_new() -> None:
     assert edges.read(glued, at) is None
 
 
+TRACED = (b"Cookie: id=%d", b"X-Zone: a b\tc", b"Traceparent: 00-%d-\xe9")
+"""Lines of one client in every head, between the others."""
+
+
+def traced_head(number: int, *, instead: dict[int, bytes] | None = None) -> bytes:
+    middle = [line.replace(b"%d", b"%d" % number) for line in TRACED]
+    for index, line in (instead or {}).items():
+        middle[index] = line
+    return usual_head(*middle)
+
+
+def make_traced() -> HeadReader:
+    """Return a reader that knows the outline of traced heads."""
+    reader = HeadReader(Heads())
+    for _ in range(4):
+        reading(traced_head(next(unseen)), reader)
+    return reader
+
+
+def test_fields_of_an_outline_are_read_when_they_are_asked_for() -> None:
+    reader = make_traced()
+    data = traced_head(5)
+    assert reader.read(data, 0) == len(data)
+    headers = reader.headers
+    assert headers.fields == []
+    assert headers.values(b"x-tenant") == (b"acme",)
+    assert headers.replaced(b"").values(b"traceparent") == (b"00-5-\xe9",)
+    assert headers.values(b"cookie") == (b"id=5",)
+    assert len(headers.fields) == len(TRACED)
+    assert headers.forward == parse_headers(data[len(b"GET /a HTTP/1.1\r\n") : -2]).forward
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Cookie: a\rb", b"Cookie: a\nb", b"Cookie: a\x00b", b"Cookie: a\x7fb", b"Cookie: a\r\n",
+        b"Cookie:  a", b"Cookie: a ", b"Cookie: a\t", b"Cookie: ", b"Cookie:", b"Cookie", b"", b"Cookie:a",
+        b"cookie: a", b"Cookie : a", b"X-Cookie: a", b"Cookie: a\r\nTE: x", b"Cookie: a\r\nX-Request-Id: 9",
+        b"Cookie: " + b"a" * 9000, b"Cookie: a\r\n b", b"Cookie: a\r\nContent-Length: 1", b"Host: twice",
+        b"Cookie: a\r\nConnection: x-zone",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("index", range(len(TRACED)))
+def test_what_does_not_fit_an_outline_is_read_like_any_head(line: bytes, index: int) -> None:
+    name = TRACED[index].partition(b":")[0]
+    data = traced_head(
+        next(unseen), instead={index: line.replace(b"Cookie", name).replace(b"cookie", name.lower())}
+    )
+    assert reading(data, make_traced()) == reading(data, HeadReader(Heads()))
+
+
+def test_a_head_that_repeats_itself_is_remembered_whole() -> None:
+    reader = make_traced()
+    for _ in range(4):
+        reading(traced_head(7), reader)
+    assert reader.headers.is_remembered
+
+
 def test_a_new_line_that_steers_is_in_no_middle() -> None:
     make_known()
     block = usual_head(b"Cookie: new=8", b"User-Agent: never before")[len(b"GET /a HTTP/1.1\r\n") : -2]
@@ -130,8 +193,8 @@ def test_edges_are_given_up_when_a_client_repeats_itself_and_found_again(
     monkeypatch.setattr(Edges, "read", lambda *given: tries.append(1) or read(*given))  # type: ignore[func-returns-value]
     reader = make_known()
     for number in range(20):  # until it searches no more
-        reading(usual_head(b"User-Agent: %d" % number), reader)
         reading(usual_head(b"Cookie: a=%d" % number), reader)
+        reading(usual_head(b"Cookie: a=%d" % number, b"Via: 1.1 other"), reader)
     for _ in range(2):
         reading(usual_head(), reader)
     tries.clear()
