@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy.http import limits
 from proxy.http.control import Control
+from proxy.http.errors import RequestError
 from proxy.http.fields import CONTROL, IDENTITY, KEEP, Field, known, read_field
 from proxy.http.grammar import FIELD_VALUES
 from proxy.http.request_headers import RequestHeaders, Surroundings, is_request_id
@@ -73,7 +74,7 @@ class Edges:
     def read(self, data: bytes, at: int) -> RequestHeaders | None:
         """Return the headers of a request that is all of `data`, whose header block begins at `at`.
 
-        None where another way to parse has to be taken. Raises RequestError.
+        None where another way to parse has to be taken: that tells what is wrong, too.
         """
         last = len(data) - len(self._end)
         begin = at + len(self._start)
@@ -103,7 +104,10 @@ class Edges:
             if field is None:
                 if not line:
                     return None  # the end of this head, and the beginning of another
-                field = read_field(line)
+                try:
+                    field = read_field(line)
+                except RequestError:
+                    return None
                 is_new = True
             if field.rule >= CONTROL:
                 if field.rule != IDENTITY:
