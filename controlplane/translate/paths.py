@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.model.snapshot import PathKind, PathMatch
-from proxy.routing.patterns import PatternError, compile_regex
+from proxy.routing.match import PathPattern
+from proxy.routing.patterns import PatternError
 
 PATH_TYPES: Final = ("Exact", "Prefix", "ImplementationSpecific")
 ANY_PATH: Final = PathMatch(PathKind.PREFIX, "/")
@@ -47,12 +48,25 @@ class PathProblem(ValueError):
 def parse_path(path_type: str, path: str, options: PathOptions = LITERAL) -> PathMatch:
     """Return what a path matches; an unset path type is ImplementationSpecific. Raises PathProblem."""
     if options.is_regex and path_type != "Exact" and path not in ("", "/"):
-        pattern = _regex(path) + ("$" if options.is_full else "")
-        return PathMatch(
-            PathKind.REGEX, pattern, ignore_case=options.ignores_case or options.regex_ignores_case
-        )
-    match = _as_written(path_type, path)
-    return _without_case(match) if options.ignores_case else match
+        pattern = _printable(path)
+        if options.is_full:
+            pattern = f"(?:{pattern})$"  # a group, so that it holds for each side of a "|"
+        ignores_case = options.ignores_case or options.regex_ignores_case
+        match = PathMatch(PathKind.REGEX, pattern, ignore_case=ignores_case)
+    else:
+        match = _as_written(path_type, path)
+        match = _without_case(match) if options.ignores_case else match
+    return _compiled(match)
+
+
+def _compiled(match: PathMatch) -> PathMatch:
+    """Return it once a worker could use it: an expression may be too long, or none."""
+    try:
+        if match.kind is PathKind.REGEX:
+            PathPattern(match)
+    except PatternError as error:
+        raise PathProblem(f"is not a regular expression: {error}", _ALB_GRAMMAR) from None
+    return match
 
 
 def _without_case(match: PathMatch) -> PathMatch:
@@ -88,9 +102,9 @@ def _pattern(path: str) -> PathMatch:
     if len(path) > _MAX_PATTERN:
         raise PathProblem(f"has {len(path)} characters", _ALB_GRAMMAR)
     if path.startswith("~*"):
-        return PathMatch(PathKind.REGEX, _regex(path[2:]), ignore_case=True)
+        return PathMatch(PathKind.REGEX, _printable(path[2:]), ignore_case=True)
     if path.startswith("~"):
-        return PathMatch(PathKind.REGEX, _regex(path[1:]))
+        return PathMatch(PathKind.REGEX, _printable(path[1:]))
     if not _ALB_PATH.fullmatch(path):
         raise PathProblem("is not a path pattern", _ALB_GRAMMAR)
     if "*" in path or "?" in path:
@@ -98,11 +112,7 @@ def _pattern(path: str) -> PathMatch:
     return PathMatch(PathKind.EXACT, path)
 
 
-def _regex(pattern: str) -> str:
+def _printable(pattern: str) -> str:
     if not _PRINTABLE.fullmatch(pattern):
         raise PathProblem("is not a regular expression of printable ASCII characters", _ALB_GRAMMAR)
-    try:
-        compile_regex(pattern, captures=True)
-    except PatternError as error:
-        raise PathProblem(f"is not a regular expression: {error}", _ALB_GRAMMAR) from None
     return pattern

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controlplane.translate.hosts import HostProblem, parse_host
-from controlplane.translate.paths import PATH_TYPES, PathProblem, parse_path
+from controlplane.translate.paths import PATH_TYPES, PathOptions, PathProblem, parse_path
 from proxy.model.snapshot import PathKind, PathMatch
 from proxy.routing.match import PathPattern, compile_path
 
@@ -127,3 +127,18 @@ def test_no_text_raises_anything_else(text: str) -> None:
         assert parse_host(text) == text.lower()
     except HostProblem:
         pass
+
+
+def test_a_full_expression_holds_for_each_side_of_an_alternative() -> None:
+    match = parse_path("Prefix", "/a|/b(.)", PathOptions(is_regex=True, is_full=True))
+    pattern = PathPattern(match)
+    taken = [path for path in (b"/a", b"/abc", b"/bc", b"/bcd", b"/b") if pattern.matches(path)]
+    assert taken == [b"/a", b"/bc"]
+    assert pattern.groups(b"/bc") == (b"/bc", b"c")
+
+
+def test_a_literal_path_in_any_case_is_as_long_as_an_expression_may_be() -> None:
+    options = PathOptions(ignores_case=True)
+    assert parse_path("Exact", "/" + "a" * 400, options).ignore_case
+    with pytest.raises(PathProblem, match="repeats too much"):
+        parse_path("Exact", "/" + "a" * 4000, options)

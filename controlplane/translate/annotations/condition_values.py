@@ -1,6 +1,5 @@
 """The values in the conditions of ALB: their grammars and limits (CreateRule of its API)."""
 
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from controlplane.translate.annotations.loosejson import JsonProblem, fold, writ
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.hosts import HostProblem, parse_host
+from controlplane.translate.networks import parse_network
 from controlplane.translate.paths import PathProblem, parse_path
 from proxy.model.conditions import HeaderCondition, HostCondition, TextKind
 from proxy.model.snapshot import PathMatch
@@ -113,10 +113,10 @@ def _method(value: Any) -> str:
 
 
 def _network(value: Any) -> str:
-    try:
-        return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
-    except ValueError:
-        raise ValueProblem("is not an address or a network") from None
+    network = parse_network(value, strict=True)
+    if network is None:
+        raise ValueProblem("is not an address or a network")
+    return network
 
 
 def _status(value: Any) -> int:

@@ -162,9 +162,16 @@ def _is_usable(given: Given, kind: TextKind, row: Annotation, reader: Reader) ->
     return False
 
 
+def _without_case(host: str, kind: TextKind) -> str:
+    """Return a pattern for hosts, which a request's are compared with in lower case."""
+    if kind is not TextKind.REGEX:
+        return host.lower()
+    return f"(?i){host}" if host != host.lower() else host
+
+
 def _apply_pseudo(given: Given, kind: TextKind, reader: Reader, conditions: list[Condition]) -> None:
     if given.suffix == AUTHORITY:
-        conditions.append(HostCondition((given.text,), kind))
+        conditions.append(HostCondition((_without_case(given.text, kind),), kind))
     elif given.suffix == METHOD and kind is TextKind.EXACT:
         conditions.append(MethodCondition((given.text,)))
     else:

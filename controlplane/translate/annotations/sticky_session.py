@@ -65,14 +65,15 @@ def apply(reader: Reader, draft: Draft) -> None:
         draft.sticky = Sticky(STICKY_COOKIE, max_age_s=lifetime_s)
     elif cookie:
         draft.sticky = Sticky(cookie, StickyMode.REWRITE)
-    elif (given := reader.given(TYPE)) is not None and reader.given(COOKIE) is None:
+    elif cookie is None and (given := reader.given(TYPE)) is not None:
         reader.reject(given, f"needs the annotation {COOKIE.keys[0]}", TYPE.allowed)
 
 
-def _cookie(reader: Reader) -> str:
+def _cookie(reader: Reader) -> str | None:
+    """Return the name; None when none is given, "" when it cannot be used."""
     given = reader.given(COOKIE)
     if given is None or not given.text:
-        return ""
+        return None
     if _COOKIE_NAME.fullmatch(given.text):
         return given.text
     reader.reject(given, "is not the name of a cookie", COOKIE.allowed)
