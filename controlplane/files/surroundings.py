@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from controlplane.resources.albconfig import AlbConfig, AlbConfigSpec
+from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.ingress import (
     Ingress,
     IngressClass,
@@ -133,8 +133,7 @@ def _albconfig_names(fleet: FleetObjects) -> Iterator[str]:
 
 def _albconfig(name: str, ports: Iterable[int], clusters: Iterable[str]) -> AlbConfig:
     metadata = ObjectMeta(name=name, annotations={_ATTACHED[Dialect.ALB]: ",".join(clusters)})
-    listeners: tuple[dict[str, object], ...] = tuple({"port": port, "protocol": "HTTP"} for port in ports)
-    return AlbConfig(metadata, AlbConfigSpec(listeners=listeners))
+    return AlbConfig(metadata, {"listeners": [{"port": port, "protocol": "HTTP"} for port in ports]})
 
 
 def _ports(drafts: Iterable[Draft]) -> tuple[int, ...]:

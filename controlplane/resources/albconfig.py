@@ -1,8 +1,4 @@
-"""AlbConfig of alibabacloud.com/v1: one gateway instance with its listeners.
-
-Its parts are kept as written (numbers may be strings), so that one bad value is a finding about that
-value and not an object that cannot be read, and an unknown field is seen.
-"""
+"""AlbConfig of alibabacloud.com/v1: one gateway instance with its listeners."""
 
 from typing import Any
 
@@ -11,13 +7,9 @@ import msgspec
 from controlplane.resources.meta import ObjectMeta
 
 
-class AlbConfigSpec(msgspec.Struct, frozen=True):
-    """`config` is the load balancer itself."""
-
-    config: dict[str, Any] = {}
-    listeners: tuple[dict[str, Any], ...] = ()
-
-
 class AlbConfig(msgspec.Struct, frozen=True):
+    """`spec` is kept as written (numbers may be strings): one bad value is a finding about that value and
+    not an object that cannot be read, and an unknown field is seen."""
+
     metadata: ObjectMeta = ObjectMeta()
-    spec: AlbConfigSpec = AlbConfigSpec()
+    spec: dict[str, Any] = {}

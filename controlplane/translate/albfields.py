@@ -31,6 +31,8 @@ CONFIG: Final = (
     Field("accessLogConfig", "the access log goes where --access-log of fleetgate says"),
 )  # fmt: skip
 
+SPEC: Final = (Field("config", fields=CONFIG), Field("listeners"))  # listeners one by one: LISTENER
+
 _FORWARDED: Final = (
     *(Field(f"XForwardedFor{name}Enabled") for name in ("", "Proto", "SLBPort", "ClientSrcPort")),
     Field("XForwardedForSLBIdEnabled", "there is no load balancer with an id"),

@@ -189,8 +189,6 @@ def _gateway(version: _Version, owners: dict[int, str], referred: frozenset[str]
     dialect = _DIALECTS[findings.subject.kind]
     reader = Reader(config.metadata.annotations, dialect, findings)
     clusters = remote_clusters.parse(reader, facts.known_clusters)
-    if isinstance(config, AlbConfig) and not config.spec.listeners:
-        findings.add("FG0508", "spec.listeners")
     selector = version.selector
     serves = selector is None or selector.ingress_class is not None or selector.gateway in referred
     if not serves:

@@ -1,17 +1,19 @@
 """spec.listeners of an AlbConfig to listeners: defaults and ranges of ALB."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.translate.access import acl_access
-from controlplane.translate.albfields import CONFIG, LISTENER
+from controlplane.translate.albfields import LISTENER, SPEC
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
-from controlplane.translate.fields import check_fields, flag, part
+from controlplane.translate.fields import check_fields, flag, part, reject
 from proxy.model.snapshot import ForwardedHeaders, Listener, Source
 
 _NOT_YET: Final = ("HTTPS", "QUIC")
+_LIST: Final = "a list of objects like {port: 80, protocol: HTTP}"
 _DEFAULT_PORT: Final = 80
 _IDLE_S: Final = (15, 60)  # default and most, in seconds
 _REQUEST_S: Final = (60, 180)
@@ -31,10 +33,9 @@ def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListen
     """
     metadata = config.metadata
     source = Source("AlbConfig", metadata.namespace, metadata.name, metadata.generation)
-    check_fields(config.spec.config, "spec.config", CONFIG, findings)
+    check_fields(config.spec, "spec", SPEC, findings)
     planned: dict[int, PlannedListener] = {}
-    for index, written in enumerate(config.spec.listeners):
-        where = f"spec.listeners[{index}]"
+    for where, written in _written(config, findings):
         listener = _listener(where, written, source, findings)
         if listener is None:
             continue
@@ -43,6 +44,23 @@ def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListen
             continue
         planned[listener.port] = PlannedListener(f"{where}.port", listener)
     return tuple(planned.values())
+
+
+def _written(config: AlbConfig, findings: Findings) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the listeners as written, each with the field where it stands."""
+    listeners = part(config.spec).get("listeners")
+    if not listeners:
+        findings.add("FG0508", "spec.listeners")
+        return
+    if not isinstance(listeners, list):
+        reject("spec.listeners", listeners, "is not a list", _LIST, findings)
+        return
+    for index, written in enumerate(listeners):
+        where = f"spec.listeners[{index}]"
+        if isinstance(written, dict):
+            yield where, written
+        else:
+            reject(where, written, "is not an object", _LIST, findings)
 
 
 def _listener(where: str, written: dict[str, Any], source: Source, findings: Findings) -> Listener | None:

@@ -50,7 +50,7 @@ def test_null_is_the_same_as_absent() -> None:
 def test_numbers_in_an_albconfig_may_be_strings() -> None:
     config = decode(ALBCONFIGS, b'{"metadata":{"name":"a"},"spec":{"listeners":[{"port":"80"},{"port":81}]}}')
     assert not isinstance(config, Malformed)
-    assert [listener["port"] for listener in config.spec.listeners] == ["80", 81]
+    assert [listener["port"] for listener in config.spec["listeners"]] == ["80", 81]
 
 
 @pytest.mark.parametrize(
