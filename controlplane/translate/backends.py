@@ -7,9 +7,9 @@ from controlplane.translate.services import GROUP, ServiceRef
 
 
 def check_backend(
-    service_id: str, field: str, gateway: Gateway, resolver: ServiceResolver, findings: Findings
+    service_id: str, field: str, effect: str, gateway: Gateway, resolver: ServiceResolver, findings: Findings
 ) -> None:
-    """Report what is missing of a Service, at the `field` that names it."""
+    """Report what is missing of a Service, at the `field` that names it; `effect` is what comes of it."""
     if service_id.startswith(GROUP):
         return  # ServerGroups.resolve reports what is missing
     ref = ServiceRef.parse(service_id)
@@ -18,7 +18,15 @@ def check_backend(
     service = f"{ref.namespace}/{ref.name}"
     if clusters and not (resolution.existing | resolution.unsynced).intersection(clusters):
         listed = ", ".join(clusters)
-        findings.add("FG0601", field, service, service=service, clusters=listed, namespace=ref.namespace)
+        findings.add(
+            "FG0601",
+            field,
+            service,
+            service=service,
+            clusters=listed,
+            namespace=ref.namespace,
+            effect=effect,
+        )
     for cluster in clusters:
         there, port = ref.key_in(cluster), ref.port_in(cluster)
         if cluster in resolution.without_port:

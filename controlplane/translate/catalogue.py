@@ -169,6 +169,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "",
         "correct the path or the condition",
     ),
+    "FG0311": Entry(
+        "warning",
+        "InvalidRule",
+        "rewrite-target has {group}, but the path has {count}: it stands for nothing",
+        "a path with groups, such as /api/(.*)",
+        "add the group to the path, or remove it from rewrite-target",
+    ),
     # Clusters
     "FG0401": Entry(
         "warning",
@@ -273,7 +280,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0601": Entry(
         "error",
         "BackendNotFound",
-        "Service {service} exists in none of the clusters {clusters}; requests are answered 503",
+        "Service {service} exists in none of the clusters {clusters}; {effect}",
         "a Service of the namespace {namespace} in at least one attached cluster",
         "create the Service, or correct the name",
     ),

@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.model.snapshot import PathKind, PathMatch
 from proxy.routing.match import PathPattern
-from proxy.routing.patterns import PatternError
+from proxy.routing.patterns import PatternError, compile_regex
 
 PATH_TYPES: Final = ("Exact", "Prefix", "ImplementationSpecific")
 ANY_PATH: Final = PathMatch(PathKind.PREFIX, "/")
@@ -18,10 +18,11 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 # What kube-apiserver refuses too: a path that cannot survive the normalisation of any client.
 _NOT_NORMAL = re.compile(r"//|/\.{1,2}(?:/|\Z)|%2f", re.IGNORECASE)
 _URI_GRAMMAR = "an absolute path of URI characters, without //, /./, /../ and %2f"
+_OR_REGEX = "; or, with the annotation use-regex, a regular expression"
 _ALB_GRAMMAR = (
-    f"/ and up to {_MAX_PATTERN} of letters, digits, $-_.+/&~@: and the wildcards * and ?;"
-    " or ~ and a regular expression, ~* for one that ignores case"
+    f"/ and up to {_MAX_PATTERN} of letters, digits, $-_.+/&~@: and the wildcards * and ?" + _OR_REGEX
 )
+_REGEX_GRAMMAR = "a regular expression of RE2, of printable ASCII characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,15 @@ def _compiled(match: PathMatch) -> PathMatch:
         if match.kind is PathKind.REGEX:
             PathPattern(match)
     except PatternError as error:
-        raise PathProblem(f"is not a regular expression: {error}", _ALB_GRAMMAR) from None
+        raise PathProblem(f"is not a regular expression: {error}", _REGEX_GRAMMAR) from None
     return match
+
+
+def group_count(path: PathMatch) -> int:
+    """Return how many groups a rewrite can refer to."""
+    if path.kind is not PathKind.REGEX:
+        return 0
+    return compile_regex(path.value, captures=True).groups
 
 
 def _without_case(match: PathMatch) -> PathMatch:
@@ -90,7 +98,8 @@ def _as_written(path_type: str, path: str) -> PathMatch:
 
 def _literal(path: str, path_type: str) -> str:
     if "*" in path or "?" in path:
-        raise PathProblem(f"has a wildcard, which pathType {path_type} does not know", _URI_GRAMMAR)
+        allowed = _URI_GRAMMAR + (_OR_REGEX if path_type == "Prefix" else "")
+        raise PathProblem(f"has a wildcard, which pathType {path_type} does not know", allowed)
     if not _URI_PATH.fullmatch(path) or _NOT_NORMAL.search(path):
         raise PathProblem("is not a path that a request can have", _URI_GRAMMAR)
     return path
@@ -114,5 +123,5 @@ def _pattern(path: str) -> PathMatch:
 
 def _printable(pattern: str) -> str:
     if not _PRINTABLE.fullmatch(pattern):
-        raise PathProblem("is not a regular expression of printable ASCII characters", _ALB_GRAMMAR)
+        raise PathProblem("is not a regular expression of printable ASCII characters", _REGEX_GRAMMAR)
     return pattern

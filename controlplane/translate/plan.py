@@ -53,6 +53,7 @@ class PlannedRoute:
     policies: Policies | None = None
     mirror: PlannedMirror | None = None
     errors: PlannedErrors | None = None
+    default_backend: PlannedBackend | None = None  # which is among the fallbacks of the action
 
 
 @dataclass(frozen=True, slots=True)

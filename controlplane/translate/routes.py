@@ -1,5 +1,6 @@
 """A plan, its gateway and the member clusters to routes of the snapshot."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -164,11 +165,22 @@ def _report_missing(listener: str, gateway: Gateway, findings: Findings) -> None
 
 def _check_services(plan: IngressPlan, binding: Binding) -> None:
     """Report Services that do not exist, each where it is named first."""
-    fields: dict[str, str] = {}
+    named: dict[str, tuple[str, str]] = {}  # by service: the field, and what comes of it
     for route in plan.routes:
-        forward = route.action.backends if isinstance(route.action, PlannedForward) else ()
-        for backend in (*forward, *(route.mirror.backends if route.mirror is not None else ())):
+        for backend, effect in _named(route):
             if backend.service:
-                fields.setdefault(backend.service, route.field)
-    for service_id in sorted(fields):
-        check_backend(service_id, fields[service_id], binding.gateway, binding.resolver, binding.findings)
+                named.setdefault(backend.service, (route.field, effect))
+    for service_id in sorted(named):
+        check_backend(service_id, *named[service_id], binding.gateway, binding.resolver, binding.findings)
+
+
+def _named(route: PlannedRoute) -> Iterator[tuple[PlannedBackend, str]]:
+    """Yield each backend that a route names, with what comes of it when there is none."""
+    if isinstance(route.action, PlannedForward):
+        for backend in route.action.backends:
+            yield backend, "requests are answered 503"
+    if route.mirror is not None:
+        for backend in route.mirror.backends:
+            yield backend, "no copies are sent"
+    if route.default_backend is not None:
+        yield route.default_backend, "it stands in for nothing"

@@ -17,6 +17,7 @@ from controlplane.translate.annotations.actions import NO_ACTION, USE_ANNOTATION
 from controlplane.translate.annotations.condition_values import Host
 from controlplane.translate.annotations.conditions import NO_CONDITIONS, RuleConditions
 from controlplane.translate.annotations.draft import Draft, PlannedBackend
+from controlplane.translate.annotations.rewrite import missing_group
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import ANY_PATH, PATH_TYPES, PathProblem, parse_path
@@ -166,6 +167,7 @@ def _route(
         policies=action.policies(draft),
         mirror=PlannedMirror(mirror, draft.mirror_percent) if mirror else None,
         errors=errors,
+        default_backend=draft.default_backend,
     )
 
 
@@ -209,10 +211,15 @@ def _path(place: str, path: IngressPath, around: Surroundings) -> PathMatch | No
         around.findings.add("FG0303", f"{place}.pathType", path.path_type)
         return None
     try:
-        return parse_path(path.path_type, path.path, around.draft.paths)
+        match = parse_path(path.path_type, path.path, around.draft.paths)
     except PathProblem as problem:
         around.findings.add("FG0302", f"{place}.path", path.path, problem=problem, allowed=problem.allowed)
         return None
+    group, count = missing_group(around.draft.rewrite, match)
+    if group:
+        has = f"{count} group{'s' if count > 1 else ''}" if count else "no groups"
+        around.findings.add("FG0311", f"{place}.path", path.path, group=group, count=has)
+    return match
 
 
 def _service(place: str, backend: IngressBackend, findings: Findings) -> ServiceBackend | None:

@@ -26,6 +26,9 @@ class PatternError(ValueError):
 class Regex(Protocol):
     """A compiled expression, of `re` or of RE2. Matches are true."""
 
+    @property
+    def groups(self) -> int: ...
+
     def match(self, text: bytes) -> object | None: ...
 
     def fullmatch(self, text: bytes) -> object | None: ...

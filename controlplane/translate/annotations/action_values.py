@@ -115,6 +115,8 @@ def redirect(field: str, value: Any, findings: Findings) -> Redirect | None:
         allowed = ", ".join(map(str, REDIRECT_CODES))
         config.reject("httpCode", written(code), "is not a redirect status", allowed)
     protocol = config.take("protocol", "${protocol}")
+    if isinstance(protocol, str) and protocol.upper() in ("HTTP", "HTTPS"):
+        protocol = protocol.upper()  # as in URLs, and in examples of ALB
     if protocol not in ("${protocol}", "HTTP", "HTTPS"):
         config.reject("protocol", written(protocol), "is not a protocol", "HTTP, HTTPS, ${protocol}")
     port = config.take("port", "${port}")

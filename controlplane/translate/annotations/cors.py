@@ -80,7 +80,7 @@ def apply(reader: Reader, draft: Draft) -> None:
     """Read every value, so that one that cannot be used is told also while it is off."""
     enabled, origins, methods, headers, expose, credentials, max_age = _SPELLINGS[reader.dialect]
     cors = Cors(
-        origins=_items(reader, origins, _ORIGIN) or ("*",),
+        origins=_origins(reader, origins),
         methods=_items(reader, methods, _TOKEN) or tuple(_METHODS.split(", ")),
         headers=_items(reader, headers, _TOKEN) or tuple(_HEADERS.split(",")),
         expose_headers=_items(reader, expose, _TOKEN),
@@ -89,6 +89,19 @@ def apply(reader: Reader, draft: Draft) -> None:
     )
     if reader.boolean(enabled):
         draft.cors = cors
+    else:
+        reader.idle((origins, methods, headers, expose, credentials, max_age), f"{enabled.name} is not true")
+
+
+def _origins(reader: Reader, row: Annotation) -> tuple[str, ...]:
+    """Return the origins; what a browser never says is reported."""
+    origins = _items(reader, row, _ORIGIN) or ("*",)
+    given = reader.given(row)
+    for origin in origins:
+        if given is not None and origin != "null" and "*" not in origin and "://" not in origin:
+            note = f"every origin has a scheme, so none is {origin}; write e.g. https://{origin}"
+            reader.findings.add("FG0202", given.field, given.text, note=note)
+    return origins
 
 
 def _items(reader: Reader, row: Annotation, grammar: "re.Pattern[str]") -> tuple[str, ...]:

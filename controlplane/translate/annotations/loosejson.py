@@ -31,6 +31,8 @@ def read(text: str) -> Any:
 
 def fold(value: Any) -> dict[str, Any]:
     """Return an object with its keys in lower case; the last of equal keys wins. Raises JsonProblem."""
+    if value is None:
+        raise JsonProblem("is missing")
     if not isinstance(value, dict):
         raise JsonProblem("is not a JSON object")
     return {key.lower(): item for key, item in value.items()}
@@ -39,5 +41,5 @@ def fold(value: Any) -> dict[str, Any]:
 def written(value: Any) -> str:
     """Return a JSON value as a finding quotes it."""
     if value is None:
-        return "nothing"
+        return ""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -77,8 +77,13 @@ def _belongs(prefix: str, dialect: Dialect) -> bool:
 
 
 def _hint(key: str, prefix: str, dialect: Dialect) -> str:
+    name = key.removeprefix(prefix)
+    for other in sorted(PREFIXES):  # what only MSE has, written as if it were of ingress-nginx
+        row = next((row for row in lookup(other + name) if row.dialect in (None, dialect)), None)
+        if row is not None:
+            return f", did you mean {row.prefixes[0]}{name}?"
     names = (row.name for row in ROWS if row.dialect in (None, dialect) and prefix in row.prefixes)
-    return did_you_mean(key.removeprefix(prefix), names)
+    return did_you_mean(name, names)
 
 
 def _check_support(row: Annotation, key: str, value: str, scope: Scope, findings: Findings) -> None:

@@ -10,8 +10,9 @@ from controlplane.translate.annotations.row import ALB, ANY_MSE, VENDOR, Annotat
 from controlplane.translate.annotations.templates import ALB_VARIABLES, template_problem
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.hosts import is_host_field
-from controlplane.translate.paths import PathOptions
+from controlplane.translate.paths import PathOptions, group_count
 from proxy.model.policies import PathRewriteKind, Rewrite
+from proxy.model.snapshot import PathMatch
 
 ALB_TARGET: Final = Annotation(
     "rewrite-target",
@@ -69,11 +70,21 @@ ROWS: Final = (ALB_TARGET, ALB_REGEX, TARGET, PREFIX, HOST)
 
 _TARGET = re.compile(r"/[!-~]*|[$\\][!-~]*")
 _REFERENCE = re.compile(r"\$\{([1-9])\}|[$\\]([1-9])")
+_GROUP = re.compile(r"\$\{([1-9])\}")
 _LITERAL = re.compile(r"/[!-~]*")
 
 
 def apply(reader: Reader, draft: Draft) -> None:
     (_apply_mse if reader.dialect is Dialect.MSE else _apply_alb)(reader, draft)
+
+
+def missing_group(rewrite: Rewrite | None, path: PathMatch) -> tuple[str, int]:
+    """Return the first group of the rewrite that the path has not, and how many it has; "" for none."""
+    wanted = sorted(set(_GROUP.findall(rewrite.path))) if rewrite is not None else []
+    if not wanted:
+        return "", 0
+    count = group_count(path)
+    return next((f"${{{number}}}" for number in wanted if int(number) > count), ""), count
 
 
 def _apply_alb(reader: Reader, draft: Draft) -> None:

@@ -64,6 +64,8 @@ def apply(reader: Reader, draft: Draft) -> None:
     duration_s = reader.integer(SLOW_START_S, 30, 900) or 30
     if reader.boolean(SLOW_START):
         draft.warmup_s = float(duration_s)
+    else:
+        reader.idle((SLOW_START_S,), f"{SLOW_START.name} is not true")
     _apply_scheduler(reader, draft)
 
 
@@ -74,6 +76,8 @@ def _apply_scheduler(reader: Reader, draft: Draft) -> None:
     if parameter and given is not None and not (parameter.isascii() and parameter.isprintable()):
         reader.reject(given, "is not a query parameter", PARAMETER.allowed)
         return
+    if name != "uch":
+        reader.idle((PARAMETER,), f"{SCHEDULER.name} is not uch")
     scheduler = reader.given(SCHEDULER)
     if name is None or scheduler is None:
         return

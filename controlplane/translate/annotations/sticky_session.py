@@ -60,6 +60,7 @@ def apply(reader: Reader, draft: Draft) -> None:
     lifetime_s = reader.integer(LIFETIME, _LOWEST, _HIGHEST) or _DEFAULT
     cookie = _cookie(reader)
     if not reader.boolean(ENABLED):
+        reader.idle((TYPE, LIFETIME, COOKIE), f"{ENABLED.name} is not true")
         return
     if kind == "Insert":
         draft.sticky = Sticky(STICKY_COOKIE, max_age_s=lifetime_s)
