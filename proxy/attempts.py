@@ -13,10 +13,11 @@ from proxy.http.replies import CONTINUE
 from proxy.policed import PolicedRequest
 from proxy.upstream.autopsy import Autopsy
 from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.failover import Failover
 from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure
+from proxy.upstream.silence import CERTAIN_S, GIVE_UP_S
 from proxy.upstream.witness import Witness
 
 UPLOAD_IDLE_S: Final = 300.0
@@ -146,6 +147,42 @@ class Attempts(PolicedRequest):
         if self.mirroring is not None:
             self._mirror()
 
+    # An endpoint that is silent
+
+    def on_silence(self, seconds: float) -> None:
+        endpoint, connection = self.endpoint, self.connection
+        if endpoint is None or connection is None:
+            return
+        if seconds >= (CERTAIN_S if self._may_move() else GIVE_UP_S):
+            connection.abort()
+            self._attempt_failed(Failure.SILENT)
+        else:
+            self.plane.connector.suspect(endpoint, self)
+
+    def on_machine_gone(self, endpoint: LiveEndpoint) -> None:
+        connection = self.connection
+        if connection is None or self.endpoint is not endpoint or not connection.is_waiting():
+            return  # it has moved on, or its answer came after all
+        if self._may_move():
+            connection.abort()
+            self._attempt_failed(Failure.SILENT)
+        elif endpoint.state is State.HEALTHY:
+            self._eject_if_due(endpoint, Failure.SILENT)
+
+    def _may_move(self) -> bool:
+        """Whether the request can be sent again, and there is somebody else to send it to."""
+        endpoint, choice = self.endpoint, self.choice
+        assert endpoint is not None
+        assert choice is not None
+        failover = self.failover
+        seen = failover.seen + 1 if failover is not None else 1
+        tried = [*failover.tried, endpoint] if failover is not None else [endpoint]
+        return (
+            self.body is not None
+            and self.plan.retry.may_retry(Failure.SILENT, idempotent=self._is_idempotent(), attempts=seen)
+            and choice.beside(tried) is not None
+        )
+
     def on_upstream_writable(self, writable: bool) -> None:
         self.client.read_body(writable)
 
@@ -188,14 +225,16 @@ class Attempts(PolicedRequest):
         choice = self.choice
         assert choice is not None
         failover = self._failover()
-        idempotent = self.line.resource.is_idempotent and not self._asks_for_tunnel()
-        following = failover.next(choice, endpoint, failure, idempotent=idempotent)
+        following = failover.next(choice, endpoint, failure, idempotent=self._is_idempotent())
         if failure is Failure.TIMEOUT and self.deadline and self.plane.wheel.now >= self.deadline:
             following = None  # no attempt is left any time
         if self.body is None:
             following = None  # part of the body is gone: it cannot be sent again
         self._count(endpoint, failure, following.cluster if following else "")
         return following
+
+    def _is_idempotent(self) -> bool:
+        return self.line.resource.is_idempotent and not self._asks_for_tunnel()
 
     def _failover(self) -> Failover:
         failover = self.failover
@@ -217,8 +256,8 @@ class Attempts(PolicedRequest):
             return False
         if not self.body_complete or self.body is None or self.fallback_code:
             return False
-        idempotent = self.line.resource.is_idempotent and not self._asks_for_tunnel()
-        following = self._failover().leave(choice, endpoint, idempotent=idempotent, since=connection.since)
+        failover, idempotent = self._failover(), self._is_idempotent()
+        following = failover.leave(choice, endpoint, idempotent=idempotent, since=connection.since)
         if following is None:
             return False
         self._count(endpoint, Failure.STALLED, following.cluster)

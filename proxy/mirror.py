@@ -139,6 +139,9 @@ class MirrorAttempt(ResponseSink):
     def on_upstream_lost(self, failure: Failure) -> None:
         self._fail(failure)
 
+    def on_silence(self, seconds: float) -> None:
+        pass
+
     def on_upstream_writable(self, writable: bool) -> None:
         pass
 

@@ -6,7 +6,17 @@ valid framing, with not one byte left over (docs/behaviour.md, "Upstream connect
 
 import asyncio
 import struct
-from socket import IPPROTO_TCP, TCP_INFO, TCP_QUICKACK
+from socket import (
+    IPPROTO_TCP,
+    SO_KEEPALIVE,
+    SOL_SOCKET,
+    TCP_INFO,
+    TCP_KEEPCNT,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
+    TCP_QUICKACK,
+    TCP_USER_TIMEOUT,
+)
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,6 +28,7 @@ from proxy.http.response import CHUNKED, DEFAULT_IDLE_S, UNTIL_CLOSE, ResponseHe
 from proxy.timers import TimerWheel
 from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import Failure
+from proxy.upstream.silence import Watch
 from proxy.upstream.sink import ResponseSink
 from proxy.upstream.stream import LEAST_BYTES, BodyStream, Buffers
 
@@ -28,6 +39,17 @@ HIGH_WATER_BYTES: Final = 65536
 STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
 CHECK_ACTIVE_S: Final = 0.1
 CHECK_IDLE_S: Final = 0.5
+
+# A peer that vanishes without a word is found by `silence` while a request waits for its answer. These are
+# for the rest: tunnels, and responses that are under way. The last one cuts off a living program, too, that
+# does not read for so long: 60 s is what nginx allows between two writes (proxy_send_timeout).
+OPTIONS: Final = (
+    (SOL_SOCKET, SO_KEEPALIVE, 1),
+    (IPPROTO_TCP, TCP_KEEPIDLE, 15),
+    (IPPROTO_TCP, TCP_KEEPINTVL, 15),
+    (IPPROTO_TCP, TCP_KEEPCNT, 3),
+    (IPPROTO_TCP, TCP_USER_TIMEOUT, 60_000),
+)
 
 # linux/tcp.h, struct tcp_info
 _BYTES_ACKED: Final = struct.Struct("=120xQ")
@@ -41,7 +63,7 @@ class UpstreamConnection:
 
     __slots__ = (
         "_acked_before", "_buffer", "_buffers", "_decoder", "_head", "_is_held", "_left", "_memo", "_tunnel",
-        "_wheel", "deadline", "endpoint", "exchange", "served", "since", "transport", "written",
+        "_watch", "_wheel", "deadline", "endpoint", "exchange", "served", "since", "transport", "written",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +73,7 @@ class UpstreamConnection:
         self.endpoint = endpoint
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._wheel = wheel
+        self._watch: Watch | None = None
         self._memo = memo
         self._buffers = buffers
         self.served = 0  # requests answered
@@ -80,6 +103,9 @@ class UpstreamConnection:
         self.written += len(data)
         self.deadline = deadline
         self.since = monotonic()
+        if self._watch is None:
+            self._watch = Watch(self)
+            self._wheel.schedule(self._watch, self._wheel.now)
         self.transport.write(data)
 
     def write(self, data: bytes) -> None:
@@ -139,10 +165,19 @@ class UpstreamConnection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
+        self._set_options()
         self.endpoint.room.opened()
         self.endpoint.connections.add(self)
         self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
+
+    def _set_options(self) -> None:
+        socket = self.transport.get_extra_info("socket")
+        try:
+            for level, option, value in OPTIONS:
+                socket.setsockopt(level, option, value)
+        except (OSError, AttributeError):
+            pass  # the descriptor is gone already
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -199,7 +234,10 @@ class UpstreamConnection:
         self.endpoint.connections.discard(self)
         exchange = self.exchange
         if exchange is not None:
-            failure = self._lost(was_reset=isinstance(exc, ConnectionResetError))
+            # TimeoutError: it has used up its TCP_USER_TIMEOUT
+            timed_out = isinstance(exc, TimeoutError)
+            was_reset = isinstance(exc, ConnectionResetError)
+            failure = Failure.TIMEOUT if timed_out else self._lost(was_reset=was_reset)
             self.exchange = None
             exchange.on_upstream_lost(failure)
         else:
@@ -230,6 +268,10 @@ class UpstreamConnection:
             exchange.on_upstream_lost(Failure.TIMEOUT)
             return None
         return now + CHECK_ACTIVE_S
+
+    def on_watch_over(self) -> None:
+        """It found no request: the next one begins another."""
+        self._watch = None
 
     # Cutting the response
 

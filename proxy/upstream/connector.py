@@ -16,6 +16,7 @@ from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.hedge import HedgedConnect
 from proxy.upstream.retry import Failure
 from proxy.upstream.room import PENDING_S, Pending, Requester
+from proxy.upstream.silence import Suspect, Suspicion
 from proxy.upstream.stream import Buffers
 
 CONNECT_TIMEOUT_S: Final = 1.0
@@ -36,7 +37,7 @@ class Waiter(Protocol):
 class Connector:
     """One per worker. Every task it starts has a deadline."""
 
-    __slots__ = ("_buffers", "_loop", "_tasks", "_wheel", "limits", "memo")
+    __slots__ = ("_buffers", "_loop", "_tasks", "_wheel", "limits", "memo", "suspicions")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel) -> None:
         self._loop = loop
@@ -45,6 +46,7 @@ class Connector:
         self.memo: Memo[ResponseHead] = Memo()
         self._buffers = Buffers()
         self.limits = Limits()
+        self.suspicions: dict[LiveEndpoint, Suspicion] = {}
 
     def obtain(self, endpoint: LiveEndpoint, requester: Requester) -> None:
         """Get a connection for a request: a new one, or one that becomes free where there is no room."""
@@ -69,6 +71,14 @@ class Connector:
     def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         """Open a connection for `waiter`; it hears of it, or why not, later on."""
         self._start(self._connect(endpoint, waiter))
+
+    def suspect(self, endpoint: LiveEndpoint, suspect: Suspect) -> None:
+        """Find out, for a request that gets no sign of life, whether the machine of `endpoint` is gone."""
+        suspicion = self.suspicions.get(endpoint)
+        if suspicion is None:
+            suspicion = self.suspicions[endpoint] = Suspicion(self, endpoint)
+            suspicion.start()
+        suspicion.add(suspect)
 
     def later(self, delay_s: float, work: Callable[[], None]) -> asyncio.TimerHandle:
         return self._loop.call_later(delay_s, work)

@@ -23,7 +23,9 @@ LONGEST_EJECTION_S: Final = 30.0
 
 LONG_AGO: Final = -inf
 
-_OPENS_AT_ONCE: Final = frozenset((Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT))
+_OPENS_AT_ONCE: Final = frozenset(
+    (Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.SILENT)
+)
 _NO_EVIDENCE: Final = frozenset(
     (Failure.OVERFLOW, Failure.HEDGED, Failure.LOCAL, Failure.STALE, Failure.UNSEEN)
 )

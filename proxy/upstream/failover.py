@@ -12,14 +12,14 @@ _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 class Failover:
     """The failed attempts of one request."""
 
-    __slots__ = ("_rules", "_seen", "attempts", "fresh", "trace", "tried")
+    __slots__ = ("_rules", "attempts", "fresh", "seen", "trace", "tried")
 
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
         self.attempts = 0  # failed so far
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
-        self._seen = 0  # of them, those that an endpoint may have acted on
+        self.seen = 0  # of them, those that an endpoint may have acted on
         self.tried: list[LiveEndpoint] = []
 
     def next(
@@ -28,8 +28,8 @@ class Failover:
         """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here."""
         self._note(endpoint, failure)
         if failure not in UNDELIVERED:
-            self._seen += 1
-        spent = self.attempts if failure in UNDELIVERED else self._seen
+            self.seen += 1
+        spent = self.attempts if failure in UNDELIVERED else self.seen
         if not self._rules.may_retry(failure, idempotent=idempotent, attempts=spent):
             return None
         if failure in _OLD_CONNECTION and not self.fresh:
@@ -37,7 +37,9 @@ class Failover:
             return endpoint
         self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
-        return choice.following(self.tried, attempts=self.attempts, stay=stay)
+        # A machine that is gone may well be all of its cluster: no second attempt there
+        attempts = max(self.attempts, 2) if failure is Failure.SILENT else self.attempts
+        return choice.following(self.tried, attempts=attempts, stay=stay)
 
     def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         """Note a connect that failed, or was outrun, beside another one."""
@@ -52,7 +54,7 @@ class Failover:
         Its cluster is only tried again if somebody there has answered meanwhile. None: it goes on
         waiting, and nothing has happened.
         """
-        if not self._rules.may_retry(Failure.STALLED, idempotent=idempotent, attempts=self._seen + 1):
+        if not self._rules.may_retry(Failure.STALLED, idempotent=idempotent, attempts=self.seen + 1):
             return None
         answers = any(peer.heard >= since for peer in endpoint.group.live if peer is not endpoint)
         tried = [*self.tried, endpoint]
@@ -60,7 +62,7 @@ class Failover:
         if following is None or not following.serves():
             return None
         self._note(endpoint, Failure.STALLED)
-        self._seen += 1
+        self.seen += 1
         self.tried = tried
         return following
 

@@ -5,6 +5,7 @@ eyeballs) across endpoints and clusters, with a delay that is learned.
 """
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -49,10 +50,38 @@ class ConnectTimes:
         self.hedge_s = min(max(delay, LEAST_DELAY_S), MOST_DELAY_S)
 
 
+class Delay:
+    """Calls `work` once, when the loop has had time to see an answer that came before."""
+
+    __slots__ = ("_connector", "_due", "_timer", "_work")
+
+    def __init__(self, connector: "Connector", work: Callable[[], None]) -> None:
+        self._connector = connector
+        self._work = work
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, seconds: float) -> None:
+        self._due = monotonic() + seconds
+        self._timer = self._connector.later(seconds, self._on_timer)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if monotonic() - self._due > _LATE_S:
+            self.start(_LATE_S)
+        else:
+            self._work()
+
+
 class HedgedConnect:
     """The connects of one request, until one is answered or none is left."""
 
-    __slots__ = ("_connecting", "_connector", "_due", "_is_won", "_requester", "_timer", "_tried")
+    __slots__ = ("_connecting", "_connector", "_delay", "_is_won", "_requester", "_tried")
 
     def __init__(self, connector: "Connector", requester: "Requester") -> None:
         self._connector = connector
@@ -60,17 +89,14 @@ class HedgedConnect:
         self._tried: list[LiveEndpoint] = []
         self._connecting: list[LiveEndpoint] = []
         self._is_won = False
-        self._due = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._delay = Delay(connector, self._hedge)
 
     def start(self, endpoint: "LiveEndpoint") -> None:
         self._tried.append(endpoint)
         self._connecting.append(endpoint)
         self._connector.connect(endpoint, self)
         if len(self._tried) < MOST_CONNECTS:
-            delay = endpoint.room.times.hedge_s
-            self._due = monotonic() + delay
-            self._timer = self._connector.later(delay, self._on_delay)
+            self._delay.start(endpoint.room.times.hedge_s)
 
     def on_connected(self, connection: "UpstreamConnection") -> None:
         endpoint = connection.endpoint
@@ -86,19 +112,11 @@ class HedgedConnect:
             self._requester.on_connect_lost(endpoint, failure)
         elif self._connecting:
             self._requester.on_connect_lost(endpoint, failure)
-            self._stop()
+            self._delay.stop()
             self._hedge()
         else:
-            self._stop()
+            self._delay.stop()
             self._requester.on_connect_failed(endpoint, failure)
-
-    def _on_delay(self) -> None:
-        self._timer = None
-        if monotonic() - self._due > _LATE_S:
-            self._due = monotonic() + _LATE_S
-            self._timer = self._connector.later(_LATE_S, self._on_delay)
-        else:
-            self._hedge()
 
     def _hedge(self) -> None:
         """Begin another connect, where one may go and there is room for it."""
@@ -117,12 +135,7 @@ class HedgedConnect:
 
     def _win(self, connection: "UpstreamConnection") -> None:
         self._is_won = True
-        self._stop()
+        self._delay.stop()
         if len(self._tried) > 1 and not self._requester.is_done:
             self._requester.on_hedged(self._connecting, self._tried, connection.endpoint)
         self._requester.on_connected(connection)
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

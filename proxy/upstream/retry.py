@@ -26,6 +26,7 @@ class Failure(Enum):
     STATUS = "status"  # 502, 503 or 504
     STALLED = "stalled"  # the endpoint answers nothing at all; the request left it, and waits elsewhere
     TIMEOUT = "timeout"  # no response head in time
+    SILENT = "silent"  # its machine acknowledges nothing
     MALFORMED = "malformed"  # a response that breaks the protocol: a query of death is not spread
 
 
@@ -48,6 +49,7 @@ POLICY: Final[dict[Failure, Retry]] = {
     Failure.ABORTED: Retry.IDEMPOTENT,
     Failure.STATUS: Retry.IDEMPOTENT,
     Failure.STALLED: Retry.IDEMPOTENT,
+    Failure.SILENT: Retry.IDEMPOTENT,
     Failure.TIMEOUT: Retry.NEVER,
     Failure.MALFORMED: Retry.NEVER,
 }
@@ -66,6 +68,7 @@ ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
     Failure.RESET: (502, "UC", "The endpoint closed the connection without an answer."),
     Failure.ABORTED: (502, "UC", "The endpoint closed the connection without an answer."),
     Failure.TIMEOUT: (504, "UT", "The endpoint did not answer in time."),
+    Failure.SILENT: (504, "UT", "The endpoint has stopped answering."),
     Failure.MALFORMED: (502, "UPE", "The endpoint's answer is not valid HTTP."),
 }
 """Status, flag and sentence for the client when the last attempt failed.

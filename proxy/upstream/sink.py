@@ -70,4 +70,8 @@ class ResponseSink(ABC):
     def on_upstream_lost(self, failure: Failure) -> None: ...
 
     @abstractmethod
+    def on_silence(self, seconds: float) -> None:
+        """For so long the endpoint's machine has acknowledged nothing. Called again and again."""
+
+    @abstractmethod
     def on_upstream_writable(self, writable: bool) -> None: ...

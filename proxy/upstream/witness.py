@@ -8,6 +8,7 @@ from proxy.http.response import ResponseHead
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import Failure
+from proxy.upstream.silence import CERTAIN_S
 from proxy.upstream.sink import ResponseSink
 
 
@@ -61,6 +62,10 @@ class Witness(ResponseSink):
 
     def on_upstream_lost(self, failure: Failure) -> None:
         pass
+
+    def on_silence(self, seconds: float) -> None:
+        if seconds >= CERTAIN_S:
+            self._connection.abort()  # it will see no answer
 
     def on_upstream_writable(self, writable: bool) -> None:
         pass
