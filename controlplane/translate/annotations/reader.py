@@ -63,10 +63,11 @@ class Reader:
         self.findings.add("FG0201", given.field, given.text, problem=problem, allowed=allowed)
 
     def idle(self, rows: Iterable[Annotation], note: str) -> None:
-        """Record those of the annotations that the object has for nothing."""
+        """Record those of the annotations that the object has for nothing, unless more is wrong with them."""
+        faulty = {item.field for item in self.findings.items}
         for row in rows:
             given = self.given(row)
-            if given is not None:
+            if given is not None and given.field not in faulty:
                 self.findings.add("FG0204", given.field, given.text, note=note)
 
     def text(self, row: Annotation) -> str | None:
