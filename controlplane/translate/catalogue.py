@@ -271,6 +271,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "",
         "see what is wrong with {gateway}",
     ),
+    "FG0515": Entry(
+        "info",
+        "NotSupportedYet",
+        "MSE gateways also listen on HTTPS:443, which is not supported yet; only HTTP:80 is opened",
+        "",
+        "nothing has to be done; {key}: '{ports}' says that HTTP is meant",
+    ),
     # Fields of gateways
     "FG0511": Entry("info", "NoEffect", "has no effect: {note}", "", "remove it"),
     "FG0512": Entry("warning", "NotSupported", "is not done: {note}", "", "do not rely on it, or remove it"),

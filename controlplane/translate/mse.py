@@ -100,6 +100,8 @@ def selector_of(config: MseIngressConfig, findings: Findings) -> Selector:
 def _named(reader: Reader) -> tuple[tuple[str, int], ...]:
     given = reader.given(LISTENERS)
     if given is None:
+        key = LISTENERS.keys[0]
+        reader.findings.add("FG0515", field_of(key), key=key, ports=LISTENERS.default)
         return _DEFAULT
     try:
         return parse(given.text)

@@ -24,7 +24,10 @@ MSE_GATEWAY: list[Manifest] = [
         "kind": "MseIngressConfig",
         "metadata": {
             "name": "mse",
-            "annotations": {"mse.alibabacloud.com/remote-clusters": "cluster-1,cluster-2"},
+            "annotations": {
+                "mse.alibabacloud.com/remote-clusters": "cluster-1,cluster-2",
+                OWN + "listeners": '[{"HTTP": 80}]',
+            },
         },
         "spec": {"ingress": {"local": {"ingressClass": "mse"}}},
     }
