@@ -60,6 +60,7 @@ class Load:
         self._opening: set[asyncio.Task[None]] = set()
         self._oldest = 0  # index of the first request that may still be on its way
         self.requests: list[Request] = []
+        self.worst_late_s = 0.0  # by so much a request was begun after it was due: this machine's doing
 
     async def run(self, start: float, seconds: float) -> None:
         """Ask from `start`, a time of the monotonic clock; return when every request has ended."""
@@ -67,6 +68,7 @@ class Load:
         while len(self.requests) < wanted:
             now = monotonic()
             while len(self.requests) < wanted and (due := self._due(start)) <= now:
+                self.worst_late_s = max(self.worst_late_s, now - due)
                 self._ask(due)
             self._give_up(now)
             await asyncio.sleep(self._due(start) - monotonic())

@@ -51,11 +51,11 @@ class Record:
     def due(self, since: float, until: float) -> list[Request]:
         return [each for each in self.requests if since <= each.due < until]
 
-    def towards_hit(self) -> list[float]:
-        """Return when something new was sent to the cluster that was hit, or, without the wire, arrived."""
+    def towards_hit(self) -> list[tuple[float, str]]:
+        """Return when something, and of what kind, went to the cluster that was hit, or arrived there."""
         if self.wire is None:
-            return sorted(each.time for each in self.received if each.cluster == HIT)
-        return sorted(each.time for each in self.wire if each.port in self.hit_ports)
+            return sorted((each.time, each.method) for each in self.received if each.cluster == HIT)
+        return sorted((each.time, each.kind) for each in self.wire if each.port in self.hit_ports)
 
     def towards_survivor(self) -> list[float]:
         """Return when requests were sent to the other cluster, connection attempts not counted."""
@@ -125,9 +125,9 @@ def measure(record: Record, evidence_s: float) -> Result:
     fault = record.due(record.hit, record.healed)
     late = record.due((record.healed + record.end) / 2, record.end)
     p50, p99 = percentile_ms(base, 50) or 0.0, percentile_ms(base, 99) or 0.0
-    towards_hit = [time for time in record.towards_hit() if record.hit <= time < record.healed]
+    towards_hit = [each for each in record.towards_hit() if record.hit <= each[0] < record.healed]
     quiet = quiet_at(towards_hit, record.hit, record.healed, record.rate)
-    evidence = towards_hit[0] + evidence_s if towards_hit else record.hit
+    evidence = towards_hit[0][0] + evidence_s if towards_hit else record.hit
     seen = {each.identity for each in record.received}
     failed = [each for each in record.requests if each.has_failed and each.ended >= record.hit]
     loads = survivor_loads(record)
@@ -155,7 +155,7 @@ def measure(record: Record, evidence_s: float) -> Result:
         slowest_get_ms=percentile_ms((each for each in fault if not each.is_post), 100),
         quiet_ms=None if quiet is None else (quiet - record.hit) * 1e3,
         quiet_after_evidence_ms=None if quiet is None else max(0.0, quiet - evidence) * 1e3,
-        later=0 if quiet is None else sum(time > quiet for time in towards_hit),
+        later=0 if quiet is None else sum(time > quiet for time, _ in towards_hit),
         survivor=loads[0],
         survivor_most=max(loads),
         back_ms=_back_ms(record),
@@ -177,19 +177,23 @@ def duplicates(received: Iterable[Received]) -> int:
     return sum(count - 1 for count in counts.values())
 
 
-def quiet_at(times: Sequence[float], since: float, until: float, rate: int) -> float | None:
-    """Return from when on the cluster gets nothing but probes for a while; None when it always gets more."""
+def quiet_at(sent: Sequence[tuple[float, str]], since: float, until: float, rate: int) -> float | None:
+    """Return from when on the cluster gets nothing but probes for a while; None when it always gets more.
+
+    A connection attempt and the request on it are one probe.
+    """
     permitted = rate * QUIET_WINDOW_S * QUIET_SHARE
-    for candidate in (since, *times):
+    for candidate in (since, *(time for time, _ in sent)):
         if candidate + QUIET_WINDOW_S > until:
             return None
-        if sum(candidate < time <= candidate + QUIET_WINDOW_S for time in times) <= permitted:
+        kinds = [kind == SYN for time, kind in sent if candidate < time <= candidate + QUIET_WINDOW_S]
+        if max(kinds.count(True), kinds.count(False)) <= permitted:
             return candidate
     return None
 
 
 def _back_ms(record: Record) -> float | None:
-    times = [time for time in record.towards_hit() if time >= record.healed]
+    times = [time for time, kind in record.towards_hit() if time >= record.healed and kind != SYN]
     wanted = record.rate / 2 * QUIET_WINDOW_S * BACK_SHARE
     for since in times:
         if sum(since <= time < since + QUIET_WINDOW_S for time in times) >= wanted:

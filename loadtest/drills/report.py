@@ -23,6 +23,7 @@ HEAD = (
     "later",
     "survivor, worst",
     "share back ms",
+    "proxy waited, load late ms",
 )
 MEANING = {
     "failed": "requests without an answer 200, from the hit to the end; *unsent*: those of which not a byte"
@@ -36,6 +37,8 @@ MEANING = {
     "survivor": "requests that cluster-1 gets, of those due: in the second after the hit, in the fault's"
     " worst second",
     "share back": "from the end of the fault until cluster-2 gets four fifths of its half, for half a second",
+    "proxy waited, load late": "time in which the proxy could have run and had no core, and the longest that"
+    " a request was begun after it was due, in the whole run: what the machine, not the proxy, adds",
 }
 
 
@@ -59,7 +62,7 @@ class Circumstances:
 
 def line(cell: Cell) -> str:
     """Return a row of the table, for the eye."""
-    widths = (11, 13, 11, 12, 5, 4, 9, 9, 17, 5, 11, 7)
+    widths = (11, 13, 11, 12, 5, 4, 9, 9, 17, 5, 11, 7, 12)
     return " ".join(
         text.ljust(width) if number < 2 else text.rjust(width)
         for number, (text, width) in enumerate(zip(_cells(cell), widths, strict=True))
@@ -118,7 +121,12 @@ def _cells(cell: Cell) -> tuple[str, ...]:
         str(r.later),
         f"{r.survivor:.2f}, {r.survivor_most:.2f}",
         _number(r.back_ms),
+        f"{_number(_ms(cell.waited_s))}, {_number(_ms(cell.late_s))}",
     )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1e3
 
 
 def _number(value: float | None) -> str:

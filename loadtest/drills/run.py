@@ -15,7 +15,7 @@ from time import monotonic
 import uvloop
 
 from loadtest.compare.peers import Missing
-from loadtest.compare.processes import Started, on_cores
+from loadtest.compare.processes import CoreWaits, Started, on_cores
 from loadtest.drills import site as sites
 from loadtest.drills import wire
 from loadtest.drills.backends import PROJECT, Backends
@@ -46,12 +46,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`violations`: of invariants, only looked for where the proxy is fleetgate."""
+    """`violations`: of invariants, only looked for where the proxy is fleetgate.
+
+    How much of a result is the machine's doing: `waited_s`, time in which the proxy could have run and had no
+    core (None: it has been replaced); `late_s`, the longest that a request was begun after it was due.
+    """
 
     drill: str
     peer: str
     result: Result
     violations: tuple[str, ...]
+    waited_s: float | None
+    late_s: float
 
 
 def run(plan: Plan, drill: Drill, peer: Peer, directory: Path) -> Cell:
@@ -68,14 +74,17 @@ def run(plan: Plan, drill: Drill, peer: Peer, directory: Path) -> Cell:
         proxy = peer.start(site, plan.proxy_core)
         stack.callback(proxy.stop)
         watch = Watch(proxy, site) if isinstance(proxy, Worker) else None
+        waits = CoreWaits(proxy.pid)
         steps = drill.schedule(plan.before_s, plan.fault_s)
         with on_cores(plan.load_core):
             drilled = _completed(_drill(plan, steps, Stage(backends, proxy, network), site.port, watch))
+        waited_s = _waited(waits)
         if watch is not None:
             watch.at_end(drilled.load.requests)
         record = _record(plan, drilled, site, backends, tap)
     result = measure(record, drill.evidence_s)
-    return Cell(drill.name, peer.name, result, watch.violations(result) if watch else ())
+    violations = watch.violations(result) if watch else ()
+    return Cell(drill.name, peer.name, result, violations, waited_s, drilled.load.worst_late_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,13 @@ def _take(
         moments.append(monotonic())
         action(stage)
     return [*moments, monotonic()]
+
+
+def _waited(waits: CoreWaits) -> float | None:
+    try:
+        return waits.seconds()
+    except OSError:  # a reload of nginx has ended the process
+        return None
 
 
 @contextmanager

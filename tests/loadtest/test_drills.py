@@ -51,14 +51,14 @@ def record(**changes: object) -> Record:
     ("times", "expected"),
     [
         ([], 0.0),
-        ([0.01, 0.02], 0.0),  # two of a hundred per second: within the probes of a window
+        ([0.01, 0.02], 0.0),  # within the probes of a window: five
         ([n / 100 for n in range(30)], 0.24),
         ([n / 100 for n in range(30)] + [1.5], 0.24),
         ([n / 100 for n in range(300)], None),
     ],
 )
 def test_a_cluster_is_quiet_when_it_gets_probes_only(times: list[float], expected: float | None) -> None:
-    assert quiet_at(times, 0.0, 3.0, 1000) == expected
+    assert quiet_at([(time, "GET") for time in times], 0.0, 3.0, 1000) == expected
 
 
 def test_arrivals_beyond_the_first_are_duplicates_of_posts_only() -> None:
@@ -175,7 +175,7 @@ def test_an_unknown_drill_is_said_to_be_unknown() -> None:
 
 
 def test_the_chart_has_a_panel_for_each_cell() -> None:
-    cells = [Cell(drill.name, "fleetgate", measure(record(), 0.0), ()) for drill in DRILLS]
+    cells = [Cell(drill.name, "fleetgate", measure(record(), 0.0), (), 0.0, 0.0) for drill in DRILLS]
     text = chart.svg(cells, 3.0, "today")
     assert len(re.findall("<polyline", text)) == 2 * len(DRILLS)
     ET.fromstring(text)
