@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from loadtest.compare.options import add_common, builds, check_cores
@@ -46,6 +47,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--after-s", type=float, default=5.0, help="after it, 0.5 to 60 (default 5)")
     parser.add_argument("--chart", type=Path, metavar="FILE.svg", help="draw the runs over time")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIRECTORY",
+        help="a new one, in which configurations, logs, what was on the wire (wire) and what became of each"
+        " request (requests) are kept",
+    )
     parser.add_argument("--strict", action="store_true", help="fail when fleetgate misses a target, too")
     options = parser.parse_args(arguments)
     if not 20 <= options.rate <= 5000:
@@ -76,11 +84,21 @@ def possible(drills: list[Drill]) -> tuple[list[Drill], list[str]]:
     return [drill for drill in drills if not reasons[drill.name]], skipped
 
 
-def cells(plan: Plan, drills: list[Drill], peers: list[Peer]) -> Iterator[Cell]:
+def cells(plan: Plan, drills: list[Drill], peers: list[Peer], directory: Path) -> Iterator[Cell]:
+    for drill in drills:
+        for peer in peers:
+            yield run(plan, drill, peer, directory / f"{drill.name}-{peer.name}")
+
+
+@contextmanager
+def workplace(keep: Path | None) -> Iterator[Path]:
+    """Yield a directory; one that is not to be kept is removed. Raises OSError when it is there already."""
+    if keep is not None:
+        keep.mkdir(parents=True)
+        yield keep.resolve()
+        return
     with tempfile.TemporaryDirectory(prefix="fleetgate-drills-") as directory:
-        for drill in drills:
-            for peer in peers:
-                yield run(plan, drill, peer, Path(directory) / f"{drill.name}-{peer.name}")
+        yield Path(directory)
 
 
 def drill(options: argparse.Namespace) -> tuple[list[Cell], report.Circumstances]:
@@ -108,12 +126,13 @@ def drill(options: argparse.Namespace) -> tuple[list[Cell], report.Circumstances
     print(about, *(f"{name} {version}" for name, version in about.versions.items()), sep="\n")
     print(*about.remarks, " | ".join(report.HEAD), sep="\n", flush=True)
     done = []
-    for cell in cells(plan, drills, peers):
-        done.append(cell)
-        print(report.line(cell), flush=True)
-        if cell.peer in about.ours:
-            for text in report.judged(cell):
-                print(f"  missed: {text}", flush=True)
+    with workplace(options.keep) as directory:
+        for cell in cells(plan, drills, peers, directory):
+            done.append(cell)
+            print(report.line(cell), flush=True)
+            if cell.peer in about.ours:
+                for text in report.judged(cell):
+                    print(f"  missed: {text}", flush=True)
     return done, about
 
 

@@ -5,7 +5,7 @@ import gc
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from loadtest.drills import wire
 from loadtest.drills.backends import PROJECT, Backends
 from loadtest.drills.drills import Action, Drill, Stage
 from loadtest.drills.invariants import Watch
-from loadtest.drills.load import Load
+from loadtest.drills.load import Load, Request
 from loadtest.drills.measure import Received, Record, Result, measure
 from loadtest.drills.network import Network
 from loadtest.drills.peers import Peer
@@ -79,6 +79,7 @@ def run(plan: Plan, drill: Drill, peer: Peer, directory: Path) -> Cell:
         with on_cores(plan.load_core):
             drilled = _completed(_drill(plan, steps, Stage(backends, proxy, network), site.port, watch))
         waited_s = _waited(waits)
+        _write_requests(directory / "requests", drilled.load.requests)
         if watch is not None:
             watch.at_end(drilled.load.requests)
         record = _record(plan, drilled, site, backends, tap)
@@ -148,6 +149,15 @@ def _take(
         moments.append(monotonic())
         action(stage)
     return [*moments, monotonic()]
+
+
+def _write_requests(path: Path, requests: Sequence[Request]) -> None:
+    """A line for each: when it was due and when it ended, the method, the id, the status."""
+    lines = [
+        f"{each.due:.6f} {each.ended:.6f} {'POST' if each.is_post else 'GET'} {each.identity} {each.status}\n"
+        for each in requests
+    ]
+    path.write_text("".join(lines))
 
 
 def _waited(waits: CoreWaits) -> float | None:
