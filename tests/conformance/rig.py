@@ -98,9 +98,17 @@ class Feature:
 
     async def address_of(self, ingress: str) -> tuple[str, int] | None:
         """Return what the status of an Ingress says: where to ask, None for nowhere."""
-        found = await self.rig.servers.get("fleet", "Ingress", ingress, self.namespace)
-        entries = found.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+        entries = await self._entries(ingress)
         return (entries[0]["ip"], entries[0]["ports"][0]["port"]) if entries else None
+
+    async def ports_of(self, ingress: str) -> list[int]:
+        """Return every port that the status of an Ingress names."""
+        return [port["port"] for entry in await self._entries(ingress) for port in entry["ports"]]
+
+    async def _entries(self, ingress: str) -> list[Any]:
+        found = await self.rig.servers.get("fleet", "Ingress", ingress, self.namespace)
+        entries: list[Any] = found.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+        return entries
 
 
 @asynccontextmanager

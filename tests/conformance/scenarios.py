@@ -1,7 +1,8 @@
 """The 30 scenarios of kubernetes-sigs/ingress-controller-conformance, as a table.
 
-`number` is the place in the suite, `sent` what its client sends, `service` who has to answer, "" nobody.
-Scenarios 13 (invalid class) and 14 (load balancing) are no single question and have tests of their own.
+`number` is the place in the suite, `service` who has to answer, "" nobody.
+Scenarios 13 (invalid class) and 14 (load balancing) are no single question, and 7 wants HTTPS, which is not
+served yet: they have tests of their own.
 """
 
 from dataclasses import dataclass
