@@ -8,6 +8,7 @@ Their manifests are in `seeds/` as the documents have them, without comments. Wh
 """
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -57,11 +58,9 @@ def application(seeds: Seeds) -> Iterator[Seeds]:
     """The namespace of the examples: one pod in cluster-1, three in cluster-2."""
     seeds.namespace("demo")
     seeds.deploy("service1", ("cluster1", "cluster2"), "demo", replicas=(1, 3))
-    seeds.apply("alb-1-by-replica-count")
-    question = Question("/", (), BY_PODS)
-    until(lambda: is_answered(seeds, question), "all four pods serve")
-    yield seeds
-    seeds.delete("alb-1-by-replica-count")
+    with seeds.applied("alb-1-by-replica-count"):
+        until(lambda: is_answered(seeds, Question("/", (), BY_PODS)), "all four pods serve")
+        yield seeds
 
 
 def is_answered(seeds: Seeds, question: Question) -> bool:
@@ -108,17 +107,20 @@ def test_weights_have_to_sum_to_100_and_the_last_good_ones_stay(application: See
 
 def test_troubleshooting_wrong_ids_leave_no_cluster_and_are_described(application: Seeds) -> None:
     application.apply("alb-1-by-replica-count")
-    application.apply("alb-gateway", as_written=True)
-    until(lambda: clusters(application) == "[]", "no cluster is connected")
-    until(lambda: ask(f"{application.alb}/", 5, HOST) == {"503": 5}, "nobody can serve")
-
-    def told() -> set[str]:
-        text = application.kubectl("describe", *GATEWAY).partition("Events:")[2]
-        return {name for name in ("${cluster1}", "${cluster2}") if f"cluster {name} is not a member" in text}
-
-    until(lambda: len(told()) == 2, "an Event for each ID")
-    application.apply("alb-gateway")
+    try:
+        application.apply("alb-gateway", as_written=True)
+        until(lambda: clusters(application) == "[]", "no cluster is connected")
+        until(lambda: ask(f"{application.alb}/", 5, HOST) == {"503": 5}, "nobody can serve")
+        until(lambda: told(application) == {"${cluster1}", "${cluster2}"}, "an Event for each ID")
+    finally:
+        application.apply("alb-gateway")
     until(lambda: is_answered(application, Question("/", (), BY_PODS)), "both clusters serve again")
+
+
+def told(seeds: Seeds) -> set[str]:
+    """Return the IDs of clusters that an Event of the gateway complains about."""
+    text = seeds.kubectl("describe", *GATEWAY).partition("Events:")[2]
+    return set(re.findall(r"cluster (\S+) is not a member", text))
 
 
 def test_listeners_open_and_close_with_the_albconfig(application: Seeds) -> None:
@@ -147,10 +149,9 @@ def recovery(seeds: Seeds) -> Iterator[Seeds]:
     """Steps 1 and 3 of disaster recovery."""
     seeds.namespace("gateway-demo")
     seeds.deploy("service1", ("poc-ack-1", "poc-ack-2"), "gateway-demo")
-    seeds.apply("alb-disaster-recovery", "-n", "gateway-demo")
-    until(lambda: has_shares(seeds, 10), "both clusters serve")
-    yield seeds
-    seeds.delete("alb-disaster-recovery")
+    with seeds.applied("alb-disaster-recovery"):
+        until(lambda: has_shares(seeds, 10), "both clusters serve")
+        yield seeds
 
 
 def has_shares(seeds: Seeds, count: int) -> bool:

@@ -6,7 +6,7 @@ Its manifests are in `seeds/` without their comment. What is done differently: t
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -57,16 +57,9 @@ def is_answered(seeds: Seeds, expected: dict[str, int]) -> bool:
     return ask(f"{seeds.alb}/path", 100, HOST) == expected
 
 
-@contextmanager
-def applied(seeds: Seeds, manifest: str) -> Iterator[None]:
-    seeds.apply(manifest)
-    yield
-    seeds.delete(manifest)
-
-
 def test_scenario_1_several_services(services: Seeds) -> None:
     expected = {"tea1": 40, "tea2": 40, "coffee1": 10, "coffee2": 10}
-    with applied(services, "alb-two-services"):
+    with services.applied("alb-two-services"):
         until(lambda: is_answered(services, expected), "both services answer")
 
 
@@ -75,7 +68,7 @@ def test_scenarios_with_server_groups(services: Seeds, ports: tuple[int, int], s
     with ExitStack() as stack:
         for number, (identity, port) in enumerate(zip(scenario.groups, ports, strict=True), start=1):
             stack.enter_context(services.server_group(number, identity, scenario.address, port))
-        stack.enter_context(applied(services, scenario.manifest))
+        stack.enter_context(services.applied(scenario.manifest))
         until(lambda: is_answered(services, INSIDE | OUTSIDE), "pods and servers answer")
 
 
@@ -84,14 +77,14 @@ def test_usage_notes_the_id_of_a_group_comes_before_a_service(
 ) -> None:
     group = {"ServerGroupID": CHENGDU[0], "ServiceName": "tea-svc", "ServicePort": 80, "Weight": 100}
     outside = services.server_group(1, CHENGDU[0], "127.0.0.1", ports[0])
-    with outside, applied(services, "alb-two-services"):
+    with outside, services.applied("alb-two-services"):
         annotate(services, [group])
         until(lambda: is_answered(services, {"outside1": 100}), "the group alone answers")
 
 
 def test_usage_notes_five_groups_at_most(services: Seeds) -> None:
     group = {"ServiceName": "tea-svc", "ServicePort": 80, "Weight": 10}
-    with applied(services, "alb-two-services"):
+    with services.applied("alb-two-services"):
         expected = {"tea1": 40, "tea2": 40, "coffee1": 10, "coffee2": 10}
         until(lambda: is_answered(services, expected), "both services answer")
         annotate(services, [group] * 6)
@@ -110,7 +103,7 @@ def test_usage_notes_five_groups_at_most(services: Seeds) -> None:
 def test_usage_notes_what_leads_to_the_action(services: Seeds, field: str, value: object, told: str) -> None:
     """Otherwise the action is not what the rule does, and the Ingress says so."""
     path = f"/spec/rules/0/http/paths/0/backend/service/{field}"
-    with applied(services, "alb-two-services"):
+    with services.applied("alb-two-services"):
         patch = json.dumps([{"op": "replace", "path": path, "value": value}])
         services.kubectl("patch", "ingress/tea-ingress", "--type=json", "-p", patch)
         until(lambda: told in events(services), "it is told")

@@ -60,25 +60,16 @@ def test_steps_1_and_2_the_gateway_listens_then_has_its_clusters(seeds: Seeds) -
     until(lambda: seeds.kubectl("get", *GATEWAY, "-ojsonpath={.status.phase}") == "Listening", "it listens")
 
 
-@contextmanager
-def applied(seeds: Seeds, *manifests: str) -> Iterator[None]:
-    for name in manifests:
-        seeds.apply(name)
-    yield
-    for name in manifests:
-        seeds.delete(name)
-
-
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.section)
 def test_step_4_example(seeds: Seeds, example: Example) -> None:
-    with applied(seeds, *example.manifests):
+    with seeds.applied(*example.manifests):
         for question in example.questions:
             until(lambda asked=question: is_answered(seeds, asked), "the example is served")
 
 
 def test_example_1_the_ingress_has_the_address(seeds: Seeds) -> None:
     entry = {"ip": "127.0.0.1", "ports": [{"port": seeds.demo.mse_port, "protocol": "TCP"}]}
-    with applied(seeds, "mse-1-evenly"):
+    with seeds.applied("mse-1-evenly"):
         until(lambda: balancer(seeds, "web-demo") == {"ingress": [entry]}, "it has the address")
 
 
@@ -89,15 +80,14 @@ def balancer(seeds: Seeds, ingress: str) -> object:
 
 def test_example_3_needs_a_base_of_its_own_path(seeds: Seeds) -> None:
     """The document says that example 1 is a base for it, too, but that one has another path."""
-    with applied(seeds, "mse-1-evenly", "mse-3-header"):
+    with seeds.applied("mse-1-evenly", "mse-3-header"):
         until(lambda: is_answered(seeds, EVENLY), "example 1 is served")
         text = "the canary has no base and routes nothing"
         until(lambda: text in described(seeds, "web-demo-cluster-second"), "it is told")
         assert gray(seeds, 5) == {"404": 5}
         assert balancer(seeds, "web-demo-cluster-second") == {}
-        seeds.apply("mse-2-single-cluster")
-        until(lambda: is_answered(seeds, CANARY), "example 2 is the base that it needs")
-        seeds.delete("mse-2-single-cluster")
+        with seeds.applied("mse-2-single-cluster"):
+            until(lambda: is_answered(seeds, CANARY), "example 2 is the base that it needs")
 
 
 def described(seeds: Seeds, ingress: str) -> str:
@@ -107,7 +97,7 @@ def described(seeds: Seeds, ingress: str) -> str:
 @pytest.fixture
 def canary(seeds: Seeds) -> Iterator[Seeds]:
     """Example 3 on example 2."""
-    with applied(seeds, "mse-2-single-cluster", "mse-3-header"):
+    with seeds.applied("mse-2-single-cluster", "mse-3-header"):
         until(lambda: is_answered(seeds, CANARY), "cluster-2 serves what is gray")
         yield seeds
 
@@ -147,7 +137,7 @@ def test_example_4_the_service_of_cluster_2_is_deleted(canary: Seeds) -> None:
 
 def test_both_dialects_side_by_side_on_one_process(seeds: Seeds) -> None:
     """The same host and path in both classes: each listener has the rules of its own."""
-    with applied(seeds, "mse-2-single-cluster"):
+    with seeds.applied("mse-2-single-cluster"):
         until(lambda: is_answered(seeds, SINGLE), "the MSE gateway serves it")
         assert ask(f"{seeds.alb}/service1", 5, HOST) == {"404": 5}
         seeds.kubectl("-nweb-demo", "patch", "ingress/web-demo-cluster-one", "--type=merge", "-p", TO_ALB)

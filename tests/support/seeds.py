@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,11 +118,25 @@ class Seeds:
         """Run kubectl on the Fleet; return what it prints."""
         return self.demo.kubectl("fleet", *arguments, stdin=stdin)
 
-    def apply(self, name: str, *arguments: str, as_written: bool = False) -> None:
-        self.kubectl("apply", "-f", "-", *arguments, stdin=self.manifest(name, as_written=as_written))
+    def apply(self, name: str, *, as_written: bool = False) -> None:
+        self.kubectl("apply", "-f", "-", stdin=self.manifest(name, as_written=as_written))
 
-    def delete(self, name: str) -> None:
-        self.kubectl("delete", "-f", "-", stdin=self.manifest(name))
+    @contextmanager
+    def applied(self, *names: str) -> Iterator[None]:
+        """Manifests that are there as long as the block runs."""
+        with ExitStack() as stack:
+            for name in names:
+                stack.enter_context(self.present(self.manifest(name)))
+            yield
+
+    @contextmanager
+    def present(self, manifest: str) -> Iterator[None]:
+        """An object that is there as long as the block runs, whatever happens in it."""
+        self.kubectl("apply", "-f", "-", stdin=manifest)
+        try:
+            yield
+        finally:
+            self.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=manifest)
 
     def namespace(self, name: str) -> None:
         """Create a namespace on the Fleet and in both clusters."""
@@ -145,14 +159,13 @@ class Seeds:
         name = f"deployment/{deployment}"
         self.demo.kubectl(cluster, "-n", namespace, "scale", name, f"--replicas={replicas}")
 
-    @contextmanager
-    def server_group(self, number: int, identity: str, address: str, port: int) -> Iterator[None]:
-        """A group of one server, there as long as the block runs."""
+    def server_group(
+        self, number: int, identity: str, address: str, port: int
+    ) -> AbstractContextManager[None]:
+        """A group of one server that is there as long as the block runs."""
         servers = json.dumps([{"address": address, "port": port}])
-        text = SERVER_GROUP.format(name=f"outside-{number}", identity=identity, servers=servers)
-        self.kubectl("apply", "-f", "-", stdin=text)
-        yield
-        self.kubectl("delete", "-f", "-", stdin=text)
+        name = f"outside-{number}"
+        return self.present(SERVER_GROUP.format(name=name, identity=identity, servers=servers))
 
 
 @contextmanager
