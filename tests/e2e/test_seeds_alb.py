@@ -166,11 +166,9 @@ def test_step_4_500_requests_by_weight(recovery: Seeds) -> None:
 def test_step_4_the_pods_of_cluster_2_are_removed_during_500_requests(recovery: Seeds) -> None:
     with looping(f"{recovery.alb}/svc1", HOST) as under_way:
         until(lambda: under_way.has("poc-ack-1", "poc-ack-2"), "both clusters serve")
-        recovery.scale("cluster-2", "gateway-demo", "service1", 0)
-        until(lambda: under_way.goes_to("poc-ack-1", 500), "cluster-1 serves alone")
-        assert set(under_way.answers) == {"poc-ack-1", "poc-ack-2"}
-    assert ask(f"{recovery.alb}/svc1", 20, HOST) == {"poc-ack-1": 20}
-    recovery.scale("cluster-2", "gateway-demo", "service1", 1)
+        with recovery.scaled_to_0("cluster-2", "gateway-demo", "service1", replicas=1):
+            until(lambda: under_way.goes_to("poc-ack-1", 500), "cluster-1 serves alone")
+            assert set(under_way.answers) == {"poc-ack-1", "poc-ack-2"}
     until(lambda: has_shares(recovery, 10), "the shares return")
 
 
@@ -180,8 +178,7 @@ def test_models_a_secondary_cluster_serves_when_the_primary_has_no_pods(applicat
     until(lambda: ask(f"{application.alb}/", 8, HOST) == {"cluster1": 8}, "the primary serves")
     with looping(f"{application.alb}/", HOST) as under_way:
         until(lambda: under_way.has("cluster1"), "requests are under way")
-        application.scale("cluster-1", "demo", "service1", 0)
-        until(lambda: under_way.goes_to("cluster2", 50), "the secondary serves")
-        assert set(under_way.answers) == {"cluster1", "cluster2"}
-    application.scale("cluster-1", "demo", "service1", 1)
+        with application.scaled_to_0("cluster-1", "demo", "service1", replicas=1):
+            until(lambda: under_way.goes_to("cluster2", 50), "the secondary serves")
+            assert set(under_way.answers) == {"cluster1", "cluster2"}
     until(lambda: ask(f"{application.alb}/", 8, HOST) == {"cluster1": 8}, "the primary is back")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.demo import until
-from tests.support.seeds import Example, Question, Seeds, ask, looping
+from tests.support.seeds import Example, Loop, Question, Seeds, ask, looping
 
 GATEWAY = ("mseingressconfig", "ackone-gateway")
 CLUSTERS = "mse.alibabacloud.com/remote-clusters"
@@ -107,20 +107,23 @@ def gray(seeds: Seeds, count: int) -> Counter[str]:
 
 
 @contextmanager
-def turning_to_cluster_1(canary: Seeds) -> Iterator[None]:
-    """Ask for what is gray before, in and after the block, until cluster-1 alone answers; none may fail."""
-    with looping(f"{canary.mse}/service1", HOST, GRAY) as under_way:
+def asking_for_gray(seeds: Seeds) -> Iterator[Loop]:
+    """Ask all the time, cluster-2 having answered before the block begins."""
+    with looping(f"{seeds.mse}/service1", HOST, GRAY) as under_way:
         until(lambda: under_way.has("cluster2"), "requests are under way")
-        yield
-        until(lambda: under_way.goes_to("cluster1", 50), "cluster-1 serves alone")
-        assert set(under_way.answers) == {"cluster1", "cluster2"}
+        yield under_way
+
+
+def assert_turns_to_cluster_1(under_way: Loop) -> None:
+    until(lambda: under_way.goes_to("cluster1", 50), "cluster-1 serves alone")
+    assert set(under_way.answers) == {"cluster1", "cluster2"}  # and no request failed
 
 
 def test_example_4_the_pods_of_cluster_2_are_removed(canary: Seeds) -> None:
-    with turning_to_cluster_1(canary):
-        canary.scale("cluster-2", "web-demo", "web-demo", 0)
-    assert gray(canary, 50) == {"cluster1": 50}
-    canary.scale("cluster-2", "web-demo", "web-demo", 2)
+    empty = canary.scaled_to_0("cluster-2", "web-demo", "web-demo", replicas=2)
+    with asking_for_gray(canary) as under_way, empty:
+        assert_turns_to_cluster_1(under_way)
+        assert gray(canary, 50) == {"cluster1": 50}
     until(lambda: is_answered(canary, CANARY), "cluster-2 serves again")
 
 
@@ -128,10 +131,13 @@ def test_example_4_the_service_of_cluster_2_is_deleted(canary: Seeds) -> None:
     service = ("-n", "web-demo", "service/service1")
     kept = json.loads(canary.demo.kubectl("cluster-2", "get", *service, "-ojson"))
     kept["metadata"] = {"name": "service1", "namespace": "web-demo"}
-    with turning_to_cluster_1(canary):
+    with asking_for_gray(canary) as under_way:
         canary.demo.kubectl("cluster-2", "delete", *service)
-    assert gray(canary, 50) == {"cluster1": 50}
-    canary.demo.kubectl("cluster-2", "create", "-f", "-", stdin=json.dumps(kept))
+        try:
+            assert_turns_to_cluster_1(under_way)
+            assert gray(canary, 50) == {"cluster1": 50}
+        finally:
+            canary.demo.kubectl("cluster-2", "create", "-f", "-", stdin=json.dumps(kept))
     until(lambda: is_answered(canary, CANARY), "cluster-2 serves again")
 
 

@@ -155,9 +155,15 @@ class Seeds:
             text = DEPLOYMENT.format(service=service, env=env, replicas=count)
             self.demo.kubectl(f"cluster-{number}", "-n", namespace, "apply", "-f", "-", stdin=text)
 
-    def scale(self, cluster: str, namespace: str, deployment: str, replicas: int) -> None:
-        name = f"deployment/{deployment}"
-        self.demo.kubectl(cluster, "-n", namespace, "scale", name, f"--replicas={replicas}")
+    @contextmanager
+    def scaled_to_0(self, cluster: str, namespace: str, deployment: str, replicas: int) -> Iterator[None]:
+        """A Deployment without pods as long as the block runs, then with `replicas`."""
+        command = ("-n", namespace, "scale", f"deployment/{deployment}")
+        self.demo.kubectl(cluster, *command, "--replicas=0")
+        try:
+            yield
+        finally:
+            self.demo.kubectl(cluster, *command, f"--replicas={replicas}")
 
     def server_group(
         self, number: int, identity: str, address: str, port: int
