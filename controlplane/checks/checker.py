@@ -72,21 +72,26 @@ class Checker:
         self.counts: Counts = Counter()
 
     def want(self, services: Iterable[Service]) -> None:
-        """Check the endpoints of these services, and no others."""
-        wanted: dict[_Key, set[EndpointKey]] = {}
-        failing = {
-            key for target in self._targets.values() if target.verdict.failing for key in target.endpoints
+        """Check the endpoints of these services, and no others.
+
+        What is known of an endpoint counts for more than what these services say: they may be of the past.
+        """
+        before = {
+            endpoint: target.verdict.failing
+            for target in self._targets.values()
+            for endpoint in target.endpoints
         }
+        wanted: dict[_Key, set[EndpointKey]] = {}
+        failing: set[_Key] = set()
         for check, endpoint, named in _checked(services):
-            wanted.setdefault(_key(endpoint, check), set()).add(named)
-            if endpoint.failing:
-                failing.add(named)
+            key = _key(endpoint, check)
+            wanted.setdefault(key, set()).add(named)
+            if before.get(named, endpoint.failing):
+                failing.add(key)
         for key in self._targets.keys() - wanted.keys():
             _stop(self._targets.pop(key))
         for key, endpoints in wanted.items():
-            target = self._targets.get(key)
-            if target is None:
-                target = self._start(key, failing=not failing.isdisjoint(endpoints))
+            target = self._targets.get(key) or self._start(key, failing=key in failing)
             if target.endpoints != endpoints:
                 target.endpoints = endpoints
                 target.groups = {(service, cluster) for service, cluster, _, _ in endpoints}

@@ -11,6 +11,7 @@ import pytest
 from controlplane.admin.app import build_app
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.state import State
+from controlplane.checks import CheckView
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.model import Translation
 from proxy.model.codec import decode_snapshot
@@ -114,6 +115,20 @@ async def test_endpoints_merge_the_workers() -> None:
     assert endpoint["state"] == "healthy"
     assert endpoint["requests"] == 30
     assert [worker["worker"] for worker in endpoint["workers"]] == [0, 1]
+    assert endpoint["check"] is None
+
+
+async def test_endpoints_tell_what_their_checks_say() -> None:
+    key = ("shop/web:80", "cluster-2", "10.0.0.1", 8080)
+    checks = {key: CheckView(failing=True, since=960.0, last_at=999.5, last_cause="status 500")}
+    async with client(serving(checks=checks)) as api:
+        (endpoint,) = (await api.get("/api/v1/endpoints?cluster=cluster-2")).json()["items"]
+    assert endpoint["check"] == {
+        "healthy": False,
+        "since": "1970-01-01T00:16:00+00:00",
+        "lastAt": "1970-01-01T00:16:39+00:00",
+        "lastCause": "status 500",
+    }
 
 
 async def test_clusters_and_diagnostics_can_be_filtered() -> None:

@@ -1,8 +1,10 @@
 """Metrics can be parsed, are summed over workers and have labels from configuration only."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
@@ -66,6 +68,22 @@ def test_failed_attempts_are_told_apart() -> None:
     assert len(samples["fleetgate_retries_total"]) == 2
     assert len(samples["fleetgate_failovers_total"]) == 1
     assert value(samples, "failovers_total", **keys, to_cluster="cluster-1", reason="refused") == 6
+
+
+def test_checks_are_counted_by_their_result() -> None:
+    counts = Counter({("shop/web:80", "cluster-1", "passed"): 7, ("shop/web:80", "cluster-1", "timeout"): 2})
+    samples = scrape(serving(check_counts=counts))
+    for result, number in (("passed", 7), ("timeout", 2)):
+        labels = {"service": "shop/web:80", "cluster": "cluster-1", "result": result}
+        assert value(samples, "health_checks_total", **labels) == number
+
+
+@pytest.mark.parametrize("state", ["ejected", "unhealthy", "stalled"])
+def test_who_cannot_serve_has_no_share(state: str) -> None:
+    samples = scrape(serving(stats(0, 10, {"cluster-1": "healthy", "cluster-2": state})))
+    labels = {"service": "shop/web:80", "cluster": "cluster-2"}
+    assert value(samples, "endpoints", **labels, state=state) == 1
+    assert value(samples, "route_share_effective", route=ROUTE, cluster="cluster-2") == 0
 
 
 def test_routes_that_are_gone_leave_no_series_and_unmatched_requests_do() -> None:

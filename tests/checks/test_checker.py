@@ -127,11 +127,22 @@ async def test_different_checks_of_an_address_have_verdicts_of_their_own() -> No
 
 
 async def test_the_port_of_the_check_is_asked_for_the_endpoint() -> None:
-    async with Origin(bad) as origin:
-        elsewhere = replace(CHECK, port=origin.port)
-        async with checking(checked(1, check=elsewhere)) as (running, _):
-            await until(lambda: fails(running, 1, elsewhere))
-            assert view(running, 1).failing
+    async with Origin() as idle, Origin(bad) as origin:
+        elsewhere, port = replace(CHECK, port=origin.port), idle.port
+        async with checking(checked(port, check=elsewhere)) as (running, _):
+            await until(lambda: fails(running, port, elsewhere))
+            assert view(running, port).last_cause == "status 500"
+            assert idle.connections == []
+
+
+async def test_counts_of_a_service_end_with_its_checks() -> None:
+    async with (
+        Origin() as origin,
+        checking(checked(origin.port), checked(origin.port, name=B)) as (running, _),
+    ):
+        await until(lambda: running.counts[A, "c1", "passed"] >= 2)
+        running.want([checked(origin.port, name=B)])
+        assert {service for service, _, _ in running.counts} == {B}
 
 
 async def test_a_retranslation_restarts_nothing() -> None:
@@ -175,10 +186,14 @@ async def test_an_endpoint_that_failed_in_an_earlier_life_fails_until_it_passes(
     async with Origin() as origin:
         known = checked(origin.port)
         group = replace(known.clusters[0], endpoints=(Endpoint("127.0.0.1", origin.port, failing=True),))
-        async with checking(replace(known, clusters=(group,)), origin=origin) as (running, changes):
+        known = replace(known, clusters=(group,))
+        async with checking(known, origin=origin) as (running, changes):
             assert fails(running, origin.port)
             await until(lambda: not fails(running, origin.port))
             assert changes.after == [CHECK.healthy]
+            changed = replace(CHECK, path="/other")
+            running.want([replace(known, health=changed)])  # of a member that is not listed yet
+            assert not fails(running, origin.port, changed)
 
 
 async def test_so_many_checks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
