@@ -86,7 +86,7 @@ def test_step_2_example(application: Seeds, example: Example) -> None:
     for name in example.manifests:
         application.apply(name, as_written=example.as_written)
     until(lambda: is_answered(application, example.questions[0]), "the example is served")
-    assert all(is_answered(application, question) for question in example.questions)
+    assert all(is_answered(application, question) for question in example.questions * 3)  # no luck
     if example.as_written:
         until(lambda: "c6XXXXXXXXXXXXXXXXXXXXXXXXX is not attached" in events(application), "it is told")
 
