@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from controlplane.admin import views
-from controlplane.admin.bodies import read_json
+from controlplane.admin.bodies import encode, read_json
 from controlplane.admin.diff import Proposal, ProposalError, difference
 from controlplane.admin.explain import explanation
 from controlplane.admin.health import readiness, report
@@ -67,11 +67,11 @@ class Admin:
         state = self._source.state()
         if state.snapshot is None:
             return problem(503, "no snapshot yet", "/readyz says what is missing")
-        try:  # a thread, because every route is looked at
-            found = await asyncio.to_thread(explanation, state, state.snapshot, question)
+        snapshot = state.snapshot
+        try:
+            return await _json_of(lambda: explanation(state, snapshot, question))
         except QuestionError as error:
             raise HTTPException(400, str(error)) from None
-        return JSONResponse(found, headers=NO_STORE)
 
     async def diff(self, request: Request) -> Response:
         proposal = await read_json(request, Proposal)
@@ -83,9 +83,16 @@ class Admin:
     def json(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def handler(request: Request) -> Response:
             await self._source.refresh()
-            return JSONResponse(view(self._source.state(), request), headers=NO_STORE)
+            state = self._source.state()
+            return await _json_of(lambda: view(state, request))
 
         return handler
+
+
+async def _json_of(make: Callable[[], views.Json]) -> Response:
+    """Return what `make` does as JSON, made in a thread: it may look at every route there is."""
+    body = await asyncio.to_thread(lambda: encode(make()))
+    return Response(body, media_type="application/json", headers=NO_STORE)
 
 
 def filters(request: Request, *known: str) -> dict[str, str]:

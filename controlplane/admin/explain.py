@@ -24,7 +24,7 @@ _MOST_NEAR: Final = 10
 def explanation(state: State, snapshot: Snapshot, question: Question) -> Json:
     """Return the route of a request with all that decided. Raises QuestionError, RouteError."""
     request = request_of(question, snapshot)
-    found = explain(snapshot.routes, request.asked)
+    found = explain(snapshot.routes, request.asked, None if question.all else _MOST_NEAR)
     winner = found.chosen.route if found.chosen is not None else None
     shown = found.considered if question.all else tuple(_near(found.considered))
     return {
@@ -33,7 +33,7 @@ def explanation(state: State, snapshot: Snapshot, question: Question) -> Json:
         "note": request.note,
         "chosen": winner.id if winner is not None else None,
         "considered": [_considered(each, winner) for each in shown],
-        "left": len(found.considered) - len(shown),
+        "left": found.left + len(found.considered) - len(shown),
         "answer": {"status": 404, "reason": "NR"}
         if winner is None
         else _answer(state, snapshot, winner, request.listener),

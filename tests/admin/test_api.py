@@ -1,5 +1,6 @@
 """The JSON of the admin API, its errors, and who may ask."""
 
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from controlplane.admin.app import build_app
+from controlplane.admin.bodies import encode
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.state import State
 from controlplane.checks import CheckView
@@ -138,6 +140,16 @@ async def test_clusters_and_diagnostics_can_be_filtered() -> None:
         (finding,) = (await api.get("/api/v1/diagnostics?level=warning")).json()["items"]
         assert finding["reason"] == "IngressClassNotFound"
         assert (await api.get("/api/v1/diagnostics?level=error")).json()["items"] == []
+
+
+def test_lists_are_encoded_in_slices() -> None:
+    document = {
+        "items": [{"n": number} for number in range(2500)],
+        "none": [],
+        "text": "\u00fc",
+        "of": {"a": [1]},
+    }
+    assert json.loads(encode(document)) == document
 
 
 async def test_the_snapshot_is_the_contract_itself() -> None:

@@ -177,6 +177,18 @@ def test_what_a_route_lost_by(winner: dict[str, object], loser: dict[str, object
     assert rank(first.route) < rank(second.route)
 
 
+def test_thousands_of_misses_come_nearest_first() -> None:
+    """More than are sorted in one step."""
+    missed = [route(PORT, "/" + "x" * (number * 7 % 2500), name=f"r{number}") for number in range(2500)]
+    considered = explain(missed, Asked(PORT, "x.y.z", "/" + "x" * 2500, headers=())).considered
+    matching = [each for each in considered if each.verdict is not Verdict.MISSED]
+    assert len(matching) == 1
+    lengths = [len(each.route.path.value) for each in considered[1:]]
+    assert lengths == sorted(lengths, reverse=True)
+    nearest = explain(missed, Asked(PORT, "x.y.z", "/" + "x" * 2500, headers=()), 3)
+    assert (nearest.considered, nearest.left) == (considered[:4], 2496)
+
+
 def differences(wanted: Route, asked: Asked) -> tuple[Difference, ...]:
     explanation = explain([wanted], asked)
     assert explanation.chosen is None
