@@ -80,7 +80,7 @@ def test_checks_are_counted_by_their_result() -> None:
 
 @pytest.mark.parametrize("state", ["ejected", "unhealthy", "stalled"])
 def test_who_cannot_serve_has_no_share(state: str) -> None:
-    samples = scrape(serving(stats(0, 10, {"cluster-1": "healthy", "cluster-2": state})))
+    samples = scrape(serving(stats(0, 10, {"cluster-1": "draining", "cluster-2": state})))
     labels = {"service": "shop/web:80", "cluster": "cluster-2"}
     assert value(samples, "endpoints", **labels, state=state) == 1
     assert value(samples, "route_share_effective", route=ROUTE, cluster="cluster-2") == 0
