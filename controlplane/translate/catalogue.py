@@ -176,6 +176,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "a path with groups, such as /api/(.*)",
         "add the group to the path, or remove it from rewrite-target",
     ),
+    "FG0312": Entry(
+        "warning",
+        "InvalidRule",
+        "the rule never matches: requests with an underscore in a header name ({name}) are answered 400",
+        "letters, digits and -",
+        "name the header without underscore, in the rule and in clients",
+    ),
     # Clusters
     "FG0401": Entry(
         "warning",

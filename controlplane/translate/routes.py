@@ -18,6 +18,7 @@ from controlplane.translate.plan import IngressPlan, PlannedForward, PlannedRout
 from controlplane.translate.servergroups import ServerGroups
 from controlplane.translate.splits import split_of
 from proxy.model.actions import Action, Backend, Destination, Forward, Split
+from proxy.model.conditions import HeaderCondition
 from proxy.model.policies import ErrorFallback, Mirror, Policies
 from proxy.model.snapshot import Route, Source
 from proxy.routing.match import RouteError, compile_conditions, compile_path
@@ -45,6 +46,7 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
     ports = _ports(plan, binding.gateway, binding.findings)
     split = split_of(plan, binding.gateway, binding.findings)
     _check_services(plan, binding)
+    _check_headers(plan, binding.findings)
     if not ports:
         return ()
     subject = plan.subject
@@ -172,6 +174,15 @@ def _check_services(plan: IngressPlan, binding: Binding) -> None:
                 named.setdefault(backend.service, (route.field, effect))
     for service_id in sorted(named):
         check_backend(service_id, *named[service_id], binding.gateway, binding.resolver, binding.findings)
+
+
+def _check_headers(plan: IngressPlan, findings: Findings) -> None:
+    """Report conditions on headers that workers refuse."""
+    for route in plan.routes:
+        canary = plan.canary.condition if plan.canary is not None else None
+        for condition in (*route.conditions, canary):
+            if isinstance(condition, HeaderCondition) and "_" in condition.name:
+                findings.add("FG0312", route.field, condition.name, name=condition.name)
 
 
 def _named(route: PlannedRoute) -> Iterator[tuple[PlannedBackend, str]]:
