@@ -81,9 +81,11 @@ def test_failures_are_told_apart_by_what_was_sent() -> None:
     requests = list(whole.requests)
     requests[43] = asked(43, 4.3, status=502, post=True)  # sent
     requests[45] = asked(45, 4.5, status=0)  # not sent
-    wire = [each for each in whole.wire or () if each.identity != "45"]
+    requests[47] = asked(47, 4.7, status=503, post=True)  # not sent
+    wire = [each for each in whole.wire or () if each.identity not in ("45", "47")]
     result = measure(replace(whole, requests=requests, wire=wire), 0.0)
-    assert (result.failed_gets, result.failed_posts, result.failed_unsent) == (1, 1, 1)
+    assert (result.failed_gets, result.failed_posts, result.failed_unsent) == (1, 2, 2)
+    assert result.failures == {"502": 1, "cut": 1, "503": 1}
     assert measure(replace(whole, requests=requests, wire=None), 0.0).failed_unsent is None
 
 
