@@ -37,7 +37,6 @@ _RETRY_GET = _OTHER_PLACE | {
     "per_try_timeout": f"{TRY_S}s",
 }
 _RETRY_POST = _OTHER_PLACE | {"retry_on": "connect-failure,refused-stream"}
-_BUDGET = {"retry_budget": {"budget_percent": {"value": 100.0}, "min_retry_concurrency": 100}}
 # Two endpoints: of 10 % of them, the default, one may be ejected
 _OUTLIERS = {
     "split_external_local_origin_errors": True,
@@ -154,7 +153,9 @@ def _virtual_host() -> dict[str, Any]:
 
 
 def _cluster(name: str, site: Site) -> dict[str, Any]:
-    limits = {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY}
+    # A connect timeout fails all requests of a second at once: with fewer retries permitted, most get 503
+    kinds = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    limits = dict.fromkeys(kinds, _MANY)
     source = {"path_config_source": {"path": str(_path(name, site))}, "resource_api_version": "V3"}
     return {
         "name": name,
@@ -163,7 +164,7 @@ def _cluster(name: str, site: Site) -> dict[str, Any]:
         "connect_timeout": f"{TRY_S}s",
         "lb_policy": "LEAST_REQUEST",
         "outlier_detection": _OUTLIERS,
-        "circuit_breakers": {"thresholds": [limits | _BUDGET]},
+        "circuit_breakers": {"thresholds": [limits]},
     }
 
 
