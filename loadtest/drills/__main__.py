@@ -43,7 +43,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--before-s", type=float, default=5.0, help="until the hit, 0.5 to 60 (default 5)")
     parser.add_argument(
-        "--fault-s", type=float, default=5.0, help="length of the fault, 0.5 to 60 (default 5)"
+        "--fault-s", type=float, default=10.0, help="length of the fault, 0.5 to 60 (default 10)"
     )
     parser.add_argument("--after-s", type=float, default=5.0, help="after it, 0.5 to 60 (default 5)")
     parser.add_argument("--chart", type=Path, metavar="FILE.svg", help="draw the runs over time")
