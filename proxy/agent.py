@@ -206,4 +206,5 @@ class Agent:
             shed=self._listeners.admission.counts(),
             pauses=self._listeners.pauses(),
             mirrors=tuple(plane.mirrors.counts()),
+            breakers=tuple(plane.services.recovery.stats()),
         )

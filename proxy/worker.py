@@ -21,6 +21,7 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.descriptors import DescriptorBudget, raised_limit
 from proxy.downstream.listener import IDLE_GRACE_S, Listeners
 from proxy.telemetry.access_log import FLUSH_S, AccessLog
+from proxy.timers import TICK_S
 
 DEFAULT_GRACE_S: Final = 30.0
 KEPT_BYTES: Final = 32 << 20
@@ -57,6 +58,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         plane = self._plane
         plane.wheel.start()
+        plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
         if plane.log is not None:
             plane.wheel.schedule(plane.log, plane.wheel.now + FLUSH_S)
         loop.add_signal_handler(signal.SIGTERM, self.drain, DEFAULT_GRACE_S)

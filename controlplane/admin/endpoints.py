@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from controlplane.admin.breakers import Breakers
 from controlplane.admin.state import State
 from controlplane.checks import CheckView
-from proxy.model.channel import EndpointStats
+from proxy.model.channel import BreakerStats, EndpointStats
 from proxy.routing.shares import Usable
 
 STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected")
@@ -54,16 +55,27 @@ def merged(state: State) -> list[Merged]:
     return list(found.values())
 
 
-def usable(endpoints: Iterable[Merged]) -> dict[str, dict[str, Usable]]:
-    """Sum up the weights of the endpoints by service and cluster."""
+def usable(endpoints: Iterable[Merged], breakers: Breakers) -> dict[str, dict[str, Usable]]:
+    """Sum up the weights of the endpoints by service and cluster, and what its breaker leaves of them."""
     sums: dict[str, dict[str, Counter[str]]] = {}
     for endpoint in endpoints:
         service, cluster, _, _ = endpoint.key
         sums.setdefault(service, {}).setdefault(cluster, Counter())[_use(endpoint)] += endpoint.weight or 1
     return {
-        service: {cluster: Usable(**parts) for cluster, parts in clusters.items()}
+        service: {
+            cluster: _behind(breakers.get((service, cluster)), Usable(**parts))
+            for cluster, parts in clusters.items()
+        }
         for service, clusters in sums.items()
     }
+
+
+def _behind(breaker: BreakerStats | None, usable: Usable) -> Usable:
+    if breaker is None:
+        return usable
+    if breaker.phase == "open":
+        return Usable(ejected=usable.total)
+    return replace(usable, level=breaker.level)
 
 
 def _use(endpoint: Merged) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from controlplane.admin import shares
+from controlplane.admin.breakers import Breakers, breakers
 from controlplane.admin.endpoints import Merged, merged, usable
 from controlplane.admin.question import Question, Request, request_of
 from controlplane.admin.reasons import condition_text, reason
@@ -114,7 +115,7 @@ def _answer(state: State, snapshot: Snapshot, route: Route, listener: Listener |
         "timeout": _timeout(route, listener),
         "endpointsKnown": any(cluster.synced for cluster in snapshot.clusters),
         "algorithm": balance.algorithm if balance is not None else Algorithm.LEAST_REQUEST,
-        "backends": _backends(action, endpoints),
+        "backends": _backends(action, endpoints, breakers(state)),
     }
 
 
@@ -132,8 +133,8 @@ def _findings(state: State, source: Source) -> list[Json]:
     ]
 
 
-def _backends(action: Forward, endpoints: list[Merged]) -> list[Json]:
-    counts = usable(endpoints)
+def _backends(action: Forward, endpoints: list[Merged], opened: Breakers) -> list[Json]:
+    counts = usable(endpoints, opened)
     backends = []
     for backend, share in zip(action.backends, shares.of_backends(action, counts), strict=True):
         service = share.served_by or backend.service

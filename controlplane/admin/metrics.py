@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from controlplane.admin import shares
+from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import merged, usable
 from controlplane.admin.state import State
 from proxy import __version__
@@ -88,7 +89,7 @@ class Metrics(Collector):
         """Of routes that had requests only: a series for each of 100,000 routes would be read by nobody."""
         snapshot = self._state.snapshot
         used = {route for _, route, *_ in self._state.totals.requests}
-        endpoints = usable(merged(self._state))
+        endpoints = usable(merged(self._state), breakers(self._state))
         configured: dict[Labels, float] = {}
         effective: dict[Labels, float] = {}
         for route in snapshot.routes if snapshot is not None else ():
@@ -141,6 +142,9 @@ class Metrics(Collector):
         yield gauge("upstream_connections", text, ("cluster", "state"), upstream.items())
         text = "Endpoints by the state most workers see them in."
         yield gauge("endpoints", text, ("service", "cluster", "state"), endpoints.items())
+        opened = [(key, 1.0 - breaker.level) for key, breaker in breakers(self._state).items()]
+        text = "Part of its share that a cluster does not get since it failed: 1 while its breaker is open."
+        yield gauge("cluster_breaker_open", text, ("service", "cluster"), opened)
 
     def _clusters(self) -> Iterator[Metric]:
         health = self._state.clusters

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from proxy.model.actions import Backend, Forward, Split, SplitMode
 from proxy.model.snapshot import Route
-from proxy.routing.shares import Reach, Usable, first_serving, healed, reach, tiers
+from proxy.routing.shares import Reach, Usable, divided, first_serving, healed, reach, tiers
 
 Parts = dict[str, float]
 """Each cluster's part of the traffic, 0 to 1."""
@@ -34,7 +34,7 @@ def configured(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
 
 def effective(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
     """Return each cluster's present part: that of the best tier in which any cluster can serve."""
-    best = next((tier for tier in tiers(split, endpoints) if tier), {})
+    best = divided(tiers(split, endpoints), endpoints)
     return normal({share.cluster: float(best.get(share.cluster, 0)) for share in split.shares})
 
 

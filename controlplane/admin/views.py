@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from controlplane.admin import shares
+from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import Merged, merged, usable
 from controlplane.admin.health import readiness
 from controlplane.admin.state import State
@@ -17,6 +18,7 @@ from controlplane.kube.cluster import ClusterHealth
 from controlplane.translate.services import names_service
 from proxy import __version__
 from proxy.model.actions import Forward, Split
+from proxy.model.channel import BreakerStats
 from proxy.model.snapshot import Route, destinations_of
 from proxy.routing.shares import Usable
 
@@ -98,7 +100,7 @@ def routes(state: State, *, host: str = "", service: str = "", cluster: str = ""
     """All routes in the order of the snapshot; filters compare exactly, `service` also without port."""
     if state.snapshot is None:
         return []
-    endpoints = usable(merged(state))
+    endpoints = usable(merged(state), breakers(state))
     requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for (_, route, _, at, _, _), count in state.totals.requests.items():
         requests[route][at] += count
@@ -162,14 +164,17 @@ def clusters(state: State, *, cluster: str = "") -> list[Json]:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for endpoint in merged(state):
         counts[endpoint.key[1]][endpoint.state] += 1
+    opened = breakers(state).values()
     return [
-        cluster_view(health, counts[health.cluster])
+        cluster_view(
+            health, counts[health.cluster], [each for each in opened if each.cluster == health.cluster]
+        )
         for health in state.clusters
         if cluster in ("", health.cluster)
     ]
 
 
-def cluster_view(health: ClusterHealth, counts: Counter[str]) -> Json:
+def cluster_view(health: ClusterHealth, counts: Counter[str], opened: Iterable[BreakerStats]) -> Json:
     return {
         "cluster": health.cluster,
         "server": health.server,
@@ -182,6 +187,15 @@ def cluster_view(health: ClusterHealth, counts: Counter[str]) -> Json:
         "relists": health.relists,
         "watchRestarts": health.watch_restarts,
         "endpoints": dict(counts),
+        "breakers": [
+            {
+                "service": each.service,
+                "phase": each.phase,
+                "partPercent": percent(each.level),
+                "flaps": each.flaps,
+            }
+            for each in opened
+        ],
     }
 
 

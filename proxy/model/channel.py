@@ -134,6 +134,16 @@ class EndpointStats(msgspec.Struct, frozen=True):
     last_failure: str  # reason of the last failed attempt, "" when there was none
 
 
+class BreakerStats(msgspec.Struct, frozen=True):
+    """The breaker of one service in one cluster, when it is not closed."""
+
+    service: str
+    cluster: str
+    phase: str  # "open", "returning"
+    level: float  # of its share that the cluster takes while it returns, 0 to 1; 0 while it is open
+    flaps: int  # times it opened again soon after it had closed
+
+
 class ConnectionCount(msgspec.Struct, frozen=True):
     listener: str
     active: int
@@ -194,6 +204,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     shed: tuple[ShedCount, ...] = ()
     pauses: tuple[PauseCount, ...] = ()
     mirrors: tuple[MirrorCount, ...] = ()
+    breakers: tuple[BreakerStats, ...] = ()
 
 
 FromWorker = Hello | Ack | Nack | StatsPart | Stats

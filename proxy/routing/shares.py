@@ -17,6 +17,7 @@ class Usable:
     live: int = 0
     reserve: int = 0  # draining or without a weight: they serve when their cluster has no other
     ejected: int = 0
+    level: float = 1.0  # of its share that the cluster takes: less while it returns after a failure
 
     @property
     def total(self) -> int:
@@ -32,6 +33,8 @@ class Usable:
 
 
 NONE = Usable()
+
+_FINE = 1000  # levels are no whole numbers, weights are
 
 
 class Reach(IntEnum):
@@ -70,6 +73,30 @@ def reach(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Reach:
     if any(not endpoints.get(cluster, NONE).is_only_ejected for cluster in best):
         return Reach.SERVING
     return Reach.LAST_RESORT if best else Reach.NOTHING
+
+
+def divided(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Tier:
+    """Return the weights by which requests are divided now: those of the best tier.
+
+    A cluster that returns takes a part of its share; the others of its tier take the rest, or, where
+    all of them return, the next tier that serves does.
+    """
+    able = [tier for tier in ranked if tier]
+    if not able:
+        return {}
+    best, levels = able[0], {c: endpoints.get(c, NONE).level for c in able[0]}
+    if min(levels.values()) >= 1.0:
+        return best
+    now = {c: round(weight * levels[c] * _FINE) for c, weight in best.items()}
+    if max(levels.values()) >= 1.0 or len(able) == 1 or _is_last_resort(able[1], endpoints):
+        return now
+    whole, other = sum(best.values()) * _FINE, sum(able[1].values())
+    rest = {c: weight * (whole - sum(now.values())) // other for c, weight in able[1].items()}
+    return {**now, **rest}
+
+
+def _is_last_resort(tier: Tier, endpoints: Mapping[str, Usable]) -> bool:
+    return all(endpoints.get(cluster, NONE).is_only_ejected for cluster in tier)
 
 
 def first_serving(options: Sequence[Reach]) -> int:

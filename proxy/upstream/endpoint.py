@@ -106,6 +106,10 @@ class LiveEndpoint:
         """Whether there is no evidence that it cannot: neither of requests nor of health checks."""
         return self.state is State.HEALTHY and not self.failing
 
+    def is_chosen(self) -> bool:
+        """Whether requests come to it of choice: it serves, and so does its cluster."""
+        return self.serves() and not self.group.breaker.is_open
+
     def update(self, endpoint: Endpoint) -> None:
         """Take over what the control plane says of it now."""
         self.weight = endpoint.weight
@@ -148,9 +152,10 @@ class LiveEndpoint:
 
     def succeeded(self) -> None:
         """An endpoint answered: whatever was counted against it is forgotten."""
-        if self._in_a_row or self._ejections:
+        if self._in_a_row or self._ejections or self.group.breaker.suspects:
             self._in_a_row = 0
             self._ejections = 0
+            self.group.breaker.answered()
 
     def failed(self, failure: Failure) -> float:
         """Count a failed attempt; return for how many seconds the breaker opens by it, 0 for not."""
@@ -163,7 +168,7 @@ class LiveEndpoint:
             return 0.0
         self.state = State.EJECTED
         self.close_idle()
-        self.group.refresh()
+        self.group.tripped(self)
         return self.longer_ejection()
 
     def longer_ejection(self) -> float:
@@ -178,7 +183,7 @@ class LiveEndpoint:
         self.last_failure = Failure.STALLED.value
         self.state = State.STALLED
         self.stalled_at = now
-        self.group.refresh()
+        self.group.tripped(self)
 
     def revive(self) -> None:
         """It has answered after all."""
@@ -189,7 +194,7 @@ class LiveEndpoint:
         """Nothing will come of waiting for its answer; return for how many seconds it is ejected."""
         self.state = State.EJECTED
         self.close_idle()
-        self.group.refresh()
+        self.group.tripped(self)
         return self.longer_ejection()
 
     def readmit(self) -> None:

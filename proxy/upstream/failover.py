@@ -59,7 +59,7 @@ class Failover:
         answers = any(peer.heard >= since for peer in endpoint.group.live if peer is not endpoint)
         tried = [*self.tried, endpoint]
         following = choice.following(tried, attempts=1 if answers else 2, stay=True)
-        if following is None or not following.serves():
+        if following is None or not following.is_chosen():
             return None
         self._note(endpoint, Failure.STALLED)
         self.seen += 1

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from random import randrange
+from time import monotonic
 from typing import TYPE_CHECKING
 
+from proxy.model.channel import BreakerStats
 from proxy.model.snapshot import Endpoint
 from proxy.routing.shares import NONE, Usable
+from proxy.upstream.breaker import STEPS, ClusterBreaker, Phase
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.hashing import opaque_id, seed_of
 from proxy.upstream.room import Room
@@ -20,8 +23,8 @@ class ClusterGroup:
     """The endpoints of one service in one cluster."""
 
     __slots__ = (
-        "_next", "cluster", "ejected", "endpoints", "live", "newest", "reserve", "room", "seed", "service",
-        "turns", "usable",
+        "_next", "breaker", "cluster", "ejected", "endpoints", "live", "newest", "reserve", "room", "seed",
+        "service", "turns", "usable",
     )  # fmt: skip
 
     def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
@@ -34,6 +37,7 @@ class ClusterGroup:
         self.reserve: list[LiveEndpoint] = []  # the same, but terminating or without a weight
         self.ejected: list[LiveEndpoint] = []  # breaker open, or failing their checks
         self.usable = NONE
+        self.breaker = ClusterBreaker()
         self.newest = LONG_AGO  # when one came that was not there from the start
         self._next = 0
         self.turns: Turns | None = None  # of `live`, when their weights differ
@@ -64,9 +68,38 @@ class ClusterGroup:
         self.live = [e for e in serving if e.weight and not e.draining]
         self.reserve = [e for e in serving if e.draining or not e.weight]
         self.ejected = [e for e in self.endpoints.values() if not e.serves()]
-        self.usable = Usable(_weight(self.live), _weight(self.reserve), _weight(self.ejected))
+        breaker = self.breaker
+        breaker.look(set(serving), set(self.endpoints.values()), monotonic())
+        if breaker.phase is not Phase.CLOSED:
+            self.service.recovery.add(self)
+        if breaker.is_open:  # what serves is still the better last resort
+            self.live, self.reserve, self.ejected = [], [], serving or self.ejected
+        self.usable = Usable(
+            _weight(self.live), _weight(self.reserve), _weight(self.ejected), breaker.level / STEPS
+        )
         self.turns = turns(self.live)
         self.service.epoch += 1
+
+    def tripped(self, endpoint: LiveEndpoint) -> None:
+        """The breaker of an endpoint has opened."""
+        self.breaker.tripped(endpoint, len(self.endpoints), monotonic())
+        self.refresh()
+
+    def recover(self) -> bool:
+        """Go on with the breaker if it is time; return whether it is not closed yet."""
+        before = self.breaker.phase, self.breaker.level
+        self.breaker.look(
+            {e for e in self.endpoints.values() if e.serves()}, set(self.endpoints.values()), monotonic()
+        )
+        if before != (self.breaker.phase, self.breaker.level):
+            self.refresh()
+        return self.breaker.phase is not Phase.CLOSED
+
+    def stats(self) -> BreakerStats:
+        """Return what there is to know of its breaker."""
+        breaker = self.breaker
+        level = 0.0 if breaker.is_open else breaker.level / STEPS
+        return BreakerStats(self.service.id, self.cluster, breaker.phase.value, level, breaker.flaps)
 
     def spare(self) -> "UpstreamConnection | None":
         """Return an idle connection to any endpoint, None when there is none."""

@@ -6,21 +6,25 @@ from time import monotonic
 from proxy.model.snapshot import ClusterEndpoints, Service
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.group import ClusterGroup
+from proxy.upstream.recovery import Recovery
 from proxy.upstream.room import Room, Tally
 
 
 class LiveService:
     """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
 
-    __slots__ = ("_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "epoch", "groups", "id")
+    __slots__ = (
+        "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "epoch", "groups", "id", "recovery",
+    )  # fmt: skip
 
-    def __init__(self, service_id: str, tally: Tally) -> None:
+    def __init__(self, service_id: str, tally: Tally, recovery: Recovery) -> None:
         self.id = service_id
         self._is_described = False
         self._by_id: dict[bytes, LiveEndpoint] = {}
         self._by_id_epoch = 0
         self._clusters: tuple[ClusterEndpoints, ...] = ()
         self._tally = tally
+        self.recovery = recovery
         self.groups: dict[str, ClusterGroup] = {}
         self.epoch = 1
 
@@ -59,17 +63,18 @@ class LiveService:
 class Services:
     """All live services of a worker."""
 
-    __slots__ = ("_services", "tally")
+    __slots__ = ("_services", "recovery", "tally")
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self.recovery = Recovery()
         self._services: dict[str, LiveService] = {}
 
     def get(self, service_id: str) -> LiveService:
         """Return a service; one that no snapshot has described yet has no endpoints."""
         service = self._services.get(service_id)
         if service is None:
-            service = self._services[service_id] = LiveService(service_id, self.tally)
+            service = self._services[service_id] = LiveService(service_id, self.tally, self.recovery)
         return service
 
     def __iter__(self) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from proxy.model.actions import Split
 from proxy.routing.schedule import schedule
-from proxy.routing.shares import Reach, reach, tiers
+from proxy.routing.shares import Reach, divided, reach, tiers
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.service import LiveService
 
@@ -66,6 +66,7 @@ class ClusterSplit:
         ranked = tiers(self._split, usable)
         self._tiers = [[(groups[c], weight) for c, weight in tier.items()] for tier in ranked if tier]
         self._reach = reach(ranked, usable)
-        best = self._tiers[0] if self._tiers else []
-        self._order = [best[index][0] for index in schedule([weight for _, weight in best])] if best else []
+        parts = divided(ranked, usable)
+        clusters = [groups[cluster] for cluster in parts]
+        self._order = [clusters[index] for index in schedule(list(parts.values()))]
         self._epoch = self.service.epoch

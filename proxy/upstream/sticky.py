@@ -69,7 +69,7 @@ class Sticky:
                 for backend in backends:
                     split = backend.serving()
                     found = split.service.by_id(named)
-                    if found is not None and found.serves() and split.allows(found.group):
+                    if found is not None and found.is_chosen() and split.allows(found.group):
                         return found, backend
         return None
 

@@ -10,6 +10,7 @@ from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
+from proxy.timers import TICK_S
 
 
 @asynccontextmanager
@@ -21,6 +22,7 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
     plane = DataPlane(loop, None)
     listeners = Listeners(plane, DescriptorBudget(1024), opens_sockets=True)
     plane.wheel.start()
+    plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
     await plane.apply(Change(snapshot, parts_of(snapshot)))
     await listeners.apply(snapshot.listeners)
     try:

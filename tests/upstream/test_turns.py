@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint
 from proxy.upstream.group import ClusterGroup
+from proxy.upstream.recovery import Recovery
 from proxy.upstream.room import Tally
 from proxy.upstream.service import LiveService
 
 
 def group_of(*endpoints: Endpoint) -> ClusterGroup:
-    service = LiveService("demo/web:80", Tally())
+    service = LiveService("demo/web:80", Tally(), Recovery())
     service.update((ClusterEndpoints("c1", endpoints),))
     return service.groups["c1"]
 

@@ -1,0 +1,146 @@
+"""The breaker of a cluster: when it opens, how long it is held, how its share comes back."""
+
+from collections.abc import Callable
+
+import pytest
+
+from proxy.upstream.breaker import STEPS, ClusterBreaker, Phase
+
+ALL = frozenset(range(10))
+
+
+def fail(breaker: ClusterBreaker, now: float) -> None:
+    """Every endpoint is ejected."""
+    breaker.look(frozenset(), ALL, now)
+
+
+def levels(breaker: ClusterBreaker, start: float, times: list[float]) -> list[int]:
+    found = []
+    for after_s in times:
+        breaker.look(ALL, ALL, start + after_s)
+        found.append(breaker.level)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("count", "failed", "is_open"),
+    [
+        (1, 1, True),
+        (2, 1, False),
+        (2, 2, True),
+        (10, 2, False),
+        (10, 3, True),
+        (100, 19, False),
+        (100, 20, True),
+    ],
+)
+def test_it_opens_when_failures_run_across_endpoints(count: int, failed: int, is_open: bool) -> None:
+    breaker = ClusterBreaker()
+    for endpoint in range(failed):
+        breaker.tripped(endpoint, count, 1.0)
+        breaker.tripped(endpoint, count, 1.0)  # the same one again is nothing new
+    assert breaker.is_open is is_open
+
+
+def test_an_answer_in_between_makes_them_single_failures() -> None:
+    breaker = ClusterBreaker()
+    for endpoint in range(9):
+        breaker.tripped(endpoint, 10, 1.0)
+        breaker.answered()
+    assert not breaker.is_open
+
+
+def test_it_opens_when_no_endpoint_is_left_but_not_when_there_is_none() -> None:
+    breaker = ClusterBreaker()
+    breaker.look(frozenset(), frozenset(), 1.0)
+    assert not breaker.is_open
+    fail(breaker, 2.0)
+    assert breaker.is_open
+
+
+def test_after_a_run_one_that_failed_must_serve_again() -> None:
+    breaker = ClusterBreaker()
+    for endpoint in range(3):
+        breaker.tripped(endpoint, 10, 1.0)
+    breaker.look(ALL - {0, 1, 2}, ALL, 60.0)
+    assert breaker.is_open
+    breaker.look(ALL - {0, 1}, ALL, 60.0)
+    assert not breaker.is_open
+
+
+def test_after_a_run_other_endpoints_are_as_good() -> None:
+    breaker = ClusterBreaker()
+    for endpoint in range(3):
+        breaker.tripped(endpoint, 10, 1.0)
+    breaker.look(ALL - {0, 1, 2}, ALL - {0, 1, 2}, 60.0)
+    assert not breaker.is_open
+
+
+def test_a_short_absence_is_forgotten_at_once() -> None:
+    breaker = ClusterBreaker()
+    fail(breaker, 1.0)
+    breaker.look(ALL, ALL, 1.5)
+    assert (breaker.phase, breaker.level) == (Phase.CLOSED, STEPS)
+
+
+@pytest.mark.parametrize(("away_s", "returns_s"), [(4.0, 4.0), (300.0, 10.0)])
+def test_after_a_long_one_the_share_grows_step_by_step(away_s: float, returns_s: float) -> None:
+    breaker = ClusterBreaker()
+    fail(breaker, 1.0)
+    back = 1.0 + away_s
+    times = [returns_s * part for part in (0.0, 0.1, 0.13, 0.5, 0.9, 0.99)]
+    assert levels(breaker, back, times) == [1, 1, 2, 5, 8, 8]
+    assert breaker.phase is Phase.RETURNING
+    breaker.look(ALL, ALL, back + returns_s)
+    assert breaker.phase is Phase.CLOSED
+
+
+def flapping(up_s: float, down_s: float, for_s: float) -> Callable[[], tuple[int, float]]:
+    """Return how often such a cluster gets traffic in the last five minutes, and what part of its share."""
+
+    def run() -> tuple[int, float]:
+        breaker = ClusterBreaker()
+        switches, part, now = 0, 0.0, 0.0
+        while now < for_s:
+            is_up = now % (up_s + down_s) < up_s
+            before = breaker.is_open
+            breaker.look(ALL if is_up else frozenset(), ALL, now)
+            if now >= for_s - 300.0:
+                switches += breaker.is_open is not before
+                part += 0.0 if breaker.is_open else 0.1 * breaker.level / STEPS
+            now = round(now + 0.1, 1)
+        return switches, part / 300.0
+
+    return run
+
+
+@pytest.mark.parametrize(("up_s", "down_s"), [(2.0, 2.0), (10.0, 10.0)])
+def test_a_cluster_that_flaps_is_left_alone(up_s: float, down_s: float) -> None:
+    switches, part = flapping(up_s, down_s, 600.0)()
+    assert switches <= 10  # one in 30 s
+    assert part < 0.15  # it is up half of the time
+
+
+def test_a_cluster_that_stays_up_is_believed_again() -> None:
+    breaker = ClusterBreaker()
+    now = 0.0
+    for _ in range(5):
+        fail(breaker, now)
+        now += 100.0
+        levels(breaker, now, [0.0, 10.0])
+        assert breaker.flaps == 0
+        now += 61.0 + 10.0
+
+
+def test_what_fails_again_is_held_for_twice_as_long() -> None:
+    breaker = ClusterBreaker()
+    held = []
+    now = 0.0
+    for _ in range(9):
+        fail(breaker, now)
+        start = now
+        while breaker.is_open:
+            now += 0.5
+            breaker.look(ALL, ALL, now)
+        held.append(now - start)
+    assert held == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
