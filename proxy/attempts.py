@@ -9,6 +9,7 @@ from abc import abstractmethod
 from time import monotonic
 from typing import Final
 
+from proxy.http.forwarded import ATTEMPT_NAME, numbered
 from proxy.http.replies import CONTINUE
 from proxy.policed import PolicedRequest
 from proxy.upstream.autopsy import Autopsy
@@ -111,8 +112,13 @@ class Attempts(PolicedRequest):
             )
         else:
             head = self._changed_head(upgrade)
+        failover = self.failover
+        if failover is not None:
+            head = numbered(head, failover.attempts + 1)
         if self.body:
             head += b"".join(self.body)
+            if self.plane.replay.is_full():
+                self.forget_body()
         if self.body_complete:
             deadline = self._response_deadline()
         else:
@@ -130,11 +136,13 @@ class Attempts(PolicedRequest):
         connection = self.connection
         if self.body is not None:
             self.body.append(piece)
-            if self.body_bytes > REPLAY_BYTES:
+            self.kept_bytes += len(piece)
+            self.plane.replay.take(len(piece))
+            if self.body_bytes > REPLAY_BYTES or self.plane.replay.is_full():
                 if connection is None:
                     self.client.read_body(False)
                 else:
-                    self.body = None
+                    self.forget_body()
         if connection is not None:
             connection.deadline = self.plane.wheel.now + UPLOAD_IDLE_S
             connection.write(piece)
@@ -177,17 +185,27 @@ class Attempts(PolicedRequest):
         failover = self.failover
         seen = failover.seen + 1 if failover is not None else 1
         tried = [*failover.tried, endpoint] if failover is not None else [endpoint]
-        return (
-            self.body is not None
-            and self.plan.retry.may_retry(Failure.SILENT, idempotent=self._is_idempotent(), attempts=seen)
-            and choice.beside(tried) is not None
-        )
+        if self.body is None or not self.plan.retry.may_retry(
+            Failure.SILENT, repeatable=self._is_repeatable(), attempts=seen
+        ):
+            return False
+        other = choice.beside(tried)
+        return other is not None and other.room.retries.has_left(other.group.all(), self.plane.wheel.now)
 
     def on_upstream_writable(self, writable: bool) -> None:
         self.client.read_body(writable)
 
     def _response_deadline(self) -> float:
-        return self.client.response_deadline() if self.asked is None else self._changed_deadline()
+        """Return until when the response to an attempt that is sent now must have begun."""
+        deadline = self.client.response_deadline() if self.asked is None else self._changed_deadline()
+        return min(deadline, self.deadline) if self.deadline else deadline
+
+    def _limit_attempts(self) -> None:
+        """An attempt has failed: those that follow have what it has left of the time for all of them."""
+        if not self.deadline and self.body_complete:
+            connection = self.connection
+            since = connection.since if connection is not None else self.started
+            self.deadline = self._whole_deadline() - (self.plane.wheel.now - since)
 
     def _asks_for_tunnel(self) -> bool:
         return (
@@ -197,6 +215,7 @@ class Attempts(PolicedRequest):
     # Retry
 
     def _attempt_failed(self, failure: Failure) -> None:
+        self._limit_attempts()
         endpoint = self._end_attempt()
         self._eject_if_due(endpoint, failure)
         if failure is Failure.ABORTED and not self.line.resource.is_idempotent and self.body is not None:
@@ -225,16 +244,20 @@ class Attempts(PolicedRequest):
         choice = self.choice
         assert choice is not None
         failover = self._failover()
-        following = failover.next(choice, endpoint, failure, idempotent=self._is_idempotent())
-        if failure is Failure.TIMEOUT and self.deadline and self.plane.wheel.now >= self.deadline:
-            following = None  # no attempt is left any time
+        now = self.plane.wheel.now
+        following = failover.next(choice, endpoint, failure, repeatable=self._is_repeatable(), now=now)
+        if following is not None and self.deadline and now + following.room.times.hedge_s > self.deadline:
+            following = None  # not even a connect would be answered in time
         if self.body is None:
             following = None  # part of the body is gone: it cannot be sent again
         self._count(endpoint, failure, following.cluster if following else "")
         return following
 
-    def _is_idempotent(self) -> bool:
-        return self.line.resource.is_idempotent and not self._asks_for_tunnel()
+    def _is_repeatable(self) -> bool:
+        """Whether it may go to another endpoint when one may have acted on it."""
+        if self._asks_for_tunnel() or self.headers.values(ATTEMPT_NAME):
+            return False  # what a gateway in front of this one repeats would be multiplied here
+        return self.line.resource.is_idempotent or self.plan.retry.non_idempotent
 
     def _failover(self) -> Failover:
         failover = self.failover
@@ -256,10 +279,11 @@ class Attempts(PolicedRequest):
             return False
         if not self.body_complete or self.body is None or self.fallback_code:
             return False
-        failover, idempotent = self._failover(), self._is_idempotent()
-        following = failover.leave(choice, endpoint, idempotent=idempotent, since=connection.since)
+        failover, repeatable = self._failover(), self._is_repeatable()
+        following = failover.leave(choice, endpoint, repeatable=repeatable, since=connection.since)
         if following is None:
             return False
+        self._limit_attempts()
         self._count(endpoint, Failure.STALLED, following.cluster)
         connection.exchange = Witness(connection, is_head=self.is_head)
         self._end_attempt()
@@ -274,6 +298,7 @@ class Attempts(PolicedRequest):
             return False
         endpoint = self.endpoint
         assert endpoint is not None
+        self._limit_attempts()
         if status in RETRY_STATUSES:
             self._eject_if_due(endpoint, Failure.STATUS)
         following = (
@@ -295,7 +320,9 @@ class Attempts(PolicedRequest):
             self.choice = choice
             self.first_cluster = following.cluster
             self.fallback_code = status
+            self.forget_body()
             self.body = []
+            self.deadline = 0.0  # another request, with a time of its own
         return following
 
     def _attempt_after(self, following: LiveEndpoint, *, complete: bool) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from proxy.http.forwarded import TrustedNetworks
 from proxy.http.heads import Heads
 from proxy.model.actions import FixedResponse
-from proxy.model.channel import ChannelError, Ejection, Part, decode_routes, decode_services
+from proxy.model.channel import ChannelError, Part, decode_routes, decode_services
 from proxy.model.limits import Limits
 from proxy.model.snapshot import Listener, Route, Service, Snapshot, destinations_of
 from proxy.pace import Pace
@@ -29,6 +29,7 @@ from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCount
 from proxy.timers import TimerWheel
 from proxy.upstream.connector import Connector
 from proxy.upstream.plan import RoutePlan
+from proxy.upstream.replay import ReplayMemory
 from proxy.upstream.service import Services
 from proxy.upstream.stalls import StallWatch
 
@@ -60,7 +61,7 @@ class DataPlane:
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
         "compression", "connector", "draining", "heads", "limiters", "limits", "local", "log", "mirrors",
-        "services", "stalls", "table", "trusted", "version", "wheel",
+        "replay", "services", "stalls", "table", "trusted", "version", "wheel",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
@@ -73,6 +74,7 @@ class DataPlane:
         self.log = log
         self.attempts = AttemptCounters()
         self.mirrors = MirrorCounters()
+        self.replay = ReplayMemory()
         self.limiters = Limiters()
         self.compression = Compression()
         self.local = RouteCounters("")  # requests that no route was found for
@@ -153,13 +155,6 @@ class DataPlane:
     def change_endpoints(self, services: tuple[Service, ...]) -> None:
         for service in services:
             self.services.change(service)
-
-    def heed(self, ejections: tuple[Ejection, ...]) -> None:
-        """Take over what another worker has found out about endpoints."""
-        for told in ejections:
-            endpoint = self.services.find(told.service, told.cluster, told.address, told.port)
-            if endpoint is not None:
-                self.stalls.heed(endpoint, stalled=told.stalled)
 
     def request_id(self) -> bytes:
         """Return 24 hexadecimal digits that no other request has."""

@@ -91,7 +91,7 @@ class Exchange(Attempts):
         if head.status in self.plan.watched and self._take_back(head.status, complete=False):
             return
         self._begin_response(head, len(data) - at)
-        self.body = None
+        self.forget_body()
         if self.asked is not None:
             head = self._compressed_stream(self._changed_response(head))
             if self.compressor is not None:
@@ -106,7 +106,7 @@ class Exchange(Attempts):
     def on_informational(self, head: ResponseHead) -> None:
         # RFC 9110 §15.2: relayed, but for the 100 that we answered ourselves and what 1.0 cannot read
         if head.status != 100 and self.client.version == 1:
-            self.body = None  # the client has heard from this endpoint: there is no other attempt
+            self.forget_body()  # the client has heard from this endpoint: there is no other attempt
             self.client.write(head.start + b"\r\n")
 
     @property

@@ -98,17 +98,20 @@ class PolicedRequest(RequestRecord):
 
     def _changed_deadline(self) -> float:
         """Return until when the response to an attempt that is sent now must have begun."""
-        now = self.plane.wheel.now
-        timeout_s = self.plan.response_timeout_s
         try_timeout_s = self.plan.retry.try_timeout_s
-        whole = (
-            self.client.response_deadline() if timeout_s is None else now + timeout_s if timeout_s else inf
-        )
+        whole = self._whole_deadline()
         if try_timeout_s is None:
             return whole
         if not self.deadline:
             self.deadline = whole  # of all attempts together
-        return min(self.deadline, now + try_timeout_s)
+        return min(self.deadline, self.plane.wheel.now + try_timeout_s)
+
+    def _whole_deadline(self) -> float:
+        """Return until when the response must have begun if the endpoint has all of the request now."""
+        timeout_s = self.plan.response_timeout_s
+        if self.asked is None or timeout_s is None:
+            return self.client.response_deadline()
+        return self.plane.wheel.now + timeout_s if timeout_s else inf
 
     # The response
 

@@ -26,7 +26,8 @@ class RequestRecord(ResponseSink):
     __slots__ = (
         "asked", "body", "body_bytes", "body_complete", "choice", "chunked", "client", "compressor",
         "connection", "deadline", "endpoint", "expect", "failover", "fallback_code", "first_cluster",
-        "forward", "gate", "headers", "is_done", "keep", "line", "mirroring", "plan", "plane", "request_id",
+        "forward", "gate", "headers", "is_done", "keep", "kept_bytes", "line", "mirroring", "plan", "plane",
+        "request_id",
         "response_bytes", "started", "status", "suspect", "tunnel",
     )  # fmt: skip
 
@@ -44,6 +45,7 @@ class RequestRecord(ResponseSink):
         self.is_head = line.resource.is_head
         self.body: list[bytes] | None = []  # as it goes on the wire; None once it cannot be sent again
         self.body_bytes = 0
+        self.kept_bytes = 0  # of it, in the memory for another attempt
         self.body_complete = headers.control.length == 0
         self.expect = headers.control.expect and client.version == 1  # 100-continue, not answered yet
         # What policies make of it; `asked` is None where there are none
@@ -51,7 +53,7 @@ class RequestRecord(ResponseSink):
         self.gate: Gate | None = None  # that counts it as in flight
         self.forward = b""  # request line for the endpoint, if it is not `line.forward`
         self.mirroring: Mirroring | None = None  # it is still to be copied
-        self.deadline = 0.0  # of all attempts together, where each has its own
+        self.deadline = 0.0  # of all attempts together; 0 until it is needed
         self.fallback_code = 0  # status that an error page is fetched for
         self.compressor: Compressor | None = None
         # The attempt in flight, and those before it
@@ -69,11 +71,19 @@ class RequestRecord(ResponseSink):
         self.tunnel: Tunnel | None = None
         self.is_done = False
 
+    def forget_body(self) -> None:
+        """From here on the request cannot be sent again."""
+        self.body = None
+        self.plane.replay.give_back(self.kept_bytes)
+        self.kept_bytes = 0
+
     def account(self, endpoint: LiveEndpoint | None, flag: str) -> None:
         """Count and log the request, once, when it is over; `endpoint` is the last that was tried."""
         self.is_done = True
         if self.gate is not None:
             self.gate.leave()
+        if self.kept_bytes:
+            self.forget_body()
         self.connection = None
         self.endpoint = None
         duration_s = monotonic() - self.started

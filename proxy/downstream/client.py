@@ -15,7 +15,7 @@ from proxy.downstream.closing import CHECK_S, STALL_S, ClosingClient
 from proxy.exchange import Exchange
 from proxy.http.body import RequestBody
 from proxy.http.errors import RequestError
-from proxy.http.forwarded import client_and_chain
+from proxy.http.forwarded import FIRST_ATTEMPT, client_and_chain
 from proxy.http.heads import HeadReader
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
@@ -253,6 +253,7 @@ class ClientConnection(ClosingClient):
             self.forwarded += b"X-Forwarded-Port: %d\r\n" % self.listener_port
         if forwarded.client_port and port:
             self.forwarded += b"X-Forwarded-Client-Port: %d\r\n" % port
+        self.forwarded += FIRST_ATTEMPT
         self.log = b'"client":"%b","listener":"%b"' % (client, self.listener_name.encode())
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:

@@ -11,6 +11,10 @@ from typing import Final
 MAX_HOPS: Final = 20
 MAX_BYTES: Final = 1024
 
+ATTEMPT_NAME: Final = b"x-fleetgate-attempt"
+FIRST_ATTEMPT: Final = b"X-Fleetgate-Attempt: 1\r\n"
+"""Tells a gateway behind this one that requests are repeated here: 3 attempts of 3 would make 9."""
+
 _ZONE: Final = "%"
 
 
@@ -80,3 +84,8 @@ def _parsed(text: bytes) -> IPv4Address | IPv6Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def numbered(head: bytes, attempt: int) -> bytes:
+    """Return the head of a first attempt as that of another one."""
+    return head.replace(b"\r\n" + FIRST_ATTEMPT, b"\r\nX-Fleetgate-Attempt: %d\r\n" % attempt, 1)

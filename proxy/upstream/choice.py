@@ -4,6 +4,7 @@ A backend of a route chooses for all its requests alike; see `keyed` for those t
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from proxy.model.policies import RetryScope
 from proxy.routing.shares import Reach, first_serving
@@ -26,11 +27,13 @@ class Choice(ABC):
         """Return the endpoint for the first attempt, None when there is no usable one anywhere."""
 
     @abstractmethod
-    def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
+    def following(
+        self, tried: list[LiveEndpoint], *, attempts: int, stay: bool, within: Sequence[str] = ()
+    ) -> LiveEndpoint | None:
         """Return the endpoint for another attempt after `attempts`, None when all have been tried.
 
         The last of `tried` is the one that failed just now. `stay` is False when it is its cluster that
-        has no room.
+        has no room. `within` are the clusters that may be asked, () for all.
         """
 
     @abstractmethod
@@ -96,7 +99,9 @@ class Backend(Choice):
             return None
         return group.pick() if self._balancer is None else self._balancer.pick(group, ())
 
-    def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
+    def following(
+        self, tried: list[LiveEndpoint], *, attempts: int, stay: bool, within: Sequence[str] = ()
+    ) -> LiveEndpoint | None:
         """The second attempt stays in the cluster if another live endpoint is there, so that one dead
         pod does not move a share; from the third on a cluster not tried yet is preferred."""
         if self._scope is RetryScope.NONE:
@@ -109,7 +114,7 @@ class Backend(Choice):
         others = [other for _, tier in self.tiers(group) for other, _ in tier if other is not group]
         untried = [other for other in others if not any(endpoint.group is other for endpoint in tried)]
         for candidate in (*untried, group, *others) if stay else untried:
-            found = self._pick(candidate, tried)
+            found = self._pick(candidate, tried) if not within or candidate.cluster in within else None
             if found is not None:
                 return found
         return None

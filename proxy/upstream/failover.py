@@ -1,10 +1,11 @@
 """What a request has been through, and where it goes next. Exists only once an attempt has failed."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from proxy.upstream.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.retry import UNDELIVERED, Failure, RetryRules
+from proxy.upstream.retry import MAX_CLUSTERS, UNDELIVERED, Failure, RetryRules
 
 _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 
@@ -12,7 +13,7 @@ _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 class Failover:
     """The failed attempts of one request."""
 
-    __slots__ = ("_rules", "attempts", "fresh", "seen", "trace", "tried")
+    __slots__ = ("_clusters", "_rules", "attempts", "fresh", "seen", "trace", "tried")
 
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
@@ -21,25 +22,27 @@ class Failover:
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
         self.seen = 0  # of them, those that an endpoint may have acted on
         self.tried: list[LiveEndpoint] = []
+        self._clusters: list[str] = []  # whose endpoints may have acted on it
 
     def next(
-        self, choice: Choice, endpoint: LiveEndpoint, failure: Failure, *, idempotent: bool
+        self, choice: Choice, endpoint: LiveEndpoint, failure: Failure, *, repeatable: bool, now: float
     ) -> LiveEndpoint | None:
         """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here."""
         self._note(endpoint, failure)
         if failure not in UNDELIVERED:
-            self.seen += 1
+            self._was_seen(endpoint)
         spent = self.attempts if failure in UNDELIVERED else self.seen
-        if not self._rules.may_retry(failure, idempotent=idempotent, attempts=spent):
+        if not self._rules.may_retry(failure, repeatable=repeatable, attempts=spent):
             return None
         if failure in _OLD_CONNECTION and not self.fresh:
             self.fresh = True  # the connection was old, the endpoint need not be gone
-            return endpoint
+            return endpoint if failure in UNDELIVERED else _afforded(endpoint, now)
         self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
         # A machine that is gone may well be all of its cluster: no second attempt there
         attempts = max(self.attempts, 2) if failure is Failure.SILENT else self.attempts
-        return choice.following(self.tried, attempts=attempts, stay=stay)
+        following = choice.following(self.tried, attempts=attempts, stay=stay, within=self._within())
+        return following if failure in UNDELIVERED else _afforded(following, now)
 
     def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         """Note a connect that failed, or was outrun, beside another one."""
@@ -47,25 +50,42 @@ class Failover:
         self.tried.append(endpoint)
 
     def leave(
-        self, choice: Choice, endpoint: LiveEndpoint, *, idempotent: bool, since: float
+        self, choice: Choice, endpoint: LiveEndpoint, *, repeatable: bool, since: float
     ) -> LiveEndpoint | None:
         """Return where else to try a request that waits at an endpoint that has stalled, since `since`.
 
         Its cluster is only tried again if somebody there has answered meanwhile. None: it goes on
         waiting, and nothing has happened.
         """
-        if not self._rules.may_retry(Failure.STALLED, idempotent=idempotent, attempts=self.seen + 1):
+        if not self._rules.may_retry(Failure.STALLED, repeatable=repeatable, attempts=self.seen + 1):
             return None
         answers = any(peer.heard >= since for peer in endpoint.group.live if peer is not endpoint)
         tried = [*self.tried, endpoint]
-        following = choice.following(tried, attempts=1 if answers else 2, stay=True)
+        attempts = 1 if answers else 2
+        following = choice.following(tried, attempts=attempts, stay=True, within=self._within())
         if following is None or not following.is_chosen():
             return None
         self._note(endpoint, Failure.STALLED)
-        self.seen += 1
+        self._was_seen(endpoint)
         self.tried = tried
         return following
+
+    def _was_seen(self, endpoint: LiveEndpoint) -> None:
+        self.seen += 1
+        if endpoint.cluster not in self._clusters:
+            self._clusters.append(endpoint.cluster)
+
+    def _within(self) -> Sequence[str]:
+        """Return the clusters that may still get the request, () for any."""
+        return self._clusters if len(self._clusters) >= MAX_CLUSTERS else ()
 
     def _note(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.attempts += 1
         self.trace.append((endpoint.cluster, endpoint.label, failure.value))
+
+
+def _afforded(following: LiveEndpoint | None, now: float) -> LiveEndpoint | None:
+    """Take the attempt from the budget of the cluster that it goes to."""
+    if following is None or not following.room.retries.take(following.group.all(), now):
+        return None
+    return following

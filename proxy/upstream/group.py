@@ -101,6 +101,9 @@ class ClusterGroup:
         level = 0.0 if breaker.is_open else breaker.level / STEPS
         return BreakerStats(self.service.id, self.cluster, breaker.phase.value, level, breaker.flaps)
 
+    def all(self) -> list[LiveEndpoint]:
+        return list(self.endpoints.values())
+
     def spare(self) -> "UpstreamConnection | None":
         """Return an idle connection to any endpoint, None when there is none."""
         for endpoint in self.live or self.reserve:

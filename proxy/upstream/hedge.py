@@ -51,31 +51,45 @@ class ConnectTimes:
 
 
 class Delay:
-    """Calls `work` once, when the loop has had time to see an answer that came before."""
+    """Waits for an answer: `work` is called when the loop has had time to see one that came before.
 
-    __slots__ = ("_connector", "_due", "_timer", "_work")
+    So two timers in a row have to be on time: one may come just before the loop was held up.
+    """
 
-    def __init__(self, connector: "Connector", work: Callable[[], None]) -> None:
+    __slots__ = ("_connector", "_due", "_timer", "_was_on_time", "_work")
+
+    def __init__(self, connector: "Connector") -> None:
         self._connector = connector
-        self._work = work
+        self._work: Callable[[], None] | None = None
         self._due = 0.0
+        self._was_on_time = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, seconds: float) -> None:
-        self._due = monotonic() + seconds
-        self._timer = self._connector.later(seconds, self._on_timer)
+    def start(self, seconds: float, work: Callable[[], None]) -> None:
+        self._work = work
+        self._was_on_time = False
+        self._wait(seconds)
 
     def stop(self) -> None:
+        self._work = None  # whoever waits here is free, and not for the collector to find
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    def _wait(self, seconds: float) -> None:
+        self._due = monotonic() + seconds
+        self._timer = self._connector.later(seconds, self._on_timer)
+
     def _on_timer(self) -> None:
         self._timer = None
-        if monotonic() - self._due > _LATE_S:
-            self.start(_LATE_S)
-        else:
-            self._work()
+        is_on_time = monotonic() - self._due <= _LATE_S
+        if not (is_on_time and self._was_on_time):
+            self._was_on_time = is_on_time
+            self._wait(_LATE_S)
+            return
+        work, self._work = self._work, None
+        if work is not None:
+            work()
 
 
 class HedgedConnect:
@@ -89,14 +103,14 @@ class HedgedConnect:
         self._tried: list[LiveEndpoint] = []
         self._connecting: list[LiveEndpoint] = []
         self._is_won = False
-        self._delay = Delay(connector, self._hedge)
+        self._delay = Delay(connector)
 
     def start(self, endpoint: "LiveEndpoint") -> None:
         self._tried.append(endpoint)
         self._connecting.append(endpoint)
         self._connector.connect(endpoint, self)
         if len(self._tried) < MOST_CONNECTS:
-            self._delay.start(endpoint.room.times.hedge_s)
+            self._delay.start(endpoint.room.times.hedge_s, self._hedge)
 
     def on_connected(self, connection: "UpstreamConnection") -> None:
         endpoint = connection.endpoint

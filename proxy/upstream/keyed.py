@@ -7,7 +7,7 @@ from proxy.http.request_line import RequestLine
 from proxy.model.actions import HashKey, HashSource, SplitMode
 from proxy.routing.parameters import CookieName, ParameterName
 from proxy.upstream.choice import Backend, Choice
-from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.hashing import best, best_of_equals
 from proxy.upstream.split import Tier
@@ -62,11 +62,14 @@ class KeyedChoice(Choice):
         tiers = split.tiers()
         return self._best(tiers[0], split.mode, (), None) if tiers else None
 
-    def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
+    def following(
+        self, tried: list[LiveEndpoint], *, attempts: int, stay: bool, within: Sequence[str] = ()
+    ) -> LiveEndpoint | None:
         failed = tried[-1].group
         full = None if stay else failed
         for split, tier in self._backend.tiers(failed):
-            found = self._best(tier, split.mode, tried, full)
+            allowed = [item for item in tier if not within or item[0].cluster in within]
+            found = self._best(allowed, split.mode, tried, full)
             if found is not None:
                 return found
         return None
@@ -74,7 +77,7 @@ class KeyedChoice(Choice):
     def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
         """The next one of the key's order; after two that do not answer, one of another cluster."""
         found = self.following(tried, attempts=len(tried), stay=len(tried) < 2)
-        return found if found is not None and found.state is State.HEALTHY else None
+        return found if found is not None and found.is_chosen() else None
 
     def _best(
         self, tier: Tier, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterGroup | None

@@ -79,6 +79,7 @@ A STATUS is relayed instead; HEDGED is never the last.
 RETRY_STATUSES: Final = frozenset((502, 503, 504))
 
 MAX_ATTEMPTS: Final = 3  # of a request an endpoint may have seen
+MAX_CLUSTERS: Final = 2  # whose endpoints may have seen one request
 MAX_CONNECTS: Final = 8  # of a request no endpoint can have seen: as many as it takes, within reason
 REPLAY_BYTES: Final = 65536  # of a body kept for another attempt: Pingora's and linkerd's value
 
@@ -101,14 +102,17 @@ class RetryRules:
             self.non_idempotent = config.non_idempotent
             self.try_timeout_s = config.try_timeout_s
 
-    def may_retry(self, failure: Failure, *, idempotent: bool, attempts: int) -> bool:
-        """Whether attempt number `attempts` having failed, there may be another."""
+    def may_retry(self, failure: Failure, *, repeatable: bool, attempts: int) -> bool:
+        """Whether attempt number `attempts` having failed, there may be another.
+
+        `repeatable`: also if an endpoint can have acted on the request.
+        """
         policy = POLICY[failure]
         if failure is Failure.TIMEOUT and self.try_timeout_s is not None:
             policy = Retry.IDEMPOTENT
         if policy is Retry.ANY_METHOD:
             return attempts < self.connects
-        return policy is Retry.IDEMPOTENT and (idempotent or self.non_idempotent) and attempts < self.attempts
+        return policy is Retry.IDEMPOTENT and repeatable and attempts < self.attempts
 
 
 BY_DEFAULT: Final = RetryRules(None)

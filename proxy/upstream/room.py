@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy.upstream.budget import RetryBudget
 from proxy.upstream.hedge import ConnectTimes
 from proxy.upstream.retry import Failure
 
@@ -73,13 +74,14 @@ class Pending:
 class Room:
     """The connections of one service in one cluster. The connector keeps them within the limit."""
 
-    __slots__ = ("_tally", "open", "opening", "times", "waiting")
+    __slots__ = ("_tally", "open", "opening", "retries", "times", "waiting")
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self.open = 0
         self.opening = 0
         self.times = ConnectTimes()
+        self.retries = RetryBudget()
         self.waiting: deque[Pending] = deque()
 
     def opened(self) -> None:

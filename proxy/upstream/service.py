@@ -8,7 +8,6 @@ from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.recovery import Recovery
 from proxy.upstream.room import Room, Tally
-from proxy.upstream.verdicts import Verdicts
 
 
 class LiveService:
@@ -16,10 +15,9 @@ class LiveService:
 
     __slots__ = (
         "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "epoch", "groups", "id", "recovery",
-        "verdicts",
     )  # fmt: skip
 
-    def __init__(self, service_id: str, tally: Tally, recovery: Recovery, verdicts: Verdicts) -> None:
+    def __init__(self, service_id: str, tally: Tally, recovery: Recovery) -> None:
         self.id = service_id
         self._is_described = False
         self._by_id: dict[bytes, LiveEndpoint] = {}
@@ -27,7 +25,6 @@ class LiveService:
         self._clusters: tuple[ClusterEndpoints, ...] = ()
         self._tally = tally
         self.recovery = recovery
-        self.verdicts = verdicts
         self.groups: dict[str, ClusterGroup] = {}
         self.epoch = 1
 
@@ -66,20 +63,18 @@ class LiveService:
 class Services:
     """All live services of a worker."""
 
-    __slots__ = ("_services", "recovery", "tally", "verdicts")
+    __slots__ = ("_services", "recovery", "tally")
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.recovery = Recovery()
-        self.verdicts = Verdicts()
         self._services: dict[str, LiveService] = {}
 
     def get(self, service_id: str) -> LiveService:
         """Return a service; one that no snapshot has described yet has no endpoints."""
         service = self._services.get(service_id)
         if service is None:
-            service = LiveService(service_id, self.tally, self.recovery, self.verdicts)
-            self._services[service_id] = service
+            service = self._services[service_id] = LiveService(service_id, self.tally, self.recovery)
         return service
 
     def __iter__(self) -> Iterator[str]:
@@ -96,12 +91,6 @@ class Services:
 
     def change(self, service: Service) -> None:
         self.get(service.id).update(service.clusters)
-
-    def find(self, service_id: str, cluster: str, address: str, port: int) -> LiveEndpoint | None:
-        """Return an endpoint if it is known."""
-        service = self._services.get(service_id)
-        group = service.groups.get(cluster) if service is not None else None
-        return group.endpoints.get((address, port)) if group is not None else None
 
     def all(self) -> list[LiveService]:
         return list(self._services.values())

@@ -92,10 +92,10 @@ class Suspicion:
         self._suspects: list[Suspect] = []
         self._is_gone = False
         self._is_over = False
-        self._delay = Delay(connector, self._on_delay)
+        self._delay = Delay(connector)
 
     def start(self) -> None:
-        self._delay.start(self._endpoint.room.times.hedge_s)
+        self._delay.start(self._endpoint.room.times.hedge_s, self._on_delay)
         self._connector.connect(self._endpoint, self)
 
     def add(self, suspect: Suspect) -> None:

@@ -32,8 +32,10 @@ class Session(Choice):
     def first(self) -> LiveEndpoint | None:
         return self.endpoint
 
-    def following(self, tried: list[LiveEndpoint], *, attempts: int, stay: bool) -> LiveEndpoint | None:
-        return self._choice.following(tried, attempts=attempts, stay=stay)
+    def following(
+        self, tried: list[LiveEndpoint], *, attempts: int, stay: bool, within: Sequence[str] = ()
+    ) -> LiveEndpoint | None:
+        return self._choice.following(tried, attempts=attempts, stay=stay, within=within)
 
     def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
         """A session is worth waiting for: it ends when its endpoint fails, not when that is slow."""
