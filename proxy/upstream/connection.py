@@ -232,6 +232,7 @@ class UpstreamConnection:
     def connection_lost(self, exc: Exception | None) -> None:
         self.endpoint.room.closed()
         self.endpoint.connections.discard(self)
+        self._watch = None  # it refers to this connection
         exchange = self.exchange
         if exchange is not None:
             # TimeoutError: it has used up its TCP_USER_TIMEOUT
