@@ -60,6 +60,7 @@ class ClusterGroup:
             self.endpoints[key] = known
         for left in gone.values():
             left.retire()
+            self.breaker.suspects.discard(left)
         self.refresh()
 
     def refresh(self) -> None:
@@ -93,7 +94,8 @@ class ClusterGroup:
         )
         if before != (self.breaker.phase, self.breaker.level):
             self.refresh()
-        return self.breaker.phase is not Phase.CLOSED
+        # Without endpoints there is nothing to come back: `refresh` begins anew when there are some
+        return bool(self.endpoints) and self.breaker.phase is not Phase.CLOSED
 
     def stats(self) -> BreakerStats:
         """Return what there is to know of its breaker."""

@@ -96,6 +96,7 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
         await traffic_and_swaps(plane, first, endpoints)
         plane.wheel.stop()  # it lets go of a connection that is closed only when its time comes
         plane.wheel.start()
+        plane.wheel.schedule(plane.services.recovery, plane.wheel.now)
         expected = {
             "ClientConnection": 0,
             "Exchange": 0,
