@@ -21,6 +21,7 @@ from proxy.model.channel import (
     ChannelError,
     ConnectionCount,
     Drain,
+    Ejections,
     EndpointsChanged,
     FromWorker,
     Hello,
@@ -41,6 +42,7 @@ from proxy.routing.match import RouteError
 log = logging.getLogger(__name__)
 
 RECONNECT_S: Final = 0.5
+TELL_AFTER_S: Final = 0.02
 _READ_BYTES: Final = 1 << 16
 
 
@@ -104,6 +106,7 @@ class Agent:
             asyncio.create_task(self._read(reader, received, asked)),
             asyncio.create_task(self._apply_all(received, writer)),
             asyncio.create_task(self._report_all(asked, writer)),
+            asyncio.create_task(self._tell_all(writer)),
         )
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -133,6 +136,8 @@ class Agent:
                         received.put_nowait(change)
                     case EndpointsChanged(_, services):
                         self._change_endpoints(services)
+                    case Ejections(endpoints):
+                        self._plane.heed(endpoints)
                     case Report():
                         asked.set()
                     case Drain(grace_s):
@@ -173,6 +178,22 @@ class Agent:
                     await pace.rest()
             writer.write(encode(self._stats()))
             await writer.drain()
+
+    async def _tell_all(self, writer: asyncio.StreamWriter) -> None:
+        """Tell the other workers what happened to endpoints, several at a time."""
+        news = asyncio.Event()
+        verdicts = self._plane.services.verdicts
+        verdicts.on_news = news.set
+        try:
+            while True:
+                await news.wait()
+                await asyncio.sleep(TELL_AFTER_S)
+                news.clear()
+                writer.write(encode(Ejections(verdicts.take())))
+                await writer.drain()
+        finally:
+            verdicts.on_news = None
+            verdicts.take()
 
     def _stats_parts(self) -> Iterator[StatsPart]:
         """Count route by route and service by service; both may come and go between two parts."""

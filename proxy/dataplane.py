@@ -13,7 +13,7 @@ import msgspec
 from proxy.http.forwarded import TrustedNetworks
 from proxy.http.heads import Heads
 from proxy.model.actions import FixedResponse
-from proxy.model.channel import ChannelError, Part, decode_routes, decode_services
+from proxy.model.channel import ChannelError, Ejection, Part, decode_routes, decode_services
 from proxy.model.limits import Limits
 from proxy.model.snapshot import Listener, Route, Service, Snapshot, destinations_of
 from proxy.pace import Pace
@@ -155,6 +155,13 @@ class DataPlane:
     def change_endpoints(self, services: tuple[Service, ...]) -> None:
         for service in services:
             self.services.change(service)
+
+    def heed(self, ejections: tuple[Ejection, ...]) -> None:
+        """Take over what another worker has found out about endpoints."""
+        for told in ejections:
+            endpoint = self.services.find(told.service, told.cluster, told.address, told.port)
+            if endpoint is not None:
+                self.stalls.heed(endpoint, stalled=told.stalled)
 
     def request_id(self) -> bytes:
         """Return 24 hexadecimal digits that no other request has."""

@@ -14,7 +14,7 @@ from controlplane.publish.rollout import Rejection, same_content
 from controlplane.publish.session import Session
 from controlplane.publish.store import SnapshotStore, StoreHealth
 from controlplane.publish.totals import Totals
-from proxy.model.channel import Ack, Drain, FromWorker, Hello, Nack, Report, Stats, encode
+from proxy.model.channel import Ack, Drain, Ejections, FromWorker, Hello, Nack, Report, Stats, encode
 from proxy.model.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -185,6 +185,11 @@ class Publisher:
             case Nack(version, reason):
                 session.nack_reason = reason
                 self._dispatcher.refused(session, version, reason)
+            case Ejections() if not self._is_foreign(session):
+                data = encode(message)
+                for other in self._dispatcher.sessions.values():
+                    if other is not session and other.feedable:
+                        other.send(data)
             case Stats():
                 session.took_stats(message)
                 if session.hello is not None and not self._is_foreign(session):

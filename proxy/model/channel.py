@@ -61,7 +61,23 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     grace_s: float
 
 
-ToWorker = Part | Apply | EndpointsChanged | Report | Drain
+class Ejection(msgspec.Struct, frozen=True):
+    """The breaker of this endpoint has opened."""
+
+    service: str
+    cluster: str
+    address: str
+    port: int
+    stalled: bool  # it accepts, and answers nothing
+
+
+class Ejections(msgspec.Struct, frozen=True, tag="ejections"):
+    """What one worker has found out, for all others: the control plane passes it on."""
+
+    endpoints: tuple[Ejection, ...]
+
+
+ToWorker = Ejections | Part | Apply | EndpointsChanged | Report | Drain
 
 
 # From a worker to the control plane
@@ -207,7 +223,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     breakers: tuple[BreakerStats, ...] = ()
 
 
-FromWorker = Hello | Ack | Nack | StatsPart | Stats
+FromWorker = Ejections | Hello | Ack | Nack | StatsPart | Stats
 
 
 DURATION_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from proxy.model.channel import EndpointStats
+from proxy.model.channel import Ejection, EndpointStats
 from proxy.model.snapshot import Endpoint
 from proxy.upstream.hashing import opaque_id, seed_of
 from proxy.upstream.latencies import Latencies
@@ -169,6 +169,7 @@ class LiveEndpoint:
         self.state = State.EJECTED
         self.close_idle()
         self.group.tripped(self)
+        self.group.service.verdicts.note(self)
         return self.longer_ejection()
 
     def longer_ejection(self) -> float:
@@ -203,6 +204,9 @@ class LiveEndpoint:
             self.state = State.HEALTHY
             self._in_a_row = FAILURES_TO_EJECT - 1
             self.group.refresh()
+
+    def ejection(self) -> Ejection:
+        return Ejection(self.service, self.cluster, self.address, self.port, self.state is State.STALLED)
 
     def retire(self) -> None:
         """It left the snapshot. Its address may be another pod's next, so no connection is kept."""

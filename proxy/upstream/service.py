@@ -8,6 +8,7 @@ from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.recovery import Recovery
 from proxy.upstream.room import Room, Tally
+from proxy.upstream.verdicts import Verdicts
 
 
 class LiveService:
@@ -15,9 +16,10 @@ class LiveService:
 
     __slots__ = (
         "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "epoch", "groups", "id", "recovery",
+        "verdicts",
     )  # fmt: skip
 
-    def __init__(self, service_id: str, tally: Tally, recovery: Recovery) -> None:
+    def __init__(self, service_id: str, tally: Tally, recovery: Recovery, verdicts: Verdicts) -> None:
         self.id = service_id
         self._is_described = False
         self._by_id: dict[bytes, LiveEndpoint] = {}
@@ -25,6 +27,7 @@ class LiveService:
         self._clusters: tuple[ClusterEndpoints, ...] = ()
         self._tally = tally
         self.recovery = recovery
+        self.verdicts = verdicts
         self.groups: dict[str, ClusterGroup] = {}
         self.epoch = 1
 
@@ -63,18 +66,20 @@ class LiveService:
 class Services:
     """All live services of a worker."""
 
-    __slots__ = ("_services", "recovery", "tally")
+    __slots__ = ("_services", "recovery", "tally", "verdicts")
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.recovery = Recovery()
+        self.verdicts = Verdicts()
         self._services: dict[str, LiveService] = {}
 
     def get(self, service_id: str) -> LiveService:
         """Return a service; one that no snapshot has described yet has no endpoints."""
         service = self._services.get(service_id)
         if service is None:
-            service = self._services[service_id] = LiveService(service_id, self.tally, self.recovery)
+            service = LiveService(service_id, self.tally, self.recovery, self.verdicts)
+            self._services[service_id] = service
         return service
 
     def __iter__(self) -> Iterator[str]:
@@ -91,6 +96,12 @@ class Services:
 
     def change(self, service: Service) -> None:
         self.get(service.id).update(service.clusters)
+
+    def find(self, service_id: str, cluster: str, address: str, port: int) -> LiveEndpoint | None:
+        """Return an endpoint if it is known."""
+        service = self._services.get(service_id)
+        group = service.groups.get(cluster) if service is not None else None
+        return group.endpoints.get((address, port)) if group is not None else None
 
     def all(self) -> list[LiveService]:
         return list(self._services.values())

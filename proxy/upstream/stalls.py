@@ -46,6 +46,18 @@ class StallWatch:
             self._last = self._clock()
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
+    def heed(self, endpoint: LiveEndpoint, *, stalled: bool) -> None:
+        """Believe another worker that has ejected an endpoint."""
+        if endpoint.state is not State.HEALTHY:
+            return
+        if stalled and any(connection.is_waiting() for connection in endpoint.connections):
+            endpoint.stall(self._clock())
+            _evacuate(endpoint)
+            if not endpoint.is_watched:
+                self.watch(endpoint)
+        else:
+            self._connector.probe_after(endpoint, endpoint.give_up())
+
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -59,6 +71,7 @@ class StallWatch:
         stalled = self.look(now) if late_s < _LATE_S else []
         for endpoint in stalled:
             endpoint.stall(now)
+            endpoint.group.service.verdicts.note(endpoint)
         for endpoint in stalled:  # all of them are out of the choice before the first request moves
             _evacuate(endpoint)
         self._forget_idle()

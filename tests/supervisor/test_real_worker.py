@@ -7,11 +7,15 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 
 from controlplane.gateway.dataplane import DataPlane
 from loadtest.ports import free_port
 from tests.support.clusters import ask
 from tests.support.dataplane import kill, snapshot
+from tests.support.origin import Origin
+from tests.support.requests import tally
+from tests.support.snapshots import snapshot as small_snapshot
 from tests.support.waiting import until
 
 
@@ -64,3 +68,22 @@ async def test_a_listener_that_moves_is_closed_and_opened(tmp_path: Path) -> Non
             plane.publish(snapshot(version, port, pods=()))
             await until(lambda: {view.applied_version for view in plane.publisher.workers()} == {version})  # noqa: B023
             assert (await ask(port))[0] == 503
+
+
+async def test_what_one_worker_ejects_all_have_ejected_a_moment_later(tmp_path: Path) -> None:
+    port, dead = free_port(), free_port()
+    async with Origin() as alive, serving(tmp_path, port, 3) as plane:
+        plane.publish(small_snapshot(port, {"c1": [("127.0.0.1", dead)], "c2": [alive.address]}, version=2))
+        await until(lambda: {view.applied_version for view in plane.publisher.workers()} == {2})
+        assert await tally(port, 2) == {"/": 2}  # one connection: one worker
+
+        async def ejected() -> int:
+            return sum(
+                endpoint.state == "ejected"
+                for stats in await plane.publisher.collect()
+                for endpoint in stats.endpoints
+            )
+
+        start = monotonic()
+        while await ejected() < 3:
+            assert monotonic() - start < 0.4  # its first ejection lasts longer

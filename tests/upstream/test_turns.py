@@ -10,10 +10,11 @@ from proxy.upstream.group import ClusterGroup
 from proxy.upstream.recovery import Recovery
 from proxy.upstream.room import Tally
 from proxy.upstream.service import LiveService
+from proxy.upstream.verdicts import Verdicts
 
 
 def group_of(*endpoints: Endpoint) -> ClusterGroup:
-    service = LiveService("demo/web:80", Tally(), Recovery())
+    service = LiveService("demo/web:80", Tally(), Recovery(), Verdicts())
     service.update((ClusterEndpoints("c1", endpoints),))
     return service.groups["c1"]
 

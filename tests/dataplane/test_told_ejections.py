@@ -1,0 +1,70 @@
+"""What one worker finds out about an endpoint the others are told."""
+
+import asyncio
+from time import monotonic
+
+from loadtest.ports import free_port
+from proxy.model.channel import Ejection, Ejections
+from tests.dataplane.test_failover import state_of
+from tests.dataplane.test_stalls import Pod, slowest
+from tests.support.origin import Origin
+from tests.support.requests import tally
+from tests.support.snapshots import snapshot
+from tests.support.worker import WorkerProcess
+
+SERVICE = "demo/service1:80"
+
+
+async def test_a_worker_says_which_endpoint_it_has_ejected(worker: WorkerProcess, port: int) -> None:
+    dead = free_port()
+    async with Origin() as alive:
+        await worker.apply(snapshot(port, {"c1": [("127.0.0.1", dead)], "c2": [alive.address]}))
+        await tally(port, 2)
+        assert await worker.message() == Ejections((Ejection(SERVICE, "c1", "127.0.0.1", dead, False),))
+
+
+async def test_a_worker_says_which_endpoint_has_stalled(worker: WorkerProcess, port: int) -> None:
+    async with Pod() as bad, Pod() as good:
+        await worker.apply(snapshot(port, {"c1": [bad.address], "c2": [good.address]}))
+        await tally(port, 40)
+        bad.is_stopped = True
+        await slowest(port, 2)
+        assert await worker.message() == Ejections((Ejection(SERVICE, "c1", *bad.address, True),))
+
+
+async def test_it_believes_another_worker_and_looks_for_itself_when_the_endpoint_is_back(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Origin() as one, Origin() as two:
+        await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}))
+        await tally(port, 10)
+        one.forget()
+        worker.send(Ejections((Ejection(SERVICE, "c1", *one.address, False),)))
+        await state_of(worker, one.port, "ejected")
+        assert await tally(port, 4) == {"/": 4}
+        assert not one.requests
+        await state_of(worker, one.port, "healthy")
+
+
+async def test_requests_that_wait_leave_when_another_worker_says_so(worker: WorkerProcess, port: int) -> None:
+    async with Pod() as bad, Pod() as good:
+        await worker.apply(snapshot(port, {"c1": [bad.address], "c2": [good.address]}))
+        bad.is_stopped = True
+        waiting = [asyncio.create_task(tally(port, 1)) for _ in range(2)]
+        while not bad.requests:
+            await asyncio.sleep(0.001)
+        start = monotonic()
+        worker.send(Ejections((Ejection(SERVICE, "c1", *bad.address, True),)))
+        assert [await each for each in waiting] == [{"/": 1}] * 2
+        assert (
+            monotonic() - start < 5.0
+        )  # nothing is known yet of how long answers take: it would be a minute
+        await state_of(worker, bad.port, "stalled")
+
+
+async def test_what_is_said_of_endpoints_that_are_gone_is_not_heard(worker: WorkerProcess, port: int) -> None:
+    async with Origin() as one:
+        await worker.apply(snapshot(port, {"c1": [one.address]}))
+        for service, cluster, at in (("demo/x:80", "c1", 1), (SERVICE, "c9", 1), (SERVICE, "c1", 1)):
+            worker.send(Ejections((Ejection(service, cluster, "127.0.0.1", at, True),)))
+        assert await tally(port, 4) == {"/": 4}
