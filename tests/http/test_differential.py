@@ -90,7 +90,7 @@ class Seen:
         self.complete = True
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(heads())
 def test_what_we_accept_the_oracles_read_alike(head: bytes) -> None:
     if head.find(b"\r\n\r\n") + 4 != len(head):
@@ -127,7 +127,7 @@ def h11_request(head: bytes) -> h11.Request:
     return event
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None)
+@settings(max_examples=EXAMPLES // 3)
 @given(
     payload=st.binary(max_size=2000),
     sizes=st.lists(st.integers(1, 300), min_size=1),
@@ -160,7 +160,7 @@ CHUNK_NOISE = st.lists(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(CHUNK_NOISE)
 def test_chunks_we_accept_h11_reads_alike(parts: list[bytes]) -> None:
     wire = b"".join(parts)
@@ -194,7 +194,7 @@ def response_heads(draw: st.DrawFn) -> bytes:
     return b"".join(line + draw(EOL) for line in lines) + b"\r\n"
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(response_heads())
 def test_responses_we_accept_h11_reads_alike(head: bytes) -> None:
     if head.find(b"\r\n\r\n") + 4 != len(head):

@@ -73,7 +73,7 @@ def meaning(reader: HeadReader) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-@settings(max_examples=SEQUENCES, deadline=None)
+@settings(max_examples=SEQUENCES)
 @given(st.lists(heads, min_size=1, max_size=12))
 def test_what_came_before_changes_nothing(sequence: list[tuple[bytes, list[bytes]]]) -> None:
     shared = make_known()
@@ -84,7 +84,7 @@ def test_what_came_before_changes_nothing(sequence: list[tuple[bytes, list[bytes
             assert reading(other, shared) == reading(other, HeadReader(Heads()))
 
 
-@settings(max_examples=SEQUENCES, deadline=None)
+@settings(max_examples=SEQUENCES)
 @given(st.lists(heads, min_size=1, max_size=6))
 def test_a_remembered_head_is_the_parsed_one(sequence: list[tuple[bytes, list[bytes]]]) -> None:
     reader = HeadReader(Heads())

@@ -119,7 +119,7 @@ def found_by(table: RouteTable[str], asked: Asked, headers: Headers) -> str | No
     return found
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(tables(), SEVERAL_REQUESTS)
 def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], several: list[Asked]) -> None:
     """All that match, in their order: what comes second is what the table finds without the first."""
@@ -137,7 +137,7 @@ def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], sever
         ]
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None)
+@settings(max_examples=EXAMPLES // 3)
 @given(tables(), SEVERAL_REQUESTS)
 def test_what_is_remembered_is_what_is_found(wanted: list[Route], several: list[Asked]) -> None:
     """Requests that share their header block, and nothing else: it has the host, too."""

@@ -18,6 +18,7 @@ from proxy.model.channel import (
     Ack,
     Apply,
     Drain,
+    Ejections,
     EndpointsChanged,
     FromWorker,
     Nack,
@@ -178,7 +179,8 @@ class Worker:
             if not data:
                 raise self.process.failed("it closed its control connection")
             whole = map(self._joiner.whole, self._framer.feed(data))
-            self._pending += [message for message in whole if message is not None]
+            # What it finds out of endpoints is for other workers, and there are none
+            self._pending += [m for m in whole if m is not None and not isinstance(m, Ejections)]
         return self._pending.pop(0)
 
 
