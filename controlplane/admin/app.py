@@ -19,6 +19,7 @@ from controlplane.admin import views
 from controlplane.admin.bodies import encode, read_json
 from controlplane.admin.diff import Proposal, ProposalError, difference
 from controlplane.admin.explain import explanation
+from controlplane.admin.failovers import failover_views
 from controlplane.admin.health import readiness, report
 from controlplane.admin.hosts import HostCheck
 from controlplane.admin.metrics import Metrics
@@ -120,6 +121,10 @@ def endpoints(state: State, request: Request) -> views.Json:
     return views.listing(state, views.endpoints(state, **filters(request, "service", "cluster")))
 
 
+def failovers(state: State, request: Request) -> views.Json:
+    return views.listing(state, failover_views(state, **filters(request, "service", "cluster")))
+
+
 def diagnostics(state: State, request: Request) -> views.Json:
     wanted = filters(request, "level", "namespace", "name", "code")
     return views.listing(state, views.diagnostics(state, **wanted))
@@ -137,6 +142,7 @@ def build_app(source: Source, names: Iterable[str]) -> Starlette:
             Route("/api/v1/routes", admin.json(routes)),
             Route("/api/v1/clusters", admin.json(clusters)),
             Route("/api/v1/endpoints", admin.json(endpoints)),
+            Route("/api/v1/failovers", admin.json(failovers)),
             Route("/api/v1/diagnostics", admin.json(diagnostics)),
             Route("/api/v1/snapshot", admin.snapshot),
             Route("/api/v1/explain", admin.explain, methods=["POST"]),

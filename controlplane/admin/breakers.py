@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from controlplane.admin.state import State
+from controlplane.publish import WorkerView
 from proxy.model.channel import BreakerStats
 
 Breakers = dict[tuple[str, str], BreakerStats]
@@ -13,7 +14,11 @@ Breakers = dict[tuple[str, str], BreakerStats]
 
 def breakers(state: State) -> Breakers:
     """Return the breakers that are not closed in at least half of the workers that report."""
-    views = [view.stats for view in state.workers if view.stats is not None]
+    return agreed(state.workers)
+
+
+def agreed(workers: Iterable[WorkerView]) -> Breakers:
+    views = [view.stats for view in workers if view.stats is not None]
     found = sorted(
         (breaker for stats in views for breaker in stats.breakers), key=lambda b: (b.service, b.cluster)
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from controlplane.admin.timeline import Failover
 from controlplane.checks import CheckView, Counts
 from controlplane.checks.checker import EndpointKey
 from controlplane.kube.cluster import ClusterHealth
@@ -35,6 +36,7 @@ class State:
     processes: tuple[ProcessView, ...] = ()
     workers: tuple[WorkerView, ...] = ()
     totals: Totals = field(default_factory=Totals)
+    failovers: tuple[Failover, ...] = ()  # the latest to begin first
     failed_ports: Mapping[int, str] = field(default_factory=dict)
     checks: Mapping[EndpointKey, CheckView] = field(default_factory=dict)
     check_counts: Counts = field(default_factory=Counts)

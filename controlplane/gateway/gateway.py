@@ -13,6 +13,7 @@ from controlplane.admin.state import State
 from controlplane.checks import Checker, with_verdicts
 from controlplane.fleet import Fleet
 from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.failovers import FailoverWatch
 from controlplane.gateway.settings import Settings
 from controlplane.gateway.translator import Translator
 from controlplane.kube.client import ApiClient
@@ -64,6 +65,7 @@ class Gateway:
         self._plane = DataPlane(
             settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
         )
+        self._failovers = FailoverWatch(self._plane.publisher)
         self._checker = Checker(self._verdict_changed)
         self._verdicts_due: asyncio.TimerHandle | None = None
         self._hosts = HostResolver(self._changed.set)
@@ -91,6 +93,7 @@ class Gateway:
             ("leader election", self._elector.run),
             ("status", self._status.run),
             ("host names", self._hosts.run),
+            ("failovers", self._failovers.run),
             ("reconcile", self._reconcile_forever),
         ):
             self._tasks.append(asyncio.create_task(_keep_running(name, work), name=name))
@@ -133,6 +136,7 @@ class Gateway:
             processes=supervisor.views(),
             workers=publisher.workers(),
             totals=publisher.totals(),
+            failovers=self._failovers.latest(),
             failed_ports=supervisor.failed_ports,
             checks=self._checker.views(),
             check_counts=self._checker.counts.copy(),
@@ -154,6 +158,7 @@ class Gateway:
 
     async def refresh(self) -> None:
         await self._plane.publisher.collect()
+        self._failovers.look()
 
     async def _reconcile_forever(self) -> None:
         await self._fleet.synced.wait()

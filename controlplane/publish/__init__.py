@@ -1,6 +1,7 @@
 """Snapshots to the workers, and what the workers count back."""
 
 from controlplane.publish.delta import endpoint_delta
+from controlplane.publish.failures import Failures, Pair
 from controlplane.publish.paths import SocketPlace, place_socket
 from controlplane.publish.publisher import Publisher, WorkerView
 from controlplane.publish.rollout import Rejection
@@ -10,6 +11,8 @@ from controlplane.publish.totals import DurationTotal, Totals
 
 __all__ = [
     "DurationTotal",
+    "Failures",
+    "Pair",
     "Publisher",
     "Rejection",
     "Saver",

@@ -2,6 +2,7 @@
 
 from collections.abc import Set
 
+from controlplane.publish.failures import Failures
 from controlplane.publish.totals import Totals
 from proxy.model.channel import Stats
 
@@ -38,6 +39,13 @@ class Ledger:
         for stats in self._latest.values():
             totals.add(stats)
         return totals
+
+    def failures(self) -> Failures:
+        failures = Failures()
+        failures.add_totals(self._retired)
+        for stats in self._latest.values():
+            failures.add(stats)
+        return failures
 
     def keep_routes(self, live: Set[str]) -> None:
         self._retired.keep_routes(live)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controlplane.publish.dispatch import Dispatcher
+from controlplane.publish.failures import Failures
 from controlplane.publish.ledger import Ledger
 from controlplane.publish.rollout import Rejection, same_content
 from controlplane.publish.session import Session
@@ -145,6 +146,10 @@ class Publisher:
     def totals(self) -> Totals:
         """Return the counters of all workers that ever ran, up to their last reports."""
         return self._ledger.totals()
+
+    def failures(self) -> Failures:
+        """Return what went wrong at all workers that ever ran, up to their last reports."""
+        return self._ledger.failures()
 
     def applied_count(self) -> int:
         """Return how many workers serve the rules of the good snapshot."""

@@ -13,6 +13,7 @@ from controlplane.admin.app import build_app
 from controlplane.admin.bodies import encode
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.state import State
+from controlplane.admin.timeline import Failover
 from controlplane.checks import CheckView
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.model import Translation
@@ -202,3 +203,29 @@ def test_a_busy_address_is_explained_on_one_line() -> None:
         f"admin address 127.0.0.1:{port}: is in use; stop the other process or choose another one"
         " with --admin HOST:PORT"
     )
+
+
+async def test_failovers_by_service_and_cluster() -> None:
+    over = Failover("shop/web:80", "cluster-2", 900.0, 910.5)
+    over.reasons["refused"] = over.moved_to["cluster-1"] = 3
+    lasting = Failover("shop/cart:80", "cluster-1", 990.0, seen_as="no_endpoints", lost=2)
+    async with client(serving(failovers=(lasting, over))) as api:
+        items = (await api.get("/api/v1/failovers")).json()["items"]
+        assert [item["service"] for item in items] == ["shop/cart:80", "shop/web:80"]
+        assert (items[0]["cause"], items[0]["end"], items[0]["seconds"]) == ("no_endpoints", None, 10.0)
+        for query in ("service=web", "service=shop/web", "cluster=cluster-2"):
+            assert (await api.get(f"/api/v1/failovers?{query}")).json()["items"] == [
+                {
+                    "service": "shop/web:80",
+                    "fromCluster": "cluster-2",
+                    "toClusters": {"cluster-1": 3},
+                    "cause": "refused",
+                    "reasons": {"refused": 3},
+                    "start": "1970-01-01T00:15:00+00:00",
+                    "end": "1970-01-01T00:15:10+00:00",
+                    "seconds": 10.5,
+                    "moved": 3,
+                    "lost": 0,
+                }
+            ]
+        assert (await api.get("/api/v1/failovers?cause=refused")).status_code == 400

@@ -1,0 +1,126 @@
+"""Failovers of the past: when a cluster stopped taking its share of a service, why, and when it did again.
+
+Pure: it is shown what the workers report, again and again, and the time.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from controlplane.publish import Failures, Pair
+
+KEPT: Final = 100
+"""Failovers that are over; those that are not are all kept."""
+
+LOOKBACK_S: Final = 3.0
+"""Failures so long before the workers agree that a cluster is away belong to it."""
+
+VAGUE: Final = frozenset(("hedged", "local", "overflow"))
+"""Reasons that are no cause: an answer that was late, a lack on this side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What there is to see at one time; `failures` are since the start of the gateway."""
+
+    now: float  # Unix seconds
+    held: Mapping[Pair, str]  # by their breaker, with the cause to name if no attempt failed
+    empty: Set[Pair]  # in the snapshot, without endpoints
+    filled: Set[Pair]  # in the snapshot, with endpoints
+    carries: Callable[[Pair], bool]  # whether it has a share of some route while all is well
+    failures: Failures
+
+
+@dataclass(slots=True)
+class Failover:
+    """A cluster's absence from one service."""
+
+    service: str
+    cluster: str
+    start: float  # Unix seconds
+    end: float = 0.0  # 0: it lasts
+    seen_as: str = ""  # the cause when no attempt says more
+    reasons: Counter[str] = field(default_factory=Counter)  # of attempts that failed there
+    moved_to: Counter[str] = field(default_factory=Counter)  # requests, by the cluster they went to
+    lost: int = 0
+
+    @property
+    def cause(self) -> str:
+        """The most frequent reason; of equally frequent ones the first in the alphabet."""
+        found = {reason: count for reason, count in self.reasons.items() if reason not in VAGUE}
+        return min(found, key=lambda reason: (-found[reason], reason)) if found else self.seen_as
+
+    @property
+    def moved(self) -> int:
+        return self.moved_to.total()
+
+    def add(self, failures: Failures) -> None:
+        for (service, cluster, to_cluster, reason), count in failures.attempts.items():
+            if (service, cluster) == (self.service, self.cluster):
+                self.reasons[reason] += count
+                if to_cluster not in ("", cluster):
+                    self.moved_to[to_cluster] += count
+        self.lost += failures.lost[self.service, self.cluster]
+
+
+class Timeline:
+    """Remembers the failovers that last, and the latest that are over."""
+
+    def __init__(self) -> None:
+        self._lasting: dict[Pair, Failover] = {}
+        self._over: deque[Failover] = deque(maxlen=KEPT)
+        self._recent: deque[tuple[float, Failures]] = deque()
+        self._before: Failures | None = None
+        self._filled: Set[Pair] = frozenset()
+
+    def observe(self, seen: Observation) -> list[Failover]:
+        """Return the failovers that have begun or ended since the last time."""
+        new = seen.failures.since(self._before) if self._before is not None else Failures()
+        self._before = seen.failures
+        for failover in self._lasting.values():
+            failover.add(new)
+        ended = [self._end(pair, seen.now) for pair in [*self._lasting] if not _is_away(pair, seen)]
+        self._remember(seen.now, new)
+        begun = [self._begin(pair, seen) for pair in self._candidates(seen)]
+        self._filled = seen.filled
+        return [*ended, *(failover for failover in begun if failover is not None)]
+
+    def failovers(self) -> tuple[Failover, ...]:
+        """Return copies, the latest to begin first: who shows them may take a thread and its time."""
+        latest = sorted((*self._lasting.values(), *self._over), key=lambda f: f.start, reverse=True)
+        return tuple(replace(f, reasons=f.reasons.copy(), moved_to=f.moved_to.copy()) for f in latest)
+
+    def _candidates(self, seen: Observation) -> list[Pair]:
+        """Return who is away. One that never had an endpoint has not left."""
+        away = {*seen.held, *(self._filled & seen.empty)}
+        return sorted(away - self._lasting.keys())
+
+    def _remember(self, now: float, new: Failures) -> None:
+        if new.attempts or new.lost:
+            self._recent.append((now, new))
+        while self._recent and self._recent[0][0] < now - LOOKBACK_S:
+            self._recent.popleft()
+
+    def _begin(self, pair: Pair, seen: Observation) -> Failover | None:
+        """Begin a failover, unless nothing was to go there and nothing did."""
+        failover = Failover(*pair, start=seen.now, seen_as=seen.held.get(pair, "no_endpoints"))
+        last_end = max((f.end for f in self._over if (f.service, f.cluster) == pair), default=0.0)
+        for at, failures in self._recent:
+            if at > last_end:
+                failover.add(failures)
+                failover.start = min(failover.start, at) if failover.reasons else failover.start
+        if not failover.reasons and not failover.lost and not seen.carries(pair):
+            return None
+        self._lasting[pair] = failover
+        return failover
+
+    def _end(self, pair: Pair, now: float) -> Failover:
+        failover = self._lasting.pop(pair)
+        failover.end = now
+        self._over.append(failover)
+        return failover
+
+
+def _is_away(pair: Pair, seen: Observation) -> bool:
+    return pair in seen.held or pair in seen.empty
