@@ -14,11 +14,12 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from controlplane.admin import shares
+from controlplane.admin import absences, shares
 from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import merged, usable
 from controlplane.admin.state import State
 from proxy import __version__
+from proxy.model.actions import Forward
 from proxy.model.channel import DURATION_BOUNDS_S
 
 Labels = tuple[str, ...]
@@ -89,18 +90,24 @@ class Metrics(Collector):
         """Of routes that had requests only: a series for each of 100,000 routes would be read by nobody."""
         snapshot = self._state.snapshot
         used = {route for _, route, *_ in self._state.totals.requests}
-        endpoints = usable(merged(self._state), breakers(self._state))
+        seen, opened = merged(self._state), breakers(self._state)
+        endpoints, found = usable(seen, opened), absences.absences(snapshot, seen, opened)
         configured: dict[Labels, float] = {}
         effective: dict[Labels, float] = {}
+        reasons: dict[Labels, float] = {}
         for route in snapshot.routes if snapshot is not None else ():
-            if route.id in used:
+            if route.id in used and isinstance(route.action, Forward):
                 planned, present = shares.of_route(route, endpoints)
+                why = absences.of_route(route.action, planned, present, found)
+                reasons.update(((route.id, *pair), 1.0) for pair in why.items())
                 configured.update(((route.id, cluster), part) for cluster, part in planned.items())
                 effective.update(((route.id, cluster), part) for cluster, part in present.items())
         labels = ("route", "cluster")
         text = "Part of the route's traffic, 0 to 1, while all is healthy."
         yield gauge("route_share_configured", text, labels, configured.items())
         yield gauge("route_share_effective", "Its part now.", labels, effective.items())
+        text = "1 where the two differ: why they do."
+        yield gauge("route_share_reason", text, (*labels, "reason"), reasons.items())
 
     def _attempts(self) -> Iterator[Metric]:
         labels = ("service", "from_cluster", "to_cluster", "reason")

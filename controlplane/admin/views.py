@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from controlplane.admin import shares
+from controlplane.admin import absences, shares
 from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import Merged, merged, usable
 from controlplane.admin.health import readiness
@@ -100,12 +100,14 @@ def routes(state: State, *, host: str = "", service: str = "", cluster: str = ""
     """All routes in the order of the snapshot; filters compare exactly, `service` also without port."""
     if state.snapshot is None:
         return []
-    endpoints = usable(merged(state), breakers(state))
+    seen, opened = merged(state), breakers(state)
+    endpoints = usable(seen, opened)
+    reasons = absences.absences(state.snapshot, seen, opened)
     requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for (_, route, _, at, _, _), count in state.totals.requests.items():
         requests[route][at] += count
     return [
-        route_view(route, endpoints, requests[route.id])
+        route_view(route, endpoints, reasons, requests[route.id])
         for route in state.snapshot.routes
         if (not host or route.host == host.lower())
         and (not service or any(names_service(service, named) for named, _ in destinations_of(route)))
@@ -117,10 +119,16 @@ def uses(split: Split, cluster: str) -> bool:
     return any(share.cluster == cluster for share in split.shares)
 
 
-def route_view(route: Route, endpoints: dict[str, dict[str, Usable]], requests: Counter[str]) -> Json:
+def route_view(
+    route: Route,
+    endpoints: dict[str, dict[str, Usable]],
+    found: absences.Absences,
+    requests: Counter[str],
+) -> Json:
     action = route.action
     forward = action if isinstance(action, Forward) else None
     configured, effective = shares.of_route(route, endpoints)
+    reasons = absences.of_route(forward, configured, effective, found) if forward else {}
     return {
         "id": route.id,
         "host": route.host or "*",
@@ -140,6 +148,7 @@ def route_view(route: Route, endpoints: dict[str, dict[str, Usable]], requests: 
                 "weight": weight,
                 "configuredPercent": percent(configured.get(cluster, 0.0)),
                 "effectivePercent": percent(effective.get(cluster, 0.0)),
+                "reason": reasons.get(cluster, ""),
                 "requests": requests[cluster],
             }
             for cluster, weight in (shares.clusters_of(forward) if forward else {}).items()
@@ -162,19 +171,25 @@ def backend_views(forward: Forward, endpoints: dict[str, dict[str, Usable]]) -> 
 
 def clusters(state: State, *, cluster: str = "") -> list[Json]:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for endpoint in merged(state):
+    seen, opened = merged(state), breakers(state)
+    for endpoint in seen:
         counts[endpoint.key[1]][endpoint.state] += 1
-    opened = breakers(state).values()
+    reduced = absences.by_cluster(absences.absences(state.snapshot, seen, opened))
     return [
         cluster_view(
-            health, counts[health.cluster], [each for each in opened if each.cluster == health.cluster]
+            health,
+            counts[health.cluster],
+            [each for each in opened.values() if each.cluster == health.cluster],
+            reduced.get(health.cluster, {}),
         )
         for health in state.clusters
         if cluster in ("", health.cluster)
     ]
 
 
-def cluster_view(health: ClusterHealth, counts: Counter[str], opened: Iterable[BreakerStats]) -> Json:
+def cluster_view(
+    health: ClusterHealth, counts: Counter[str], opened: Iterable[BreakerStats], reduced: dict[str, str]
+) -> Json:
     return {
         "cluster": health.cluster,
         "server": health.server,
@@ -196,6 +211,7 @@ def cluster_view(health: ClusterHealth, counts: Counter[str], opened: Iterable[B
             }
             for each in opened
         ],
+        "reduced": [{"service": service, "reason": reason} for service, reason in reduced.items()],
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from msgspec import structs
 
 from controlplane.admin.app import build_app
 from controlplane.admin.bodies import encode
@@ -17,8 +18,9 @@ from controlplane.admin.timeline import Failover
 from controlplane.checks import CheckView
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.model import Translation
+from proxy.model.channel import BreakerStats
 from proxy.model.codec import decode_snapshot
-from tests.support.states import serving
+from tests.support.states import serving, stats
 
 
 class Fixed:
@@ -107,9 +109,22 @@ async def test_routes_show_shares_and_requests() -> None:
             "weight": 50,
             "configuredPercent": 50.0,
             "effectivePercent": 50.0,
+            "reason": "",
             "requests": 30,
         }
         assert (await api.get("/api/v1/routes?host=other.example.com")).json()["items"] == []
+
+
+async def test_another_share_than_configured_has_a_reason() -> None:
+    failed = stats(0, 10, {"cluster-1": "healthy", "cluster-2": "ejected"})
+    opened = structs.replace(failed, breakers=(BreakerStats("shop/web:80", "cluster-2", "open", 0.0, 0),))
+    async with client(serving(opened)) as api:
+        (route,) = (await api.get("/api/v1/routes")).json()["items"]
+        seen = {each["cluster"]: (each["effectivePercent"], each["reason"]) for each in route["clusters"]}
+        assert seen == {"cluster-1": (100.0, "takes_over"), "cluster-2": (0.0, "breaker_open")}
+        well, ill = (await api.get("/api/v1/clusters")).json()["items"]
+        assert (well["cluster"], well["reduced"]) == ("cluster-1", [])
+        assert ill["reduced"] == [{"service": "shop/web:80", "reason": "breaker_open"}]
 
 
 async def test_endpoints_merge_the_workers() -> None:

@@ -57,6 +57,9 @@ def test_shares_of_routes_that_had_requests() -> None:
     for cluster, now in (("cluster-1", 1), ("cluster-2", 0)):
         assert value(samples, "route_share_configured", route=ROUTE, cluster=cluster) == 0.5
         assert value(samples, "route_share_effective", route=ROUTE, cluster=cluster) == now
+    for cluster, reason in (("cluster-1", "takes_over"), ("cluster-2", "endpoints_failing")):
+        assert value(samples, "route_share_reason", route=ROUTE, cluster=cluster, reason=reason) == 1
+    assert "fleetgate_route_share_reason" not in scrape(serving())
     idle = replace(serving(), totals=Totals())
     assert "fleetgate_route_share_configured" not in scrape(idle)
 

@@ -1,0 +1,98 @@
+"""Why a cluster gets another part of a route's traffic than configured, in a word. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from controlplane.admin.breakers import Breakers
+from controlplane.admin.endpoints import Merged
+from controlplane.admin.shares import Parts
+from controlplane.publish import Pair
+from proxy.model.actions import Forward, SplitMode
+from proxy.model.snapshot import Snapshot
+
+REASONS: Final = {
+    "no_endpoints": "the service has no endpoint in the cluster",
+    "checks_failing": "all its endpoints there fail their health checks",
+    "breaker_open": "the breaker of the cluster is open",
+    "endpoints_failing": "all its endpoints there are ejected, stalled or fail their checks",
+    "returning": "its share grows again after a failure",
+    "draining": "its endpoints there are terminating, or have no weight",
+    "fewer_endpoints": "some of its endpoints there do not serve",
+    "backend_failing": "the backend serves elsewhere, or leaves its part to another one",
+    "takes_over": "it gets what others do not take",
+}
+"""The worst first; the last two are of a route, the others of one of its services in a cluster."""
+
+SAME: Final = 1e-9
+"""Parts that differ by less are the same, summed up in another order."""
+
+_ORDER: Final = [*REASONS]
+
+Absences = Mapping[Pair, str]
+"""The reason by service and cluster, "" where all its endpoints serve; who is missing has no endpoints."""
+
+
+def absences(snapshot: Snapshot | None, endpoints: Iterable[Merged], breakers: Breakers) -> dict[Pair, str]:
+    """Return what keeps each cluster from taking its whole share of each service."""
+    states: dict[Pair, list[str]] = {
+        (service.id, group.cluster): []
+        for service in (snapshot.services if snapshot is not None else ())
+        for group in service.clusters
+    }
+    for endpoint in endpoints:
+        service, cluster, _, _ = endpoint.key
+        spare = endpoint.state == "healthy" and not endpoint.weight
+        states[service, cluster].append("draining" if spare else endpoint.state)
+    phases = {pair: breaker.phase for pair, breaker in breakers.items()}
+    return {pair: _reason(seen, phases.get(pair, "")) for pair, seen in states.items()}
+
+
+def by_cluster(found: Absences) -> dict[str, dict[str, str]]:
+    """Return the reasons that there are, by cluster and service."""
+    reasons: dict[str, dict[str, str]] = {}
+    for (service, cluster), reason in found.items():
+        if reason:
+            reasons.setdefault(cluster, {})[service] = reason
+    return reasons
+
+
+def _reason(states: list[str], phase: str) -> str:
+    seen = set(states)
+    if not seen:
+        return "no_endpoints"
+    if seen == {"unhealthy"}:
+        return "checks_failing"
+    if phase == "open":
+        return "breaker_open"
+    if not seen & {"healthy", "draining"}:
+        return "endpoints_failing"
+    if phase == "returning":
+        return "returning"
+    if "healthy" not in seen:
+        return "draining"
+    return "fewer_endpoints" if len(seen) > 1 else ""
+
+
+def of_route(forward: Forward, configured: Parts, effective: Parts, found: Absences) -> dict[str, str]:
+    """Return the reason for each cluster whose effective part is not the configured one."""
+    reasons: dict[str, str] = {}
+    for cluster in configured.keys() | effective.keys():
+        more = effective.get(cluster, 0.0) - configured.get(cluster, 0.0)
+        if abs(more) > SAME:
+            reasons[cluster] = "takes_over" if more > 0 else _worst(forward, cluster, found)
+    return reasons
+
+
+def _worst(forward: Forward, cluster: str, found: Absences) -> str:
+    services = _with_part(forward, cluster)
+    reasons = {found.get((service, cluster), "no_endpoints") for service in services}
+    return min((reason for reason in reasons if reason), key=_ORDER.index, default="backend_failing")
+
+
+def _with_part(forward: Forward, cluster: str) -> Iterator[str]:
+    """Yield the backends of which the cluster has a part while all is well."""
+    for backend in forward.backends:
+        split = backend.split or forward.split
+        by_endpoints = split.mode is SplitMode.ENDPOINTS
+        if any(share.cluster == cluster and (share.weight or by_endpoints) for share in split.shares):
+            yield backend.service
