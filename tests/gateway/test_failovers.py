@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controlplane.admin import views
 from controlplane.admin.failovers import failover_views
 from controlplane.gateway.failovers import carrying
 from controlplane.gateway.gateway import Gateway
@@ -40,6 +41,9 @@ async def test_a_cluster_that_dies_and_comes_back_is_one_failover(
         (lasting,) = await shown(running)
         assert (lasting["service"], lasting["fromCluster"]) == ("shop/web:80", "cluster-2")
         assert lasting["end"] is None
+        (route,) = views.routes(running.state())
+        reasons = {each["cluster"]: each["reason"] for each in route["clusters"]}
+        assert reasons == {"cluster-1": "takes_over", "cluster-2": "breaker_open"}
         await rig.origins["cluster-2"].start()
 
         async def ended() -> bool:
