@@ -30,6 +30,7 @@ COMPILED = (
     "proxy/pace.py",
     "proxy/policed.py",
     "proxy/record.py",
+    "proxy/sending.py",
     "proxy/timers.py",
     "proxy/tunnel.py",
 )

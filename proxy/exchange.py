@@ -1,7 +1,7 @@
 """The life of one request. The only module that knows the order of its phases:
 
 1. pick      `start`: a cluster and an endpoint of the route, or an answer of our own
-2. attempt   in `attempts`: connection, request, body; again elsewhere while nothing of a response is there
+2. attempt   `sending`: connection, request, body; `attempts`: elsewhere, while no response has begun
 3. head      `on_response` (a whole response at once: nearly all) or `on_response_start`
 4. body      `on_response_data`, `on_response_piece`; after a 101 a `tunnel` instead
 5. end       `_answered` (from an endpoint), `_answer` (ours), `_cut`, `cancel`, or the end of a tunnel;
@@ -301,6 +301,5 @@ class Exchange(Attempts):
             self._end_attempt()
         if self.tunnel is not None:
             self._count_tunnel(self.tunnel)
-        self.suspect = None
         self.status = self.status or status
         self.account(endpoint, flag)

@@ -27,8 +27,7 @@ class RequestRecord(ResponseSink):
         "asked", "body", "body_bytes", "body_complete", "choice", "chunked", "client", "compressor",
         "connection", "deadline", "endpoint", "expect", "failover", "fallback_code", "first_cluster",
         "forward", "gate", "headers", "is_done", "keep", "kept_bytes", "line", "mirroring", "plan", "plane",
-        "request_id",
-        "response_bytes", "started", "status", "suspect", "tunnel",
+        "request_id", "response_bytes", "started", "status", "tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -62,7 +61,6 @@ class RequestRecord(ResponseSink):
         self.connection: UpstreamConnection | None = None
         self.failover: Failover | None = None
         self.first_cluster = ""
-        self.suspect: LiveEndpoint | None = None  # reset our request: is it dead?
         # The response
         self.status = 0  # 0: nothing of it has been written
         self.response_bytes = 0

@@ -18,8 +18,10 @@ from proxy.upstream.retry import Failure
 from proxy.upstream.room import PENDING_S, Pending, Requester
 from proxy.upstream.silence import Suspect, Suspicion
 from proxy.upstream.stream import Buffers
+from proxy.upstream.witness import Question
 
 CONNECT_TIMEOUT_S: Final = 1.0
+ANSWER_S: Final = 1.0  # for an endpoint that has stalled to say something
 
 _LOCAL_ERRORS: Final = frozenset(
     (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN)
@@ -118,14 +120,26 @@ class Connector:
 
     async def _run_probe(self, endpoint: LiveEndpoint) -> None:
         result = await self._open(endpoint)
-        if endpoint.state is not State.EJECTED:
-            if isinstance(result, UpstreamConnection):
-                result.close()
-        elif isinstance(result, Failure):
-            self.probe_after(endpoint, endpoint.longer_ejection())
+        if isinstance(result, Failure):
+            is_back = False
+        elif endpoint.must_answer:
+            is_back = await self._answers(result)
         else:
-            endpoint.readmit()
             endpoint.release(result)
+            is_back = True
+        if endpoint.state is not State.EJECTED:
+            return
+        if is_back:
+            endpoint.readmit()
+        else:
+            self.probe_after(endpoint, endpoint.longer_ejection())
+
+    async def _answers(self, connection: UpstreamConnection) -> bool:
+        """Whether the endpoint answers a request: connects are accepted for it by its kernel."""
+        question = Question(connection)
+        question.ask(self._wheel.now + ANSWER_S)
+        await question.is_over.wait()
+        return question.is_answered
 
     async def _open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
         room = endpoint.room
@@ -139,6 +153,7 @@ class Connector:
             room.refill()
         else:
             room.times.learn(monotonic() - started)
+            endpoint.reached()
         return result
 
     async def _try_open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_IDLE: Final = 512  # connections kept per endpoint and worker
 FAILURES_TO_EJECT: Final = 5  # Envoy's consecutive-5xx default
+ABORTS_TO_EJECT: Final = 3  # who resets says nothing at all, and the probe half a second later costs nobody
+OUTRUN_TO_EJECT: Final = 3  # connects in a row that were not answered when later ones, elsewhere, were
 FIRST_EJECTION_S: Final = 0.5
 LONGEST_EJECTION_S: Final = 30.0
 
@@ -42,10 +44,10 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_ejections", "_id", "_in_a_row", "_part", "_seed", "_since", "address", "answers", "cluster",
-        "connections", "draining", "failing", "failures", "group", "heard", "idle", "in_flight",
-        "is_watched", "label", "last_failure", "log", "port", "requests", "room", "service", "stalled_at",
-        "state", "weight",
+        "_ejections", "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "address", "answers",
+        "cluster", "connections", "draining", "failing", "failures", "group", "heard", "idle", "in_flight",
+        "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests", "room", "service",
+        "stalled_at", "state", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -81,7 +83,9 @@ class LiveEndpoint:
         self.heard = LONG_AGO  # when the last byte of a response came, monotonic
         self.stalled_at = LONG_AGO
         self.is_watched = False
+        self.must_answer = False  # it accepts without answering: a connection alone does not re-admit it
         self._in_a_row = 0
+        self._outrun = 0
         self._ejections = 0
 
     def __repr__(self) -> str:
@@ -164,8 +168,30 @@ class LiveEndpoint:
         if failure in _NO_EVIDENCE or self.state is not State.HEALTHY:
             return 0.0
         self._in_a_row += 1
-        if failure not in _OPENS_AT_ONCE and self._in_a_row < FAILURES_TO_EJECT:
+        enough = ABORTS_TO_EJECT if failure is Failure.ABORTED else FAILURES_TO_EJECT
+        if failure not in _OPENS_AT_ONCE and self._in_a_row < enough:
             return 0.0
+        return self._eject()
+
+    def reached(self) -> None:
+        """A connect was answered."""
+        self._outrun = 0
+
+    def outrun(self) -> float:
+        """Count a connect that was not answered when a later one was; return as `failed` does.
+
+        It is evidence only where connects are known to take less than the longest time that is waited.
+        """
+        if self.state is not State.HEALTHY or not self.room.times.are_short:
+            return 0.0
+        self._outrun += 1
+        if self._outrun < OUTRUN_TO_EJECT:
+            return 0.0
+        self.failures += 1
+        self.last_failure = Failure.HEDGED.value
+        return self._eject()
+
+    def _eject(self) -> float:
         self.state = State.EJECTED
         self.close_idle()
         self.group.tripped(self)
@@ -184,11 +210,13 @@ class LiveEndpoint:
         self.last_failure = Failure.STALLED.value
         self.state = State.STALLED
         self.stalled_at = now
+        self.must_answer = True
         self.group.tripped(self)
 
     def revive(self) -> None:
         """It has answered after all."""
         self.state = State.HEALTHY
+        self.must_answer = False
         self.group.refresh()
 
     def give_up(self) -> float:
@@ -202,6 +230,8 @@ class LiveEndpoint:
         """Let traffic in again, on trial: the next failure ejects it at once."""
         if self.state is State.EJECTED:
             self.state = State.HEALTHY
+            self.must_answer = False
+            self._outrun = 0
             self._in_a_row = FAILURES_TO_EJECT - 1
             self.group.refresh()
 

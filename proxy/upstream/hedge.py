@@ -37,6 +37,11 @@ class ConnectTimes:
         self._deviation_s = 0.0
         self.hedge_s = FIRST_DELAY_S
 
+    @property
+    def are_short(self) -> bool:
+        """Whether a connect that takes longer than `hedge_s` is out of the ordinary."""
+        return self._mean_s > 0.0 and self.hedge_s < MOST_DELAY_S
+
     def learn(self, seconds: float) -> None:
         """Take in how long a connect took, as TCP does with round trips (RFC 6298 §2)."""
         if self._mean_s:

@@ -50,6 +50,7 @@ class StallWatch:
         """Believe another worker that has ejected an endpoint."""
         if endpoint.state is not State.HEALTHY:
             return
+        endpoint.must_answer = stalled
         if stalled and any(connection.is_waiting() for connection in endpoint.connections):
             endpoint.stall(self._clock())
             _evacuate(endpoint)
@@ -68,21 +69,25 @@ class StallWatch:
         now = self._clock()
         late_s, self._last = now - self._last - TICK_S, now
         self._timer = self._loop.call_later(TICK_S, self._tick)
-        stalled = self.look(now) if late_s < _LATE_S else []
-        for endpoint in stalled:
-            endpoint.stall(now)
-            endpoint.group.service.verdicts.note(endpoint)
-        for endpoint in stalled:  # all of them are out of the choice before the first request moves
+        silent = self.look(now) if late_s < _LATE_S else []
+        for endpoint in silent:
+            if endpoint.state is State.HEALTHY:
+                endpoint.stall(now)
+                endpoint.group.service.verdicts.note(endpoint)
+        for endpoint in silent:  # all of them are out of the choice before the first request moves
             _evacuate(endpoint)
         self._forget_idle()
 
     def look(self, now: float) -> list[LiveEndpoint]:
-        """Return the endpoints that have stalled by `now`; settle those that had before."""
+        """Return the endpoints at which requests wait in vain by `now`; settle those that had stalled before.
+
+        Some are out of the choice already: the requests were on their way there when that happened.
+        """
         found = []
         for endpoint in self._watched:
             if endpoint.state is State.STALLED:
                 self._settle(endpoint)
-            elif endpoint.in_flight and now - endpoint.heard >= SHORTEST_S and has_stalled(endpoint, now):
+            if endpoint.in_flight and now - endpoint.heard >= SHORTEST_S and has_stalled(endpoint, now):
                 found.append(endpoint)
         return found
 
@@ -108,8 +113,6 @@ class StallWatch:
 
 def has_stalled(endpoint: LiveEndpoint, now: float) -> bool:
     """Whether a request has been waiting longer than its endpoint, and its route, ever take; peers do not."""
-    if endpoint.state is not State.HEALTHY:
-        return False
     oldest: dict[Latencies, float] = {}
     for connection in endpoint.connections:
         if connection.is_waiting():

@@ -1,8 +1,10 @@
 """What stays behind when a request leaves an endpoint that has stalled: whoever hears it if it lives.
 
 The endpoint has the request, and answers it once it goes on. That nobody waits for that answer any
-more does not make it less of a proof: no probe has to be invented that every backend understands.
+more does not make it less of a proof. When no such request is left, a question stands in for it.
 """
+
+import asyncio
 
 from proxy.http.response import ResponseHead
 from proxy.upstream.connection import UpstreamConnection
@@ -69,3 +71,48 @@ class Witness(ResponseSink):
 
     def on_upstream_writable(self, writable: bool) -> None:
         pass
+
+
+class Question(Witness):
+    """A request that asks for nothing. Whatever comes back is an answer, a refusal too."""
+
+    __slots__ = ("is_answered", "is_over")
+
+    def __init__(self, connection: UpstreamConnection) -> None:
+        super().__init__(connection, is_head=False)
+        self.is_over = asyncio.Event()
+        self.is_answered = False
+
+    def ask(self, deadline: float) -> None:
+        """Send it; by `deadline` (monotonic) `is_over` is set."""
+        host = self._connection.endpoint.label.encode()
+        request = b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nUser-Agent: fleetgate\r\n\r\n" % host
+        self._connection.send(self, request, deadline)
+
+    def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
+        super().on_response(head, data, at, size)
+        self._end(is_answered=True)
+
+    def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
+        super().on_response_chunked(head, body)
+        self._end(is_answered=True)
+
+    def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
+        super().on_response_start(head, data, at)
+        self._end(is_answered=True)
+
+    def on_switched(self, head: ResponseHead, rest: bytes) -> None:
+        super().on_switched(head, rest)
+        self._end(is_answered=True)
+
+    def on_upstream_lost(self, failure: Failure) -> None:
+        self._end(is_answered=failure is Failure.MALFORMED)
+
+    def on_silence(self, seconds: float) -> None:
+        super().on_silence(seconds)
+        if seconds >= CERTAIN_S:
+            self._end(is_answered=False)
+
+    def _end(self, *, is_answered: bool) -> None:
+        self.is_answered = is_answered
+        self.is_over.set()

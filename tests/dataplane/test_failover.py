@@ -77,9 +77,10 @@ async def test_after_it_was_read_only_an_idempotent_request_is_sent_again(
         assert len(good.requests) == (1 if expected == "/" else 0)
 
 
-async def test_a_post_that_died_unread_with_its_process_is_sent_elsewhere(
+async def test_a_post_that_was_reset_goes_nowhere_else_even_if_its_endpoint_is_gone(
     worker: WorkerProcess, port: int
 ) -> None:
+    """A dying process looks like that, and so does a program that has read everything, and a firewall."""
     listening = socket.create_server(("127.0.0.1", 0))
     async with Origin() as good:
         clusters = {"c1": [listening.getsockname()], "c2": [good.address]}
@@ -90,11 +91,12 @@ async def test_a_post_that_died_unread_with_its_process_is_sent_elsewhere(
         async with asyncio.timeout(5):
             while not await asyncio.to_thread(accepted.recv, 1, socket.MSG_PEEK):
                 await asyncio.sleep(0.01)
-        listening.close()  # as the kernel does for a killed process: nobody listens, and what was not read
-        accepted.close()  # makes this an RST
-        status, _, body = await client.response()
-        assert (status, body) == (200, b"/")
-        assert good.requests[0][1] == b"order=1"
+        listening.close()
+        accepted.close()  # with something unread: an RST
+        assert (await client.response())[0] == 502
+        await client.send(request())
+        assert (await client.response())[2] == b"/"
+        assert [body for _, body in good.requests] == [b""]
         await client.close()
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from proxy.model.policies import Policies, Retry
 from tests.dataplane.test_failover import state_of
-from tests.support.blackhole import black_hole
+from tests.support.blackhole import black_hole, silence
 from tests.support.origin import Origin
 from tests.support.requests import request, tally
 from tests.support.snapshots import route, snapshot
@@ -30,6 +30,12 @@ async def timed(port: int, raw: bytes) -> tuple[int, bytes, float]:
     elapsed = time.monotonic() - started
     await client.close()
     return status, body, elapsed
+
+
+async def until_no_connection_is_idle(worker: WorkerProcess) -> None:
+    async with asyncio.timeout(10):
+        while any(endpoint.idle for endpoint in (await worker.stats()).endpoints):
+            await asyncio.sleep(0.02)
 
 
 async def hedges(worker: WorkerProcess) -> dict[tuple[str, str], int]:
@@ -53,6 +59,25 @@ async def test_served_by_the_other_cluster_before_the_connect_times_out(
             await state_of(worker, gone[1], "ejected")  # by the timeout that nobody waited for
             stats = await worker.stats()
             assert [e.in_flight for e in stats.endpoints] == [0, 0]
+
+
+async def test_three_connects_that_are_outrun_are_enough(worker: WorkerProcess, port: int) -> None:
+    """Where connects are known to be short nobody waits for the timeout of one, after a second."""
+    async with Origin() as gone, Origin() as alive:
+        clusters = {"c1": [gone.address], "c2": [alive.address]}
+        await worker.apply(snapshot(port, clusters, route(port, weights=TO_C1)))
+        assert await tally(port, 1) == {"/": 1}
+        for connection in gone.connections:
+            assert connection.transport is not None
+            connection.transport.close()
+        for listening in gone.sockets:
+            silence(listening)
+        await until_no_connection_is_idle(worker)
+        started = time.monotonic()
+        assert await asyncio.gather(*[tally(port, 1) for _ in range(4)]) == [{"/": 1}] * 4
+        await state_of(worker, gone.port, "ejected")
+        assert time.monotonic() - started < 0.8
+        assert (await hedges(worker))["c1", "c2"] >= 3
 
 
 async def test_two_dead_clusters_of_three(worker: WorkerProcess, port: int) -> None:

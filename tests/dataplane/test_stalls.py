@@ -5,6 +5,7 @@ from time import monotonic
 
 import h11
 import pytest
+from msgspec.structs import replace
 
 from tests.dataplane.conftest import Connect
 from tests.dataplane.test_failover import state_of
@@ -143,6 +144,24 @@ async def test_a_stopped_pod_that_dies_is_ejected_and_probed(worker: WorkerProce
         await state_of(worker, bad.port, "ejected")
         bad.is_stopped = False
         await bad.start()
+        await state_of(worker, bad.port, "healthy")
+
+
+async def test_a_pod_that_only_accepts_is_not_taken_back(worker: WorkerProcess, port: int) -> None:
+    """Its kernel accepts connections for it: it has to answer something."""
+    async with Pod() as bad, Pod() as good:
+        served = snapshot(port, {"c1": [bad.address], "c2": [good.address]})
+        listener = replace(served.listeners[0], response_timeout_s=0.3)
+        await worker.apply(replace(served, listeners=(listener,)))
+        await tally(port, 40)
+        bad.is_stopped = True
+        await slowest(port, 4)
+        await state_of(worker, bad.port, "ejected")  # nobody waits for an answer to the first GET any more
+        bad.forget()
+        await until(lambda: len(bad.requests) >= 2, what="two probes")
+        assert await tally(port, 20, POST) == {"/": 20}
+        assert all(body == b"" for _, body in bad.requests)
+        bad.go_on()
         await state_of(worker, bad.port, "healthy")
 
 
