@@ -101,6 +101,6 @@ class RequestRecord(ResponseSink):
                 self.line.resource.log, self.client.version, self.headers.control.log, self.status, flag,
                 int(duration_s * 1_000_000.0), self.body_bytes, self.response_bytes, self.request_id,
                 self.client.log, self.plan.log, endpoint.log if endpoint is not None else NO_ENDPOINT,
-                failover.attempts + 1 if failover is not None else 1,
+                failover.begun if failover is not None else 1,
                 failed_attempts(failover.trace) if failover is not None else b"", self.plane.version,
             )  # fmt: skip

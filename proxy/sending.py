@@ -31,6 +31,8 @@ class Sending(PolicedRequest):
         endpoint.in_flight += 1
         endpoint.requests += 1
         failover = self.failover
+        if failover is not None:
+            failover.begun += 1
         connection = endpoint.checkout() if failover is None or not failover.fresh else None
         if connection is None:
             self.plane.connector.obtain(endpoint, self)

@@ -53,6 +53,7 @@ OPTIONS: Final = (
 
 # linux/tcp.h, struct tcp_info
 _BYTES_ACKED: Final = struct.Struct("=120xQ")
+_BYTES_SENT: Final = struct.Struct("=200xQ")  # Linux 4.19; retransmissions count again
 
 
 class UpstreamConnection:
@@ -62,7 +63,7 @@ class UpstreamConnection:
     """
 
     __slots__ = (
-        "_acked_before", "_buffer", "_buffers", "_decoder", "_head", "_is_held", "_left", "_memo", "_tunnel",
+        "_before", "_buffer", "_buffers", "_decoder", "_head", "_is_held", "_left", "_memo", "_tunnel",
         "_watch", "_wheel", "deadline", "endpoint", "exchange", "served", "since", "transport", "written",
     )  # fmt: skip
 
@@ -82,7 +83,7 @@ class UpstreamConnection:
         # Per request
         self.exchange: ResponseSink | None = None
         self.since = 0.0  # the endpoint has had all of the request, monotonic
-        self._acked_before = 0
+        self._before = 0
         self._buffer = b""
         self._head: ResponseHead | None = None
         self._left = 0
@@ -99,7 +100,7 @@ class UpstreamConnection:
     def send(self, exchange: ResponseSink, data: bytes, deadline: float) -> None:
         """Start a request. `deadline` (monotonic seconds) is when its response head must be there."""
         self.exchange = exchange
-        self._acked_before = self.written
+        self._before = self.written
         self.written += len(data)
         self.deadline = deadline
         self.since = monotonic()
@@ -423,25 +424,28 @@ class UpstreamConnection:
 
     def _lost(self, *, was_reset: bool) -> Failure:
         if was_reset:
-            # Proves nothing, whatever was acknowledged: an RST is not counted as one, and programs
-            # read faster than the kernel acknowledges (40 ms on a connection in use)
-            return Failure.ABORTED
-        if self._request_was_never_delivered():
+            # That it was not acknowledged proves nothing: an RST is not counted as an acknowledgement, and
+            # programs read faster than the kernel acknowledges (40 ms on a connection in use)
+            is_proven = self._is_unchanged(_BYTES_SENT, self._before)
+        else:
+            # It ended the connection before our request came: bytes_acked, which counts the SYN, says so
+            is_proven = self._is_unchanged(_BYTES_ACKED, self._before + 1)
+        if is_proven:
             return Failure.UNSEEN if self.served else Failure.REFUSED
+        if was_reset:
+            return Failure.ABORTED
         return Failure.STALE if self.served else Failure.RESET
 
-    def _request_was_never_delivered(self) -> bool:
+    def _is_unchanged(self, counter: struct.Struct, before: int) -> bool:
         """Whether TCP proves that not one byte of the request reached the endpoint's machine.
 
-        It ended the connection before our request came: what we sent since is not acknowledged.
-        (bytes_acked counts the SYN.) Then even a POST can be sent again: nobody has read it.
+        The counter is what it was `before` it. Then even a POST can be sent again: nobody has read it.
         """
         if self._head is not None or self._buffer:
             return False
         socket = self.transport.get_extra_info("socket")
         try:
-            info = socket.getsockopt(IPPROTO_TCP, TCP_INFO, 232)
-            (acked,) = _BYTES_ACKED.unpack_from(info)
+            (count,) = counter.unpack_from(socket.getsockopt(IPPROTO_TCP, TCP_INFO, 232))
         except (OSError, AttributeError, struct.error):
             return False  # no proof on this platform, or the descriptor is gone already
-        return bool(acked - 1 <= self._acked_before)
+        return bool(count <= before)

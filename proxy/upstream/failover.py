@@ -13,11 +13,12 @@ _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 class Failover:
     """The failed attempts of one request."""
 
-    __slots__ = ("_clusters", "_rules", "attempts", "fresh", "seen", "trace", "tried")
+    __slots__ = ("_clusters", "_rules", "attempts", "begun", "fresh", "seen", "trace", "tried")
 
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
         self.attempts = 0  # failed so far
+        self.begun = 1  # of all, connects beside others included
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
         self.seen = 0  # of them, those that an endpoint may have acted on
@@ -46,6 +47,7 @@ class Failover:
 
     def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         """Note a connect that failed, or was outrun, beside another one."""
+        self.begun += 1
         self._note(endpoint, failure)
         self.tried.append(endpoint)
 

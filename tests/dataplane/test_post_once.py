@@ -1,6 +1,7 @@
 """A POST that an endpoint has read is never sent again, however fast the endpoint dies of it."""
 
 import asyncio
+import signal
 
 from tests.support.origin import Origin
 from tests.support.requests import request
@@ -36,3 +37,27 @@ async def test_a_reset_before_the_kernel_acknowledged_is_no_proof(worker: Worker
         assert (posts, other.requests) == (1, [])
         await client.close()
     server.close()
+
+
+async def test_a_connection_that_was_reset_before_the_post_was_sent_carried_nothing(
+    worker: WorkerProcess, port: int
+) -> None:
+    """The worker finds the reset when it writes, as a rule: TCP counts no byte as sent."""
+    async with Origin() as one, Origin() as other:
+        clusters = {"c1": [one.address], "c2": [other.address]}
+        await worker.apply(snapshot(port, clusters, route(port, weights={"c1": 100, "c2": 0})))
+        client = await RawClient.connect(port)
+        await client.send(request())
+        await client.response()
+        assert worker.process is not None
+        worker.process.send_signal(signal.SIGSTOP)
+        try:
+            await client.send(request(method="POST", body=b"order=1"))
+            await asyncio.sleep(0.05)  # it reaches the worker's kernel before the reset does
+            one.stop()
+            await asyncio.sleep(0.05)
+        finally:
+            worker.process.send_signal(signal.SIGCONT)
+        assert (await client.response())[0] == 200
+        assert [body for _, body in other.requests] == [b"order=1"]
+        await client.close()

@@ -1,5 +1,6 @@
 """When an endpoint is taken for stalled: by its own answers, its route's, and what its peers do."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import cast
 
@@ -7,10 +8,11 @@ import pytest
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.connector import Connector
+from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.latencies import WINDOW, Latencies
 from proxy.upstream.service import Services
-from proxy.upstream.stalls import has_stalled, longest_wait
+from proxy.upstream.stalls import StallWatch, has_stalled, longest_wait
 
 NOW = 1000.0
 
@@ -148,3 +150,17 @@ def test_a_stalled_endpoint_serves_only_when_no_other_can(pods: dict[int, LiveEn
     assert (group.live, group.ejected, group.usable.is_only_ejected) == ([], [pods[1]], True)
     pods[1].revive()
     assert (group.live, group.ejected) == ([pods[1]], [])
+
+
+@pytest.mark.parametrize("state", [State.STALLED, State.EJECTED])
+async def test_a_request_that_was_on_its_way_there_waits_in_vain_as_well(
+    pods: dict[int, LiveEndpoint], state: State
+) -> None:
+    watch = StallWatch(asyncio.get_running_loop(), cast(Connector, None))
+    watch.watch(pods[1])
+    pods[1].state = state
+    pods[1].heard, pods[1].stalled_at = NOW - 2, NOW - 1
+    wait(pods[1], NOW - 0.09)
+    assert watch.look(NOW) == []
+    assert watch.look(NOW + 0.02) == [pods[1]]
+    watch.stop()
