@@ -8,7 +8,16 @@ import click
 from controlplane.cli.failure import Failure
 from controlplane.cli.output import echo_json
 from controlplane.translate.annotations.registry import PREFIXES, ROWS, lookup
-from controlplane.translate.annotations.row import ALB, MSE_GATEWAY, NGINX, OWN, VENDOR, Annotation, Support
+from controlplane.translate.annotations.row import (
+    ALB,
+    KUBERNETES,
+    MSE_GATEWAY,
+    NGINX,
+    OWN,
+    VENDOR,
+    Annotation,
+    Support,
+)
 from controlplane.translate.diagnostics import did_you_mean
 
 EXAMPLES = """\b
@@ -27,6 +36,7 @@ DIALECTS: Final[dict[str, tuple[str, ...]]] = {
     "mse": (MSE_GATEWAY, *VENDOR),
     "nginx": (NGINX,),
     "fleetgate": (OWN,),
+    "kubernetes": (KUBERNETES,),
 }
 """The prefixes of each."""
 

@@ -6,7 +6,16 @@ from typing import Final
 
 from controlplane.cli.annotations import quoted
 from controlplane.translate.annotations.registry import ROWS
-from controlplane.translate.annotations.row import ALB, MSE_GATEWAY, NGINX, OWN, VENDOR, Annotation, Support
+from controlplane.translate.annotations.row import (
+    ALB,
+    KUBERNETES,
+    MSE_GATEWAY,
+    NGINX,
+    OWN,
+    VENDOR,
+    Annotation,
+    Support,
+)
 
 PATH: Final = Path(__file__).parents[2] / "docs" / "annotations.md"
 
@@ -29,6 +38,7 @@ _TABLE: Final = (
 )
 _SECTIONS: Final = (
     ("Of this gateway", (OWN,)),
+    ("Kubernetes", (KUBERNETES,)),
     ("ALB", (ALB,)),
     ("MSE and Higress", (MSE_GATEWAY, *VENDOR)),
     ("ingress-nginx", (NGINX,)),

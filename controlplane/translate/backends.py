@@ -3,15 +3,13 @@
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway
-from controlplane.translate.services import GROUP, ServiceRef
+from controlplane.translate.services import ServiceRef
 
 
 def check_backend(
     service_id: str, field: str, effect: str, gateway: Gateway, resolver: ServiceResolver, findings: Findings
 ) -> None:
     """Report what is missing of a Service, at the `field` that names it; `effect` is what comes of it."""
-    if service_id.startswith(GROUP):
-        return  # ServerGroups.resolve reports what is missing
     ref = ServiceRef.parse(service_id)
     resolution = resolver.resolve(service_id)
     clusters = sorted(gateway.clusters)

@@ -172,9 +172,9 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0311": Entry(
         "warning",
         "InvalidRule",
-        "rewrite-target has {group}, but the path has {count}: it stands for nothing",
+        "{rewrite} has {group}, but the path has {count}: it stands for nothing",
         "a path with groups, such as /api/(.*)",
-        "add the group to the path, or remove it from rewrite-target",
+        "add the group to the path, or remove it from the rewrite",
     ),
     "FG0312": Entry(
         "warning",
@@ -325,8 +325,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0607": Entry(
         "error",
         "BackendNotFound",
-        "no ServerGroup of the namespace {namespace} has the id or name {reference}{hint};"
-        " requests are answered 503",
+        "no ServerGroup of the namespace {namespace} has the id or name {reference}{hint}; {effect}",
         "spec.id or metadata.name of a ServerGroup of the namespace {namespace}",
         "create the ServerGroup, or correct the id",
     ),

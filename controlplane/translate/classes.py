@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controlplane.resources.ingress import Ingress, IngressClass, IngressClassParameters
-from controlplane.translate.annotations.names import ALBCONFIG_NAME
+from controlplane.translate.annotations.names import ALBCONFIG_NAME, INGRESS_CLASS
 from controlplane.translate.annotations.row import field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.dialects import Dialect
@@ -20,7 +20,7 @@ GATEWAYS: Final = {
 }
 """API group and kind of the gateways of a dialect."""
 
-CLASS_KEY: Final = "kubernetes.io/ingress.class"
+CLASS_KEY: Final = INGRESS_CLASS.keys[0]
 ALBCONFIG_KEY: Final = ALBCONFIG_NAME.keys[0]
 DEFAULT_ALBCONFIG: Final = "default"
 

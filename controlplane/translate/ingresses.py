@@ -8,7 +8,7 @@ from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.failover import CLUSTERS_KEY, MODE_KEY
 from controlplane.translate.annotations.families import apply_all
 from controlplane.translate.annotations.reader import Reader
-from controlplane.translate.annotations.registry import check_keys
+from controlplane.translate.annotations.registry import check_keys, note_approximated
 from controlplane.translate.annotations.row import Scope, field_of
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
@@ -44,6 +44,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
     if ingress.spec.tls:
         findings.add("FG0307", "spec.tls")
     routes = plan_routes(around)
+    note_approximated(annotations, Scope.INGRESS, dialect, findings)
     return IngressPlan(
         subject=Subject.of("Ingress", ingress.metadata),
         created=ingress.metadata.creation_timestamp,

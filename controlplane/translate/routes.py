@@ -45,7 +45,7 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
         return ()
     ports = _ports(plan, binding.gateway, binding.findings)
     split = split_of(plan, binding.gateway, binding.findings)
-    _check_services(plan, binding)
+    _check_backends(plan, binding)
     _check_headers(plan, binding.findings)
     if not ports:
         return ()
@@ -87,7 +87,7 @@ def _can_be_compiled(route: Route, field: str, findings: Findings) -> bool:
 def _action(route: PlannedRoute, split: Split, binding: Binding) -> Action:
     if not isinstance(route.action, PlannedForward):
         return route.action
-    return Forward(_backends(route, route.action.backends, binding), split, route.action.balance)
+    return Forward(_backends(route.action.backends, route, binding), split, route.action.balance)
 
 
 def _policies(route: PlannedRoute, split: Split, binding: Binding) -> Policies | None:
@@ -96,31 +96,34 @@ def _policies(route: PlannedRoute, split: Split, binding: Binding) -> Policies |
         return route.policies
     policies = route.policies or Policies()
     if mirror is not None:
-        copies = Mirror(_backends(route, mirror.backends, binding), split, mirror.percent)
+        copies = Mirror(_backends(mirror.backends, route, binding), split, mirror.percent)
         policies = msgspec.structs.replace(policies, mirror=copies)
     if errors is not None:
-        (backend,) = _backends(route, (errors.backend,), binding)
+        (backend,) = _backends((errors.backend,), route, binding)
         policies = msgspec.structs.replace(policies, errors=ErrorFallback(errors.statuses, backend, split))
     return policies
 
 
 def _backends(
-    route: PlannedRoute, planned: tuple[PlannedBackend, ...], binding: Binding
+    planned: tuple[PlannedBackend, ...], route: PlannedRoute, binding: Binding
 ) -> tuple[Backend, ...]:
     found: list[Backend] = []
     for backend in planned:
-        here = _destination(route, backend, binding)
-        fallbacks = tuple(_destination(route, fallback, binding) for fallback in backend.fallbacks)
+        here = _destination(backend, route, binding)
+        fallbacks = tuple(_destination(fallback, route, binding) for fallback in backend.fallbacks)
         found.append(Backend(here.service, backend.weight, here.split, fallbacks))
     return tuple(found)
 
 
-def _destination(route: PlannedRoute, backend: PlannedBackend, binding: Binding) -> Destination:
+def _destination(backend: PlannedBackend, route: PlannedRoute, binding: Binding) -> Destination:
     """Return a Service in the clusters of the route, or a server group, which has its own zones."""
     if not backend.group:
         return Destination(backend.service)
-    namespace = route.id.partition("/")[0]
-    return binding.groups.resolve(namespace, backend.group, route.field, binding.findings)
+    return binding.groups.resolve(_namespace(route), backend.group)
+
+
+def _namespace(route: PlannedRoute) -> str:
+    return route.id.partition("/")[0]
 
 
 def _ports(plan: IngressPlan, gateway: Gateway, findings: Findings) -> tuple[int, ...]:
@@ -165,15 +168,20 @@ def _report_missing(listener: str, gateway: Gateway, findings: Findings) -> None
     )
 
 
-def _check_services(plan: IngressPlan, binding: Binding) -> None:
-    """Report Services that do not exist, each where it is named first."""
-    named: dict[str, tuple[str, str]] = {}  # by service: the field, and what comes of it
+def _check_backends(plan: IngressPlan, binding: Binding) -> None:
+    """Report Services and server groups that do not exist, each where it is named first."""
+    services: dict[str, tuple[str, str]] = {}  # the field, and what comes of it
+    groups: dict[tuple[str, str], tuple[str, str]] = {}
     for route in plan.routes:
-        for backend, effect in _named(route):
-            if backend.service:
-                named.setdefault(backend.service, (route.field, effect))
-    for service_id in sorted(named):
-        check_backend(service_id, *named[service_id], binding.gateway, binding.resolver, binding.findings)
+        for backend, effect in _named(route, is_canary=plan.canary is not None):
+            if backend.group:
+                groups.setdefault((_namespace(route), backend.group), (route.field, effect))
+            elif backend.service:
+                services.setdefault(backend.service, (route.field, effect))
+    for service_id in sorted(services):
+        check_backend(service_id, *services[service_id], binding.gateway, binding.resolver, binding.findings)
+    for group in sorted(groups):
+        binding.groups.check(*group, *groups[group], binding.findings)
 
 
 def _check_headers(plan: IngressPlan, findings: Findings) -> None:
@@ -185,11 +193,17 @@ def _check_headers(plan: IngressPlan, findings: Findings) -> None:
                 findings.add("FG0312", route.field, condition.name, name=condition.name)
 
 
-def _named(route: PlannedRoute) -> Iterator[tuple[PlannedBackend, str]]:
+def _named(route: PlannedRoute, *, is_canary: bool) -> Iterator[tuple[PlannedBackend, str]]:
     """Yield each backend that a route names, with what comes of it when there is none."""
     if isinstance(route.action, PlannedForward):
+        serving = [backend for backend in route.action.backends if backend.weight]
         for backend in route.action.backends:
-            yield backend, "requests are answered 503"
+            if is_canary:
+                yield backend, "the base of the canary serves instead"
+            elif route.default_backend is not None or any(other is not backend for other in serving):
+                yield backend, "what else the rule forwards to serves instead"
+            else:
+                yield backend, "requests are answered 503"
     if route.mirror is not None:
         for backend in route.mirror.backends:
             yield backend, "no copies are sent"

@@ -200,10 +200,13 @@ def _is_of_request(
 
 def _host(place: str, text: str, findings: Findings) -> str | None:
     try:
-        return parse_host(text)
+        host = parse_host(text)
+        if host != text:
+            raise HostProblem("has capital letters, with which the API server refuses an Ingress")
     except HostProblem as problem:
         findings.add("FG0301", place, text, problem=problem)
         return None
+    return host
 
 
 def _path(place: str, path: IngressPath, around: Surroundings) -> PathMatch | None:
@@ -215,11 +218,19 @@ def _path(place: str, path: IngressPath, around: Surroundings) -> PathMatch | No
     except PathProblem as problem:
         around.findings.add("FG0302", f"{place}.path", path.path, problem=problem, allowed=problem.allowed)
         return None
-    group, count = missing_group(around.draft.rewrite, match)
-    if group:
-        has = f"{count} group{'s' if count > 1 else ''}" if count else "no groups"
-        around.findings.add("FG0311", f"{place}.path", path.path, group=group, count=has)
+    _check_groups(place, path, match, around)
     return match
+
+
+def _check_groups(place: str, path: IngressPath, match: PathMatch, around: Surroundings) -> None:
+    """Report a group of the rewrite that holds for the path, and that the path has not."""
+    name = path.backend.service.name if path.backend.service is not None else ""
+    own = (around.actions.get(name) or NO_ACTION).rewrite
+    group, count = missing_group(own or around.draft.rewrite, match)
+    if group:
+        rewrite = f"Rewrite of actions.{name}" if own is not None else "rewrite-target"
+        has = f"{count} group{'s' if count > 1 else ''}" if count else "no groups"
+        around.findings.add("FG0311", f"{place}.path", path.path, rewrite=rewrite, group=group, count=has)
 
 
 def _service(place: str, backend: IngressBackend, findings: Findings) -> ServiceBackend | None:

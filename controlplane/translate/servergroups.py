@@ -63,19 +63,27 @@ class ServerGroups:
         yield from (group.findings for group in self.groups.values())
         yield from self.unreadable
 
-    def resolve(self, namespace: str, reference: str, field: str, findings: Findings) -> Destination:
-        """Return the destination of a ServerGroupID: spec.id, or else the name, in the same namespace.
-
-        One that does not exist is reported at `field`, and is a destination without endpoints.
-        """
-        group = self._ids.get((namespace, reference)) or self.groups.get(f"{namespace}/{reference}")
+    def resolve(self, namespace: str, reference: str) -> Destination:
+        """Return the destination of a ServerGroupID; one that does not exist is one without endpoints."""
+        group = self._find(namespace, reference)
         if group is not None:
             return Destination(group.service.id, group.split)
+        return Destination(group_id(namespace, reference), Split(SplitMode.ENDPOINTS, ()))
+
+    def check(self, namespace: str, reference: str, field: str, effect: str, findings: Findings) -> None:
+        """Report a ServerGroup that does not exist, where it is named; `effect` is what comes of that."""
+        if self._find(namespace, reference) is not None:
+            return
         known = [group for group in self.groups.values() if group.subject.namespace == namespace]
         names = {group.subject.name for group in known} | {group.spec_id for group in known} - {""}
         hint = did_you_mean(reference, names)
-        findings.add("FG0607", field, reference, reference=reference, namespace=namespace, hint=hint)
-        return Destination(group_id(namespace, reference), Split(SplitMode.ENDPOINTS, ()))
+        findings.add(
+            "FG0607", field, reference, reference=reference, namespace=namespace, hint=hint, effect=effect
+        )
+
+    def _find(self, namespace: str, reference: str) -> Group | None:
+        """Return the group with this spec.id, or else this name, in the namespace."""
+        return self._ids.get((namespace, reference)) or self.groups.get(f"{namespace}/{reference}")
 
 
 def build_groups(

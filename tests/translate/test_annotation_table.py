@@ -2,7 +2,7 @@
 
 import pytest
 
-from controlplane.translate.annotations.registry import ROWS, check_keys, lookup
+from controlplane.translate.annotations.registry import ROWS, check_keys, lookup, note_approximated
 from controlplane.translate.annotations.row import ALB, MSE, NGINX, VENDOR, Annotation, Scope, Support
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
@@ -134,12 +134,32 @@ def test_what_becomes_of_an_annotation_of_nginx(name: str, prefix: str) -> None:
     assert row.scope is Scope.INGRESS
     levels = {WORKS: [], APPROXIMATED: ["info"], NO_EFFECT: ["info"], REFUSED: ["error"]}
     found = Findings(Subject("Ingress", "demo", "web"))
-    check_keys({prefix + name: "~"}, Scope.INGRESS, Dialect.MSE, found)
+    for report in (check_keys, note_approximated):
+        report({prefix + name: "~"}, Scope.INGRESS, Dialect.MSE, found)
     assert [item.level for item in found.items] == levels[row.support]
     for item in found.items:
         assert (item.field, item.value) == (f"metadata.annotations[{prefix}{name}]", "~")
         assert row.note in item.message
         assert item.fix
+
+
+def test_what_is_approximated_is_read_where_that_is_told() -> None:
+    assert {row.scope for row in ROWS if row.support is APPROXIMATED} == {Scope.INGRESS}
+
+
+def test_what_cannot_be_used_is_not_said_to_be_approximated_as_well() -> None:
+    key = ALB + "rule-direction.s"
+    found = Findings(Subject("Ingress", "demo", "web"))
+    found.add("FG0201", f"metadata.annotations[{key}]", "Up", problem="is not a direction", allowed="")
+    note_approximated({key: "Up"}, Scope.INGRESS, Dialect.ALB, found)
+    assert [item.code for item in found.items] == ["FG0201"]
+
+
+def test_other_keys_of_kubernetes_are_nobodys_mistake() -> None:
+    found = Findings(Subject("Ingress", "demo", "web"))
+    annotations = {"kubernetes.io/ingress.class": "alb", "kubernetes.io/tls-acme": "true"}
+    check_keys(annotations, Scope.INGRESS, Dialect.ALB, found)
+    assert found.items == []
 
 
 def test_every_row_says_what_it_takes() -> None:

@@ -37,7 +37,8 @@ def built(
 
 def ask(groups: ServerGroups, reference: str, namespace: str = "demo") -> tuple[Destination, list[str]]:
     findings = Findings(Subject("Ingress", namespace, "web"))
-    destination = groups.resolve(namespace, reference, "at", findings)
+    destination = groups.resolve(namespace, reference)
+    groups.check(namespace, reference, "at", "nothing comes of it", findings)
     return destination, [item.text for item in findings.items]
 
 
@@ -65,6 +66,7 @@ def test_a_group_is_referred_to_by_its_id_or_name_in_its_own_namespace() -> None
         assert destination.service == f"servergroup:{namespace}/{reference}"
         assert text.startswith(f'FG0607 at: "{reference}": no ServerGroup of the namespace {namespace}')
         assert hint in text
+        assert "; nothing comes of it" in text
 
 
 def test_an_id_belongs_to_the_oldest_group_that_has_it() -> None:

@@ -1,8 +1,8 @@
-"""Which AlbConfig an Ingress belongs to, whatever its class says. Read in translate/classes.py."""
+"""Which gateway an Ingress belongs to. Read in translate/classes.py."""
 
 from typing import Final
 
-from controlplane.translate.annotations.row import ALB, Annotation
+from controlplane.translate.annotations.row import ALB, KUBERNETES, Annotation
 from controlplane.translate.dialects import Dialect
 
 ALBCONFIG_NAME: Final = Annotation(
@@ -14,4 +14,13 @@ ALBCONFIG_NAME: Final = Annotation(
     allowed="the name of an AlbConfig on the Fleet",
     example="ackone-gateway-demo",
 )
-ROWS: Final = (ALBCONFIG_NAME,)
+INGRESS_CLASS: Final = Annotation(
+    "ingress.class",
+    (KUBERNETES,),
+    None,
+    "is the older spelling of spec.ingressClassName; alb needs no IngressClass",
+    type="name",
+    allowed="the name of an IngressClass, or a class that an MseIngressConfig takes",
+    example="alb",
+)
+ROWS: Final = (ALBCONFIG_NAME, INGRESS_CLASS)

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from controlplane.translate.annotations.families import FAMILIES
-from controlplane.translate.annotations.row import NGINX, OWN, Annotation, Scope, Support, field_of
+from controlplane.translate.annotations.row import (
+    KUBERNETES,
+    NGINX,
+    OWN,
+    Annotation,
+    Scope,
+    Support,
+    field_of,
+)
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.dialects import Dialect
 
@@ -14,7 +22,6 @@ _MAX_SUGGESTIONS = 10
 """Per object: looking for near keys costs milliseconds, and one object must not slow all others."""
 
 _CODES: Final = {
-    Support.APPROXIMATED: "FG0202",
     Support.REFUSED: "FG0203",
     Support.NO_EFFECT: "FG0204",
 }
@@ -45,16 +52,16 @@ def lookup(key: str) -> list[Annotation]:
 
 
 def check_keys(annotations: Mapping[str, str], scope: Scope, dialect: Dialect, findings: Findings) -> None:
-    """Report every annotation that is unknown, misplaced, or does not do what it says."""
+    """Report every annotation that is unknown, misplaced, refused, or without effect."""
     suggestions = _MAX_SUGGESTIONS
     for key in sorted(annotations):
         prefix = key.partition("/")[0] + "/"
-        if prefix not in PREFIXES:
+        if prefix not in PREFIXES or prefix == KUBERNETES:  # which many read
             continue
         rows = lookup(key)
-        own = [row for row in rows if row.dialect in (None, dialect)]
-        if own:
-            _check_support(_of_scope(own, scope), key, annotations[key], scope, findings)
+        row = _of_scope(rows, scope, dialect)
+        if row is not None:
+            _check_support(row, key, annotations[key], scope, findings)
         elif rows or not _belongs(prefix, dialect):
             findings.add("FG0207", field_of(key), annotations[key])
         else:
@@ -63,8 +70,23 @@ def check_keys(annotations: Mapping[str, str], scope: Scope, dialect: Dialect, f
             findings.add("FG0213", field_of(key), annotations[key], hint=hint)
 
 
-def _of_scope(rows: list[Annotation], scope: Scope) -> Annotation:
-    return next((row for row in rows if row.scope is scope), rows[0])
+def note_approximated(
+    annotations: Mapping[str, str], scope: Scope, dialect: Dialect, findings: Findings
+) -> None:
+    """Tell what differs of approximated annotations, once it is known which cannot be used at all."""
+    faulty = {item.field for item in findings.items}
+    for key in sorted(annotations):
+        row, value = _of_scope(lookup(key), scope, dialect), annotations[key]
+        if row is None or row.scope is not scope or row.support is not Support.APPROXIMATED:
+            continue
+        if field_of(key) not in faulty and value.strip() not in row.neutral:
+            findings.add("FG0202", field_of(key), value, note=row.note)
+
+
+def _of_scope(rows: list[Annotation], scope: Scope, dialect: Dialect) -> Annotation | None:
+    """Return the row that the dialect reads on such an object, or else on another one."""
+    own = [row for row in rows if row.dialect in (None, dialect)]
+    return next((row for row in own if row.scope is scope), own[0] if own else None)
 
 
 def _belongs(prefix: str, dialect: Dialect) -> bool:
@@ -89,6 +111,6 @@ def _hint(key: str, prefix: str, dialect: Dialect) -> str:
 def _check_support(row: Annotation, key: str, value: str, scope: Scope, findings: Findings) -> None:
     if row.scope is not scope:
         findings.add("FG0205", field_of(key), value, scope=row.scope.value)
-    elif row.support is not Support.WORKS and value.strip() not in row.neutral:
+    elif row.support in _CODES and value.strip() not in row.neutral:
         allowed = ", ".join(value for value in row.neutral if value)
         findings.add(_CODES[row.support], field_of(key), value, note=row.note, allowed=allowed)

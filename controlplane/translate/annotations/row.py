@@ -11,6 +11,7 @@ NGINX: Final = "nginx.ingress.kubernetes.io/"
 MSE: Final = "mse.ingress.kubernetes.io/"
 OWN: Final = "fleetgate.io/"
 MSE_GATEWAY: Final = "mse.alibabacloud.com/"  # on MseIngressConfigs
+KUBERNETES: Final = "kubernetes.io/"
 
 VENDOR: Final = (MSE, "higress.io/", "higress.ingress.kubernetes.io/")
 """Spellings of what only MSE and Higress have."""
