@@ -1,14 +1,17 @@
-"""docs/admin-api.md names every path and every metric there is, and no other."""
+"""docs/admin-api.md names every path and metric there is, docs/behaviour.md flags and reasons, and no others."""
 
 import re
 from pathlib import Path
 
 from controlplane.admin.app import build_app
 from controlplane.admin.metrics import Metrics
+from proxy.model.flags import FLAGS
+from proxy.upstream.retry import Failure
 from tests.admin.test_api import Fixed
 from tests.support.states import serving
 
-TEXT = (Path(__file__).parents[2] / "docs" / "admin-api.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "admin-api.md").read_text()
 
 
 def test_every_path_is_documented() -> None:
@@ -22,3 +25,10 @@ def test_every_metric_is_documented() -> None:
         for family in Metrics(serving()).collect()
     }
     assert set(re.findall(r"`(fleetgate_\w+)`", TEXT)) == families
+
+
+def test_every_flag_and_every_reason_is_documented() -> None:
+    _, _, log = (DOCS / "behaviour.md").read_text().partition("## Log")
+    flags, _, reasons = log.partition("Reasons of failed attempts")
+    assert dict(re.findall(r"^\| `(.+)` \| (.+) \|$", flags, re.MULTILINE)) == FLAGS
+    assert re.findall(r"^\| `(.+)` \|", reasons, re.MULTILINE) == [failure.value for failure in Failure]
