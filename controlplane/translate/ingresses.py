@@ -13,7 +13,8 @@ from controlplane.translate.annotations.row import Scope, field_of
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.plan import IngressPlan
-from controlplane.translate.rules import Surroundings, backend_services, plan_routes
+from controlplane.translate.rulefields import Surroundings
+from controlplane.translate.rules import backend_services, plan_routes
 
 
 def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> IngressPlan:

@@ -1,47 +1,24 @@
 """spec.rules and spec.defaultBackend of an Ingress to planned routes."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from controlplane.resources.ingress import (
-    Ingress,
-    IngressBackend,
-    IngressPath,
-    IngressRule,
-    ServiceBackend,
-)
+from controlplane.resources.ingress import Ingress, IngressBackend, IngressRule, ServiceBackend
 from controlplane.translate.annotations import order as order_annotation
-from controlplane.translate.annotations.actions import FAMILY as ACTIONS
-from controlplane.translate.annotations.actions import NO_ACTION, USE_ANNOTATION, FinalAction, RuleAction
+from controlplane.translate.annotations.actions import NO_ACTION, FinalAction, RuleAction
 from controlplane.translate.annotations.condition_values import Host
 from controlplane.translate.annotations.conditions import NO_CONDITIONS, RuleConditions
 from controlplane.translate.annotations.draft import Draft, PlannedBackend
-from controlplane.translate.annotations.rewrite import missing_group
 from controlplane.translate.diagnostics import Findings
-from controlplane.translate.hosts import HostProblem, parse_host
-from controlplane.translate.paths import ANY_PATH, PATH_TYPES, PathProblem, parse_path
+from controlplane.translate.paths import ANY_PATH
 from controlplane.translate.plan import PlannedErrors, PlannedForward, PlannedMirror, PlannedRoute
 from controlplane.translate.responses import PlannedResponse, with_responses
-from controlplane.translate.services import ServiceRef
+from controlplane.translate.rulefields import Surroundings, read_final, read_host, read_path, read_service
 from proxy.model.actions import FixedResponse, Redirect
 from proxy.model.snapshot import PathKind, PathMatch
 
 _ROOT: Final = PathMatch(PathKind.EXACT, "/")
-_PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """An Ingress and what its annotations say of all rules and of single services; None is unusable."""
-
-    ingress: Ingress
-    draft: Draft
-    conditions: Mapping[str, RuleConditions | None]
-    actions: Mapping[str, RuleAction | None]
-    responses: frozenset[str]  # services whose rules are about responses
-    findings: Findings
-    planned_responses: list[PlannedResponse] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +81,7 @@ def backend_services(ingress: Ingress) -> tuple[str, ...]:
 
 def _plan_rule(around: Surroundings, index: int, rule: IngressRule) -> Iterator[PlannedRoute]:
     place = f"spec.rules[{index}]"
-    host = _host(f"{place}.host", rule.host, around.findings)
+    host = read_host(f"{place}.host", rule.host, around.findings)
     if rule.http is None or not rule.http.paths:
         # The Ingress API: a rule without paths sends its host to the default backend.
         default = around.ingress.spec.default_backend
@@ -116,7 +93,7 @@ def _plan_rule(around: Surroundings, index: int, rule: IngressRule) -> Iterator[
         return
     for number, path in enumerate(rule.http.paths):
         where = f"{place}.http.paths[{number}]"
-        match = _Match(f"{index}/{number}", where, host, _path(where, path, around), around.draft.order)
+        match = _Match(f"{index}/{number}", where, host, read_path(where, path, around), around.draft.order)
         yield from _plan_route(around, match, path.backend, f"{where}.backend")
 
 
@@ -124,13 +101,13 @@ def _plan_route(
     around: Surroundings, match: _Match, backend: IngressBackend, place: str
 ) -> Iterator[PlannedRoute]:
     """Yield a route for each host and path that the rule and its conditions name."""
-    service = _service(place, backend, around.findings)
+    service = read_service(place, backend, around.findings)
     if service is None:
         return
     conditions = around.conditions.get(service.name, NO_CONDITIONS)
     action = around.actions.get(service.name, NO_ACTION)
     is_response = service.name in around.responses
-    final = None if is_response else _final(place, service, action, around)
+    final = None if is_response else read_final(place, service, action, around)
     if match.host is None or match.path is None or conditions is None or action is None:
         return
     if is_response:
@@ -196,108 +173,3 @@ def _is_of_request(
     allowed = f"the annotation rule-direction.{service.name}: Response, or no such condition"
     findings.add("FG0201", f"{place}.service.name", service.name, problem=problem, allowed=allowed)
     return False
-
-
-def _host(place: str, text: str, findings: Findings) -> str | None:
-    try:
-        host = parse_host(text)
-        if host != text:
-            raise HostProblem("has capital letters, with which the API server refuses an Ingress")
-    except HostProblem as problem:
-        findings.add("FG0301", place, text, problem=problem)
-        return None
-    return host
-
-
-def _path(place: str, path: IngressPath, around: Surroundings) -> PathMatch | None:
-    if path.path_type and path.path_type not in PATH_TYPES:
-        around.findings.add("FG0303", f"{place}.pathType", path.path_type)
-        return None
-    try:
-        match = parse_path(path.path_type, path.path, around.draft.paths)
-    except PathProblem as problem:
-        around.findings.add("FG0302", f"{place}.path", path.path, problem=problem, allowed=problem.allowed)
-        return None
-    _check_groups(place, path, match, around)
-    return match
-
-
-def _check_groups(place: str, path: IngressPath, match: PathMatch, around: Surroundings) -> None:
-    """Report a group of the rewrite that holds for the path, and that the path has not."""
-    name = path.backend.service.name if path.backend.service is not None else ""
-    own = (around.actions.get(name) or NO_ACTION).rewrite
-    group, count = missing_group(own or around.draft.rewrite, match)
-    if group:
-        rewrite = f"Rewrite of actions.{name}" if own is not None else "rewrite-target"
-        has = f"{count} group{'s' if count > 1 else ''}" if count else "no groups"
-        around.findings.add("FG0311", f"{place}.path", path.path, rewrite=rewrite, group=group, count=has)
-
-
-def _service(place: str, backend: IngressBackend, findings: Findings) -> ServiceBackend | None:
-    if backend.resource is not None:
-        resource = f"{backend.resource.kind} {backend.resource.name}"
-        findings.add("FG0305", f"{place}.resource", backend.resource.name, resource=resource)
-        return None
-    service = backend.service
-    if service is None or not service.name:
-        findings.add("FG0304", f"{place}.service", problem="names no Service", allowed=_PORT_RANGE)
-        return None
-    return service
-
-
-def _final(
-    place: str, service: ServiceBackend, action: RuleAction | None, around: Surroundings
-) -> FinalAction | None:
-    """Return what the rule does in the end; None, with a finding, when it cannot be used."""
-    own = _backends(place, service, action, around)
-    draft = around.draft
-    if own is None or draft.answer is None:
-        return own if draft.backends is None or own is None else draft.backends
-    return draft.answer
-
-
-def _backends(
-    place: str, service: ServiceBackend, action: RuleAction | None, around: Surroundings
-) -> FinalAction | None:
-    port, findings = service.port, around.findings
-    if port.name == USE_ANNOTATION:
-        return _annotated(place, service, action, around)
-    if bool(port.name) == bool(port.number) or not 0 <= port.number <= 65535:
-        problem = "is not one port, by number or by name"
-        written = port.name or port.number
-        findings.add("FG0304", f"{place}.service.port", written, problem=problem, allowed=_PORT_RANGE)
-        return None
-    if action is not None and action.final is not None:
-        # ALB appends the backend of the rule as a second final action, and refuses that.
-        problem = f"with the final action of {ACTIONS}{service.name} the rule would have two"
-        allowed = f"the port name {USE_ANNOTATION}"
-        findings.add(
-            "FG0304", f"{place}.service.port", port.name or port.number, problem=problem, allowed=allowed
-        )
-        return None
-    draft = around.draft
-    ref = ServiceRef.of(
-        draft.namespace,
-        service.name,
-        port.name or port.number,
-        labels=draft.labels,
-        overrides=draft.overrides,
-    )
-    whole = ServiceRef.of(draft.namespace, service.name, port.name or port.number, overrides=draft.overrides)
-    fallbacks = [PlannedBackend(whole.id)] if draft.labels else []
-    if draft.default_backend is not None:
-        fallbacks.append(draft.default_backend)
-    return (PlannedBackend(ref.id, fallbacks=tuple(fallbacks)),)
-
-
-def _annotated(
-    place: str, service: ServiceBackend, action: RuleAction | None, around: Surroundings
-) -> FinalAction | None:
-    """Return the final action of the annotation."""
-    if action is None:
-        return None
-    if action.final is None:
-        problem = f"needs a ForwardGroup, Redirect or FixedResponse in {ACTIONS}{service.name}"
-        where = f"{place}.service.port.name"
-        around.findings.add("FG0304", where, USE_ANNOTATION, problem=problem, allowed=_PORT_RANGE)
-    return action.final
