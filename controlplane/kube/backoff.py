@@ -66,13 +66,6 @@ class RateLimit:
         if not self._reserve():
             await self.clock.sleep(-self._tokens / self.rate)
 
-    def try_take(self) -> bool:
-        """Take a token only if one is there."""
-        if self._reserve():
-            return True
-        self._tokens += 1.0
-        return False
-
     def _reserve(self) -> bool:
         now = self.clock.monotonic()
         self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate) - 1.0

@@ -22,7 +22,6 @@ class Entry:
 
 
 _ANNOTATION_VALUE = "correct the value or remove the annotation"
-_LATER = "remove it, or wait for the version that supports it"
 _PORT = "an integer from 1 to 65535"
 
 CATALOGUE: Final[dict[str, Entry]] = {

@@ -1,7 +1,4 @@
-"""The endpoints of a Service name in all its clusters (reference: EndpointSlice of discovery.k8s.io/v1).
-
-Usable alone, when only endpoints have changed.
-"""
+"""The endpoints of a Service name in all its clusters (reference: EndpointSlice of discovery.k8s.io/v1)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -130,34 +127,6 @@ class ServiceResolver:
     def _kept(self, service_id: str, cluster: str) -> list[ClusterEndpoints]:
         previous = self._previous.get(service_id)
         return [part for part in previous.clusters if part.cluster == cluster] if previous else []
-
-
-def resolve_service(
-    service_id: str,
-    members: Mapping[str, MemberObjects],
-    clusters: Iterable[str],
-    *,
-    allow_loopback: bool = False,
-    previous: Snapshot | None = None,
-) -> Service:
-    """Return the endpoints of one service id in `clusters`."""
-    (service,) = resolve_services(
-        (service_id,), members, clusters, allow_loopback=allow_loopback, previous=previous
-    )
-    return service
-
-
-def resolve_services(
-    service_ids: Iterable[str],
-    members: Mapping[str, MemberObjects],
-    clusters: Iterable[str],
-    *,
-    allow_loopback: bool = False,
-    previous: Snapshot | None = None,
-) -> tuple[Service, ...]:
-    """Return the endpoints of each service id in `clusters`; the slices are indexed once for all."""
-    resolver = ServiceResolver(members, clusters, allow_loopback=allow_loopback, previous=previous)
-    return tuple(resolver.resolve(service_id).service for service_id in service_ids)
 
 
 def _slices_by_service(member: MemberObjects) -> dict[str, list[EndpointSlice]]:

@@ -91,11 +91,6 @@ class Explanation:
         first = self.considered[0] if self.considered else None
         return first if first is not None and first.verdict is Verdict.CHOSEN else None
 
-    @property
-    def nearest_miss(self) -> Considered | None:
-        """The route that needs the least to match."""
-        return next((each for each in self.considered if each.verdict is Verdict.MISSED), None)
-
 
 def explain(routes: Iterable[Route], asked: Asked, most: int | None = None) -> Explanation:
     """Return what becomes of the request among the routes of a snapshot. Raises RouteError.

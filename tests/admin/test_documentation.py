@@ -1,4 +1,4 @@
-"""docs/admin-api.md names every path and metric there is, docs/behaviour.md flags and reasons, and no others."""
+"""docs/admin-api.md names every path and metric, docs/behaviour.md every flag and reason, and no others."""
 
 import re
 from pathlib import Path

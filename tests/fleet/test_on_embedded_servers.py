@@ -31,8 +31,6 @@ from controlplane.resources.kinds import (
     Kind,
 )
 from controlplane.status import CONFLICTS, StatusWriter
-from controlplane.translate.diagnostics import Findings, Subject
-from controlplane.translate.endpoints import resolve_services
 from controlplane.translate.model import Facts, HostAddresses, LastGood, ObjectStatus
 from controlplane.translate.servergroups import build_groups
 from controlplane.translate.services import ServiceRef, labels_needed
@@ -43,6 +41,7 @@ from tests.support.inprocess import serving
 from tests.support.objects import endpoint_slice, service
 from tests.support.origin import Origin
 from tests.support.requests import tally
+from tests.support.resolving import resolve_services
 from tests.support.snapshots import route, snapshot
 from tests.support.waiting import until
 
@@ -235,9 +234,7 @@ async def test_a_server_group_of_the_fleet_serves_by_weight_and_zone(
         await until(lambda: "demo/idc" in fleet.fleet_objects().server_groups)
         facts = Facts(allow_loopback=True, hosts={"idc.example": HostAddresses(("127.0.0.1",))})
         groups = build_groups(fleet.fleet_objects(), facts, LastGood(), None)
-        findings = Findings(Subject("Ingress", "demo", "web"))
-        found = groups.resolve("demo", "sgp-1", "", findings)
-        assert findings.items == []
+        found = groups.resolve("demo", "sgp-1")
         assert found.split is not None
         port = free_port()
         one = snapshot(port, {}, route(port, to=found.service))

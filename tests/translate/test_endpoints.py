@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from controlplane.translate.endpoints import ServiceResolver, resolve_service, resolve_services
+from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.services import ServiceRef
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
+from tests.support.resolving import resolve_service, resolve_services
 from tests.support.translation import Manifest, endpoint_slice, member_of, pods, service
 
 S = "demo/web"

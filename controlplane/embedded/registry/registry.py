@@ -39,9 +39,6 @@ class Registry:
     def resources(self) -> Iterable[Resource]:
         return self._all.values()
 
-    def has_group(self, group: str) -> bool:
-        return any(resource.group == group for resource in self.resources())
-
     def stored(self) -> dict[str, Resource]:
         """One resource per storage bucket: the one in whose version objects are kept."""
         return {r.store_key: r for r in self._all.values() if not r.stored_as or r.stored_as == r.api_version}

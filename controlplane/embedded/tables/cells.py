@@ -28,11 +28,6 @@ def count(*names: str) -> Callable[[Object], Any]:
     return lambda obj: sum(len(obj.get(name) or ()) for name in names)
 
 
-def age_of(*names: str) -> Callable[[Object], str]:
-    read = path(*names)
-    return lambda obj: age(read(obj))
-
-
 def selector_text(labels: Any) -> str:
     """A label map or a LabelSelector on one line."""
     if not labels:
@@ -125,10 +120,6 @@ def hosts(obj: Object) -> str:
         return "*"
     more = f" + {len(listed) - 3} more..." if len(listed) > 3 else ""
     return ",".join(listed[:3]) + more
-
-
-def ingress_addresses(obj: Object) -> str:
-    return load_balancer(obj)
 
 
 def endpoint_addresses(obj: Object) -> str:
