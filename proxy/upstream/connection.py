@@ -5,18 +5,6 @@ valid framing, with not one byte left over (docs/behaviour.md, "Upstream connect
 """
 
 import asyncio
-import struct
-from socket import (
-    IPPROTO_TCP,
-    SO_KEEPALIVE,
-    SOL_SOCKET,
-    TCP_INFO,
-    TCP_KEEPCNT,
-    TCP_KEEPIDLE,
-    TCP_KEEPINTVL,
-    TCP_QUICKACK,
-    TCP_USER_TIMEOUT,
-)
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
@@ -30,6 +18,7 @@ from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import Failure
 from proxy.upstream.silence import Watch
 from proxy.upstream.sink import ResponseSink
+from proxy.upstream.sockets import acknowledge, bytes_acked, bytes_sent, set_options
 from proxy.upstream.stream import LEAST_BYTES, BodyStream, Buffers
 
 if TYPE_CHECKING:
@@ -39,21 +28,6 @@ HIGH_WATER_BYTES: Final = 65536
 STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
 CHECK_ACTIVE_S: Final = 0.1
 CHECK_IDLE_S: Final = 0.5
-
-# A peer that vanishes without a word is found by `silence` while a request waits for its answer. These are
-# for the rest: tunnels, and responses that are under way. The last one cuts off a living program, too, that
-# does not read for so long: 60 s is what nginx allows between two writes (proxy_send_timeout).
-OPTIONS: Final = (
-    (SOL_SOCKET, SO_KEEPALIVE, 1),
-    (IPPROTO_TCP, TCP_KEEPIDLE, 15),
-    (IPPROTO_TCP, TCP_KEEPINTVL, 15),
-    (IPPROTO_TCP, TCP_KEEPCNT, 3),
-    (IPPROTO_TCP, TCP_USER_TIMEOUT, 60_000),
-)
-
-# linux/tcp.h, struct tcp_info
-_BYTES_ACKED: Final = struct.Struct("=120xQ")
-_BYTES_SENT: Final = struct.Struct("=200xQ")  # Linux 4.19; retransmissions count again
 
 
 class UpstreamConnection:
@@ -166,19 +140,11 @@ class UpstreamConnection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
-        self._set_options()
+        set_options(self.transport)
         self.endpoint.room.opened()
         self.endpoint.connections.add(self)
         self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
-
-    def _set_options(self) -> None:
-        socket = self.transport.get_extra_info("socket")
-        try:
-            for level, option, value in OPTIONS:
-                socket.setsockopt(level, option, value)
-        except (OSError, AttributeError):
-            pass  # the descriptor is gone already
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -333,7 +299,7 @@ class UpstreamConnection:
             else:
                 self._start_chunked(exchange, head, data[at:])
             return
-        self._acknowledge()
+        acknowledge(self.transport)
         exchange.on_response_start(head, data, at)
         if length > 0:
             self._left = length - (len(data) - at)
@@ -354,20 +320,8 @@ class UpstreamConnection:
             exchange.on_response_chunked(head, body)
         else:
             self._decoder = decoder
-            self._acknowledge()
+            acknowledge(self.transport)
             exchange.on_response_start(head, body, 0)
-
-    def _acknowledge(self) -> None:
-        """Have the kernel acknowledge at once what has been read.
-
-        An endpoint that has used up the small window of a young connection waits for it, and the kernel
-        would wait 40 ms for a request to send it along with (measured: one of a hundred 100 KB answers).
-        """
-        socket = self.transport.get_extra_info("socket")
-        try:
-            socket.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
-        except (OSError, AttributeError):
-            pass  # the descriptor is gone already
 
     def _switch(self, exchange: ResponseSink, head: ResponseHead, rest: bytes) -> None:
         if head.websocket:
@@ -423,29 +377,22 @@ class UpstreamConnection:
             pass  # it was not idle, or is being closed by the pool itself
 
     def _lost(self, *, was_reset: bool) -> Failure:
-        if was_reset:
-            # That it was not acknowledged proves nothing: an RST is not counted as an acknowledgement, and
-            # programs read faster than the kernel acknowledges (40 ms on a connection in use)
-            is_proven = self._is_unchanged(_BYTES_SENT, self._before)
-        else:
-            # It ended the connection before our request came: bytes_acked, which counts the SYN, says so
-            is_proven = self._is_unchanged(_BYTES_ACKED, self._before + 1)
-        if is_proven:
+        if self._was_never_delivered(was_reset=was_reset):
             return Failure.UNSEEN if self.served else Failure.REFUSED
         if was_reset:
             return Failure.ABORTED
         return Failure.STALE if self.served else Failure.RESET
 
-    def _is_unchanged(self, counter: struct.Struct, before: int) -> bool:
+    def _was_never_delivered(self, *, was_reset: bool) -> bool:
         """Whether TCP proves that not one byte of the request reached the endpoint's machine.
 
-        The counter is what it was `before` it. Then even a POST can be sent again: nobody has read it.
+        Then even a POST can be sent again: nobody has read it.
         """
         if self._head is not None or self._buffer:
             return False
-        socket = self.transport.get_extra_info("socket")
-        try:
-            (count,) = counter.unpack_from(socket.getsockopt(IPPROTO_TCP, TCP_INFO, 232))
-        except (OSError, AttributeError, struct.error):
-            return False  # no proof on this platform, or the descriptor is gone already
-        return bool(count <= before)
+        if was_reset:
+            # That it was not acknowledged proves nothing: an RST is not counted as an acknowledgement, and
+            # programs read faster than the kernel acknowledges (40 ms on a connection in use)
+            return 0 <= bytes_sent(self.transport) <= self._before
+        # It ended the connection before our request came
+        return 0 <= bytes_acked(self.transport) <= self._before
