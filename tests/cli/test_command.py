@@ -95,10 +95,16 @@ def test_a_state_directory_that_cannot_be_written_is_said_on_one_line(tmp_path: 
 
 def test_an_unreachable_fleet_and_nothing_to_serve_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "fleet").write_text(KUBECONFIG)
-    done = fleetgate(
-        "run", "--fleet-kubeconfig", str(tmp_path / "fleet"), "--state-dir", str(tmp_path / "state"),
-        "--workers", "1", "--admin", "127.0.0.1:0", "--access-log", "off",
+    sooner = (
+        "import controlplane.gateway.gateway as gateway; gateway.FIRST_CONTACT_S = 0.5;"
+        "from controlplane.cli.main import main; main()"
+    )
+    argv = (
+        sys.executable, "-c", sooner, "run", "--fleet-kubeconfig", str(tmp_path / "fleet"),
+        "--state-dir", str(tmp_path / "state"), "--workers", "1", "--admin", "127.0.0.1:0",
+        "--access-log", "off",
     )  # fmt: skip
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 3
     last = done.stderr.splitlines()[-1]
     assert last.startswith("fleetgate: cannot reach API server http://127.0.0.1:1")
