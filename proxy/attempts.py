@@ -113,7 +113,9 @@ class Attempts(Sending):
         if not self.body_complete or self.body is None or self.fallback_code:
             return False
         failover, repeatable = self._failover(), self._is_repeatable()
-        following = failover.leave(choice, endpoint, repeatable=repeatable, since=connection.since)
+        following = failover.leave(
+            choice, endpoint, repeatable=repeatable, since=connection.since, now=self.plane.wheel.now
+        )
         if following is None:
             return False
         self._limit_attempts()

@@ -52,12 +52,12 @@ class Failover:
         self.tried.append(endpoint)
 
     def leave(
-        self, choice: Choice, endpoint: LiveEndpoint, *, repeatable: bool, since: float
+        self, choice: Choice, endpoint: LiveEndpoint, *, repeatable: bool, since: float, now: float
     ) -> LiveEndpoint | None:
         """Return where else to try a request that waits at an endpoint that has stalled, since `since`.
 
         Its cluster is only tried again if somebody there has answered meanwhile. None: it goes on
-        waiting, and nothing has happened.
+        waiting, and nothing has happened; it may be asked for again.
         """
         if not self._rules.may_retry(Failure.STALLED, repeatable=repeatable, attempts=self.seen + 1):
             return None
@@ -65,7 +65,7 @@ class Failover:
         tried = [*self.tried, endpoint]
         attempts = 1 if answers else 2
         following = choice.following(tried, attempts=attempts, stay=True, within=self._within())
-        if following is None or not following.is_chosen():
+        if following is None or not following.is_chosen() or _afforded(following, now) is None:
             return None
         self._note(endpoint, Failure.STALLED)
         self._was_seen(endpoint)

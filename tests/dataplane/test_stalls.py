@@ -180,6 +180,22 @@ async def test_a_request_does_not_leave_the_clusters_it_may_be_served_in(
         assert not forbidden.requests
 
 
+async def test_what_leaves_is_within_the_budget_and_the_rest_goes_on_waiting(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Pod() as bad, Pod() as good:
+        to_bad = route(port, weights={"c1": 100, "c2": 0})
+        await worker.apply(snapshot(port, {"c1": [bad.address], "c2": [good.address]}, to_bad))
+        await tally(port, 40)
+        bad.is_stopped = True
+        waiting = [asyncio.create_task(tally(port, 1)) for _ in range(150)]
+        await state_of(worker, bad.port, "stalled")
+        await until(lambda: len(good.requests) >= 100, what="the floor of the budget")
+        assert len(good.requests) < 140  # ten more each second
+        bad.go_on()
+        assert [await each for each in waiting] == [{"/": 1}] * 150
+
+
 async def test_whole_clusters_can_stop(worker: WorkerProcess, port: int) -> None:
     async with Pod() as one, Pod() as two, Pod() as good:
         await worker.apply(snapshot(port, {"c1": [one.address, two.address], "c2": [good.address]}))
