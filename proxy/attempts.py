@@ -98,7 +98,8 @@ class Attempts(Sending):
             Failure.SILENT, repeatable=self._is_repeatable(), attempts=seen
         ):
             return False
-        other = choice.beside(tried)
+        within = failover.within(endpoint.cluster) if failover is not None else ()
+        other = choice.beside(tried, within=within)
         return other is not None and other.room.retries.has_left(other.group.all(), self.plane.wheel.now)
 
     # Stall

@@ -70,7 +70,7 @@ class Sending(PolicedRequest):
         choice = self.choice
         if choice is None or len(tried) >= self.plan.retry.connects:
             return None
-        return choice.beside(tried)
+        return choice.beside(tried, within=failover.within() if failover is not None else ())
 
     def on_hedged(self, waiting: list[LiveEndpoint], tried: list[LiveEndpoint], winner: LiveEndpoint) -> None:
         winner.requests += 1

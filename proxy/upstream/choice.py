@@ -37,10 +37,11 @@ class Choice(ABC):
         """
 
     @abstractmethod
-    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+    def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
         """Return an endpoint for a connect beside those to `tried`, which do not answer yet; None for none.
 
-        Their silence says little so far: an endpoint with an open breaker is no alternative to them.
+        `within` as above. Their silence says little so far: an endpoint with an open breaker is no
+        alternative to them.
         """
 
 
@@ -119,10 +120,11 @@ class Backend(Choice):
                 return found
         return None
 
-    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+    def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
         """Another cluster of the same tier, then the same cluster; what stands by is asked after both."""
         for _, tier in self.tiers(tried[-1].group):
-            groups = [group for group, _ in tier if group.live or group.reserve]
+            allowed = [group for group, _ in tier if not within or group.cluster in within]
+            groups = [group for group in allowed if group.live or group.reserve]
             fresh = [group for group in groups if not any(endpoint.group is group for endpoint in tried)]
             for group in (*fresh, *[group for group in groups if group not in fresh]):
                 found = self._pick(group, tried)

@@ -42,7 +42,7 @@ class Failover:
         stay = failure is not Failure.OVERFLOW
         # A machine that is gone may well be all of its cluster: no second attempt there
         attempts = max(self.attempts, 2) if failure is Failure.SILENT else self.attempts
-        following = choice.following(self.tried, attempts=attempts, stay=stay, within=self._within())
+        following = choice.following(self.tried, attempts=attempts, stay=stay, within=self.within())
         return following if failure in UNDELIVERED else _afforded(following, now)
 
     def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
@@ -64,7 +64,7 @@ class Failover:
         answers = any(peer.heard >= since for peer in endpoint.group.live if peer is not endpoint)
         tried = [*self.tried, endpoint]
         attempts = 1 if answers else 2
-        following = choice.following(tried, attempts=attempts, stay=True, within=self._within())
+        following = choice.following(tried, attempts=attempts, stay=True, within=self.within())
         if following is None or not following.is_chosen() or _afforded(following, now) is None:
             return None
         self._note(endpoint, Failure.STALLED)
@@ -77,9 +77,10 @@ class Failover:
         if endpoint.cluster not in self._clusters:
             self._clusters.append(endpoint.cluster)
 
-    def _within(self) -> Sequence[str]:
-        """Return the clusters that may still get the request, () for any."""
-        return self._clusters if len(self._clusters) >= MAX_CLUSTERS else ()
+    def within(self, *also: str) -> Sequence[str]:
+        """Return the clusters that may get the request now, () for any; those of `also` will have seen it."""
+        clusters = [*self._clusters, *[cluster for cluster in also if cluster not in self._clusters]]
+        return clusters if len(clusters) >= MAX_CLUSTERS else ()
 
     def _note(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.attempts += 1

@@ -74,9 +74,9 @@ class KeyedChoice(Choice):
                 return found
         return None
 
-    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+    def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
         """The next one of the key's order; after two that do not answer, one of another cluster."""
-        found = self.following(tried, attempts=len(tried), stay=len(tried) < 2)
+        found = self.following(tried, attempts=len(tried), stay=len(tried) < 2, within=within)
         return found if found is not None and found.is_chosen() else None
 
     def _best(

@@ -37,9 +37,9 @@ class Session(Choice):
     ) -> LiveEndpoint | None:
         return self._choice.following(tried, attempts=attempts, stay=stay, within=within)
 
-    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+    def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
         """A session is worth waiting for: it ends when its endpoint fails, not when that is slow."""
-        return self._choice.beside(tried) if self.endpoint not in tried else None
+        return self._choice.beside(tried, within=within) if self.endpoint not in tried else None
 
 
 class Sticky:

@@ -12,6 +12,7 @@ from proxy.upstream.choice import Choice
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.failover import Failover
 from proxy.upstream.hedge import (
     FIRST_DELAY_S,
     LEAST_DELAY_S,
@@ -19,7 +20,7 @@ from proxy.upstream.hedge import (
     ConnectTimes,
     HedgedConnect,
 )
-from proxy.upstream.retry import Failure
+from proxy.upstream.retry import BY_DEFAULT, Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
 from tests.support.waiting import until
@@ -230,6 +231,21 @@ def choice_of(services: Services, weights: dict[str, int]) -> Choice:
     choice = plan_of(services, Backend(BASE), own=split(weights)).pick()
     assert choice is not None
     return choice
+
+
+def test_a_request_that_two_clusters_have_seen_connects_to_no_third() -> None:
+    services = Services()
+    describe(services, {BASE: {"c1": [11], "c2": [21, 22], "c3": [31]}})
+    choice = choice_of(services, {"c1": 100, "c2": 0, "c3": 0})
+    one, two, other, _ = services.endpoints()
+    failover = Failover(BY_DEFAULT)
+    assert failover.within("c1") == ()
+    failover.next(choice, one, Failure.STATUS, repeatable=True, now=0.0)
+    assert set(failover.within("c2")) == {"c1", "c2"}
+    failover.next(choice, two, Failure.STATUS, repeatable=True, now=0.0)
+    assert choice.beside([one, two], within=failover.within()) is other
+    assert choice.beside([one, two, other], within=failover.within()) is None
+    assert choice.beside([one, two, other]) is not None
 
 
 def test_the_other_cluster_first_then_the_same_then_the_standby() -> None:
