@@ -7,7 +7,7 @@ from typing import Final
 from controlplane.publish.totals import AttemptKey, Totals
 from proxy.model.channel import Stats
 
-LOST_FLAGS: Final = frozenset(("UF", "UC", "UT", "UPE", "UO", "URX"))
+LOST_FLAGS: Final = frozenset(("UF", "UC", "UT", "UPE", "UO"))
 """Of requests that ended with an error because an attempt failed."""
 
 Pair = tuple[str, str]
