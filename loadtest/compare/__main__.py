@@ -15,7 +15,7 @@ from pathlib import Path
 
 from loadtest.compare import chart, report, wrk
 from loadtest.compare.options import add_common, builds, check_cores
-from loadtest.compare.peers import Missing, Peer, envoy, haproxy, nginx
+from loadtest.compare.peers import Missing, Peer, envoy, haproxy, installed, nginx
 from loadtest.compare.processes import StartError, raise_file_limit
 from loadtest.compare.results import Outcome
 from loadtest.compare.rows import QUICK, Row, select
@@ -51,31 +51,23 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def find_peers(names: list[str]) -> tuple[list[Peer], list[str]]:
-    """Return those that are there, and for each other one what to do about it."""
-    found: list[Peer] = []
-    missing = []
-    for name in names:
-        try:
-            found.append(FIND[name]())
-        except Missing as reason:
-            missing.append(f"not compared: {reason}")
-    return found, missing
-
-
 def compare(options: argparse.Namespace) -> tuple[Outcome, report.Circumstances]:
     """Measure, printing as it goes. Raises Missing, StartError, WrkError, ValueError, OSError."""
     check_cores(options.proxy_core, options.load_core)
     rows, skipped = runnable(select(options.rows or (list(QUICK) if options.quick else ["*"])))
     ours = builds(options.fleetgate)
-    others, missing = find_peers(options.peers)
+    others, missing = installed(FIND, options.peers)
     nginx.find()  # the backend
     peers: list[Peer] = [*ours, *others]
     about = report.Circumstances(
         versions={peer.name: peer.version() for peer in peers} | {"wrk": wrk.version()},
         rounds=options.rounds,
         seconds=options.seconds,
-        remarks=(*missing, *skipped, *(text for peer in peers for text in peer.differs)),
+        remarks=(
+            *(f"not compared: {each}" for each in missing),
+            *skipped,
+            *(text for peer in peers for text in peer.differs),
+        ),
         date=report.today(),
     )
     print(report.machine(), *(f"{name} {version}" for name, version in about.versions.items()), sep="\n")

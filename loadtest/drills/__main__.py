@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loadtest.compare.options import add_common, builds, check_cores
-from loadtest.compare.peers import Missing
+from loadtest.compare.peers import Missing, installed
 from loadtest.compare.processes import StartError, raise_file_limit
 from loadtest.compare.report import machine, today
 from loadtest.drills import chart, report
@@ -65,18 +65,6 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def find_peers(names: list[str]) -> tuple[list[Peer], list[str]]:
-    """Return those that are there, and for each other one what to do about it."""
-    found: list[Peer] = []
-    missing = []
-    for name in names:
-        try:
-            found.append(FIND[name]())
-        except Missing as reason:
-            missing.append(f"not drilled: {reason}")
-    return found, missing
-
-
 def possible(drills: list[Drill]) -> tuple[list[Drill], list[str]]:
     """Return the drills that this machine permits, and what is said of the others."""
     reasons = {drill.name: why_not(drill) for drill in drills}
@@ -106,7 +94,7 @@ def drill(options: argparse.Namespace) -> tuple[list[Cell], report.Circumstances
     check_cores(options.proxy_core, options.load_core)
     drills, skipped = possible(select(options.drills))
     ours = [Fleetgate(build) for build in builds(options.fleetgate)]
-    others, missing = find_peers(options.peers)
+    others, missing = installed(FIND, options.peers)
     peers: list[Peer] = [*ours, *others]
     plan = Plan(
         options.rate,
@@ -120,7 +108,7 @@ def drill(options: argparse.Namespace) -> tuple[list[Cell], report.Circumstances
         date=today(),
         plan=plan,
         versions={peer.name: peer.version() for peer in peers},
-        remarks=(*missing, *skipped),
+        remarks=(*(f"not drilled: {each}" for each in missing), *skipped),
         ours=tuple(build.name for build in ours),
     )
     print(about, *(f"{name} {version}" for name, version in about.versions.items()), sep="\n")

@@ -1,5 +1,6 @@
 """alb.ingress.kubernetes.io/order: which Ingress comes before which."""
 
+from dataclasses import replace
 from typing import Final
 
 from controlplane.translate.annotations.draft import DEFAULT_ORDER, Draft
@@ -18,16 +19,7 @@ ORDER: Final = Annotation(
     default=str(DEFAULT_ORDER),
     example="5",
 )
-OLD_ORDER: Final = Annotation(
-    "albconfig.order",
-    (ALB,),
-    Dialect.ALB,
-    "is the older spelling of order",
-    type="integer",
-    allowed=f"an integer from 1 to {LAST}",
-    default=str(DEFAULT_ORDER),
-    example="5",
-)
+OLD_ORDER: Final = replace(ORDER, name="albconfig.order", summary="is the older spelling of order")
 ROWS: Final = (ORDER, OLD_ORDER)
 
 

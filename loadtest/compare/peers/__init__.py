@@ -3,14 +3,32 @@
 `find()` (raises Missing), `name`, `version()`, `start(site, core)` and `differs`: what it does otherwise.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from loadtest.compare.site import Site
 
 
 class Missing(Exception):
     """A peer that is not installed; the message says how to get it."""
+
+
+Found = TypeVar("Found")
+
+
+def installed(
+    finders: Mapping[str, Callable[[], Found]], names: Sequence[str]
+) -> tuple[list[Found], list[str]]:
+    """Return what was found of `names`, and for each other one what to do about it."""
+    found: list[Found] = []
+    missing = []
+    for name in names:
+        try:
+            found.append(finders[name]())
+        except Missing as reason:
+            missing.append(str(reason))
+    return found, missing
 
 
 class Running(Protocol):
