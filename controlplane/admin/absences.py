@@ -75,12 +75,26 @@ def _reason(states: list[str], phase: str) -> str:
 
 def of_route(forward: Forward, configured: Parts, effective: Parts, found: Absences) -> dict[str, str]:
     """Return the reason for each cluster whose effective part is not the configured one."""
-    reasons: dict[str, str] = {}
-    for cluster in configured.keys() | effective.keys():
-        more = effective.get(cluster, 0.0) - configured.get(cluster, 0.0)
-        if abs(more) > SAME:
-            reasons[cluster] = "takes_over" if more > 0 else _worst(forward, cluster, found)
-    return reasons
+    more = _more(configured, effective)
+    return {c: "takes_over" if more[c] > 0 else _worst(forward, c, found) for c in more}
+
+
+def of_service(service: str, configured: Parts, effective: Parts, found: Absences) -> dict[str, str]:
+    """Return the reason for each cluster whose effective part of one service is not the configured one."""
+    more = _more(configured, effective)
+    return {
+        c: "takes_over" if more[c] > 0 else found.get((service, c), "no_endpoints") or "backend_failing"
+        for c in more
+    }
+
+
+def _more(configured: Parts, effective: Parts) -> Parts:
+    """Return what the clusters get more than configured, of those with another part."""
+    more = {
+        cluster: effective.get(cluster, 0.0) - configured.get(cluster, 0.0)
+        for cluster in sorted(configured.keys() | effective.keys())
+    }
+    return {cluster: part for cluster, part in more.items() if abs(part) > SAME}
 
 
 def _worst(forward: Forward, cluster: str, found: Absences) -> str:

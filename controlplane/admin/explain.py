@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from controlplane.admin import shares
+from controlplane.admin import absences, shares
 from controlplane.admin.breakers import Breakers, breakers
 from controlplane.admin.endpoints import Merged, merged, usable
 from controlplane.admin.question import Question, Request, request_of
@@ -115,7 +115,7 @@ def _answer(state: State, snapshot: Snapshot, route: Route, listener: Listener |
         "timeout": _timeout(route, listener),
         "endpointsKnown": any(cluster.synced for cluster in snapshot.clusters),
         "algorithm": balance.algorithm if balance is not None else Algorithm.LEAST_REQUEST,
-        "backends": _backends(action, endpoints, breakers(state)),
+        "backends": _backends(action, endpoints, breakers(state), snapshot),
     }
 
 
@@ -133,8 +133,8 @@ def _findings(state: State, source: Source) -> list[Json]:
     ]
 
 
-def _backends(action: Forward, endpoints: list[Merged], opened: Breakers) -> list[Json]:
-    counts = usable(endpoints, opened)
+def _backends(action: Forward, endpoints: list[Merged], opened: Breakers, snapshot: Snapshot) -> list[Json]:
+    counts, found = usable(endpoints, opened), absences.absences(snapshot, endpoints, opened)
     backends = []
     for backend, share in zip(action.backends, shares.of_backends(action, counts), strict=True):
         service = share.served_by or backend.service
@@ -146,7 +146,7 @@ def _backends(action: Forward, endpoints: list[Merged], opened: Breakers) -> lis
                 "configuredPercent": percent(share.configured),
                 "effectivePercent": percent(share.effective),
                 "split": share.split.mode,
-                "clusters": _clusters(share.split, here),
+                "clusters": _clusters(share.split, here, service, found),
                 "takeOverOrder": _take_over_order(share.split, here),
                 "endpoints": [_endpoint(each) for each in endpoints if each.key[0] == service],
             }
@@ -162,14 +162,18 @@ def _take_over_order(split: Split, counts: Mapping[str, Usable]) -> list[str]:
     return order
 
 
-def _clusters(split: Split, counts: Mapping[str, Usable]) -> list[Json]:
+def _clusters(
+    split: Split, counts: Mapping[str, Usable], service: str, found: absences.Absences
+) -> list[Json]:
     planned, present = shares.configured(split, counts), shares.effective(split, counts)
+    reasons = absences.of_service(service, planned, present, found)
     return [
         {
             "cluster": each.cluster,
             "weight": each.weight,
             "configuredPercent": percent(planned.get(each.cluster, 0.0)),
             "effectivePercent": percent(present.get(each.cluster, 0.0)),
+            "reason": reasons.get(each.cluster, ""),
         }
         for each in split.shares
     ]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from controlplane.admin.absences import REASONS
 from controlplane.cli.output import coloured, counted
 
 Json = dict[str, Any]
@@ -116,6 +117,9 @@ def _backend(backend: Json, answer: Json) -> Iterator[str]:
     if not known:
         yield _labelled("endpoints", "not known: give the objects of the clusters with --member ID=PATH")
         return
+    for cluster in backend["clusters"]:
+        if reason := cluster.get("reason"):
+            yield _labelled("", f"{cluster['cluster']} {reason}: {REASONS.get(reason, '')}")
     if backend["takeOverOrder"]:
         yield _labelled("order", ", ".join(backend["takeOverOrder"]))
     yield from _endpoints(backend, answer["algorithm"])
@@ -124,7 +128,7 @@ def _backend(backend: Json, answer: Json) -> Iterator[str]:
 def _share(cluster: Json, mode: str, known: bool) -> str:
     if mode == "weights" and not cluster["weight"]:
         name = f"{cluster['cluster']} standby"
-        return f"{name} (now {cluster['effectivePercent']:g} %)" if cluster["effectivePercent"] else name
+        return f"{name} -> {cluster['effectivePercent']:g} %" if cluster["effectivePercent"] else name
     if mode == "endpoints" and not known:
         return str(cluster["cluster"])
     return f"{cluster['cluster']} {_part(cluster, known)}"
@@ -133,7 +137,7 @@ def _share(cluster: Json, mode: str, known: bool) -> str:
 def _part(of: Json, known: bool) -> str:
     """Return a configured part of the traffic, and the present one where it differs."""
     configured, effective = of["configuredPercent"], of["effectivePercent"]
-    return f"{configured:g} %" + (f" (now {effective:g} %)" if known and configured != effective else "")
+    return f"{configured:g} %" + (f" -> {effective:g} %" if known and configured != effective else "")
 
 
 def _endpoints(backend: Json, algorithm: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from controlplane.admin.absences import REASONS, absences, by_cluster, of_route
+from controlplane.admin.absences import REASONS, absences, by_cluster, of_route, of_service
 from controlplane.admin.breakers import Breakers
 from controlplane.admin.endpoints import Merged
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
@@ -116,6 +116,25 @@ def test_why_the_parts_of_a_route_differ(
     expected: dict[str, str],
 ) -> None:
     assert of_route(forward, PLAN, effective, found) == expected
+
+
+@pytest.mark.parametrize(
+    ("effective", "found", "expected"),
+    [
+        (PLAN, WELL, {}),
+        (
+            {"a": 1.0, "b": 0.0},
+            WELL | {("x", "b"): "breaker_open", ("y", "b"): "no_endpoints"},
+            {"a": "takes_over", "b": "breaker_open"},
+        ),
+        ({"c": 1.0}, {}, {"a": "no_endpoints", "b": "no_endpoints", "c": "takes_over"}),
+        ({}, WELL, {"a": "backend_failing", "b": "backend_failing"}),
+    ],
+)
+def test_why_the_parts_of_a_service_differ(
+    effective: dict[str, float], found: Mapping[tuple[str, str], str], expected: dict[str, str]
+) -> None:
+    assert of_service("x", PLAN, effective, found) == expected
 
 
 def test_every_reason_is_documented() -> None:

@@ -111,6 +111,8 @@ async def test_shares_heal_and_endpoints_are_as_the_workers_see_them() -> None:
         each["cluster"]: (each["configuredPercent"], each["effectivePercent"]) for each in backend["clusters"]
     }
     assert parts == {"cluster-1": (80.0, 0.0), "cluster-2": (20.0, 100.0), "cluster-3": (0.0, 0.0)}
+    reasons = {each["cluster"]: each["reason"] for each in backend["clusters"]}
+    assert reasons == {"cluster-1": "endpoints_failing", "cluster-2": "takes_over", "cluster-3": ""}
     assert backend["takeOverOrder"] == ["cluster-2", "cluster-3", "cluster-1"]
     assert {each["cluster"]: each["state"] for each in backend["endpoints"]}["cluster-1"] == "ejected"
     assert {each["inFlight"] for each in backend["endpoints"]} == {1}

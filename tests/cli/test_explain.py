@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as replaced
 
+from controlplane.admin.absences import REASONS
 from loadtest.ports import free_port
 from tests.admin.test_api import Fixed
 from tests.admin.test_explain import SNAPSHOT
@@ -113,7 +114,9 @@ async def test_a_running_gateway_is_asked() -> None:
         "listener   HTTP :8001  AlbConfig gw gen 7  (no listener on port 80; asked on port 8001 instead)"
     )
     for line in (
-        "split      cluster-1 80 % (now 0 %)  cluster-2 20 % (now 100 %)  cluster-3 standby  (by weights)",
+        "split      cluster-1 80 % -> 0 %  cluster-2 20 % -> 100 %  cluster-3 standby  (by weights)",
+        "           cluster-1 endpoints_failing: " + REASONS["endpoints_failing"],
+        "           cluster-2 takes_over: it gets what others do not take",
         "order      cluster-2, cluster-3, cluster-1",
         "endpoints  cluster-1: 1 ejected; least_request among  10.0.0.1:8080 (1 in flight)",
         "snapshot   v7 applied 50s ago on 1/1 workers",
