@@ -161,7 +161,7 @@ class DataPlane:
         for told in ejections:
             endpoint = self.services.find(told.service, told.cluster, told.address, told.port)
             if endpoint is not None:
-                self.stalls.heed(endpoint, stalled=told.stalled)
+                self.stalls.heed(endpoint, stalled=told.stalled, silent=told.silent)
 
     def request_id(self) -> bytes:
         """Return 24 hexadecimal digits that no other request has."""

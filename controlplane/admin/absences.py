@@ -14,7 +14,7 @@ REASONS: Final = {
     "no_endpoints": "the service has no endpoint in the cluster",
     "checks_failing": "all its endpoints there fail their health checks",
     "breaker_open": "the breaker of the cluster is open",
-    "endpoints_failing": "all its endpoints there are ejected, stalled or fail their checks",
+    "endpoints_failing": "all its endpoints there are ejected, stalled, silent or fail their checks",
     "returning": "its share grows again after a failure",
     "draining": "its endpoints there are terminating, or have no weight",
     "fewer_endpoints": "some of its endpoints there do not serve",

@@ -10,7 +10,7 @@ from controlplane.checks import CheckView
 from proxy.model.channel import BreakerStats, EndpointStats
 from proxy.routing.shares import Usable
 
-STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected")
+STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected", "silent")
 """From best to worst."""
 
 Key = tuple[str, str, str, int]
@@ -74,13 +74,15 @@ def _behind(breaker: BreakerStats | None, usable: Usable) -> Usable:
     if breaker is None:
         return usable
     if breaker.phase == "open":
-        return Usable(ejected=usable.total)
+        return Usable(ejected=usable.total - usable.silent, silent=usable.silent)
     return replace(usable, level=breaker.level)
 
 
 def _use(endpoint: Merged) -> str:
     """Return the field of Usable that an endpoint counts for."""
     state = endpoint.state
+    if state == "silent":
+        return "silent"
     if state in ("ejected", "unhealthy", "stalled"):
         return "ejected"
     return "live" if state == "healthy" and endpoint.weight else "reserve"

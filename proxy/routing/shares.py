@@ -17,11 +17,12 @@ class Usable:
     live: int = 0
     reserve: int = 0  # draining or without a weight: they serve when their cluster has no other
     ejected: int = 0
+    silent: int = 0  # ejected, and not even a last resort
     level: float = 1.0  # of its share that the cluster takes: less while it returns after a failure
 
     @property
     def total(self) -> int:
-        return self.live + self.reserve + self.ejected
+        return self.live + self.reserve + self.ejected + self.silent
 
     @property
     def is_only_reserve(self) -> bool:
@@ -50,7 +51,7 @@ def tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
 
     By the tiers of the split, in each the weighted clusters before the standbys; then clusters that have
     only a reserve; then those whose endpoints are all ejected, because an attempt can only tell us more
-    (panic, in Envoy's term).
+    (panic, in Envoy's term). Where connects get no answer it cannot: those that are silent never serve.
     """
     live: list[Tier] = []
     reserve: list[Tier] = []

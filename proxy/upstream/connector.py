@@ -39,12 +39,13 @@ class Waiter(Protocol):
 class Connector:
     """One per worker. Every task it starts has a deadline."""
 
-    __slots__ = ("_buffers", "_loop", "_tasks", "_wheel", "limits", "memo", "suspicions")
+    __slots__ = ("_buffers", "_loop", "_probes", "_tasks", "_wheel", "limits", "memo", "suspicions")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel) -> None:
         self._loop = loop
         self._wheel = wheel
         self._tasks: set[asyncio.Task[None]] = set()
+        self._probes: dict[LiveEndpoint, asyncio.TimerHandle] = {}  # the next one of each ejected endpoint
         self.memo: Memo[ResponseHead] = Memo()
         self._buffers = Buffers()
         self.limits = Limits()
@@ -86,9 +87,16 @@ class Connector:
         return self._loop.call_later(delay_s, work)
 
     def probe_after(self, endpoint: LiveEndpoint, delay_s: float) -> None:
-        """Find out in the background, not with a user's request, whether an ejected endpoint is back."""
+        """Find out in the background, not with a user's request, whether an ejected endpoint is back.
+
+        What was said before of the next probe does not count any more.
+        """
+        planned = self._probes.get(endpoint)
+        if planned is not None:
+            planned.cancel()
         # Jittered, so that a fleet of workers does not come back to it in one instant
-        self._loop.call_later(delay_s * uniform(0.9, 1.1), self._probe, endpoint)
+        delay_s *= uniform(0.9, 1.1)
+        self._probes[endpoint] = self._loop.call_later(delay_s, self._probe, endpoint)
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -101,6 +109,7 @@ class Connector:
         task.add_done_callback(self._tasks.discard)
 
     def _probe(self, endpoint: LiveEndpoint) -> None:
+        self._probes.pop(endpoint, None)
         if endpoint.state is State.EJECTED:
             self._start(self._run_probe(endpoint))
 
@@ -149,11 +158,17 @@ class Connector:
             result = await self._try_open(endpoint)
         finally:
             room.opening -= 1
-        if isinstance(result, Failure):
-            room.refill()
-        else:
-            room.times.learn(monotonic() - started)
-            endpoint.reached()
+        now = monotonic()
+        if not isinstance(result, Failure):
+            room.times.learn(now - started)
+            endpoint.reached(now)
+            return result
+        room.refill()
+        if result is Failure.CONNECT_TIMEOUT:
+            if endpoint.unanswered(started):
+                self.probe_after(endpoint, 0.0)  # the false alarm, if it is one, is over in a round trip
+        elif result is not Failure.LOCAL:
+            endpoint.responded(now)
         return result
 
     async def _try_open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:

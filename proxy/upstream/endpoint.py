@@ -11,6 +11,7 @@ from proxy.model.snapshot import Endpoint
 from proxy.upstream.hashing import opaque_id, seed_of
 from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import Failure
+from proxy.upstream.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from proxy.upstream.connection import UpstreamConnection
@@ -44,10 +45,10 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_ejections", "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "address", "answers",
-        "cluster", "connections", "draining", "failing", "failures", "group", "heard", "idle", "in_flight",
-        "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests", "room", "service",
-        "stalled_at", "state", "weight",
+        "_ejections", "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered", "address",
+        "answers", "cluster", "connections", "draining", "failing", "failures", "group", "heard", "idle",
+        "in_flight", "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests", "room",
+        "service", "stalled_at", "state", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -86,6 +87,7 @@ class LiveEndpoint:
         self.must_answer = False  # it accepts without answering: a connection alone does not re-admit it
         self._in_a_row = 0
         self._outrun = 0
+        self._unanswered = Unanswered()
         self._ejections = 0
 
     def __repr__(self) -> str:
@@ -109,6 +111,11 @@ class LiveEndpoint:
     def serves(self) -> bool:
         """Whether there is no evidence that it cannot: neither of requests nor of health checks."""
         return self.state is State.HEALTHY and not self.failing
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is ejected, and connects get no answer: a request would only wait as its probes do."""
+        return self._unanswered.is_silent
 
     def is_chosen(self) -> bool:
         """Whether requests come to it of choice: it serves, and so does its cluster."""
@@ -160,6 +167,8 @@ class LiveEndpoint:
             self._in_a_row = 0
             self._ejections = 0
             self.group.breaker.answered()
+            if self._unanswered.is_silent:  # an old connection lives
+                self.reached(self.heard)
 
     def failed(self, failure: Failure) -> float:
         """Count a failed attempt; return for how many seconds the breaker opens by it, 0 for not."""
@@ -173,9 +182,29 @@ class LiveEndpoint:
             return 0.0
         return self._eject()
 
-    def reached(self) -> None:
+    def reached(self, now: float) -> None:
         """A connect was answered."""
         self._outrun = 0
+        self.responded(now)
+
+    def responded(self, now: float) -> None:
+        """There was a sign of life, if only a refusal."""
+        if self._unanswered.end(now):
+            self.group.refresh()
+
+    def unanswered(self, started: float) -> bool:
+        """Count a connect begun at `started` that got no answer; return whether it is silent from now on."""
+        self._unanswered.add(started, self.heard)
+        if self.state is not State.EJECTED or self.is_silent or not self._unanswered.is_enough:
+            return False
+        self.fall_silent()
+        self.group.service.verdicts.note(self)
+        return True
+
+    def fall_silent(self) -> None:
+        """It is ejected, and nobody else gets an answer from it either."""
+        self._unanswered.is_silent = True
+        self.group.refresh()
 
     def outrun(self) -> float:
         """Count a connect that was not answered when a later one was; return as `failed` does.
@@ -199,10 +228,10 @@ class LiveEndpoint:
         return self.longer_ejection()
 
     def longer_ejection(self) -> float:
-        """Return the next ejection time: each one in a row doubles."""
-        seconds = min(FIRST_EJECTION_S * 2**self._ejections, LONGEST_EJECTION_S)
+        """Return the next ejection time: each one in a row doubles, but for one that is missed."""
+        seconds = float(min(FIRST_EJECTION_S * 2**self._ejections, LONGEST_EJECTION_S))
         self._ejections = min(self._ejections + 1, 16)
-        return float(seconds)
+        return min(seconds, self.group.silence_s()) if self.is_silent else seconds
 
     def stall(self, now: float) -> None:
         """Take it for stalled: it gets no requests while others can serve."""
@@ -236,7 +265,9 @@ class LiveEndpoint:
             self.group.refresh()
 
     def ejection(self) -> Ejection:
-        return Ejection(self.service, self.cluster, self.address, self.port, self.state is State.STALLED)
+        return Ejection(
+            self.service, self.cluster, self.address, self.port, self.state is State.STALLED, self.is_silent
+        )
 
     def retire(self) -> None:
         """It left the snapshot. Its address may be another pod's next, so no connection is kept."""
@@ -255,6 +286,8 @@ class LiveEndpoint:
         )  # fmt: skip
 
     def _described(self) -> str:
+        if self.is_silent:
+            return "silent"
         if self.state is not State.HEALTHY:
             return self.state.value
         if self.failing:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from random import randrange
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.model.channel import BreakerStats
 from proxy.model.snapshot import Endpoint
@@ -17,6 +17,10 @@ from proxy.upstream.turns import Turns, turns
 if TYPE_CHECKING:
     from proxy.upstream.connection import UpstreamConnection
     from proxy.upstream.service import LiveService
+
+PROBES_PER_S: Final = 50  # of the silent endpoints of a cluster that nobody serves in
+SHORTEST_SILENCE_S: Final = 0.25  # between two probes of one of them; each takes a second to fail
+LONGEST_SILENCE_S: Final = 10.0
 
 
 class ClusterGroup:
@@ -35,7 +39,7 @@ class ClusterGroup:
         self.endpoints: dict[tuple[str, int], LiveEndpoint] = {}
         self.live: list[LiveEndpoint] = []  # ready, breaker closed, no failing checks
         self.reserve: list[LiveEndpoint] = []  # the same, but terminating or without a weight
-        self.ejected: list[LiveEndpoint] = []  # breaker open, or failing their checks
+        self.ejected: list[LiveEndpoint] = []  # breaker open, or failing their checks; none that is silent
         self.usable = NONE
         self.breaker = ClusterBreaker()
         self.newest = LONG_AGO  # when one came that was not there from the start
@@ -68,7 +72,7 @@ class ClusterGroup:
         serving = [e for e in self.endpoints.values() if e.serves()]
         self.live = [e for e in serving if e.weight and not e.draining]
         self.reserve = [e for e in serving if e.draining or not e.weight]
-        self.ejected = [e for e in self.endpoints.values() if not e.serves()]
+        self.ejected = [e for e in self.endpoints.values() if not e.serves() and not e.is_silent]
         breaker = self.breaker
         breaker.look(set(serving), set(self.endpoints.values()), monotonic())
         if breaker.phase is not Phase.CLOSED:
@@ -76,7 +80,7 @@ class ClusterGroup:
         if breaker.is_open:  # what serves is still the better last resort
             self.live, self.reserve, self.ejected = [], [], serving or self.ejected
         self.usable = Usable(
-            _weight(self.live), _weight(self.reserve), _weight(self.ejected), breaker.level / STEPS
+            _weight(self.live), _weight(self.reserve), _weight(self.ejected), level=breaker.level / STEPS
         )
         self.turns = turns(self.live)
         self.service.epoch += 1
@@ -85,6 +89,12 @@ class ClusterGroup:
         """The breaker of an endpoint has opened."""
         self.breaker.tripped(endpoint, len(self.endpoints), monotonic())
         self.refresh()
+
+    def silence_s(self) -> float:
+        """Return how long a silent endpoint is left alone: not long where requests fail until it is back."""
+        if self.live or self.reserve or self.ejected:
+            return LONGEST_SILENCE_S
+        return min(max(SHORTEST_SILENCE_S, len(self.endpoints) / PROBES_PER_S), LONGEST_SILENCE_S)
 
     def recover(self) -> bool:
         """Go on with the breaker if it is time; return whether it is not closed yet."""

@@ -46,10 +46,15 @@ class StallWatch:
             self._last = self._clock()
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
-    def heed(self, endpoint: LiveEndpoint, *, stalled: bool) -> None:
+    def heed(self, endpoint: LiveEndpoint, *, stalled: bool, silent: bool = False) -> None:
         """Believe another worker that has ejected an endpoint."""
-        if endpoint.state is not State.HEALTHY:
-            return
+        if endpoint.state is State.HEALTHY:
+            self._eject(endpoint, stalled=stalled)
+        if silent and endpoint.state is State.EJECTED and not endpoint.is_silent:
+            endpoint.fall_silent()
+            self._connector.probe_after(endpoint, 0.0)
+
+    def _eject(self, endpoint: LiveEndpoint, *, stalled: bool) -> None:
         endpoint.must_answer = stalled
         if stalled and any(connection.is_waiting() for connection in endpoint.connections):
             endpoint.stall(self._clock())
