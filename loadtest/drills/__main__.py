@@ -4,7 +4,8 @@
 
 A proxy on one core, endpoints and load on another. Requests are due at a constant rate, a quarter of them
 POSTs; cluster-2 has half of them until it is hit. docs/failover.md says how to read the table. The exit code
-is 1 when an invariant does not hold for fleetgate, or, with --strict, when it misses a target.
+is 1 when an invariant does not hold for fleetgate, when a run came to nothing, or, with --strict, when
+fleetgate misses a target.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from loadtest.compare.options import add_common, builds, check_cores
@@ -20,6 +23,7 @@ from loadtest.compare.peers import Missing, installed
 from loadtest.compare.processes import StartError, raise_file_limit
 from loadtest.compare.report import machine, today
 from loadtest.drills import chart, report
+from loadtest.drills.combine import by_cell
 from loadtest.drills.drills import Drill, select
 from loadtest.drills.peers import Peer, envoy, haproxy, nginx
 from loadtest.drills.peers.fleetgate import Fleetgate
@@ -46,6 +50,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--fault-s", type=float, default=10.0, help="length of the fault, 0.5 to 60 (default 10)"
     )
     parser.add_argument("--after-s", type=float, default=5.0, help="after it, 0.5 to 60 (default 5)")
+    parser.add_argument(
+        "--runs", type=int, default=1, help="of everything, one after the other, 1 to 20 (default 1)"
+    )
     parser.add_argument("--chart", type=Path, metavar="FILE.svg", help="draw the runs over time")
     parser.add_argument(
         "--keep",
@@ -58,6 +65,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not 20 <= options.rate <= 5000:
         parser.error(f"--rate {options.rate}: give a whole number from 20 to 5000")
+    if not 1 <= options.runs <= 20:
+        parser.error(f"--runs {options.runs}: give a whole number from 1 to 20")
     for name in ("before", "fault", "after"):
         value = getattr(options, f"{name}_s")
         if not 0.5 <= value <= 60:
@@ -72,10 +81,16 @@ def possible(drills: list[Drill]) -> tuple[list[Drill], list[str]]:
     return [drill for drill in drills if not reasons[drill.name]], skipped
 
 
-def cells(plan: Plan, drills: list[Drill], peers: list[Peer], directory: Path) -> Iterator[Cell]:
-    for drill in drills:
-        for peer in peers:
-            yield run(plan, drill, peer, directory / f"{drill.name}-{peer.name}")
+def cells(
+    plan: Plan, runs: int, drills: list[Drill], peers: list[Peer], directory: Path
+) -> Iterator[Cell | str]:
+    """Yield each run of each cell; a sentence about one that could not be done, and the others still are."""
+    for number, drill, peer in product(range(1, runs + 1), drills, peers):
+        place = directory / f"{drill.name}-{peer.name}-{number}"
+        try:
+            yield run(plan, drill, peer, number, place)
+        except (Missing, StartError, OSError) as error:
+            yield f"run {number} of {drill.name} before {peer.name} came to nothing: {error}"
 
 
 @contextmanager
@@ -89,8 +104,40 @@ def workplace(keep: Path | None) -> Iterator[Path]:
         yield Path(directory)
 
 
-def drill(options: argparse.Namespace) -> tuple[list[Cell], report.Circumstances]:
-    """Drill, printing as it goes. Raises Missing, StartError, ValueError, OSError."""
+@dataclass(slots=True)
+class Outcome:
+    """What there is so far."""
+
+    about: report.Circumstances
+    cells: list[Cell]
+    has_gaps: bool = False
+
+    def add(self, found: Cell | str) -> None:
+        """Print it, and keep it."""
+        if isinstance(found, str):
+            print(f"  {found}", flush=True)
+            self.has_gaps = True
+            self.about = replace(self.about, remarks=(*self.about.remarks, found))
+            return
+        self.cells.append(found)
+        print(report.line(found), flush=True)
+        if found.peer in self.about.ours:
+            for text in report.judged(found):
+                print(f"  missed: {text}", flush=True)
+
+    def write(self, options: argparse.Namespace) -> None:
+        """Write what there is to the files that were asked for."""
+        if options.json:
+            report.write_json(options.json, self.cells, self.about)
+        if options.markdown:
+            options.markdown.write_text(report.markdown(self.cells, self.about))
+        if options.chart and self.cells:
+            subtitle = f"{self.about.date}, {machine()}, runs: {self.about.runs}"
+            options.chart.write_text(chart.svg(by_cell(self.cells), options.fault_s, subtitle))
+
+
+def drill(options: argparse.Namespace) -> Outcome:
+    """Drill, printing as it goes, and writing after each cell. Raises Missing, ValueError, OSError."""
     check_cores(options.proxy_core, options.load_core)
     drills, skipped = possible(select(options.drills))
     ours = [Fleetgate(build) for build in builds(options.fleetgate)]
@@ -107,21 +154,19 @@ def drill(options: argparse.Namespace) -> tuple[list[Cell], report.Circumstances
     about = report.Circumstances(
         date=today(),
         plan=plan,
+        runs=options.runs,
         versions={peer.name: peer.version() for peer in peers},
         remarks=(*(f"not drilled: {each}" for each in missing), *skipped),
         ours=tuple(build.name for build in ours),
     )
     print(about, *(f"{name} {version}" for name, version in about.versions.items()), sep="\n")
     print(*about.remarks, " | ".join(report.HEAD), sep="\n", flush=True)
-    done = []
+    outcome = Outcome(about, [])
     with workplace(options.keep) as directory:
-        for cell in cells(plan, drills, peers, directory):
-            done.append(cell)
-            print(report.line(cell), flush=True)
-            if cell.peer in about.ours:
-                for text in report.judged(cell):
-                    print(f"  missed: {text}", flush=True)
-    return done, about
+        for found in cells(plan, options.runs, drills, peers, directory):
+            outcome.add(found)
+            outcome.write(options)
+    return outcome
 
 
 def main() -> int:
@@ -129,18 +174,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, leave)
     raise_file_limit()
     try:
-        done, about = drill(options)
-    except (Missing, StartError, ValueError, OSError) as error:
+        outcome = drill(options)
+    except (Missing, ValueError, OSError) as error:
         raise SystemExit(f"drills: {error}") from error
-    if options.json:
-        report.write_json(options.json, done, about)
-    if options.markdown:
-        options.markdown.write_text(report.markdown(done, about))
-    if options.chart:
-        options.chart.write_text(chart.svg(done, options.fault_s, f"{about.date}, {machine()}"))
-    ours = [cell for cell in done if cell.peer in about.ours]
+    ours = [cell for cell in by_cell(outcome.cells) if cell.peer in outcome.about.ours]
     has_failed = any(report.judged(cell) if options.strict else cell.violations for cell in ours)
-    return 1 if has_failed else 0
+    return 1 if has_failed or outcome.has_gaps else 0
 
 
 if __name__ == "__main__":

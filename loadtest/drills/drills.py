@@ -4,10 +4,11 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from math import ceil
 
 from loadtest.drills.backends import Backends
 from loadtest.drills.network import Network
-from loadtest.drills.origin import Mode
+from loadtest.drills.origin import SERVICE_S, SLOWDOWN, Mode
 from loadtest.drills.peers import Running
 from loadtest.drills.site import HIT
 
@@ -27,6 +28,15 @@ Action = Callable[[Stage], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Something that is done `at` seconds from the hit; one that ends a fault follows one that begins it."""
+
+    at: float
+    action: Action
+    ends_fault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Limits of fleetgate's results; None: no limit. Times in milliseconds."""
 
@@ -37,32 +47,40 @@ class Target:
     added_p99_ms: float | None = None  # of requests not written to cluster-2, where that is known
     added_written_p99_ms: float | None = None
     quiet_ms: float | None = None  # from the first evidence until cluster-2 gets nothing
+    back_ms: float | None = None  # from the end of the fault until cluster-2 has its share
     survivor: float | None = 1.2  # requests that cluster-1 gets, of those that are due
+    sent: float | None = 1.2  # requests that both get, of those that are due
 
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """`evidence_s`: how long after the first request that meets the fault it shows at the earliest."""
+    """`evidence_s`: how long after the first request that meets the fault it shows at the earliest.
+
+    None where cluster-2 goes on serving: then nobody need leave it alone.
+    """
 
     name: str
     meaning: str
     hit: Action
     heal: Action
     target: Target
-    evidence_s: float = 0.0
+    evidence_s: float | None = 0.0
     needs_network: bool = False
     begins_hit: bool = False  # cluster-2 is away from the beginning, and comes back at the time of the hit
     flaps: bool = False
 
-    def schedule(self, before_s: float, fault_s: float) -> list[tuple[float, Action]]:
-        """Return what is done when, in seconds from the hit."""
+    def schedule(self, before_s: float, fault_s: float) -> list[Step]:
+        """Return what is done, in order."""
         if self.begins_hit:
-            return [(-before_s, self.hit), (0.0, self.heal)]
+            return [Step(-before_s, self.hit), Step(0.0, self.heal, ends_fault=True)]
         if not self.flaps:
-            return [(0.0, self.hit), (fault_s, self.heal)]
-        flaps = max(1, int(fault_s / FLAP_S))
-        phases = [(number * FLAP_S, (self.hit, self.heal)[number % 2]) for number in range(flaps)]
-        return [*phases, (fault_s, self.heal)]
+            return [Step(0.0, self.hit), Step(fault_s, self.heal, ends_fault=True)]
+        flaps = max(1, ceil(fault_s / FLAP_S / 2))
+        steps = []
+        for begin in (number * 2 * FLAP_S for number in range(flaps)):
+            steps.append(Step(begin, self.hit))
+            steps.append(Step(min(begin + FLAP_S, fault_s), self.heal, ends_fault=True))
+        return steps
 
 
 def _tell(mode: Mode) -> Action:
@@ -107,6 +125,8 @@ _OK = _tell(Mode.OK)
 STALL_S = 0.1
 """DESIGN.md: an endpoint whose oldest request has no answer for so long, while others answer, has stalled."""
 HEDGE_S = 0.05
+SLOW_S = SERVICE_S * (SLOWDOWN - 1)
+"""What a slow endpoint adds to an answer."""
 
 DRILLS = (
     Drill(
@@ -163,14 +183,28 @@ DRILLS = (
         Target(quiet_ms=50),
         evidence_s=0.005,
     ),
-    Drill("slow", "answers take twenty times as long", _tell(Mode.SLOW), _OK, Target(failed_posts=0)),
-    Drill("random-502", "502 to a tenth of the requests", _tell(Mode.RANDOM), _OK, Target()),
+    Drill(
+        "slow",
+        "answers take twenty times as long",
+        _tell(Mode.SLOW),
+        _OK,
+        Target(failed_posts=0, added_p99_ms=3, added_written_p99_ms=SLOW_S * 1e3 + 10),
+        evidence_s=None,
+    ),
+    Drill(
+        "random-502",
+        "502 to a tenth of the requests",
+        _tell(Mode.RANDOM),
+        _OK,
+        Target(added_p99_ms=3, added_written_p99_ms=25),
+        evidence_s=None,
+    ),
     Drill(
         "flapping",
         "away for two seconds, back for two",
         _tell(Mode.GONE),
         _OK,
-        Target(added_p99_ms=3),
+        Target(added_p99_ms=3, quiet_ms=50),
         flaps=True,
     ),
     Drill(
@@ -178,7 +212,8 @@ DRILLS = (
         "away from the beginning, it comes back",
         _tell(Mode.GONE),
         _OK,
-        Target(failed_posts=0, survivor=None),
+        Target(failed_posts=0, added_p99_ms=3, back_ms=10_000),
+        evidence_s=None,
         begins_hit=True,
     ),
 )

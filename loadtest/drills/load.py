@@ -1,7 +1,8 @@
 """Requests at a constant rate, whatever becomes of earlier ones; each is timed from when it was due.
 
 A request that finds no idle connection opens one, so that none waits in the client for another. A quarter
-are POSTs. The answer repeats the id of the request: another one's answer is noticed.
+are POSTs. An endpoint's answer repeats the id of the request, and in head and body which arrival of it is
+answered: another one's answer is noticed, and one that is put together of two.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from time import monotonic
 from typing import Final, cast
 
 from loadtest.compare.site import HOST, PREFIX
+from loadtest.drills.origin import ARRIVAL
 from loadtest.drills.site import DEADLINE_S, LOOPBACK
 
 GIVE_UP_S: Final = DEADLINE_S + 1.0
@@ -21,23 +23,28 @@ BODY: Final = b"x" * 64
 CUT: Final = 0
 GIVEN_UP: Final = -1
 MIXED_UP: Final = -2
-"""Instead of a status: no whole answer, none in time, the answer to another request."""
+"""Instead of a status: no whole answer, none in time, the answer to another request, or of two attempts."""
 NO_STATUS: Final = {CUT: "cut", GIVEN_UP: "given up", MIXED_UP: "mixed up"}
 PASTIME_S: Final = 0.05
 _FIELDS: Final = f"Host: {HOST}\r\nUser-Agent: drill/1\r\nAccept: */*\r\n".encode()
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_ARRIVAL: Final = re.compile(rb"\r\n%b: *([0-9-]+)\r\n" % ARRIVAL, re.IGNORECASE)
 _CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """Times in seconds of the monotonic clock; `status` as in HTTP, or one of the above."""
+    """Times in seconds of the monotonic clock; `status` as in HTTP, or one of the above.
+
+    `arrival`: which one at an endpoint was answered; empty when the proxy gave the answer itself.
+    """
 
     identity: str
     is_post: bool
     due: float
     ended: float = 0.0
     status: int = CUT
+    arrival: str = ""
 
     @property
     def has_failed(self) -> bool:
@@ -186,7 +193,12 @@ class _Connection(asyncio.Protocol):
         if request is None:  # an answer to nothing: a 408 for silence
             return
         status = int(received[9:12])
-        is_own = status != 200 or received[end:] == request.identity.encode()
+        found = _ARRIVAL.search(received, 0, end)
+        if found is None:
+            is_own = status != 200
+        else:
+            request.arrival = found[1].decode()
+            is_own = received[end:] == f"{request.identity} {request.arrival}".encode()
         self._end(status if is_own else MIXED_UP)
 
     def _end(self, status: int) -> None:

@@ -3,73 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from loadtest.drills.load import GIVEN_UP, MIXED_UP, NO_STATUS, Request
-from loadtest.drills.site import HIT
-from loadtest.drills.wire import SYN, Sent
+from loadtest.drills.record import Received, Record
+from loadtest.drills.traffic import back_at, part, quiet_at, survivor_loads
 
 FIRST_S = 1.0
 """What is said of the time after the hit is said of this much of it."""
 SETTLE_S = 1.0
 """At the beginning connections are opened: this does not count as how it is without a fault."""
-QUIET_WINDOW_S = 0.5
-QUIET_SHARE = 0.01
-"""A cluster gets nothing when in a window it gets less than this of what is due: probes."""
-BACK_SHARE = 0.8
-"""A cluster is back when in a window it gets this much of its half of the requests."""
 BIN_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A request that arrived whole at an endpoint."""
-
-    time: float
-    cluster: str
-    method: str
-    identity: str
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A run. Times are of the monotonic clock, in seconds; `wire` is None where it could not be seen.
-
-    `hit` was at the beginning of the fault, `healed` after its end; a cluster that returns is hit by that.
-    """
-
-    rate: int
-    start: float
-    hit: float
-    healed: float
-    end: float
-    requests: Sequence[Request]
-    received: Sequence[Received]
-    wire: Sequence[Sent] | None
-    hit_ports: tuple[int, ...]
-
-    def due(self, since: float, until: float) -> list[Request]:
-        return [each for each in self.requests if since <= each.due < until]
-
-    def towards_hit(self) -> list[tuple[float, str]]:
-        """Return when something, and of what kind, went to the cluster that was hit, or arrived there."""
-        if self.wire is None:
-            return sorted((each.time, each.method) for each in self.received if each.cluster == HIT)
-        return sorted((each.time, each.kind) for each in self.wire if each.port in self.hit_ports)
-
-    def towards_survivor(self) -> list[float]:
-        """Return when requests were sent to the other cluster, connection attempts not counted."""
-        if self.wire is None:
-            return sorted(each.time for each in self.received if each.cluster != HIT)
-        return sorted(each.time for each in self.wire if each.port not in self.hit_ports and each.kind != SYN)
-
-    def written_to_hit(self) -> set[str]:
-        """Return the ids of the requests that were sent to the cluster in its fault."""
-        return {
-            each.identity
-            for each in self.wire or ()
-            if each.port in self.hit_ports and each.kind != SYN and self.hit <= each.time < self.healed
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +28,26 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """Counts from the hit to the end. "Added" are latencies of answered requests due in the second after it:
+class Outage:
+    """A period in which the cluster was to get nothing, and what followed until the next one."""
 
-    a p99 over the p99 before, the worst over the median before. None: not known, or nothing to tell.
+    at_s: float  # from the hit
+    failed_gets: int
+    failed_posts: int
+    quiet_ms: (
+        float | None
+    )  # from its beginning until the cluster gets nothing; None: it does not come to that
+    quiet_after_evidence_ms: float | None
+    later: int  # sent to it after that, in the period
+    back_ms: float | None  # from its end until the cluster has its share; None: not before the next one
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Counts from the hit to the end. "Added" are latencies of answered requests due in the second after it,
+
+    of each one where there are several: a p99 over the p99 before, the worst over the median before. None:
+    not known, or nothing to tell; of times until something happens: it does not.
     """
 
     requests: int
@@ -97,7 +57,7 @@ class Result:
     failures: dict[str, int]  # by status, or what there was instead of one
     failed_unsent: int | None  # requests that failed though not a byte of them went to an endpoint
     duplicate_posts: int
-    lost: int  # answered with 200, and no endpoint has seen it
+    lost: int  # answered with 200, and no endpoint has seen what was answered
     mixed_up: int
     given_up: int
     base_p50_ms: float
@@ -107,30 +67,33 @@ class Result:
     added_unwritten_p99_ms: float | None  # of those that were not written to the cluster in its fault
     added_written_p99_ms: float | None
     slowest_get_ms: float | None  # of the whole fault
-    quiet_ms: float | None  # from the hit until the cluster gets nothing; None: it does not come to that
+    quiet_ms: float | None  # of the worst outage, as the next one
     quiet_after_evidence_ms: float | None
-    later: int  # sent to it after that, in the fault
+    later: int  # of all outages
     survivor: float  # requests that the other cluster gets, of those due in the second after the hit
     survivor_most: float  # the same for the worst second of the fault
+    hit_part: float  # requests sent to the cluster that is hit, of those due in the fault
+    sent_part: float  # the same to both: beyond 1 is what was sent more than once
     back_ms: float | None  # from the end of the fault until the cluster has its share; None: not seen
     late_failed: int  # in the last seconds, well after the fault
     late_p99_ms: float | None
+    outages: tuple[Outage, ...]
     timeline: tuple[Bin, ...]
 
 
-def measure(record: Record, evidence_s: float) -> Result:
+def measure(record: Record, evidence_s: float | None) -> Result:
+    """`evidence_s`: see Drill."""
     base = record.due(min(record.start + SETTLE_S, (record.start + record.hit) / 2), record.hit)
-    first = [each for each in record.due(record.hit, record.hit + FIRST_S) if not each.has_failed]
+    first = [each for each in _first(record) if not each.has_failed]
     written = record.written_to_hit()
-    fault = record.due(record.hit, record.healed)
+    watched = record.watched()
     late = record.due((record.healed + record.end) / 2, record.end)
     p50, p99 = percentile_ms(base, 50) or 0.0, percentile_ms(base, 99) or 0.0
-    towards_hit = [each for each in record.towards_hit() if record.hit <= each[0] < record.healed]
-    quiet = quiet_at(towards_hit, record.hit, record.healed, record.rate)
-    evidence = towards_hit[0][0] + evidence_s if towards_hit else record.hit
-    seen = {each.identity for each in record.received}
     failed = [each for each in record.requests if each.has_failed and each.ended >= record.hit]
+    outages = () if evidence_s is None else _outages(record, evidence_s, failed)
     loads = survivor_loads(record)
+    asked = record.asked_of_hit()
+    hit_part = part(asked, watched, record.rate)
     return Result(
         requests=len(record.requests),
         failed_before=sum(each.has_failed and each.ended < record.hit for each in record.requests),
@@ -139,7 +102,7 @@ def measure(record: Record, evidence_s: float) -> Result:
         failures=dict(Counter(_how(each) for each in failed)),
         failed_unsent=_unsent(record, failed),
         duplicate_posts=duplicates(record.received),
-        lost=sum(each.status == 200 and each.identity not in seen for each in record.requests),
+        lost=_lost(record),
         mixed_up=sum(each.status == MIXED_UP for each in record.requests),
         given_up=sum(each.status == GIVEN_UP for each in record.requests),
         base_p50_ms=p50,
@@ -152,15 +115,20 @@ def measure(record: Record, evidence_s: float) -> Result:
         added_written_p99_ms=_over(
             percentile_ms((each for each in first if each.identity in written), 99), p99
         ),
-        slowest_get_ms=percentile_ms((each for each in fault if not each.is_post), 100),
-        quiet_ms=None if quiet is None else (quiet - record.hit) * 1e3,
-        quiet_after_evidence_ms=None if quiet is None else max(0.0, quiet - evidence) * 1e3,
-        later=0 if quiet is None else sum(time > quiet for time, _ in towards_hit),
+        slowest_get_ms=percentile_ms(
+            (each for each in record.due(watched.since, watched.until) if not each.is_post), 100
+        ),
+        quiet_ms=_worst(each.quiet_ms for each in outages),
+        quiet_after_evidence_ms=_worst(each.quiet_after_evidence_ms for each in outages),
+        later=sum(each.later for each in outages),
         survivor=loads[0],
         survivor_most=max(loads),
-        back_ms=_back_ms(record),
+        hit_part=hit_part,
+        sent_part=hit_part + part(record.asked_of_survivor(), watched, record.rate),
+        back_ms=_ms_since(record.healed, back_at(asked, record.healed, record.end, record.rate)),
         late_failed=sum(each.has_failed for each in late),
         late_p99_ms=percentile_ms(late, 99),
+        outages=outages,
         timeline=timeline(record),
     )
 
@@ -177,38 +145,6 @@ def duplicates(received: Iterable[Received]) -> int:
     return sum(count - 1 for count in counts.values())
 
 
-def quiet_at(sent: Sequence[tuple[float, str]], since: float, until: float, rate: int) -> float | None:
-    """Return from when on the cluster gets nothing but probes for a while; None when it always gets more.
-
-    A connection attempt and the request on it are one probe.
-    """
-    permitted = rate * QUIET_WINDOW_S * QUIET_SHARE
-    for candidate in (since, *(time for time, _ in sent)):
-        if candidate + QUIET_WINDOW_S > until:
-            return None
-        kinds = [kind == SYN for time, kind in sent if candidate < time <= candidate + QUIET_WINDOW_S]
-        if max(kinds.count(True), kinds.count(False)) <= permitted:
-            return candidate
-    return None
-
-
-def _back_ms(record: Record) -> float | None:
-    times = [time for time, kind in record.towards_hit() if time >= record.healed and kind != SYN]
-    wanted = record.rate / 2 * QUIET_WINDOW_S * BACK_SHARE
-    for since in times:
-        if sum(since <= time < since + QUIET_WINDOW_S for time in times) >= wanted:
-            return (since - record.healed) * 1e3
-    return None
-
-
-def survivor_loads(record: Record) -> list[float]:
-    """Return the load of the other cluster for each second of the fault, 1.0 being all that is due."""
-    times = record.towards_survivor()
-    whole = max(1, int(record.healed - record.hit))
-    seconds = (record.hit + number for number in range(whole))
-    return [sum(since <= time < since + FIRST_S for time in times) / record.rate for since in seconds]
-
-
 def timeline(record: Record) -> tuple[Bin, ...]:
     bins = []
     first = ceil((record.start - record.hit) / BIN_S)
@@ -222,11 +158,59 @@ def timeline(record: Record) -> tuple[Bin, ...]:
     return tuple(bins)
 
 
+def _first(record: Record) -> list[Request]:
+    """Return the requests due in the second after each hit, or after the return."""
+    begins = [fault.since for fault in record.faults] or [record.hit]
+    return [each for begin in begins for each in record.due(begin, begin + FIRST_S)]
+
+
+def _outages(record: Record, evidence_s: float, failed: Sequence[Request]) -> tuple[Outage, ...]:
+    ends = [*(fault.since for fault in record.faults[1:]), inf]
+    towards_hit, asked = record.towards_hit(), record.asked_of_hit()
+    found = []
+    for fault, end in zip(record.faults, ends, strict=True):
+        sent = [each for each in towards_hit if each[0] in fault]
+        quiet = quiet_at(sent, fault.since, fault.until, record.rate)
+        evidence = sent[0][0] + evidence_s if sent else fault.since
+        ended = [each for each in failed if fault.since <= each.ended < end]
+        back = back_at(asked, fault.until, min(end, record.end), record.rate)
+        found.append(
+            Outage(
+                at_s=fault.since - record.hit,
+                failed_gets=sum(not each.is_post for each in ended),
+                failed_posts=sum(each.is_post for each in ended),
+                quiet_ms=_ms_since(fault.since, quiet),
+                quiet_after_evidence_ms=_ms_since(evidence, quiet),
+                later=0 if quiet is None else sum(time > quiet for time, _ in sent),
+                back_ms=_ms_since(fault.until, back),
+            )
+        )
+    return tuple(found)
+
+
+def _ms_since(begin: float, time: float | None) -> float | None:
+    return None if time is None else max(0.0, time - begin) * 1e3
+
+
+def _worst(times: Iterable[float | None]) -> float | None:
+    """Return the longest; None, which is never, is longer than any."""
+    worst = max((inf if time is None else time for time in times), default=inf)
+    return None if worst == inf else worst
+
+
 def _unsent(record: Record, failed: Sequence[Request]) -> int | None:
+    """None where the wire was not seen, or not all of it: what was answered is missing there."""
     if record.wire is None:
         return None
     sent = {each.identity for each in record.wire}
+    if any(each.arrival and each.identity not in sent for each in record.requests):
+        return None
     return sum(each.identity not in sent for each in failed)
+
+
+def _lost(record: Record) -> int:
+    arrived = {each.arrival: each.identity for each in record.received}
+    return sum(each.status == 200 and arrived.get(each.arrival) != each.identity for each in record.requests)
 
 
 def _how(failed: Request) -> str:

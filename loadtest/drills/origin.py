@@ -3,8 +3,10 @@
     python -m loadtest.drills.origin ADDRESS PORT DIRECTORY
 
 Every request that has arrived whole is a line of DIRECTORY/PORT.log, written before anything else is done
-with it: `time method id`, the time of the monotonic clock in seconds. A line is one write, so that it is
-there when the process is killed. DIRECTORY/PORT.control takes modes as datagrams and answers each with it.
+with it: `time method id arrival`, the time of the monotonic clock in seconds, the arrival a name that no
+other has. A line is one write, so that it is there when the process is killed. The answer says id and arrival
+in its body, and the arrival in its head too: the answers to two attempts of one request are told apart.
+DIRECTORY/PORT.control takes modes as datagrams and answers each with it.
 """
 
 import asyncio
@@ -29,6 +31,7 @@ FILLERS: Final = 4
 """Connections of its own that keep the queue of a deaf endpoint full; more than fit are harmless."""
 HEALTH: Final = b"health"
 """The id of health checks: answered as the mode wants it, and not logged."""
+ARRIVAL: Final = b"X-Arrival"
 _RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with a RST
 _HEAD: Final = re.compile(rb"(\S+) /svc1/([^ ?]+)\S* HTTP/1\.1\r\n")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -52,7 +55,9 @@ class Endpoint:
         self._loop = asyncio.get_running_loop()
         self._address = (address, port)
         self._random = random.Random(port)
-        self._log = os.open(directory / f"{port}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        log = directory / f"{port}.log"
+        self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._arrivals = log.read_bytes().count(b"\n")  # of the process that was here before, too
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._control.bind(str(directory / f"{port}.control"))
         self._control.setblocking(False)
@@ -73,8 +78,12 @@ class Endpoint:
         self._listener.listen(BACKLOG)
         self._loop.add_reader(self._listener, self._accept, self._listener)
 
-    def log(self, method: bytes, identity: bytes) -> None:
-        os.write(self._log, b"%.6f %b %b\n" % (monotonic(), method, identity))
+    def log(self, method: bytes, identity: bytes) -> bytes:
+        """Write the line of a request; return the name of its arrival."""
+        self._arrivals += 1
+        arrival = b"%d-%d" % (self._address[1], self._arrivals)
+        os.write(self._log, b"%.6f %b %b %b\n" % (monotonic(), method, identity, arrival))
+        return arrival
 
     def delay_s(self) -> float:
         return SERVICE_S * SLOWDOWN if self.mode is Mode.SLOW else SERVICE_S
@@ -171,22 +180,22 @@ class Connection(asyncio.Protocol):
             self._close()
             return
         method, identity = head.groups()
-        if identity != HEALTH:
-            self._endpoint.log(method, identity)
+        arrival = self._endpoint.log(method, identity) if identity != HEALTH else HEALTH
         if self._endpoint.mode is Mode.RESET:
             self._reset()
             return
         loop = asyncio.get_running_loop()
-        self._answering = loop.call_later(self._endpoint.delay_s(), self._answer, identity)
+        self._answering = loop.call_later(self._endpoint.delay_s(), self._answer, identity, arrival)
 
-    def _answer(self, identity: bytes) -> None:
+    def _answer(self, identity: bytes, arrival: bytes) -> None:
         assert self._transport is not None
         self._answering = None
         status = self._endpoint.status()
         line = _FAILURES.get(status, b"200 OK")
+        body = b"%b %b" % (identity, arrival)
         self._transport.write(
-            b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b"
-            % (line, len(identity), identity)
+            b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\n%b: %b\r\nContent-Length: %d\r\n\r\n%b"
+            % (line, ARRIVAL, arrival, len(body), body)
         )
         if self._endpoint.mode is Mode.DEAF:
             self._close()

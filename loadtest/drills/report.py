@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtest.compare.report import NO_FIGURE, machine, table
-from loadtest.drills.drills import DRILLS, select
+from loadtest.drills.combine import by_cell
+from loadtest.drills.drills import DRILLS, Drill, select
 from loadtest.drills.run import Cell, Plan
 from loadtest.drills.targets import missed
 
@@ -21,10 +22,13 @@ HEAD = (
     "added worst ms",
     "zero traffic ms (after evidence)",
     "later",
-    "survivor, worst",
+    "cluster-1, worst",
+    "cluster-2, both",
     "share back ms",
     "proxy waited, load late ms",
 )
+WIDTHS = (11, 13, 11, 12, 5, 4, 9, 9, 17, 5, 11, 11, 8, 12)
+OUTAGE_HEAD = ("drill", "proxy", "after s", "failed GET / POST", "zero traffic ms", "later", "share back ms")
 MEANING = {
     "failed": "requests without an answer 200, from the hit to the end; *unsent*: those of which not a byte"
     " went to an endpoint",
@@ -34,9 +38,12 @@ MEANING = {
     "zero traffic": "from the hit (from the first evidence) until cluster-2 gets less than 1 % of the"
     " requests for half a second; *later*: requests and connection attempts that it gets after that, in the"
     " fault",
-    "survivor": "requests that cluster-1 gets, of those due: in the second after the hit, in the fault's"
-    " worst second",
-    "share back": "from the end of the fault until cluster-2 gets four fifths of its half, for half a second",
+    "cluster-1": "requests that it gets, of those due: in the second after the hit, in the fault's worst"
+    " second",
+    "cluster-2, both": "requests that are sent to it, and to both, of those due in the fault (in `return`:"
+    " after it); beyond 1 is what was sent more than once",
+    "share back": "from the end of the fault until cluster-2 gets four fifths of its half, for half a second;"
+    " *not yet*: not by the end of the run",
     "proxy waited, load late": "time in which the proxy could have run and had no core, and the longest that"
     " a request was begun after it was due, in the whole run: what the machine, not the proxy, adds",
 }
@@ -48,43 +55,50 @@ class Circumstances:
 
     date: str
     plan: Plan
+    runs: int
     versions: dict[str, str]
     remarks: tuple[str, ...]
     ours: tuple[str, ...]
 
     def __str__(self) -> str:
         plan = self.plan
+        several = (
+            f" {self.runs} runs, the proxies in turn: the worst of what is counted, the median of what is"
+            " measured."
+        )
         return (
             f"{self.date}, {machine()}; {plan.rate} requests/s, a quarter POST; {plan.before_s:g} s before"
             f" the fault, {plan.fault_s:g} s of it, {plan.after_s:g} s after it."
+            + (several if self.runs > 1 else "")
         )
 
 
 def line(cell: Cell) -> str:
     """Return a row of the table, for the eye."""
-    widths = (11, 13, 11, 12, 5, 4, 9, 9, 17, 5, 11, 7, 12)
-    return " ".join(
+    return f"{cell.run:2} " + " ".join(
         text.ljust(width) if number < 2 else text.rjust(width)
-        for number, (text, width) in enumerate(zip(_cells(cell), widths, strict=True))
+        for number, (text, width) in enumerate(zip(_cells(cell), WIDTHS, strict=True))
     )
 
 
 def judged(cell: Cell) -> tuple[str, ...]:
     """Return the targets that a cell of fleetgate misses, and the invariants that do not hold."""
-    drill = select([cell.drill])[0]
-    return (*missed(drill, cell.result), *cell.violations)
+    return (*missed(_drill(cell), cell.result), *cell.violations)
 
 
 def markdown(cells: Sequence[Cell], about: Circumstances) -> str:
+    """Return the report; `cells` are all runs."""
+    whole = by_cell(cells)
     parts = [
         str(about),
         _list(f"{name} {version}" for name, version in about.versions.items()),
-        table(HEAD, map(_cells, cells)),
+        table(HEAD, map(_cells, whole)),
+        outages(whole),
         _list(f"*{drill.name}*: {drill.meaning}" for drill in DRILLS if _is_in(drill.name, cells)),
         _list(f"{name}: {text}" for name, text in MEANING.items()),
         _list(
             f"{cell.peer}, {cell.drill}: {text}"
-            for cell in cells
+            for cell in whole
             if cell.peer in about.ours
             for text in judged(cell)
         ),
@@ -93,21 +107,58 @@ def markdown(cells: Sequence[Cell], about: Circumstances) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def outages(cells: Sequence[Cell]) -> str:
+    """Return a table of the periods of drills that have several, empty when there are none."""
+    rows = [
+        (
+            cell.drill,
+            cell.peer,
+            f"{outage.at_s:.0f}",
+            f"{outage.failed_gets} / {outage.failed_posts}",
+            _time(outage.quiet_ms, "never"),
+            str(outage.later),
+            _time(outage.back_ms, "not yet"),
+        )
+        for cell in cells
+        if len(cell.result.outages) > 1
+        for outage in cell.result.outages
+    ]
+    return table(OUTAGE_HEAD, rows) if rows else ""
+
+
 def write_json(path: Path, cells: Sequence[Cell], about: Circumstances) -> None:
-    document = asdict(about) | {
-        "machine": machine(),
-        "cells": [
-            asdict(cell) | ({"missed": judged(cell)} if cell.peer in about.ours else {}) for cell in cells
-        ],
-    }
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    """Write the circumstances, and all runs: one on each line, so that they can be compared by line."""
+    head = json.dumps(asdict(about) | {"machine": machine()}, indent=1, ensure_ascii=False)
+    runs = ",\n".join(json.dumps(_run(cell, about), ensure_ascii=False) for cell in cells)
+    path.write_text(f'{head[: -len("}")].rstrip()},\n "runs": [\n{runs}\n]}}\n')
+
+
+def _run(cell: Cell, about: Circumstances) -> dict[str, object]:
+    """Return the figures of a run, without its course over time."""
+    figures = asdict(cell)
+    result = figures.pop("result")
+    result.pop("timeline")
+    if len(cell.result.outages) < 2:
+        result.pop("outages")  # nothing that is not there already
+    if cell.peer in about.ours:
+        figures["missed"] = missed(_drill(cell), cell.result)
+    else:
+        figures.pop("violations")  # nobody looked for them
+    return _rounded(figures | result)
+
+
+def _rounded(figures: dict[str, object]) -> dict[str, object]:
+    """Times are in milliseconds, and known to some microseconds."""
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()}
 
 
 def _cells(cell: Cell) -> tuple[str, ...]:
     r = cell.result
-    quiet = _number(r.quiet_ms)
-    if r.quiet_after_evidence_ms is not None:
-        quiet += f" ({_number(r.quiet_after_evidence_ms)})"
+    quiet, later = NO_FIGURE, NO_FIGURE
+    if _drill(cell).evidence_s is not None:
+        quiet, later = _time(r.quiet_ms, "never"), str(r.later)
+        if r.quiet_after_evidence_ms is not None:
+            quiet += f" ({_number(r.quiet_after_evidence_ms)})"
     return (
         cell.drill,
         cell.peer,
@@ -118,15 +169,24 @@ def _cells(cell: Cell) -> tuple[str, ...]:
         _number(r.added_p99_ms),
         _number(r.added_worst_ms),
         quiet,
-        str(r.later),
+        later,
         f"{r.survivor:.2f}, {r.survivor_most:.2f}",
-        _number(r.back_ms),
+        f"{r.hit_part:.2f}, {r.sent_part:.2f}",
+        _time(r.back_ms, "not yet"),
         f"{_number(_ms(cell.waited_s))}, {_number(_ms(cell.late_s))}",
     )
 
 
+def _drill(cell: Cell) -> Drill:
+    return select([cell.drill])[0]
+
+
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * 1e3
+
+
+def _time(value: float | None, never: str) -> str:
+    return never if value is None else _number(value)
 
 
 def _number(value: float | None) -> str:

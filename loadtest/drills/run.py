@@ -8,6 +8,7 @@ import time
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -19,13 +20,14 @@ from loadtest.compare.processes import CoreWaits, Started, on_cores
 from loadtest.drills import site as sites
 from loadtest.drills import wire
 from loadtest.drills.backends import PROJECT, Backends
-from loadtest.drills.drills import Action, Drill, Stage
+from loadtest.drills.drills import Drill, Stage, Step
 from loadtest.drills.invariants import Watch
 from loadtest.drills.load import Load, Request
-from loadtest.drills.measure import Received, Record, Result, measure
+from loadtest.drills.measure import Result, measure
 from loadtest.drills.network import Network
 from loadtest.drills.peers import Peer
 from loadtest.drills.peers.fleetgate import Worker
+from loadtest.drills.record import Period, Received, Record
 
 LEAD_S = 0.3
 """From the start of the clock to the first request."""
@@ -46,7 +48,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`violations`: of invariants, only looked for where the proxy is fleetgate.
+    """One run. `run` counts from 1, `at` is when it began (UTC).
+
+    `violations`: of invariants, only looked for where the proxy is fleetgate.
 
     How much of a result is the machine's doing: `waited_s`, time in which the proxy could have run and had no
     core (None: it has been replaced); `late_s`, the longest that a request was begun after it was due.
@@ -54,14 +58,17 @@ class Cell:
 
     drill: str
     peer: str
+    run: int
+    at: str
     result: Result
     violations: tuple[str, ...]
     waited_s: float | None
     late_s: float
 
 
-def run(plan: Plan, drill: Drill, peer: Peer, directory: Path) -> Cell:
-    """Start everything, drill, stop everything. Raises StartError, Missing, OSError."""
+def run(plan: Plan, drill: Drill, peer: Peer, number: int, directory: Path) -> Cell:
+    """Start everything, drill, stop everything; it is run `number`. Raises StartError, Missing, OSError."""
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     directory.mkdir()
     for name in ("proxy", "backends"):
         (directory / name).mkdir()
@@ -82,17 +89,18 @@ def run(plan: Plan, drill: Drill, peer: Peer, directory: Path) -> Cell:
         _write_requests(directory / "requests", drilled.load.requests)
         if watch is not None:
             watch.at_end(drilled.load.requests)
-        record = _record(plan, drilled, site, backends, tap)
+        record = _record(plan, steps, drilled, site, backends, tap)
     result = measure(record, drill.evidence_s)
     violations = watch.violations(result) if watch else ()
-    return Cell(drill.name, peer.name, result, violations, waited_s, drilled.load.worst_late_s)
+    late_s = drilled.load.worst_late_s
+    return Cell(drill.name, peer.name, number, at, result, violations, waited_s, late_s)
 
 
 @dataclass(frozen=True, slots=True)
 class _Drilled:
     load: Load
     start: float
-    moments: list[float]  # before each step, and after the last one
+    taken: list[Period]  # each step
 
 
 def leave(*_: object) -> None:
@@ -110,9 +118,7 @@ def _completed(drill: Coroutine[object, object, _Drilled]) -> _Drilled:
         signal.signal(signal.SIGTERM, leave)
 
 
-async def _drill(
-    plan: Plan, steps: list[tuple[float, Action]], stage: Stage, port: int, watch: Watch | None
-) -> _Drilled:
+async def _drill(plan: Plan, steps: list[Step], stage: Stage, port: int, watch: Watch | None) -> _Drilled:
     over = Event()
     task = asyncio.current_task()
     assert task is not None
@@ -124,7 +130,7 @@ async def _drill(
     gc.collect()
     gc.disable()  # the pauses would be taken for the proxy's
     try:
-        _, moments = await asyncio.gather(
+        _, taken = await asyncio.gather(
             load.run(start, plan.before_s + plan.fault_s + plan.after_s),
             asyncio.to_thread(_take, steps, stage, hit, watch, over),
         )
@@ -133,22 +139,21 @@ async def _drill(
         over.set()
         load.close()
         await asyncio.sleep(0)
-    return _Drilled(load, start, moments)
+    return _Drilled(load, start, taken)
 
 
-def _take(
-    steps: list[tuple[float, Action]], stage: Stage, hit: float, watch: Watch | None, over: Event
-) -> list[float]:
-    """Take the steps at their times, in a thread of its own; return when they were taken."""
-    moments = []
-    for at, action in steps:
-        if over.wait(hit + at - monotonic()):
+def _take(steps: list[Step], stage: Stage, hit: float, watch: Watch | None, over: Event) -> list[Period]:
+    """Take the steps at their times, in a thread of its own; return when they were begun and done."""
+    taken = []
+    for step in steps:
+        if over.wait(hit + step.at - monotonic()):
             break
-        if watch is not None and at == 0:
+        if watch is not None and step.at == 0:
             watch.at_hit()
-        moments.append(monotonic())
-        action(stage)
-    return [*moments, monotonic()]
+        begun = monotonic()
+        step.action(stage)
+        taken.append(Period(begun, monotonic()))
+    return taken
 
 
 def _write_requests(path: Path, requests: Sequence[Request]) -> None:
@@ -185,16 +190,31 @@ def _tapped(ports: list[int], directory: Path, core: int) -> Iterator[Path | Non
         process.stop()
 
 
-def _record(plan: Plan, drilled: _Drilled, site: sites.Site, backends: Backends, tap: Path | None) -> Record:
-    end = drilled.start + plan.before_s + plan.fault_s + plan.after_s
-    hit = drilled.start + plan.before_s
-    hits = [moment for moment in drilled.moments if moment >= hit - 0.001]
+def faults(steps: Sequence[Step], taken: Sequence[Period]) -> tuple[float, float, tuple[Period, ...]]:
+    """Return when the cluster was hit, when it was healed for good, and its faults in between."""
+    begins = [when.since for step, when in zip(steps, taken, strict=True) if not step.ends_fault]
+    ends = [when.until for step, when in zip(steps, taken, strict=True) if step.ends_fault]
+    if steps[0].at < 0:  # the end of what was there from the beginning
+        return ends[0], ends[0], ()
+    return begins[0], ends[-1], tuple(map(Period, begins, ends))
+
+
+def _record(
+    plan: Plan,
+    steps: Sequence[Step],
+    drilled: _Drilled,
+    site: sites.Site,
+    backends: Backends,
+    tap: Path | None,
+) -> Record:
+    hit, healed, between = faults(steps, drilled.taken)
     return Record(
         rate=plan.rate,
         start=drilled.start,
-        hit=hits[0],
-        healed=drilled.moments[-1],
-        end=end,
+        hit=hit,
+        healed=healed,
+        end=drilled.start + plan.before_s + plan.fault_s + plan.after_s,
+        faults=between,
         requests=drilled.load.requests,
         received=[each for name in site.clusters for each in _received(name, backends.log(name))],
         wire=wire.parse(tap.read_text()) if tap else None,
@@ -204,8 +224,8 @@ def _record(plan: Plan, drilled: _Drilled, site: sites.Site, backends: Backends,
 
 def _received(cluster: str, lines: list[str]) -> Iterator[Received]:
     for line in lines:
-        at, method, identity = line.split(" ")
-        yield Received(float(at), cluster, method, identity)
+        at, method, identity, arrival = line.split(" ")
+        yield Received(float(at), cluster, method, identity, arrival)
 
 
 def why_not(drill: Drill) -> str:

@@ -14,14 +14,17 @@ from pathlib import Path
 import pytest
 
 from loadtest.compare.peers import Missing
-from loadtest.drills import chart, site
+from loadtest.drills import chart, report, site
+from loadtest.drills.combine import by_cell
 from loadtest.drills.drills import DRILLS, select
 from loadtest.drills.load import MIXED_UP, Load, Request
-from loadtest.drills.measure import Received, Record, Result, duplicates, measure, quiet_at
+from loadtest.drills.measure import Result, duplicates, measure
 from loadtest.drills.network import Network
 from loadtest.drills.peers import envoy, haproxy, nginx
-from loadtest.drills.run import Cell
+from loadtest.drills.record import Period, Received, Record
+from loadtest.drills.run import Cell, Plan, faults
 from loadtest.drills.targets import missed
+from loadtest.drills.traffic import back_at, quiet_at
 from loadtest.drills.wire import SYN, Sent, Stream, parse
 
 PROJECT = Path(__file__).parents[2]
@@ -29,7 +32,8 @@ HIT_PORT, OTHER_PORT = 2000, 1000
 
 
 def asked(number: int, due: float, took_s: float = 0.005, status: int = 200, post: bool = False) -> Request:
-    return Request(str(number), post, due, due + took_s, status)
+    arrival = f"1-{number}" if status == 200 else ""
+    return Request(str(number), post, due, due + took_s, status, arrival)
 
 
 def record(**changes: object) -> Record:
@@ -40,11 +44,20 @@ def record(**changes: object) -> Record:
         for number, each in enumerate(requests)
     ]
     received = [
-        Received(each.time, site.HIT if each.port == HIT_PORT else site.SURVIVOR, each.kind, each.identity)
+        Received(
+            *(each.time, site.HIT if each.port == HIT_PORT else site.SURVIVOR, each.kind, each.identity),
+            f"1-{each.identity}",
+        )
         for each in wire
     ]
-    whole = Record(10, 0.0, 4.0, 7.0, 10.0, requests, received, wire, (HIT_PORT,))
+    fault = (Period(4.0, 7.0),)
+    whole = Record(10, 0.0, 4.0, 7.0, 10.0, fault, requests, received, wire, (HIT_PORT,))
     return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def cell(run: int = 1, drill: str = "refused", **changes: object) -> Cell:
+    result = measure(record(), select([drill])[0].evidence_s)
+    return Cell(drill, "fleetgate", run, "", replace(result, **changes), (), 0.0, 0.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +76,7 @@ def test_a_cluster_is_quiet_when_it_gets_probes_only(times: list[float], expecte
 
 def test_arrivals_beyond_the_first_are_duplicates_of_posts_only() -> None:
     kinds = [("POST", "a"), ("POST", "a"), ("POST", "a"), ("POST", "b"), ("GET", "c"), ("GET", "c")]
-    assert duplicates(Received(0.0, "cluster-1", kind, identity) for kind, identity in kinds) == 2
+    assert duplicates(Received(0.0, "cluster-1", kind, identity, "") for kind, identity in kinds) == 2
 
 
 def test_a_run_without_effect_has_nothing_to_report() -> None:
@@ -113,6 +126,74 @@ def test_an_answer_without_a_request_at_an_endpoint_is_noticed() -> None:
     assert measure(record(received=[]), 0.0).lost == 100
 
 
+def test_an_answer_to_an_arrival_of_another_request_is_noticed() -> None:
+    whole = record()
+    requests = list(whole.requests)
+    requests[50] = replace(requests[50], arrival="1-51")
+    assert measure(replace(whole, requests=requests), 0.0).lost == 1
+
+
+def test_what_was_not_sent_is_not_known_when_the_wire_was_not_seen_whole() -> None:
+    """An answered request that is missing there says that others may be, too."""
+    whole = record()
+    assert measure(replace(whole, wire=list(whole.wire or ())[1:]), 0.0).failed_unsent is None
+
+
+def test_several_outages_are_told_apart() -> None:
+    """Away from 4 to 5 and from 6 to 7; in between it gets its share, and after the end only later."""
+    wire = [Sent(4.1 + n / 100, HIT_PORT, "GET", f"a{n}") for n in range(5)]
+    wire += [Sent(5.1 + n / 20, HIT_PORT, "GET", f"b{n}") for n in range(14)]
+    wire += [Sent(7.9 + n / 20, HIT_PORT, "GET", f"c{n}") for n in range(40)]
+    requests = list(record().requests)
+    requests[41], requests[62] = asked(41, 4.1, status=0), asked(62, 6.2, status=502, post=True)
+    faults = (Period(4.0, 5.0), Period(6.0, 7.0))
+    result = measure(record(wire=wire, faults=faults, requests=requests), 0.0)
+    first, second = result.outages
+    assert (first.at_s, first.failed_gets, first.failed_posts) == (0.0, 1, 0)
+    assert (second.at_s, second.failed_gets, second.failed_posts) == (2.0, 0, 1)
+    assert (first.quiet_ms, first.later) == (pytest.approx(140), 0)
+    assert (second.quiet_ms, second.later) == (pytest.approx(0), 0)
+    assert (first.back_ms, second.back_ms) == (pytest.approx(100), pytest.approx(900))
+    assert result.quiet_ms == first.quiet_ms
+    assert result.back_ms == second.back_ms
+    assert result.hit_part == pytest.approx(19 / 30)
+
+
+def test_added_latency_is_that_of_every_outage() -> None:
+    requests = list(record().requests)
+    requests[65] = asked(65, 6.5, took_s=0.105)
+    faults = (Period(4.0, 5.0), Period(6.0, 7.0))
+    assert measure(record(requests=requests, faults=faults), 0.0).added_worst_ms == pytest.approx(100)
+    assert measure(record(requests=requests), 0.0).added_worst_ms == pytest.approx(0)
+
+
+def test_where_a_cluster_goes_on_serving_there_is_no_zero_traffic() -> None:
+    result = measure(record(wire=[]), None)
+    assert (result.quiet_ms, result.later, result.outages) == (None, 0, ())
+
+
+def test_a_return_is_watched_until_the_end() -> None:
+    """Nothing goes to the cluster for the first second; what was there before does not count."""
+    wire = [each for each in record().wire or () if each.port != HIT_PORT or not 4.0 <= each.time < 5.0]
+    result = measure(record(wire=wire, faults=(), healed=4.0), None)
+    assert result.back_ms == pytest.approx(1100)
+    assert result.hit_part == pytest.approx(25 / 60)
+    assert result.sent_part == pytest.approx(55 / 60)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([], None),
+        ([n / 1000 for n in range(199)], None),  # one too few: 200 are four fifths of its half
+        ([n / 1000 for n in range(200)], 0.0),
+        ([n / 100 for n in range(100)] + [1 + n / 500 for n in range(500)], 0.88),
+    ],
+)
+def test_a_cluster_is_back_when_it_gets_its_share(times: list[float], expected: float | None) -> None:
+    assert back_at(times, 0.0, 3.0, 1000) == expected
+
+
 def packet(port: int, sequence: int, flags: int, payload: bytes) -> bytes:
     """An IPv4 packet with a TCP segment, without checksums."""
     tcp = b"\x30\x39" + port.to_bytes(2) + sequence.to_bytes(4) + bytes(4) + bytes([0x50, flags]) + bytes(6)
@@ -151,6 +232,7 @@ def test_the_lines_of_the_wire_are_read() -> None:
         ({"added_unwritten_p99_ms": 3.5}, ["added p99, ms: 3.5, target 3"]),
         ({"quiet_after_evidence_ms": None}, ["zero traffic after evidence, ms: never, target 50"]),
         ({"survivor_most": 1.25}, ["survivor's load: 1.25, target 1.2"]),
+        ({"sent_part": 1.5}, ["sent, of those due: 1.5, target 1.2"]),
     ],
 )
 def test_missed_targets_are_named(changes: dict[str, object], expected: list[str]) -> None:
@@ -162,13 +244,32 @@ def test_missed_targets_are_named(changes: dict[str, object], expected: list[str
 
 def test_flapping_ends_with_the_cluster_back() -> None:
     drill = select(["flapping"])[0]
-    assert [at for at, _ in drill.schedule(5.0, 6.0)] == [0.0, 2.0, 4.0, 6.0]
-    assert [action for _, action in drill.schedule(5.0, 6.0)] == [
-        drill.hit,
-        drill.heal,
-        drill.hit,
-        drill.heal,
-    ]
+    assert [step.at for step in drill.schedule(5.0, 6.0)] == [0.0, 2.0, 4.0, 6.0]
+    assert [step.at for step in drill.schedule(5.0, 5.0)] == [0.0, 2.0, 4.0, 5.0]
+    assert [step.at for step in drill.schedule(5.0, 1.0)] == [0.0, 1.0]
+    for step in drill.schedule(5.0, 6.0):
+        assert step.action is (drill.heal if step.ends_fault else drill.hit)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "expected"),
+    [
+        ("refused", [(5.0, 5.1), (15.0, 15.3)], (5.0, 15.3, [(5.0, 15.3)])),
+        (
+            "flapping",
+            [(5.0, 5.1), (7.0, 7.1), (9.0, 9.1), (11.0, 11.1)],
+            (5.0, 11.1, [(5.0, 7.1), (9.0, 11.1)]),
+        ),
+        ("return", [(0.0, 0.1), (5.0, 5.2)], (5.2, 5.2, [])),
+    ],
+)
+def test_faults_last_from_their_beginning_to_when_their_end_is_done(
+    name: str, taken: list[tuple[float, float]], expected: tuple[float, float, list[tuple[float, float]]]
+) -> None:
+    hit, healed, between = expected
+    steps = select([name])[0].schedule(5.0, 6.0)
+    periods = [Period(*each) for each in taken]
+    assert faults(steps, periods) == (hit, healed, tuple(Period(*each) for each in between))
 
 
 def test_an_unknown_drill_is_said_to_be_unknown() -> None:
@@ -177,24 +278,109 @@ def test_an_unknown_drill_is_said_to_be_unknown() -> None:
 
 
 def test_the_chart_has_a_panel_for_each_cell() -> None:
-    cells = [Cell(drill.name, "fleetgate", measure(record(), 0.0), (), 0.0, 0.0) for drill in DRILLS]
+    cells = [cell(drill=drill.name) for drill in DRILLS]
     text = chart.svg(cells, 3.0, "today")
     assert len(re.findall("<polyline", text)) == 2 * len(DRILLS)
     ET.fromstring(text)
 
 
-async def test_the_answer_to_another_request_is_noticed() -> None:
+def test_of_several_runs_the_worst_count_and_the_median_time_are_shown() -> None:
+    runs = [
+        cell(1, failed_posts=0, added_p99_ms=1.0, quiet_ms=None, failures={}),
+        cell(2, failed_posts=3, added_p99_ms=5.0, quiet_ms=7.0, failures={"502": 2, "cut": 1}),
+        cell(3, failed_posts=1, added_p99_ms=2.0, quiet_ms=9.0, failures={"cut": 1}),
+    ]
+    (whole,) = by_cell(runs)
+    assert (whole.result.failed_posts, whole.result.added_p99_ms, whole.result.quiet_ms) == (3, 2.0, 9.0)
+    assert whole.result.failures == {"502": 2, "cut": 1}
+    (most,) = by_cell([*runs, cell(4, quiet_ms=None), cell(5, quiet_ms=None)])
+    assert most.result.quiet_ms is None
+    assert sum(each.due for each in whole.result.timeline) == 3 * sum(
+        each.due for each in runs[0].result.timeline
+    )
+
+
+def test_runs_are_combined_by_drill_and_proxy() -> None:
+    assert [(each.drill, each.run) for each in by_cell([cell(1), cell(1, "slow"), cell(2)])] == [
+        ("refused", 1),
+        ("slow", 1),
+    ]
+
+
+def circumstances() -> report.Circumstances:
+    plan = Plan(1000, 5.0, 10.0, 5.0, 0, 1)
+    return report.Circumstances("2026-11-21", plan, 2, {"fleetgate": "1"}, ("a remark",), ("fleetgate",))
+
+
+def test_the_table_says_no_figure_where_there_is_nothing_to_tell() -> None:
+    slow, refused = cell(drill="slow"), cell(drill="refused", back_ms=None)
+    text = report.markdown([slow, refused], circumstances())
+    assert "| slow | fleetgate | 0 / 0 | – | 0 | 0 | 0.0 | 0.0 | – | – |" in text
+    assert "| refused | fleetgate | 0 / 0 | – | 0 | 0 | 0.0 | 0.0 | never | 0 |" in text
+    assert "| not yet |" in text
+    assert "- fleetgate, refused: zero traffic after evidence, ms: never, target 50" in text
+    assert "2 runs" in text
+    assert "- a remark" in text
+
+
+def test_the_periods_of_flapping_have_a_table_of_their_own() -> None:
+    faults = (Period(4.0, 5.0), Period(6.0, 7.0))
+    result = measure(record(wire=[], faults=faults), 0.0)
+    flapping = Cell("flapping", "fleetgate", 1, "", result, (), 0.0, 0.0)
+    assert report.outages([cell(), flapping]).count("| flapping | fleetgate |") == 2
+    assert report.outages([cell()]) == ""
+
+
+def test_every_run_is_a_line_of_the_json(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    ours, other = cell(1, added_p99_ms=4.00049), replace(cell(2), peer="nginx")
+    report.write_json(path, [ours, other], circumstances())
+    document = json.loads(path.read_text())
+    first, second = document["runs"]
+    assert (document["plan"]["rate"], document["versions"]) == (1000, {"fleetgate": "1"})
+    assert (first["drill"], first["run"], first["added_p99_ms"]) == ("refused", 1, 4.0)
+    assert "zero traffic after evidence, ms: never, target 50" in first["missed"]
+    assert "missed" not in second
+    assert "timeline" not in first
+    assert sum('"drill"' in line for line in path.read_text().splitlines()) == 2
+    report.write_json(path, [], circumstances())
+    assert json.loads(path.read_text())["runs"] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"Content-Length: 5\r\n\r\nother",
+        b"Content-Length: 11\r\n\r\nx000000 1-1",  # from where, the head does not say
+        b"X-Arrival: 1-1\r\nContent-Length: 11\r\n\r\nx000009 1-1",
+        b"X-Arrival: 1-1\r\nContent-Length: 11\r\n\r\nx000000 1-2",  # head and body of two attempts
+    ],
+)
+async def test_the_answer_to_another_request_is_noticed(answer: bytes) -> None:
+    assert await statuses(b"HTTP/1.1 200 OK\r\n" + answer) == [MIXED_UP]
+
+
+async def test_an_answer_is_known_by_id_and_arrival() -> None:
+    body = b"Content-Length: 11\r\n\r\nx000000 1-1"
+    assert await statuses(b"HTTP/1.1 200 OK\r\nx-arrival: 1-1\r\n" + body) == [200]
+    assert await statuses(b"HTTP/1.1 503 Service Unavailable\r\nX-Arrival: 1-2\r\n" + body) == [MIXED_UP]
+    assert await statuses(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n") == [503]
+
+
+async def statuses(response: bytes) -> list[int]:
+    """Return what becomes of one request that is answered so."""
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother")
+        writer.write(response)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     load = Load(server.sockets[0].getsockname()[1], 20, "x")
-    await load.run(asyncio.get_running_loop().time(), 0.1)
+    await load.run(asyncio.get_running_loop().time(), 0.05)
     load.close()
     server.close()
-    assert [each.status for each in load.requests] == [MIXED_UP, MIXED_UP]
+    return [each.status for each in load.requests]
 
 
 @pytest.mark.parametrize("find", [nginx.find, haproxy.find, envoy.find])
@@ -237,14 +423,8 @@ def test_a_small_drill_drills(tmp_path: Path, cores: tuple[int, int]) -> None:
         check=False,
     )
     assert done.returncode in (0, 1), done.stderr  # 1: p99 is not what it was, on a busy machine
-    (cell,) = json.loads((tmp_path / "r.json").read_text())["cells"]
-    result = cell["result"]
-    assert (cell["drill"], cell["peer"], result["requests"]) == ("refused", "fleetgate", 120)
-    assert (result["failed_gets"], result["duplicate_posts"], result["lost"], result["mixed_up"]) == (
-        0,
-        0,
-        0,
-        0,
-    )
-    assert 0.8 <= result["survivor"] <= 1.2
+    (run,) = json.loads((tmp_path / "r.json").read_text())["runs"]
+    assert (run["drill"], run["peer"], run["requests"]) == ("refused", "fleetgate", 120)
+    assert (run["failed_gets"], run["duplicate_posts"], run["lost"], run["mixed_up"]) == (0, 0, 0, 0)
+    assert 0.8 <= run["survivor"] <= 1.2
     assert "| refused | fleetgate |" in (tmp_path / "r.md").read_text()
