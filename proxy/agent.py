@@ -228,4 +228,6 @@ class Agent:
             pauses=self._listeners.pauses(),
             mirrors=tuple(plane.mirrors.counts()),
             breakers=tuple(plane.services.recovery.stats()),
+            tasks=len(asyncio.all_tasks()),
+            timers=plane.wheel.scheduled(),
         )

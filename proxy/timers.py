@@ -52,6 +52,10 @@ class TimerWheel:
         else:
             slot.append(target)
 
+    def scheduled(self) -> int:
+        """Return how many objects are to be asked."""
+        return sum(map(len, self._slots.values()))
+
     def take_lag(self) -> float:
         lag, self.lag_s = self.lag_s, 0.0
         return lag

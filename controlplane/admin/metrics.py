@@ -198,12 +198,13 @@ class Metrics(Collector):
         yield gauge("worker_up", "1 when the worker runs and is connected.", label, up)
         restarts = (((str(p.worker),), p.restarts) for p in state.processes)
         yield counter("worker_restarts", "Restarts of the worker.", label, restarts)
-        lags = (
-            ((str(worker),), view.stats.loop_lag_s)
-            for worker, view in connected.items()
-            if view.stats is not None
-        )
+        stats = {(str(view.worker),): view.stats for view in state.workers if view.stats is not None}
+        lags = ((labels, each.loop_lag_s) for labels, each in stats.items())
         yield gauge("event_loop_lag_seconds", "Worst delay since the last report.", label, lags)
+        tasks = ((labels, each.tasks) for labels, each in stats.items())
+        yield gauge("worker_tasks", "Tasks of the worker's event loop: none per request.", label, tasks)
+        timers = ((labels, each.timers) for labels, each in stats.items())
+        yield gauge("worker_timers", "Objects on the worker's timer wheel.", label, timers)
         dropped = [((), state.totals.log_lines_dropped)]
         yield counter(
             "access_log_lines_dropped", "Lines lost because they could not be written.", (), dropped

@@ -2,8 +2,8 @@
 
 I1 nobody gets another one's answer. I2 no POST arrives twice. I3 every request ends within its deadline and
 a second. I4 nothing is written to standard error that tells of an exception. I5 after the fault no request
-fails, and p99 is what it was. I6 descriptors and memory are what they were. I7 every failed request has a
-line in the access log that says why, and a metric counts it.
+fails, and p99 is what it was. I6 descriptors, tasks, timers, connections and memory are what they were. I7
+every failed request has a line in the access log that says why, and a metric counts it.
 """
 
 import json
@@ -22,7 +22,10 @@ TOLERANCE = 1.05
 RECOVERED = 1.2
 NOISE_MS = 5.0
 """A p99 of 2 s on a machine that others use changes by so much without a fault."""
-FEW_FDS = 2
+OPEN_FILES, TASKS, TIMERS = "open files", "tasks", "timers"
+CLIENTS, REQUESTS = "client connections", "requests on their way"
+FEW = {OPEN_FILES: 2, TASKS: 0, TIMERS: 2, CLIENTS: 0, REQUESTS: 0}
+"""Two may be a probe's: an endpoint that is back was asked and found so."""
 FEW_BYTES = 4 << 20
 """Buffers and tables that any load fills; a leak of a connection's state per request is far more."""
 REST_S = 8.0
@@ -38,7 +41,7 @@ class Watch:
     def __init__(self, worker: Worker, site: Site) -> None:
         self._worker = worker
         self._site = site
-        self._fds = self._open_fds()
+        self._before = self._held()
         self._rss = rss_bytes(worker.pid)
         self._found: list[str] = []
 
@@ -72,12 +75,10 @@ class Watch:
         return tuple(found)
 
     def _check_rest(self) -> None:
-        limit = int(self._fds * TOLERANCE) + FEW_FDS
         deadline = time.monotonic() + REST_S
-        while self._open_fds() > limit and time.monotonic() < deadline:
+        while (left := self._left()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        if self._open_fds() > limit:
-            self._found.append(f"I6: {self._open_fds()} open files, {self._fds} before the load")
+        self._found += left
         rss = rss_bytes(self._worker.pid)
         if rss > self._rss * TOLERANCE + FEW_BYTES:
             self._found.append(f"I6: {rss >> 20} MiB of memory, {self._rss >> 20} MiB at the hit")
@@ -96,8 +97,22 @@ class Watch:
         if counted < len(failed):
             self._found.append(f"I7: metrics count {counted} failures, there were {len(failed)}")
 
-    def _open_fds(self) -> int:
-        return len(os.listdir(f"/proc/{self._worker.pid}/fd"))
+    def _left(self) -> list[str]:
+        return [
+            f"I6: {count} {what}, {self._before[what]} before the load"
+            for what, count in self._held().items()
+            if count > int(self._before[what] * TOLERANCE) + FEW[what]
+        ]
+
+    def _held(self) -> dict[str, int]:
+        stats = self._worker.stats()
+        return {
+            OPEN_FILES: len(os.listdir(f"/proc/{self._worker.pid}/fd")),
+            TASKS: stats.tasks,
+            TIMERS: stats.timers,
+            CLIENTS: sum(count.active for count in stats.connections),
+            REQUESTS: sum(endpoint.in_flight for endpoint in stats.endpoints),
+        }
 
 
 def _explained(access_log: Path) -> set[str]:

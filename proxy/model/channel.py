@@ -222,6 +222,8 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     pauses: tuple[PauseCount, ...] = ()
     mirrors: tuple[MirrorCount, ...] = ()
     breakers: tuple[BreakerStats, ...] = ()
+    tasks: int = 0  # of its event loop
+    timers: int = 0  # objects that its timer wheel asks for what is due
 
 
 FromWorker = Ejections | Hello | Ack | Nack | StatsPart | Stats

@@ -47,6 +47,8 @@ def stats(worker: int, requests: int, states: Mapping[str, str], version: int = 
         connections=(ConnectionCount(LISTENER, 3, 9),),
         loop_lag_s=0.002,
         log_lines_dropped=0,
+        tasks=6,
+        timers=3,
     )
 
 
