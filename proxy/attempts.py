@@ -6,6 +6,7 @@ Every failure before a response head comes through `_attempt_failed`, which asks
 """
 
 from abc import abstractmethod
+from time import monotonic
 
 from proxy.http.forwarded import ATTEMPT_NAME
 from proxy.sending import Sending
@@ -13,6 +14,7 @@ from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import ANSWERS, RETRY_STATUSES, Failure
 from proxy.upstream.silence import CERTAIN_S, GIVE_UP_S
+from proxy.upstream.suspects import is_suspect
 from proxy.upstream.witness import Witness
 
 
@@ -37,6 +39,18 @@ class Attempts(Sending):
         else:
             self._attempt(following)
 
+    def _trusted(self, endpoint: LiveEndpoint) -> LiveEndpoint:
+        """Return the endpoint, or another one in its place where this one may cost the request."""
+        choice = self.choice
+        now = monotonic()
+        if choice is None or self._is_repeatable() or not is_suspect(endpoint, now):
+            return endpoint
+        other = choice.instead(endpoint, now)
+        failover = self.failover
+        if other is None or (failover is not None and (other in failover.tried or failover.within())):
+            return endpoint
+        return other
+
     def _next_attempt(self, endpoint: LiveEndpoint, failure: Failure) -> LiveEndpoint | None:
         """Return the endpoint to try next, None when the request ends here; count it either way."""
         choice = self.choice
@@ -48,6 +62,8 @@ class Attempts(Sending):
             following = None  # not even a connect would be answered in time
         if self.body is None:
             following = None  # part of the body is gone: it cannot be sent again
+        if following is not None:
+            following = self._trusted(following)
         self._count(endpoint, failure, following.cluster if following else "")
         return following
 

@@ -13,6 +13,7 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.service import LiveService
 from proxy.upstream.split import ClusterSplit, Tier, is_last_resort
+from proxy.upstream.suspects import is_suspect
 
 
 class Choice(ABC):
@@ -42,6 +43,13 @@ class Choice(ABC):
 
         `within` as above. Their silence says little so far: an endpoint with an open breaker is no
         alternative to them.
+        """
+
+    @abstractmethod
+    def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
+        """Return an endpoint that is no suspect and takes requests of choice as that one does.
+
+        None for none: then it is the suspect's. `now` is monotonic.
         """
 
 
@@ -130,6 +138,16 @@ class Backend(Choice):
                 found = self._pick(group, tried)
                 if found is not None and found not in tried:
                     return found
+        return None
+
+    def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
+        """Its own cluster first; of others only those that have a share now, so a standby stays one."""
+        here = suspect.group
+        beside = self.serving().tiers()[:1] if self._scope is RetryScope.ANY else []
+        for group in (here, *[group for tier in beside for group, _ in tier if group is not here]):
+            trusted = [e for e in group.live if e is not suspect and not is_suspect(e, now)]
+            if trusted:
+                return trusted[group.step(len(trusted))]
         return None
 
     def _pick(self, group: ClusterGroup, tried: list[LiveEndpoint]) -> LiveEndpoint | None:

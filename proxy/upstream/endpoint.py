@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -48,7 +49,7 @@ class LiveEndpoint:
         "_ejections", "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered", "address",
         "answers", "cluster", "connections", "draining", "failing", "failures", "group", "heard", "idle",
         "in_flight", "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests", "room",
-        "service", "stalled_at", "state", "weight",
+        "service", "stalled_at", "state", "suspected", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -82,6 +83,7 @@ class LiveEndpoint:
         self.last_failure = ""
         self.answers = Latencies()
         self.heard = LONG_AGO  # when the last byte of a response came, monotonic
+        self.suspected = LONG_AGO  # when it gave the last sign of a fault, monotonic; see `suspects`
         self.stalled_at = LONG_AGO
         self.is_watched = False
         self.must_answer = False  # it accepts without answering: a connection alone does not re-admit it
@@ -176,6 +178,7 @@ class LiveEndpoint:
         self.last_failure = failure.value
         if failure in _NO_EVIDENCE or self.state is not State.HEALTHY:
             return 0.0
+        self.suspected = monotonic()
         self._in_a_row += 1
         enough = ABORTS_TO_EJECT if failure is Failure.ABORTED else FAILURES_TO_EJECT
         if failure not in _OPENS_AT_ONCE and self._in_a_row < enough:

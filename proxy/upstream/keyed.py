@@ -79,6 +79,9 @@ class KeyedChoice(Choice):
         found = self.following(tried, attempts=len(tried), stay=len(tried) < 2, within=within)
         return found if found is not None and found.is_chosen() else None
 
+    def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
+        return None  # a key moves when its endpoint fails, not on a suspicion
+
     def _best(
         self, tier: Tier, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterGroup | None
     ) -> LiveEndpoint | None:

@@ -15,6 +15,7 @@ from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.latencies import FEW, Latencies
+from proxy.upstream.waiting import oldest_waiting
 
 TICK_S: Final = 0.02
 SHORTEST_S: Final = 0.1  # without an answer; no endpoint is taken for stalled before that
@@ -118,13 +119,7 @@ class StallWatch:
 
 def has_stalled(endpoint: LiveEndpoint, now: float) -> bool:
     """Whether a request has been waiting longer than its endpoint, and its route, ever take; peers do not."""
-    oldest: dict[Latencies, float] = {}
-    for connection in endpoint.connections:
-        if connection.is_waiting():
-            route = connection.awaits()
-            if route is not None:
-                oldest[route] = min(connection.since, oldest.get(route, inf))
-    for route, since in oldest.items():
+    for route, since in oldest_waiting(endpoint).items():
         limit_s = longest_wait(endpoint.answers, route, since)
         if now - max(since, endpoint.heard) >= limit_s:
             return _has_peer(endpoint, now, limit_s / 2)

@@ -41,6 +41,9 @@ class Session(Choice):
         """A session is worth waiting for: it ends when its endpoint fails, not when that is slow."""
         return self._choice.beside(tried, within=within) if self.endpoint not in tried else None
 
+    def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
+        return None  # as with keys
+
 
 class Sticky:
     """The sessions of a route."""

@@ -1,0 +1,123 @@
+"""What makes an endpoint suspect, what ends that, and who serves in its place."""
+
+import pytest
+
+from proxy.model.actions import Algorithm, Backend, Balance, HashKey, HashSource, Split, Sticky
+from proxy.model.policies import RetryScope
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.plan import RoutePlan
+from proxy.upstream.retry import Failure
+from proxy.upstream.service import Services
+from proxy.upstream.suspects import SIGN_S, is_suspect
+from tests.support.snapshots import split
+from tests.upstream.test_backends import BASE, CANARY, describe, plan_of
+from tests.upstream.test_stalls import FAST, NEW, NOW, SLOW, latencies, wait
+from tests.upstream.test_sticky import choose, id_of
+
+EQUAL, STANDBY = split({"c1": 50, "c2": 50}), split({"c1": 100, "c2": 0})
+
+
+@pytest.fixture
+def services() -> Services:
+    found = Services()
+    describe(found, {BASE: {"c1": [1, 2], "c2": [3]}, CANARY: {"c1": [11]}})
+    for endpoint in found.endpoints():
+        endpoint.answers = latencies(0.001, times=50)
+    return found
+
+
+def pod(services: Services, port: int) -> LiveEndpoint:
+    (found,) = [endpoint for endpoint in services.endpoints() if endpoint.port == port]
+    return found
+
+
+@pytest.mark.parametrize("failure", list(Failure))
+def test_a_failure_is_a_sign_where_it_is_the_endpoints(services: Services, failure: Failure) -> None:
+    endpoint = pod(services, 1)
+    endpoint.failed(failure)
+    ours = {Failure.OVERFLOW, Failure.HEDGED, Failure.LOCAL, Failure.STALE, Failure.UNSEEN}
+    assert is_suspect(endpoint, endpoint.suspected) is (failure not in ours)
+
+
+def test_it_is_one_until_something_is_heard_or_for_half_a_second(services: Services) -> None:
+    endpoint = pod(services, 1)
+    endpoint.heard, endpoint.suspected = NOW - 1.0, NOW
+    assert is_suspect(endpoint, NOW + SIGN_S / 2)
+    assert not is_suspect(endpoint, NOW + SIGN_S)
+    endpoint.heard = NOW + 0.01
+    assert not is_suspect(endpoint, NOW + 0.02)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "route", "waited_s", "heard_ago_s", "expected"),
+    [
+        (FAST, FAST, 0.019, 5.0, False),
+        (FAST, FAST, 0.021, 5.0, True),
+        (FAST, FAST, 5.0, 0.019, False),
+        (FAST, FAST, 5.0, 0.021, True),
+        (FAST, SLOW, 0.19, 5.0, False),
+        (FAST, SLOW, 0.26, 5.0, True),
+        (SLOW, FAST, 0.19, 5.0, False),
+        (SLOW, FAST, 0.26, 5.0, True),
+        (NEW, FAST, 5.0, 5.0, False),  # too little is known of it
+        (FAST, NEW, 5.0, 5.0, False),
+        (FAST, None, 5.0, 5.0, False),  # a request that is still being sent
+    ],
+)
+def test_silence_is_a_sign_when_it_is_longer_than_usual(
+    services: Services, endpoint: object, route: object, waited_s: float, heard_ago_s: float, expected: bool
+) -> None:
+    suspect = pod(services, 1)
+    suspect.answers = endpoint  # type: ignore[assignment]
+    suspect.heard = NOW - heard_ago_s
+    wait(suspect, NOW - waited_s, route)  # type: ignore[arg-type]
+    assert is_suspect(suspect, NOW) is expected
+
+
+def instead_of(plan: RoutePlan, *suspects: LiveEndpoint) -> int:
+    for each in suspects:
+        each.suspected = NOW
+    choice = plan.pick()
+    assert choice is not None
+    found = choice.instead(suspects[0], NOW)
+    return found.port if found is not None else 0
+
+
+@pytest.mark.parametrize(
+    ("own", "scope", "suspects", "expected"),
+    [
+        (EQUAL, RetryScope.ANY, (1,), 2),
+        (EQUAL, RetryScope.ANY, (1, 2), 3),
+        (EQUAL, RetryScope.ANY, (3,), 1),
+        (EQUAL, RetryScope.ANY, (1, 2, 3), 0),
+        (EQUAL, RetryScope.SAME_CLUSTER, (1, 2), 0),
+        (EQUAL, RetryScope.SAME_CLUSTER, (1,), 2),
+        (EQUAL, RetryScope.NONE, (1, 2), 0),
+        (STANDBY, RetryScope.ANY, (1,), 2),
+        (STANDBY, RetryScope.ANY, (1, 2), 0),
+        (split({"c1": 100}), RetryScope.ANY, (1, 2), 0),
+    ],
+)
+def test_a_peer_with_a_share_serves_instead(
+    services: Services, own: Split, scope: RetryScope, suspects: tuple[int, ...], expected: int
+) -> None:
+    plan = plan_of(services, Backend(BASE), own=own, scope=scope)
+    found = instead_of(plan, *[pod(services, port) for port in suspects])
+    assert found in (1, 2) if expected == 1 else found == expected
+
+
+def test_what_is_out_of_the_choice_serves_nobody(services: Services) -> None:
+    plan = plan_of(services, Backend(BASE), own=EQUAL)
+    pod(services, 2).failed(Failure.REFUSED)
+    assert instead_of(plan, pod(services, 1)) == 3
+
+
+def test_keys_and_sessions_are_not_moved_by_a_sign(services: Services) -> None:
+    by_client = Balance(Algorithm.HASH, HashKey(HashSource.CLIENT))
+    keyed = choose(plan_of(services, Backend(BASE), balance=by_client))
+    sticky = plan_of(services, Backend(BASE), balance=Balance(sticky=Sticky("SRV")))
+    named = choose(sticky, b"SRV=" + id_of(services, 1))
+    assert keyed.instead(pod(services, 1), NOW) is None
+    assert named.instead(pod(services, 1), NOW) is None
+    begins = choose(sticky)
+    assert begins.instead(pod(services, 1), NOW) is not None
