@@ -4,7 +4,9 @@ import asyncio
 
 import h11
 import pytest
+from msgspec.structs import replace
 
+from proxy.model.policies import Policies, Retry
 from tests.dataplane.test_failover import state_of
 from tests.dataplane.test_stalls import Pod
 from tests.support.origin import Connection, Origin, ok
@@ -108,3 +110,31 @@ async def test_posts_leave_an_endpoint_that_is_silent_for_longer_than_usual(
         assert len(bad.requests) == 1
         bad.go_on()
         assert await asyncio.gather(*first) == [{"/": 1}] * 2
+
+
+async def test_a_post_that_was_not_sent_does_not_turn_to_a_suspect_either(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Pod() as refuses, Pod() as bad, Pod() as good:
+        await worker.apply(snapshot(port, {"c1": [refuses.address, bad.address], "c2": [good.address]}))
+        bad.latency_s = good.latency_s = refuses.latency_s = 0.15
+        assert await asyncio.gather(*[tally(port, 1, POST) for _ in range(60)]) == [{"/": 1}] * 60
+        bad.forget()
+        bad.is_stopped = True
+        first = [asyncio.create_task(tally(port, 1, POST)) for _ in range(3)]
+        await until(lambda: len(bad.requests) == 1)
+        await asyncio.sleep(0.6)
+        refuses.stop()
+        assert await asyncio.gather(*[tally(port, 1, POST) for _ in range(6)]) == [{"/": 1}] * 6
+        assert len(bad.requests) == 1
+        bad.go_on()
+        await asyncio.gather(*first)
+
+
+async def test_a_post_that_may_be_repeated_is_sent_anywhere(worker: WorkerProcess, port: int) -> None:
+    async with Failing() as bad, Origin() as good:
+        repeats = replace(route(port), policies=Policies(retry=Retry(non_idempotent=True)))
+        await worker.apply(snapshot(port, {"c1": [bad.address, good.address]}, repeats))
+        await one_get_fails_at(bad, port)
+        assert await tally(port, 4, POST) == {"/": 4}
+        assert bad.posts() == 2
