@@ -8,7 +8,7 @@ from controlplane.admin.breakers import Breakers
 from controlplane.admin.state import State
 from controlplane.checks import CheckView
 from proxy.model.channel import BreakerStats, EndpointStats
-from proxy.routing.shares import Usable
+from proxy.routing.shares import Usable, capacity
 
 STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected", "silent")
 """From best to worst."""
@@ -60,14 +60,22 @@ def usable(endpoints: Iterable[Merged], breakers: Breakers) -> dict[str, dict[st
     sums: dict[str, dict[str, Counter[str]]] = {}
     for endpoint in endpoints:
         service, cluster, _, _ = endpoint.key
-        sums.setdefault(service, {}).setdefault(cluster, Counter())[_use(endpoint)] += endpoint.weight or 1
+        parts = sums.setdefault(service, {}).setdefault(cluster, Counter())
+        parts[_use(endpoint)] += endpoint.weight or 1
+        parts["expected"] += 0 if endpoint.draining else endpoint.weight
     return {
         service: {
-            cluster: _behind(breakers.get((service, cluster)), Usable(**parts))
+            cluster: _behind(breakers.get((service, cluster)), _usable(parts))
             for cluster, parts in clusters.items()
         }
         for service, clusters in sums.items()
     }
+
+
+def _usable(parts: Counter[str]) -> Usable:
+    live = parts["live"]
+    can = capacity(live, parts["expected"])
+    return Usable(live, parts["reserve"], parts["ejected"], parts["silent"], capacity=can)
 
 
 def _behind(breaker: BreakerStats | None, usable: Usable) -> Usable:

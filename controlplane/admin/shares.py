@@ -34,7 +34,7 @@ def configured(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
 
 def effective(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
     """Return each cluster's present part: that of the best tier in which any cluster can serve."""
-    best = divided(tiers(split, endpoints), endpoints)
+    best = divided(split, tiers(split, endpoints), endpoints)
     return normal({share.cluster: float(best.get(share.cluster, 0)) for share in split.shares})
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from fractions import Fraction
+from math import lcm
+from typing import Final
 
 from proxy.model.actions import Share, Split, SplitMode
 
@@ -19,6 +22,7 @@ class Usable:
     ejected: int = 0
     silent: int = 0  # ejected, and not even a last resort
     level: float = 1.0  # of its share that the cluster takes: less while it returns after a failure
+    capacity: float = 1.0  # of its share that its endpoints can carry, by `capacity`
 
     @property
     def total(self) -> int:
@@ -35,7 +39,10 @@ class Usable:
 
 NONE = Usable()
 
-_FINE = 1000  # levels are no whole numbers, weights are
+SPARE: Final = 1.4
+"""Endpoints can carry so many times what is meant for them: Envoy's overprovisioning factor."""
+
+_FINE: Final = 200  # steps of a level: eighths and hundredths are exact, and the schedule stays short
 
 
 class Reach(IntEnum):
@@ -76,28 +83,55 @@ def reach(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Reach:
     return Reach.LAST_RESORT if best else Reach.NOTHING
 
 
-def divided(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Tier:
+def capacity(live: int, expected: int) -> float:
+    """Return the part of its share that a cluster can carry, 0 to 1.
+
+    `live` and `expected` are weights: of the endpoints that serve, and of all that are known, are not
+    draining and have a weight. A service that was scaled down expects less. Without live ones other
+    tiers decide, and it is 1.
+    """
+    return min(1.0, SPARE * live / expected) if live and expected else 1.0
+
+
+def divided(split: Split, ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Tier:
     """Return the weights by which requests are divided now: those of the best tier.
 
-    A cluster that returns takes a part of its share; the others of its tier take the rest, or, where
-    all of them return, the next tier that serves does.
+    A cluster that returns, or lacks endpoints, takes a part of its share; the others of its tier take
+    the rest in proportion. A tier as a whole does what the best of its clusters can: where none can
+    take all of its share, what is left goes to the next tier that is live, and so on. The last one has
+    nobody to leave it to.
     """
     able = [tier for tier in ranked if tier]
     if not able:
         return {}
-    best, levels = able[0], {c: endpoints.get(c, NONE).level for c in able[0]}
-    if min(levels.values()) >= 1.0:
-        return best
-    now = {c: round(weight * levels[c] * _FINE) for c, weight in best.items()}
-    if max(levels.values()) >= 1.0 or len(able) == 1 or _is_last_resort(able[1], endpoints):
-        return now
-    whole, other = sum(best.values()) * _FINE, sum(able[1].values())
-    rest = {c: weight * (whole - sum(now.values())) // other for c, weight in able[1].items()}
-    return {**now, **rest}
+    parts: dict[str, Fraction] = {}
+    left = Fraction(1)
+    for tier in able:
+        if parts and not any(endpoints.get(cluster, NONE).live for cluster in tier):
+            break
+        levels = _levels(split, tier, endpoints)
+        if not parts and min(levels.values()) == 1:
+            return tier
+        taken = min(left, max(levels.values()))
+        total = sum(weight * levels[c] for c, weight in tier.items())
+        parts |= {c: taken * weight * levels[c] / total for c, weight in tier.items()}
+        left -= taken
+        if not left:
+            break
+    whole = lcm(*[part.denominator for part in parts.values()])
+    return {cluster: int(part * whole) for cluster, part in parts.items()}
 
 
-def _is_last_resort(tier: Tier, endpoints: Mapping[str, Usable]) -> bool:
-    return all(endpoints.get(cluster, NONE).is_only_ejected for cluster in tier)
+def _levels(split: Split, tier: Tier, endpoints: Mapping[str, Usable]) -> dict[str, Fraction]:
+    """Return what part of its share each cluster takes. One that counts by its endpoints has a smaller share
+    where some of them do not serve, not a part of it."""
+    weighted = {s.cluster for s in split.shares if s.weight and split.mode is SplitMode.WEIGHTS}
+    levels: dict[str, Fraction] = {}
+    for cluster in tier:
+        usable = endpoints.get(cluster, NONE)
+        level = min(usable.level, usable.capacity) if cluster in weighted else usable.level
+        levels[cluster] = Fraction(max(round(level * _FINE), 1), _FINE)
+    return levels
 
 
 def first_serving(options: Sequence[Reach]) -> int:

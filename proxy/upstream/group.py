@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.model.channel import BreakerStats
 from proxy.model.snapshot import Endpoint
-from proxy.routing.shares import NONE, Usable
+from proxy.routing.shares import NONE, Usable, capacity
 from proxy.upstream.breaker import STEPS, ClusterBreaker, Phase
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.hashing import opaque_id, seed_of
+from proxy.upstream.healing import Healing
 from proxy.upstream.room import Room
 from proxy.upstream.turns import Turns, turns
 
@@ -27,8 +28,8 @@ class ClusterGroup:
     """The endpoints of one service in one cluster."""
 
     __slots__ = (
-        "_next", "breaker", "cluster", "ejected", "endpoints", "live", "newest", "reserve", "room", "seed",
-        "service", "turns", "usable",
+        "_next", "breaker", "cluster", "ejected", "endpoints", "healing", "live", "newest", "reserve", "room",
+        "seed", "service", "turns", "usable",
     )  # fmt: skip
 
     def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
@@ -42,6 +43,7 @@ class ClusterGroup:
         self.ejected: list[LiveEndpoint] = []  # breaker open, or failing their checks; none that is silent
         self.usable = NONE
         self.breaker = ClusterBreaker()
+        self.healing = Healing()
         self.newest = LONG_AGO  # when one came that was not there from the start
         self._next = 0
         self.turns: Turns | None = None  # of `live`, when their weights differ
@@ -73,17 +75,30 @@ class ClusterGroup:
         self.live = [e for e in serving if e.weight and not e.draining]
         self.reserve = [e for e in serving if e.draining or not e.weight]
         self.ejected = [e for e in self.endpoints.values() if not e.serves() and not e.is_silent]
-        breaker = self.breaker
-        breaker.look(set(serving), set(self.endpoints.values()), monotonic())
-        if breaker.phase is not Phase.CLOSED:
-            self.service.recovery.add(self)
+        breaker, now = self.breaker, monotonic()
+        breaker.look(set(serving), set(self.endpoints.values()), now)
         if breaker.is_open:  # what serves is still the better last resort
             self.live, self.reserve, self.ejected = [], [], serving or self.ejected
+        self._heal(now)
+        if breaker.phase is not Phase.CLOSED or self.healing.is_rising:
+            self.service.recovery.add(self)
         self.usable = Usable(
-            _weight(self.live), _weight(self.reserve), _weight(self.ejected), level=breaker.level / STEPS
+            _weight(self.live),
+            _weight(self.reserve),
+            _weight(self.ejected),
+            level=breaker.level / STEPS,
+            capacity=self.healing.part,
         )
         self.turns = turns(self.live)
         self.service.epoch += 1
+
+    def _heal(self, now: float) -> None:
+        if self.live:
+            expected = sum([e.weight for e in self.endpoints.values() if not e.draining])
+            self.healing.aim(capacity(_weight(self.live), expected), now)
+            self.healing.rise(now)
+        else:
+            self.healing.reset()
 
     def tripped(self, endpoint: LiveEndpoint) -> None:
         """The breaker of an endpoint has opened."""
@@ -97,15 +112,15 @@ class ClusterGroup:
         return min(max(SHORTEST_SILENCE_S, len(self.endpoints) / PROBES_PER_S), LONGEST_SILENCE_S)
 
     def recover(self) -> bool:
-        """Go on with the breaker if it is time; return whether it is not closed yet."""
-        before = self.breaker.phase, self.breaker.level
-        self.breaker.look(
-            {e for e in self.endpoints.values() if e.serves()}, set(self.endpoints.values()), monotonic()
-        )
-        if before != (self.breaker.phase, self.breaker.level):
+        """Go on with breaker and healing if it is time; return whether there is more to come."""
+        breaker, healing, now = self.breaker, self.healing, monotonic()
+        before = breaker.phase, breaker.level, healing.part
+        breaker.look({e for e in self.endpoints.values() if e.serves()}, set(self.endpoints.values()), now)
+        healing.rise(now)
+        if before != (breaker.phase, breaker.level, healing.part):
             self.refresh()
         # Without endpoints there is nothing to come back: `refresh` begins anew when there are some
-        return bool(self.endpoints) and self.breaker.phase is not Phase.CLOSED
+        return bool(self.endpoints) and (breaker.phase is not Phase.CLOSED or healing.is_rising)
 
     def stats(self) -> BreakerStats:
         """Return what there is to know of its breaker."""

@@ -1,9 +1,10 @@
-"""Asks clusters whose breaker is not closed, ten times a second, whether it is time to go on."""
+"""Asks clusters that do not take their whole share yet, ten times a second, whether it is time to go on."""
 
 from typing import TYPE_CHECKING
 
 from proxy.model.channel import BreakerStats
 from proxy.timers import TICK_S
+from proxy.upstream.breaker import Phase
 
 if TYPE_CHECKING:
     from proxy.upstream.group import ClusterGroup
@@ -22,7 +23,8 @@ class Recovery:
             self._groups.append(group)
 
     def stats(self) -> list[BreakerStats]:
-        return [group.stats() for group in self._groups]
+        """Return the breakers that are not closed."""
+        return [group.stats() for group in self._groups if group.breaker.phase is not Phase.CLOSED]
 
     def expire(self, now: float) -> float | None:
         """Called by the timer wheel."""

@@ -66,7 +66,7 @@ class ClusterSplit:
         ranked = tiers(self._split, usable)
         self._tiers = [[(groups[c], weight) for c, weight in tier.items()] for tier in ranked if tier]
         self._reach = reach(ranked, usable)
-        parts = divided(ranked, usable)
+        parts = divided(self._split, ranked, usable)
         clusters = [groups[cluster] for cluster in parts]
         self._order = [clusters[index] for index in schedule(list(parts.values()))]
         self._epoch = self.service.epoch

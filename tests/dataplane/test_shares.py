@@ -4,9 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
+from tests.dataplane.test_failover import state_of
 from tests.support.origin import Answer, Origin
 from tests.support.requests import tally
 from tests.support.snapshots import route, service, snapshot
+from tests.support.waiting import until_async
 from tests.support.worker import WorkerProcess
 
 
@@ -43,6 +45,23 @@ async def test_the_share_of_a_cluster_without_endpoints_goes_to_the_others(
         assert await tally(port, 500) == {"c1": 200, "c2": 300}
         worker.change_endpoints(1, service(clusters))
         assert await tally(port, 100) == {"c1": 20, "c2": 30, "c3": 50}
+
+
+async def test_a_cluster_that_lacks_endpoints_gets_less(worker: WorkerProcess, port: int) -> None:
+    async with Origin(named("c1")) as one, Origin(named("c1")) as gone, Origin(named("c2")) as two:
+        clusters = {"c1": [one.address, gone.address], "c2": [two.address]}
+        await worker.apply(snapshot(port, clusters, route(port, weights={"c1": 50, "c2": 50})))
+        assert await tally(port, 100) == {"c1": 50, "c2": 50}
+        gone.stop()
+        await tally(port, 10)
+        await state_of(worker, gone.port, "ejected")
+        assert await tally(port, 170) == {"c1": 70, "c2": 100}  # half of its endpoints carry 0.7
+        worker.change_endpoints(1, service({"c1": [one.address], "c2": [two.address]}))
+        await until_async(lambda: is_divided(port, {"c1": 50, "c2": 50}), 10.0, "back in its share")
+
+
+async def is_divided(port: int, expected: dict[str, int]) -> bool:
+    return await tally(port, sum(expected.values())) == expected
 
 
 async def test_a_standby_serves_only_when_no_other_can(worker: WorkerProcess, port: int) -> None:

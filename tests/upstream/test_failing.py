@@ -28,7 +28,7 @@ def change(services: Services, clusters: Pods, name: str = BASE) -> None:
 @pytest.mark.parametrize(
     ("clusters", "expected"),
     [
-        ({"c1": {1: {}, 2: FAILING}, "c2": {3: {}}}, {1: 50, 3: 50}),
+        ({"c1": {1: {}, 2: FAILING}, "c2": {3: {}}}, {1: 41, 3: 59}),  # 0.7 of its half
         ({"c1": {1: FAILING, 2: FAILING}, "c2": {3: {}}}, {3: 100}),
         ({"c1": {1: FAILING}, "c2": {3: DRAINING}}, {3: 100}),
         ({"c1": {1: FAILING, 2: DRAINING}, "c2": {3: FAILING}}, {2: 100}),
