@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from controlplane.checks.verdict import PASSED, Kind, Result
 from proxy.model.snapshot import HealthCheck
 
 MAX_HEAD: Final = 8192
@@ -43,6 +44,17 @@ def status_in(received: bytes) -> int | None:
             return None
         start = end.end()
     raise NotHttp
+
+
+def judged(received: bytes, check: HealthCheck) -> Result | None:
+    """Return what an answer counts as, None while its status is not there."""
+    try:
+        status = status_in(received)
+    except NotHttp:
+        return Result(Kind.MALFORMED, "the answer is not HTTP")
+    if status is None:
+        return None
+    return PASSED if status // 100 in check.statuses else Result(Kind.STATUS, f"status {status}")
 
 
 def _check_size(received: bytes) -> None:

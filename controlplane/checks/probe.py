@@ -6,23 +6,18 @@ loopback, 64 at a time), and thousands of endpoints are checked beside everythin
 
 import asyncio
 import errno
-import os
 import socket
 from typing import Final
 
-from controlplane.checks.http import MAX_HEAD, NotHttp, is_head_over, request, status_in
-from controlplane.checks.verdict import PASSED, Kind, Result
+from controlplane.checks.encrypted import ask
+from controlplane.checks.failures import CLOSED, failed, timed_out
+from controlplane.checks.http import MAX_HEAD, is_head_over, judged, request
+from controlplane.checks.verdict import PASSED, Result
 from proxy.model.snapshot import HealthCheck
-
-LATE_S: Final = 0.25
-"""A deadline that is noticed so much too late was missed by this process, not by the endpoint."""
 
 LINGER_S: Final = 1.0
 """So long a response may go on after its status: cut off sooner, programs log aborted clients."""
 
-_LOCAL_ERRORS: Final = frozenset(
-    (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
-)
 _UNDER_WAY: Final = frozenset((0, errno.EINPROGRESS))
 
 
@@ -34,12 +29,14 @@ class Prober:
 
     async def probe(self, address: str, port: int, check: HealthCheck) -> Result:
         """Return what one check says. Every failure to connect or answer is a result, not an exception."""
+        if check.protocol == "HTTPS":
+            return await ask(address, port, check)
         exchange = _Exchange(address, port, check, self._lingering)
         try:
             exchange.start()
             return await exchange.result
         except OSError as error:
-            return _failed(error.errno or 0)
+            return failed(error.errno or 0)
         finally:
             if exchange not in self._lingering:
                 exchange.close()
@@ -81,7 +78,7 @@ class _Exchange:
         if code in _UNDER_WAY:
             self._loop.add_writer(self._socket, self._on_connected)
         else:
-            self._settle(_failed(code))
+            self._settle(failed(code))
 
     def close(self) -> None:
         self._lingering.discard(self)
@@ -96,7 +93,7 @@ class _Exchange:
         assert self._socket is not None
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self._settle(_failed(code))
+            self._settle(failed(code))
         elif self._check.protocol == "TCP":
             self._settle(PASSED)
         else:
@@ -105,7 +102,7 @@ class _Exchange:
             try:
                 self._socket.send(request(self._check, self._address))  # less than any send buffer
             except OSError:
-                self._settle(_CLOSED)
+                self._settle(CLOSED)
 
     def _on_readable(self) -> None:
         assert self._socket is not None
@@ -118,7 +115,7 @@ class _Exchange:
         self._size += len(data)
         self._received += data[: MAX_HEAD - len(self._received)]
         if not self.result.done():
-            result = self._judge() if data else _CLOSED
+            result = judged(self._received, self._check) if data else CLOSED
             if result is None:
                 return
             self._settle(result)
@@ -129,34 +126,12 @@ class _Exchange:
             self._timer.cancel()
             self._timer = self._loop.call_later(LINGER_S, self.close)
 
-    def _judge(self) -> Result | None:
-        try:
-            status = status_in(self._received)
-        except NotHttp:
-            return Result(Kind.MALFORMED, "the answer is not HTTP")
-        if status is None:
-            return None
-        return PASSED if status // 100 in self._check.statuses else Result(Kind.STATUS, f"status {status}")
-
     def _is_complete(self) -> bool:
         return self._check.method == "HEAD" and is_head_over(self._received)
 
     def _on_timeout(self) -> None:
-        if self._loop.time() > self._deadline + LATE_S:
-            self._settle(Result(Kind.LOCAL, "this process was busy"))
-        else:
-            self._settle(Result(Kind.TIMEOUT, f"no answer within {self._check.timeout_s:g} s"))
+        self._settle(timed_out(self._check.timeout_s, self._loop.time() - self._deadline))
 
     def _settle(self, result: Result) -> None:
         if not self.result.done():
             self.result.set_result(result)
-
-
-_CLOSED: Final = Result(Kind.CLOSED, "closed without an answer")
-
-
-def _failed(code: int) -> Result:
-    if code == errno.ECONNREFUSED:
-        return Result(Kind.REFUSED, "connection refused")
-    kind = Kind.LOCAL if code in _LOCAL_ERRORS else Kind.UNREACHABLE
-    return Result(kind, os.strerror(code).lower())

@@ -103,7 +103,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "NotSupported",
         "is a protocol in which endpoints are not asked; no checks are made, and readiness in Kubernetes and"
         " the outcome of requests tell who serves",
-        "HTTP, TCP",
+        "HTTP, HTTPS, TCP",
         "choose one of these",
     ),
     "FG0213": Entry(

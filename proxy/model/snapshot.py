@@ -109,7 +109,7 @@ class ClusterEndpoints(msgspec.Struct, frozen=True, gc=False):
 class HealthCheck(msgspec.Struct, frozen=True, gc=False):
     """How the endpoints of a service are asked whether they can serve. Times in seconds."""
 
-    protocol: str = "HTTP"  # or TCP
+    protocol: str = "HTTP"  # or HTTPS, TCP
     method: str = "HEAD"
     path: str = "/"
     port: int = 0  # 0: the endpoint's

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 import h11
 import pytest
 
-from controlplane.checks import probe
 from controlplane.checks.probe import Prober
 from controlplane.checks.verdict import PASSED, Kind, Result
 from loadtest.ports import free_port
@@ -120,7 +119,7 @@ async def test_a_machine_without_descriptors_says_nothing_of_the_endpoint(
 async def test_a_timeout_that_this_process_slept_through_says_nothing(
     prober: Prober, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "LATE_S", -1.0)
+    monkeypatch.setattr("controlplane.checks.failures.LATE_S", -1.0)
     async with Origin(says(b"")) as origin:
         assert (await prober.probe(*origin.address, HASTY)).kind is Kind.LOCAL
 
@@ -157,7 +156,7 @@ async def test_an_answer_that_goes_on_is_read_to_its_end(prober: Prober) -> None
 async def test_an_answer_without_end_is_cut(
     prober: Prober, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
-    monkeypatch.setattr(probe, "LINGER_S", 0.05 if ends == "by itself" else 60.0)
+    monkeypatch.setattr("controlplane.checks.probe.LINGER_S", 0.05 if ends == "by itself" else 60.0)
     async with Origin(says(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")) as origin:
         assert await prober.probe(*origin.address, GET) == PASSED
         if ends == "with the prober":
@@ -166,7 +165,7 @@ async def test_an_answer_without_end_is_cut(
 
 
 async def test_the_rest_of_a_long_answer_is_not_read(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "LINGER_S", 60.0)
+    monkeypatch.setattr("controlplane.checks.probe.LINGER_S", 60.0)
     async with Origin(says(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 10_000_000)) as origin:
         assert await prober.probe(*origin.address, GET) == PASSED
         await end_of(origin)

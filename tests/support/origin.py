@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from types import TracebackType
@@ -95,13 +96,21 @@ class Connection(asyncio.Protocol):
 class Origin:
     """A server on the loopback, on a free port unless `port` is given."""
 
-    def __init__(self, answer: Answer = ok, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        answer: Answer = ok,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.answer = answer
         self.host = host
         self.requests: list[tuple[h11.Request, bytes]] = []
         self.connections: list[Connection] = []
         self.answered = asyncio.Event()
         self.port = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
 
     @property
@@ -125,7 +134,7 @@ class Origin:
     async def start(self) -> None:
         """Listen; on the same port as before, if there was one."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), self.host, self.port)
+        self._server = await loop.create_server(lambda: Connection(self), self.host, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def __aexit__(

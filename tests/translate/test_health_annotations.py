@@ -34,6 +34,7 @@ def planned(
     [
         ({}, {}),
         ({"healthcheck-protocol": "tcp"}, {"protocol": "TCP"}),
+        ({"healthcheck-protocol": "HTTPS"}, {"protocol": "HTTPS"}),
         ({"healthcheck-method": "GET"}, {"method": "GET"}),
         ({"healthcheck-path": "/a?b=c"}, {"path": "/a?b=c"}),
         ({"healthcheck-connect-port": "8081"}, {"port": 8081}),
@@ -108,7 +109,7 @@ def test_of_the_two_keys_for_codes_the_newer_one_is_read() -> None:
         assert planned(both) == (PlannedCheck(HealthCheck(statuses=(5,)), at(ALB)), [])
 
 
-@pytest.mark.parametrize("protocol", ["HTTPS", "GRPC", "grpc"])
+@pytest.mark.parametrize("protocol", ["GRPC", "grpc"])
 def test_a_protocol_in_which_nothing_is_asked_is_told_and_the_rules_hold(protocol: str) -> None:
     asked = {ALB + "healthcheck-protocol": protocol, ALB + "healthcheck-code": "http_2xx"}
     assert planned(asked) == (None, [])

@@ -15,8 +15,8 @@ _PROTOCOLS: Final = ("HTTP", "HTTPS", "TCP", "GRPC")
 _METHODS: Final = ("HEAD", "GET", "POST")
 _CODES: Final = ("http_2xx", "http_3xx", "http_4xx", "http_5xx")
 _MAX_PATH: Final = 80
-_SPOKEN: Final = ("HTTP", "TCP")
-_NOTE: Final = "HTTP and TCP are spoken; with HTTPS or GRPC no checks are made"
+_SPOKEN: Final = ("HTTP", "HTTPS", "TCP")
+_NOTE: Final = "HTTP, HTTPS (any certificate) and TCP are spoken; with GRPC no checks are made"
 
 
 def _row(name: str, summary: str, allowed: str, default: str, type_: str = "word") -> Annotation:
