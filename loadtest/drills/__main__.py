@@ -133,7 +133,7 @@ class Outcome:
             options.markdown.write_text(report.markdown(self.cells, self.about))
         if options.chart and self.cells:
             subtitle = f"{self.about.date}, {machine()}, runs: {self.about.runs}"
-            options.chart.write_text(chart.svg(by_cell(self.cells), options.fault_s, subtitle))
+            options.chart.write_text(chart.svg(by_cell(self.cells), subtitle))
 
 
 def drill(options: argparse.Namespace) -> Outcome:

@@ -50,9 +50,10 @@ def _results(results: Sequence[Result]) -> Result:
     values: dict[str, Any] = {
         field.name: _value(field.name, [getattr(result, field.name) for result in results])
         for field in fields(Result)
-        if field.name not in ("failures", "outages", "timeline")
+        if field.name not in ("failures", "faults", "outages", "timeline")
     }
     values["failures"] = _failures([result.failures for result in results])
+    values["faults"] = results[0].faults
     values["outages"] = tuple(
         map(_outage, zip(*(result.outages for result in results), strict=True))
     )  # each drill has the same number of them in every run

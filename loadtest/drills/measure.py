@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 
 from loadtest.drills.load import GIVEN_UP, MIXED_UP, NO_STATUS, Request
-from loadtest.drills.record import Received, Record
+from loadtest.drills.record import Period, Received, Record
 from loadtest.drills.traffic import back_at, part, quiet_at, survivor_loads
 
 FIRST_S = 1.0
@@ -77,6 +77,7 @@ class Result:
     back_ms: float | None  # from the end of the fault until the cluster has its share; None: not seen
     late_failed: int  # in the last seconds, well after the fault
     late_p99_ms: float | None
+    faults: tuple[tuple[float, float], ...]  # from when to when, in seconds from the hit
     outages: tuple[Outage, ...]
     timeline: tuple[Bin, ...]
 
@@ -128,6 +129,7 @@ def measure(record: Record, evidence_s: float | None) -> Result:
         back_ms=_ms_since(record.healed, back_at(asked, record.healed, record.end, record.rate)),
         late_failed=sum(each.has_failed for each in late),
         late_p99_ms=percentile_ms(late, 99),
+        faults=tuple((each.since - record.hit, each.until - record.hit) for each in _faulty(record)),
         outages=outages,
         timeline=timeline(record),
     )
@@ -156,6 +158,11 @@ def timeline(record: Record) -> tuple[Bin, ...]:
         failed = len(due) - len(answered)
         bins.append(Bin(round(at, 3), len(due), p50 or 0.0, worst or 0.0, failed))
     return tuple(bins)
+
+
+def _faulty(record: Record) -> tuple[Period, ...]:
+    """Return the faults, also that which was there before a cluster returned."""
+    return record.faults or (Period(record.start, record.hit),)
 
 
 def _first(record: Record) -> list[Request]:

@@ -138,6 +138,7 @@ def _run(cell: Cell, about: Circumstances) -> dict[str, object]:
     figures = asdict(cell)
     result = figures.pop("result")
     result.pop("timeline")
+    result.pop("faults")
     if len(cell.result.outages) < 2:
         result.pop("outages")  # nothing that is not there already
     if cell.peer in about.ours:

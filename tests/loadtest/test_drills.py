@@ -279,9 +279,21 @@ def test_an_unknown_drill_is_said_to_be_unknown() -> None:
 
 def test_the_chart_has_a_panel_for_each_cell() -> None:
     cells = [cell(drill=drill.name) for drill in DRILLS]
-    text = chart.svg(cells, 3.0, "today")
+    text = chart.svg(cells, "today")
     assert len(re.findall("<polyline", text)) == 2 * len(DRILLS)
     ET.fromstring(text)
+
+
+def test_the_chart_shades_each_fault_and_what_was_before_a_return() -> None:
+    def widths(**changes: object) -> list[float]:
+        result = measure(record(**changes), None)
+        text = chart.svg([replace(cell(), result=result)], "today")
+        second = chart.PANEL_W / (result.timeline[-1].at - result.timeline[0].at)
+        return [round(float(x) / second, 1) for x in re.findall(f'width="([0-9.]+)"[^>]*{chart.FAULT}', text)]
+
+    assert widths() == [3.0]
+    assert widths(faults=(Period(4.0, 5.0), Period(6.0, 6.5))) == [1.0, 0.5]
+    assert widths(faults=(), healed=4.0) == [4.0]
 
 
 def test_of_several_runs_the_worst_count_and_the_median_time_are_shown() -> None:
