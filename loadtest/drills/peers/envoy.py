@@ -37,9 +37,9 @@ _RETRY_GET = _OTHER_PLACE | {
     "per_try_timeout": f"{TRY_S}s",
 }
 _RETRY_POST = _OTHER_PLACE | {"retry_on": "connect-failure,refused-stream"}
-# Two endpoints: of 10 % of them, the default, one may be ejected
+# Two endpoints: of 10 % of them, the default, one may be ejected. Errors of our side are not split from the
+# others: then an accepted connect begins the count anew, and who resets every request is never ejected
 _OUTLIERS = {
-    "split_external_local_origin_errors": True,
     "consecutive_5xx": 5,
     "consecutive_gateway_failure": 5,
     "enforcing_consecutive_gateway_failure": 100,
@@ -164,6 +164,7 @@ def _cluster(name: str, site: Site) -> dict[str, Any]:
         "connect_timeout": f"{TRY_S}s",
         "lb_policy": "LEAST_REQUEST",
         "outlier_detection": _OUTLIERS,
+        "common_lb_config": {"update_merge_window": "0s"},  # the second ejection would wait for a second
         "circuit_breakers": {"thresholds": [limits]},
     }
 
