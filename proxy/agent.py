@@ -21,6 +21,7 @@ from proxy.model.channel import (
     ChannelError,
     ConnectionCount,
     Drain,
+    Ejection,
     Ejections,
     EndpointsChanged,
     FromWorker,
@@ -137,7 +138,7 @@ class Agent:
                     case EndpointsChanged(_, services):
                         self._change_endpoints(services)
                     case Ejections(endpoints):
-                        self._plane.heed(endpoints)
+                        self._heed(endpoints)
                     case Report():
                         asked.set()
                     case Drain(grace_s):
@@ -148,6 +149,12 @@ class Agent:
         self._plane.change_endpoints(services)
         for change in self._changes:
             change.newer.update((service.id, service) for service in services)
+
+    def _heed(self, ejections: tuple[Ejection, ...]) -> None:
+        """Believe it at once; what endpoints it is about may be in a snapshot that is not applied yet."""
+        unknown = self._plane.heed(ejections)
+        for change in self._changes:
+            change.told += unknown
 
     async def _apply_all(self, received: asyncio.Queue[Change], writer: asyncio.StreamWriter) -> None:
         """One after the other: each is answered, because the control plane waits for each answer."""

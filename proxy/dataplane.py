@@ -44,12 +44,13 @@ _LOW_DIGITS: Final = [b"%03x" % number for number in range(4096)]
 class Change:
     """A snapshot on its way into the data plane: what it says besides routes and services, and these."""
 
-    __slots__ = ("newer", "parts", "referenced", "services", "snapshot")
+    __slots__ = ("newer", "parts", "referenced", "services", "snapshot", "told")
 
     def __init__(self, snapshot: Snapshot, parts: Iterable[Part]) -> None:
         self.snapshot = snapshot
         self.parts = deque(parts)
         self.newer: dict[str, Service] = {}  # endpoints that are known since the snapshot came
+        self.told: list[Ejection] = []  # of endpoints that nobody knew when it was told
         # Filled as the parts are compiled
         self.services: deque[Service] = deque()
         self.referenced: set[str] = set()  # services, by the routes
@@ -116,6 +117,7 @@ class DataPlane:
             self.services.change(change.newer.get(service.id, service))
             if pace.is_over():
                 await pace.rest()
+        self.heed(change.told)
         self.limiters.divide(change.snapshot.workers)
         self.version = change.snapshot.version
         self.limits = self.connector.limits = change.snapshot.limits
@@ -156,12 +158,16 @@ class DataPlane:
         for service in services:
             self.services.change(service)
 
-    def heed(self, ejections: tuple[Ejection, ...]) -> None:
-        """Take over what another worker has found out about endpoints."""
+    def heed(self, ejections: Iterable[Ejection]) -> list[Ejection]:
+        """Take over what another worker has found out about endpoints; return what is unknown here."""
+        unknown = []
         for told in ejections:
             endpoint = self.services.find(told.service, told.cluster, told.address, told.port)
-            if endpoint is not None:
+            if endpoint is None:
+                unknown.append(told)
+            else:
                 self.stalls.heed(endpoint, stalled=told.stalled, silent=told.silent)
+        return unknown
 
     def request_id(self) -> bytes:
         """Return 24 hexadecimal digits that no other request has."""

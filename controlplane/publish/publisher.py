@@ -7,8 +7,10 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from controlplane.publish.dispatch import Dispatcher
+from controlplane.publish.ejected import Ejected
 from controlplane.publish.failures import Failures
 from controlplane.publish.ledger import Ledger
 from controlplane.publish.rollout import Rejection, same_content
@@ -48,6 +50,7 @@ class Publisher:
         self._server: asyncio.Server | None = None
         self._dispatcher = Dispatcher(self._settled)
         self._ledger = Ledger()
+        self._ejected = Ejected()
         self._orphans: set[Session] = set()
         self._strangers: set[Session] = set()
 
@@ -191,14 +194,12 @@ class Publisher:
                 session.nack_reason = reason
                 self._dispatcher.refused(session, version, reason)
             case Ejections() if not self._is_foreign(session):
-                data = encode(message)
-                for other in self._dispatcher.sessions.values():
-                    if other is not session and other.feedable:
-                        other.send(data)
+                self._pass_on(session, message)
             case Stats():
                 session.took_stats(message)
                 if session.hello is not None and not self._is_foreign(session):
                     self._ledger.reported((session.hello.worker, session.hello.pid), message)
+                    self._ejected.reported(session.hello.worker, message, monotonic())
 
     def closed(self, session: Session) -> None:
         self._orphans.discard(session)
@@ -225,6 +226,17 @@ class Publisher:
             self._settled()
         else:
             self._dispatcher.joined(hello.worker, session)
+            known = self._ejected.known(monotonic())
+            if known and session.feedable:
+                session.send(encode(Ejections(known)))
+
+    def _pass_on(self, session: Session, message: Ejections) -> None:
+        if session.hello is not None:
+            self._ejected.told(session.hello.worker, message.endpoints, monotonic())
+        data = encode(message)
+        for other in self._dispatcher.sessions.values():
+            if other is not session and other.feedable:
+                other.send(data)
 
     def _settled(self) -> None:
         rollout = self._dispatcher.rollout

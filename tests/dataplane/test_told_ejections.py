@@ -4,7 +4,7 @@ import asyncio
 from time import monotonic
 
 from loadtest.ports import free_port
-from proxy.model.channel import Ejection, Ejections
+from proxy.model.channel import Ack, Apply, Ejection, Ejections
 from tests.dataplane.test_failover import state_of
 from tests.dataplane.test_stalls import Pod, slowest
 from tests.support.origin import Origin
@@ -60,6 +60,17 @@ async def test_requests_that_wait_leave_when_another_worker_says_so(worker: Work
             monotonic() - start < 5.0
         )  # nothing is known yet of how long answers take: it would be a minute
         await state_of(worker, bad.port, "stalled")
+
+
+async def test_what_is_said_before_a_snapshot_is_applied_holds_from_its_first_request(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Origin() as one, Origin() as two:
+        worker.send(Apply(snapshot(port, {"c1": [one.address], "c2": [two.address]})))
+        worker.send(Ejections((Ejection(SERVICE, "c1", *one.address, False),)))
+        assert await worker.message() == Ack(1)
+        assert await tally(port, 4) == {"/": 4}
+        assert not one.requests
 
 
 async def test_what_is_said_of_endpoints_that_are_gone_is_not_heard(worker: WorkerProcess, port: int) -> None:

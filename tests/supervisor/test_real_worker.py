@@ -9,14 +9,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
 
+from msgspec.structs import replace
+
 from controlplane.gateway.dataplane import DataPlane
 from loadtest.ports import free_port
+from proxy.model.snapshot import ClusterEndpoints, Endpoint
 from tests.support.clusters import ask
 from tests.support.dataplane import kill, snapshot
 from tests.support.origin import Origin
 from tests.support.requests import tally
+from tests.support.snapshots import route, service
 from tests.support.snapshots import snapshot as small_snapshot
-from tests.support.waiting import until
+from tests.support.waiting import until, until_async
 
 
 @asynccontextmanager
@@ -70,20 +74,78 @@ async def test_a_listener_that_moves_is_closed_and_opened(tmp_path: Path) -> Non
             assert (await ask(port))[0] == 503
 
 
+async def seen(plane: DataPlane, state: str, port: int) -> int:
+    """Return how many workers see the endpoint on `port` in a state."""
+    return sum(
+        (endpoint.port, endpoint.state) == (port, state)
+        for stats in await plane.publisher.collect()
+        for endpoint in stats.endpoints
+    )
+
+
+async def known_to_all(plane: DataPlane, port: int) -> None:
+    async def is_known() -> bool:
+        return await seen(plane, "healthy", port) == 3
+
+    await until_async(is_known, 10.0, "the endpoint at three workers")
+
+
+async def reach_all(plane: DataPlane, state: str, port: int) -> float:
+    """Return how long it takes until three workers see the endpoint on `port` in a state."""
+    start = monotonic()
+    while await seen(plane, state, port) < 3:
+        assert monotonic() - start < 0.4  # a first ejection lasts longer
+    return monotonic() - start
+
+
 async def test_what_one_worker_ejects_all_have_ejected_a_moment_later(tmp_path: Path) -> None:
-    port, dead = free_port(), free_port()
+    port = free_port()
     async with Origin() as alive, serving(tmp_path, port, 3) as plane:
-        plane.publish(small_snapshot(port, {"c1": [("127.0.0.1", dead)], "c2": [alive.address]}, version=2))
+        took = []
+        for version in (2, 3, 4):
+            dead = free_port()
+            name = f"demo/{version}:80"  # another service has other breakers
+            plain = small_snapshot(port, {}, route(port, to=name), version=version)
+            clusters = {"c1": [("127.0.0.1", dead)], "c2": [alive.address]}
+            plane.publish(replace(plain, services=(service(clusters, name),)))
+            await known_to_all(plane, dead)
+            assert await tally(port, 2) == {"/": 2}  # one connection: one worker
+            took.append(await reach_all(plane, "ejected", dead))
+        assert min(took) < 0.1  # the machine may be busy
+
+
+async def test_all_know_of_an_endpoint_that_drains_a_moment_later(tmp_path: Path) -> None:
+    port = free_port()
+    async with serving(tmp_path, port, 3) as plane:
+        took = []
+        for version, at in ((2, 4001), (4, 4002), (6, 4003)):
+            plain = small_snapshot(port, {"c1": [("127.0.0.1", at)]}, version=version)
+            plane.publish(plain)
+            await known_to_all(plane, at)
+            endpoint = Endpoint("127.0.0.1", at, draining=True)
+            group = replace(plain.services[0], clusters=(ClusterEndpoints("c1", (endpoint,)),))
+            plane.publish(replace(plain, version=version + 1, services=(group,)))
+            took.append(await reach_all(plane, "draining", at))
+        assert min(took) < 0.1
+
+
+async def test_a_successor_knows_what_the_others_have_ejected(tmp_path: Path) -> None:
+    port, dead = free_port(), free_port()
+    async with Origin() as alive, serving(tmp_path, port, 1) as plane:
+        clusters = {"c1": [("127.0.0.1", dead)], "c2": [alive.address]}
+        plane.publish(small_snapshot(port, clusters, version=2))
         await until(lambda: {view.applied_version for view in plane.publisher.workers()} == {2})
-        assert await tally(port, 2) == {"/": 2}  # one connection: one worker
+        assert await tally(port, 2) == {"/": 2}
+        await until(lambda: attempts(plane) == 1)
+        (view,) = plane.supervisor.views()
+        assert view.pid is not None
+        kill(view.pid)
+        await until(lambda: plane.publisher.applied_count() == 0)
+        await until(lambda: plane.publisher.applied_count() == 1)
+        assert await tally(port, 4) == {"/": 4}
+        assert await seen(plane, "ejected", dead) == 1
+        assert attempts(plane) == 1  # not one request of the new worker has been there
 
-        async def ejected() -> int:
-            return sum(
-                endpoint.state == "ejected"
-                for stats in await plane.publisher.collect()
-                for endpoint in stats.endpoints
-            )
 
-        start = monotonic()
-        while await ejected() < 3:
-            assert monotonic() - start < 0.4  # its first ejection lasts longer
+def attempts(plane: DataPlane) -> int:
+    return plane.publisher.totals().attempts.total()

@@ -1,0 +1,44 @@
+"""Which endpoints the workers have ejected, for one that begins: it need not learn it from requests."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from proxy.model.channel import Ejection, Stats
+
+MAX_AGE_S: Final = 5.0  # reports come once a second; what is older says nothing of now
+
+_STATES: Final = frozenset(("ejected", "stalled", "silent"))
+
+
+class Ejected:
+    """The last report of each worker, and what it has told since. Times are monotonic.
+
+    The report of a worker that has died counts, too, until its successor's: it may have been the only one.
+    """
+
+    def __init__(self) -> None:
+        self._reports: dict[int, tuple[float, Stats]] = {}
+        self._news: dict[int, list[tuple[float, Ejection]]] = {}
+
+    def told(self, worker: int, endpoints: tuple[Ejection, ...], now: float) -> None:
+        self._news.setdefault(worker, []).extend((now, endpoint) for endpoint in endpoints)
+
+    def reported(self, worker: int, stats: Stats, now: float) -> None:
+        self._reports[worker] = (now, stats)
+        self._news.pop(worker, None)
+
+    def known(self, now: float) -> tuple[Ejection, ...]:
+        """Return what any worker holds for ejected."""
+        found = {(e.service, e.cluster, e.address, e.port): e for e in self._all(now - MAX_AGE_S)}
+        return tuple(found.values())
+
+    def _all(self, since: float) -> Iterator[Ejection]:
+        for at, stats in self._reports.values():
+            if at >= since:
+                for e in stats.endpoints:
+                    if e.state in _STATES:
+                        yield Ejection(
+                            e.service, e.cluster, e.address, e.port, e.state == "stalled", e.state == "silent"
+                        )
+        for news in self._news.values():
+            yield from (ejection for at, ejection in news if at >= since)

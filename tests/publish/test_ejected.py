@@ -1,0 +1,42 @@
+"""What a worker that begins is told of endpoints."""
+
+from controlplane.publish.ejected import MAX_AGE_S, Ejected
+from proxy.model.channel import Ejection, EndpointStats, Stats
+
+
+def ejection(port: int, *, stalled: bool = False, silent: bool = False) -> Ejection:
+    return Ejection("shop/web:80", "c1", "10.0.0.1", port, stalled, silent)
+
+
+def report(**states: str) -> Stats:
+    endpoints = tuple(
+        EndpointStats("shop/web:80", "c1", "10.0.0.1", int(port[1:]), state, 0, 0, 0, 0, "")
+        for port, state in states.items()
+    )
+    return Stats(0, 1, 1, (), (), (), endpoints, (), 0.0, 0)
+
+
+def test_what_any_worker_reports_is_told_as_what_it_is() -> None:
+    ejected = Ejected()
+    ejected.reported(0, report(p1="ejected", p2="healthy", p3="stalled"), 10.0)
+    ejected.reported(1, report(p2="silent", p3="draining", p4="unhealthy"), 10.0)
+    assert set(ejected.known(10.5)) == {
+        ejection(1), ejection(3, stalled=True), ejection(2, silent=True)
+    }  # fmt: skip
+
+
+def test_what_was_told_counts_until_that_worker_reports() -> None:
+    ejected = Ejected()
+    ejected.told(0, (ejection(1), ejection(2)), 10.0)
+    ejected.told(1, (ejection(3),), 10.0)
+    assert len(ejected.known(10.1)) == 3
+    ejected.reported(0, report(p1="healthy", p2="ejected"), 10.2)
+    assert set(ejected.known(10.3)) == {ejection(2), ejection(3)}
+
+
+def test_what_is_old_is_not_told() -> None:
+    ejected = Ejected()
+    ejected.reported(0, report(p1="ejected"), 10.0)
+    ejected.told(1, (ejection(2),), 11.0)
+    assert set(ejected.known(10.5 + MAX_AGE_S)) == {ejection(2)}
+    assert ejected.known(11.5 + MAX_AGE_S) == ()
