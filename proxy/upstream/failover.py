@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.upstream.choice import Choice
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.retry import MAX_CLUSTERS, UNDELIVERED, Failure, RetryRules
 
 _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
@@ -35,7 +35,8 @@ class Failover:
         spent = self.attempts if failure in UNDELIVERED else self.seen
         if not self._rules.may_retry(failure, repeatable=repeatable, attempts=spent):
             return None
-        if failure in _OLD_CONNECTION and not self.fresh:
+        is_there = endpoint.state is not State.RETIRED  # else its address may be another pod's by now
+        if failure in _OLD_CONNECTION and not self.fresh and is_there:
             self.fresh = True  # the connection was old, the endpoint need not be gone
             return endpoint if failure in UNDELIVERED else _afforded(endpoint, now)
         self.tried.append(endpoint)
@@ -43,6 +44,11 @@ class Failover:
         # A machine that is gone may well be all of its cluster: no second attempt there
         attempts = max(self.attempts, 2) if failure is Failure.SILENT else self.attempts
         following = choice.following(self.tried, attempts=attempts, stay=stay, within=self.within())
+        is_last = following is None or self.seen + 1 >= self._rules.attempts
+        if failure is Failure.ABORTED and not self.fresh and is_last:
+            self.fresh = True  # what has idled may be reset by an endpoint that is well, here and elsewhere
+            if following is None and is_there:
+                following = endpoint
         return following if failure in UNDELIVERED else _afforded(following, now)
 
     def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:

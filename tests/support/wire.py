@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from typing import Self
 
 DEADLINE_S = 10.0
 
@@ -14,7 +15,7 @@ class RawClient:
         self._data = b""
 
     @classmethod
-    async def connect(cls, port: int, *, host: str = "127.0.0.1", source: str = "") -> "RawClient":
+    async def connect(cls, port: int, *, host: str = "127.0.0.1", source: str = "") -> Self:
         """`source` is the address to come from."""
         local = (source, 0) if source else None
         return cls(*await asyncio.open_connection(host, port, limit=1 << 24, local_addr=local))
