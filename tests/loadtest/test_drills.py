@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from loadtest.compare.peers import Missing
+from loadtest.compare.processes import Started
 from loadtest.drills import site
 from loadtest.drills.drills import select
 from loadtest.drills.load import MIXED_UP, Load
 from loadtest.drills.network import Network
 from loadtest.drills.peers import envoy, haproxy, nginx
 from loadtest.drills.wire import SYN, Sent, Stream, parse
+from loadtest.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 
@@ -88,6 +91,35 @@ async def statuses(response: bytes) -> list[int]:
     load.close()
     server.close()
     return [each.status for each in load.requests]
+
+
+def ask(port: int, identity: str) -> bytes:
+    """Return an endpoint's answer, without its first line."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.sendall(f"GET /svc1/{identity} HTTP/1.1\r\n\r\n".encode())
+        answer = b""
+        while answer[-2:-1] != b"-":  # the number of an arrival has one digit here
+            answer += sock.recv(1000)
+    return answer.partition(b"\r\n")[2]
+
+
+def test_no_two_arrivals_at_an_endpoint_have_one_name(tmp_path: Path) -> None:
+    """Not even before and after it was killed."""
+    port = free_port()
+    command = [sys.executable, "-m", "loadtest.drills.origin", "127.0.0.1", str(port), str(tmp_path)]
+    for first in (1, 3):
+        (tmp_path / f"{port}.control").unlink(missing_ok=True)
+        origin = Started(command, tmp_path, (0,), environment={**os.environ, "PYTHONPATH": str(PROJECT)})
+        try:
+            origin.wait_for_port(port)
+            for number in (first, first + 1):
+                answer = ask(port, "a").decode()
+                assert f"X-Arrival: {port}-{number}\r\n" in answer
+                assert answer.endswith(f"\r\n\r\na {port}-{number}")
+        finally:
+            origin.stop()
+    lines = (tmp_path / f"{port}.log").read_text().splitlines()
+    assert [line.split(" ")[1:] for line in lines] == [["GET", "a", f"{port}-{n}"] for n in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize("find", [nginx.find, haproxy.find, envoy.find])
