@@ -235,6 +235,7 @@ class Agent:
             pauses=self._listeners.pauses(),
             mirrors=tuple(plane.mirrors.counts()),
             breakers=tuple(plane.services.recovery.stats()),
+            suppressed=tuple(plane.suppressed.counts()),
             tasks=len(asyncio.all_tasks()),
             timers=plane.wheel.scheduled(),
         )

@@ -11,8 +11,9 @@ from time import monotonic
 from proxy.http.forwarded import ATTEMPT_NAME
 from proxy.sending import Sending
 from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.failover import Failover
 from proxy.upstream.latencies import Latencies
-from proxy.upstream.retry import ANSWERS, RETRY_STATUSES, Failure
+from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure, Suppressed
 from proxy.upstream.silence import CERTAIN_S, GIVE_UP_S
 from proxy.upstream.suspects import is_suspect
 from proxy.upstream.witness import Witness
@@ -60,12 +61,26 @@ class Attempts(Sending):
         following = failover.next(choice, endpoint, failure, repeatable=self._is_repeatable(), now=now)
         if following is not None and self.deadline and now + following.room.times.hedge_s > self.deadline:
             following = None  # not even a connect would be answered in time
-        if self.body is None:
+            failover.suppressed = Suppressed.DEADLINE
+        if following is not None and self.body is None:
             following = None  # part of the body is gone: it cannot be sent again
-        if following is not None:
+            failover.suppressed = Suppressed.BODY if self.body_bytes > REPLAY_BYTES else Suppressed.MEMORY
+        if following is None:
+            self._suppress(endpoint, failover)
+        else:
             following = self._trusted(following)
         self._count(endpoint, failure, following.cluster if following else "")
         return following
+
+    def _suppress(self, endpoint: LiveEndpoint, failover: Failover) -> None:
+        """Count why there is no further attempt."""
+        if failover.suppressed is Suppressed.METHOD:
+            if self._asks_for_tunnel():
+                failover.suppressed = Suppressed.UPGRADE
+            elif self.headers.values(ATTEMPT_NAME):
+                failover.suppressed = Suppressed.GATEWAY
+        if failover.suppressed is not None:
+            self.plane.suppressed.record(endpoint.service, endpoint.cluster, failover.suppressed.value)
 
     def _is_repeatable(self) -> bool:
         """Whether it may go to another endpoint when one may have acted on it."""

@@ -25,7 +25,7 @@ from proxy.routing.match import RouteError
 from proxy.routing.patterns import PatternError
 from proxy.routing.table import RouteTable
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCounters
+from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCounters, SuppressedCounters
 from proxy.timers import TimerWheel
 from proxy.upstream.connector import Connector
 from proxy.upstream.plan import RoutePlan
@@ -62,7 +62,7 @@ class DataPlane:
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
         "compression", "connector", "draining", "heads", "limiters", "limits", "local", "log", "mirrors",
-        "replay", "services", "stalls", "table", "trusted", "version", "wheel",
+        "replay", "services", "stalls", "suppressed", "table", "trusted", "version", "wheel",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
@@ -74,6 +74,7 @@ class DataPlane:
         self.heads = Heads()
         self.log = log
         self.attempts = AttemptCounters()
+        self.suppressed = SuppressedCounters()
         self.mirrors = MirrorCounters()
         self.replay = ReplayMemory()
         self.limiters = Limiters()

@@ -102,5 +102,6 @@ class RequestRecord(ResponseSink):
                 int(duration_s * 1_000_000.0), self.body_bytes, self.response_bytes, self.request_id,
                 self.client.log, self.plan.log, endpoint.log if endpoint is not None else NO_ENDPOINT,
                 failover.begun if failover is not None else 1,
-                failed_attempts(failover.trace) if failover is not None else b"", self.plane.version,
+                b"" if failover is None else failed_attempts(failover.trace, failover.suppressed),
+                self.plane.version,
             )  # fmt: skip

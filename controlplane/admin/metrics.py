@@ -117,6 +117,9 @@ class Metrics(Collector):
         text = "Attempts that failed; to_cluster is where the request went next, empty when it ended."
         yield counter("attempts", text, labels, failed.items())
         yield counter("retries", "Failed attempts that were followed by another.", labels, retried.items())
+        text = "Failed attempts that were not followed by another, by why."
+        suppressed = self._state.totals.suppressed
+        yield counter("retries_suppressed", text, ("service", "cluster", "cause"), suppressed.items())
         text = "Copies of requests for mirrors; outcome says what became of them."
         yield counter("mirrored", text, ("route", "outcome"), self._state.totals.mirrors.items())
         yield counter("failovers", "Retries that went to another cluster.", labels, moved.items())

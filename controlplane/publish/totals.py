@@ -13,6 +13,9 @@ RequestKey = tuple[str, str, str, str, str, str]
 AttemptKey = tuple[str, str, str, str]
 """service, from cluster, to cluster, reason"""
 
+SuppressedKey = tuple[str, str, str]
+"""service, cluster, cause"""
+
 
 @dataclass(slots=True)
 class DurationTotal:
@@ -44,6 +47,7 @@ class Totals:
     shed: Counter[tuple[str, str]] = field(default_factory=Counter)  # listener, cause
     pauses: Counter[str] = field(default_factory=Counter)
     mirrors: Counter[tuple[str, str]] = field(default_factory=Counter)  # route, outcome
+    suppressed: Counter[SuppressedKey] = field(default_factory=Counter)
 
     def add(self, stats: Stats) -> None:
         for r in stats.requests:
@@ -62,6 +66,8 @@ class Totals:
             self.pauses[p.cause] += p.count
         for m in stats.mirrors:
             self.mirrors[m.route, m.outcome] += m.count
+        for w in stats.suppressed:
+            self.suppressed[w.service, w.cluster, w.cause] += w.count
 
     def copy(self) -> Self:
         """Return an independent copy: the sum with the living workers must not touch the retired part."""
@@ -73,6 +79,7 @@ class Totals:
             shed=self.shed.copy(),
             pauses=self.pauses.copy(),
             mirrors=self.mirrors.copy(),
+            suppressed=self.suppressed.copy(),
         )
         for key, total in self.durations.items():
             other.durations[key].add(total)

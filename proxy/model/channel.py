@@ -138,6 +138,15 @@ class AttemptCount(msgspec.Struct, frozen=True):
     count: int
 
 
+class SuppressedCount(msgspec.Struct, frozen=True):
+    """Failed attempts, by where they were, that were the last, and why (proxy.upstream.retry.Suppressed)."""
+
+    service: str
+    cluster: str
+    cause: str
+    count: int
+
+
 class EndpointStats(msgspec.Struct, frozen=True):
     service: str
     cluster: str
@@ -222,6 +231,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     pauses: tuple[PauseCount, ...] = ()
     mirrors: tuple[MirrorCount, ...] = ()
     breakers: tuple[BreakerStats, ...] = ()
+    suppressed: tuple[SuppressedCount, ...] = ()
     tasks: int = 0  # of its event loop
     timers: int = 0  # objects that its timer wheel asks for what is due
 

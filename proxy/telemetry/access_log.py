@@ -9,6 +9,7 @@ than the copy.
 import os
 import stat
 import threading
+from enum import Enum
 from pathlib import Path
 from queue import SimpleQueue
 from select import PIPE_BUF
@@ -36,10 +37,14 @@ def number(value: int) -> bytes:
     return _DECIMAL[value] if value < 1024 else b"%d" % value
 
 
-def failed_attempts(trace: list[tuple[str, str, str]]) -> bytes:
-    """Return the member of the line that lists failed attempts: cluster, endpoint, reason."""
+def failed_attempts(trace: list[tuple[str, str, str]], suppressed: Enum | None) -> bytes:
+    """Return the members of the line that list failed attempts, and say why there was no other.
+
+    Each of `trace` is cluster, endpoint, reason; the value of `suppressed` is the cause.
+    """
     entries = [{"cluster": c, "endpoint": label, "reason": reason} for c, label, reason in trace]
-    return b'"failed":%b,' % msgspec.json.encode(entries)
+    failed = b'"failed":%b,' % msgspec.json.encode(entries)
+    return failed if suppressed is None else b'%b"suppressed":"%b",' % (failed, suppressed.value.encode())
 
 
 class AccessLog:

@@ -3,7 +3,14 @@
 from bisect import bisect_left
 from typing import Final
 
-from proxy.model.channel import DURATION_BOUNDS_S, AttemptCount, DurationHistogram, MirrorCount, RequestCount
+from proxy.model.channel import (
+    DURATION_BOUNDS_S,
+    AttemptCount,
+    DurationHistogram,
+    MirrorCount,
+    RequestCount,
+    SuppressedCount,
+)
 
 _BUCKETS: Final = len(DURATION_BOUNDS_S) + 1
 
@@ -109,6 +116,22 @@ class AttemptCounters:
 
     def counts(self) -> list[AttemptCount]:
         return [AttemptCount(*key, count) for key, count in self._counts.items()]
+
+
+class SuppressedCounters:
+    """Failed attempts of the whole worker that were the last, by why."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, str], int] = {}
+
+    def record(self, service: str, cluster: str, cause: str) -> None:
+        key = (service, cluster, cause)
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def counts(self) -> list[SuppressedCount]:
+        return [SuppressedCount(*key, count) for key, count in self._counts.items()]
 
 
 class MirrorCounters:

@@ -5,7 +5,7 @@ from typing import Final
 
 from proxy.upstream.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.retry import MAX_CLUSTERS, UNDELIVERED, Failure, RetryRules
+from proxy.upstream.retry import MAX_CLUSTERS, UNDELIVERED, Failure, RetryRules, Suppressed
 
 _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 
@@ -13,7 +13,7 @@ _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 class Failover:
     """The failed attempts of one request."""
 
-    __slots__ = ("_clusters", "_rules", "attempts", "begun", "fresh", "seen", "trace", "tried")
+    __slots__ = ("_clusters", "_rules", "attempts", "begun", "fresh", "seen", "suppressed", "trace", "tried")
 
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
@@ -22,6 +22,7 @@ class Failover:
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
         self.seen = 0  # of them, those that an endpoint may have acted on
+        self.suppressed: Suppressed | None = None  # why there is no further attempt
         self.tried: list[LiveEndpoint] = []
         self._clusters: list[str] = []  # whose endpoints may have acted on it
 
@@ -30,26 +31,33 @@ class Failover:
     ) -> LiveEndpoint | None:
         """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here."""
         self._note(endpoint, failure)
+        before, self.suppressed = self.suppressed, None
         if failure not in UNDELIVERED:
             self._was_seen(endpoint)
         spent = self.attempts if failure in UNDELIVERED else self.seen
         if not self._rules.may_retry(failure, repeatable=repeatable, attempts=spent):
+            self.suppressed = self._rules.suppressed(failure, repeatable=repeatable) or before
             return None
         is_there = endpoint.state is not State.RETIRED  # else its address may be another pod's by now
         if failure in _OLD_CONNECTION and not self.fresh and is_there:
             self.fresh = True  # the connection was old, the endpoint need not be gone
-            return endpoint if failure in UNDELIVERED else _afforded(endpoint, now)
+            return endpoint if failure in UNDELIVERED else self._afforded(endpoint, now)
         self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
         # A machine that is gone may well be all of its cluster: no second attempt there
         attempts = max(self.attempts, 2) if failure is Failure.SILENT else self.attempts
-        following = choice.following(self.tried, attempts=attempts, stay=stay, within=self.within())
+        within = self.within()
+        following = choice.following(self.tried, attempts=attempts, stay=stay, within=within)
         is_last = following is None or self.seen + 1 >= self._rules.attempts
         if failure is Failure.ABORTED and not self.fresh and is_last:
             self.fresh = True  # what has idled may be reset by an endpoint that is well, here and elsewhere
             if following is None and is_there:
                 following = endpoint
-        return following if failure in UNDELIVERED else _afforded(following, now)
+        if following is None:
+            beyond = within and choice.following(self.tried, attempts=attempts, stay=stay)
+            self.suppressed = Suppressed.CLUSTERS if beyond else Suppressed.ENDPOINTS
+            return None
+        return following if failure in UNDELIVERED else self._afforded(following, now)
 
     def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         """Note a connect that failed, or was outrun, beside another one."""
@@ -71,7 +79,7 @@ class Failover:
         tried = [*self.tried, endpoint]
         attempts = 1 if answers else 2
         following = choice.following(tried, attempts=attempts, stay=True, within=self.within())
-        if following is None or not following.is_chosen() or _afforded(following, now) is None:
+        if following is None or not following.is_chosen() or self._afforded(following, now) is None:
             return None
         self._note(endpoint, Failure.STALLED)
         self._was_seen(endpoint)
@@ -88,13 +96,13 @@ class Failover:
         clusters = [*self._clusters, *[cluster for cluster in also if cluster not in self._clusters]]
         return clusters if len(clusters) >= MAX_CLUSTERS else ()
 
+    def _afforded(self, following: LiveEndpoint, now: float) -> LiveEndpoint | None:
+        """Take the attempt from the budget of the cluster that it goes to."""
+        if not following.room.retries.take(following.group.all(), now):
+            self.suppressed = Suppressed.BUDGET
+            return None
+        return following
+
     def _note(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.attempts += 1
         self.trace.append((endpoint.cluster, endpoint.label, failure.value))
-
-
-def _afforded(following: LiveEndpoint | None, now: float) -> LiveEndpoint | None:
-    """Take the attempt from the budget of the cluster that it goes to."""
-    if following is None or not following.room.retries.take(following.group.all(), now):
-        return None
-    return following

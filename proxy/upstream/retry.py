@@ -30,6 +30,24 @@ class Failure(Enum):
     MALFORMED = "malformed"  # a response that breaks the protocol: a query of death is not spread
 
 
+class Suppressed(Enum):
+    """Why a failed attempt was the last; the value is the cause in metrics and log.
+
+    A failure that is never followed by another attempt needs no other cause.
+    """
+
+    TRIES = "tries"  # it has had as many as it may have
+    METHOD = "method"  # an endpoint may have acted on it, and the method may not be repeated
+    UPGRADE = "upgrade"  # the same, and it asks for a tunnel
+    GATEWAY = "gateway"  # the same, and the gateway in front of this one repeats it
+    ENDPOINTS = "endpoints"  # there is no other one that may get it
+    CLUSTERS = "clusters"  # there is, but endpoints of two clusters have seen it
+    BUDGET = "budget"  # that cluster has had enough repetitions
+    DEADLINE = "deadline"  # too little is left of the time for all attempts
+    BODY = "body"  # it has a longer body than is kept
+    MEMORY = "memory"  # the memory for bodies was used up
+
+
 class Retry(Enum):
     ANY_METHOD = "any method"
     IDEMPOTENT = "idempotent methods"
@@ -107,12 +125,22 @@ class RetryRules:
 
         `repeatable`: also if an endpoint can have acted on the request.
         """
-        policy = POLICY[failure]
-        if failure is Failure.TIMEOUT and self.try_timeout_s is not None:
-            policy = Retry.IDEMPOTENT
+        policy = self._policy(failure)
         if policy is Retry.ANY_METHOD:
             return attempts < self.connects
         return policy is Retry.IDEMPOTENT and repeatable and attempts < self.attempts
+
+    def suppressed(self, failure: Failure, *, repeatable: bool) -> Suppressed | None:
+        """Return why there may be no other one, None where there never is."""
+        policy = self._policy(failure)
+        if policy is Retry.NEVER:
+            return None
+        return Suppressed.TRIES if repeatable or policy is Retry.ANY_METHOD else Suppressed.METHOD
+
+    def _policy(self, failure: Failure) -> Retry:
+        if failure is Failure.TIMEOUT and self.try_timeout_s is not None:
+            return Retry.IDEMPOTENT
+        return POLICY[failure]
 
 
 BY_DEFAULT: Final = RetryRules(None)

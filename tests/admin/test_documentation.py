@@ -6,7 +6,7 @@ from pathlib import Path
 from controlplane.admin.app import build_app
 from controlplane.admin.metrics import Metrics
 from proxy.model.flags import FLAGS
-from proxy.upstream.retry import Failure
+from proxy.upstream.retry import Failure, Suppressed
 from tests.admin.test_api import Fixed
 from tests.support.states import serving
 
@@ -30,5 +30,7 @@ def test_every_metric_is_documented() -> None:
 def test_every_flag_and_every_reason_is_documented() -> None:
     _, _, log = (DOCS / "behaviour.md").read_text().partition("## Log")
     flags, _, reasons = log.partition("Reasons of failed attempts")
+    reasons, _, causes = reasons.partition("Causes of suppressed attempts")
     assert dict(re.findall(r"^\| `(.+)` \| (.+) \|$", flags, re.MULTILINE)) == FLAGS
     assert re.findall(r"^\| `(.+)` \|", reasons, re.MULTILINE) == [failure.value for failure in Failure]
+    assert re.findall(r"^\| `(.+)` \|", causes, re.MULTILINE) == [cause.value for cause in Suppressed]

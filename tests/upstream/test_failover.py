@@ -1,0 +1,31 @@
+"""What a request remembers of its failed attempts."""
+
+from proxy.model.actions import Backend
+from proxy.upstream.failover import Failover
+from proxy.upstream.retry import BY_DEFAULT, Failure, Suppressed
+from proxy.upstream.service import Services
+from tests.upstream.test_backends import BASE, plan_of
+from tests.upstream.test_failing import change
+
+
+def test_a_wait_for_the_budget_is_why_a_timeout_was_the_last() -> None:
+    services = Services()
+    change(services, {"c1": {1: {}}, "c2": {2: {}}})
+    choice = plan_of(services, Backend(BASE)).pick()
+    assert choice is not None
+    stalled, second = services.endpoints()
+    for endpoint in services.endpoints():
+        while endpoint.room.retries.take(endpoint.group.all(), 0.0):
+            pass
+
+    def stays(failover: Failover) -> bool:
+        return failover.leave(choice, stalled, repeatable=True, since=0.0, now=0.0) is None
+
+    over = Failover(BY_DEFAULT)
+    assert stays(over)
+    assert over.next(choice, stalled, Failure.TIMEOUT, repeatable=True, now=0.0) is None
+    assert over.suppressed is Suppressed.BUDGET
+    moved = Failover(BY_DEFAULT)
+    assert stays(moved)
+    assert moved.next(choice, stalled, Failure.REFUSED, repeatable=True, now=0.0) is second
+    assert moved.suppressed is None
