@@ -9,6 +9,7 @@ from proxy.model.limits import Limits
 WORKER: Final = "worker"
 ADDRESS: Final = "address"
 DESCRIPTORS: Final = "descriptors"
+WAITED: Final = "waited"  # a request on an open connection: overload
 
 CAUSES: Final[dict[str, str]] = {
     WORKER: "The gateway has as many connections as it may have.",
@@ -24,7 +25,7 @@ MAX_LINGERING: Final = 256
 class Admission:
     """Client connections of one worker, over all its listeners."""
 
-    __slots__ = ("_by_address", "_shed", "admitted", "limits", "open")
+    __slots__ = ("_by_address", "_shed", "admitted", "limits", "open", "refused")
 
     def __init__(self) -> None:
         self.limits = Limits()
@@ -32,6 +33,7 @@ class Admission:
         self.admitted = 0
         self._by_address: dict[bytes, int] = {}
         self._shed: dict[tuple[str, str], int] = {}
+        self.refused: dict[tuple[str, str], int] = {}  # by listener and cause, not in the log yet
 
     def enter(self) -> None:
         """There is a new connection; `admit` or `refuse` follows, and `leave` in the end."""
@@ -73,6 +75,12 @@ class Admission:
 
     def count(self, listener: str, cause: str) -> None:
         self._shed[listener, cause] = self._shed.get((listener, cause), 0) + 1
+        if cause != DESCRIPTORS:  # closed while idle
+            self.refuse(listener, cause)
+
+    def refuse(self, listener: str, cause: str) -> None:
+        """Somebody who wanted something was told 503, or nothing."""
+        self.refused[listener, cause] = self.refused.get((listener, cause), 0) + 1
 
     def counts(self) -> tuple[ShedCount, ...]:
         return tuple(ShedCount(listener, cause, count) for (listener, cause), count in self._shed.items())

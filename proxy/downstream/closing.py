@@ -163,11 +163,11 @@ class ClosingClient(Client):
         self._close()
 
     def _refuse_stale(self, data: bytes) -> None:
-        """Answer a request that has waited too long, without a look at it and without a line in the log."""
+        """Answer a request that has waited too long, without a look at it; the log has a line for many."""
         plane = self._plane
         close = plane.draining or self._listener.is_closed or self._saw_eof or not ends_with_head(data)
         self.write(self._overload.answer(close=close))
-        plane.local.record(self.listener_name, "", "", 503, "OM", 0.0, 0, 0)
+        self._listener.count_stale()
         if close:
             self._close()
         else:

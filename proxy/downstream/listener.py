@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from proxy.dataplane import DataPlane
 from proxy.downstream.accept_queue import BACKLOG, AcceptQueue
-from proxy.downstream.admission import CAUSES, Admission
+from proxy.downstream.admission import CAUSES, WAITED, Admission
 from proxy.downstream.client import ClientConnection
 from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.guard import DescriptorGuard
 from proxy.downstream.overload import OverloadGuard
+from proxy.downstream.refusals import RefusalLog
 from proxy.model import snapshot
 from proxy.model.channel import PauseCount
 from proxy.policies.access import AccessList
@@ -119,6 +120,11 @@ class Listener:
     def count_shed(self, cause: str) -> None:
         self._admission.count(self.name, cause)
 
+    def count_stale(self) -> None:
+        """A request had waited too long."""
+        self._plane.local.record(self.name, "", "", 503, "OM", 0.0, 0, 0)
+        self._admission.refuse(self.name, WAITED)
+
     @property
     def is_crowded(self) -> bool:
         return self._admission.is_crowded
@@ -183,6 +189,7 @@ class Listeners:
         self.admission = Admission()
         self._guard = DescriptorGuard(plane, self.admission, budget, self)
         self._overload = OverloadGuard(plane, self.admission, self)
+        self._refusals = RefusalLog(plane, self.admission)
         self._causes: set[str] = set()  # for which accepting is paused
         self._pauses: dict[str, int] = {}
         self._opens_sockets = opens_sockets
@@ -201,6 +208,7 @@ class Listeners:
         """Open, update and close listeners. A port that cannot be opened is logged, not fatal."""
         self.admission.limits = self._plane.limits
         self._overload.configure()
+        self._refusals.start()
         by_key = {(listener.address, listener.port): listener for listener in wanted}
         for key in [k for k in self._open if k not in by_key]:
             self._close(self._open.pop(key))

@@ -18,6 +18,7 @@ FLAGS: Final[dict[str, str]] = {
     "DPE": "the client's request broke the protocol or a limit (4xx)",
     "DT": "the client was too slow (408)",
     "OM": "the worker is overloaded and the request had waited too long (503)",
+    "OC": "there were as many client connections as there may be (503)",
     "AD": "the client's address may not come (403)",
     "RL": "turned away by a rate limit of the route",
     "CL": "turned away by a concurrency limit of the route",

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,6 +13,7 @@ from prometheus_client.registry import CollectorRegistry
 from controlplane.admin.metrics import Metrics
 from controlplane.admin.state import State
 from controlplane.publish import Rejection, Totals
+from proxy.model.channel import SuppressedCount
 from tests.support.states import ROUTE, serving, stats
 
 Samples = Mapping[str, Mapping[tuple[tuple[str, str], ...], float]]
@@ -124,3 +126,13 @@ def test_clusters_snapshots_and_workers_have_their_gauges() -> None:
 
 def test_a_gateway_that_has_nothing_yet_can_be_scraped() -> None:
     assert value(scrape(State(now=1.0, started_at=1.0, worker_count=1)), "snapshot_version") == 0
+
+
+def test_retries_that_were_suppressed_are_added_up_by_cause() -> None:
+    totals = Totals()
+    for worker in (0, 1):
+        counts = (SuppressedCount("shop/web:80", "cluster-1", "budget", 2 + worker),)
+        totals.add(msgspec.structs.replace(stats(worker, 0, {}), suppressed=counts))
+    samples = scrape(replace(serving(), totals=totals.copy()))
+    labels = {"service": "shop/web:80", "cluster": "cluster-1", "cause": "budget"}
+    assert value(samples, "retries_suppressed_total", **labels) == 5
