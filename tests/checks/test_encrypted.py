@@ -10,6 +10,7 @@ import trustme
 
 from controlplane.checks import encrypted
 from controlplane.checks.encrypted import ask
+from controlplane.checks.probe import Prober
 from controlplane.checks.verdict import PASSED, Kind, Result
 from loadtest.ports import free_port
 from proxy.model.snapshot import HealthCheck
@@ -52,7 +53,7 @@ async def test_what_an_answer_counts_as(
     tls: ssl.SSLContext, check: HealthCheck, answer: object, expected: Result
 ) -> None:
     async with Origin(answer, tls=tls) as origin:  # type: ignore[arg-type]
-        assert await ask(*origin.address, check) == expected
+        assert await Prober().probe(*origin.address, check) == expected
 
 
 async def test_it_asks_what_the_check_says(tls: ssl.SSLContext) -> None:
