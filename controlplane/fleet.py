@@ -22,6 +22,7 @@ from controlplane.resources.kinds import (
     Kind,
 )
 from controlplane.resources.view import FleetObjects, MemberObjects
+from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,9 @@ class Fleet:
         self._flags = members
         self._on_change = on_change
         self._clock = clock
-        self._ingresses = Reflector(client, INGRESSES, self._changed, keep_status=True, clock=clock)
+        self._ingresses = Reflector(
+            client, INGRESSES, self._changed, keep_status=True, own_annotation=SHARES_KEY, clock=clock
+        )
         self._classes = Reflector(client, INGRESS_CLASSES, self._changed, clock=clock)
         self._albconfigs = Reflector(client, ALBCONFIGS, self._changed, keep_status=True, clock=clock)
         self._secrets = Reflector(
@@ -111,6 +114,13 @@ class Fleet:
             if reflector.kind is kind:
                 return reflector.status(key)
         return None
+
+    def shares_written(self) -> dict[tuple[str, str], str]:
+        """Return the annotations with effective shares as last seen, by namespace and name of the Ingress."""
+        return {
+            (key.partition("/")[0], key.partition("/")[2]): mark
+            for key, mark in self._ingresses.marks.items()
+        }
 
     def fleet_health(self) -> ClusterHealth:
         return self._watch.health()

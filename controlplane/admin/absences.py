@@ -10,18 +10,26 @@ from controlplane.publish import Pair
 from proxy.model.actions import Forward, SplitMode
 from proxy.model.snapshot import Snapshot
 
+RETURNING: Final = "returning"
+
 REASONS: Final = {
     "no_endpoints": "the service has no endpoint in the cluster",
     "checks_failing": "all its endpoints there fail their health checks",
     "breaker_open": "the breaker of the cluster is open",
     "endpoints_failing": "all its endpoints there are ejected, stalled, silent or fail their checks",
-    "returning": "its share grows again after a failure",
+    RETURNING: "its share grows again after a failure",
     "draining": "its endpoints there are terminating, or have no weight",
     "fewer_endpoints": "some of its endpoints there do not serve",
     "backend_failing": "the backend serves elsewhere, or leaves its part to another one",
     "takes_over": "it gets what others do not take",
 }
 """The worst first; the last two are of a route, the others of one of its services in a cluster."""
+
+FAILING: Final = frozenset(("no_endpoints", "checks_failing", "breaker_open", "endpoints_failing"))
+"""Reasons with which a cluster can serve nothing."""
+
+SERVING: Final = frozenset(("", "fewer_endpoints"))
+"""Reasons with which it takes its share, or nearly; with the others it may not though it could."""
 
 SAME: Final = 1e-9
 """Parts that differ by less are the same, summed up in another order."""
@@ -67,7 +75,7 @@ def _reason(states: list[str], phase: str) -> str:
     if not seen & {"healthy", "draining"}:
         return "endpoints_failing"
     if phase == "returning":
-        return "returning"
+        return RETURNING
     if "healthy" not in seen:
         return "draining"
     return "fewer_endpoints" if len(seen) > 1 else ""

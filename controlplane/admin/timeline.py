@@ -91,6 +91,11 @@ class Timeline:
         latest = sorted((*self._lasting.values(), *self._over), key=lambda f: f.start, reverse=True)
         return tuple(replace(f, reasons=f.reasons.copy(), moved_to=f.moved_to.copy()) for f in latest)
 
+    def latest_of(self, pair: Pair) -> Failover | None:
+        """Return the failover that lasts, else the latest one, of a cluster from a service."""
+        over = (failover for failover in reversed(self._over) if (failover.service, failover.cluster) == pair)
+        return self._lasting.get(pair) or next(over, None)
+
     def _candidates(self, seen: Observation) -> list[Pair]:
         """Return who is away. One that never had an endpoint has not left."""
         away = {*seen.held, *(self._filled & seen.empty)}

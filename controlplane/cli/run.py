@@ -182,6 +182,12 @@ def parse_networks(
     help="Network of proxies whose X-Forwarded-For and -Proto are believed; repeatable.",
 )
 @click.option(
+    "--write-shares",
+    is_flag=True,
+    envvar="FLEETGATE_WRITE_SHARES",
+    help="Annotate Ingresses while clusters do not get their shares; needs the right to patch Ingresses.",
+)
+@click.option(
     "--allow-loopback-endpoints",
     is_flag=True,
     envvar="FLEETGATE_ALLOW_LOOPBACK_ENDPOINTS",
@@ -200,6 +206,7 @@ def command(
     grace_s: float,
     limits: "Limits",
     trusted_proxies: tuple[str, ...],
+    write_shares: bool,
     allow_loopback_endpoints: bool,
 ) -> None:
     from controlplane.gateway import run
@@ -220,6 +227,7 @@ def command(
         grace_s=grace_s,
         limits=limits,
         trusted_proxies=trusted_proxies,
+        write_shares=write_shares,
     )
     try:
         run.run(settings)

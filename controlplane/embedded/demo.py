@@ -110,7 +110,7 @@ class Demo:
             *("--workers", str(options.workers), "--admin", f"127.0.0.1:{options.admin_port}"),
             *("--state-dir", str(options.directory / "state"), "--address", "127.0.0.1"),
             *("--access-log", str(options.directory / "access.log")),
-            *("--grace", "3", "--allow-loopback-endpoints"),
+            *("--grace", "3", "--allow-loopback-endpoints", "--write-shares"),
         )
 
     async def _spawn(self, name: str, *arguments: str) -> None:

@@ -52,6 +52,10 @@ class FailoverWatch:
     def latest(self) -> tuple[Failover, ...]:
         return self._timeline.failovers()
 
+    def latest_of(self, pair: Pair) -> Failover | None:
+        """Return the latest failover of a cluster from a service, lasting or over."""
+        return self._timeline.latest_of(pair)
+
 
 class Places:
     """Where a snapshot has endpoints, and where it wants traffic."""

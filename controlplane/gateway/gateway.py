@@ -14,6 +14,7 @@ from controlplane.checks import Checker, with_verdicts
 from controlplane.fleet import Fleet
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.failovers import FailoverWatch
+from controlplane.gateway.notices import Notices
 from controlplane.gateway.settings import Settings
 from controlplane.gateway.translator import Translator
 from controlplane.kube.client import ApiClient
@@ -66,6 +67,15 @@ class Gateway:
             settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
         )
         self._failovers = FailoverWatch(self._plane.publisher)
+        self._notices = Notices(
+            client,
+            self._fleet,
+            self._plane.publisher,
+            self._failovers,
+            self._recorder,
+            self._elector,
+            write_shares=settings.write_shares,
+        )
         self._checker = Checker(self._verdict_changed)
         self._verdicts_due: asyncio.TimerHandle | None = None
         self._hosts = HostResolver(self._changed.set)
@@ -94,6 +104,7 @@ class Gateway:
             ("status", self._status.run),
             ("host names", self._hosts.run),
             ("failovers", self._failovers.run),
+            *self._notices.works(),
             ("reconcile", self._reconcile_forever),
         ):
             self._tasks.append(asyncio.create_task(_keep_running(name, work), name=name))
@@ -147,7 +158,7 @@ class Gateway:
             clusters=self._fleet.health(),
             problems=self._fleet.problems(),
             leader=self._elector.is_leader,
-            status_error=self._status.last_error or self._elector.last_error,
+            status_error=self._status.last_error or self._elector.last_error or self._notices.last_error,
             translations=self._translator.count,
             translate_sum_s=self._translator.sum_s,
         )

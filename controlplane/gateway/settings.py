@@ -18,7 +18,8 @@ class Settings:
 
     `address` is published in statuses, `namespace` holds the Lease of the leader election.
     `access_log` is a path, "-" for standard output, or "off". `grace_s` is how long requests in
-    flight may take at the end. `worker_argv` is for tests: what to start instead of a worker.
+    flight may take at the end. `write_shares`: Ingresses are annotated while clusters do not get their
+    shares. `worker_argv` is for tests: what to start instead of a worker.
     """
 
     state_dir: Path
@@ -35,4 +36,5 @@ class Settings:
     grace_s: float = DEFAULT_GRACE_S
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[str, ...] = ()
+    write_shares: bool = False
     worker_argv: tuple[str, ...] = (sys.executable, "-m", "proxy.worker")

@@ -7,6 +7,7 @@ shows the same ones as events.k8s.io/v1.
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 
 import msgspec
@@ -19,6 +20,9 @@ from controlplane.kube.errors import ApiError, KubeError, Unreachable
 CONTROLLER = "fleetgate"
 REPEAT_S = 300.0
 """The same finding again within this time is no new occurrence."""
+
+CLOCKS_DIFFER_S = 5.0
+"""Replicas see the same thing at times, and by clocks, that differ by so much."""
 
 RATE_PER_S, BURST = 5.0, 50
 MAX_PENDING = 1000
@@ -46,6 +50,7 @@ class _Event:
     reason: str
     note: str
     key: str
+    since: float
 
     @property
     def namespace(self) -> str:
@@ -57,8 +62,9 @@ class _Event:
         return f"{self.subject.name[:200]}.{self.key}"
 
 
-class _Stored(msgspec.Struct, frozen=True):
+class _Stored(msgspec.Struct, frozen=True, rename="camel"):
     count: int | None = None
+    last_timestamp: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -82,21 +88,26 @@ class EventRecorder:
         self._told_at: OrderedDict[str, float] = OrderedDict()
         self._woken = asyncio.Event()
 
-    def record(self, subject: EventSubject, type: str, reason: str, note: str, *, about: str = "") -> None:
-        """Queue an Event, unless it was told lately.
+    def record(
+        self, subject: EventSubject, type: str, reason: str, note: str, *, about: str = "", since: float = 0.0
+    ) -> bool:
+        """Queue an Event, unless it was told lately or too much waits; return whether it was queued.
 
-        `type` is Normal or Warning. One Event per object, reason, generation and `about`.
+        `type` is Normal or Warning. One Event per object, reason, generation and `about`. What happened
+        at `since` (Unix seconds) is another occurrence than what was told before that; without it,
+        a leader before us has told the same.
         """
         parts = (subject.uid, reason, str(subject.generation), about)
         key = sha256("\0".join(parts).encode()).hexdigest()[:16]
         told_at = self._told_at.get(key)
         if key in self._pending or (told_at is not None and self._clock.monotonic() - told_at < REPEAT_S):
-            return
+            return False
         if len(self._pending) >= MAX_PENDING:
             self.counters.dropped += 1
-            return
-        self._pending[key] = _Event(subject, type, reason, _note(note), key)
+            return False
+        self._pending[key] = _Event(subject, type, reason, _note(note), key, since)
         self._woken.set()
+        return True
 
     @property
     def pending(self) -> int:
@@ -135,8 +146,10 @@ class EventRecorder:
             else:
                 await self._create(event, collection)
         except ApiError as error:
-            if error.status == 409:
-                return  # told already, by the leader before us or before a restart
+            if error.status == 409:  # told already, by the leader before us or before a restart
+                if event.since:
+                    await self._repeat(event, f"{collection}/{event.name}")
+                return
             if error.status != 404:
                 raise
             # API servers forget Events after an hour; the finding is still there.
@@ -148,7 +161,15 @@ class EventRecorder:
 
     async def _repeat(self, event: _Event, path: str) -> None:
         stored = msgspec.json.decode(await self._client.get(path), type=_Stored)
-        series = {"count": (stored.count or 1) + 1, "lastTimestamp": rfc3339(self._clock.now())}
+        told_at = stored.last_timestamp.timestamp() if stored.last_timestamp is not None else 0.0
+        slack = 0.0 if event.key in self._told_at else CLOCKS_DIFFER_S
+        if event.since and told_at > event.since - slack:
+            return
+        series = {
+            "count": (stored.count or 1) + 1,
+            "lastTimestamp": rfc3339(self._clock.now()),
+            "message": event.note,
+        }
         await self._client.patch(path, msgspec.json.encode(series))
         self.counters.repeated += 1
 

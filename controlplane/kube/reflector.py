@@ -73,6 +73,7 @@ class Reflector(Generic[T]):
         label_selector: str = "",
         namespace: str = "",
         keep_status: bool = False,
+        own_annotation: str = "",
         optional: bool = False,
         timing: Timing = DEFAULT_TIMING,
         clock: Clock = SYSTEM_CLOCK,
@@ -88,7 +89,7 @@ class Reflector(Generic[T]):
         )
         self._timing = timing
         self._clock = clock
-        self._store: Store[T] = Store(kind, keep_status=keep_status)
+        self._store: Store[T] = Store(kind, keep_status=keep_status, own_annotation=own_annotation)
         self._backoff = Backoff(timing.backoff, clock)
         self._failures = 0
         self._optional = optional
@@ -113,6 +114,11 @@ class Reflector(Generic[T]):
     def status(self, key: str) -> StoredStatus | None:
         """Return the status of an object as last seen (with keep_status only)."""
         return self._store.statuses.get(key)
+
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """Our own annotation (with own_annotation only) by key, as last seen on those that have it."""
+        return self._store.marks
 
     def live_at(self) -> float:
         """Return when the copy was last known to be current, monotonic."""

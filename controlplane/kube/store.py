@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
 from controlplane.kube.watch import decode_head
 from controlplane.resources.decode import decode
 from controlplane.resources.kinds import Kind
+from controlplane.resources.meta import ObjectMeta
 from controlplane.resources.view import Malformed
 
 MAX_OBJECT_BYTES = 2 << 20
@@ -59,6 +60,7 @@ class Entry(Generic[T]):
     resource_version: str
     value: T | Malformed
     status: bytes = b""
+    mark: str | None = None  # our own annotation
 
 
 class _WithStatus(msgspec.Struct, frozen=True):
@@ -66,12 +68,18 @@ class _WithStatus(msgspec.Struct, frozen=True):
 
 
 class Store(Generic[T]):
-    """What a reflector knows. Mappings that were handed out never change."""
+    """What a reflector knows. Mappings that were handed out never change.
 
-    def __init__(self, kind: Kind[T], *, keep_status: bool = False) -> None:
+    `own_annotation` is the key of one that we write ourselves: it is kept apart, in `marks`, and no
+    part of any object, so that what we write is no change of what we read.
+    """
+
+    def __init__(self, kind: Kind[T], *, keep_status: bool = False, own_annotation: str = "") -> None:
         self.objects: Mapping[str, T] = {}
         self.malformed: Mapping[str, Malformed] = {}
         self.statuses: dict[str, StoredStatus] = {}
+        self.marks: dict[str, str] = {}
+        self._own_annotation = own_annotation
         self._kind = kind
         self._keep_status = keep_status
 
@@ -86,16 +94,16 @@ class Store(Generic[T]):
             return Entry(value.key, value.uid, version, value, self._status(raw))
         meta = value.metadata
         key = f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
-        return Entry(key, meta.uid, meta.resource_version, value, self._status(raw))
+        return Entry(key, meta.uid, meta.resource_version, value, self._status(raw), self._take_mark(meta))
 
     def replace(self, entries: Iterable[Entry[T]]) -> bool:
         """Take a complete list instead of everything known. Return whether any content differs."""
         objects: dict[str, T] = {}
         malformed: dict[str, Malformed] = {}
         old, old_malformed = self.objects, self.malformed
-        self.statuses = {}
+        self.statuses, self.marks = {}, {}
         for entry in entries:
-            self._remember_status(entry)
+            self._remember(entry)
             _place(entry, old.get(entry.key), objects, malformed)
         # Values that did not change are the very same ones: the comparison is one of identities.
         if objects == old and malformed == old_malformed:
@@ -111,7 +119,7 @@ class Store(Generic[T]):
             if deleted:
                 changed |= self._remove(entry, objects, malformed)
             else:
-                self._remember_status(entry)
+                self._remember(entry)
                 changed |= _place(entry, objects.get(entry.key), objects, malformed)
         if changed:
             self.objects, self.malformed = objects, malformed
@@ -125,9 +133,15 @@ class Store(Generic[T]):
             return changed
         del objects[entry.key]
         self.statuses.pop(entry.key, None)
+        self.marks.pop(entry.key, None)
         return True
 
-    def _remember_status(self, entry: Entry[T]) -> None:
+    def _remember(self, entry: Entry[T]) -> None:
+        """Keep what is no part of the content."""
+        if entry.mark is not None:
+            self.marks[entry.key] = entry.mark
+        else:
+            self.marks.pop(entry.key, None)
         if self._keep_status:
             generation = 0 if isinstance(entry.value, Malformed) else entry.value.metadata.generation
             stored = StoredStatus(entry.uid, entry.resource_version, entry.status, generation)
@@ -140,6 +154,11 @@ class Store(Generic[T]):
             return bytes(_status_parts.decode(raw).status)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return b""
+
+    def _take_mark(self, meta: Metadata) -> str | None:
+        if not self._own_annotation:
+            return None
+        return cast(ObjectMeta, meta).annotations.pop(self._own_annotation, None)
 
     def _oversized(self, raw: msgspec.Raw) -> Malformed:
         head = decode_head(raw)

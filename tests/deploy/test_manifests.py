@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGED = Path(controlplane.embedded.__file__).parent / "deploy"
 FILES = sorted((ROOT / "deploy").rglob("*.yaml"))
 CRDS = sorted((ROOT / "deploy/crds").glob("*.yaml"))
+SHARES = ROOT / "deploy/rbac/fleet-shares.yaml"
 HOST = "alb.ingress.alibaba.com"
 
 
@@ -139,9 +140,20 @@ def test_each_cluster_runs_web_demo_under_its_own_name(number: int) -> None:
     assert deployment["spec"]["replicas"] == 2
 
 
+def test_who_lets_the_gateway_annotate_ingresses_gives_that_right_alone() -> None:
+    (rules,) = (item["rules"] for item in documents(SHARES) if "rules" in item)
+    assert rules == [{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["patch"]}]
+
+
+def test_events_that_happen_again_can_be_counted() -> None:
+    roles = (item for item in documents(ROOT / "deploy/rbac/fleet.yaml") if "rules" in item)
+    (verbs,) = (rule["verbs"] for role in roles for rule in role["rules"] if rule["resources"] == ["events"])
+    assert set(verbs) == {"create", "get", "patch"}
+
+
 def test_the_gateway_only_reads_members_and_writes_nothing_but_status_on_the_fleet() -> None:
     reads = {"get", "list", "watch"}
-    for path in (ROOT / "deploy/rbac").glob("*.yaml"):
+    for path in set((ROOT / "deploy/rbac").glob("*.yaml")) - {SHARES}:
         for item in documents(path):
             for rule in item.get("rules", ()):
                 writes = set(rule["verbs"]) - reads

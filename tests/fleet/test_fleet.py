@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from controlplane.resources.kinds import INGRESSES, MSE_INGRESS_CONFIGS
+from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 from tests.fleet.conftest import Start, World, secret
 from tests.support.fakeapi import Exchange
 from tests.support.objects import endpoint_slice, ingress, service
@@ -223,3 +224,25 @@ async def test_the_status_of_a_fleet_object_is_known_as_last_seen(world: World, 
     assert known.status == b'{"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}'
     assert known.generation == 4
     assert fleet.current_status(INGRESSES, "demo", "none") is None
+
+
+async def test_our_own_annotation_is_seen_and_is_no_change(world: World, start: Start) -> None:
+    fleet = await start()
+    world.api.store.put("ingresses", ingress("web"))
+    await until(lambda: "demo/web" in fleet.fleet_objects().ingresses)
+    before, objects = world.changes, fleet.fleet_objects().ingresses
+    item = ingress("web")
+    for text in ("{1}", "{2}"):
+        item["metadata"]["annotations"] = {SHARES_KEY: text}
+        world.api.store.put("ingresses", item)
+        await until(lambda: fleet.shares_written() == {("demo", "web"): text})  # noqa: B023
+    del item["metadata"]["annotations"]
+    world.api.store.put("ingresses", item)
+    await until(lambda: fleet.shares_written() == {})
+    assert (world.changes, fleet.fleet_objects().ingresses) == (before, objects)
+    item["metadata"]["annotations"] = {SHARES_KEY: "{3}", "other": "1"}
+    world.api.store.put("ingresses", item)
+    await until(lambda: world.changes > before)
+    assert fleet.fleet_objects().ingresses["demo/web"].metadata.annotations == {"other": "1"}
+    world.api.store.delete("ingresses", "demo/web")
+    await until(lambda: fleet.shares_written() == {})

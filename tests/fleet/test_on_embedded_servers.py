@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,10 +17,11 @@ from controlplane.embedded.server import EmbeddedServer
 from controlplane.fleet import Fleet
 from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.errors import ApiError
-from controlplane.kube.events import EventRecorder
+from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status
 from controlplane.kube.store import StoredStatus
+from controlplane.notices.annotation import ShareAnnotator
 from controlplane.resources.kinds import (
     ALBCONFIGS,
     ENDPOINT_SLICES,
@@ -31,6 +33,7 @@ from controlplane.resources.kinds import (
     Kind,
 )
 from controlplane.status import CONFLICTS, StatusWriter
+from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 from controlplane.translate.model import Facts, HostAddresses, LastGood, ObjectStatus
 from controlplane.translate.servergroups import build_groups
 from controlplane.translate.services import ServiceRef, labels_needed
@@ -246,3 +249,49 @@ async def test_a_server_group_of_the_fleet_serves_by_weight_and_zone(
             near.stop()
             far.stop()
             assert await tally(port, 20) == {"remote": 20}
+
+
+async def test_shares_are_written_to_an_ingress_and_nothing_else_is(
+    fleet_server: Cluster, fleet: Fleet
+) -> None:
+    spec = {"ingressClassName": "alb", "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
+    meta = {"name": "web", "namespace": "demo", "annotations": {"user": "1"}}
+    made = await fleet_server.create(INGRESSES, {"metadata": meta, "spec": spec})
+    await until(lambda: "demo/web" in fleet.fleet_objects().ingresses)
+    client, uids = fleet_server.client, {"demo/web": made["metadata"]["uid"]}
+    elector = LeaderElector(client, "kube-system", "fleetgate", "me")
+    writer = ShareAnnotator(client, elector, lambda ingress: uids["/".join(ingress)], fleet.shares_written)
+    tasks = [asyncio.create_task(part.run()) for part in (elector, writer)]
+    writer.want({("demo", "web"): "{1}"})
+    await until(lambda: fleet.shares_written() == {("demo", "web"): "{1}"}, 15)
+    stored = json.loads(await client.get(INGRESSES.object_path("demo", "web")))
+    assert stored["metadata"]["annotations"] == {"user": "1", SHARES_KEY: "{1}"}
+    assert (stored["metadata"]["generation"], stored["spec"]) == (1, made["spec"])
+    (managed,) = (m for m in stored["metadata"]["managedFields"] if m["manager"] == "fleetgate-shares")
+    assert managed["fieldsV1"] == {"f:metadata": {"f:annotations": {f"f:{SHARES_KEY}": {}}}}
+    assert writer.counters.written == 1
+    uids["demo/web"] = "of an Ingress that had this name before"
+    writer.want({("demo", "web"): "{2}"})
+    await until(lambda: writer.counters.conflict, 20)
+    stored = json.loads(await client.get(INGRESSES.object_path("demo", "web")))
+    assert stored["metadata"]["annotations"][SHARES_KEY] == "{1}"
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_an_event_that_happens_again_is_counted_with_its_new_message(fleet_server: Cluster) -> None:
+    recorder = EventRecorder(fleet_server.client, "me")
+    task = asyncio.create_task(recorder.run())
+    subject = EventSubject("networking.k8s.io/v1", "Ingress", "demo", "web", "uid")
+    recorder.record(subject, "Warning", "ClusterFailedOver", "first", about="c", since=time.time())
+    await until(lambda: recorder.counters.written == 1)
+    other = EventRecorder(fleet_server.client, "the next leader")
+    tasks = [task, asyncio.create_task(other.run())]
+    other.record(subject, "Warning", "ClusterFailedOver", "second", about="c", since=time.time() + 60)
+    await until(lambda: other.counters.repeated == 1)
+    (event,) = json.loads(await fleet_server.client.list("/api/v1/namespaces/demo/events"))["items"]
+    assert (event["count"], event["message"]) == (2, "second")
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

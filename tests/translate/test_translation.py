@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from controlplane.resources.kinds import INGRESSES
 from controlplane.resources.view import FleetObjects
 from controlplane.translate import routes
+from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 from controlplane.translate.builder import translate
 from controlplane.translate.model import Facts, LastGood
 from proxy.model.codec import encode_snapshot
@@ -174,3 +175,16 @@ def web_ingress(path: str) -> dict[str, Any]:
         "metadata": {"namespace": "a", "name": path[1:]},
         "spec": {"ingressClassName": "alb", "rules": [rule]},
     }
+
+
+def test_what_the_gateway_writes_itself_changes_nothing_and_is_told_to_who_copied_it() -> None:
+    text = '{"a/s:80":{"cluster-1":{"configured":50,"effective":0,"reason":"breaker_open"}}}'
+    plain = translate(fleet_of([*gateway(80), ingress("web")]), MEMBERS, FACTS, LastGood(), 1)
+    copied = translate(
+        fleet_of([*gateway(80), ingress("web", {SHARES_KEY: text})]), MEMBERS, FACTS, LastGood(), 1
+    )
+    assert encode_snapshot(copied.snapshot) == encode_snapshot(plain.snapshot)
+    assert copied.statuses == plain.statuses
+    (finding,) = set(copied.diagnostics) - set(plain.diagnostics)
+    assert (finding.code, finding.level, SHARES_KEY in finding.field) == ("FG0204", "info", True)
+    assert "the gateway writes it" in finding.message

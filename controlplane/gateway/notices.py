@@ -1,0 +1,83 @@
+"""Looks every second whether clusters get their shares, and has it told on the Ingresses."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+from controlplane.fleet import Fleet
+from controlplane.gateway.failovers import LOOK_S, FailoverWatch
+from controlplane.kube.client import ApiClient
+from controlplane.kube.events import EventRecorder, EventSubject
+from controlplane.kube.lease import LeaderElector
+from controlplane.notices.absent import AbsenceTracker, Absent
+from controlplane.notices.annotation import ShareAnnotator
+from controlplane.notices.events import FailoverEvents
+from controlplane.notices.placements import Ingress
+from controlplane.notices.texts import annotation_text
+from controlplane.publish import Publisher
+from controlplane.resources.kinds import INGRESSES
+
+
+class Notices:
+    """See `works`."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        fleet: Fleet,
+        publisher: Publisher,
+        failovers: FailoverWatch,
+        recorder: EventRecorder,
+        elector: LeaderElector,
+        *,
+        write_shares: bool,
+    ) -> None:
+        self._fleet = fleet
+        self._publisher = publisher
+        self._failovers = failovers
+        self._elector = elector
+        self._tracker = AbsenceTracker()
+        self._events = FailoverEvents(recorder, self._subject, failovers.latest_of)
+        self._annotator = (
+            ShareAnnotator(client, elector, self._uid, fleet.shares_written) if write_shares else None
+        )
+
+    def works(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Yield what has to run, with its name."""
+        yield "notices", self.run
+        if self._annotator is not None:
+            yield "shares on Ingresses", self._annotator.run
+
+    async def run(self) -> None:
+        """Look and tell until cancelled. Replicas that do not lead look, too: any may lead next."""
+        while True:
+            self._look()
+            await asyncio.sleep(LOOK_S)
+
+    @property
+    def last_error(self) -> str:
+        return self._annotator.last_error if self._annotator is not None else ""
+
+    def _look(self) -> None:
+        workers, snapshot = self._publisher.workers(), self._publisher.snapshot
+        if snapshot is None or all(view.stats is None for view in workers):
+            return
+        self._failovers.look()  # so that it knows of what ends with this look
+        absent = self._tracker.observe(snapshot, workers, time.time())
+        self._events.tell(absent, leading=self._elector.is_leader)
+        if self._annotator is not None:
+            self._annotator.want(_texts(absent))
+
+    def _subject(self, ingress: Ingress) -> EventSubject | None:
+        found = self._fleet.current_status(INGRESSES, *ingress)
+        if found is None:
+            return None
+        return EventSubject(INGRESSES.api_version, INGRESSES.kind, *ingress, found.uid)
+
+    def _uid(self, ingress: Ingress) -> str | None:
+        found = self._fleet.current_status(INGRESSES, *ingress)
+        return found.uid if found is not None else None
+
+
+def _texts(absent: Absent) -> dict[Ingress, str]:
+    return {ingress: annotation_text(services) for ingress, services in absent.shortages.items()}

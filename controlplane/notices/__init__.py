@@ -1,0 +1,1 @@
+"""What users are told on their Ingresses when clusters lose their shares: Events, and an annotation."""

@@ -1,0 +1,140 @@
+"""Which clusters cannot serve which service. Pure: it is shown what there is, and the time."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from controlplane.admin.absences import RETURNING, absences
+from controlplane.admin.breakers import agreed
+from controlplane.admin.endpoints import Merged, merged, usable
+from controlplane.admin.shares import Services
+from controlplane.admin.state import State
+from controlplane.notices.placements import Placements, services_of
+from controlplane.notices.standings import Shortages, shortages
+from controlplane.publish import Pair, WorkerView
+from proxy.model.snapshot import ClusterEndpoints, Snapshot
+from proxy.routing.shares import Usable
+
+FORGET_S = 3600.0
+"""A cluster that has had no endpoint for so long was emptied on purpose: it has no share to lose any more."""
+
+
+WELL = frozenset(("healthy", "draining"))
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The clusters that cannot serve, at one time."""
+
+    now: float  # Unix seconds
+    away: Mapping[Pair, str] = field(default_factory=dict)  # why they cannot, or not all of them do
+    states: Mapping[Pair, Counter[str]] = field(default_factory=dict)  # endpoints, by their state
+    shortages: Shortages = field(default_factory=dict)
+
+
+class AbsenceTracker:
+    """See `observe`. It remembers how many endpoints clusters had that have none now."""
+
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._placements = Placements(())
+        self._had: dict[Pair, int] = {}  # total weight of the endpoints, last seen
+        self._emptied: dict[Pair, float] = {}
+        self._standing: set[str] = set()  # services in which a cluster cannot serve, whatever workers say
+        self._suspects: set[str] = set()  # services about which a worker has something to say
+        self._last = Absent(0.0)
+
+    def observe(self, snapshot: Snapshot, workers: tuple[WorkerView, ...], now: float) -> Absent:
+        """Return who cannot serve now, and whose share that is."""
+        suspects, forgotten = suspected(workers), self._forget(now)
+        if snapshot is self._snapshot and not suspects and not self._suspects and not forgotten:
+            return Absent(now, self._last.away, self._last.states, self._last.shortages)
+        if snapshot is not self._snapshot or forgotten:
+            self._learn(snapshot, now)
+        self._suspects = suspects
+        self._last = self._judge(snapshot, workers, now)
+        return self._last
+
+    def _judge(self, snapshot: Snapshot, workers: tuple[WorkerView, ...], now: float) -> Absent:
+        forwards = self._placements.forwards(self._standing | self._suspects)
+        concerned = {service for forward in forwards for service in services_of(forward)}
+        part = replace(
+            snapshot, services=tuple(service for service in snapshot.services if service.id in concerned)
+        )
+        endpoints = merged(State(now, 0.0, len(workers), snapshot=part, workers=workers))
+        breakers = agreed(workers)
+        found = absences(part, endpoints, breakers)
+        away = {
+            pair: reason
+            for pair, reason in found.items()
+            if reason and (reason != RETURNING or pair in self._last.away)
+        }
+        counts = usable(endpoints, breakers)
+        short = shortages(self._placements, away, counts, self._full(counts, found))
+        return Absent(now, away, _states(endpoints), short)
+
+    def _learn(self, snapshot: Snapshot, now: float) -> None:
+        if snapshot.routes is not self._placements.routes and snapshot.routes != self._placements.routes:
+            self._placements = Placements(snapshot.routes)
+        self._snapshot = snapshot
+        self._standing = set()
+        known: set[Pair] = set()
+        for service in snapshot.services:
+            for group in service.clusters:
+                pair = (service.id, group.cluster)
+                known.add(pair)
+                self._note(pair, group, now)
+                if self._is_suspect(pair, group):
+                    self._standing.add(service.id)
+        self._keep(known)
+
+    def _note(self, pair: Pair, group: ClusterEndpoints, now: float) -> None:
+        if group.endpoints:
+            self._had[pair] = sum(endpoint.weight or 1 for endpoint in group.endpoints)
+            self._emptied.pop(pair, None)
+        elif pair in self._had:
+            self._emptied.setdefault(pair, now)
+
+    def _is_suspect(self, pair: Pair, group: ClusterEndpoints) -> bool:
+        if not group.endpoints:
+            return pair in self._had or pair in self._placements.weighted
+        return all(each.failing or each.draining or not each.weight for each in group.endpoints)
+
+    def _keep(self, known: Set[Pair]) -> None:
+        self._had = {pair: total for pair, total in self._had.items() if pair in known}
+        self._emptied = {pair: at for pair, at in self._emptied.items() if pair in known}
+
+    def _forget(self, now: float) -> bool:
+        old = [pair for pair, at in self._emptied.items() if now - at > FORGET_S]
+        for pair in old:
+            del self._emptied[pair]
+            self._had.pop(pair, None)
+        return bool(old)
+
+    def _full(self, counts: Services, pairs: Iterable[Pair]) -> dict[str, dict[str, Usable]]:
+        """Return the endpoints as they are, and where there are none those that there were."""
+        full: dict[str, dict[str, Usable]] = {service: dict(by) for service, by in counts.items()}
+        for service, cluster in pairs:
+            if (service, cluster) in self._emptied:
+                full.setdefault(service, {})[cluster] = Usable(ejected=self._had[service, cluster])
+        return full
+
+
+def suspected(workers: Iterable[WorkerView]) -> set[str]:
+    """Return the services with a breaker or an endpoint that is not as it should be, for some worker."""
+    found: set[str] = set()
+    for view in workers:
+        if view.stats is not None:
+            found.update(breaker.service for breaker in view.stats.breakers)
+            found.update(each.service for each in view.stats.endpoints if each.state not in WELL)
+    return found
+
+
+def _states(endpoints: Iterable[Merged]) -> dict[Pair, Counter[str]]:
+    states: dict[Pair, Counter[str]] = {}
+    for endpoint in endpoints:
+        service, cluster, _, _ = endpoint.key
+        states.setdefault((service, cluster), Counter())[endpoint.state] += 1
+    return states

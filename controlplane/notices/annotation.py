@@ -1,0 +1,157 @@
+"""The annotation with effective shares on Ingresses: there only while they are not the configured ones."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from controlplane.kube.backoff import RateLimit
+from controlplane.kube.client import MERGE_PATCH, ApiClient
+from controlplane.kube.clock import SYSTEM_CLOCK, Clock
+from controlplane.kube.errors import ApiError, KubeError, Unreachable
+from controlplane.kube.lease import LeaderElector
+from controlplane.kube.patch import WRITE_TIMEOUT_S
+from controlplane.notices.placements import Ingress
+from controlplane.resources.kinds import INGRESSES
+from controlplane.translate.annotations.effective_shares import KEY
+
+log = logging.getLogger(__name__)
+
+FIELD_MANAGER: Final = "fleetgate-shares"
+LOOK_S: Final = 1.0
+SETTLE_S: Final = 5.0
+"""What differs for a shorter time is not written."""
+
+PAUSE_S: Final = 10.0
+"""Between two writes to one Ingress."""
+
+LEARN_S: Final = 15.0
+"""A gateway that has just started does not know yet who fails: so long it removes nothing."""
+
+DENIED_PAUSE_S: Final = 600.0
+"""Before the next attempt when the right to patch Ingresses is missing."""
+
+RATE_PER_S, BURST = 5.0, 50
+CONFLICTS = (404, 409, 422)  # the Ingress is gone, was changed meanwhile, or is another one of that name
+
+
+@dataclass(slots=True)
+class ShareCounters:
+    written: int = 0
+    removed: int = 0
+    conflict: int = 0
+    failed: int = 0
+
+
+class ShareAnnotator:
+    """Keeps the texts that are wanted, and makes the Ingresses agree with them while `run` runs.
+
+    `uid_of` is None for an Ingress that the Fleet does not have, `annotated` what the watch last showed.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        elector: LeaderElector,
+        uid_of: Callable[[Ingress], str | None],
+        annotated: Callable[[], Mapping[Ingress, str]],
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.counters = ShareCounters()
+        self.last_error = ""
+        self._client = client
+        self._elector = elector
+        self._uid_of = uid_of
+        self._annotated = annotated
+        self._clock = clock
+        self._limit = RateLimit(RATE_PER_S, BURST, clock)
+        self._wanted: Mapping[Ingress, str] = {}
+        self._differs: dict[Ingress, float] = {}  # since when, monotonic
+        self._written: dict[Ingress, float] = {}
+        self._removes_from = clock.monotonic() + LEARN_S
+        self._denied_until = float("-inf")
+
+    def want(self, texts: Mapping[Ingress, str]) -> None:
+        """Replace what is wanted, by Ingress; the others shall have no annotation."""
+        self._wanted = texts
+
+    async def run(self) -> None:
+        """Write until cancelled; nothing while another replica leads or the right to is missing."""
+        while True:
+            await self._elector.leading()
+            try:
+                for ingress in self.due():
+                    await self._limit.take()
+                    if not self._elector.is_leader or self._clock.monotonic() < self._denied_until:
+                        break
+                    await self._write(ingress)
+            except Unreachable as error:
+                self.last_error = str(error)
+                await self._client.reconnected()
+            await self._clock.sleep(LOOK_S)
+
+    def due(self) -> list[Ingress]:
+        """Return the Ingresses to write to now, those that have differed for longest first."""
+        now, annotated = self._clock.monotonic(), self._annotated()
+        differs: dict[Ingress, float] = {}
+        for ingress in self._wanted.keys() | annotated.keys():
+            if self._wanted.get(ingress) != annotated.get(ingress):
+                differs[ingress] = self._differs.get(ingress, now)
+        self._differs = differs
+        self._written = {each: at for each, at in self._written.items() if now - at < PAUSE_S}
+        if now < self._denied_until:
+            return []
+        return sorted(
+            (each for each, since in differs.items() if now - since >= SETTLE_S and self._may(each, now)),
+            key=differs.__getitem__,
+        )
+
+    def _may(self, ingress: Ingress, now: float) -> bool:
+        return ingress not in self._written and (ingress in self._wanted or now >= self._removes_from)
+
+    async def _write(self, ingress: Ingress) -> None:
+        uid = self._uid_of(ingress)
+        if uid is None:
+            return  # it is gone, and its annotation with it
+        self._written[ingress] = self._clock.monotonic()
+        text = self._wanted.get(ingress)
+        body = {"metadata": {"uid": uid, "annotations": {KEY: text}}}
+        namespace, name = (quote(part, safe="") for part in ingress)
+        try:
+            await self._client.request(
+                "PATCH",
+                INGRESSES.object_path(namespace, name),
+                {"fieldManager": FIELD_MANAGER},
+                body=msgspec.json.encode(body),
+                content_type=MERGE_PATCH,
+                timeout_s=WRITE_TIMEOUT_S,
+            )
+        except ApiError as error:
+            self._failed(error)
+        except Unreachable:
+            self.counters.failed += 1
+            raise
+        except KubeError as error:
+            self._fail(str(error))
+        else:
+            self.counters.written += text is not None
+            self.counters.removed += text is None
+            self.last_error = ""
+
+    def _failed(self, error: ApiError) -> None:
+        if error.status in CONFLICTS:
+            self.counters.conflict += 1
+            return
+        if error.status == 403:
+            self._denied_until = self._clock.monotonic() + DENIED_PAUSE_S
+            if str(error) != self.last_error:
+                log.warning("no annotation with effective shares", extra={"cause": str(error)})
+        self._fail(str(error))
+
+    def _fail(self, problem: str) -> None:
+        self.counters.failed += 1
+        self.last_error = problem

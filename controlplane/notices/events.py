@@ -1,0 +1,145 @@
+"""Events on Ingresses: a cluster does not get its shares of their services, and it gets them again."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from controlplane.admin.absences import RETURNING, SERVING
+from controlplane.admin.timeline import Failover
+from controlplane.kube.events import MAX_PENDING, EventRecorder, EventSubject
+from controlplane.notices.absent import Absent
+from controlplane.notices.placements import Ingress
+from controlplane.notices.standings import Reduced
+from controlplane.notices.texts import lost_text, returned_text
+from controlplane.publish import Pair
+
+FAILED_OVER, RETURNED, NOBODY = "ClusterFailedOver", "ClusterReturned", "NoClusterServes"
+
+ROOM: Final = MAX_PENDING // 2
+"""So many Events may wait when others are added: the rest of the queue is for findings."""
+
+TRY_AGAIN_S: Final = 10.0
+"""After an Event that was not taken, because the same was told lately or the queue is full."""
+
+Key = tuple[Ingress, str]
+"""An Ingress and a cluster."""
+
+Subject = Callable[[Ingress], EventSubject | None]
+"""The Ingress as Events name it; None when the Fleet does not have it."""
+
+History = Callable[[Pair], Failover | None]
+"""The latest failover of a cluster from a service."""
+
+
+@dataclass(slots=True)
+class _Loss:
+    """The shares that a cluster has lost on an Ingress."""
+
+    since: float
+    services: dict[str, float] = field(default_factory=dict)  # what is configured there, 0 to 1
+    told: set[str] = field(default_factory=set)
+    try_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Return:
+    loss: _Loss
+    at: float
+    reduced: dict[str, float]  # services of which it gets less than configured, and what
+    try_at: float = 0.0
+
+
+class FailoverEvents:
+    """See `tell`. What cannot be told now, as the same was told lately, is told later if it still holds."""
+
+    def __init__(self, recorder: EventRecorder, subject: Subject, history: History) -> None:
+        self._recorder = recorder
+        self._subject = subject
+        self._history = history
+        self._losses: dict[Key, _Loss] = {}
+        self._returns: dict[Key, _Return] = {}
+
+    def tell(self, absent: Absent, *, leading: bool) -> None:
+        """Compare with what was told last. Only the leader tells; the others follow, to go on from there."""
+        lost = dict(_by_cluster(absent))
+        for key in [key for key in self._losses if key not in lost]:
+            self._end(key, absent)
+        for key, services in lost.items():
+            loss = self._losses.setdefault(key, _Loss(absent.now))
+            self._returns.pop(key, None)
+            for service, reduced in services.items():
+                loss.services.setdefault(service, reduced.standings[key[1]].configured)
+            if leading and not services.keys() <= loss.told:
+                self._tell_loss(key, loss, services, absent)
+        if not leading:
+            self._returns.clear()
+        for key, back in [*self._returns.items()]:
+            self._tell_return(key, back, absent.now)
+
+    def _end(self, key: Key, absent: Absent) -> None:
+        """A cluster is back when it serves. One that has no share any more, by new rules, is no news."""
+        loss = self._losses[key]
+        ingress, cluster = key
+        reasons = {absent.away.get((service, cluster), "") for service in loss.services} - SERVING
+        if reasons == {RETURNING}:
+            return
+        del self._losses[key]
+        if loss.told and not reasons:
+            reduced = absent.shortages.get(ingress, {})
+            present = {
+                service: each.standings[cluster].effective
+                for service, each in reduced.items()
+                if cluster in each.standings
+            }
+            self._returns[key] = _Return(loss, absent.now, present)
+
+    def _tell_loss(self, key: Key, loss: _Loss, services: dict[str, Reduced], absent: Absent) -> None:
+        if loss.try_at > absent.now or self._recorder.pending >= ROOM:
+            return
+        loss.try_at = absent.now + TRY_AGAIN_S
+        ingress, cluster = key
+        subject = self._subject(ingress)
+        if subject is None:
+            return
+        first = next(iter(services))
+        reason = FAILED_OVER if any(reduced.served for reduced in services.values()) else NOBODY
+        states = absent.states.get((first, cluster), Counter())
+        text = lost_text(cluster, services, states, self._history((first, cluster)))
+        since = absent.now if loss.told else loss.since
+        if self._recorder.record(subject, "Warning", reason, text, about=cluster, since=since):
+            loss.told.update(services)
+
+    def _tell_return(self, key: Key, back: _Return, now: float) -> None:
+        if back.try_at > now or self._recorder.pending >= ROOM:
+            return
+        back.try_at = now + TRY_AGAIN_S
+        ingress, cluster = key
+        subject = self._subject(ingress)
+        if subject is not None:
+            text = self._return_text(cluster, back)
+            if not self._recorder.record(subject, "Normal", RETURNED, text, about=cluster, since=back.at):
+                return
+        del self._returns[key]
+
+    def _return_text(self, cluster: str, back: _Return) -> str:
+        found = {service: self._history((service, cluster)) for service in back.loss.services}
+        ended = {
+            service: failover
+            for service, failover in found.items()
+            if failover is not None and failover.end > back.loss.since
+        }
+        start = min((failover.start for failover in ended.values()), default=back.loss.since)
+        seconds = back.at - min(start, back.loss.since)
+        return returned_text(cluster, back.loss.services, back.reduced, seconds, ended)
+
+
+def _by_cluster(absent: Absent) -> Iterator[tuple[Key, dict[str, Reduced]]]:
+    """Yield each Ingress and cluster with the services of which the cluster does not get its share."""
+    for ingress, services in absent.shortages.items():
+        clusters: dict[str, dict[str, Reduced]] = {}
+        for service, reduced in sorted(services.items()):
+            for cluster in reduced.absent:
+                clusters.setdefault(cluster, {})[service] = reduced
+        for cluster, lost in clusters.items():
+            yield (ingress, cluster), lost

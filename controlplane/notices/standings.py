@@ -1,0 +1,101 @@
+"""What clusters get of the services of an Ingress, where one of them does not get its share. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controlplane.admin import shares
+from controlplane.admin.absences import FAILING, SAME, SERVING
+from controlplane.admin.shares import BackendShare, Services
+from controlplane.notices.placements import Ingress, Placements
+from controlplane.publish import Pair
+from proxy.model.actions import Backend, Forward, Split, SplitMode
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A cluster's part of a service's traffic, 0 to 1."""
+
+    configured: float
+    effective: float
+    reason: str = ""  # why it does not get what is configured; "" where it does
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A service and what clusters get of it; those that neither get nor should get anything are left out."""
+
+    standings: Mapping[str, Standing]
+    served: bool  # whether anybody can serve
+
+    @property
+    def absent(self) -> list[str]:
+        """The clusters that have failed over: those that get less, or nothing, and do serve are none."""
+        return [cluster for cluster, each in self.standings.items() if each.reason not in SERVING]
+
+    @property
+    def missing(self) -> float:
+        return sum(max(0.0, each.configured - each.effective) for each in self.standings.values())
+
+
+Shortages = dict[Ingress, dict[str, Reduced]]
+"""By Ingress and service."""
+
+
+def shortages(
+    placements: Placements, away: Mapping[Pair, str], counts: Services, full: Services
+) -> Shortages:
+    """Return the services of which a cluster does not get its share, for a reason in `away`.
+
+    `counts` are the endpoints of now, `full` those of clusters in the best of health.
+    """
+    found: Shortages = {}
+    for forward in placements.forwards({service for service, _ in away}):
+        present = shares.of_backends(forward, counts)
+        for backend, share in zip(forward.backends, present, strict=True):
+            reduced = _reduced(forward, backend, share, away, counts, full)
+            if any(each.reason for each in reduced.standings.values()):
+                for ingress in placements.ingresses(forward):
+                    _keep_worst(found.setdefault(ingress, {}), backend.service, reduced)
+    return found
+
+
+def _keep_worst(services: dict[str, Reduced], service: str, reduced: Reduced) -> None:
+    """Rules of an Ingress may divide a service differently: the one that lacks most is told."""
+    known = services.get(service)
+    if known is None or known.missing < reduced.missing:
+        services[service] = reduced
+
+
+def _reduced(
+    forward: Forward,
+    backend: Backend,
+    share: BackendShare,
+    away: Mapping[Pair, str],
+    counts: Services,
+    full: Services,
+) -> Reduced:
+    service, split = backend.service, backend.split or forward.split
+    planned = shares.configured(split, full.get(service, {})) if share.configured else {}
+    serves = share.served_by == service and share.effective
+    present = shares.effective(split, counts.get(service, {})) if serves else {}
+    served = any(part and away.get((service, cluster)) not in FAILING for cluster, part in present.items())
+    standings = {}
+    for cluster in sorted(planned.keys() | present.keys()):
+        before, now = planned.get(cluster, 0.0), present.get(cluster, 0.0)
+        if before or now:
+            reason = away.get((service, cluster), "")
+            lost = _is_lost(before, now, reason, served) and not _is_count(split, reason)
+            standings[cluster] = Standing(before, now, reason if lost else "")
+    return Reduced(standings, served or (not serves and bool(share.served_by)))
+
+
+def _is_count(split: Split, reason: str) -> bool:
+    """Whether a cluster gets less only because it counts for less."""
+    return split.mode is SplitMode.ENDPOINTS and reason in SERVING
+
+
+def _is_lost(configured: float, effective: float, reason: str, served: bool) -> bool:
+    """Whether a cluster lacks its share. Where nobody serves, one that cannot is asked in vain."""
+    if configured <= SAME or not reason:
+        return False
+    return effective < configured - SAME or (not served and reason in FAILING)
