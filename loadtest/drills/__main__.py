@@ -132,7 +132,7 @@ class Outcome:
         if options.markdown:
             options.markdown.write_text(report.markdown(self.cells, self.about))
         if options.chart and self.cells:
-            subtitle = f"{self.about.date}, {machine()}, runs: {self.about.runs}"
+            subtitle = f"{self.about.date}, {machine()}, runs: {self.about.rounds}"
             options.chart.write_text(chart.svg(by_cell(self.cells), subtitle))
 
 
@@ -154,7 +154,7 @@ def drill(options: argparse.Namespace) -> Outcome:
     about = report.Circumstances(
         date=today(),
         plan=plan,
-        runs=options.runs,
+        rounds=options.runs,
         versions={peer.name: peer.version() for peer in peers},
         remarks=(*(f"not drilled: {each}" for each in missing), *skipped),
         ours=tuple(build.name for build in ours),

@@ -55,7 +55,7 @@ class Circumstances:
 
     date: str
     plan: Plan
-    runs: int
+    rounds: int
     versions: dict[str, str]
     remarks: tuple[str, ...]
     ours: tuple[str, ...]
@@ -63,13 +63,13 @@ class Circumstances:
     def __str__(self) -> str:
         plan = self.plan
         several = (
-            f" {self.runs} runs, the proxies in turn: the worst of what is counted, the median of what is"
+            f" {self.rounds} runs, the proxies in turn: the worst of what is counted, the median of what is"
             " measured."
         )
         return (
             f"{self.date}, {machine()}; {plan.rate} requests/s, a quarter POST; {plan.before_s:g} s before"
             f" the fault, {plan.fault_s:g} s of it, {plan.after_s:g} s after it."
-            + (several if self.runs > 1 else "")
+            + (several if self.rounds > 1 else "")
         )
 
 

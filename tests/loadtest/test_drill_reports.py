@@ -80,11 +80,17 @@ def test_the_periods_of_flapping_have_a_table_of_their_own() -> None:
     assert report.outages([cell()]) == ""
 
 
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of JSON, none of whose names occurs twice."""
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
 def test_every_run_is_a_line_of_the_json(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     ours, other = cell(1, added_p99_ms=4.00049), replace(cell(2), peer="nginx")
     report.write_json(path, [ours, other], circumstances())
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text(), object_pairs_hook=unique)
     first, second = document["runs"]
     assert (document["plan"]["rate"], document["versions"]) == (1000, {"fleetgate": "1"})
     assert (first["drill"], first["run"], first["added_p99_ms"]) == ("refused", 1, 4.0)
