@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -120,6 +121,17 @@ def test_no_two_arrivals_at_an_endpoint_have_one_name(tmp_path: Path) -> None:
             origin.stop()
     lines = (tmp_path / f"{port}.log").read_text().splitlines()
     assert [line.split(" ")[1:] for line in lines] == [["GET", "a", f"{port}-{n}"] for n in (1, 2, 3, 4)]
+
+
+def test_a_worker_may_come_after_its_master(tmp_path: Path) -> None:
+    program = "import subprocess, time; time.sleep(0.2); subprocess.run(['sleep', '60'])"
+    master = Started([sys.executable, "-c", program], tmp_path, (0,))
+    try:
+        worker = nginx.first_child(master)
+        assert Path(f"/proc/{worker}/status").read_text().count(f"PPid:\t{master.pid}\n") == 1
+        os.kill(worker, signal.SIGKILL)
+    finally:
+        master.stop()
 
 
 @pytest.mark.parametrize("find", [nginx.find, haproxy.find, envoy.find])

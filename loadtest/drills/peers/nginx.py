@@ -2,12 +2,13 @@
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.compare.peers import nginx as compared
 from loadtest.compare.peers import write
-from loadtest.compare.processes import Started
+from loadtest.compare.processes import START_S, Started
 from loadtest.compare.site import HOST, IDLE_TIMEOUT_S, PREFIX
 from loadtest.drills.site import CLUSTERS, DEADLINE_S, SURVIVOR, TRIES, TRY_S, Site
 
@@ -61,12 +62,11 @@ class Server:
         path = _write(site, CLUSTERS)
         self._process = Started([binary, "-p", str(site.directory), "-c", path], site.directory, (core,))
         self._process.wait_for_port(site.port)
+        self._worker = first_child(self._process)
 
     @property
     def pid(self) -> int:
-        """Of the worker: the master has no other child at first."""
-        master = self._process.pid
-        return int(Path(f"/proc/{master}/task/{master}/children").read_text().split()[0])
+        return self._worker
 
     def remove(self) -> None:
         self._reload((SURVIVOR,))
@@ -80,6 +80,18 @@ class Server:
     def _reload(self, clusters: tuple[str, ...]) -> None:
         _write(self._site, clusters)
         os.kill(self._process.pid, signal.SIGHUP)
+
+
+def first_child(master: Started) -> int:
+    """Return the id of the worker: a master listens before it has one. Raises StartError, OSError."""
+    children = Path(f"/proc/{master.pid}/task/{master.pid}/children")
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        found = children.read_text().split()
+        if found:
+            return int(found[0])
+        time.sleep(0.01)
+    raise master.failed("it has no worker")
 
 
 @dataclass(frozen=True, slots=True)
