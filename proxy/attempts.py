@@ -6,6 +6,7 @@ Every failure before a response head comes through `_attempt_failed`, which asks
 """
 
 from abc import abstractmethod
+from functools import partial
 from time import monotonic
 
 from proxy.http.forwarded import ATTEMPT_NAME
@@ -38,6 +39,27 @@ class Attempts(Sending):
         if following is None:
             self._answer(*ANSWERS[failure], endpoint)
         else:
+            self._attempt_again(following)
+
+    def _attempt_again(self, endpoint: LiveEndpoint) -> None:
+        """Begin an attempt that is not the first, after a pause if there is to be one."""
+        pause_s = self._failover().pause_s
+        if pause_s:
+            self.plane.connector.later(pause_s, partial(self._resume, endpoint))
+        else:
+            self._attempt(endpoint)
+
+    def _resume(self, endpoint: LiveEndpoint) -> None:
+        """The pause is over: meanwhile the client may have gone, or the endpoint."""
+        choice = self.choice
+        if self.is_done or choice is None:
+            return
+        following: LiveEndpoint | None = endpoint
+        if endpoint.state is State.RETIRED:  # its address may be another pod's by now
+            following = self._failover().instead(choice)
+        if following is None:
+            self._answer(*ANSWERS[Failure.REFUSED], endpoint)
+        else:
             self._attempt(following)
 
     def _trusted(self, endpoint: LiveEndpoint) -> LiveEndpoint:
@@ -59,9 +81,11 @@ class Attempts(Sending):
         failover = self._failover()
         now = self.plane.wheel.now
         following = failover.next(choice, endpoint, failure, repeatable=self._is_repeatable(), now=now)
-        if following is not None and self.deadline and now + following.room.times.hedge_s > self.deadline:
-            following = None  # not even a connect would be answered in time
-            failover.suppressed = Suppressed.DEADLINE
+        if following is not None and self.deadline:
+            answered = now + failover.pause_s + following.room.times.hedge_s
+            if answered > self.deadline:
+                following = None  # not even a connect would be answered in time
+                failover.suppressed = Suppressed.DEADLINE
         if following is not None and self.body is None:
             following = None  # part of the body is gone: it cannot be sent again
             failover.suppressed = Suppressed.BODY if self.body_bytes > REPLAY_BYTES else Suppressed.MEMORY
@@ -201,4 +225,4 @@ class Attempts(Sending):
         else:
             connection.abort()
         self._end_attempt()
-        self._attempt(following)
+        self._attempt_again(following)

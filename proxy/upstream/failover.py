@@ -1,11 +1,15 @@
 """What a request has been through, and where it goes next. Exists only once an attempt has failed."""
 
 from collections.abc import Sequence
+from random import uniform
 from typing import Final
 
 from proxy.upstream.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.retry import MAX_CLUSTERS, UNDELIVERED, Failure, RetryRules, Suppressed
+
+FIRST_PAUSE_S: Final = 0.025  # at most, before a third attempt where the second one was: Envoy's base
+LONGEST_PAUSE_S: Final = 0.25  # and its limit
 
 _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 
@@ -13,7 +17,10 @@ _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 class Failover:
     """The failed attempts of one request."""
 
-    __slots__ = ("_clusters", "_rules", "attempts", "begun", "fresh", "seen", "suppressed", "trace", "tried")
+    __slots__ = (
+        "_clusters", "_rules", "attempts", "begun", "fresh", "pause_s", "seen", "suppressed", "trace",
+        "tried",
+    )  # fmt: skip
 
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
@@ -22,6 +29,7 @@ class Failover:
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
         self.seen = 0  # of them, those that an endpoint may have acted on
+        self.pause_s = 0.0  # before the next attempt
         self.suppressed: Suppressed | None = None  # why there is no further attempt
         self.tried: list[LiveEndpoint] = []
         self._clusters: list[str] = []  # whose endpoints may have acted on it
@@ -31,7 +39,7 @@ class Failover:
     ) -> LiveEndpoint | None:
         """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here."""
         self._note(endpoint, failure)
-        before, self.suppressed = self.suppressed, None
+        before, self.suppressed, self.pause_s = self.suppressed, None, 0.0
         if failure not in UNDELIVERED:
             self._was_seen(endpoint)
         spent = self.attempts if failure in UNDELIVERED else self.seen
@@ -57,7 +65,14 @@ class Failover:
             beyond = within and choice.following(self.tried, attempts=attempts, stay=stay)
             self.suppressed = Suppressed.CLUSTERS if beyond else Suppressed.ENDPOINTS
             return None
-        return following if failure in UNDELIVERED else self._afforded(following, now)
+        if failure in UNDELIVERED:
+            return following
+        self.pause_s = self._pause_s(following)
+        return self._afforded(following, now)
+
+    def instead(self, choice: Choice) -> LiveEndpoint | None:
+        """Return another endpoint: that of the next attempt has left the service before it began."""
+        return choice.following(self.tried, attempts=self.attempts, stay=True, within=self.within())
 
     def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         """Note a connect that failed, or was outrun, beside another one."""
@@ -95,6 +110,16 @@ class Failover:
         """Return the clusters that may get the request now, () for any; those of `also` will have seen it."""
         clusters = [*self._clusters, *[cluster for cluster in also if cluster not in self._clusters]]
         return clusters if len(clusters) >= MAX_CLUSTERS else ()
+
+    def _pause_s(self, following: LiveEndpoint) -> float:
+        """Return how long to wait before a repetition: not at all before the first, nor in a fresh cluster.
+
+        Where two in a row have failed a third one at once finds what they found. Times are drawn from all
+        up to the limit, so that requests which failed together do not come back together.
+        """
+        if self.seen < 2 or following.cluster not in self._clusters:
+            return 0.0
+        return uniform(0.0, min(FIRST_PAUSE_S * 2.0 ** (self.seen - 2), LONGEST_PAUSE_S))
 
     def _afforded(self, following: LiveEndpoint, now: float) -> LiveEndpoint | None:
         """Take the attempt from the budget of the cluster that it goes to."""

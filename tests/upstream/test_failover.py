@@ -1,8 +1,12 @@
 """What a request remembers of its failed attempts."""
 
+import pytest
+
 from proxy.model.actions import Backend
-from proxy.upstream.failover import Failover
-from proxy.upstream.retry import BY_DEFAULT, Failure, Suppressed
+from proxy.model.policies import Retry
+from proxy.upstream import failover
+from proxy.upstream.failover import FIRST_PAUSE_S, LONGEST_PAUSE_S, Failover
+from proxy.upstream.retry import BY_DEFAULT, Failure, RetryRules, Suppressed
 from proxy.upstream.service import Services
 from tests.upstream.test_backends import BASE, plan_of
 from tests.upstream.test_failing import change
@@ -29,3 +33,18 @@ def test_a_wait_for_the_budget_is_why_a_timeout_was_the_last() -> None:
     assert stays(moved)
     assert moved.next(choice, stalled, Failure.REFUSED, repeatable=True, now=0.0) is second
     assert moved.suppressed is None
+
+
+def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failover, "uniform", lambda _least, most: most)
+    services = Services()
+    change(services, {"c1": {number: {} for number in range(1, 9)}})
+    choice = plan_of(services, Backend(BASE)).pick()
+    assert choice is not None
+    rules = RetryRules(Retry(tries=8))
+    past, endpoint = Failover(rules), choice.first()
+    pauses = []
+    while endpoint is not None:
+        endpoint = past.next(choice, endpoint, Failure.STATUS, repeatable=True, now=0.0)
+        pauses.append(past.pause_s / FIRST_PAUSE_S)
+    assert pauses == [0, 1, 2, 4, 8, LONGEST_PAUSE_S / FIRST_PAUSE_S, LONGEST_PAUSE_S / FIRST_PAUSE_S, 0]
