@@ -14,17 +14,39 @@ from typing import Final
 
 from tests.support.origin import Origin
 
-# asm-generic/socket.h; linux/filter.h: struct sock_filter {code, jt, jf, k}, BPF_RET|BPF_K
+# asm-generic/socket.h; linux/filter.h: struct sock_filter {code, jt, jf, k}; BPF_RET|BPF_K,
+# BPF_LD|BPF_W|BPF_LEN, BPF_JMP|BPF_JGT|BPF_K
 _SO_ATTACH_FILTER: Final = 26
 _SO_DETACH_FILTER: Final = 27
-_ACCEPT_NOTHING: Final = struct.pack("HBBI", 0x06, 0, 0, 0)
+_INSTRUCTION: Final = struct.Struct("HBBI")
+_ACCEPT_NOTHING: Final = (_INSTRUCTION.pack(0x06, 0, 0, 0),)
+_ACCEPT_SMALL: Final = (
+    _INSTRUCTION.pack(0x80, 0, 0, 0),  # the length, TCP header included
+    _INSTRUCTION.pack(0x25, 1, 0, 1400),
+    _INSTRUCTION.pack(0x06, 0, 0, 0xFFFFFFFF),
+    _INSTRUCTION.pack(0x06, 0, 0, 0),
+)
 
 
 def silence(target: "socket.socket | asyncio.trsock.TransportSocket") -> None:
     """From now on nothing reaches this socket."""
-    program = ctypes.create_string_buffer(_ACCEPT_NOTHING)
+    _filter(target, _ACCEPT_NOTHING)
+
+
+def lose_large(target: "socket.socket | asyncio.trsock.TransportSocket") -> None:
+    """From now on no segment over 1,400 bytes reaches this socket: the way there has a smaller MTU, and says
+    nothing of it."""
+    _filter(target, _ACCEPT_SMALL)
+
+
+def _filter(
+    target: "socket.socket | asyncio.trsock.TransportSocket", instructions: tuple[bytes, ...]
+) -> None:
+    program = ctypes.create_string_buffer(b"".join(instructions))
     target.setsockopt(
-        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", 1, ctypes.addressof(program))
+        socket.SOL_SOCKET,
+        _SO_ATTACH_FILTER,
+        struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(program)),
     )
 
 

@@ -1,0 +1,233 @@
+"""Every fault at once, and clients that leave in the middle: nothing is mixed up, nothing stays behind."""
+
+import asyncio
+import gc
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import uvloop
+from msgspec.structs import replace
+
+from loadtest.ports import free_port
+from proxy import mirror
+from proxy.dataplane import DataPlane
+from proxy.downstream.client import ClientConnection
+from proxy.exchange import Exchange
+from proxy.mirror import MirrorAttempt
+from proxy.model.actions import Backend, FixedResponse
+from proxy.model.policies import ConcurrencyLimit, HeaderChange, HeaderOperation, Mirror, Policies, Retry
+from proxy.model.snapshot import Snapshot
+from proxy.policies.limits import ConcurrencyLimiter
+from proxy.telemetry.access_log import AccessLog
+from proxy.tunnel import Tunnel
+from proxy.upstream import connection
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.endpoint import State
+from proxy.upstream.failover import Failover
+from proxy.upstream.hedge import HedgedConnect
+from proxy.upstream.room import Pending
+from proxy.upstream.silence import Suspicion, Watch
+from proxy.upstream.stream import BodyStream
+from proxy.upstream.witness import Witness
+from tests.support.crowd import Crowd, Ledger
+from tests.support.faulty import FaultyPod
+from tests.support.inprocess import serving
+from tests.support.misdeeds import ACTS
+from tests.support.requests import request, tally
+from tests.support.snapshots import route, service, snapshot, split
+from tests.support.waiting import until
+
+SEED = 20261121
+SOAK_S = 6.0
+CLIENTS = 40
+RESPONSE_S = 1.0
+ENDS_S = RESPONSE_S + 1.0 + 2.0
+"""A request ends within its deadline and a second (I3); the rest is for a machine that others use."""
+
+KINDS = (
+    BodyStream, ClientConnection, Exchange, Failover, HedgedConnect, MirrorAttempt, Pending, Suspicion,
+    Tunnel, UpstreamConnection, Watch, Witness,
+)  # fmt: skip
+FINE = ("-", "CF")
+
+
+def soaked(port: int, pods: list[FaultyPod], copies: FaultyPod) -> Snapshot:
+    """Two clusters of two pods; routes without policies, with some, with a time for each try."""
+    policies = Policies(
+        concurrency=ConcurrencyLimit(1000, FixedResponse(503, "too many")),
+        mirror=Mirror((Backend("demo/copies:80"),), split(clusters=("c1",))),
+        response_headers=(HeaderChange(HeaderOperation.SET, "X-Changed", "1"),),
+    )
+    routes = (
+        route(port, "/plain", name="plain"),
+        replace(route(port, "/policed", name="policed"), policies=policies),
+        replace(route(port, "/retried", name="retried"), policies=Policies(retry=Retry(try_timeout_s=0.3))),
+    )
+    one, two, three, four = (pod.address for pod in pods)
+    base = snapshot(port, {"c1": [one, two], "c2": [three, four]}, *routes)
+    listener = replace(base.listeners[0], response_timeout_s=RESPONSE_S)
+    mirrored = service({"c1": [copies.address]}, "demo/copies:80")
+    return replace(base, listeners=(listener,), services=(*base.services, mirrored))
+
+
+def left_over(plane: DataPlane) -> dict[str, object]:
+    """Return everything that requests take and have to give back; at rest there is nothing of it."""
+    endpoints = list(plane.services.endpoints())
+    connections = [each for endpoint in endpoints for each in endpoint.connections]
+    rooms = {id(endpoint.room): endpoint.room for endpoint in endpoints}.values()
+    found: dict[str, object] = {
+        "requests in flight": [endpoint for endpoint in endpoints if endpoint.in_flight],
+        "connections in use": [each for each in connections if each not in each.endpoint.idle],
+        "rooms that count something else": sum(room.open for room in rooms) - len(connections),
+        "a total that counts something else": plane.services.tally.open - len(connections),
+        "connects": [room for room in rooms if room.opening],
+        "requests that wait for a connection": [room for room in rooms if room.waiting],
+        "bytes kept for another attempt": plane.replay.held,
+        "suspicions": plane.connector.suspicions,
+        "endpoints that are watched": [endpoint for endpoint in endpoints if endpoint.is_watched],
+        "tasks": asyncio.all_tasks() - {asyncio.current_task()},
+    }
+    return {name: what for name, what in found.items() if what}
+
+
+def alive() -> dict[str, int]:
+    """Return the objects of requests and connections that exist, garbage included."""
+    found = Counter(type(each) for each in gc.get_objects())
+    return {kind.__name__: found[kind] for kind in KINDS if found[kind]}
+
+
+def let_in() -> int:
+    """Return how many requests concurrency limits take to be in flight."""
+    return sum(each.in_flight for each in gc.get_objects() if isinstance(each, ConcurrencyLimiter))
+
+
+def timers(plane: DataPlane) -> Counter[str]:
+    return Counter(type(timed).__name__ for slot in plane.wheel._slots.values() for timed in slot)
+
+
+async def nothing_is_left(plane: DataPlane, before: Counter[str]) -> None:
+    endpoints = list(plane.services.endpoints())
+    await until(lambda: all(e.state is State.HEALTHY for e in endpoints), 30, "every pod is back")
+    await empty(lambda: left_over(plane), 5.0)
+    await empty(let_in, 1.0)
+    await empty(alive, 8.0)  # idle connections to pods stay for four seconds
+    await empty(lambda: timers(plane) - before, 2.0)
+
+
+async def empty(look: Callable[[], object], within_s: float) -> None:
+    """Wait until there is nothing to be seen; fail with what there is."""
+    try:
+        await until(lambda: not look(), within_s)
+    except AssertionError:
+        pytest.fail(f"left over: {look()}")
+
+
+@dataclass
+class Soaked:
+    """What is known of a soak when it is over."""
+
+    ledger: Ledger
+    pods: list[FaultyPod]
+    counted: Counter[tuple[str, str]]  # by flag and class of the status
+    lines: list[dict[str, Any]]  # of the access log
+
+
+def counts(plane: DataPlane) -> Counter[tuple[str, str]]:
+    counted: Counter[tuple[str, str]] = Counter()
+    for counters in plane.counters():
+        for each in counters.requests():
+            counted[each.flag, each.code_class] += each.count
+    return counted
+
+
+async def soak(path: Path) -> Soaked:
+    random = Random(SEED)
+    pods = [FaultyPod(Random(random.random())) for _ in range(5)]
+    log = AccessLog(str(path))
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        for pod in pods:
+            await stack.enter_async_context(pod)
+        plane = await stack.enter_async_context(serving(soaked(port, pods[:4], pods[4])))
+        plane.log = log
+        before, files = timers(plane), open_files()
+        crowd = Crowd(port, random, CLIENTS)
+        await crowd.run(SOAK_S)
+        for pod in pods:
+            pod.is_calm = True
+        answers = await tally(port, 40, request("/plain/after"))
+        assert all(answer.startswith("#after#") for answer in answers), answers  # I5
+        await nothing_is_left(plane, before)
+        assert open_files() <= files
+        counted = counts(plane)
+        plane.log = None
+    log.close()
+    return Soaked(crowd.ledger, pods, counted, [json.loads(line) for line in path.read_bytes().splitlines()])
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def identity(line: dict[str, Any]) -> str:
+    return str(line["path"]).rpartition("/")[2]
+
+
+def test_invariants_hold_while_everything_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "STREAM_IDLE_S", 1.0)
+    monkeypatch.setattr(mirror, "TIMEOUT_S", 1.0)
+    gc.collect()
+    gc.disable()  # what is not needed any more must go without the collector
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            soaked = runner.run(soak(tmp_path / "access.log"))
+    finally:
+        gc.enable()
+    assert not caplog.records  # I4, besides what `serving` looks at
+    check_clients(soaked.ledger)
+    check_pods(soaked.pods)
+    check_log(soaked)
+
+
+def check_clients(ledger: Ledger) -> None:
+    """I1, I3; and that it was a soak."""
+    assert ledger.foreign == []
+    assert ledger.outcomes["hangs"] == 0
+    assert ledger.slowest_s < ENDS_S
+    assert ledger.outcomes["200"] > 200
+    assert min(ledger.outcomes[what] for what in ("cut", "502", "504")) > 0
+
+
+def check_pods(pods: list[FaultyPod]) -> None:
+    """I1 for what is sent to pods, I2. Copies are no second execution: the last pod gets them."""
+    assert [pod.broken for pod in pods] == [[]] * len(pods)
+    posts: Counter[str] = Counter()
+    acts: Counter[str] = Counter()
+    for pod in pods[:4]:
+        posts += pod.posts
+        acts += pod.acts
+    assert posts
+    assert max(posts.values()) == 1
+    assert set(acts) >= {name for name, _ in ACTS} | {"early", "head"}
+
+
+def check_log(soaked: Soaked) -> None:
+    """I7: each request has one line, the metrics say the same, and what failed says why."""
+    lines = soaked.lines
+    times = Counter(identity(line) for line in lines)
+    del times["after"]
+    assert max(times.values()) == 1
+    assert soaked.counted == Counter((line["flag"], f"{line['status'] // 100}xx") for line in lines)
+    explained = {identity(line) for line in lines if line["status"] >= 500 or line["flag"] not in FINE}
+    failed = {each for each, what in soaked.ledger.seen.items() if what == "cut" or what.startswith("5")}
+    assert failed - explained == set()
