@@ -26,6 +26,8 @@ from proxy.model.channel import (
     EndpointsChanged,
     FromWorker,
     Hello,
+    Holds,
+    LetBack,
     ListenerSocket,
     Nack,
     Part,
@@ -139,6 +141,10 @@ class Agent:
                         self._change_endpoints(services)
                     case Ejections(endpoints):
                         self._heed(endpoints)
+                    case Holds(clusters):
+                        self._plane.services.hold(clusters)
+                    case LetBack(clusters):
+                        self._plane.services.let_back(clusters)
                     case Report():
                         asked.set()
                     case Drain(grace_s):
@@ -187,19 +193,27 @@ class Agent:
             await writer.drain()
 
     async def _tell_all(self, writer: asyncio.StreamWriter) -> None:
-        """Tell the other workers what happened to endpoints, several at a time."""
+        """Tell the other workers what happened to endpoints and clusters, several at a time.
+
+        That a cluster is held out is told later if it cannot be now, for it holds until somebody ends it.
+        """
         news = asyncio.Event()
-        verdicts = self._plane.services.verdicts
-        verdicts.on_news = news.set
+        verdicts, failbacks = self._plane.services.verdicts, self._plane.services.failbacks
+        verdicts.on_news = failbacks.on_news = news.set
+        news.set()
         try:
             while True:
                 await news.wait()
                 await asyncio.sleep(TELL_AFTER_S)
                 news.clear()
-                writer.write(encode(Ejections(verdicts.take())))
+                ejected, held = verdicts.take(), failbacks.take()
+                if ejected:
+                    writer.write(encode(Ejections(ejected)))
+                if held:
+                    writer.write(encode(Holds(held)))
                 await writer.drain()
         finally:
-            verdicts.on_news = None
+            verdicts.on_news = failbacks.on_news = None
             verdicts.take()
 
     def _stats_parts(self) -> Iterator[StatsPart]:
@@ -236,6 +250,7 @@ class Agent:
             mirrors=tuple(plane.mirrors.counts()),
             breakers=tuple(plane.services.recovery.stats()),
             suppressed=tuple(plane.suppressed.counts()),
+            failbacks=tuple(plane.services.failback_stats()),
             tasks=len(asyncio.all_tasks()),
             timers=plane.wheel.scheduled(),
         )

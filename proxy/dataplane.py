@@ -28,6 +28,7 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCounters, SuppressedCounters
 from proxy.timers import TimerWheel
 from proxy.upstream.connector import Connector
+from proxy.upstream.failback import Meant
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.replay import ReplayMemory
 from proxy.upstream.service import Services
@@ -44,7 +45,7 @@ _LOW_DIGITS: Final = [b"%03x" % number for number in range(4096)]
 class Change:
     """A snapshot on its way into the data plane: what it says besides routes and services, and these."""
 
-    __slots__ = ("newer", "parts", "referenced", "services", "snapshot", "told")
+    __slots__ = ("failbacks", "newer", "parts", "referenced", "services", "snapshot", "told")
 
     def __init__(self, snapshot: Snapshot, parts: Iterable[Part]) -> None:
         self.snapshot = snapshot
@@ -54,6 +55,7 @@ class Change:
         # Filled as the parts are compiled
         self.services: deque[Service] = deque()
         self.referenced: set[str] = set()  # services, by the routes
+        self.failbacks: Meant = {}
 
 
 class DataPlane:
@@ -123,6 +125,7 @@ class DataPlane:
         self.version = change.snapshot.version
         self.limits = self.connector.limits = change.snapshot.limits
         self.trusted = trusted
+        self.services.want_failbacks(change.failbacks)
         self.table, table = table, self.table
         await _dismantle(table, pace)
         await self._forget(wanted, change.referenced, pace)
@@ -133,8 +136,10 @@ class DataPlane:
             change.services.extend(decode_services(part))
             for route in decode_routes(part):
                 table.add(route, self.table)
-                for service_id, _ in destinations_of(route):
+                for service_id, split in destinations_of(route):
                     change.referenced.add(service_id)
+                    if split.failback is not None:
+                        change.failbacks.setdefault(service_id, {})[split.failback.ingress] = split.failback
                 if pace.is_over():
                     await pace.rest()
             if pace.is_over():

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from controlplane.admin import failbacks
 from controlplane.admin.breakers import Breakers
 from controlplane.admin.endpoints import Merged
+from controlplane.admin.failbacks import Failbacks
 from controlplane.admin.shares import Parts
 from controlplane.publish import Pair
-from proxy.model.actions import Forward, SplitMode
+from proxy.model.actions import Forward, Split, SplitMode
 from proxy.model.snapshot import Snapshot
 
 RETURNING: Final = "returning"
@@ -17,6 +19,8 @@ REASONS: Final = {
     "checks_failing": "all its endpoints there fail their health checks",
     "breaker_open": "the breaker of the cluster is open",
     "endpoints_failing": "all its endpoints there are ejected, stalled, silent or fail their checks",
+    "held_out": "it has failed, and is held out until `fleetgate failback` lets it back",
+    "failback_delay": "it has failed, and its share waits for as long as fleetgate.io/failback says",
     RETURNING: "its share grows again after a failure",
     "draining": "its endpoints there are terminating, or have no weight",
     "fewer_endpoints": "some of its endpoints there do not serve",
@@ -62,6 +66,19 @@ def by_cluster(found: Absences) -> dict[str, dict[str, str]]:
         if reason:
             reasons.setdefault(cluster, {})[service] = reason
     return reasons
+
+
+def with_failback(found: Absences, splits: Iterable[Split], back: Failbacks) -> Absences:
+    """Return the reasons as they are where these splits say when clusters get their share back."""
+    for split in splits:
+        if split.failback is not None and back:
+            by_failback = {pair: failbacks.reason(split.failback, pair, back) for pair in back}
+            found = {**found, **{p: _worse(found.get(p, ""), why) for p, why in by_failback.items()}}
+    return found
+
+
+def _worse(one: str, other: str) -> str:
+    return min((reason for reason in (one, other) if reason), key=_ORDER.index, default="")
 
 
 def _reason(states: list[str], phase: str) -> str:

@@ -1,6 +1,7 @@
-"""The admin API: health, metrics and read-only JSON. Nothing here changes anything.
+"""The admin API: health, metrics and JSON. Nothing here changes anything but `failback`.
 
-What needs more than a query string is asked by POST, as JSON: a web page cannot send that unasked.
+What changes something, or needs more than a query string, is asked by POST, as JSON: a web page cannot send
+that unasked.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from controlplane.admin import views
 from controlplane.admin.bodies import encode, read_json
 from controlplane.admin.diff import Proposal, ProposalError, difference
 from controlplane.admin.explain import explanation
+from controlplane.admin.failback import FailbackError, LetBack, let_back
 from controlplane.admin.failovers import failover_views
 from controlplane.admin.health import readiness, report
 from controlplane.admin.hosts import HostCheck
@@ -79,6 +81,14 @@ class Admin:
         try:
             return JSONResponse(await difference(self._source, proposal), headers=NO_STORE)
         except ProposalError as error:
+            raise HTTPException(400, str(error)) from None
+
+    async def failback(self, request: Request) -> Response:
+        wanted = await read_json(request, LetBack)
+        await self._source.refresh()
+        try:
+            return JSONResponse(let_back(self._source, wanted), headers=NO_STORE)
+        except FailbackError as error:
             raise HTTPException(400, str(error)) from None
 
     def json(self, view: View) -> Callable[[Request], Awaitable[Response]]:
@@ -147,6 +157,7 @@ def build_app(source: Source, names: Iterable[str]) -> Starlette:
             Route("/api/v1/snapshot", admin.snapshot),
             Route("/api/v1/explain", admin.explain, methods=["POST"]),
             Route("/api/v1/diff", admin.diff, methods=["POST"]),
+            Route("/api/v1/failback", admin.failback, methods=["POST"]),
         ],
         middleware=[Middleware(HostCheck, names=tuple(names))],
         exception_handlers={HTTPException: on_http_exception, Exception: on_error},

@@ -1,13 +1,14 @@
 """The workers' views of each endpoint, merged."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from controlplane.admin.breakers import Breakers
+from controlplane.admin.failbacks import Failbacks
 from controlplane.admin.state import State
 from controlplane.checks import CheckView
-from proxy.model.channel import BreakerStats, EndpointStats
+from proxy.model.channel import BreakerStats, EndpointStats, FailbackStats
 from proxy.routing.shares import Usable, capacity
 
 STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected", "silent")
@@ -55,8 +56,10 @@ def merged(state: State) -> list[Merged]:
     return list(found.values())
 
 
-def usable(endpoints: Iterable[Merged], breakers: Breakers) -> dict[str, dict[str, Usable]]:
-    """Sum up the weights of the endpoints by service and cluster, and what its breaker leaves of them."""
+def usable(
+    endpoints: Iterable[Merged], breakers: Breakers, failbacks: Failbacks
+) -> dict[str, dict[str, Usable]]:
+    """Sum up the weights of the endpoints by service and cluster, and what is left of them for now."""
     sums: dict[str, dict[str, Counter[str]]] = {}
     for endpoint in endpoints:
         service, cluster, _, _ = endpoint.key
@@ -65,17 +68,20 @@ def usable(endpoints: Iterable[Merged], breakers: Breakers) -> dict[str, dict[st
         parts["expected"] += 0 if endpoint.draining else endpoint.weight
     return {
         service: {
-            cluster: _behind(breakers.get((service, cluster)), _usable(parts))
+            cluster: _behind(
+                breakers.get((service, cluster)), _usable(parts, failbacks.get((service, cluster), {}))
+            )
             for cluster, parts in clusters.items()
         }
         for service, clusters in sums.items()
     }
 
 
-def _usable(parts: Counter[str]) -> Usable:
+def _usable(parts: Counter[str], back: Mapping[str, FailbackStats]) -> Usable:
     live = parts["live"]
     can = capacity(live, parts["expected"])
-    return Usable(live, parts["reserve"], parts["ejected"], parts["silent"], capacity=can)
+    taken = {ingress: stats.part for ingress, stats in back.items()}
+    return Usable(live, parts["reserve"], parts["ejected"], parts["silent"], capacity=can, parts=taken)
 
 
 def _behind(breaker: BreakerStats | None, usable: Usable) -> Usable:

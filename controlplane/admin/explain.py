@@ -6,8 +6,9 @@ from typing import Final
 import msgspec
 
 from controlplane.admin import absences, shares
-from controlplane.admin.breakers import Breakers, breakers
+from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import Merged, merged, usable
+from controlplane.admin.failbacks import failbacks
 from controlplane.admin.question import Question, Request, request_of
 from controlplane.admin.reasons import condition_text, reason
 from controlplane.admin.state import State
@@ -115,7 +116,7 @@ def _answer(state: State, snapshot: Snapshot, route: Route, listener: Listener |
         "timeout": _timeout(route, listener),
         "endpointsKnown": any(cluster.synced for cluster in snapshot.clusters),
         "algorithm": balance.algorithm if balance is not None else Algorithm.LEAST_REQUEST,
-        "backends": _backends(action, endpoints, breakers(state), snapshot),
+        "backends": _backends(action, endpoints, state, snapshot),
     }
 
 
@@ -133,8 +134,9 @@ def _findings(state: State, source: Source) -> list[Json]:
     ]
 
 
-def _backends(action: Forward, endpoints: list[Merged], opened: Breakers, snapshot: Snapshot) -> list[Json]:
-    counts, found = usable(endpoints, opened), absences.absences(snapshot, endpoints, opened)
+def _backends(action: Forward, endpoints: list[Merged], state: State, snapshot: Snapshot) -> list[Json]:
+    opened, back = breakers(state), failbacks(state)
+    counts, found = usable(endpoints, opened, back), absences.absences(snapshot, endpoints, opened)
     backends = []
     for backend, share in zip(action.backends, shares.of_backends(action, counts), strict=True):
         service = share.served_by or backend.service
@@ -146,7 +148,9 @@ def _backends(action: Forward, endpoints: list[Merged], opened: Breakers, snapsh
                 "configuredPercent": percent(share.configured),
                 "effectivePercent": percent(share.effective),
                 "split": share.split.mode,
-                "clusters": _clusters(share.split, here, service, found),
+                "clusters": _clusters(
+                    share.split, here, service, absences.with_failback(found, (share.split,), back)
+                ),
                 "takeOverOrder": _take_over_order(share.split, here),
                 "endpoints": [_endpoint(each) for each in endpoints if each.key[0] == service],
             }

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from controlplane.admin import absences, shares
 from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import merged, usable
+from controlplane.admin.failbacks import failbacks
 from controlplane.admin.state import State
 from proxy import __version__
 from proxy.model.actions import Forward
@@ -90,15 +91,16 @@ class Metrics(Collector):
         """Of routes that had requests only: a series for each of 100,000 routes would be read by nobody."""
         snapshot = self._state.snapshot
         used = {route for _, route, *_ in self._state.totals.requests}
-        seen, opened = merged(self._state), breakers(self._state)
-        endpoints, found = usable(seen, opened), absences.absences(snapshot, seen, opened)
+        seen, opened, back = merged(self._state), breakers(self._state), failbacks(self._state)
+        endpoints, found = usable(seen, opened, back), absences.absences(snapshot, seen, opened)
         configured: dict[Labels, float] = {}
         effective: dict[Labels, float] = {}
         reasons: dict[Labels, float] = {}
         for route in snapshot.routes if snapshot is not None else ():
             if route.id in used and isinstance(route.action, Forward):
                 planned, present = shares.of_route(route, endpoints)
-                why = absences.of_route(route.action, planned, present, found)
+                here = absences.with_failback(found, shares.splits_of(route.action), back)
+                why = absences.of_route(route.action, planned, present, here)
                 reasons.update(((route.id, *pair), 1.0) for pair in why.items())
                 configured.update(((route.id, cluster), part) for cluster, part in planned.items())
                 effective.update(((route.id, cluster), part) for cluster, part in present.items())

@@ -65,6 +65,12 @@ def of_backends(action: Forward, services: Services) -> list[BackendShare]:
     ]
 
 
+def splits_of(action: Forward) -> Iterator[Split]:
+    """Yield how each backend's traffic is divided."""
+    for backend in action.backends:
+        yield backend.split or action.split
+
+
 def clusters_of(action: Forward) -> dict[str, int | None]:
     """Return every cluster that an action names, with its weight in the route's own split."""
     named: dict[str, int | None] = {share.cluster: share.weight for share in action.split.shares}

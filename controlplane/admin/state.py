@@ -13,6 +13,7 @@ from controlplane.resources.view import FleetObjects
 from controlplane.supervisor import ProcessView
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import Translation
+from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot
 
 
@@ -37,6 +38,7 @@ class State:
     workers: tuple[WorkerView, ...] = ()
     totals: Totals = field(default_factory=Totals)
     failovers: tuple[Failover, ...] = ()  # the latest to begin first
+    held: Mapping[Hold, float] = field(default_factory=dict)  # out by hand, with since when
     failed_ports: Mapping[int, str] = field(default_factory=dict)
     checks: Mapping[EndpointKey, CheckView] = field(default_factory=dict)
     check_counts: Counts = field(default_factory=Counts)
@@ -59,6 +61,10 @@ class Source(Protocol):
 
     def preview(self, given: FleetObjects) -> Translation:
         """Return what would become of the Fleet if these objects were applied; changes nothing."""
+        ...
+
+    def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:
+        """Give clusters that are held out of an Ingress their share back, "" all of them; return which."""
         ...
 
     async def refresh(self) -> None:

@@ -10,11 +10,13 @@ import msgspec
 from controlplane.admin import absences, shares
 from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import Merged, merged, usable
+from controlplane.admin.failbacks import Failbacks, failbacks, of_cluster
 from controlplane.admin.health import readiness
 from controlplane.admin.state import State
 from controlplane.admin.times import rfc3339
 from controlplane.checks import CheckView
 from controlplane.kube.cluster import ClusterHealth
+from controlplane.translate.annotations.failback import written
 from controlplane.translate.services import names_service
 from proxy import __version__
 from proxy.model.actions import Forward, Split
@@ -100,14 +102,14 @@ def routes(state: State, *, host: str = "", service: str = "", cluster: str = ""
     """All routes in the order of the snapshot; filters compare exactly, `service` also without port."""
     if state.snapshot is None:
         return []
-    seen, opened = merged(state), breakers(state)
-    endpoints = usable(seen, opened)
+    seen, opened, back = merged(state), breakers(state), failbacks(state)
+    endpoints = usable(seen, opened, back)
     reasons = absences.absences(state.snapshot, seen, opened)
     requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for (_, route, _, at, _, _), count in state.totals.requests.items():
         requests[route][at] += count
     return [
-        route_view(route, endpoints, reasons, requests[route.id])
+        route_view(route, endpoints, reasons, back, requests[route.id])
         for route in state.snapshot.routes
         if (not host or route.host == host.lower())
         and (not service or any(names_service(service, named) for named, _ in destinations_of(route)))
@@ -123,12 +125,16 @@ def route_view(
     route: Route,
     endpoints: dict[str, dict[str, Usable]],
     found: absences.Absences,
+    back: Failbacks,
     requests: Counter[str],
 ) -> Json:
     action = route.action
     forward = action if isinstance(action, Forward) else None
     configured, effective = shares.of_route(route, endpoints)
-    reasons = absences.of_route(forward, configured, effective, found) if forward else {}
+    reasons: dict[str, str] = {}
+    if forward is not None:
+        here = absences.with_failback(found, shares.splits_of(forward), back)
+        reasons = absences.of_route(forward, configured, effective, here)
     return {
         "id": route.id,
         "host": route.host or "*",
@@ -142,6 +148,7 @@ def route_view(
         "backends": backend_views(forward, endpoints) if forward else [],
         "split": forward.split.mode if forward else None,
         "failover": list(forward.split.failover_clusters) or forward.split.failover if forward else None,
+        "failback": written(forward.split.failback) if forward else None,
         "clusters": [
             {
                 "cluster": cluster,
@@ -171,7 +178,7 @@ def backend_views(forward: Forward, endpoints: dict[str, dict[str, Usable]]) -> 
 
 def clusters(state: State, *, cluster: str = "") -> list[Json]:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    seen, opened = merged(state), breakers(state)
+    seen, opened, back = merged(state), breakers(state), failbacks(state)
     for endpoint in seen:
         counts[endpoint.key[1]][endpoint.state] += 1
     reduced = absences.by_cluster(absences.absences(state.snapshot, seen, opened))
@@ -182,6 +189,7 @@ def clusters(state: State, *, cluster: str = "") -> list[Json]:
             [each for each in opened.values() if each.cluster == health.cluster],
             reduced.get(health.cluster, {}),
         )
+        | {"failbacks": [*of_cluster(state, health.cluster, back)]}
         for health in state.clusters
         if cluster in ("", health.cluster)
     ]

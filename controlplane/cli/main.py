@@ -12,6 +12,7 @@ VERBS = {
     "validate": ("controlplane.cli.validate", "Check manifests without a server."),
     "explain": ("controlplane.cli.explain", "Say which route a request takes, and why."),
     "diff": ("controlplane.cli.diff", "Say what an apply would change, and how much traffic has it."),
+    "failback": ("controlplane.cli.failback", "Let a cluster back that is held out."),
     "annotations": ("controlplane.cli.annotations", "Say what each annotation does here."),
     "apiserver": ("controlplane.cli.apiserver", "Run a small Kubernetes-compatible API server."),
 }

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from controlplane.publish import Publisher, SnapshotStore, place_socket
+from controlplane.publish import Held, Publisher, SnapshotStore, place_socket
 from controlplane.supervisor import Roster, Supervisor, WorkerCommand
 from proxy.model.snapshot import Snapshot
 
@@ -38,7 +38,11 @@ class DataPlane:
         self.worker_count = workers
         self.draining = False
         self.publisher = Publisher(
-            self._place.path, generation, workers, SnapshotStore(state_dir.resolve() / "snapshot.json")
+            self._place.path,
+            generation,
+            workers,
+            SnapshotStore(state_dir.resolve() / "snapshot.json"),
+            Held(state_dir.resolve() / "held.json"),
         )
         self.supervisor = Supervisor(
             workers,

@@ -25,6 +25,7 @@ from controlplane.resolve import HostResolver
 from controlplane.resources.view import FleetObjects
 from controlplane.status import StatusWriter
 from controlplane.translate.model import Translation
+from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -148,6 +149,7 @@ class Gateway:
             workers=publisher.workers(),
             totals=publisher.totals(),
             failovers=self._failovers.latest(),
+            held=publisher.held.since(),
             failed_ports=supervisor.failed_ports,
             checks=self._checker.views(),
             check_counts=self._checker.counts.copy(),
@@ -162,6 +164,9 @@ class Gateway:
             translations=self._translator.count,
             translate_sum_s=self._translator.sum_s,
         )
+
+    def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:
+        return self._plane.publisher.let_back(ingress, cluster)
 
     def preview(self, given: FleetObjects) -> Translation:
         version = self._plane.publisher.wanted_version + 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from controlplane.admin import failbacks
 from controlplane.admin.absences import RETURNING, absences
 from controlplane.admin.breakers import agreed
 from controlplane.admin.endpoints import Merged, merged, usable
@@ -64,15 +65,15 @@ class AbsenceTracker:
             snapshot, services=tuple(service for service in snapshot.services if service.id in concerned)
         )
         endpoints = merged(State(now, 0.0, len(workers), snapshot=part, workers=workers))
-        breakers = agreed(workers)
+        breakers, back = agreed(workers), failbacks.agreed(workers)
         found = absences(part, endpoints, breakers)
         away = {
             pair: reason
             for pair, reason in found.items()
             if reason and (reason != RETURNING or pair in self._last.away)
         }
-        counts = usable(endpoints, breakers)
-        short = shortages(self._placements, away, counts, self._full(counts, found))
+        counts = usable(endpoints, breakers, back)
+        short = shortages(self._placements, away, counts, self._full(counts, found), back)
         return Absent(now, away, _states(endpoints), short)
 
     def _learn(self, snapshot: Snapshot, now: float) -> None:
@@ -123,11 +124,12 @@ class AbsenceTracker:
 
 
 def suspected(workers: Iterable[WorkerView]) -> set[str]:
-    """Return the services with a breaker or an endpoint that is not as it should be, for some worker."""
+    """Return the services that some worker sees something of that is not as it should be."""
     found: set[str] = set()
     for view in workers:
         if view.stats is not None:
             found.update(breaker.service for breaker in view.stats.breakers)
+            found.update(each.service for each in view.stats.failbacks)
             found.update(each.service for each in view.stats.endpoints if each.state not in WELL)
     return found
 

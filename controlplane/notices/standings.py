@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controlplane.admin import shares
-from controlplane.admin.absences import FAILING, SAME, SERVING
+from controlplane.admin.absences import FAILING, SAME, SERVING, with_failback
+from controlplane.admin.failbacks import Failbacks
 from controlplane.admin.shares import BackendShare, Services
 from controlplane.notices.placements import Ingress, Placements
 from controlplane.publish import Pair
@@ -42,17 +43,18 @@ Shortages = dict[Ingress, dict[str, Reduced]]
 
 
 def shortages(
-    placements: Placements, away: Mapping[Pair, str], counts: Services, full: Services
+    placements: Placements, away: Mapping[Pair, str], counts: Services, full: Services, back: Failbacks
 ) -> Shortages:
-    """Return the services of which a cluster does not get its share, for a reason in `away`.
+    """Return the services of which a cluster does not get its share, for a reason in `away` or by a failback.
 
     `counts` are the endpoints of now, `full` those of clusters in the best of health.
     """
     found: Shortages = {}
-    for forward in placements.forwards({service for service, _ in away}):
+    for forward in placements.forwards({service for service, _ in (*away, *back)}):
         present = shares.of_backends(forward, counts)
         for backend, share in zip(forward.backends, present, strict=True):
-            reduced = _reduced(forward, backend, share, away, counts, full)
+            here = with_failback(away, (backend.split or forward.split,), back)
+            reduced = _reduced(forward, backend, share, here, counts, full)
             if any(each.reason for each in reduced.standings.values()):
                 for ingress in placements.ingresses(forward):
                     _keep_worst(found.setdefault(ingress, {}), backend.service, reduced)

@@ -2,6 +2,7 @@
 
 from controlplane.publish.delta import endpoint_delta
 from controlplane.publish.failures import Failures, Pair
+from controlplane.publish.held import Held
 from controlplane.publish.paths import SocketPlace, place_socket
 from controlplane.publish.publisher import Publisher, WorkerView
 from controlplane.publish.rollout import Rejection
@@ -12,6 +13,7 @@ from controlplane.publish.totals import DurationTotal, Totals
 __all__ = [
     "DurationTotal",
     "Failures",
+    "Held",
     "Pair",
     "Publisher",
     "Rejection",

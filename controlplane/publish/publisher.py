@@ -9,15 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+import msgspec
+
 from controlplane.publish.dispatch import Dispatcher
 from controlplane.publish.ejected import Ejected
 from controlplane.publish.failures import Failures
+from controlplane.publish.held import Held
 from controlplane.publish.ledger import Ledger
 from controlplane.publish.rollout import Rejection, same_content
 from controlplane.publish.session import Session
 from controlplane.publish.store import SnapshotStore, StoreHealth
 from controlplane.publish.totals import Totals
-from proxy.model.channel import Ack, Drain, Ejections, FromWorker, Hello, Nack, Report, Stats, encode
+from proxy.model.channel import (
+    Ack,
+    Drain,
+    Ejections,
+    FromWorker,
+    Hello,
+    Hold,
+    Holds,
+    LetBack,
+    Nack,
+    Report,
+    Stats,
+    encode,
+)
 from proxy.model.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -40,13 +56,16 @@ class WorkerView:
 class Publisher:
     """Unix-socket server for the workers of one generation; see `publish`, `collect`, `workers`."""
 
-    def __init__(self, path: Path, generation: str, worker_count: int, store: SnapshotStore) -> None:
+    def __init__(
+        self, path: Path, generation: str, worker_count: int, store: SnapshotStore, held: Held
+    ) -> None:
         self.on_applied: Callable[[], None] = lambda: None
         """Called when all `worker_count` workers serve the good snapshot, every time they do."""
         self._path = path
         self._generation = generation
         self._count = worker_count
         self._store = store
+        self.held = held
         self._server: asyncio.Server | None = None
         self._dispatcher = Dispatcher(self._settled)
         self._ledger = Ledger()
@@ -73,6 +92,7 @@ class Publisher:
         """Write what is not on disk yet and close every connection; the workers go on serving."""
         self._dispatcher.close()
         await self._store.close()
+        await self.held.close()
         if self._server is not None:
             self._server.close()
         for session in (*self._dispatcher.sessions.values(), *self._orphans, *self._strangers):
@@ -80,6 +100,7 @@ class Publisher:
 
     def resume(self) -> Snapshot | None:
         """Serve the snapshot on disk, if there is one, and return it."""
+        self.held.load()
         snapshot = self._store.load()
         if snapshot is not None:
             self._dispatcher.resume(snapshot)
@@ -110,6 +131,15 @@ class Publisher:
         for waiter in late:
             waiter.cancel()
         return tuple(waiter.result() for waiter in done if not waiter.cancelled())
+
+    def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:
+        """Give clusters that are held out of an Ingress their share back, "" all of them; return which."""
+        back = self.held.let_back(ingress, cluster)
+        for hold in back:
+            log.info("cluster let back", extra=msgspec.structs.asdict(hold))
+        if back:
+            self._tell(LetBack(back), None)
+        return back
 
     def drain(self, grace_s: float) -> frozenset[int]:
         """Tell the workers to finish within `grace_s` seconds; return the pids that were reached."""
@@ -195,6 +225,8 @@ class Publisher:
                 self._dispatcher.refused(session, version, reason)
             case Ejections() if not self._is_foreign(session):
                 self._pass_on(session, message)
+            case Holds(clusters) if not self._is_foreign(session):
+                self._hold(session, clusters)
             case Stats():
                 session.took_stats(message)
                 if session.hello is not None and not self._is_foreign(session):
@@ -229,20 +261,32 @@ class Publisher:
             known = self._ejected.known(monotonic())
             if known and session.feedable:
                 session.send(encode(Ejections(known)))
+            if self.held.since() and session.feedable:
+                session.send(encode(Holds(tuple(self.held.since()))))
 
     def _pass_on(self, session: Session, message: Ejections) -> None:
         if session.hello is not None:
             self._ejected.told(session.hello.worker, message.endpoints, monotonic())
+        self._tell(message, session)
+
+    def _hold(self, session: Session, clusters: tuple[Hold, ...]) -> None:
+        for hold in self.held.add(clusters):
+            log.warning("cluster held out", extra=msgspec.structs.asdict(hold))
+        self._tell(Holds(clusters), session)
+
+    def _tell(self, message: Ejections | Holds | LetBack, source: Session | None) -> None:
+        """Tell all workers but the one that it comes from."""
         data = encode(message)
-        for other in self._dispatcher.sessions.values():
-            if other is not session and other.feedable:
-                other.send(data)
+        for session in self._dispatcher.sessions.values():
+            if session is not source and session.feedable:
+                session.send(data)
 
     def _settled(self) -> None:
         rollout = self._dispatcher.rollout
         if rollout.good is None:
             return
         if self.applied_count() >= self._count:
+            self.held.keep(rollout.good.routes)
             self._ledger.keep_routes({route.id for route in rollout.good.routes})
             self._store.save_soon(rollout.good)
             self.on_applied()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from controlplane.translate.annotations import failback
 from controlplane.translate.services import GROUP
 from proxy.model.actions import Action, Backend, Forward, Split, SplitMode
 from proxy.model.snapshot import Listener, Route, Service, Source
@@ -170,7 +171,8 @@ def _split(split: Split) -> str:
     )
     failover = "" if split.failover else ", no failover"
     allowed = f", failover to {', '.join(split.failover_clusters)}" if split.failover_clusters else ""
-    return f"{clusters or 'no cluster'}{'' if by_weight else ' by endpoints'}{failover}{allowed}"
+    back = f", failback {failback.written(split.failback)}" if split.failback is not None else ""
+    return f"{clusters or 'no cluster'}{'' if by_weight else ' by endpoints'}{failover}{allowed}{back}"
 
 
 def _listener(listener: Listener | None) -> str:

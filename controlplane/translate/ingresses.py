@@ -55,6 +55,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         failover=draft.failover,
         routes=() if concerns_all else routes,
         tiers=draft.tiers,
+        failback=draft.failback,
         canary=draft.canary,
         host_access=draft.host_access,
         health=draft.health,

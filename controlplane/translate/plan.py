@@ -9,6 +9,7 @@ from controlplane.translate.annotations.draft import (
     ListenPort,
     PlannedBackend,
     PlannedCheck,
+    PlannedFailback,
 )
 from controlplane.translate.diagnostics import Subject
 from proxy.model.actions import Balance, FixedResponse, Redirect
@@ -66,6 +67,7 @@ class IngressPlan:
     failover: Failover
     routes: tuple[PlannedRoute, ...]
     tiers: tuple[tuple[str, ...], ...] = ()  # cluster ids, those that serve first in front; () is one tier
+    failback: PlannedFailback | None = None
     canary: Canary | None = None
     host_access: Access | None = None  # of all rules of its hosts that have none of their own
     health: PlannedCheck | None = None

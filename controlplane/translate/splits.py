@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from controlplane.translate.annotations import cluster_weight
 from controlplane.translate.annotations.failover import CLUSTERS_KEY
 from controlplane.translate.annotations.priority import CLUSTER_PRIORITY
@@ -9,11 +11,20 @@ from controlplane.translate.annotations.row import field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.gateways import Gateway
 from controlplane.translate.plan import IngressPlan
-from proxy.model.actions import Share, Split, SplitMode
+from proxy.model.actions import Failback, Share, Split, SplitMode
 
 
 def split_of(plan: IngressPlan, gateway: Gateway, findings: Findings) -> Split:
-    """Return the split of an Ingress's routes.
+    """Return the split of an Ingress's routes, with the way back of clusters that fail if it asks for one."""
+    split, meant = _split(plan, gateway, findings), plan.failback
+    if meant is None:
+        return split
+    failback = Failback(plan.subject.key, meant.manual, meant.delay_s, meant.ramp_s)
+    return msgspec.structs.replace(split, failback=failback)
+
+
+def _split(plan: IngressPlan, gateway: Gateway, findings: Findings) -> Split:
+    """Return how it is divided.
 
     Without weights every endpoint counts the same. A weight of a cluster that is not attached is
     skipped; when no other is left it is as if none had been written, unless a failover annotation

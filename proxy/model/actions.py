@@ -21,6 +21,19 @@ class Share(msgspec.Struct, frozen=True, gc=False):
     tier: int = 0
 
 
+class Failback(msgspec.Struct, frozen=True, gc=False):
+    """How a cluster of a split gets its share back after it could not serve. Times in seconds.
+
+    It gets nothing for `delay_s`, then ever more of its share over `ramp_s`. With `manual` it gets nothing
+    until it is let back. Either holds only while another cluster can serve.
+    """
+
+    ingress: str  # namespace/name of the one that asks for it: its clusters are let back together
+    manual: bool = False
+    delay_s: float = 0.0
+    ramp_s: float = 0.0
+
+
 class Split(msgspec.Struct, frozen=True, gc=False):
     """How a route's traffic is divided over clusters.
 
@@ -32,6 +45,7 @@ class Split(msgspec.Struct, frozen=True, gc=False):
     shares: tuple[Share, ...]
     failover: bool = True  # False: only clusters with a weight in the first tier ever get a byte
     failover_clusters: tuple[str, ...] = ()  # with failover: only these besides them
+    failback: Failback | None = None  # None: as soon as the breaker of a cluster lets it
 
 
 class Destination(msgspec.Struct, frozen=True, gc=False):

@@ -78,7 +78,30 @@ class Ejections(msgspec.Struct, frozen=True, tag="ejections"):
     endpoints: tuple[Ejection, ...]
 
 
-ToWorker = Ejections | Part | Apply | EndpointsChanged | Report | Drain
+class Hold(msgspec.Struct, frozen=True):
+    """A cluster that stays out of what an Ingress with `failback: manual` sends to a service."""
+
+    ingress: str  # namespace/name
+    service: str
+    cluster: str
+
+
+class Holds(msgspec.Struct, frozen=True, tag="holds"):
+    """These are held out now, besides those told before.
+
+    From a worker: it has seen them fail. To a worker: others have, or did before it was there.
+    """
+
+    clusters: tuple[Hold, ...]
+
+
+class LetBack(msgspec.Struct, frozen=True, tag="let-back"):
+    """These are held out no longer."""
+
+    clusters: tuple[Hold, ...]
+
+
+ToWorker = Ejections | Holds | LetBack | Part | Apply | EndpointsChanged | Report | Drain
 
 
 # From a worker to the control plane
@@ -170,6 +193,17 @@ class BreakerStats(msgspec.Struct, frozen=True):
     flaps: int  # times it opened again soon after it had closed
 
 
+class FailbackStats(msgspec.Struct, frozen=True):
+    """A cluster that does not take its whole share of an Ingress yet, by the failback of that."""
+
+    ingress: str
+    service: str
+    cluster: str
+    state: str  # "held" (until it is let back), "delayed", "returning"
+    part: float  # of its share that it takes, 0 to 1
+    left_s: float  # until the state ends; 0 when it is held
+
+
 class ConnectionCount(msgspec.Struct, frozen=True):
     listener: str
     active: int
@@ -232,11 +266,12 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     mirrors: tuple[MirrorCount, ...] = ()
     breakers: tuple[BreakerStats, ...] = ()
     suppressed: tuple[SuppressedCount, ...] = ()
+    failbacks: tuple[FailbackStats, ...] = ()
     tasks: int = 0  # of its event loop
     timers: int = 0  # objects that its timer wheel asks for what is due
 
 
-FromWorker = Ejections | Hello | Ack | Nack | StatsPart | Stats
+FromWorker = Ejections | Holds | Hello | Ack | Nack | StatsPart | Stats
 
 
 DURATION_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)

@@ -1,7 +1,7 @@
 """Which clusters can take a route's traffic now, and in what proportions: the healing of shares."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from math import lcm
@@ -23,6 +23,8 @@ class Usable:
     silent: int = 0  # ejected, and not even a last resort
     level: float = 1.0  # of its share that the cluster takes: less while it returns after a failure
     capacity: float = 1.0  # of its share that its endpoints can carry, by `capacity`
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Of its share, for Ingresses whose `failback` does not let it take all of that yet; 0: it stays out."""
 
     @property
     def total(self) -> int:
@@ -59,7 +61,20 @@ def tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
     By the tiers of the split, in each the weighted clusters before the standbys; then clusters that have
     only a reserve; then those whose endpoints are all ejected, because an attempt can only tell us more
     (panic, in Envoy's term). Where connects get no answer it cannot: those that are silent never serve.
+    Clusters that the failback of the split keeps out are in none of them while another one serves.
     """
+    if split.failback is None:
+        return _tiers(split, endpoints)
+    ingress = split.failback.ingress
+    inside = {cluster: usable for cluster, usable in endpoints.items() if usable.parts.get(ingress, 1.0)}
+    if len(inside) < len(endpoints):
+        ranked = _tiers(split, inside)
+        if reach(ranked, inside) is Reach.SERVING:
+            return ranked
+    return _tiers(split, endpoints)
+
+
+def _tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
     live: list[Tier] = []
     reserve: list[Tier] = []
     ejected: list[Tier] = []
@@ -126,10 +141,12 @@ def _levels(split: Split, tier: Tier, endpoints: Mapping[str, Usable]) -> dict[s
     """Return what part of its share each cluster takes. One that counts by its endpoints has a smaller share
     where some of them do not serve, not a part of it."""
     weighted = {s.cluster for s in split.shares if s.weight and split.mode is SplitMode.WEIGHTS}
+    ingress = split.failback.ingress if split.failback is not None else ""
     levels: dict[str, Fraction] = {}
     for cluster in tier:
         usable = endpoints.get(cluster, NONE)
         level = min(usable.level, usable.capacity) if cluster in weighted else usable.level
+        level = min(level, usable.parts.get(ingress, 1.0) or 1.0)  # it should be out, but nobody else serves
         levels[cluster] = Fraction(max(round(level * _FINE), 1), _FINE)
     return levels
 

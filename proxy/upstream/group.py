@@ -1,6 +1,7 @@
 """The endpoints of one service in one cluster, by what they can do, and the choice of one of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from random import randrange
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -80,7 +81,8 @@ class ClusterGroup:
         if breaker.is_open:  # what serves is still the better last resort
             self.live, self.reserve, self.ejected = [], [], serving or self.ejected
         self._heal(now)
-        if breaker.phase is not Phase.CLOSED or self.healing.is_rising:
+        self._note_presence(now)
+        if self._is_on_its_way():
             self.service.recovery.add(self)
         self.usable = Usable(
             _weight(self.live),
@@ -88,6 +90,7 @@ class ClusterGroup:
             _weight(self.ejected),
             level=breaker.level / STEPS,
             capacity=self.healing.part,
+            parts=self._parts(now),
         )
         self.turns = turns(self.live)
         self.service.epoch += 1
@@ -99,6 +102,30 @@ class ClusterGroup:
             self.healing.rise(now)
         else:
             self.healing.reset()
+
+    def _note_presence(self, now: float) -> None:
+        """Remember since when it serves, if it did not."""
+        service, before = self.service, self.usable
+        if self.live:
+            if service.back.get(self.cluster) == inf:
+                service.back[self.cluster] = now
+        elif self.endpoints or before.live:
+            service.back[self.cluster] = inf
+            if before.live:
+                service.failbacks.left(service.id, self.cluster)
+
+    def _parts(self, now: float) -> Mapping[str, float]:
+        service = self.service
+        return service.failbacks.parts(
+            service.id, self.cluster, service.back.get(self.cluster, LONG_AGO), now
+        )
+
+    def _is_on_its_way(self) -> bool:
+        """Whether more of its share comes back with time."""
+        if self.breaker.phase is not Phase.CLOSED or self.healing.is_rising:
+            return True
+        parts, service = self._parts(monotonic()), self.service
+        return bool(parts) and service.failbacks.moves(service.id, self.cluster, parts)
 
     def tripped(self, endpoint: LiveEndpoint) -> None:
         """The breaker of an endpoint has opened."""
@@ -112,15 +139,15 @@ class ClusterGroup:
         return min(max(SHORTEST_SILENCE_S, len(self.endpoints) / PROBES_PER_S), LONGEST_SILENCE_S)
 
     def recover(self) -> bool:
-        """Go on with breaker and healing if it is time; return whether there is more to come."""
+        """Go on if it is time; return whether there is more to come."""
         breaker, healing, now = self.breaker, self.healing, monotonic()
         before = breaker.phase, breaker.level, healing.part
         breaker.look({e for e in self.endpoints.values() if e.serves()}, set(self.endpoints.values()), now)
         healing.rise(now)
-        if before != (breaker.phase, breaker.level, healing.part):
+        if before != (breaker.phase, breaker.level, healing.part) or self._parts(now) != self.usable.parts:
             self.refresh()
         # Without endpoints there is nothing to come back: `refresh` begins anew when there are some
-        return bool(self.endpoints) and (breaker.phase is not Phase.CLOSED or healing.is_rising)
+        return bool(self.endpoints) and self._is_on_its_way()
 
     def stats(self) -> BreakerStats:
         """Return what there is to know of its breaker."""

@@ -1,10 +1,13 @@
 """Live services: endpoints grouped by cluster, reconciled with each snapshot, keeping what they learned."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from math import inf
 from time import monotonic
 
+from proxy.model.channel import FailbackStats, Hold
 from proxy.model.snapshot import ClusterEndpoints, Service
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
+from proxy.upstream.failback import Failbacks, Meant
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.recovery import Recovery
 from proxy.upstream.room import Room, Tally
@@ -15,11 +18,13 @@ class LiveService:
     """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
 
     __slots__ = (
-        "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "epoch", "groups", "id", "recovery",
-        "verdicts",
+        "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "back", "epoch", "failbacks",
+        "groups", "id", "recovery", "verdicts",
     )  # fmt: skip
 
-    def __init__(self, service_id: str, tally: Tally, recovery: Recovery, verdicts: Verdicts) -> None:
+    def __init__(
+        self, service_id: str, tally: Tally, recovery: Recovery, verdicts: Verdicts, failbacks: Failbacks
+    ) -> None:
         self.id = service_id
         self._is_described = False
         self._by_id: dict[bytes, LiveEndpoint] = {}
@@ -28,6 +33,10 @@ class LiveService:
         self._tally = tally
         self.recovery = recovery
         self.verdicts = verdicts
+        self.failbacks = failbacks
+        self.back: dict[
+            str, float
+        ] = {}  # since when clusters serve that did not, monotonic; inf: they do not
         self.groups: dict[str, ClusterGroup] = {}
         self.epoch = 1
 
@@ -66,19 +75,20 @@ class LiveService:
 class Services:
     """All live services of a worker."""
 
-    __slots__ = ("_services", "recovery", "tally", "verdicts")
+    __slots__ = ("_services", "failbacks", "recovery", "tally", "verdicts")
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.recovery = Recovery()
         self.verdicts = Verdicts()
+        self.failbacks = Failbacks()
         self._services: dict[str, LiveService] = {}
 
     def get(self, service_id: str) -> LiveService:
         """Return a service; one that no snapshot has described yet has no endpoints."""
         service = self._services.get(service_id)
         if service is None:
-            service = LiveService(service_id, self.tally, self.recovery, self.verdicts)
+            service = LiveService(service_id, self.tally, self.recovery, self.verdicts, self.failbacks)
             self._services[service_id] = service
         return service
 
@@ -96,6 +106,36 @@ class Services:
 
     def change(self, service: Service) -> None:
         self.get(service.id).update(service.clusters)
+
+    def want_failbacks(self, meant: Meant) -> None:
+        """Take over what the routes ask for; who asks for `manual` now holds out what is away now."""
+        changed = self.failbacks.want(meant)
+        for service_id, ingresses in changed.items():
+            for cluster in [cluster for cluster, since in self.get(service_id).back.items() if since == inf]:
+                for ingress in ingresses:
+                    self.failbacks.note(Hold(ingress, service_id, cluster))
+        self._refresh(changed)
+
+    def hold(self, holds: tuple[Hold, ...]) -> None:
+        """Hold clusters out that others say have failed."""
+        self.failbacks.hold(holds)
+        self._refresh({hold.service for hold in holds})
+
+    def let_back(self, holds: tuple[Hold, ...]) -> None:
+        self.failbacks.let_back(holds, monotonic())
+        self._refresh({hold.service for hold in holds})
+
+    def failback_stats(self) -> Iterator[FailbackStats]:
+        now = monotonic()
+        for service_id in self.failbacks.services():
+            service = self.get(service_id)
+            for cluster in service.groups:
+                yield from self.failbacks.stats(service_id, cluster, service.back.get(cluster, LONG_AGO), now)
+
+    def _refresh(self, service_ids: Iterable[str]) -> None:
+        for service in [self._services[each] for each in service_ids if each in self._services]:
+            for group in service.groups.values():
+                group.refresh()
 
     def find(self, service_id: str, cluster: str, address: str, port: int) -> LiveEndpoint | None:
         """Return an endpoint if it is known."""

@@ -18,7 +18,7 @@ from controlplane.admin.timeline import Failover
 from controlplane.checks import CheckView
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.model import Translation
-from proxy.model.channel import BreakerStats
+from proxy.model.channel import BreakerStats, Hold
 from proxy.model.codec import decode_snapshot
 from tests.support.states import serving, stats
 
@@ -35,6 +35,10 @@ class Fixed:
 
     def preview(self, given: FleetObjects) -> Translation:
         raise NotImplementedError
+
+    def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:
+        """Lets back what is held."""
+        return tuple(h for h in self._state.held if h.ingress == ingress and cluster in ("", h.cluster))
 
     async def refresh(self) -> None:
         self.refreshed += 1

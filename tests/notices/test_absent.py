@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from controlplane.notices.absent import FORGET_S, AbsenceTracker, Absent
 from controlplane.publish import WorkerView
-from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
-from proxy.model.channel import BreakerStats, EndpointStats
+from proxy.model.actions import Backend, Failback, Forward, Share, Split, SplitMode
+from proxy.model.channel import BreakerStats, EndpointStats, FailbackStats
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
 from tests.support.dataplane import snapshot
 from tests.support.states import stats
@@ -68,6 +68,25 @@ def test_a_share_that_only_grows_again_is_no_absence() -> None:
     """As after a restart of a worker, or when too few workers had their breaker open."""
     tracker = AbsenceTracker()
     assert lost(tracker.observe(snapshot(7, 8001), view("returning", 0.5), 1.0)) == {}
+
+
+def test_a_cluster_that_is_held_out_stays_away_from_that_ingress() -> None:
+    tracker, served = AbsenceTracker(), snapshot(7, 8001)
+    (route,) = served.routes
+    assert isinstance(route.action, Forward)
+    split = replace(route.action.split, failback=Failback("shop/web", manual=True))
+    asking = replace(route, action=replace(route.action, split=split))
+    other = replace(route, id="shop/other/0/0", source=replace(route.source, name="other"))
+    served = replace(served, routes=(asking, other))
+    held = FailbackStats("shop/web", WEB, "cluster-2", "held", 0.0, 0.0)
+    (worker,) = view()
+    assert worker.stats is not None
+    seen = (dataclasses.replace(worker, stats=replace(worker.stats, failbacks=(held,))),)
+    assert lost(tracker.observe(served, view("open", 0.0, "ejected"), 1.0))["cluster-2"][2] == "breaker_open"
+    away = tracker.observe(served, seen, 2.0)
+    assert lost(away) == {"cluster-1": (0.5, 1.0, ""), "cluster-2": (0.5, 0.0, "held_out")}
+    assert ("shop", "other") not in away.shortages
+    assert lost(tracker.observe(served, view(), 3.0)) == {}
 
 
 def test_a_cluster_with_a_weight_and_without_endpoints_is_away() -> None:

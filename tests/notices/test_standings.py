@@ -97,7 +97,7 @@ def test_who_lacks_its_share(
 ) -> None:
     services = {"x": counts, "y": {"a": WELL}}
     pairs = {("x", cluster): reason for cluster, reason in away.items()}
-    found = shortages(Placements((route(forward),)), pairs, services, services)
+    found = shortages(Placements((route(forward),)), pairs, services, services, {})
     if not expected:
         assert found == {}
         return
@@ -115,7 +115,7 @@ def test_equal_rules_are_looked_at_once_and_told_on_all_their_ingresses() -> Non
     placements = Placements((*routes, route(Redirect(301), "three"), route(one(WEIGHTED), "gw", "AlbConfig")))
     assert len(placements.forwards(["x"])) == 1
     counts = {"x": {"a": WELL, "b": DEAD}}
-    found = shortages(placements, {("x", "b"): "breaker_open"}, counts, counts)
+    found = shortages(placements, {("x", "b"): "breaker_open"}, counts, counts, {})
     assert found.keys() == {("demo", "one"), ("demo", "two")}
 
 
@@ -125,12 +125,12 @@ def test_of_two_rules_of_an_ingress_the_one_that_lacks_most_is_told() -> None:
     counts = {"x": {"a": WELL, "b": DEAD}}
     for order in ((most, least), (least, most)):
         placements = Placements(tuple(route(one(split)) for split in order))
-        found = shortages(placements, {("x", "b"): "breaker_open"}, counts, counts)
+        found = shortages(placements, {("x", "b"): "breaker_open"}, counts, counts, {})
         assert found["demo", "web"]["x"].standings["b"].configured == pytest.approx(0.95)
 
 
 def test_a_backend_without_weight_lacks_nothing() -> None:
     forward = Forward((Backend("x", 0), Backend("y", 100)), WEIGHTED)
     counts = {service: {"a": WELL, "b": DEAD} for service in "xy"}
-    found = shortages(Placements((route(forward),)), {("x", "b"): "breaker_open"}, counts, counts)
+    found = shortages(Placements((route(forward),)), {("x", "b"): "breaker_open"}, counts, counts, {})
     assert found == {}

@@ -9,16 +9,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
 
+import msgspec
 from msgspec.structs import replace
 
 from controlplane.gateway.dataplane import DataPlane
 from loadtest.ports import free_port
-from proxy.model.snapshot import ClusterEndpoints, Endpoint
+from proxy.model.actions import Failback, Forward
+from proxy.model.channel import Hold
+from proxy.model.snapshot import ClusterEndpoints, Endpoint, Snapshot
 from tests.support.clusters import ask
 from tests.support.dataplane import kill, snapshot
 from tests.support.origin import Origin
 from tests.support.requests import tally
-from tests.support.snapshots import route, service
+from tests.support.snapshots import Address, route, service
 from tests.support.snapshots import snapshot as small_snapshot
 from tests.support.waiting import until, until_async
 
@@ -149,3 +152,64 @@ async def test_a_successor_knows_what_the_others_have_ejected(tmp_path: Path) ->
 
 def attempts(plane: DataPlane) -> int:
     return plane.publisher.totals().attempts.total()
+
+
+async def test_what_is_held_out_by_hand_stays_out_at_every_worker(tmp_path: Path) -> None:
+    port = free_port()
+    async with Origin() as one, Origin() as two:
+        clusters = {"c1": [one.address], "c2": [two.address]}
+        async with serving(tmp_path, port, 2) as plane:
+            await rules(plane, asking(port, clusters, 2))
+            plane.publisher.publish(asking(port, {**clusters, "c1": []}, 3))
+            plane.publisher.publish(asking(port, clusters, 4))
+            await until(lambda: set(plane.publisher.held.since()) == {HELD})
+            (first, _) = plane.supervisor.views()
+            assert first.pid is not None
+            kill(first.pid)  # its successor is told
+            await until(lambda: plane.publisher.applied_count() == 1)
+            await until(lambda: plane.publisher.applied_count() == 2)
+            assert await holding(plane) == 2
+            one.forget()
+            assert await tally(port, 20) == {"/": 20}
+            assert not one.requests
+        plane = DataPlane(tmp_path, 2, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
+        await plane.start()  # another gateway on this state: it has the same rules, and holds the same
+        try:
+            await until(lambda: plane.publisher.applied_count() == 2)
+            assert await holding(plane) == 2
+            assert plane.publisher.let_back("demo/ing", "") == (HELD,)
+            await until_async(lambda: nobody_holds(plane), 20.0, "let back")
+            assert not plane.publisher.held.since()
+        finally:
+            await plane.stop()
+
+
+HELD = Hold("demo/ing", "demo/service1:80", "c1")
+
+
+def asking(port: int, clusters: dict[str, list[Address]], version: int) -> Snapshot:
+    """Half of the requests to each cluster, by hand."""
+    plain = route(port, weights={"c1": 50, "c2": 50})
+    assert isinstance(plain.action, Forward)
+    split = replace(plain.action.split, failback=Failback("demo/ing", manual=True))
+    return small_snapshot(
+        port, clusters, replace(plain, action=replace(plain.action, split=split)), version=version
+    )
+
+
+async def rules(plane: DataPlane, wanted: Snapshot) -> None:
+    plane.publish(wanted)
+    await until(lambda: {view.applied_version for view in plane.publisher.workers()} == {wanted.version})
+
+
+async def holding(plane: DataPlane) -> int:
+    """Return how many workers hold the cluster out."""
+    return sum(
+        (each.ingress, each.service, each.cluster, each.state) == (*msgspec.structs.astuple(HELD), "held")
+        for stats in await plane.publisher.collect()
+        for each in stats.failbacks
+    )
+
+
+async def nobody_holds(plane: DataPlane) -> bool:
+    return not any(stats.failbacks for stats in await plane.publisher.collect())

@@ -14,10 +14,11 @@ from controlplane.resources.kinds import INGRESSES
 from controlplane.translate.annotations import (
     actions,
     conditions,
+    failback,
     failover,
     remote_clusters,
 )
-from controlplane.translate.annotations.draft import Draft, Failover
+from controlplane.translate.annotations.draft import Draft, Failover, PlannedFailback
 from controlplane.translate.annotations.families import apply_all
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.numbers import integer
@@ -27,6 +28,7 @@ from controlplane.translate.annotations.row import ALB, OWN, Annotation, Scope, 
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.ingresses import plan_ingress
+from proxy.model.actions import Failback
 from proxy.model.policies import Retry, RetryScope
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -132,6 +134,62 @@ def test_retry_scope_is_read_in_alb_too(scope: RetryScope) -> None:
     retry = drafted({OWN + "retry-scope": scope}, found).retry
     assert retry == (Retry(scope=scope) if scope is not RetryScope.ANY else None)
     assert found.items == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("auto", None),
+        ("auto(0s, 0s)", None),
+        ("manual", PlannedFailback(manual=True)),
+        ("auto(30s, 60s)", PlannedFailback(delay_s=30.0, ramp_s=60.0)),
+        (" auto ( 500ms,1.5m ) ", PlannedFailback(delay_s=0.5, ramp_s=90.0)),
+        ("auto(24h,0s)", PlannedFailback(delay_s=86400.0)),
+    ],
+)
+@pytest.mark.parametrize("dialect", Dialect)
+def test_failback(text: str, expected: PlannedFailback | None, dialect: Dialect) -> None:
+    found = findings()
+    draft = Draft("ns")
+    failback.apply(Reader({OWN + "failback": text}, dialect, found), draft)
+    assert draft.failback == expected
+    assert found.items == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "is no way to fail back"),
+        ("Manual", "is no way to fail back"),
+        ("manual(30s, 60s)", "is no way to fail back"),
+        ("auto(30s, 60s", "is no way to fail back"),
+        ("auto()", "has not exactly a delay and a ramp"),
+        ("auto(30s)", "has not exactly a delay and a ramp"),
+        ("auto(1s,2s,3s)", "has not exactly a delay and a ramp"),
+        ("auto(30, 60s)", 'has "30", which is no time it can have'),
+        ("auto(1s, -1s)", 'has "-1s", which is no time it can have'),
+        ("auto(1s, 1e3s)", 'has "1e3s", which is no time it can have'),
+        ("auto(25h, 1s)", 'has "25h", which is no time it can have'),
+        ("auto(86401s, 1s)", 'has "86401s", which is no time it can have'),
+    ],
+)
+def test_failback_that_cannot_be(text: str, problem: str) -> None:
+    found = findings()
+    draft = drafted({OWN + "failback": text}, found)
+    assert draft.failback is None
+    (finding,) = found.items
+    assert (finding.code, finding.message) == ("FG0201", problem)
+    assert finding.field == "metadata.annotations[fleetgate.io/failback]"
+    assert "auto(DELAY, RAMP) with times from 0s to 24h" in finding.allowed
+
+
+@given(st.integers(0, 86_400_000), st.integers(0, 86_400_000))
+def test_failback_is_said_as_it_is_read(delay_ms: int, ramp_ms: int) -> None:
+    meant = Failback("ns/x", delay_s=delay_ms / 1000, ramp_s=ramp_ms / 1000)
+    draft = drafted({OWN + "failback": failback.written(meant)}, findings())
+    read = draft.failback or PlannedFailback()
+    assert read.delay_s == pytest.approx(meant.delay_s, rel=1e-5)
+    assert read.ramp_s == pytest.approx(meant.ramp_s, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint
+from proxy.upstream.failback import Failbacks
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.recovery import Recovery
 from proxy.upstream.room import Tally
@@ -14,7 +15,7 @@ from proxy.upstream.verdicts import Verdicts
 
 
 def group_of(*endpoints: Endpoint) -> ClusterGroup:
-    service = LiveService("demo/web:80", Tally(), Recovery(), Verdicts())
+    service = LiveService("demo/web:80", Tally(), Recovery(), Verdicts(), Failbacks())
     service.update((ClusterEndpoints("c1", endpoints),))
     return service.groups["c1"]
 

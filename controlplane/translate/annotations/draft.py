@@ -33,6 +33,15 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedFailback:
+    """When a cluster that has failed gets its share back. Times in seconds."""
+
+    manual: bool = False
+    delay_s: float = 0.0
+    ramp_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedBackend:
     """A Service, or a server group when `group` (its spec.id or name) is given."""
 
@@ -80,6 +89,7 @@ class Draft:
     weights: Mapping[str, int] = field(default_factory=dict)
     weights_key: str = ""  # the annotation that names the clusters; "": ALB's
     failover: Failover = field(default_factory=Failover)
+    failback: PlannedFailback | None = None  # None: as soon as it can serve
     tiers: tuple[tuple[str, ...], ...] = ()
     canary: Canary | None = None
 

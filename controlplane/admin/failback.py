@@ -1,0 +1,83 @@
+"""Lets clusters back that an Ingress with `failback: manual` holds out."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from controlplane.admin.breakers import breakers
+from controlplane.admin.endpoints import merged, usable
+from controlplane.admin.failbacks import failbacks
+from controlplane.admin.state import Source, State
+from controlplane.admin.times import rfc3339
+from controlplane.translate.annotations.failback import written
+from controlplane.translate.diagnostics import did_you_mean
+from proxy.model.actions import Split
+from proxy.model.snapshot import Route, destinations_of
+from proxy.routing.shares import NONE
+
+
+class LetBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The request: of which Ingress (namespace/name), and which cluster; "" is every one that is held."""
+
+    ingress: str
+    cluster: str = ""
+
+
+class FailbackError(Exception):
+    """There is nothing that could be held; the message says why and what to do."""
+
+
+def let_back(source: Source, wanted: LetBack) -> dict[str, Any]:
+    """Do it, and return what was let back. Raises FailbackError."""
+    before = source.state()
+    _check(before, wanted)
+    counts = usable(merged(before), breakers(before), failbacks(before))
+    back = source.let_back(wanted.ingress, wanted.cluster)
+    return {
+        "ingress": wanted.ingress,
+        "letBack": [
+            {
+                "service": hold.service,
+                "cluster": hold.cluster,
+                "since": rfc3339(before.held.get(hold, 0.0)),
+                "serves": bool(counts.get(hold.service, {}).get(hold.cluster, NONE).live),
+            }
+            for hold in sorted(back, key=lambda hold: (hold.service, hold.cluster))
+        ],
+    }
+
+
+def _check(state: State, wanted: LetBack) -> None:
+    served = sorted({f"{r.source.namespace}/{r.source.name}" for r in _routes(state)})
+    if wanted.ingress not in served:
+        hint = did_you_mean(wanted.ingress, served)
+        raise FailbackError(
+            f"Ingress {wanted.ingress!r} has no routes here{hint}; give it as NAMESPACE/NAME, and ask"
+            " the gateway that serves it"
+        )
+    splits = [split for split in _splits(state, wanted.ingress) if split.failback is not None]
+    manual = [split for split in splits if split.failback is not None and split.failback.manual]
+    if not manual:
+        is_now = written(splits[0].failback if splits else None)
+        raise FailbackError(
+            f"Ingress {wanted.ingress} holds nothing out: its fleetgate.io/failback is {is_now}, not manual"
+        )
+    named = sorted({share.cluster for split in manual for share in split.shares})
+    if wanted.cluster and wanted.cluster not in named:
+        hint = did_you_mean(wanted.cluster, named)
+        raise FailbackError(
+            f"Ingress {wanted.ingress} uses no cluster {wanted.cluster!r}{hint}; it uses: {', '.join(named)}"
+        )
+
+
+def _routes(state: State) -> tuple[Route, ...]:
+    return state.snapshot.routes if state.snapshot is not None else ()
+
+
+def _splits(state: State, ingress: str) -> Iterator[Split]:
+    """Yield the splits that say when an Ingress gives clusters their share back."""
+    for route in _routes(state):
+        for _, split in destinations_of(route):
+            if split.failback is not None and split.failback.ingress == ingress:
+                yield split

@@ -1,0 +1,308 @@
+"""Clusters that come back when their Ingress says so: after a time, or when somebody lets them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from proxy.model.actions import (
+    Algorithm,
+    Backend,
+    Balance,
+    Destination,
+    Failback,
+    HashKey,
+    HashSource,
+    Split,
+    Sticky,
+)
+from proxy.model.channel import FailbackStats, Hold
+from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
+from proxy.upstream import group as group_module
+from proxy.upstream import service as service_module
+from proxy.upstream.plan import RoutePlan
+from proxy.upstream.retry import Failure
+from proxy.upstream.service import Services
+from tests.support.snapshots import split
+from tests.upstream.test_backends import BASE, SPARE, attempts, plan_of, tally
+from tests.upstream.test_sticky import choose, id_of
+from tests.upstream.test_sticky import port as port_of
+
+WEB = "demo/web"
+MANUAL = Failback(WEB, manual=True)
+SLOWLY = Failback(WEB, delay_s=30.0, ramp_s=80.0)
+HELD = Hold(WEB, BASE, "c1")
+
+
+def asking(failback: Failback | None, weights: dict[str, int] | None = None) -> Split:
+    meant = split(weights or {"c1": 50, "c2": 50})
+    return Split(meant.mode, meant.shares, failback=failback)
+
+
+class Gateway:
+    """One endpoint, 1 and 2, in each of c1 and c2; time stands still, and then goes on in ticks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(group_module, "monotonic", lambda: self.now)
+        monkeypatch.setattr(service_module, "monotonic", lambda: self.now)
+        self.services = Services()
+        self.endpoints(1, 2)
+
+    def endpoints(self, *ports: int, service: str = BASE, failing: tuple[int, ...] = ()) -> None:
+        """c1 has the odd ones, c2 the even ones."""
+        clusters = [
+            ClusterEndpoints(
+                cluster, tuple(Endpoint("::1", p, failing=p in failing) for p in ports if p % 2 == odd)
+            )
+            for cluster, odd in (("c1", 1), ("c2", 0))
+        ]
+        self.services.change(Service(service, tuple(clusters)))
+
+    def want(self, failback: Failback | None) -> RoutePlan:
+        self.services.want_failbacks({BASE: {failback.ingress: failback}} if failback is not None else {})
+        return plan_of(self.services, Backend(BASE), own=asking(failback))
+
+    def away_for(self, seconds: float) -> None:
+        """c1 is away, and comes back."""
+        self.endpoints(2)
+        self.pass_time(seconds)
+        self.endpoints(1, 2)
+
+    def pass_time(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.now += 0.1
+            self.services.recovery.expire(self.now)
+
+    def states(self) -> list[tuple[str, str, float, int]]:
+        return [(s.cluster, s.state, s.part, round(s.left_s)) for s in self.services.failback_stats()]
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    return Gateway(monkeypatch)
+
+
+def part(plan: RoutePlan, port: int = 1) -> float:
+    return tally(plan, 1000)[port] / 1000
+
+
+def test_after_a_delay_the_share_grows_in_eighths(gateway: Gateway) -> None:
+    plan = gateway.want(SLOWLY)
+    assert part(plan) == 0.5
+    gateway.away_for(1.0)
+    assert part(plan) == 0.0
+    assert gateway.states() == [("c1", "delayed", 0.0, 30)]
+    gateway.pass_time(29.5)
+    assert part(plan) == 0.0
+    gateway.pass_time(1.0)
+    assert part(plan) == pytest.approx(1 / 9, abs=0.001)  # an eighth of a half beside a half
+    assert gateway.states() == [("c1", "returning", 0.125, 79)]
+    gateway.pass_time(40.0)
+    assert part(plan) == pytest.approx(5 / 13, abs=0.001)
+    gateway.pass_time(40.0)
+    assert part(plan) == 0.5
+    assert gateway.states() == []
+
+
+def test_who_goes_again_waits_again(gateway: Gateway) -> None:
+    plan = gateway.want(SLOWLY)
+    gateway.away_for(1.0)
+    gateway.pass_time(60.0)
+    assert 0.0 < part(plan) < 0.5
+    gateway.away_for(1.0)
+    assert part(plan) == 0.0
+    assert gateway.states() == [("c1", "delayed", 0.0, 30)]
+
+
+def test_a_delay_without_a_ramp_and_a_ramp_without_a_delay(gateway: Gateway) -> None:
+    plan = gateway.want(Failback(WEB, delay_s=5.0))
+    gateway.away_for(1.0)
+    assert part(plan) == 0.0
+    gateway.pass_time(5.2)
+    assert part(plan) == 0.5
+    plan = gateway.want(Failback(WEB, ramp_s=16.0))
+    gateway.away_for(1.0)
+    assert part(plan) == pytest.approx(1 / 9, abs=0.001)
+
+
+def test_by_hand_it_stays_out_until_it_is_let_back(gateway: Gateway) -> None:
+    plan = gateway.want(MANUAL)
+    gateway.away_for(1.0)
+    gateway.pass_time(3600.0)
+    assert part(plan) == 0.0
+    assert gateway.states() == [("c1", "held", 0.0, 0)]
+    assert gateway.services.failbacks.take() == (HELD,)
+    gateway.services.let_back((HELD,))
+    assert part(plan) == pytest.approx(1 / 9, abs=0.001)
+    gateway.pass_time(8.1)
+    assert part(plan) == 0.5
+    assert gateway.states() == []
+    assert gateway.services.failbacks.take() == ()
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda gateway: [e.failed(Failure.REFUSED) for e in gateway.services.endpoints() if e.port == 1],
+        lambda gateway: gateway.endpoints(1, 2, failing=(1,)),
+        lambda gateway: gateway.endpoints(2),
+        lambda gateway: gateway.services.change(
+            Service(BASE, (ClusterEndpoints("c2", (Endpoint("::1", 2),)),))
+        ),
+    ],
+    ids=["ejected", "failing its checks", "without endpoints", "not named any more"],
+)
+def test_every_way_not_to_serve_counts(gateway: Gateway, fail: Callable[[Gateway], object]) -> None:
+    plan = gateway.want(MANUAL)
+    fail(gateway)
+    gateway.endpoints(1, 2)
+    for endpoint in gateway.services.endpoints():
+        endpoint.readmit()
+    assert part(plan) == 0.0
+    assert gateway.services.failbacks.take() == (HELD,)
+
+
+def test_one_endpoint_of_several_is_no_failure_of_the_cluster(gateway: Gateway) -> None:
+    plan = gateway.want(MANUAL)
+    gateway.endpoints(1, 2, 3, 5, 7)
+    gateway.endpoints(1, 2, 3, 5, 7, failing=(1,))
+    gateway.endpoints(1, 2)
+    assert part(plan) == 0.5
+    assert gateway.states() == []
+
+
+def test_what_was_never_there_is_not_held(gateway: Gateway) -> None:
+    gateway.endpoints(2)
+    services = Services()
+    services.change(Service(BASE, (ClusterEndpoints("c2", (Endpoint("::1", 2),)),)))
+    services.want_failbacks({BASE: {WEB: MANUAL}})
+    plan = plan_of(services, Backend(BASE), own=asking(MANUAL))
+    services.change(
+        Service(
+            BASE,
+            (ClusterEndpoints("c1", (Endpoint("::1", 1),)), ClusterEndpoints("c2", (Endpoint("::1", 2),))),
+        )
+    )
+    assert part(plan) == 0.5
+
+
+def test_it_is_the_last_resort(gateway: Gateway) -> None:
+    plan = gateway.want(MANUAL)
+    gateway.away_for(1.0)
+    assert part(plan) == 0.0
+    gateway.endpoints(1, 2, failing=(2,))
+    assert part(plan) == 1.0  # rather than who fails
+    gateway.endpoints(1)
+    assert part(plan) == 1.0
+    gateway.endpoints(1, 2)
+    assert {cluster for cluster, *_ in gateway.states()} == {"c1", "c2"}
+    assert part(plan) == 0.5  # nobody else serves: as if none was held
+
+
+def test_nothing_goes_there_at_a_second_try_either(gateway: Gateway) -> None:
+    plan = gateway.want(MANUAL)
+    gateway.endpoints(1, 2, 4)
+    gateway.away_for(1.0)
+    gateway.endpoints(1, 2, 4)
+    assert set(attempts(plan)) == {2, 4}
+    choice = plan.pick()
+    assert choice is not None
+    beside = choice.beside([e for e in gateway.services.endpoints() if e.port == 2])
+    assert beside is not None
+    assert beside.port == 4
+
+
+def test_a_fallback_serves_before_it_only_if_nobody_else_of_the_split_does(gateway: Gateway) -> None:
+    gateway.endpoints(22, service=SPARE)
+    backend = Backend(BASE, fallbacks=(Destination(SPARE, split({"c2": 100})),))
+    gateway.services.want_failbacks({BASE: {WEB: MANUAL}})
+    plan = plan_of(gateway.services, backend, own=asking(MANUAL))
+    gateway.away_for(1.0)
+    assert tally(plan, 10) == {2: 10}
+    gateway.endpoints(1)
+    assert tally(plan, 10) == {1: 10}
+
+
+def test_an_ingress_without_it_is_not_concerned(gateway: Gateway) -> None:
+    held = gateway.want(MANUAL)
+    other = plan_of(gateway.services, Backend(BASE))
+    gateway.away_for(1.0)
+    assert (part(held), part(other)) == (0.0, 0.5)
+
+
+def test_new_rules_change_nothing_and_auto_lets_it_back(gateway: Gateway) -> None:
+    plan = gateway.want(MANUAL)
+    gateway.away_for(1.0)
+    assert part(plan) == 0.0
+    plan = gateway.want(MANUAL)
+    assert part(plan) == 0.0
+    plan = gateway.want(None)
+    assert part(plan) == 0.5
+    plan = gateway.want(MANUAL)
+    assert part(plan) == 0.5  # it is forgotten
+
+
+def test_manual_holds_out_who_is_away_when_it_is_set(gateway: Gateway) -> None:
+    gateway.want(None)
+    gateway.endpoints(2)
+    plan = gateway.want(MANUAL)
+    gateway.endpoints(1, 2)
+    assert part(plan) == 0.0
+    assert gateway.services.failbacks.take() == (HELD,)
+
+
+def test_what_others_have_seen_holds_here_before_and_after_the_rules_come(gateway: Gateway) -> None:
+    gateway.services.hold((HELD,))
+    plan = gateway.want(MANUAL)
+    assert part(plan) == 0.0
+    gateway.services.let_back((HELD,))
+    gateway.pass_time(9.0)
+    assert part(plan) == 0.5
+    gateway.services.hold((HELD,))
+    assert part(plan) == 0.0
+    assert gateway.services.failbacks.take() == ()  # that is no news
+
+
+def test_let_back_while_it_is_away_it_comes_back_by_itself(gateway: Gateway) -> None:
+    plan = gateway.want(MANUAL)
+    gateway.endpoints(2)
+    gateway.services.let_back((HELD,))
+    gateway.pass_time(10.0)
+    gateway.endpoints(1, 2)
+    assert part(plan) == 0.5
+
+
+def test_where_every_endpoint_counts_the_same_too(gateway: Gateway) -> None:
+    own = Split(split().mode, split().shares, failback=MANUAL)
+    gateway.services.want_failbacks({BASE: {WEB: MANUAL}})
+    plan = plan_of(gateway.services, Backend(BASE), own=own)
+    gateway.away_for(1.0)
+    assert part(plan) == 0.0
+
+
+@pytest.mark.parametrize("failback", [MANUAL, SLOWLY])
+def test_sessions_and_hashed_requests_do_not_go_there(gateway: Gateway, failback: Failback) -> None:
+    gateway.services.want_failbacks({BASE: {WEB: failback}})
+    own = asking(failback)
+    sticky = plan_of(gateway.services, Backend(BASE), own=own, balance=Balance(sticky=Sticky("SRV")))
+    hashed = Balance(Algorithm.HASH, HashKey(HashSource.CLIENT))
+    keyed = plan_of(gateway.services, Backend(BASE), own=own, balance=hashed)
+    cookie = b"SRV=%b" % id_of(gateway.services, 1)
+    assert port_of(choose(sticky, cookie)) == 1
+    before = {attempts(keyed, client=b"10.0.0.%d" % n)[0] for n in range(50)}
+    assert before == {1, 2}
+    gateway.away_for(1.0)
+    assert port_of(choose(sticky, cookie)) == 2
+    assert {attempts(keyed, client=b"10.0.0.%d" % n)[0] for n in range(50)} == {2}
+    gateway.services.let_back((HELD,))
+    gateway.pass_time(31.0)
+    assert {attempts(keyed, client=b"10.0.0.%d" % n)[0] for n in range(50)} == {1, 2}  # in one step
+
+
+def test_what_workers_say_of_it(gateway: Gateway) -> None:
+    gateway.want(MANUAL)
+    gateway.endpoints(2)
+    assert list(gateway.services.failback_stats()) == [FailbackStats(WEB, BASE, "c1", "held", 0.0, 0.0)]
+    gateway.want(SLOWLY)
+    assert gateway.states() == []  # away: its breaker and its endpoints say so
