@@ -1,12 +1,13 @@
 """A cluster that fails as a whole, and comes back."""
 
+import asyncio
 from collections import Counter
 from time import monotonic
 
 from loadtest.ports import free_ports
 from tests.dataplane.test_failover import state_of
 from tests.support.origin import Origin
-from tests.support.requests import tally
+from tests.support.requests import request, tally
 from tests.support.snapshots import route, snapshot
 from tests.support.waiting import until, until_async
 from tests.support.worker import WorkerProcess
@@ -71,3 +72,44 @@ async def test_a_cluster_that_was_away_comes_back_step_by_step(worker: WorkerPro
         one.requests.clear()
         await tally(port, 20)
         assert len(one.requests) == 10
+
+
+async def test_a_cluster_that_flaps_fails_nobody_and_is_left_alone(worker: WorkerProcess, port: int) -> None:
+    """Twenty times it is away for 0.2 s and there for 0.2 s; connections end in order."""
+    async with Origin() as one, Origin() as two:
+        await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}))
+        post = request(method="POST", body=b"order=1")
+        over = asyncio.Event()
+        load = [asyncio.create_task(asked(port, raw, over)) for raw in (request(), post)]
+        phases = ["closed"]
+        for _ in range(20):
+            one.leave()
+            await watched(worker, phases, 0.2)
+            await one.start()
+            await watched(worker, phases, 0.2)
+        over.set()
+        gets, posts = await asyncio.gather(*load)
+        assert set(gets) == {"/"}
+        assert gets["/"] > 500
+        assert posts["502"] <= 3  # that were on their way to a connection just then: nobody can tell
+        assert set(posts) <= {"/", "502"}
+    switches = sum(phase == "open" for phase in phases)
+    assert 2 <= switches <= 5  # held for 1 s, 2 s, 4 s
+
+
+async def asked(port: int, raw: bytes, over: asyncio.Event) -> Counter[str]:
+    answers: Counter[str] = Counter()
+    while not over.is_set():
+        answers += await tally(port, 20, raw)
+        await asyncio.sleep(0.01)
+    return answers
+
+
+async def watched(worker: WorkerProcess, phases: list[str], seconds: float) -> None:
+    """Note each phase that the breaker of c1 goes through."""
+    end = monotonic() + seconds
+    while monotonic() < end:
+        phase = next((phase for cluster, phase, _ in await breakers(worker) if cluster == "c1"), "closed")
+        if phase != phases[-1]:
+            phases.append(phase)
+        await asyncio.sleep(0.01)

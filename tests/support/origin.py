@@ -149,6 +149,13 @@ class Origin:
         for connection in self.connections:
             connection.reset()
 
+    def leave(self) -> None:
+        """Refuse new connections and end the open ones in order, as a program that is told to stop."""
+        assert self._server is not None
+        self._server.close()
+        for connection in self.connections:
+            connection.close()
+
     def forget(self) -> None:
         """Start recording anew; open connections stay."""
         self.requests.clear()
