@@ -9,6 +9,7 @@ import pytest
 
 from tests.dataplane.test_failover import state_of
 from tests.dataplane.test_hedged_connects import TO_C1, timed
+from tests.dataplane.test_stalls import Pod
 from tests.support.blackhole import restore, silence, silence_origin
 from tests.support.origin import Connection, Origin, ok
 from tests.support.requests import request, tally
@@ -53,6 +54,20 @@ async def test_a_get_is_served_elsewhere(worker: WorkerProcess, port: int) -> No
         await state_of(worker, one.port, "ejected")
         assert await failures(worker) == {"silent": 1}
         assert [e.in_flight for e in (await worker.stats()).endpoints] == [0, 0]
+
+
+async def test_no_connection_to_it_stays_in_the_pool(worker: WorkerProcess, port: int) -> None:
+    async with Pod(0.05) as one, Origin() as two:
+        await pooled(worker, port, one, two)
+        assert [await each for each in [asyncio.create_task(tally(port, 1)) for _ in range(5)]] == [
+            {"/": 1}
+        ] * 5
+        idle = [e.idle for e in (await worker.stats()).endpoints]
+        assert idle[0] == 5
+        silence_origin(one)
+        assert (await timed(port, request()))[0] == 200
+        await state_of(worker, one.port, "ejected")
+        assert [(e.in_flight, e.idle) for e in (await worker.stats()).endpoints] == [(0, 0), (0, 1)]
 
 
 async def test_a_post_is_never_sent_again(worker: WorkerProcess, port: int) -> None:

