@@ -12,7 +12,7 @@ from proxy.model.policies import Policies, Retry
 from tests.dataplane.test_failover import failing
 from tests.dataplane.test_hedged_connects import TO_C1, timed
 from tests.support.inprocess import serving
-from tests.support.origin import Connection, Origin, header, ok
+from tests.support.origin import Answer, Connection, Origin, header, ok
 from tests.support.requests import request, tally
 from tests.support.snapshots import route, snapshot
 from tests.support.waiting import until
@@ -48,17 +48,38 @@ async def test_what_a_gateway_in_front_repeats_is_not_repeated_here(worker: Work
         assert await tally(port, 1, MARKED) == {"/": 1}  # nobody has seen it: it is not a repetition
 
 
-async def test_two_gateways_ask_a_dead_backend_three_times(worker: WorkerProcess, port: int) -> None:
+def reset(connection: Connection, _got: h11.Request) -> bytes:
+    connection.reset()
+    return b""
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda _c, _r: failing(503), lambda _c, _r: None, reset], ids=["503", "closed", "reset"]
+)
+async def test_two_gateways_ask_a_dead_backend_three_times(
+    worker: WorkerProcess, port: int, answer: Answer
+) -> None:
     inner = free_port()
-    down = [Origin(lambda _c, _r: failing(503)) for _ in range(3)]
+    down = [Origin(answer) for _ in range(3)]
     a, b, c = down
     async with WorkerProcess() as behind, a, b, c:
         backends = {"c1": [a.address], "c2": [b.address, c.address]}
         await behind.apply(snapshot(inner, backends, address="0.0.0.0"))
         ways = [("127.0.0.1", inner), ("127.0.0.2", inner)]  # as if there were two of them
         await worker.apply(snapshot(port, {"c1": ways[:1], "c2": ways[1:]}))
-        assert await tally(port, 1) == {"503": 1}
-        assert sum(len(origin.requests) for origin in down) <= 3
+        assert (await tally(port, 1)).keys() <= {"502", "503"}
+        assert 2 <= sum(len(origin.requests) for origin in down) <= 3
+
+
+async def test_two_gateways_knock_three_times_where_nobody_listens(worker: WorkerProcess, port: int) -> None:
+    inner = free_port()
+    async with WorkerProcess() as behind:
+        await behind.apply(snapshot(inner, {"c1": [("127.0.0.1", free_port())]}, address="0.0.0.0"))
+        ways = [("127.0.0.1", inner), ("127.0.0.2", inner)]
+        await worker.apply(snapshot(port, {"c1": ways[:1], "c2": ways[1:]}))
+        assert await tally(port, 1) == {"502": 1}
+        (count,) = (await behind.stats()).attempts
+        assert (count.reason, count.count <= 3) == ("refused", True)
 
 
 async def test_the_budget_bounds_what_retries_add(worker: WorkerProcess, port: int) -> None:
