@@ -4,9 +4,12 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -69,6 +72,63 @@ async def test_killing_every_pod_of_a_cluster_behind_the_back_of_its_api_server(
     await kubectl(demo, "cluster-2", "-n", "web-demo", "scale", "deployment/web-demo", "--replicas=0")
     await kubectl(demo, "cluster-2", "-n", "web-demo", "scale", "deployment/web-demo", "--replicas=2")
     await asyncio.to_thread(wait_for_shares, demo)
+
+
+async def test_a_cluster_that_is_held_out_by_hand_comes_back_when_it_is_let(demo: RunningDemo) -> None:
+    scale = ("-n", "web-demo", "scale", "deployment/web-demo")
+    annotate = ("-n", "web-demo", "annotate", "--overwrite", "ingress/web-demo")
+    await kubectl(demo, "fleet", *annotate, "fleetgate.io/failback=manual")
+    await asyncio.to_thread(until, lambda: failback_of(demo) == "manual", "the annotation is in force")
+    async with load(demo).running() as result:
+        await asyncio.sleep(0.5)
+        await kubectl(demo, "cluster-2", *scale, "--replicas=0")
+        await only_cluster_1_answers(result)
+        await kubectl(demo, "cluster-2", *scale, "--replicas=2")
+        await asyncio.to_thread(until, lambda: healthy(demo) >= 2, "cluster-2 could serve")
+        await asyncio.sleep(0.5)
+    assert_nothing_failed(result)
+    assert await asyncio.to_thread(demo.tally, "/svc1", 50) == {"cluster1": 50}
+    assert reasons(demo)["cluster-2"] == "held_out"
+    said = await asyncio.to_thread(failback, demo, "web-demo/web-demo", "--cluster", "cluster-2")
+    assert said.startswith("cluster-2 is let back for web-demo/")
+    await asyncio.to_thread(wait_for_shares, demo)
+    assert await asyncio.to_thread(failback, demo, "web-demo/web-demo") == (
+        "no cluster is held out of web-demo/web-demo\n"
+    )
+    await kubectl(demo, "fleet", "-n", "web-demo", "annotate", "ingress/web-demo", "fleetgate.io/failback-")
+
+
+def failback(demo: RunningDemo, *arguments: str) -> str:
+    command = (sys.executable, "-m", "controlplane.cli.main", "failback")
+    admin = ("--admin", f"127.0.0.1:{demo.admin_port}")
+    done = subprocess.run([*command, *arguments, *admin], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def route(demo: RunningDemo) -> dict[str, Any]:
+    """The route of /svc1, as the admin API shows it."""
+    found: list[dict[str, Any]] = httpx.get(f"{api(demo)}/routes", trust_env=False).json()["items"]
+    return next(each for each in found if each["path"]["value"] == "/svc1" and each["host"] == HOST)
+
+
+def failback_of(demo: RunningDemo) -> object:
+    return route(demo)["failback"]
+
+
+def reasons(demo: RunningDemo) -> dict[str, str]:
+    return {each["cluster"]: each["reason"] for each in route(demo)["clusters"]}
+
+
+def healthy(demo: RunningDemo) -> int:
+    """Return how many endpoints of /svc1 serve in cluster-2."""
+    service = route(demo)["backends"][0]["service"]
+    wanted = {"service": service, "cluster": "cluster-2"}
+    found = httpx.get(f"{api(demo)}/endpoints", params=wanted, trust_env=False).json()["items"]
+    return sum(each["state"] == "healthy" for each in found)
+
+
+def api(demo: RunningDemo) -> str:
+    return f"http://127.0.0.1:{demo.admin_port}/api/v1"
 
 
 async def test_a_hundred_changes_of_the_rules(demo: RunningDemo) -> None:

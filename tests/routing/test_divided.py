@@ -1,5 +1,6 @@
 """How requests are divided while a cluster returns, or lacks endpoints."""
 
+import dataclasses
 from fractions import Fraction
 from itertools import pairwise
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from proxy.model.actions import Share, Split, SplitMode
+from proxy.model.actions import Failback, Share, Split, SplitMode
 from proxy.routing.schedule import MAX_PERIOD, schedule
 from proxy.routing.shares import Tier, Usable, capacity, divided, tiers
 
@@ -160,3 +161,30 @@ def test_a_later_tier_gives_way_bit_by_bit() -> None:
     seen = [parts(split, {"a": some(n, 100), "b": some(35, 100), "c": UP}).get("c", 0) for n in range(1, 101)]
     assert all(0 <= before - after <= Fraction(2, 100) for before, after in pairwise(seen))
     assert seen[-1] == 0
+
+
+asked = st.fixed_dictionaries(
+    dict.fromkeys(
+        "abcd",
+        st.builds(
+            lambda usable, part: dataclasses.replace(usable, parts={"ns/web": part} if part < 1.0 else {}),
+            healths,
+            st.integers(0, 8).map(lambda eighths: eighths / 8),
+        ),
+    )
+)
+
+
+@given(written, asked)
+def test_who_is_out_gets_nothing_unless_nobody_else_serves(split: Split, seen: dict[str, Usable]) -> None:
+    asking = replace(split, failback=Failback("ns/web", manual=True))
+    out = {cluster for cluster, usable in seen.items() if usable.parts.get("ns/web") == 0.0}
+    listed = {cluster for tier in tiers(asking, seen) for cluster in tier}
+    named = {share.cluster for share in split.shares}
+    others_serve = any(seen[cluster].live for cluster in named - out)
+    assert not (listed & out and others_serve)
+    assert set(parts(asking, seen)) <= listed
+    if not others_serve:
+        assert listed == {cluster for tier in tiers(split, seen) for cluster in tier}
+    other = replace(split, failback=Failback("ns/other", manual=True))
+    assert parts(other, seen) == parts(split, seen)

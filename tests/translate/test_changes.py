@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from controlplane.translate.changes import Aspect, changed_listeners, changed_routes, changed_services
-from proxy.model.actions import Backend, FixedResponse, Forward, Share, Split, SplitMode
+from proxy.model.actions import Backend, Failback, FixedResponse, Forward, Share, Split, SplitMode
 from proxy.model.conditions import HeaderCondition
 from proxy.model.policies import Policies, Retry
 from proxy.model.snapshot import (
@@ -145,3 +145,16 @@ def test_verdicts_are_no_change(name: str) -> None:
         for failing in (False, True)
     )
     assert changed_services([one], [other]) == ()
+
+
+def test_another_way_back_is_a_change_of_the_split() -> None:
+    def divided(failback: Failback | None) -> Route:
+        return route(0, "/a", action=Forward((Backend("shop/web:80"),), replace(SPLIT, failback=failback)))
+
+    by_hand = divided(Failback("shop/web", manual=True))
+    (change,) = changed_routes([divided(Failback("shop/web", delay_s=30.0, ramp_s=1.5))], [by_hand])
+    (aspect,) = change.aspects
+    assert aspect.before == "c1 80, c2 20, failback auto(30s, 1.5s)"
+    assert aspect.after == "c1 80, c2 20, failback manual"
+    (change,) = changed_routes([divided(None)], [by_hand])
+    assert change.aspects[0].before == "c1 80, c2 20"

@@ -264,13 +264,44 @@ def test_what_others_have_seen_holds_here_before_and_after_the_rules_come(gatewa
     assert gateway.services.failbacks.take() == ()  # that is no news
 
 
-def test_let_back_while_it_is_away_it_comes_back_by_itself(gateway: Gateway) -> None:
+@pytest.mark.parametrize("ports", [(2,), (1, 2)], ids=["without endpoints", "failing its checks"])
+def test_let_back_while_it_is_away_it_comes_back_by_itself(gateway: Gateway, ports: tuple[int, ...]) -> None:
     plan = gateway.want(MANUAL)
-    gateway.endpoints(2)
+    gateway.endpoints(*ports, failing=(1,))
     gateway.services.let_back((HELD,))
     gateway.pass_time(10.0)
+    other = Failback("demo/other", delay_s=1.0)
+    gateway.services.want_failbacks({BASE: {WEB: MANUAL, other.ingress: other}})  # new rules elsewhere
     gateway.endpoints(1, 2)
+    gateway.pass_time(10.0)  # as its breaker wants
     assert part(plan) == 0.5
+
+
+def test_who_is_held_already_is_no_news(gateway: Gateway) -> None:
+    gateway.want(MANUAL)
+    gateway.away_for(1.0)
+    gateway.away_for(1.0)
+    assert gateway.services.failbacks.take() == (HELD,)
+
+
+def test_who_is_let_back_twice_is_no_slower(gateway: Gateway) -> None:
+    plan = gateway.want(MANUAL)
+    gateway.services.let_back((HELD,))
+    assert part(plan) == 0.5  # it was not held
+    gateway.away_for(1.0)
+    gateway.services.let_back((HELD,))
+    gateway.pass_time(9.0)
+    gateway.services.let_back((HELD,))
+    assert part(plan) == 0.5
+
+
+def test_where_all_are_held_the_first_tier_serves(gateway: Gateway) -> None:
+    gateway.services.want_failbacks({BASE: {WEB: MANUAL}})
+    plan = plan_of(gateway.services, Backend(BASE), own=asking(MANUAL, {"c1": 100, "c2": 0}))
+    gateway.endpoints(1, 2, failing=(1, 2))
+    gateway.endpoints(1, 2)
+    assert {cluster for cluster, *_ in gateway.states()} == {"c1", "c2"}
+    assert part(plan) == 1.0
 
 
 def test_where_every_endpoint_counts_the_same_too(gateway: Gateway) -> None:
