@@ -16,6 +16,9 @@ KEPT: Final = 100
 LOOKBACK_S: Final = 3.0
 """Failures so long before the workers agree that a cluster is away belong to it."""
 
+GAP_S: Final = 2.5
+"""Of a cluster that has endpoints again workers tell with their next report that it is held off."""
+
 VAGUE: Final = frozenset(("hedged", "local", "overflow"))
 """Reasons that are no cause: an answer that was late, a lack on this side."""
 
@@ -30,6 +33,7 @@ class Observation:
     filled: Set[Pair]  # in the snapshot, with endpoints
     carries: Callable[[Pair], bool]  # whether it has a share of some route while all is well
     failures: Failures
+    returning: Set[Pair] = frozenset()  # of those held, whose share grows again
 
 
 @dataclass(slots=True)
@@ -108,17 +112,29 @@ class Timeline:
             self._recent.popleft()
 
     def _begin(self, pair: Pair, seen: Observation) -> Failover | None:
-        """Begin a failover, unless nothing was to go there and nothing did."""
+        """Begin a failover, unless nothing was to go there and nothing did, or an earlier one goes on."""
+        before = self.latest_of(pair)
+        if before is not None and pair in seen.returning and seen.now - before.end <= GAP_S:
+            self._resume(pair, before)
+            return None
         failover = Failover(*pair, start=seen.now, seen_as=seen.held.get(pair, "no_endpoints"))
-        last_end = max((f.end for f in self._over if (f.service, f.cluster) == pair), default=0.0)
-        for at, failures in self._recent:
-            if at > last_end:
-                failover.add(failures)
-                failover.start = min(failover.start, at) if failover.reasons else failover.start
+        for at, failures in self._since(before.end if before is not None else 0.0):
+            failover.add(failures)
+            failover.start = min(failover.start, at) if failover.reasons else failover.start
         if not failover.reasons and not failover.lost and not seen.carries(pair):
             return None
         self._lasting[pair] = failover
         return failover
+
+    def _resume(self, pair: Pair, failover: Failover) -> None:
+        for _, failures in self._since(failover.end):
+            failover.add(failures)
+        failover.end = 0.0
+        self._over.remove(failover)
+        self._lasting[pair] = failover
+
+    def _since(self, then: float) -> list[tuple[float, Failures]]:
+        return [(at, failures) for at, failures in self._recent if at > then]
 
     def _end(self, pair: Pair, now: float) -> Failover:
         failover = self._lasting.pop(pair)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterable
 
+from controlplane.admin.absences import RETURNING
 from controlplane.admin.breakers import agreed
 from controlplane.admin.timeline import Failover, Observation, Timeline
 from controlplane.publish import Pair, Publisher
@@ -38,9 +39,11 @@ class FailoverWatch:
         if snapshot is not self._places.snapshot:
             self._places = Places(snapshot)
         places = self._places
+        breakers = agreed(workers)
         observation = Observation(
             now=time.time(),
-            held={pair: places.seen_as(pair) for pair in agreed(workers)},
+            held={pair: places.seen_as(pair) for pair in breakers},
+            returning={pair for pair, breaker in breakers.items() if breaker.phase == RETURNING},
             empty=places.empty,
             filled=places.filled,
             carries=places.carries,

@@ -1,7 +1,8 @@
 """Which clusters cannot serve which service. Pure: it is shown what there is, and the time."""
 
+import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -12,16 +13,15 @@ from controlplane.admin.breakers import agreed
 from controlplane.admin.endpoints import Merged, merged, usable
 from controlplane.admin.shares import Services
 from controlplane.admin.state import State
+from controlplane.admin.timeline import GAP_S
+from controlplane.notices.memory import EndpointMemory
 from controlplane.notices.placements import Placements, services_of
 from controlplane.notices.standings import Shortages, shortages
 from controlplane.publish import Pair, WorkerView
 from proxy.model.snapshot import ClusterEndpoints, Snapshot
 from proxy.routing.shares import Usable
 
-FORGET_S = 3600.0
-"""A cluster that has had no endpoint for so long was emptied on purpose: it has no share to lose any more."""
-
-
+NEVER = float("-inf")
 WELL = frozenset(("healthy", "draining"))
 
 
@@ -41,17 +41,19 @@ class AbsenceTracker:
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
         self._placements = Placements(())
-        self._had: dict[Pair, int] = {}  # total weight of the endpoints, last seen
-        self._emptied: dict[Pair, float] = {}
+        self._memory = EndpointMemory()
         self._standing: set[str] = set()  # services in which a cluster cannot serve, whatever workers say
         self._suspects: set[str] = set()  # services about which a worker has something to say
+        self._away_at: dict[Pair, float] = {}  # when they were seen to be, lately
         self._last = Absent(0.0)
 
     def observe(self, snapshot: Snapshot, workers: tuple[WorkerView, ...], now: float) -> Absent:
         """Return who cannot serve now, and whose share that is."""
-        suspects, forgotten = suspected(workers), self._forget(now)
+        suspects, forgotten = suspected(workers), self._memory.forget(now)
         if snapshot is self._snapshot and not suspects and not self._suspects and not forgotten:
-            return Absent(now, self._last.away, self._last.states, self._last.shortages)
+            self._last = dataclasses.replace(self._last, now=now)
+            self._saw(self._last.away, now)
+            return self._last
         if snapshot is not self._snapshot or forgotten:
             self._learn(snapshot, now)
         self._suspects = suspects
@@ -70,11 +72,16 @@ class AbsenceTracker:
         away = {
             pair: reason
             for pair, reason in found.items()
-            if reason and (reason != RETURNING or pair in self._last.away)
+            if reason and (reason != RETURNING or now - self._away_at.get(pair, NEVER) <= GAP_S)
         }
+        self._saw(away, now)
         counts = usable(endpoints, breakers, back)
         short = shortages(self._placements, away, counts, self._full(counts, found), back)
         return Absent(now, away, _states(endpoints), short)
+
+    def _saw(self, away: Iterable[Pair], now: float) -> None:
+        self._away_at |= dict.fromkeys(away, now)
+        self._away_at = {pair: at for pair, at in self._away_at.items() if now - at <= GAP_S}
 
     def _learn(self, snapshot: Snapshot, now: float) -> None:
         if snapshot.routes is not self._placements.routes and snapshot.routes != self._placements.routes:
@@ -86,40 +93,23 @@ class AbsenceTracker:
             for group in service.clusters:
                 pair = (service.id, group.cluster)
                 known.add(pair)
-                self._note(pair, group, now)
+                total = sum(endpoint.weight or 1 for endpoint in group.endpoints)
+                self._memory.note(pair, total, self._last.now, now)
                 if self._is_suspect(pair, group):
                     self._standing.add(service.id)
-        self._keep(known)
-
-    def _note(self, pair: Pair, group: ClusterEndpoints, now: float) -> None:
-        if group.endpoints:
-            self._had[pair] = sum(endpoint.weight or 1 for endpoint in group.endpoints)
-            self._emptied.pop(pair, None)
-        elif pair in self._had:
-            self._emptied.setdefault(pair, now)
+        self._memory.keep(known)
 
     def _is_suspect(self, pair: Pair, group: ClusterEndpoints) -> bool:
         if not group.endpoints:
-            return pair in self._had or pair in self._placements.weighted
+            return bool(self._memory.had(pair)) or pair in self._placements.weighted
         return all(each.failing or each.draining or not each.weight for each in group.endpoints)
-
-    def _keep(self, known: Set[Pair]) -> None:
-        self._had = {pair: total for pair, total in self._had.items() if pair in known}
-        self._emptied = {pair: at for pair, at in self._emptied.items() if pair in known}
-
-    def _forget(self, now: float) -> bool:
-        old = [pair for pair, at in self._emptied.items() if now - at > FORGET_S]
-        for pair in old:
-            del self._emptied[pair]
-            self._had.pop(pair, None)
-        return bool(old)
 
     def _full(self, counts: Services, pairs: Iterable[Pair]) -> dict[str, dict[str, Usable]]:
         """Return the endpoints as they are, and where there are none those that there were."""
         full: dict[str, dict[str, Usable]] = {service: dict(by) for service, by in counts.items()}
         for service, cluster in pairs:
-            if (service, cluster) in self._emptied:
-                full.setdefault(service, {})[cluster] = Usable(ejected=self._had[service, cluster])
+            if total := self._memory.had((service, cluster)):
+                full.setdefault(service, {})[cluster] = Usable(ejected=total)
         return full
 
 

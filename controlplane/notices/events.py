@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controlplane.admin.absences import RETURNING, SERVING
-from controlplane.admin.timeline import Failover
+from controlplane.admin.timeline import GAP_S, Failover
 from controlplane.kube.events import MAX_PENDING, EventRecorder, EventSubject
 from controlplane.notices.absent import Absent
 from controlplane.notices.placements import Ingress
@@ -24,6 +24,9 @@ TRY_AGAIN_S: Final = 10.0
 
 Key = tuple[Ingress, str]
 """An Ingress and a cluster."""
+
+Lost = dict[Key, dict[str, Reduced]]
+"""Services of which a cluster does not get its share."""
 
 Subject = Callable[[Ingress], EventSubject | None]
 """The Ingress as Events name it; None when the Fleet does not have it."""
@@ -47,7 +50,7 @@ class _Return:
     loss: _Loss
     at: float
     reduced: dict[str, float]  # services of which it gets less than configured, and what
-    try_at: float = 0.0
+    try_at: float
 
 
 class FailoverEvents:
@@ -63,11 +66,11 @@ class FailoverEvents:
     def tell(self, absent: Absent, *, leading: bool) -> None:
         """Compare with what was told last. Only the leader tells; the others follow, to go on from there."""
         lost = dict(_by_cluster(absent))
+        self._resume(lost, absent)
         for key in [key for key in self._losses if key not in lost]:
             self._end(key, absent)
         for key, services in lost.items():
             loss = self._losses.setdefault(key, _Loss(absent.now))
-            self._returns.pop(key, None)
             for service, reduced in services.items():
                 loss.services.setdefault(service, reduced.standings[key[1]].configured)
             if leading and not services.keys() <= loss.told:
@@ -77,22 +80,28 @@ class FailoverEvents:
         for key, back in [*self._returns.items()]:
             self._tell_return(key, back, absent.now)
 
+    def _resume(self, lost: Lost, absent: Absent) -> None:
+        """A loss whose end was not told yet goes on, where it was none: to who reads the Events it lasts."""
+        for key, back in [*self._returns.items()]:
+            if key in lost or _reasons(key, back.loss, absent) == {RETURNING}:
+                del self._returns[key]
+                self._losses[key] = back.loss
+
     def _end(self, key: Key, absent: Absent) -> None:
         """A cluster is back when it serves. One that has no share any more, by new rules, is no news."""
-        loss = self._losses[key]
-        ingress, cluster = key
-        reasons = {absent.away.get((service, cluster), "") for service in loss.services} - SERVING
+        loss, reasons = self._losses[key], _reasons(key, self._losses[key], absent)
         if reasons == {RETURNING}:
             return
         del self._losses[key]
         if loss.told and not reasons:
+            ingress, cluster = key
             reduced = absent.shortages.get(ingress, {})
             present = {
                 service: each.standings[cluster].effective
                 for service, each in reduced.items()
                 if cluster in each.standings
             }
-            self._returns[key] = _Return(loss, absent.now, present)
+            self._returns[key] = _Return(loss, absent.now, present, absent.now + GAP_S)
 
     def _tell_loss(self, key: Key, loss: _Loss, services: dict[str, Reduced], absent: Absent) -> None:
         if loss.try_at > absent.now or self._recorder.pending >= ROOM:
@@ -132,6 +141,11 @@ class FailoverEvents:
         start = min((failover.start for failover in ended.values()), default=back.loss.since)
         seconds = back.at - min(start, back.loss.since)
         return returned_text(cluster, back.loss.services, back.reduced, seconds, ended)
+
+
+def _reasons(key: Key, loss: _Loss, absent: Absent) -> set[str]:
+    """Return why the cluster does not serve the services that it had lost."""
+    return {absent.away.get((service, key[1]), "") for service in loss.services} - SERVING
 
 
 def _by_cluster(absent: Absent) -> Iterator[tuple[Key, dict[str, Reduced]]]:

@@ -22,6 +22,7 @@ def seen(
     empty: bool = False,
     gone: bool = False,
     share: bool = True,
+    returning: bool = False,
 ) -> Observation:
     """`attempts` and `lost` are since the start; `held` is the cause to name for the breaker."""
     counted = {("shop/web:80", "a", to, reason): count for (to, reason), count in (attempts or {}).items()}
@@ -32,6 +33,7 @@ def seen(
         filled=set() if empty or gone else {WEB},
         carries=lambda _pair: share,
         failures=Failures(Counter(counted), Counter({WEB: lost})),
+        returning={WEB} if returning else set(),
     )
 
 
@@ -121,6 +123,22 @@ TABLE: list[Row] = [
             seen(3, held="x", attempts=MORE),
         ],
         [(3, 0, "refused", 1, 0), (1, 2, "refused", 3, 0)],
+    ),
+    (
+        "it has endpoints again a moment before workers tell that its share has yet to grow",
+        [
+            CALM,
+            seen(1, empty=True),
+            seen(2),
+            seen(3, held="x", returning=True, attempts=REFUSED),
+            seen(4, attempts=REFUSED),
+        ],
+        [(1, 4, "refused", 3, 0)],
+    ),
+    (
+        "its share grows anew long after it came back",
+        [CALM, seen(1, empty=True), seen(2), seen(9, held="x", returning=True), seen(10)],
+        [(9, 10, "x", 0, 0), (1, 2, "no_endpoints", 0, 0)],
     ),
     (
         "counters of a route that is gone are missing",

@@ -68,3 +68,30 @@ async def test_a_cluster_that_dies_is_told_on_the_ingress_and_so_is_its_return(t
         await asked_until(port, lambda: KEY not in annotations(rig), "no annotation", 30)
         assert running.state().translations == translations  # our writes are no changes
         assert not [finding for finding in running.state().diagnostics if KEY in finding.field]
+
+
+async def test_what_a_leader_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        rig.ingress(**WEIGHTS)
+        async with gateway_on(rig, write_shares=True) as running:
+            await ready(running)
+            rig.origins["cluster-2"].stop()
+            await asked_until(port, lambda: KEY in annotations(rig), "an annotation", 30)
+        assert KEY in annotations(rig)
+        await rig.origins["cluster-2"].start()
+        async with gateway_on(rig, write_shares=True, state_dir=tmp_path / "another"):
+            await until(lambda: KEY not in annotations(rig), 40)
+
+
+async def test_nothing_is_written_on_ingresses_that_nobody_asked_for(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+        rig.ingress(generation=2, **WEIGHTS)
+        await ready(running)
+        await running.refresh()
+        rig.origins["cluster-2"].stop()
+        await asked_until(port, lambda: told(rig, "ClusterFailedOver"), "an Event")
+        patched = rig.fleet.seen("patch ingresses")
+        assert all(request.path.endswith("/status") for request in patched)
+        assert "shares on Ingresses" not in {task.get_name() for task in running._tasks}

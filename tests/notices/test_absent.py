@@ -4,7 +4,8 @@ import dataclasses
 
 from msgspec.structs import replace
 
-from controlplane.notices.absent import FORGET_S, AbsenceTracker, Absent
+from controlplane.notices.absent import AbsenceTracker, Absent
+from controlplane.notices.memory import FORGET_S
 from controlplane.publish import WorkerView
 from proxy.model.actions import Backend, Failback, Forward, Share, Split, SplitMode
 from proxy.model.channel import BreakerStats, EndpointStats, FailbackStats
@@ -87,6 +88,18 @@ def test_a_cluster_that_is_held_out_stays_away_from_that_ingress() -> None:
     assert lost(away) == {"cluster-1": (0.5, 1.0, ""), "cluster-2": (0.5, 0.0, "held_out")}
     assert ("shop", "other") not in away.shortages
     assert lost(tracker.observe(served, view(), 3.0)) == {}
+
+
+def test_a_cluster_that_seemed_to_be_back_for_a_moment_goes_on_returning() -> None:
+    tracker, served = AbsenceTracker(), counted(*TWO)
+    tracker.observe(served, view(), 1.0)
+    empty = counted("cluster-1")
+    for now in range(2, 9):
+        tracker.observe(empty, view(), now)
+    assert tracker.observe(served, view(), 9.0).away == {}
+    assert tracker.observe(served, view("returning", 0.5), 10.0).away == {(WEB, "cluster-2"): "returning"}
+    tracker.observe(served, view(), 11.0)
+    assert tracker.observe(served, view("returning", 0.5), 15.0).away == {}
 
 
 def test_a_cluster_with_a_weight_and_without_endpoints_is_away() -> None:
