@@ -83,7 +83,7 @@ class LiveEndpoint:
         self.last_failure = ""
         self.answers = Latencies()
         self.heard = LONG_AGO  # when the last byte of a response came, monotonic
-        self.suspected = LONG_AGO  # when it gave the last sign of a fault, monotonic; see `suspects`
+        self.suspected = LONG_AGO  # when it gave the last sign of a fault; inf: on trial; see `suspects`
         self.stalled_at = LONG_AGO
         self.is_watched = False
         self.must_answer = False  # it accepts without answering: a connection alone does not re-admit it
@@ -168,6 +168,7 @@ class LiveEndpoint:
         if self._in_a_row or self._ejections or self.group.breaker.suspects:
             self._in_a_row = 0
             self._ejections = 0
+            self.suspected = LONG_AGO
             self.group.breaker.answered()
             if self._unanswered.is_silent:  # an old connection lives
                 self.reached(self.heard)
@@ -259,9 +260,10 @@ class LiveEndpoint:
         return self.longer_ejection()
 
     def readmit(self) -> None:
-        """Let traffic in again, on trial: the next failure ejects it at once."""
+        """Let traffic in again, on trial: the next failure ejects it at once, and it is no POST's to find out."""
         if self.state is State.EJECTED:
             self.state = State.HEALTHY
+            self.suspected = inf
             self.must_answer = False
             self._outrun = 0
             self._in_a_row = FAILURES_TO_EJECT - 1

@@ -2,9 +2,11 @@
 
 A breaker opens when it is sure, and what it costs to be sure is requests. A GET that is lost to that is sent
 again, a POST must not be. So from the first sign of a fault POSTs go to others that serve beside the
-suspect, while GETs find out what is the matter. A false alarm costs nothing: a POST is served by a peer.
+suspect, while GETs find out what is the matter; and so they do where an ejected one is let in again. A
+false alarm costs nothing: a POST is served by a peer.
 """
 
+from math import inf
 from typing import Final
 
 from proxy.upstream.endpoint import LiveEndpoint
@@ -19,6 +21,8 @@ QUIET_S: Final = TIMES_P99 * FAST_S  # no less than this is ever a sign
 def is_suspect(endpoint: LiveEndpoint, now: float) -> bool:
     """Whether the last sign of an endpoint is a failure, or it is silent for longer than it usually is."""
     heard = endpoint.heard
+    if endpoint.suspected == inf:
+        endpoint.suspected = now  # from here: since it was let in its cluster may have been held open
     if endpoint.suspected >= heard:
         return now - endpoint.suspected < SIGN_S
     if not endpoint.in_flight or now - heard < QUIET_S or not _is_silent(endpoint, now):
