@@ -260,7 +260,7 @@ class LiveEndpoint:
         return self.longer_ejection()
 
     def readmit(self) -> None:
-        """Let traffic in again, on trial: the next failure ejects it at once, and it is no POST's to find out."""
+        """Let traffic in again, on trial: the next failure ejects it at once, and no POST finds that out."""
         if self.state is State.EJECTED:
             self.state = State.HEALTHY
             self.suspected = inf

@@ -98,6 +98,8 @@ async def test_a_cluster_that_answers_503_costs_a_few_posts_and_then_nothing(
         assert posts["503"] <= 5 * 2  # in a row, of each endpoint
         assert sum(len(origin.requests) for origin in (one, two, three, four)) <= 800 * MOST
         end = monotonic() + 3.0
-        while monotonic() < end:  # probes find that it accepts: what it makes of requests is for GETs to find out
+        while (
+            monotonic() < end
+        ):  # probes find that it accepts: what it makes of requests is for GETs to find out
             gets, posts = await asyncio.gather(load(port, 2, 50), load(port, 2, 50, post))
             assert gets == posts == {"/": 100}
