@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,11 +19,12 @@ from msgspec.structs import replace
 
 from loadtest.ports import free_port
 from proxy import mirror
-from proxy.dataplane import DataPlane
+from proxy.dataplane import Change, DataPlane
 from proxy.downstream.client import ClientConnection
 from proxy.exchange import Exchange
 from proxy.mirror import MirrorAttempt
 from proxy.model.actions import Backend, FixedResponse
+from proxy.model.channel import parts_of
 from proxy.model.policies import ConcurrencyLimit, HeaderChange, HeaderOperation, Mirror, Policies, Retry
 from proxy.model.snapshot import Snapshot
 from proxy.policies.limits import ConcurrencyLimiter
@@ -76,6 +78,24 @@ def soaked(port: int, pods: list[FaultyPod], copies: FaultyPod) -> Snapshot:
     listener = replace(base.listeners[0], response_timeout_s=RESPONSE_S)
     mirrored = service({"c1": [copies.address]}, "demo/copies:80")
     return replace(base, listeners=(listener,), services=(*base.services, mirrored))
+
+
+async def churn(plane: DataPlane, whole: Snapshot, random: Random) -> None:
+    """Pods leave and come back, and rules are swapped, while requests are on their way there."""
+    (wanted, *_) = whole.services
+    for turn in count(2):
+        gone = random.choice([endpoint for group in wanted.clusters for endpoint in group.endpoints])
+        clusters = tuple(
+            replace(group, endpoints=tuple(each for each in group.endpoints if each != gone))
+            for group in wanted.clusters
+        )
+        plane.change_endpoints((replace(wanted, clusters=clusters),))
+        await asyncio.sleep(random.uniform(0.0, 0.1))
+        if turn % 8:
+            plane.change_endpoints((wanted,))
+        else:
+            await plane.apply(Change(replace(whole, version=turn), parts_of(whole)))
+        await asyncio.sleep(random.uniform(0.0, 0.1))
 
 
 def left_over(plane: DataPlane) -> dict[str, object]:
@@ -156,25 +176,30 @@ async def soak(path: Path) -> Soaked:
     async with AsyncExitStack() as stack:
         for pod in pods:
             await stack.enter_async_context(pod)
-        plane = await stack.enter_async_context(serving(soaked(port, pods[:4], pods[4])))
+        whole = soaked(port, pods[:4], pods[4])
+        plane = await stack.enter_async_context(serving(whole))
         plane.log = log
-        before, files = timers(plane), open_files()
+        before, files = timers(plane), len(open_files())
         crowd = Crowd(port, random, CLIENTS)
+        changing = asyncio.create_task(churn(plane, whole, Random(SEED)))
         await crowd.run(SOAK_S)
+        changing.cancel()
+        await asyncio.wait([changing])
+        await plane.apply(Change(whole, parts_of(whole)))
         for pod in pods:
             pod.is_calm = True
         answers = await tally(port, 40, request("/plain/after"))
         assert all(answer.startswith("#after#") for answer in answers), answers  # I5
         await nothing_is_left(plane, before)
-        assert open_files() <= files
+        await empty(lambda: open_files()[files:], 5.0)
         counted = counts(plane)
         plane.log = None
     log.close()
     return Soaked(crowd.ledger, pods, counted, [json.loads(line) for line in path.read_bytes().splitlines()])
 
 
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def open_files() -> list[str]:
+    return os.listdir("/proc/self/fd")
 
 
 def identity(line: dict[str, Any]) -> str:
