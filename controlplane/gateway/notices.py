@@ -14,8 +14,12 @@ from controlplane.notices.annotation import ShareAnnotator
 from controlplane.notices.events import FailoverEvents
 from controlplane.notices.placements import Ingress
 from controlplane.notices.texts import annotation_text
-from controlplane.publish import Publisher
+from controlplane.publish import Publisher, WorkerView
 from controlplane.resources.kinds import INGRESSES
+from proxy.model.snapshot import Snapshot
+
+PAUSES = 4.0
+"""A look that takes long is followed by a pause of so many times as long."""
 
 
 class Notices:
@@ -51,22 +55,33 @@ class Notices:
     async def run(self) -> None:
         """Look and tell until cancelled. Replicas that do not lead look, too: any may lead next."""
         while True:
-            self._look()
-            await asyncio.sleep(LOOK_S)
+            started = time.perf_counter()
+            await self._look()
+            took = time.perf_counter() - started
+            await asyncio.sleep(max(LOOK_S, took * PAUSES))
 
     @property
     def last_error(self) -> str:
         return self._annotator.last_error if self._annotator is not None else ""
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         workers, snapshot = self._publisher.workers(), self._publisher.snapshot
         if snapshot is None or all(view.stats is None for view in workers):
             return
         self._failovers.look()  # so that it knows of what ends with this look
-        absent = self._tracker.observe(snapshot, workers, time.time())
+        absent, texts = await asyncio.to_thread(self._judge, snapshot, workers)
         self._events.tell(absent, leading=self._elector.is_leader)
         if self._annotator is not None:
-            self._annotator.want(_texts(absent))
+            self._annotator.want(texts)
+
+    def _judge(
+        self, snapshot: Snapshot, workers: tuple[WorkerView, ...]
+    ) -> tuple[Absent, dict[Ingress, str]]:
+        """Beside the event loop: a cluster that fails for 10,000 services is a second's work."""
+        absent = self._tracker.observe(snapshot, workers, time.time())
+        if self._annotator is None:
+            return absent, {}
+        return absent, {ingress: annotation_text(services) for ingress, services in absent.shortages.items()}
 
     def _subject(self, ingress: Ingress) -> EventSubject | None:
         found = self._fleet.current_status(INGRESSES, *ingress)
@@ -77,7 +92,3 @@ class Notices:
     def _uid(self, ingress: Ingress) -> str | None:
         found = self._fleet.current_status(INGRESSES, *ingress)
         return found.uid if found is not None else None
-
-
-def _texts(absent: Absent) -> dict[Ingress, str]:
-    return {ingress: annotation_text(services) for ingress, services in absent.shortages.items()}

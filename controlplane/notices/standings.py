@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from controlplane.admin import shares
 from controlplane.admin.absences import FAILING, SAME, SERVING, with_failback
@@ -10,6 +11,8 @@ from controlplane.admin.shares import BackendShare, Services
 from controlplane.notices.placements import Ingress, Placements
 from controlplane.publish import Pair
 from proxy.model.actions import Backend, Forward, Split, SplitMode
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,24 @@ def shortages(
     `counts` are the endpoints of now, `full` those of clusters in the best of health.
     """
     found: Shortages = {}
-    for forward in placements.forwards({service for service, _ in (*away, *back)}):
+    away_by, back_by = _by_service(away), _by_service(back)
+    for forward in placements.forwards(away_by.keys() | back_by.keys()):
         present = shares.of_backends(forward, counts)
         for backend, share in zip(forward.backends, present, strict=True):
-            here = with_failback(away, (backend.split or forward.split,), back)
+            split, service = backend.split or forward.split, backend.service
+            here = with_failback(away_by.get(service, {}), (split,), back_by.get(service, {}))
             reduced = _reduced(forward, backend, share, here, counts, full)
             if any(each.reason for each in reduced.standings.values()):
                 for ingress in placements.ingresses(forward):
                     _keep_worst(found.setdefault(ingress, {}), backend.service, reduced)
+    return found
+
+
+def _by_service(pairs: Mapping[Pair, T]) -> dict[str, dict[Pair, T]]:
+    """Return them apart: a cluster may fail for ten thousand services at once."""
+    found: dict[str, dict[Pair, T]] = {}
+    for pair, value in pairs.items():
+        found.setdefault(pair[0], {})[pair] = value
     return found
 
 
