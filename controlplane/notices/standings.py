@@ -77,8 +77,13 @@ def _by_service(pairs: Mapping[Pair, T]) -> dict[str, dict[Pair, T]]:
 def _keep_worst(services: dict[str, Reduced], service: str, reduced: Reduced) -> None:
     """Rules of an Ingress may divide a service differently: the one that lacks most is told."""
     known = services.get(service)
-    if known is None or known.missing < reduced.missing:
+    if known is None or _weight(known) < _weight(reduced):
         services[service] = reduced
+
+
+def _weight(reduced: Reduced) -> tuple[float, list[tuple[str, float]]]:
+    """Return what orders them, the same ones always in the same way."""
+    return reduced.missing, [(cluster, each.configured) for cluster, each in reduced.standings.items()]
 
 
 def _reduced(

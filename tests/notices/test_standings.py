@@ -119,14 +119,13 @@ def test_equal_rules_are_looked_at_once_and_told_on_all_their_ingresses() -> Non
     assert found.keys() == {("demo", "one"), ("demo", "two")}
 
 
-def test_of_two_rules_of_an_ingress_the_one_that_lacks_most_is_told() -> None:
-    most = Split(SplitMode.WEIGHTS, (Share("a", 5), Share("b", 95)))
-    least = Split(SplitMode.WEIGHTS, (Share("a", 95), Share("b", 5)))
+def test_of_several_rules_of_an_ingress_the_one_that_lacks_most_is_told() -> None:
+    weights = range(5, 100, 10)
+    splits = [Split(SplitMode.WEIGHTS, (Share("a", 100 - weight), Share("b", weight))) for weight in weights]
     counts = {"x": {"a": WELL, "b": DEAD}}
-    for order in ((most, least), (least, most)):
-        placements = Placements(tuple(route(one(split)) for split in order))
-        found = shortages(placements, {("x", "b"): "breaker_open"}, counts, counts, {})
-        assert found["demo", "web"]["x"].standings["b"].configured == pytest.approx(0.95)
+    placements = Placements(tuple(route(one(split)) for split in splits))
+    found = shortages(placements, {("x", "b"): "breaker_open"}, counts, counts, {})
+    assert found["demo", "web"]["x"].standings["b"].configured == pytest.approx(0.95)
 
 
 def test_a_backend_without_weight_lacks_nothing() -> None:
