@@ -124,9 +124,10 @@ def divided(split: Split, ranked: tuple[Tier, ...], endpoints: Mapping[str, Usab
     for tier in able:
         if parts and not any(endpoints.get(cluster, NONE).live for cluster in tier):
             break
-        levels = _levels(split, tier, endpoints)
-        if not parts and min(levels.values()) == 1:
+        now = _levels(split, tier, endpoints)
+        if not parts and min(now.values()) >= 1.0:
             return tier
+        levels = {c: Fraction(max(round(level * _FINE), 1), _FINE) for c, level in now.items()}
         taken = min(left, max(levels.values()))
         total = sum(weight * levels[c] for c, weight in tier.items())
         parts |= {c: taken * weight * levels[c] / total for c, weight in tier.items()}
@@ -137,18 +138,25 @@ def divided(split: Split, ranked: tuple[Tier, ...], endpoints: Mapping[str, Usab
     return {cluster: int(part * whole) for cluster, part in parts.items()}
 
 
-def _levels(split: Split, tier: Tier, endpoints: Mapping[str, Usable]) -> dict[str, Fraction]:
+def _levels(split: Split, tier: Tier, endpoints: Mapping[str, Usable]) -> dict[str, float]:
     """Return what part of its share each cluster takes. One that counts by its endpoints has a smaller share
     where some of them do not serve, not a part of it."""
-    weighted = {s.cluster for s in split.shares if s.weight and split.mode is SplitMode.WEIGHTS}
     ingress = split.failback.ingress if split.failback is not None else ""
-    levels: dict[str, Fraction] = {}
+    levels: dict[str, float] = {}
     for cluster in tier:
         usable = endpoints.get(cluster, NONE)
-        level = min(usable.level, usable.capacity) if cluster in weighted else usable.level
-        level = min(level, usable.parts.get(ingress, 1.0) or 1.0)  # it should be out, but nobody else serves
-        levels[cluster] = Fraction(max(round(level * _FINE), 1), _FINE)
+        level = usable.level
+        if usable.capacity < level and _has_weight(split, cluster):
+            level = usable.capacity
+        if usable.parts:
+            level = min(level, usable.parts.get(ingress, 1.0) or 1.0)  # it is out, but nobody else serves
+        levels[cluster] = level
     return levels
+
+
+def _has_weight(split: Split, cluster: str) -> bool:
+    by_weight = split.mode is SplitMode.WEIGHTS
+    return by_weight and any(share.weight and share.cluster == cluster for share in split.shares)
 
 
 def first_serving(options: Sequence[Reach]) -> int:
