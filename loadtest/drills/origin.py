@@ -30,7 +30,7 @@ ERROR_SHARE: Final = 0.1
 FILLERS: Final = 4
 """Connections of its own that keep the queue of a deaf endpoint full; more than fit are harmless."""
 HEALTH: Final = b"health"
-"""The id of health checks: answered as the mode wants it, and not logged."""
+"""The id of health checks, and of whatever else a proxy asks: answered as the mode wants it, not logged."""
 ARRIVAL: Final = b"X-Arrival"
 _RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with a RST
 _HEAD: Final = re.compile(rb"(\S+) /svc1/([^ ?]+)\S* HTTP/1\.1\r\n")
@@ -176,10 +176,7 @@ class Connection(asyncio.Protocol):
             return
         self._received = b""
         head = _HEAD.match(received)
-        if head is None:
-            self._close()
-            return
-        method, identity = head.groups()
+        method, identity = head.groups() if head is not None else (b"", HEALTH)
         arrival = self._endpoint.log(method, identity) if identity != HEALTH else HEALTH
         if self._endpoint.mode is Mode.RESET:
             self._reset()

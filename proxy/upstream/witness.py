@@ -5,6 +5,7 @@ more does not make it less of a proof. When no such request is left, a question 
 """
 
 import asyncio
+from typing import Final
 
 from proxy.http.response import ResponseHead
 from proxy.upstream.connection import UpstreamConnection
@@ -73,8 +74,15 @@ class Witness(ResponseSink):
         pass
 
 
+_ANSWERS: Final = frozenset((Failure.MALFORMED, Failure.RESET))
+
+
 class Question(Witness):
-    """A request that asks for nothing. Whatever comes back is an answer, a refusal too."""
+    """A request that asks for nothing. Whatever comes back is an answer, a refusal too.
+
+    So is the end of the connection, in order: programs that do not know `OPTIONS *` hang up, and a stopped
+    one cannot. Its kernel says nothing in its place; and of one that has died the next connect will tell.
+    """
 
     __slots__ = ("is_answered", "is_over")
 
@@ -106,7 +114,7 @@ class Question(Witness):
         self._end(is_answered=True)
 
     def on_upstream_lost(self, failure: Failure) -> None:
-        self._end(is_answered=failure is Failure.MALFORMED)
+        self._end(is_answered=failure in _ANSWERS)
 
     def on_silence(self, seconds: float) -> None:
         super().on_silence(seconds)

@@ -35,7 +35,7 @@ class Pod(Origin):
         for connection, asked in waiting:
             self._write(connection, asked)
 
-    def _act(self, connection: Connection, asked: h11.Request) -> bytes:
+    def _act(self, connection: Connection, asked: h11.Request) -> bytes | None:
         if self.is_stopped:
             self._waiting.append((connection, asked))
         elif self.latency_s:
@@ -162,6 +162,30 @@ async def test_a_pod_that_only_accepts_is_not_taken_back(worker: WorkerProcess, 
         assert await tally(port, 20, POST) == {"/": 20}
         assert all(body == b"" for _, body in bad.requests)
         bad.go_on()
+        await state_of(worker, bad.port, "healthy")
+
+
+async def test_a_pod_that_goes_on_may_hang_up_when_it_is_asked(worker: WorkerProcess, port: int) -> None:
+    """Not every program understands `OPTIONS *`; one that closes the connection lives."""
+
+    class Curt(Pod):
+        def _act(self, connection: Connection, asked: h11.Request) -> bytes | None:
+            if asked.method == b"OPTIONS" and not self.is_stopped:
+                return None
+            return super()._act(connection, asked)
+
+    async with Curt() as bad, Pod() as good:
+        served = snapshot(port, {"c1": [bad.address], "c2": [good.address]})
+        listener = replace(served.listeners[0], response_timeout_s=0.3)
+        await worker.apply(replace(served, listeners=(listener,)))
+        await tally(port, 40)
+        bad.is_stopped = True
+        await slowest(port, 4)
+        await state_of(worker, bad.port, "ejected")
+        bad.forget()
+        await until(lambda: len(bad.requests) >= 1, what="a probe in vain")
+        await state_of(worker, bad.port, "ejected")
+        bad.is_stopped = False
         await state_of(worker, bad.port, "healthy")
 
 

@@ -117,6 +117,9 @@ def test_no_two_arrivals_at_an_endpoint_have_one_name(tmp_path: Path) -> None:
                 answer = ask(port, "a").decode()
                 assert f"X-Arrival: {port}-{number}\r\n" in answer
                 assert answer.endswith(f"\r\n\r\na {port}-{number}")
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+                sock.sendall(b"OPTIONS * HTTP/1.1\r\n\r\n")  # what a proxy asks for itself
+                assert sock.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
         finally:
             origin.stop()
     lines = (tmp_path / f"{port}.log").read_text().splitlines()
