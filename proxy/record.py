@@ -9,7 +9,7 @@ from proxy.http.request_line import RequestLine
 from proxy.policies.asked import Asked
 from proxy.policies.compression import Compressor
 from proxy.policies.gate import Gate
-from proxy.telemetry.access_log import NO_ENDPOINT, failed_attempts
+from proxy.telemetry.access_log import failed_attempts, no_endpoint
 from proxy.tunnel import Tunnel
 from proxy.upstream.choice import Choice
 from proxy.upstream.connection import UpstreamConnection
@@ -100,7 +100,8 @@ class RequestRecord(ResponseSink):
             log.request(
                 self.line.resource.log, self.client.version, self.headers.control.log, self.status, flag,
                 int(duration_s * 1_000_000.0), self.body_bytes, self.response_bytes, self.request_id,
-                self.client.log, self.plan.log, endpoint.log if endpoint is not None else NO_ENDPOINT,
+                self.client.log, self.plan.log,
+                endpoint.log if endpoint is not None else no_endpoint(service),
                 failover.begun if failover is not None else 1,
                 b"" if failover is None else failed_attempts(failover.trace, failover.suppressed),
                 self.plane.version,

@@ -37,6 +37,13 @@ def number(value: int) -> bytes:
     return _DECIMAL[value] if value < 1024 else b"%d" % value
 
 
+def no_endpoint(service: str) -> bytes:
+    """Return the members of the line that say where a request was served: nowhere, if by a service."""
+    if not service:
+        return NO_ENDPOINT
+    return b'"service":%b,"cluster":"","endpoint":""' % msgspec.json.encode(service)
+
+
 def failed_attempts(trace: list[tuple[str, str, str]], suppressed: Enum | None) -> bytes:
     """Return the members of the line that list failed attempts, and say why there was no other.
 

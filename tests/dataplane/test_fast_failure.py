@@ -67,7 +67,7 @@ async def test_the_answer_says_when_to_come_back_and_the_log_why(port: int, tmp_
             assert (status, fields["retry-after"]) == (503, "1")
             await until(lambda: path.read_bytes().count(b"\n") == 2)
             line = json.loads(path.read_bytes().splitlines()[-1])
-            assert (line["status"], line["flag"]) == (503, "UH")
+            assert (line["status"], line["flag"], line["service"]) == (503, "UH", SERVICE)
             counts = {c.flag: c.count for c in (await worker.stats()).requests if c.service == SERVICE}
             assert counts["UH"] == 1
 
