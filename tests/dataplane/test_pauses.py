@@ -130,8 +130,7 @@ async def test_no_attempt_begins_that_could_not_be_answered_in_time(port: int, d
         clusters = {"c1": [a.address, b.address, c.address]}
         rule = replace(route(port), policies=Policies(response_timeout_s=PAUSE_S))
         async with serving(snapshot(port, clusters, rule)) as plane:
-            started = time.monotonic()
             assert await tally(port, 1) == {"503": 1}
-            assert time.monotonic() - started < PAUSE_S
+            assert len(overloaded.asked) == 2
             assert [count.cause for count in plane.suppressed.counts()] == ["deadline"]
             assert drawn
