@@ -48,6 +48,18 @@ def test_it_is_one_until_something_is_heard_or_for_half_a_second(services: Servi
     assert not is_suspect(endpoint, NOW + 0.02)
 
 
+@pytest.mark.parametrize("answers", [False, True])
+def test_one_that_is_let_in_again_is_one_from_when_it_is_asked_for(services: Services, answers: bool) -> None:
+    endpoint = pod(services, 1)
+    endpoint.failed(Failure.REFUSED)
+    endpoint.readmit()
+    if answers:
+        endpoint.succeeded()
+    late = NOW + 100.0  # its cluster was held open
+    found = [is_suspect(endpoint, late + after) for after in (0.0, SIGN_S / 2, SIGN_S)]
+    assert found == ([False] * 3 if answers else [True, True, False])
+
+
 @pytest.mark.parametrize(
     ("endpoint", "route", "waited_s", "heard_ago_s", "expected"),
     [
