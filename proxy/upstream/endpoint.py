@@ -9,6 +9,7 @@ import msgspec
 
 from proxy.model.channel import Ejection, EndpointStats
 from proxy.model.snapshot import Endpoint
+from proxy.upstream.faults import Faults
 from proxy.upstream.hashing import opaque_id, seed_of
 from proxy.upstream.latencies import Latencies
 from proxy.upstream.retry import Failure
@@ -47,9 +48,9 @@ class LiveEndpoint:
 
     __slots__ = (
         "_ejections", "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered", "address",
-        "answers", "cluster", "connections", "draining", "failing", "failures", "group", "heard", "idle",
-        "in_flight", "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests", "room",
-        "service", "stalled_at", "state", "suspected", "weight",
+        "answers", "cluster", "connections", "draining", "failing", "failures", "faults", "group", "heard",
+        "idle", "in_flight", "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests",
+        "room", "service", "stalled_at", "state", "suspected", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -84,6 +85,7 @@ class LiveEndpoint:
         self.answers = Latencies()
         self.heard = LONG_AGO  # when the last byte of a response came, monotonic
         self.suspected = LONG_AGO  # when it gave the last sign of a fault; inf: on trial; see `suspects`
+        self.faults = Faults()
         self.stalled_at = LONG_AGO
         self.is_watched = False
         self.must_answer = False  # it accepts without answering: a connection alone does not re-admit it
@@ -180,6 +182,7 @@ class LiveEndpoint:
         if failure in _NO_EVIDENCE or self.state is not State.HEALTHY:
             return 0.0
         self.suspected = monotonic()
+        self.faults.add(self.requests, self.suspected)
         self._in_a_row += 1
         enough = ABORTS_TO_EJECT if failure is Failure.ABORTED else FAILURES_TO_EJECT
         if failure not in _OPENS_AT_ONCE and self._in_a_row < enough:

@@ -19,12 +19,14 @@ QUIET_S: Final = TIMES_P99 * FAST_S  # no less than this is ever a sign
 
 
 def is_suspect(endpoint: LiveEndpoint, now: float) -> bool:
-    """Whether the last sign of an endpoint is a failure, or it is silent for longer than it usually is."""
+    """Whether an endpoint fails often, has just failed, or is silent for longer than it usually is."""
     heard = endpoint.heard
     if endpoint.suspected == inf:
         endpoint.suspected = now  # from here: since it was let in its cluster may have been held open
-    if endpoint.suspected >= heard:
-        return now - endpoint.suspected < SIGN_S
+    if endpoint.suspected >= heard and now - endpoint.suspected < SIGN_S:
+        return True
+    if endpoint.faults.are_many(endpoint.requests, now):
+        return True
     if not endpoint.in_flight or now - heard < QUIET_S or not _is_silent(endpoint, now):
         return False
     endpoint.suspected = now

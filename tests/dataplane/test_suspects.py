@@ -22,10 +22,10 @@ class Failing(Origin):
     """Answers a GET with 503 while `is_failing`, and counts the POSTs."""
 
     def __init__(self) -> None:
-        super().__init__(self._act)
+        super().__init__(self.act)
         self.is_failing = True
 
-    def _act(self, connection: Connection, asked: h11.Request) -> bytes:
+    def act(self, connection: Connection, asked: h11.Request) -> bytes:
         if self.is_failing:
             return b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
         return ok(connection, asked)
@@ -138,3 +138,23 @@ async def test_a_post_that_may_be_repeated_is_sent_anywhere(worker: WorkerProces
         await one_get_fails_at(bad, port)
         assert await tally(port, 4, POST) == {"/": 4}
         assert bad.posts() == 2
+
+
+async def test_posts_avoid_an_endpoint_that_fails_every_fifth_request(
+    worker: WorkerProcess, port: int
+) -> None:
+    bad = Failing()
+
+    def fails_at_times(connection: Connection, asked: h11.Request) -> bytes:
+        bad.is_failing = len(bad.requests) % 5 == 0
+        return bad.act(connection, asked)
+
+    bad.answer = fails_at_times
+    async with bad, Origin() as good:
+        await worker.apply(snapshot(port, {"c1": [bad.address], "c2": [good.address]}))
+        assert await tally(port, 40) == {"/": 40}
+        for _ in range(20):
+            assert await tally(port, 2) == {"/": 2}
+            assert await tally(port, 2, POST) == {"/": 2}
+        assert not bad.posts()
+        assert len(bad.requests) >= 40

@@ -133,3 +133,38 @@ def test_keys_and_sessions_are_not_moved_by_a_sign(services: Services) -> None:
     assert named.instead(pod(services, 1), NOW) is None
     begins = choose(sticky)
     assert begins.instead(pod(services, 1), NOW) is not None
+
+
+@pytest.mark.parametrize(
+    ("every", "failures", "then", "later_s", "expected"),
+    [
+        (10, 4, 5, 0.0, True),
+        (10, 3, 5, 0.0, False),  # three may be an accident
+        (30, 30, 5, 0.0, True),
+        (70, 30, 5, 0.0, False),  # one or two of a hundred
+        (10, 30, 39, 0.0, True),
+        (10, 30, 45, 0.0, False),  # so many well in a row: it is over
+        (1, 30, 5, 0.0, False),
+        (10, 30, 5, 4.9, True),
+        (10, 30, 5, 5.1, False),
+    ],
+)
+def test_who_fails_often_is_a_suspect_between_failures_as_well(
+    services: Services, every: int, failures: int, then: int, later_s: float, expected: bool
+) -> None:
+    endpoint = pod(services, 1)
+    endpoint.requests = 1000
+    for _ in range(failures):
+        endpoint.requests += every
+        endpoint.faults.add(endpoint.requests, NOW)
+    endpoint.heard = NOW
+    endpoint.requests += then
+    assert is_suspect(endpoint, NOW + later_s) is expected
+
+
+def test_silence_that_goes_on_is_a_sign_for_as_long(services: Services) -> None:
+    suspect = pod(services, 1)
+    suspect.heard = NOW - 5.0
+    wait(suspect, NOW - 1.0, FAST)
+    assert is_suspect(suspect, NOW)
+    assert is_suspect(suspect, NOW + SIGN_S + 0.1)

@@ -1,0 +1,30 @@
+"""Whether requests to an endpoint fail often, told by how many others lie between two that fail. Pure."""
+
+from math import inf
+from typing import Final
+
+OFTEN: Final = 50.0  # requests from one failure to the next: two of a hundred fail
+MOST: Final = 100.0  # a gap counts for: however long all was well before, that is no comfort
+MEMORY: Final = 4.0  # failures
+OVER: Final = 4.0  # gaps without a failure, and it is over; where one of ten fails one gap in 60 is as long
+FRESH_S: Final = 5.0  # so long where nothing is sent there that could show it
+
+
+class Faults:
+    """Of one endpoint, in one worker. `requests` are those that it has had in all."""
+
+    __slots__ = ("_at", "_gap", "_last")
+
+    def __init__(self) -> None:
+        self._gap = MOST
+        self._last = 0
+        self._at = -inf
+
+    def add(self, requests: int, now: float) -> None:
+        self._gap += (min(requests - self._last, MOST) - self._gap) / MEMORY
+        self._last = requests
+        self._at = now
+
+    def are_many(self, requests: int, now: float) -> bool:
+        is_over = requests - self._last > OVER * self._gap or now - self._at >= FRESH_S
+        return self._gap <= OFTEN and not is_over
