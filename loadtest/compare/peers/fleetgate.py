@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from loadtest.compare.peers import Missing
 from loadtest.compare.processes import START_S, Started
@@ -42,7 +41,7 @@ import proxy.worker
 modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "proxy"]
 ours = [module.__file__ for module in modules if getattr(module, "__file__", None)]
 compiled = sum(name.endswith(".so") for name in ours)
-print(json.dumps([proxy.__version__, platform.python_version(), compiled, len(ours), proxy.__file__]))
+print(json.dumps([proxy.__version__, platform.python_version(), compiled, len(ours)]))
 """
 
 
@@ -55,9 +54,9 @@ class Fleetgate:
     differs: tuple[str, ...] = ()
 
     def version(self) -> str:
-        version, python, compiled, modules, path = json.loads(_output(self, _ABOUT))
+        version, python, compiled, modules = json.loads(_output(self, _ABOUT))
         kind = f"{compiled} of {modules} modules compiled" if compiled else "pure Python"
-        return f"{version} ({kind}, CPython {python}, {Path(path).parent})"
+        return f"{version} ({kind}, CPython {python})"
 
     def start(self, site: Site, core: int) -> "Worker":
         worker = Worker(self, site, core, 0)
