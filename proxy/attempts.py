@@ -12,12 +12,12 @@ from time import monotonic
 from proxy.http.forwarded import ATTEMPT_NAME
 from proxy.sending import Sending
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.failover import Failover
-from proxy.upstream.latencies import Latencies
-from proxy.upstream.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure, Suppressed
-from proxy.upstream.silence import CERTAIN_S, GIVE_UP_S
-from proxy.upstream.suspects import is_suspect
-from proxy.upstream.witness import Witness
+from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.health.silence import CERTAIN_S, GIVE_UP_S
+from proxy.upstream.health.suspects import is_suspect
+from proxy.upstream.health.witness import Witness
+from proxy.upstream.retries.failover import Failover
+from proxy.upstream.retries.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure, Suppressed
 
 
 class Attempts(Sending):

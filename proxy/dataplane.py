@@ -27,12 +27,12 @@ from proxy.routing.table import RouteTable
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCounters, SuppressedCounters
 from proxy.timers import TimerWheel
-from proxy.upstream.connector import Connector
-from proxy.upstream.failback import Meant
+from proxy.upstream.balancing.failback import Meant
+from proxy.upstream.connections.connector import Connector
+from proxy.upstream.health.stalls import StallWatch
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.replay import ReplayMemory
+from proxy.upstream.retries.replay import ReplayMemory
 from proxy.upstream.service import Services
-from proxy.upstream.stalls import StallWatch
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from proxy.http.replies import reply
 from proxy.http.response import ResponseHead
 from proxy.policies.gate import Verdict
 from proxy.tunnel import Tunnel
-from proxy.upstream.choice import Choice
+from proxy.upstream.balancing.choice import Choice
+from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.retry import RETRY_STATUSES, Failure
-from proxy.upstream.sticky import Sticky
+from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
 

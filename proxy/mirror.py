@@ -8,12 +8,12 @@ from typing import Final
 
 from proxy.dataplane import DataPlane
 from proxy.http.response import ResponseHead
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.latencies import Latencies
+from proxy.upstream.health.latencies import Latencies
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
-from proxy.upstream.retry import RETRY_STATUSES, Failure
-from proxy.upstream.sink import ResponseSink
+from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
 MARK: Final = b"X-Fleetgate-Mirror: 1\r\n"
 MARK_NAME: Final = b"x-fleetgate-mirror"

@@ -17,7 +17,7 @@ from proxy.policies.gate import Verdict
 from proxy.policies.requests import without_body
 from proxy.policies.route import RoutePolicies
 from proxy.record import RequestRecord
-from proxy.upstream.retry import REPLAY_BYTES
+from proxy.upstream.retries.retry import REPLAY_BYTES
 
 _NO_PATH: Final = Verdict(Refusal(400, "The rewritten path climbs above the root."), "DPE")
 

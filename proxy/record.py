@@ -11,13 +11,13 @@ from proxy.policies.compression import Compressor
 from proxy.policies.gate import Gate
 from proxy.telemetry.access_log import failed_attempts, no_endpoint
 from proxy.tunnel import Tunnel
-from proxy.upstream.choice import Choice
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.balancing.choice import Choice
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.failover import Failover
 from proxy.upstream.mirroring import Mirroring
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.sink import ResponseSink
+from proxy.upstream.retries.failover import Failover
 
 
 class RequestRecord(ResponseSink):

@@ -7,10 +7,10 @@ from typing import Final
 from proxy.http.forwarded import numbered
 from proxy.http.replies import CONTINUE
 from proxy.policed import PolicedRequest
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.failover import Failover
-from proxy.upstream.retry import REPLAY_BYTES, Failure
+from proxy.upstream.retries.failover import Failover
+from proxy.upstream.retries.retry import REPLAY_BYTES, Failure
 
 UPLOAD_IDLE_S: Final = 300.0
 

@@ -1,7 +1,7 @@
 """A connection that has switched to another protocol: bytes both ways, until either side has ended it."""
 
 from proxy.client import Client
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connections.connection import UpstreamConnection
 
 
 class Tunnel:

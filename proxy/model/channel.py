@@ -162,7 +162,7 @@ class AttemptCount(msgspec.Struct, frozen=True):
 
 
 class SuppressedCount(msgspec.Struct, frozen=True):
-    """Failed attempts, by where they were, that were the last, and why (proxy.upstream.retry.Suppressed)."""
+    """Failed attempts that were the last, by where they were, and why: see Suppressed in proxy.upstream.retries."""
 
     service: str
     cluster: str

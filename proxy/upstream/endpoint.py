@@ -9,14 +9,14 @@ import msgspec
 
 from proxy.model.channel import Ejection, EndpointStats
 from proxy.model.snapshot import Endpoint
-from proxy.upstream.faults import Faults
-from proxy.upstream.hashing import opaque_id, seed_of
-from proxy.upstream.latencies import Latencies
-from proxy.upstream.retry import Failure
-from proxy.upstream.unanswered import Unanswered
+from proxy.upstream.balancing.hashing import opaque_id, seed_of
+from proxy.upstream.health.faults import Faults
+from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.health.unanswered import Unanswered
+from proxy.upstream.retries.retry import Failure
 
 if TYPE_CHECKING:
-    from proxy.upstream.connection import UpstreamConnection
+    from proxy.upstream.connections.connection import UpstreamConnection
     from proxy.upstream.group import ClusterGroup
 
 MAX_IDLE: Final = 512  # connections kept per endpoint and worker

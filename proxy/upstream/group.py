@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 from proxy.model.channel import BreakerStats
 from proxy.model.snapshot import Endpoint
 from proxy.routing.shares import NONE, Usable, capacity
-from proxy.upstream.breaker import STEPS, ClusterBreaker, Phase
+from proxy.upstream.balancing.hashing import opaque_id, seed_of
+from proxy.upstream.balancing.turns import Turns, turns
+from proxy.upstream.connections.room import Room
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
-from proxy.upstream.hashing import opaque_id, seed_of
-from proxy.upstream.healing import Healing
-from proxy.upstream.room import Room
-from proxy.upstream.turns import Turns, turns
+from proxy.upstream.health.breaker import STEPS, ClusterBreaker, Phase
+from proxy.upstream.health.healing import Healing
 
 if TYPE_CHECKING:
-    from proxy.upstream.connection import UpstreamConnection
+    from proxy.upstream.connections.connection import UpstreamConnection
     from proxy.upstream.service import LiveService
 
 PROBES_PER_S: Final = 50  # of the silent endpoints of a cluster that nobody serves in

@@ -4,7 +4,7 @@ from typing import Final
 
 from proxy.model.actions import Forward
 from proxy.model.policies import Mirror
-from proxy.upstream.backends import Backends
+from proxy.upstream.balancing.backends import Backends
 from proxy.upstream.service import Services
 
 MAX_IN_FLIGHT: Final = 128  # per route and worker; what is more is not copied

@@ -8,10 +8,10 @@ from proxy.model.snapshot import Route
 from proxy.policies.limits import Limiters
 from proxy.policies.route import RoutePolicies
 from proxy.telemetry.counters import RouteCounters
-from proxy.upstream.backends import Backends
-from proxy.upstream.latencies import Latencies
+from proxy.upstream.balancing.backends import Backends
+from proxy.upstream.health.latencies import Latencies
 from proxy.upstream.mirroring import Mirroring
-from proxy.upstream.retry import BY_DEFAULT, RETRY_STATUSES, RetryRules
+from proxy.upstream.retries.retry import BY_DEFAULT, RETRY_STATUSES, RetryRules
 from proxy.upstream.service import Services
 
 _NONE = Policies()

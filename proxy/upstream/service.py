@@ -6,12 +6,12 @@ from time import monotonic
 
 from proxy.model.channel import FailbackStats, Hold
 from proxy.model.snapshot import ClusterEndpoints, Service
+from proxy.upstream.balancing.failback import Failbacks, Meant
+from proxy.upstream.connections.room import Room, Tally
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
-from proxy.upstream.failback import Failbacks, Meant
 from proxy.upstream.group import ClusterGroup
-from proxy.upstream.recovery import Recovery
-from proxy.upstream.room import Room, Tally
-from proxy.upstream.verdicts import Verdicts
+from proxy.upstream.health.recovery import Recovery
+from proxy.upstream.health.verdicts import Verdicts
 
 
 class LiveService:

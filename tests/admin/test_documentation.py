@@ -6,7 +6,7 @@ from pathlib import Path
 from controlplane.admin.app import build_app
 from controlplane.admin.metrics import Metrics
 from proxy.model.flags import FLAGS
-from proxy.upstream.retry import Failure, Suppressed
+from proxy.upstream.retries.retry import Failure, Suppressed
 from tests.admin.test_api import Fixed
 from tests.support.states import serving
 

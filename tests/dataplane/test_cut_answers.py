@@ -79,6 +79,8 @@ async def test_every_client_sees_that_its_answer_was_cut(
         stats = await worker.stats()
     half = CLIENTS * REQUESTS // 2
     assert seen == {"whole: 200": half, "cut: truncated": half}
-    assert max(cutting.asked.values()) == 1
+    # A GET that waits for long at a busy machine is asked for again: that is not of the cut
+    again = sum(each.count for each in stats.attempts if each.reason == "stalled" and each.to_cluster)
+    assert sum(count - 1 for count in cutting.asked.values()) <= again
     assert sum(each.count for each in stats.requests if each.flag == "UC") == half
     assert all(endpoint.in_flight == 0 for endpoint in stats.endpoints)

@@ -30,15 +30,15 @@ from proxy.model.snapshot import Snapshot
 from proxy.policies.limits import ConcurrencyLimiter
 from proxy.telemetry.access_log import AccessLog
 from proxy.tunnel import Tunnel
-from proxy.upstream import connection
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connections import connection
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.hedge import HedgedConnect
+from proxy.upstream.connections.room import Pending
+from proxy.upstream.connections.stream import BodyStream
 from proxy.upstream.endpoint import State
-from proxy.upstream.failover import Failover
-from proxy.upstream.hedge import HedgedConnect
-from proxy.upstream.room import Pending
-from proxy.upstream.silence import Suspicion, Watch
-from proxy.upstream.stream import BodyStream
-from proxy.upstream.witness import Witness
+from proxy.upstream.health.silence import Suspicion, Watch
+from proxy.upstream.health.witness import Witness
+from proxy.upstream.retries.failover import Failover
 from tests.support.crowd import Crowd, Ledger
 from tests.support.faulty import FaultyPod
 from tests.support.inprocess import serving

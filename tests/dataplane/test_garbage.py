@@ -15,7 +15,7 @@ from proxy.downstream.client import ClientConnection
 from proxy.exchange import Exchange
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import LiveService

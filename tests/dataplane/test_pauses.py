@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from loadtest.ports import free_port
 from proxy.dataplane import DataPlane
 from proxy.model.policies import Policies
-from proxy.upstream import failover
+from proxy.upstream.retries import failover
 from tests.dataplane.test_failover import failing
 from tests.support.inprocess import serving
 from tests.support.origin import Connection, Origin

@@ -22,7 +22,7 @@ from proxy.policies.limits import Limiters
 from proxy.telemetry.counters import RouteCounters
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retry import Failure
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 from tests.support.policies import asked
 from tests.support.snapshots import source, split

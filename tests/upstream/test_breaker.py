@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.upstream.breaker import STEPS, ClusterBreaker, Phase
+from proxy.upstream.health.breaker import STEPS, ClusterBreaker, Phase
 
 ALL = frozenset(range(10))
 

@@ -1,8 +1,8 @@
 """How many retries a cluster's endpoints get for how many requests."""
 
-from proxy.upstream.budget import LEAST_PER_S, PART, WINDOW_S, RetryBudget
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.retry import ANSWERS, POLICY, Failure
+from proxy.upstream.retries.budget import LEAST_PER_S, PART, WINDOW_S, RetryBudget
+from proxy.upstream.retries.retry import ANSWERS, POLICY, Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import service
 

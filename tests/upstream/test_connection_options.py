@@ -4,10 +4,10 @@ import asyncio
 import socket
 
 from proxy.timers import TimerWheel
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.connector import Connector
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.retry import Failure
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 from tests.support.origin import Origin
 from tests.support.snapshots import service

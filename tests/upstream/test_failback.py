@@ -20,7 +20,7 @@ from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream import group as group_module
 from proxy.upstream import service as service_module
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retry import Failure
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, SPARE, attempts, plan_of, tally

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.model.actions import Backend, Balance, Destination, Sticky
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream.retry import Failure
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, SPARE, attempts, plan_of, tally

@@ -4,9 +4,9 @@ import pytest
 
 from proxy.model.actions import Backend
 from proxy.model.policies import Retry
-from proxy.upstream import failover
-from proxy.upstream.failover import FIRST_PAUSE_S, LONGEST_PAUSE_S, Failover
-from proxy.upstream.retry import BY_DEFAULT, Failure, RetryRules, Suppressed
+from proxy.upstream.retries import failover
+from proxy.upstream.retries.failover import FIRST_PAUSE_S, LONGEST_PAUSE_S, Failover
+from proxy.upstream.retries.retry import BY_DEFAULT, Failure, RetryRules, Suppressed
 from proxy.upstream.service import Services
 from tests.upstream.test_backends import BASE, plan_of
 from tests.upstream.test_failing import change

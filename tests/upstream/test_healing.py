@@ -6,8 +6,8 @@ from proxy.model.actions import Backend
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream import group as group_module
 from proxy.upstream.group import ClusterGroup
-from proxy.upstream.healing import Healing
-from proxy.upstream.retry import Failure
+from proxy.upstream.health.healing import Healing
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, plan_of, tally

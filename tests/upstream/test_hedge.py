@@ -8,19 +8,19 @@ import pytest
 
 from proxy.model.actions import Algorithm, Balance, HashKey, HashSource, Sticky
 from proxy.model.policies import RetryScope
-from proxy.upstream.choice import Choice
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.connector import Connector
-from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.failover import Failover
-from proxy.upstream.hedge import (
+from proxy.upstream.balancing.choice import Choice
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.connector import Connector
+from proxy.upstream.connections.hedge import (
     FIRST_DELAY_S,
     LEAST_DELAY_S,
     MOST_DELAY_S,
     ConnectTimes,
     HedgedConnect,
 )
-from proxy.upstream.retry import BY_DEFAULT, Failure
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.retries.failover import Failover
+from proxy.upstream.retries.retry import BY_DEFAULT, Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
 from tests.support.waiting import until

@@ -20,10 +20,10 @@ from proxy.model.actions import (
     SplitMode,
 )
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
+from proxy.upstream.balancing.hashing import best, best_of_equals, number_of, opaque_id, seed_of
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.hashing import best, best_of_equals, number_of, opaque_id, seed_of
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retry import Failure
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, CANARY, describe, plan_of

@@ -5,8 +5,8 @@ from typing import cast
 
 import pytest
 
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.silence import Watch
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.health.silence import Watch
 
 Info = tuple[int, int, int, int, int]
 """Unacknowledged segments, ms since the last ACK, RTT and its variation in µs, bytes acknowledged."""

@@ -7,12 +7,12 @@ from typing import cast
 import pytest
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.connector import Connector
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.latencies import WINDOW, Latencies
+from proxy.upstream.health.latencies import WINDOW, Latencies
+from proxy.upstream.health.stalls import StallWatch, has_stalled, longest_wait
 from proxy.upstream.service import Services
-from proxy.upstream.stalls import StallWatch, has_stalled, longest_wait
 
 NOW = 1000.0
 

@@ -15,9 +15,9 @@ from proxy.model.actions import (
     StickyMode,
 )
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream.choice import Choice
+from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retry import Failure
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, CANARY, describe, plan_of

@@ -5,10 +5,10 @@ import pytest
 from proxy.model.actions import Algorithm, Backend, Balance, HashKey, HashSource, Split, Sticky
 from proxy.model.policies import RetryScope
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.health.suspects import SIGN_S, is_suspect
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retry import Failure
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
-from proxy.upstream.suspects import SIGN_S, is_suspect
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, CANARY, describe, plan_of
 from tests.upstream.test_stalls import FAST, NEW, NOW, SLOW, latencies, wait

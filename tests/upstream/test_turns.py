@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint
-from proxy.upstream.failback import Failbacks
+from proxy.upstream.balancing.failback import Failbacks
+from proxy.upstream.connections.room import Tally
 from proxy.upstream.group import ClusterGroup
-from proxy.upstream.recovery import Recovery
-from proxy.upstream.room import Tally
+from proxy.upstream.health.recovery import Recovery
+from proxy.upstream.health.verdicts import Verdicts
 from proxy.upstream.service import LiveService
-from proxy.upstream.verdicts import Verdicts
 
 
 def group_of(*endpoints: Endpoint) -> ClusterGroup:

@@ -1,6 +1,6 @@
 """When connects to an endpoint count as unanswered."""
 
-from proxy.upstream.unanswered import Unanswered
+from proxy.upstream.health.unanswered import Unanswered
 
 
 def test_two_connects_that_nothing_came_of_are_enough() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from proxy.model.actions import Algorithm, Backend, Balance
-from proxy.upstream import balance, service
+from proxy.upstream import service
+from proxy.upstream.balancing import balance
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import Services
 from tests.support.snapshots import split

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from random import uniform
 from typing import Final
 
-from proxy.upstream.choice import Choice
+from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.retry import MAX_CLUSTERS, UNDELIVERED, Failure, RetryRules, Suppressed
+from proxy.upstream.retries.retry import MAX_CLUSTERS, UNDELIVERED, Failure, RetryRules, Suppressed
 
 FIRST_PAUSE_S: Final = 0.025  # at most, before a third attempt where the second one was: Envoy's base
 LONGEST_PAUSE_S: Final = 0.25  # and its limit

@@ -13,7 +13,7 @@ from proxy.http.response import ResponseHead
 from proxy.model import actions
 from proxy.model.actions import StickyMode
 from proxy.routing.parameters import CookieName
-from proxy.upstream.choice import Backend, Choice
+from proxy.upstream.balancing.choice import Backend, Choice
 from proxy.upstream.endpoint import LiveEndpoint
 
 _COOKIE_LINE: Final = re.compile(rb"^Cookie:[^\r]*+", re.IGNORECASE | re.MULTILINE)

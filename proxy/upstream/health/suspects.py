@@ -10,8 +10,8 @@ from math import inf
 from typing import Final
 
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.latencies import FAST_S, FEW
-from proxy.upstream.waiting import oldest_waiting
+from proxy.upstream.health.latencies import FAST_S, FEW
+from proxy.upstream.health.waiting import oldest_waiting
 
 SIGN_S: Final = 0.5  # that a failure, or silence, is a sign for, unless something is heard earlier
 TIMES_P99: Final = 2.0  # without an answer, nor anything else: a fifth of what makes a stall

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from proxy.model.policies import RetryScope
 from proxy.routing.shares import Reach, first_serving
-from proxy.upstream.balance import Balancer
+from proxy.upstream.balancing.balance import Balancer
+from proxy.upstream.balancing.split import ClusterSplit, Tier, is_last_resort
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.group import ClusterGroup
+from proxy.upstream.health.suspects import is_suspect
 from proxy.upstream.service import LiveService
-from proxy.upstream.split import ClusterSplit, Tier, is_last_resort
-from proxy.upstream.suspects import is_suspect
 
 
 class Choice(ABC):

@@ -7,10 +7,10 @@ measured, a fifth of the time that a 1 MB answer takes.
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.upstream.sink import ResponseSink
+from proxy.upstream.connections.sink import ResponseSink
 
 if TYPE_CHECKING:
-    from proxy.upstream.connection import UpstreamConnection
+    from proxy.upstream.connections.connection import UpstreamConnection
 
 LEAST_BYTES: Final = 131072
 """Below this the switch to buffers costs more than the copy."""

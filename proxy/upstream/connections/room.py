@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy.upstream.budget import RetryBudget
-from proxy.upstream.hedge import ConnectTimes
-from proxy.upstream.retry import Failure
+from proxy.upstream.connections.hedge import ConnectTimes
+from proxy.upstream.retries.budget import RetryBudget
+from proxy.upstream.retries.retry import Failure
 
 if TYPE_CHECKING:
-    from proxy.upstream.connection import UpstreamConnection
+    from proxy.upstream.connections.connection import UpstreamConnection
     from proxy.upstream.endpoint import LiveEndpoint
 
 PENDING_S: Final = 1.0  # as long as a connect may take: another cluster is worth more than a longer wait

@@ -8,11 +8,11 @@ import asyncio
 from typing import Final
 
 from proxy.http.response import ResponseHead
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.latencies import Latencies
-from proxy.upstream.retry import Failure
-from proxy.upstream.silence import CERTAIN_S
-from proxy.upstream.sink import ResponseSink
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.sink import ResponseSink
+from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.health.silence import CERTAIN_S
+from proxy.upstream.retries.retry import Failure
 
 
 class Witness(ResponseSink):

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from proxy.upstream.retry import Failure
+from proxy.upstream.retries.retry import Failure
 
 if TYPE_CHECKING:
-    from proxy.upstream.connection import UpstreamConnection
-    from proxy.upstream.connector import Connector
+    from proxy.upstream.connections.connection import UpstreamConnection
+    from proxy.upstream.connections.connector import Connector
+    from proxy.upstream.connections.room import Requester
     from proxy.upstream.endpoint import LiveEndpoint
-    from proxy.upstream.room import Requester
 
 LEAST_DELAY_S: Final = 0.01
 FIRST_DELAY_S: Final = 0.1  # while nothing is known of a cluster

@@ -6,13 +6,13 @@ from proxy.model.actions import Forward
 from proxy.model.policies import RetryScope
 from proxy.routing.schedule import schedule
 from proxy.routing.shares import healed
-from proxy.upstream.balance import balancer
-from proxy.upstream.choice import Backend, Choice
-from proxy.upstream.hashing import best, number_of, opaque_id, seed_of
-from proxy.upstream.keyed import KeyedChoice, KeyReader
+from proxy.upstream.balancing.balance import balancer
+from proxy.upstream.balancing.choice import Backend, Choice
+from proxy.upstream.balancing.hashing import best, number_of, opaque_id, seed_of
+from proxy.upstream.balancing.keyed import KeyedChoice, KeyReader
+from proxy.upstream.balancing.split import ClusterSplit
+from proxy.upstream.balancing.sticky import Session, Sticky
 from proxy.upstream.service import Services
-from proxy.upstream.split import ClusterSplit
-from proxy.upstream.sticky import Session, Sticky
 
 
 class Backends:

@@ -14,12 +14,12 @@ from proxy.http.errors import ResponseError
 from proxy.http.memo import Memo
 from proxy.http.response import CHUNKED, DEFAULT_IDLE_S, UNTIL_CLOSE, ResponseHead, parse_response_head
 from proxy.timers import TimerWheel
-from proxy.upstream.latencies import Latencies
-from proxy.upstream.retry import Failure
-from proxy.upstream.silence import Watch
-from proxy.upstream.sink import ResponseSink
-from proxy.upstream.sockets import acknowledge, bytes_acked, bytes_sent, set_options
-from proxy.upstream.stream import LEAST_BYTES, BodyStream, Buffers
+from proxy.upstream.connections.sink import ResponseSink
+from proxy.upstream.connections.sockets import acknowledge, bytes_acked, bytes_sent, set_options
+from proxy.upstream.connections.stream import LEAST_BYTES, BodyStream, Buffers
+from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.health.silence import Watch
+from proxy.upstream.retries.retry import Failure
 
 if TYPE_CHECKING:
     from proxy.upstream.endpoint import LiveEndpoint

@@ -11,14 +11,14 @@ from proxy.http.memo import Memo
 from proxy.http.response import ResponseHead
 from proxy.model.limits import Limits
 from proxy.timers import TimerWheel
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.hedge import HedgedConnect
+from proxy.upstream.connections.room import PENDING_S, Pending, Requester
+from proxy.upstream.connections.stream import Buffers
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.hedge import HedgedConnect
-from proxy.upstream.retry import Failure
-from proxy.upstream.room import PENDING_S, Pending, Requester
-from proxy.upstream.silence import Suspect, Suspicion
-from proxy.upstream.stream import Buffers
-from proxy.upstream.witness import Question
+from proxy.upstream.health.silence import Suspect, Suspicion
+from proxy.upstream.health.witness import Question
+from proxy.upstream.retries.retry import Failure
 
 CONNECT_TIMEOUT_S: Final = 1.0
 ANSWER_S: Final = 1.0  # for an endpoint that has stalled to say something

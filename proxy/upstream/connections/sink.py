@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 
 from proxy.http.response import ResponseHead
-from proxy.upstream.latencies import Latencies
-from proxy.upstream.retry import Failure
+from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.retries.retry import Failure
 
 
 class ResponseSink(ABC):

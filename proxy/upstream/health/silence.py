@@ -9,12 +9,12 @@ import struct
 from socket import IPPROTO_TCP, TCP_INFO
 from typing import TYPE_CHECKING, Final, Protocol
 
-from proxy.upstream.hedge import Delay
-from proxy.upstream.retry import Failure
+from proxy.upstream.connections.hedge import Delay
+from proxy.upstream.retries.retry import Failure
 
 if TYPE_CHECKING:
-    from proxy.upstream.connection import UpstreamConnection
-    from proxy.upstream.connector import Connector
+    from proxy.upstream.connections.connection import UpstreamConnection
+    from proxy.upstream.connections.connector import Connector
     from proxy.upstream.endpoint import LiveEndpoint
 
 CERTAIN_S: Final = 1.0

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from proxy.model.channel import BreakerStats
 from proxy.timers import TICK_S
-from proxy.upstream.breaker import Phase
+from proxy.upstream.health.breaker import Phase
 
 if TYPE_CHECKING:
     from proxy.upstream.group import ClusterGroup

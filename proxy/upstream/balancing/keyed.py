@@ -6,11 +6,11 @@ from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
 from proxy.model.actions import HashKey, HashSource, SplitMode
 from proxy.routing.parameters import CookieName, ParameterName
-from proxy.upstream.choice import Backend, Choice
+from proxy.upstream.balancing.choice import Backend, Choice
+from proxy.upstream.balancing.hashing import best, best_of_equals
+from proxy.upstream.balancing.split import Tier
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.group import ClusterGroup
-from proxy.upstream.hashing import best, best_of_equals
-from proxy.upstream.split import Tier
 
 
 class KeyReader:

@@ -3,7 +3,7 @@
 from math import inf
 
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.latencies import Latencies
+from proxy.upstream.health.latencies import Latencies
 
 
 def oldest_waiting(endpoint: LiveEndpoint) -> dict[Latencies, float]:

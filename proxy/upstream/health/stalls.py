@@ -11,11 +11,11 @@ from math import inf
 from time import monotonic
 from typing import Final
 
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.connector import Connector
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.latencies import FEW, Latencies
-from proxy.upstream.waiting import oldest_waiting
+from proxy.upstream.health.latencies import FEW, Latencies
+from proxy.upstream.health.waiting import oldest_waiting
 
 TICK_S: Final = 0.02
 SHORTEST_S: Final = 0.1  # without an answer; no endpoint is taken for stalled before that

@@ -1,0 +1,1 @@
+"""What is known of endpoints and clusters from requests, and what follows from it."""

@@ -1,0 +1,1 @@
+"""Whether, where and how often a failed request is tried again."""
