@@ -162,7 +162,7 @@ class AttemptCount(msgspec.Struct, frozen=True):
 
 
 class SuppressedCount(msgspec.Struct, frozen=True):
-    """Failed attempts that were the last, by where they were, and why: see Suppressed in proxy.upstream.retries."""
+    """Failed attempts that were the last, by where they were, and why: see `Suppressed`."""
 
     service: str
     cluster: str

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections import Counter
 
+import pytest
 import uvloop
 from msgspec.structs import replace
 
@@ -89,6 +90,7 @@ def alive() -> dict[str, int]:
 
 
 async def serve_and_swap(origin: ThreadedOrigin) -> None:
+    left = alive()  # by other tests of this process: timers of a loop that was closed hold on to some
     port = free_port()
     endpoints = {"c1": [origin.address], "c2": [REFUSING]}
     first = snapshot(port, endpoints, route(port, weights={"c1": 50, "c2": 50}))
@@ -105,7 +107,10 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
             "RoutePlan": 2,
             "UpstreamConnection": sum(len(endpoint.idle) for endpoint in plane.services.endpoints()),
         }
-        await until(lambda: alive() == expected, 5, "only what is in use is alive")
+        try:
+            await until(lambda: all(count <= left[k] + expected[k] for k, count in alive().items()), 5)
+        except AssertionError:
+            pytest.fail(f"alive are {alive()}, in use are {expected}, and there were {left}")
 
 
 def test_requests_failures_and_swaps_leave_nothing_to_the_collector() -> None:

@@ -99,6 +99,9 @@ class Connector:
         self._probes[endpoint] = self._loop.call_later(delay_s, self._probe, endpoint)
 
     async def close(self) -> None:
+        for probe in self._probes.values():
+            probe.cancel()
+        self._probes.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
