@@ -38,7 +38,8 @@ class Network:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """With the namespace goes the one interface, and with it the other."""
+        """The interfaces first: those of a namespace that is deleted go when the kernel finds the time."""
+        subprocess.run([self._ip, "link", "del", self._outside], capture_output=True, check=False)
         subprocess.run([self._ip, "netns", "del", self._name], capture_output=True, check=False)
 
     @property
