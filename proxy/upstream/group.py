@@ -82,8 +82,6 @@ class ClusterGroup:
             self.live, self.reserve, self.ejected = [], [], serving or self.ejected
         self._heal(now)
         self._note_presence(now)
-        if self._is_on_its_way():
-            self.service.recovery.add(self)
         self.usable = Usable(
             _weight(self.live),
             _weight(self.reserve),
@@ -92,6 +90,8 @@ class ClusterGroup:
             capacity=self.healing.part,
             parts=self._parts(now),
         )
+        if self._is_on_its_way():
+            self.service.recovery.add(self)
         self.turns = turns(self.live)
         self.service.epoch += 1
 
@@ -124,7 +124,7 @@ class ClusterGroup:
         """Whether more of its share comes back with time."""
         if self.breaker.phase is not Phase.CLOSED or self.healing.is_rising:
             return True
-        parts, service = self._parts(monotonic()), self.service
+        parts, service = self.usable.parts, self.service
         return bool(parts) and service.failbacks.moves(service.id, self.cluster, parts)
 
     def tripped(self, endpoint: LiveEndpoint) -> None:

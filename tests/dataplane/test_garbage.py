@@ -84,13 +84,19 @@ async def traffic_and_swaps(plane: DataPlane, first: Snapshot, endpoints: dict[s
         assert await asyncio.to_thread(ask, port, request("/other"), 1, 2) == {b"200": 2}
 
 
-def alive() -> dict[str, int]:
-    found = Counter(map(type, gc.get_objects()))
-    return {kind.__name__: found[kind] for kind in KINDS}
+def alive() -> list[object]:
+    return [each for each in gc.get_objects() if type(each) in KINDS]
+
+
+def count(found: list[object], left: list[object]) -> dict[str, int]:
+    """Count by kind what was found beyond what had been left before."""
+    counts = Counter(map(type, found)) - Counter(map(type, left))
+    return {kind.__name__: counts[kind] for kind in KINDS}
 
 
 async def serve_and_swap(origin: ThreadedOrigin) -> None:
-    left = alive()  # by other tests of this process: timers of a loop that was closed hold on to some
+    # By other tests of this process: timers of a loop that was closed hold on to some
+    left = alive()
     port = free_port()
     endpoints = {"c1": [origin.address], "c2": [REFUSING]}
     first = snapshot(port, endpoints, route(port, weights={"c1": 50, "c2": 50}))
@@ -108,9 +114,9 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
             "UpstreamConnection": sum(len(endpoint.idle) for endpoint in plane.services.endpoints()),
         }
         try:
-            await until(lambda: all(count <= left[k] + expected[k] for k, count in alive().items()), 5)
+            await until(lambda: count(alive(), left) == expected, 5)
         except AssertionError:
-            pytest.fail(f"alive are {alive()}, in use are {expected}, and there were {left}")
+            pytest.fail(f"alive are {count(alive(), left)}, in use are {expected}")
 
 
 def test_requests_failures_and_swaps_leave_nothing_to_the_collector() -> None:
