@@ -74,27 +74,38 @@ async def test_a_cluster_that_was_away_comes_back_step_by_step(worker: WorkerPro
         assert len(one.requests) == 10
 
 
-async def test_a_cluster_that_flaps_fails_nobody_and_is_left_alone(worker: WorkerProcess, port: int) -> None:
-    """Twenty times it is away for 0.2 s and there for 0.2 s; connections end in order."""
+async def test_a_cluster_that_flaps_fails_nobody_and_is_held_for_longer(
+    worker: WorkerProcess, port: int
+) -> None:
+    """Each time that it takes requests again it goes away; connections end in order."""
     async with Origin() as one, Origin() as two:
         await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}))
         post = request(method="POST", body=b"order=1")
         over = asyncio.Event()
         load = [asyncio.create_task(asked(port, raw, over)) for raw in (request(), post)]
-        phases = ["closed"]
-        for _ in range(20):
+        held = []
+        for _ in range(4):
             one.leave()
-            await watched(worker, phases, 0.2)
+            await until_async(lambda: is_open(worker), 20.0, "given up")
+            start = monotonic()
             await one.start()
-            await watched(worker, phases, 0.2)
+            await until_async(lambda: is_taken_back(worker), 20.0, "taken back")
+            held.append(monotonic() - start)
         over.set()
         gets, posts = await asyncio.gather(*load)
         assert set(gets) == {"/"}
-        assert gets["/"] > 500
-        assert posts["502"] <= 3  # that were on their way to a connection just then: nobody can tell
         assert set(posts) <= {"/", "502"}
-    switches = sum(phase == "open" for phase in phases)
-    assert 2 <= switches <= 5  # held for 1 s, 2 s, 4 s
+        assert posts["502"] <= 4  # those on their way to a connection just then: nobody can tell
+    assert held[2] > 0.5  # 1 s, then 2 s; when it began is seen late on a busy machine
+    assert held[3] > 1.5
+
+
+async def is_open(worker: WorkerProcess) -> bool:
+    return "open" in [phase for _, phase, _ in await breakers(worker)]
+
+
+async def is_taken_back(worker: WorkerProcess) -> bool:
+    return not await is_open(worker)
 
 
 async def asked(port: int, raw: bytes, over: asyncio.Event) -> Counter[str]:
@@ -103,13 +114,3 @@ async def asked(port: int, raw: bytes, over: asyncio.Event) -> Counter[str]:
         answers += await tally(port, 20, raw)
         await asyncio.sleep(0.01)
     return answers
-
-
-async def watched(worker: WorkerProcess, phases: list[str], seconds: float) -> None:
-    """Note each phase that the breaker of c1 goes through."""
-    end = monotonic() + seconds
-    while monotonic() < end:
-        phase = next((phase for cluster, phase, _ in await breakers(worker) if cluster == "c1"), "closed")
-        if phase != phases[-1]:
-            phases.append(phase)
-        await asyncio.sleep(0.01)
