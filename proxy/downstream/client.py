@@ -193,6 +193,7 @@ class ClientConnection(ClosingClient):
     def _begin(self, line: RequestLine, headers: RequestHeaders, rest: bytes) -> bytes:
         """Start a request; return what of `rest` lies behind it, if that can be known already."""
         self._blank_lines = 0
+        self._has_asked = True
         self._buffer = b""
         self.version = line.version
         control = headers.control

@@ -34,8 +34,8 @@ class ClosingClient(Client):
     """A client connection without its requests: its transport, the one deadline, and its ends."""
 
     __slots__ = (
-        "_buffer", "_deadline", "_exchange", "_linger_left", "_listener", "_opened", "_overload", "_plane",
-        "_saw_eof", "_wants_body", "address_group", "is_admitted", "transport",
+        "_buffer", "_deadline", "_exchange", "_has_asked", "_linger_left", "_listener", "_opened",
+        "_overload", "_plane", "_saw_eof", "_wants_body", "address_group", "is_admitted", "transport",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -59,6 +59,7 @@ class ClosingClient(Client):
         self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
         self._linger_left = -1  # ≥ 0: closing, so much more is read and thrown away
         self._saw_eof = False
+        self._has_asked = False
         self._deadline = 0.0
         # Per request
         self._exchange: Exchange | None = None
@@ -69,9 +70,13 @@ class ClosingClient(Client):
     # Between requests
 
     def close_if_idle(self) -> None:
-        """The listener closes: a connection without a request in flight does too, others with its answer."""
+        """The listener closes: a connection without a request in flight does too, others with its answer.
+
+        One without any request yet is not idle: who has just come need not expect it to be closed, and
+        has the time for a request head.
+        """
         self.keep_alive = False
-        if self._exchange is None and not self._buffer:
+        if self._has_asked and self._exchange is None and not self._buffer:
             self._end()
 
     @property

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 
+import pytest
 from msgspec.structs import replace
 
 from loadtest.ports import free_port
@@ -93,6 +94,29 @@ async def test_a_connection_made_just_before_its_listener_closes_is_answered(
         status, fields, body = await client.response()
         assert (status, fields["connection"], body) == (200, "close", b"/")
         await client.close()
+
+
+@pytest.mark.parametrize("is_drained", [True, False])
+async def test_who_has_just_come_may_take_longer_to_ask_than_who_idles(
+    worker: WorkerProcess, port: int, is_drained: bool
+) -> None:
+    async with Origin() as origin:
+        one = snapshot(port, {"c1": [origin.address]})
+        await worker.apply(one)
+        fresh, idle = await RawClient.connect(port), await RawClient.connect(port)
+        await idle.send(request())
+        assert (await idle.response())[0] == 200
+        if is_drained:
+            worker.send(Drain(20.0))
+        else:
+            await worker.apply(replace(one, version=2, listeners=()))
+        async with asyncio.timeout(10):
+            assert await idle.until_closed() == b""
+        await fresh.send(request())
+        status, fields, body = await fresh.response()
+        assert (status, fields["connection"], body) == (200, "close", b"/")
+        await fresh.close()
+        await idle.close()
 
 
 def accepts(port: int) -> bool:
