@@ -20,7 +20,7 @@ from proxy.upstream.health.silence import Suspect, Suspicion
 from proxy.upstream.health.witness import Question
 from proxy.upstream.retries.retry import Failure
 
-CONNECT_TIMEOUT_S: Final = 1.0
+CONNECT_TIMEOUT_S: Final = 1.2  # a SYN that was lost, or found a full queue, is sent again after 1 s
 ANSWER_S: Final = 1.0  # for an endpoint that has stalled to say something
 
 _LOCAL_ERRORS: Final = frozenset(

@@ -6,7 +6,7 @@ A refusal is an answer, and so is anything that comes over a connection that is 
 from math import inf
 from typing import Final
 
-TO_BE_SILENT: Final = 2  # a lost SYN is sent again after a second, which is when the connect is given up
+TO_BE_SILENT: Final = 2  # of one that was given up both SYNs may have been lost
 
 
 class Unanswered:
