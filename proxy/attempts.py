@@ -155,7 +155,10 @@ class Attempts(Sending):
             return False
         within = failover.within(endpoint.cluster) if failover is not None else ()
         other = choice.beside(tried, within=within)
-        return other is not None and other.room.retries.has_left(other.group.all(), self.plane.wheel.now)
+        if other is None:
+            return False
+        group = other.group
+        return other.room.retries.has_left(group.all(), self.plane.wheel.now, group.offered_elsewhere())
 
     # Stall
 

@@ -117,6 +117,9 @@ class Exchange(Attempts):
         """This head goes to the client; `size` bytes of the body are there."""
         if head.status not in RETRY_STATUSES and self.endpoint is not None:
             self.endpoint.succeeded()
+            failover = self.failover
+            if failover is not None:
+                failover.answered()
         self._learn()
         self.status = head.status
         self.response_bytes = size

@@ -59,6 +59,7 @@ class Worker:
         plane = self._plane
         plane.wheel.start()
         plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
+        plane.wheel.schedule(plane.services.offered, plane.wheel.now + TICK_S)
         if plane.log is not None:
             plane.wheel.schedule(plane.log, plane.wheel.now + FLUSH_S)
         loop.add_signal_handler(signal.SIGTERM, self.drain, DEFAULT_GRACE_S)

@@ -13,7 +13,7 @@ from proxy.upstream.balancing.hashing import opaque_id, seed_of
 from proxy.upstream.balancing.turns import Turns, turns
 from proxy.upstream.connections.room import Room
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
-from proxy.upstream.health.breaker import STEPS, ClusterBreaker, Phase
+from proxy.upstream.health.breaker import SHORT_S, STEPS, ClusterBreaker, Phase
 from proxy.upstream.health.healing import Healing
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class ClusterGroup:
     """The endpoints of one service in one cluster."""
 
     __slots__ = (
-        "_next", "breaker", "cluster", "ejected", "endpoints", "healing", "live", "newest", "reserve", "room",
-        "seed", "service", "turns", "usable",
+        "_is_pausing", "_next", "breaker", "cluster", "ejected", "endpoints", "healing", "live", "newest",
+        "reserve", "room", "seed", "service", "turns", "usable",
     )  # fmt: skip
 
     def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
@@ -47,6 +47,7 @@ class ClusterGroup:
         self.healing = Healing()
         self.newest = LONG_AGO  # when one came that was not there from the start
         self._next = 0
+        self._is_pausing = False  # it serves no more, which is no failure yet
         self.turns: Turns | None = None  # of `live`, when their weights differ
 
     def __repr__(self) -> str:
@@ -106,13 +107,20 @@ class ClusterGroup:
     def _note_presence(self, now: float) -> None:
         """Remember since when it serves, if it did not."""
         service, before = self.service, self.usable
+        was_pausing, self._is_pausing = self._is_pausing, False
         if self.live:
             if service.back.get(self.cluster) == inf:
                 service.back[self.cluster] = now
+        elif (before.live or was_pausing) and self._has_just_stalled(now):
+            self._is_pausing = True
         elif self.endpoints or before.live:
             service.back[self.cluster] = inf
-            if before.live:
+            if before.live or was_pausing:
                 service.failbacks.left(service.id, self.cluster)
+
+    def _has_just_stalled(self, now: float) -> bool:
+        """Whether it may only be a pause: a garbage collection of a program is over in less time."""
+        return any(e.must_answer and now - e.stalled_at < SHORT_S for e in self.endpoints.values())
 
     def _parts(self, now: float) -> Mapping[str, float]:
         service = self.service
@@ -122,7 +130,7 @@ class ClusterGroup:
 
     def _is_on_its_way(self) -> bool:
         """Whether more of its share comes back with time."""
-        if self.breaker.phase is not Phase.CLOSED or self.healing.is_rising:
+        if self.breaker.phase is not Phase.CLOSED or self.healing.is_rising or self._is_pausing:
             return True
         parts, service = self.usable.parts, self.service
         return bool(parts) and service.failbacks.moves(service.id, self.cluster, parts)
@@ -144,7 +152,9 @@ class ClusterGroup:
         before = breaker.phase, breaker.level, healing.part
         breaker.look({e for e in self.endpoints.values() if e.serves()}, set(self.endpoints.values()), now)
         healing.rise(now)
-        if before != (breaker.phase, breaker.level, healing.part) or self._parts(now) != self.usable.parts:
+        changed = before != (breaker.phase, breaker.level, healing.part)
+        is_due = self._is_pausing and not self._has_just_stalled(now)
+        if changed or is_due or self._parts(now) != self.usable.parts:
             self.refresh()
         # Without endpoints there is nothing to come back: `refresh` begins anew when there are some
         return bool(self.endpoints) and self._is_on_its_way()
@@ -157,6 +167,11 @@ class ClusterGroup:
 
     def all(self) -> list[LiveEndpoint]:
         return list(self.endpoints.values())
+
+    def offered_elsewhere(self) -> float:
+        """Return how many requests the other clusters were offered lately: this one may inherit them."""
+        groups = self.service.groups.values()
+        return sum([group.room.retries.offered for group in groups if group is not self])
 
     def spare(self) -> "UpstreamConnection | None":
         """Return an idle connection to any endpoint, None when there is none."""

@@ -12,6 +12,7 @@ from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.health.recovery import Recovery
 from proxy.upstream.health.verdicts import Verdicts
+from proxy.upstream.retries.offered import Offered
 
 
 class LiveService:
@@ -75,7 +76,7 @@ class LiveService:
 class Services:
     """All live services of a worker."""
 
-    __slots__ = ("_services", "failbacks", "recovery", "tally", "verdicts")
+    __slots__ = ("_services", "failbacks", "offered", "recovery", "tally", "verdicts")
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -83,6 +84,7 @@ class Services:
         self.verdicts = Verdicts()
         self.failbacks = Failbacks()
         self._services: dict[str, LiveService] = {}
+        self.offered = Offered(self._services)
 
     def get(self, service_id: str) -> LiveService:
         """Return a service; one that no snapshot has described yet has no endpoints."""

@@ -1,6 +1,7 @@
 """An endpoint that accepts every request and answers none: what a stopped or cut off pod looks like."""
 
 import asyncio
+from collections import Counter
 from time import monotonic
 
 import h11
@@ -11,7 +12,7 @@ from tests.dataplane.conftest import Connect
 from tests.dataplane.test_failover import state_of
 from tests.support.origin import Connection, Origin, ok
 from tests.support.requests import request, tally
-from tests.support.snapshots import route, snapshot
+from tests.support.snapshots import route, service, snapshot
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
@@ -204,19 +205,44 @@ async def test_a_request_does_not_leave_the_clusters_it_may_be_served_in(
         assert not forbidden.requests
 
 
-async def test_what_leaves_is_within_the_budget_and_the_rest_goes_on_waiting(
+async def asked_at_once(port: int, count: int, bad: Pod) -> list[asyncio.Task[Counter[str]]]:
+    """Have so many GETs wait at a pod that stops. It is known to be slow, so it is believed for a second."""
+    bad.latency_s = 0.1
+    before = [asyncio.create_task(tally(port, 20)) for _ in range(25)]
+    assert [await each for each in before] == [{"/": 20}] * 25
+    bad.is_stopped = True
+    bad.forget()
+    waiting = [asyncio.create_task(tally(port, 1)) for _ in range(count)]
+    await until(lambda: len(bad.requests) == count)
+    return waiting
+
+
+async def test_what_leaves_is_within_the_budget_and_the_rest_leaves_as_that_is_answered(
     worker: WorkerProcess, port: int
 ) -> None:
     async with Pod() as bad, Pod() as good:
         to_bad = route(port, weights={"c1": 100, "c2": 0})
-        await worker.apply(snapshot(port, {"c1": [bad.address], "c2": [good.address]}, to_bad))
-        await tally(port, 40)
-        bad.is_stopped = True
-        waiting = [asyncio.create_task(tally(port, 1)) for _ in range(150)]
-        await state_of(worker, bad.port, "stalled")
+        await worker.apply(snapshot(port, {"c1": [bad.address]}, to_bad))
+        waiting = await asked_at_once(port, 350, bad)
+        good.is_stopped = True  # for a moment: what has left for it is not answered
+        worker.change_endpoints(1, service({"c1": [bad.address], "c2": [good.address]}))
         await until(lambda: len(good.requests) >= 100, what="the floor of the budget")
-        assert len(good.requests) < 140  # ten more each second
-        bad.go_on()
+        assert len(good.requests) < 250  # a fifth of 500 more, and ten each second
+        good.go_on()
+        assert [await each for each in waiting] == [{"/": 1}] * 350
+        assert bad.is_stopped
+
+
+async def test_what_is_under_way_to_a_pod_that_dies_moves_to_a_standby_nobody_used(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Pod() as bad, Pod() as standby:
+        to_bad = route(port, weights={"c1": 100, "c2": 0})
+        await worker.apply(snapshot(port, {"c1": [bad.address]}, to_bad))
+        waiting = await asked_at_once(port, 150, bad)
+        worker.change_endpoints(1, service({"c1": [bad.address], "c2": [standby.address]}))
+        await state_of(worker, standby.port, "healthy")
+        bad.stop()
         assert [await each for each in waiting] == [{"/": 1}] * 150
 
 

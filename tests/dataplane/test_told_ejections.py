@@ -3,13 +3,16 @@
 import asyncio
 from time import monotonic
 
+from msgspec.structs import replace
+
 from loadtest.ports import free_port
+from proxy.model.actions import Failback, Forward
 from proxy.model.channel import Ack, Apply, Ejection, Ejections
 from tests.dataplane.test_failover import state_of
 from tests.dataplane.test_stalls import Pod, slowest
 from tests.support.origin import Origin
 from tests.support.requests import tally
-from tests.support.snapshots import snapshot
+from tests.support.snapshots import route, snapshot
 from tests.support.worker import WorkerProcess
 
 SERVICE = "demo/service1:80"
@@ -60,6 +63,24 @@ async def test_requests_that_wait_leave_when_another_worker_says_so(worker: Work
             monotonic() - start < 5.0
         )  # nothing is known yet of how long answers take: it would be a minute
         await state_of(worker, bad.port, "stalled")
+
+
+async def test_a_pause_that_another_worker_saw_holds_nobody_out(worker: WorkerProcess, port: int) -> None:
+    """Nothing waits for an answer here, so it is probed; and it answers."""
+    async with Origin() as one, Origin() as two:
+        half = route(port, weights={"c1": 50, "c2": 50})
+        assert isinstance(half.action, Forward)
+        by_hand = replace(half.action.split, failback=Failback("demo/ing", manual=True))
+        rules = replace(half, action=replace(half.action, split=by_hand))
+        await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}, rules))
+        await tally(port, 10)
+        worker.send(Ejections((Ejection(SERVICE, "c1", *one.address, True),)))
+        await state_of(worker, one.port, "ejected")
+        await state_of(worker, one.port, "healthy")
+        assert (await worker.stats()).failbacks == ()
+        one.forget()
+        assert await tally(port, 10) == {"/": 10}
+        assert len(one.requests) == 5
 
 
 async def test_what_is_said_before_a_snapshot_is_applied_holds_from_its_first_request(

@@ -134,7 +134,9 @@ class Origin:
     async def start(self) -> None:
         """Listen; on the same port as before, if there was one."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), self.host, self.port, ssl=self._tls)
+        self._server = await loop.create_server(
+            lambda: Connection(self), self.host, self.port, ssl=self._tls, backlog=4096
+        )  # a smaller queue loses connects of many clients at once
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def __aexit__(

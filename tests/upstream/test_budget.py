@@ -1,8 +1,14 @@
 """How many retries a cluster's endpoints get for how many requests."""
 
+from itertools import pairwise
+
+from msgspec.structs import replace
+
+from proxy.timers import TICK_S
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.retries.budget import LEAST_PER_S, PART, WINDOW_S, RetryBudget
-from proxy.upstream.retries.retry import ANSWERS, POLICY, Failure
+from proxy.upstream.retries.offered import ROUND_S
+from proxy.upstream.retries.retry import ANSWERS, LEFT_BEHIND, POLICY, UNDELIVERED, Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import service
 
@@ -42,13 +48,87 @@ def test_a_part_of_the_requests_of_all_endpoints() -> None:
     assert budget.take(endpoints, 1000.0)
     endpoints[0].requests += 6_000
     endpoints[1].requests += 4_000
-    assert abs(spend(budget, endpoints, 1000.2) - (10_000 * PART + FLOOR)) < 3
+    assert abs(spend(budget, endpoints, 1000.2) - (10_000 * PART + FLOOR)) < 25  # some have faded
 
 
 def test_what_was_long_before_the_first_retry_does_not_count() -> None:
     endpoints, budget = endpoints_of(1), RetryBudget()
     endpoints[0].requests = 1_000_000
     assert spend(budget, endpoints, 1000.0) == FLOOR
+
+
+def test_of_an_hour_since_the_last_look_the_last_seconds_count() -> None:
+    endpoints, budget = endpoints_of(1), RetryBudget()
+    budget.refresh(endpoints, 1000.0)
+    endpoints[0].requests += 3600 * 50
+    assert abs(spend(budget, endpoints, 4600.0) - (50 * WINDOW_S * PART + FLOOR)) < 1
+
+
+def test_how_often_it_is_looked_at_makes_no_difference() -> None:
+    often, rarely = RetryBudget(), RetryBudget()
+    endpoints = endpoints_of(1)
+    for tick in range(601):
+        budgets = (often, rarely) if tick % 50 == 0 else (often,)
+        for budget in budgets:
+            budget.refresh(endpoints, 1000.0 + tick / 10)
+        endpoints[0].requests += 100
+    assert abs(often.offered / rarely.offered - 1.0) < 0.01
+
+
+def test_looking_twice_at_once_changes_nothing() -> None:
+    endpoints, budget = endpoints_of(1), RetryBudget()
+    budget.refresh(endpoints, 1000.0)
+    endpoints[0].requests += 100
+    budget.refresh(endpoints, 1001.0)
+    before = budget.offered
+    budget.refresh(endpoints, 1001.0)
+    assert budget.offered == before > 0.0
+
+
+def test_what_is_given_back_can_be_spent_again() -> None:
+    endpoints, budget = endpoints_of(1), RetryBudget()
+    spend(budget, endpoints, 1000.0)
+    for _ in range(7):
+        budget.give_back()
+    assert spend(budget, endpoints, 1000.0) == 7
+
+
+def test_more_is_not_given_back_than_was_spent() -> None:
+    endpoints, budget = endpoints_of(1), RetryBudget()
+    budget.take(endpoints, 1000.0)
+    for _ in range(7):
+        budget.give_back()
+    assert spend(budget, endpoints, 1000.0) == FLOOR
+
+
+def test_every_service_has_its_turn_within_a_round() -> None:
+    services = Services()
+    for number in range(120):
+        services.change(replace(service({"c1": [("::1", 1)], "c2": [("::1", 2)]}), id=f"demo/{number}:80"))
+    ticks = int(ROUND_S / TICK_S)
+    seen = []
+    for tick in range(2 * ticks + 1):
+        for endpoint in services.endpoints():
+            endpoint.requests += 1
+        services.offered.expire(1000.0 + tick * TICK_S)
+        groups = [group for each in services.all() for group in each.groups.values()]
+        seen.append(sum(group.room.retries.offered > 0.0 for group in groups))
+    assert max(later - earlier for earlier, later in pairwise(seen)) <= 2 * 3
+    assert seen[-1] == 240
+
+
+def test_a_cluster_may_inherit_what_the_others_were_offered() -> None:
+    services = Services()
+    services.change(service({"c1": [("::1", 1)], "c2": [("::1", 2)]}))
+    groups = services.get("demo/service1:80").groups
+    services.offered.expire(1000.0)
+    for endpoint in groups["c1"].all():
+        endpoint.requests += 5_000
+    services.offered.expire(1000.1)
+    budget, endpoints = groups["c2"].room.retries, groups["c2"].all()
+    assert spend(budget, endpoints, 1000.2) == FLOOR
+    assert groups["c1"].offered_elsewhere() == 0.0
+    assert budget.has_left(endpoints, 1000.2, groups["c2"].offered_elsewhere())
 
 
 def test_retries_do_not_earn_retries() -> None:
@@ -67,4 +147,5 @@ def test_endpoints_that_leave_take_nothing_away() -> None:
 
 def test_the_tables_say_something_of_every_failure() -> None:
     assert set(POLICY) == set(Failure)
+    assert not LEFT_BEHIND & UNDELIVERED
     assert set(Failure) - set(ANSWERS) == {Failure.STATUS, Failure.HEDGED, Failure.STALLED}

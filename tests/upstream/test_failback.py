@@ -19,6 +19,7 @@ from proxy.model.channel import FailbackStats, Hold
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream import group as group_module
 from proxy.upstream import service as service_module
+from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
@@ -161,6 +162,54 @@ def test_every_way_not_to_serve_counts(gateway: Gateway, fail: Callable[[Gateway
         endpoint.readmit()
     assert part(plan) == 0.0
     assert gateway.services.failbacks.take() == (HELD,)
+
+
+def stalled(gateway: Gateway) -> LiveEndpoint:
+    (endpoint,) = [e for e in gateway.services.endpoints() if e.port == 1]
+    endpoint.stall(gateway.now)
+    return endpoint
+
+
+@pytest.mark.parametrize("failback", [MANUAL, SLOWLY])
+@pytest.mark.parametrize("is_given_up", [False, True])
+def test_a_pause_is_no_failure(gateway: Gateway, failback: Failback, is_given_up: bool) -> None:
+    """A garbage collection, say: nothing is answered for a moment, and then everything is."""
+    plan = gateway.want(failback)
+    endpoint = stalled(gateway)
+    if is_given_up:
+        endpoint.give_up()
+    assert part(plan) == 0.0
+    gateway.pass_time(1.8)
+    assert part(plan) == 0.0
+    if is_given_up:
+        endpoint.readmit()
+    else:
+        endpoint.revive()
+    assert part(plan) == 0.5
+    gateway.pass_time(5.0)
+    assert part(plan) == 0.5
+    assert gateway.states() == []
+    assert gateway.services.failbacks.take() == ()
+
+
+def test_silence_that_lasts_is_a_failure_at_that_time(gateway: Gateway) -> None:
+    plan = gateway.want(MANUAL)
+    endpoint = stalled(gateway)
+    gateway.pass_time(2.3)
+    assert gateway.services.failbacks.take() == (HELD,)
+    endpoint.revive()
+    assert part(plan) == 0.0
+    assert gateway.states() == [("c1", "held", 0.0, 0)]
+
+
+def test_who_was_not_there_before_cannot_pause(gateway: Gateway) -> None:
+    gateway.want(MANUAL)
+    gateway.endpoints(1, 2, failing=(1,))
+    assert gateway.services.failbacks.take() == (HELD,)
+    gateway.services.let_back((HELD,))
+    stalled(gateway)
+    gateway.pass_time(5.0)
+    assert gateway.services.failbacks.take() == ()
 
 
 def test_one_endpoint_of_several_is_no_failure_of_the_cluster(gateway: Gateway) -> None:

@@ -57,6 +57,8 @@ class StallWatch:
 
     def _eject(self, endpoint: LiveEndpoint, *, stalled: bool) -> None:
         endpoint.must_answer = stalled
+        if stalled:
+            endpoint.stalled_at = self._clock()
         if stalled and any(connection.is_waiting() for connection in endpoint.connections):
             endpoint.stall(self._clock())
             _evacuate(endpoint)

@@ -17,35 +17,46 @@ _REFRESH_S: Final = 0.1
 
 
 class RetryBudget:
-    """Counts nothing while no retry asks: what there was besides is read from the endpoints' own counters."""
+    """Costs requests that need no retry nothing: how many there are is read from the endpoints' counters."""
 
-    __slots__ = ("_counted", "_offered", "_since", "_spent", "_unread")
+    __slots__ = ("_counted", "_since", "_spent", "_unread", "offered")
 
     def __init__(self) -> None:
         self._since = -inf
         self._counted = 0  # attempts at all the endpoints, at that time
-        self._offered = 0.0  # first attempts in the window
+        self.offered = 0.0  # first attempts in the window
         self._spent = 0.0  # others
         self._unread = 0  # of these, those since that time: the endpoints count them like any
 
-    def has_left(self, endpoints: Iterable["LiveEndpoint"], now: float) -> bool:
+    def has_left(self, endpoints: Iterable["LiveEndpoint"], now: float, elsewhere: float = 0.0) -> bool:
+        """Whether an attempt may be made; `elsewhere`: what others were offered that this one may replace."""
         if now - self._since >= _REFRESH_S:
-            self._refresh(sum([endpoint.requests for endpoint in endpoints]), now)
-        return self._spent + 1.0 <= PART * self._offered + LEAST_PER_S * WINDOW_S
+            self.refresh(endpoints, now)
+        return self._spent + 1.0 <= PART * (self.offered + elsewhere) + LEAST_PER_S * WINDOW_S
 
-    def take(self, endpoints: Iterable["LiveEndpoint"], now: float) -> bool:
+    def take(self, endpoints: Iterable["LiveEndpoint"], now: float, elsewhere: float = 0.0) -> bool:
         """Spend one attempt; False when none is left, and then it must not be made."""
-        if not self.has_left(endpoints, now):
+        if not self.has_left(endpoints, now, elsewhere):
             return False
         self._spent += 1.0
         self._unread += 1
         return True
 
-    def _refresh(self, counted: int, now: float) -> None:
-        fading = exp((self._since - now) / WINDOW_S)
+    def give_back(self) -> None:
+        """An attempt was answered that an endpoint owed which is dead: it has moved, and adds to no load."""
+        self._spent = max(self._spent - 1.0, 0.0)
+
+    def refresh(self, endpoints: Iterable["LiveEndpoint"], now: float) -> None:
+        """Take note of what the endpoints were asked since the last time."""
+        past_s = now - self._since
+        if past_s <= 0.0:
+            return
+        counted = sum([endpoint.requests for endpoint in endpoints])
+        fading = exp(-past_s / WINDOW_S)
         # Less than before when endpoints have gone; before the first time nothing is known
         new = max(counted - self._counted - self._unread, 0) if self._since > -inf else 0
-        self._offered = self._offered * fading + new
+        # They came evenly, for all we know: the first of them have faded already
+        self.offered = self.offered * fading + new * (1.0 - fading) * WINDOW_S / past_s
         self._spent *= fading
         self._counted = counted
         self._unread = 0

@@ -6,7 +6,15 @@ from typing import Final
 
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.retries.retry import MAX_CLUSTERS, UNDELIVERED, Failure, RetryRules, Suppressed
+from proxy.upstream.retries.budget import RetryBudget
+from proxy.upstream.retries.retry import (
+    LEFT_BEHIND,
+    MAX_CLUSTERS,
+    UNDELIVERED,
+    Failure,
+    RetryRules,
+    Suppressed,
+)
 
 FIRST_PAUSE_S: Final = 0.025  # at most, before a third attempt where the second one was: Envoy's base
 LONGEST_PAUSE_S: Final = 0.25  # and its limit
@@ -18,8 +26,8 @@ class Failover:
     """The failed attempts of one request."""
 
     __slots__ = (
-        "_clusters", "_rules", "attempts", "begun", "fresh", "pause_s", "seen", "suppressed", "trace",
-        "tried",
+        "_clusters", "_owed", "_rules", "attempts", "begun", "fresh", "pause_s", "seen", "suppressed",
+        "trace", "tried",
     )  # fmt: skip
 
     def __init__(self, rules: RetryRules) -> None:
@@ -33,6 +41,7 @@ class Failover:
         self.suppressed: Suppressed | None = None  # why there is no further attempt
         self.tried: list[LiveEndpoint] = []
         self._clusters: list[str] = []  # whose endpoints may have acted on it
+        self._owed: RetryBudget | None = None  # that gets this attempt back if it is answered
 
     def next(
         self, choice: Choice, endpoint: LiveEndpoint, failure: Failure, *, repeatable: bool, now: float
@@ -49,7 +58,7 @@ class Failover:
         is_there = endpoint.state is not State.RETIRED  # else its address may be another pod's by now
         if failure in _OLD_CONNECTION and not self.fresh and is_there:
             self.fresh = True  # the connection was old, the endpoint need not be gone
-            return endpoint if failure in UNDELIVERED else self._afforded(endpoint, now)
+            return endpoint if failure in UNDELIVERED else self._afforded(endpoint, failure, now)
         self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
         # A machine that is gone may well be all of its cluster: no second attempt there
@@ -68,7 +77,7 @@ class Failover:
         if failure in UNDELIVERED:
             return following
         self.pause_s = self._pause_s(following)
-        return self._afforded(following, now)
+        return self._afforded(following, failure, now)
 
     def instead(self, choice: Choice) -> LiveEndpoint | None:
         """Return another endpoint: that of the next attempt has left the service before it began."""
@@ -94,7 +103,9 @@ class Failover:
         tried = [*self.tried, endpoint]
         attempts = 1 if answers else 2
         following = choice.following(tried, attempts=attempts, stay=True, within=self.within())
-        if following is None or not following.is_chosen() or self._afforded(following, now) is None:
+        if following is None or not following.is_chosen():
+            return None
+        if self._afforded(following, Failure.STALLED, now) is None:
             return None
         self._note(endpoint, Failure.STALLED)
         self._was_seen(endpoint)
@@ -121,11 +132,20 @@ class Failover:
             return 0.0
         return uniform(0.0, min(FIRST_PAUSE_S * 2.0 ** (self.seen - 2), LONGEST_PAUSE_S))
 
-    def _afforded(self, following: LiveEndpoint, now: float) -> LiveEndpoint | None:
+    def answered(self) -> None:
+        """An endpoint has answered, and not that it cannot serve."""
+        if self._owed is not None:
+            self._owed.give_back()
+            self._owed = None
+
+    def _afforded(self, following: LiveEndpoint, failure: Failure, now: float) -> LiveEndpoint | None:
         """Take the attempt from the budget of the cluster that it goes to."""
-        if not following.room.retries.take(following.group.all(), now):
+        budget, group = following.room.retries, following.group
+        moves = failure in LEFT_BEHIND
+        if not budget.take(group.all(), now, group.offered_elsewhere() if moves else 0.0):
             self.suppressed = Suppressed.BUDGET
             return None
+        self._owed = budget if moves else None
         return following
 
     def _note(self, endpoint: LiveEndpoint, failure: Failure) -> None:

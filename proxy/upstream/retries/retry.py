@@ -75,6 +75,11 @@ POLICY: Final[dict[Failure, Retry]] = {
 UNDELIVERED: Final = frozenset(failure for failure, policy in POLICY.items() if policy is Retry.ANY_METHOD)
 """No endpoint can have acted on a request that failed like this."""
 
+LEFT_BEHIND: Final = frozenset(
+    (Failure.STALE, Failure.RESET, Failure.ABORTED, Failure.STALLED, Failure.SILENT)
+)
+"""The endpoint may have acted on it, but seems dead: the attempt that follows replaces the failed one."""
+
 ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
     Failure.REFUSED: (502, "UF", "No endpoint could be reached."),
     Failure.UNREACHABLE: (502, "UF", "No endpoint could be reached."),
