@@ -21,6 +21,7 @@ from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status
 from controlplane.kube.store import StoredStatus
+from controlplane.notices import annotation
 from controlplane.notices.annotation import ShareAnnotator
 from controlplane.resources.kinds import (
     ALBCONFIGS,
@@ -252,8 +253,10 @@ async def test_a_server_group_of_the_fleet_serves_by_weight_and_zone(
 
 
 async def test_shares_are_written_to_an_ingress_and_nothing_else_is(
-    fleet_server: Cluster, fleet: Fleet
+    fleet_server: Cluster, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("SETTLE_S", "PAUSE_S", "LOOK_S"):
+        monkeypatch.setattr(annotation, name, getattr(annotation, name) / 10)
     spec = {"ingressClassName": "alb", "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
     meta = {"name": "web", "namespace": "demo", "annotations": {"user": "1"}}
     made = await fleet_server.create(INGRESSES, {"metadata": meta, "spec": spec})
