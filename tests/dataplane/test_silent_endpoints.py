@@ -56,6 +56,17 @@ async def test_a_get_is_served_elsewhere(worker: WorkerProcess, port: int) -> No
         assert [e.in_flight for e in (await worker.stats()).endpoints] == [0, 0]
 
 
+async def test_many_gets_are_served_by_a_standby_that_nobody_used(worker: WorkerProcess, port: int) -> None:
+    """More than its own requests would allow it to inherit, for it had none."""
+    async with Pod(0.05) as one, Origin() as two:
+        await pooled(worker, port, one, two)
+        many = [asyncio.create_task(tally(port, 10)) for _ in range(150)]
+        assert [await each for each in many] == [{"/": 10}] * 150
+        silence_origin(one)
+        many = [asyncio.create_task(tally(port, 1)) for _ in range(150)]
+        assert [await each for each in many] == [{"/": 1}] * 150
+
+
 async def test_no_connection_to_it_stays_in_the_pool(worker: WorkerProcess, port: int) -> None:
     async with Pod(0.05) as one, Origin() as two:
         await pooled(worker, port, one, two)

@@ -202,6 +202,18 @@ def test_silence_that_lasts_is_a_failure_at_that_time(gateway: Gateway) -> None:
     assert gateway.states() == [("c1", "held", 0.0, 0)]
 
 
+def test_silence_beside_who_is_about_to_leave_is_a_failure_too(gateway: Gateway) -> None:
+    """Then the breaker of the cluster is closed: somebody serves there."""
+    plan = gateway.want(MANUAL)
+    leaving = ClusterEndpoints("c1", (Endpoint("::1", 1), Endpoint("::1", 3, draining=True)))
+    gateway.services.change(Service(BASE, (leaving, ClusterEndpoints("c2", (Endpoint("::1", 2),)))))
+    stalled(gateway)
+    assert gateway.services.failbacks.take() == ()
+    gateway.pass_time(2.3)
+    assert gateway.services.failbacks.take() == (HELD,)
+    assert part(plan) == 0.0
+
+
 def test_who_was_not_there_before_cannot_pause(gateway: Gateway) -> None:
     gateway.want(MANUAL)
     gateway.endpoints(1, 2, failing=(1,))

@@ -136,7 +136,6 @@ class Failover:
         """An endpoint has answered, and not that it cannot serve."""
         if self._owed is not None:
             self._owed.give_back()
-            self._owed = None
 
     def _afforded(self, following: LiveEndpoint, failure: Failure, now: float) -> LiveEndpoint | None:
         """Take the attempt from the budget of the cluster that it goes to."""
