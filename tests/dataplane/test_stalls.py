@@ -121,13 +121,14 @@ async def test_a_slow_route_is_not_a_stalled_endpoint(worker: WorkerProcess, por
 async def test_where_all_wait_nothing_is_moved(worker: WorkerProcess, port: int) -> None:
     async with Pod() as one, Pod() as two:
         await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}))
-        await tally(port, 40)
+        one.latency_s = two.latency_s = 0.05  # so that half a second makes a stall, and they wait in step
+        assert await asyncio.gather(*[tally(port, 10) for _ in range(4)]) == [{"/": 10}] * 4
         one.is_stopped = two.is_stopped = True
         one.forget()
         two.forget()
         waiting = [asyncio.create_task(tally(port, 1)) for _ in range(10)]
         await until(lambda: len(one.requests) + len(two.requests) == 10)
-        await asyncio.sleep(0.4)  # four times what would make one of them stalled
+        await asyncio.sleep(1.5)  # twice what would make one of them stalled
         assert len(one.requests) + len(two.requests) == 10
         one.go_on()
         two.go_on()
