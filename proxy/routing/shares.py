@@ -21,6 +21,7 @@ class Usable:
     reserve: int = 0  # draining or without a weight: they serve when their cluster has no other
     ejected: int = 0
     silent: int = 0  # ejected, and not even a last resort
+    pauses: bool = False  # the ejected ones have but stopped answering, a moment ago
     level: float = 1.0  # of its share that the cluster takes: less while it returns after a failure
     capacity: float = 1.0  # of its share that its endpoints can carry, by `capacity`
     parts: Mapping[str, float] = field(default_factory=dict)
@@ -60,7 +61,8 @@ def tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
 
     By the tiers of the split, in each the weighted clusters before the standbys; then clusters that have
     only a reserve; then those whose endpoints are all ejected, because an attempt can only tell us more
-    (panic, in Envoy's term). Where connects get no answer it cannot: those that are silent never serve.
+    (panic, in Envoy's term): who may only pause before who has failed. Where connects get no answer it
+    cannot: those that are silent never serve.
     Clusters that the failback of the split keeps out are in none of them while another one serves.
     """
     if split.failback is None:
@@ -77,17 +79,18 @@ def tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
 def _tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
     live: list[Tier] = []
     reserve: list[Tier] = []
+    pausing: list[Tier] = []
     ejected: list[Tier] = []
     for weighted, standby in _ranks(split):
         seen = {cluster: endpoints.get(cluster, NONE) for cluster in (*weighted, *standby)}
         live.append({c: weight or seen[c].live for c, weight in weighted.items() if seen[c].live})
         live.append({c: seen[c].live for c in standby if seen[c].live})
         reserve.append({c: seen[c].reserve for c in seen if seen[c].is_only_reserve})
-        ejected.append(
-            {c: weight or seen[c].ejected for c, weight in weighted.items() if seen[c].is_only_ejected}
-        )
-        ejected.append({c: seen[c].ejected for c in standby if seen[c].is_only_ejected})
-    return (*live, *reserve, *ejected)
+        for last, pauses in ((pausing, True), (ejected, False)):
+            out = [c for c in seen if seen[c].is_only_ejected and seen[c].pauses is pauses]
+            last.append({c: weighted[c] or seen[c].ejected for c in out if c in weighted})
+            last.append({c: seen[c].ejected for c in out if c in standby})
+    return (*live, *reserve, *pausing, *ejected)
 
 
 def reach(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Reach:

@@ -81,12 +81,15 @@ class ClusterGroup:
         breaker.look(set(serving), set(self.endpoints.values()), now)
         if breaker.is_open:  # what serves is still the better last resort
             self.live, self.reserve, self.ejected = [], [], serving or self.ejected
+        paused = [e for e in self.ejected if _has_just_stalled(e, now)]
+        self.ejected = paused or self.ejected
         self._heal(now)
         self._note_presence(now)
         self.usable = Usable(
             _weight(self.live),
             _weight(self.reserve),
             _weight(self.ejected),
+            pauses=bool(paused),
             level=breaker.level / STEPS,
             capacity=self.healing.part,
             parts=self._parts(now),
@@ -111,16 +114,15 @@ class ClusterGroup:
         if self.live:
             if service.back.get(self.cluster) == inf:
                 service.back[self.cluster] = now
-        elif (before.live or was_pausing) and self._has_just_stalled(now):
+        elif (before.live or was_pausing) and self._pauses(now):
             self._is_pausing = True
         elif self.endpoints or before.live:
             service.back[self.cluster] = inf
             if before.live or was_pausing:
                 service.failbacks.left(service.id, self.cluster)
 
-    def _has_just_stalled(self, now: float) -> bool:
-        """Whether it may only be a pause: a garbage collection of a program is over in less time."""
-        return any(e.must_answer and now - e.stalled_at < SHORT_S for e in self.endpoints.values())
+    def _pauses(self, now: float) -> bool:
+        return any(_has_just_stalled(endpoint, now) for endpoint in self.endpoints.values())
 
     def _parts(self, now: float) -> Mapping[str, float]:
         service = self.service
@@ -130,7 +132,9 @@ class ClusterGroup:
 
     def _is_on_its_way(self) -> bool:
         """Whether more of its share comes back with time."""
-        if self.breaker.phase is not Phase.CLOSED or self.healing.is_rising or self._is_pausing:
+        if self.breaker.phase is not Phase.CLOSED or self.healing.is_rising:
+            return True
+        if self._is_pausing or self.usable.pauses:
             return True
         parts, service = self.usable.parts, self.service
         return bool(parts) and service.failbacks.moves(service.id, self.cluster, parts)
@@ -153,7 +157,7 @@ class ClusterGroup:
         breaker.look({e for e in self.endpoints.values() if e.serves()}, set(self.endpoints.values()), now)
         healing.rise(now)
         changed = before != (breaker.phase, breaker.level, healing.part)
-        is_due = self._is_pausing and not self._has_just_stalled(now)
+        is_due = (self._is_pausing or self.usable.pauses) and not self._pauses(now)
         if changed or is_due or self._parts(now) != self.usable.parts:
             self.refresh()
         # Without endpoints there is nothing to come back: `refresh` begins anew when there are some
@@ -211,6 +215,11 @@ class ClusterGroup:
         second = (first + 1) % count if count == 2 else (first + randrange(1, count)) % count
         other = candidates[second]
         return other if other.in_flight < one.in_flight else one
+
+
+def _has_just_stalled(endpoint: LiveEndpoint, now: float) -> bool:
+    """Whether it may only pause: a garbage collection of a program is over in less time."""
+    return endpoint.must_answer and now - endpoint.stalled_at < SHORT_S
 
 
 def _weight(endpoints: list[LiveEndpoint]) -> int:

@@ -87,8 +87,8 @@ async def test_a_cluster_that_answers_503_costs_a_few_posts_and_then_nothing(
     async with (
         Origin(lambda _c, _r: failing(503)) as one,
         Origin(lambda _c, _r: failing(503)) as two,
-        Origin() as three,
-        Origin() as four,
+        Pod(0.03) as three,  # so slow that a pause of this process does not look like a stall
+        Pod(0.03) as four,
     ):
         bad, good = [one.address, two.address], [three.address, four.address]
         await worker.apply(snapshot(port, {"c1": bad, "c2": good}))
