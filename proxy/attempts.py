@@ -79,7 +79,7 @@ class Attempts(Sending):
         choice = self.choice
         assert choice is not None
         failover = self._failover()
-        now = self.plane.wheel.now
+        now = monotonic()  # the coarse clock is late, and would let begin what cannot end in time
         following = failover.next(choice, endpoint, failure, repeatable=self._is_repeatable(), now=now)
         if following is not None and self.deadline:
             answered = now + failover.pause_s + following.room.times.hedge_s

@@ -94,8 +94,9 @@ async def test_a_cluster_that_flaps_fails_nobody_and_is_held_for_longer(
         over.set()
         gets, posts = await asyncio.gather(*load)
         assert set(gets) == {"/"}
+        assert gets["/"] > 500
+        assert posts["502"] <= 3  # that were on their way to a connection just then: nobody can tell
         assert set(posts) <= {"/", "502"}
-        assert posts["502"] <= 4  # those on their way to a connection just then: nobody can tell
     assert held[2] > 0.5  # 1 s, then 2 s; when it began is seen late on a busy machine
     assert held[3] > 1.5
 

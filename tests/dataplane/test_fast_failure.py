@@ -113,6 +113,18 @@ async def test_requests_that_are_turned_away_leave_nothing_behind(worker: Worker
         assert (endpoint.in_flight, endpoint.state) == (0, "silent")
 
 
+async def test_one_connect_without_an_answer_is_no_reason(worker: WorkerProcess, port: int) -> None:
+    """The only endpoint did not answer once: the next request still tries it, and is served if it is back."""
+    async with Origin() as alone:
+        for listening in alone.sockets:
+            silence(listening)
+        await worker.apply(snapshot(port, {"c1": [alone.address]}))
+        assert await tally(port, 1) == {"502": 1}
+        for listening in alone.sockets:
+            restore(listening)
+        assert await tally(port, 1) == {"/": 1}
+
+
 async def is_asked(worker: WorkerProcess) -> bool:
     return [endpoint.in_flight for endpoint in (await worker.stats()).endpoints] == [1]
 

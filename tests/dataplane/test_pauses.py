@@ -128,7 +128,7 @@ async def test_no_attempt_begins_that_could_not_be_answered_in_time(port: int, d
     a, b, c = [Origin(overloaded) for _ in range(3)]
     async with a, b, c:
         clusters = {"c1": [a.address, b.address, c.address]}
-        rule = replace(route(port), policies=Policies(response_timeout_s=PAUSE_S / 2))
+        rule = replace(route(port), policies=Policies(response_timeout_s=PAUSE_S))
         async with serving(snapshot(port, clusters, rule)) as plane:
             assert await tally(port, 1) == {"503": 1}
             assert len(overloaded.asked) == 2

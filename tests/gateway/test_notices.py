@@ -51,6 +51,7 @@ async def test_a_cluster_that_dies_is_told_on_the_ingress_and_so_is_its_return(t
         await running.refresh()  # what failed before the first report is not known as new
         await asked_until(port, lambda: running.state().translations > 2, "the last of the beginning")
         translations = running.state().translations
+        assert KEY not in annotations(rig)
         rig.origins["cluster-2"].stop()
         await asked_until(port, lambda: told(rig, "ClusterFailedOver"), "an Event")
         (event,) = told(rig, "ClusterFailedOver")

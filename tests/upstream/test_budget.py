@@ -1,6 +1,7 @@
 """How many retries a cluster's endpoints get for how many requests."""
 
 from itertools import pairwise
+from math import exp
 
 from msgspec.structs import replace
 
@@ -48,7 +49,9 @@ def test_a_part_of_the_requests_of_all_endpoints() -> None:
     assert budget.take(endpoints, 1000.0)
     endpoints[0].requests += 6_000
     endpoints[1].requests += 4_000
-    assert abs(spend(budget, endpoints, 1000.2) - (10_000 * PART + FLOOR)) < 25  # some have faded
+    past_s = 0.2 / WINDOW_S
+    faded = 10_000 * (1.0 - exp(-past_s)) / past_s  # they came evenly
+    assert abs(spend(budget, endpoints, 1000.2) - (faded * PART + FLOOR)) < 3
 
 
 def test_what_was_long_before_the_first_retry_does_not_count() -> None:
