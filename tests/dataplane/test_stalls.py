@@ -206,11 +206,11 @@ async def test_a_request_does_not_leave_the_clusters_it_may_be_served_in(
         assert not forbidden.requests
 
 
-async def asked_at_once(port: int, count: int, bad: Pod) -> list[asyncio.Task[Counter[str]]]:
+async def asked_at_once(port: int, count: int, bad: Pod, *, after: int) -> list[asyncio.Task[Counter[str]]]:
     """Have so many GETs wait at a pod that stops. It is known to be slow, so it is believed for a second."""
     bad.latency_s = 0.1
-    before = [asyncio.create_task(tally(port, 10)) for _ in range(25)]
-    assert [await each for each in before] == [{"/": 10}] * 25
+    before = [asyncio.create_task(tally(port, after // 25)) for _ in range(25)]
+    assert [await each for each in before] == [{"/": after // 25}] * 25
     bad.is_stopped = True
     bad.forget()
     waiting = [asyncio.create_task(tally(port, 1)) for _ in range(count)]
@@ -224,7 +224,7 @@ async def test_what_leaves_is_within_the_budget_and_the_rest_leaves_as_that_is_a
     async with Pod() as bad, Pod() as good:
         to_bad = route(port, weights={"c1": 100, "c2": 0})
         await worker.apply(snapshot(port, {"c1": [bad.address]}, to_bad))
-        waiting = await asked_at_once(port, 350, bad)
+        waiting = await asked_at_once(port, 350, bad, after=250)
         good.is_stopped = True  # for a moment: what has left for it is not answered
         worker.change_endpoints(1, service({"c1": [bad.address], "c2": [good.address]}))
         await until(lambda: len(good.requests) >= 100, what="the floor of the budget")
@@ -240,7 +240,7 @@ async def test_what_is_under_way_to_a_pod_that_dies_moves_to_a_standby_nobody_us
     async with Pod() as bad, Pod() as standby:
         to_bad = route(port, weights={"c1": 100, "c2": 0})
         await worker.apply(snapshot(port, {"c1": [bad.address]}, to_bad))
-        waiting = await asked_at_once(port, 150, bad)
+        waiting = await asked_at_once(port, 150, bad, after=500)
         worker.change_endpoints(1, service({"c1": [bad.address], "c2": [standby.address]}))
         await state_of(worker, standby.port, "healthy")
         bad.stop()
