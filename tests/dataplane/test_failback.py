@@ -1,7 +1,9 @@
 """Clusters that come back when their Ingress says so, in a worker."""
 
+import asyncio
 from time import monotonic
 
+import h11
 from msgspec.structs import replace
 
 from proxy.model.actions import Failback, Forward
@@ -9,7 +11,7 @@ from proxy.model.channel import EndpointsChanged, FailbackStats, Hold, Holds, Le
 from proxy.model.snapshot import Route, Snapshot
 from tests.dataplane.test_failover import state_of
 from tests.dataplane.test_shares import is_divided, named
-from tests.support.origin import Origin
+from tests.support.origin import Answer, Connection, Origin
 from tests.support.requests import tally
 from tests.support.snapshots import Address, route, service, snapshot
 from tests.support.waiting import until_async
@@ -67,8 +69,22 @@ async def test_a_cluster_that_was_gone_is_left_alone_for_a_while(worker: WorkerP
         await until_async(lambda: is_divided(port, {"c1": 10, "c2": 10}), 10.0, "back in its share")
 
 
+def slowly(name: str) -> Answer:
+    """So slow that a pause of this process, which is also the endpoints', does not look like a stall."""
+    answer = named(name)
+
+    def act(connection: Connection, asked: h11.Request) -> bytes:
+        assert connection.transport is not None
+        written = answer(connection, asked)
+        assert written is not None
+        asyncio.get_running_loop().call_later(0.03, connection.transport.write, written)
+        return b""
+
+    return act
+
+
 async def test_by_hand_it_is_held_and_told_until_it_is_let_back(worker: WorkerProcess, port: int) -> None:
-    async with Origin(named("c1")) as one, Origin(named("c2")) as two:
+    async with Origin(slowly("c1")) as one, Origin(slowly("c2")) as two:
         clusters = {"c1": [one.address], "c2": [two.address]}
         await worker.apply(rules(port, clusters, MANUAL, 1))
         await tally(port, 10)
