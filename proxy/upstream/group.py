@@ -78,7 +78,7 @@ class ClusterGroup:
         self.reserve = [e for e in serving if e.draining or not e.weight]
         self.ejected = [e for e in self.endpoints.values() if not e.serves() and not e.is_silent]
         breaker, now = self.breaker, monotonic()
-        breaker.look(set(serving), set(self.endpoints.values()), now)
+        breaker.look(set(serving), set(self.endpoints.values()), self._pausing(now), now)
         if breaker.is_open:  # what serves is still the better last resort
             self.live, self.reserve, self.ejected = [], [], serving or self.ejected
         paused = [e for e in self.ejected if _has_just_stalled(e, now)]
@@ -114,15 +114,15 @@ class ClusterGroup:
         if self.live:
             if service.back.get(self.cluster) == inf:
                 service.back[self.cluster] = now
-        elif (before.live or was_pausing) and self._pauses(now):
+        elif (before.live or was_pausing) and self._pausing(now):
             self._is_pausing = True
         elif self.endpoints or before.live:
             service.back[self.cluster] = inf
             if before.live or was_pausing:
                 service.failbacks.left(service.id, self.cluster)
 
-    def _pauses(self, now: float) -> bool:
-        return any(_has_just_stalled(endpoint, now) for endpoint in self.endpoints.values())
+    def _pausing(self, now: float) -> set[LiveEndpoint]:
+        return {endpoint for endpoint in self.endpoints.values() if _has_just_stalled(endpoint, now)}
 
     def _parts(self, now: float) -> Mapping[str, float]:
         service = self.service
@@ -141,7 +141,8 @@ class ClusterGroup:
 
     def tripped(self, endpoint: LiveEndpoint) -> None:
         """The breaker of an endpoint has opened."""
-        self.breaker.tripped(endpoint, len(self.endpoints), monotonic())
+        now = monotonic()
+        self.breaker.tripped(endpoint, len(self.endpoints), self._pausing(now), now)
         self.refresh()
 
     def silence_s(self) -> float:
@@ -154,10 +155,11 @@ class ClusterGroup:
         """Go on if it is time; return whether there is more to come."""
         breaker, healing, now = self.breaker, self.healing, monotonic()
         before = breaker.phase, breaker.level, healing.part
-        breaker.look({e for e in self.endpoints.values() if e.serves()}, set(self.endpoints.values()), now)
+        known = set(self.endpoints.values())
+        breaker.look({e for e in known if e.serves()}, known, self._pausing(now), now)
         healing.rise(now)
         changed = before != (breaker.phase, breaker.level, healing.part)
-        is_due = (self._is_pausing or self.usable.pauses) and not self._pauses(now)
+        is_due = (self._is_pausing or self.usable.pauses) and not self._pausing(now)
         if changed or is_due or self._parts(now) != self.usable.parts:
             self.refresh()
         # Without endpoints there is nothing to come back: `refresh` begins anew when there are some

@@ -6,6 +6,7 @@ from time import monotonic
 
 from loadtest.ports import free_ports
 from tests.dataplane.test_failover import state_of
+from tests.dataplane.test_stalls import Pod
 from tests.support.origin import Origin
 from tests.support.requests import request, tally
 from tests.support.snapshots import route, snapshot
@@ -64,11 +65,7 @@ async def test_a_cluster_that_was_away_comes_back_step_by_step(worker: WorkerPro
         two.requests.clear()
         await tally(port, 30)
         assert 0 < len(one.requests) < 12  # 15 would be its share
-
-        async def is_whole() -> bool:
-            return not await breakers(worker)
-
-        await until_async(is_whole, 20.0, "closed")
+        await until_async(lambda: is_whole(worker), 20.0, "closed")
         one.requests.clear()
         await tally(port, 20)
         assert len(one.requests) == 10
@@ -99,6 +96,30 @@ async def test_a_cluster_that_flaps_fails_nobody_and_is_held_for_longer(
         assert set(posts) <= {"/", "502"}
     assert held[2] > 0.5  # 1 s, then 2 s; when it began is seen late on a busy machine
     assert held[3] > 1.5
+
+
+async def test_a_pause_soon_after_a_failure_is_no_flap(worker: WorkerProcess, port: int) -> None:
+    async with Pod() as one, Pod() as two:
+        await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}))
+        await tally(port, 20)
+        one.stop()
+        await tally(port, 20)
+        await one.start()
+        await until_async(lambda: is_whole(worker), 20.0, "closed")
+        for _ in range(4):  # each would take 10 s to return from, if it were a flap
+            await tally(port, 20)
+            one.is_stopped = True
+            await tally(port, 2)
+            assert await breakers(worker) == [("c1", "open", 0.0)]
+            one.go_on()
+            await until_async(lambda: is_whole(worker), 5.0, "closed")
+        one.forget()
+        assert await tally(port, 20) == {"/": 20}
+        assert len(one.requests) == 10
+
+
+async def is_whole(worker: WorkerProcess) -> bool:
+    return not await breakers(worker)
 
 
 async def is_open(worker: WorkerProcess) -> bool:

@@ -5,17 +5,18 @@ import pytest
 from proxy.upstream.health.breaker import STEPS, ClusterBreaker, Phase
 
 ALL = frozenset(range(10))
+NONE: frozenset[int] = frozenset()
 
 
 def fail(breaker: ClusterBreaker, now: float) -> None:
     """Every endpoint is ejected."""
-    breaker.look(frozenset(), ALL, now)
+    breaker.look(NONE, ALL, NONE, now)
 
 
 def levels(breaker: ClusterBreaker, start: float, times: list[float]) -> list[int]:
     found = []
     for after_s in times:
-        breaker.look(ALL, ALL, start + after_s)
+        breaker.look(ALL, ALL, NONE, start + after_s)
         found.append(breaker.level)
     return found
 
@@ -35,22 +36,22 @@ def levels(breaker: ClusterBreaker, start: float, times: list[float]) -> list[in
 def test_it_opens_when_failures_run_across_endpoints(count: int, failed: int, is_open: bool) -> None:
     breaker = ClusterBreaker()
     for endpoint in range(failed):
-        breaker.tripped(endpoint, count, 1.0)
-        breaker.tripped(endpoint, count, 1.0)  # the same one again is nothing new
+        breaker.tripped(endpoint, count, NONE, 1.0)
+        breaker.tripped(endpoint, count, NONE, 1.0)  # the same one again is nothing new
     assert breaker.is_open is is_open
 
 
 def test_an_answer_in_between_makes_them_single_failures() -> None:
     breaker = ClusterBreaker()
     for endpoint in range(9):
-        breaker.tripped(endpoint, 10, 1.0)
+        breaker.tripped(endpoint, 10, NONE, 1.0)
         breaker.answered()
     assert not breaker.is_open
 
 
 def test_it_opens_when_no_endpoint_is_left_but_not_when_there_is_none() -> None:
     breaker = ClusterBreaker()
-    breaker.look(frozenset(), frozenset(), 1.0)
+    breaker.look(NONE, NONE, NONE, 1.0)
     assert not breaker.is_open
     fail(breaker, 2.0)
     assert breaker.is_open
@@ -59,25 +60,25 @@ def test_it_opens_when_no_endpoint_is_left_but_not_when_there_is_none() -> None:
 def test_after_a_run_one_that_failed_must_serve_again() -> None:
     breaker = ClusterBreaker()
     for endpoint in range(3):
-        breaker.tripped(endpoint, 10, 1.0)
-    breaker.look(ALL - {0, 1, 2}, ALL, 60.0)
+        breaker.tripped(endpoint, 10, NONE, 1.0)
+    breaker.look(ALL - {0, 1, 2}, ALL, NONE, 60.0)
     assert breaker.is_open
-    breaker.look(ALL - {0, 1}, ALL, 60.0)
+    breaker.look(ALL - {0, 1}, ALL, NONE, 60.0)
     assert not breaker.is_open
 
 
 def test_after_a_run_other_endpoints_are_as_good() -> None:
     breaker = ClusterBreaker()
     for endpoint in range(3):
-        breaker.tripped(endpoint, 10, 1.0)
-    breaker.look(ALL - {0, 1, 2}, ALL - {0, 1, 2}, 60.0)
+        breaker.tripped(endpoint, 10, NONE, 1.0)
+    breaker.look(ALL - {0, 1, 2}, ALL - {0, 1, 2}, NONE, 60.0)
     assert not breaker.is_open
 
 
 def test_a_short_absence_is_forgotten_at_once() -> None:
     breaker = ClusterBreaker()
     fail(breaker, 1.0)
-    breaker.look(ALL, ALL, 1.5)
+    breaker.look(ALL, ALL, NONE, 1.5)
     assert (breaker.phase, breaker.level) == (Phase.CLOSED, STEPS)
 
 
@@ -89,7 +90,7 @@ def test_after_a_long_one_the_share_grows_step_by_step(away_s: float, returns_s:
     times = [returns_s * part for part in (0.0, 0.1, 0.13, 0.5, 0.9, 0.99)]
     assert levels(breaker, back, times) == [1, 1, 2, 5, 8, 8]
     assert breaker.phase is Phase.RETURNING
-    breaker.look(ALL, ALL, back + returns_s)
+    breaker.look(ALL, ALL, NONE, back + returns_s)
     assert breaker.phase is Phase.CLOSED
 
 
@@ -101,7 +102,7 @@ def flapping(up_s: float, down_s: float, for_s: float) -> tuple[list[float], flo
         now = tick / 10
         is_up = now % (up_s + down_s) < up_s
         before = breaker.is_open
-        breaker.look(ALL if is_up else frozenset(), ALL, now)
+        breaker.look(ALL if is_up else NONE, ALL, NONE, now)
         if breaker.is_open is not before:
             switches.append(now)
         part += 0.0 if breaker.is_open else 0.1 * breaker.level / STEPS
@@ -137,6 +138,84 @@ def test_what_fails_again_is_held_for_twice_as_long() -> None:
         start = now
         while breaker.is_open:
             now += 0.5
-            breaker.look(ALL, ALL, now)
+            breaker.look(ALL, ALL, NONE, now)
         held.append(now - start)
     assert held == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+
+def pause(breaker: ClusterBreaker, now: float, for_s: float) -> None:
+    """No endpoint answers for a while, then all do."""
+    for tick in range(int(for_s * 10)):
+        breaker.look(NONE, ALL, ALL, now + tick / 10)
+        assert breaker.is_open
+    breaker.look(ALL, ALL, NONE, now + for_s)
+
+
+def test_pauses_leave_no_trace() -> None:
+    breaker = ClusterBreaker()
+    fail(breaker, 0.0)
+    breaker.look(ALL, ALL, NONE, 1.0)
+    for second in range(10, 3600, 10):
+        pause(breaker, float(second), 0.9)
+        assert (breaker.phase, breaker.level, breaker.flaps) == (Phase.CLOSED, STEPS, 0)
+
+
+def test_a_pause_of_some_endpoints_leaves_none_either() -> None:
+    breaker = ClusterBreaker()
+    fail(breaker, 0.0)
+    breaker.look(ALL, ALL, NONE, 1.0)
+    some = frozenset({0, 1, 2})
+    for endpoint in some:
+        breaker.tripped(endpoint, 10, some, 2.0)
+    assert breaker.is_open
+    breaker.look(ALL - some, ALL, some, 2.1)
+    assert breaker.is_open
+    breaker.look(ALL, ALL, NONE, 2.2)
+    assert (breaker.phase, breaker.flaps) == (Phase.CLOSED, 0)
+    breaker.tripped(3, 10, NONE, 2.3)  # those that paused do not count with it
+    assert not breaker.is_open
+
+
+def test_a_share_that_comes_back_does_so_through_a_pause() -> None:
+    breaker = ClusterBreaker()
+    fail(breaker, 0.0)
+    breaker.look(ALL, ALL, NONE, 10.0)
+    pause(breaker, 13.0, 0.3)
+    assert (breaker.phase, breaker.level) == (Phase.RETURNING, 3)
+    assert levels(breaker, 10.0, [5.0, 9.9]) == [5, 8]
+
+
+@pytest.mark.parametrize("pausing_s", [0.5, 1.9, 100.0])
+def test_what_turns_out_to_be_no_pause_is_held(pausing_s: float) -> None:
+    breaker = ClusterBreaker()
+    fail(breaker, 0.0)
+    breaker.look(ALL, ALL, NONE, 0.5)
+    now = 10.0
+    while now < 12.5:
+        breaker.look(NONE, ALL, ALL if now - 10.0 < pausing_s else NONE, now)
+        now += 0.1
+    breaker.look(ALL, ALL, NONE, now)
+    assert (breaker.phase, breaker.flaps) == (Phase.RETURNING, 1)
+
+
+def test_a_failure_amid_a_pause_is_one() -> None:
+    breaker = ClusterBreaker()
+    fail(breaker, 0.0)
+    breaker.look(ALL, ALL, NONE, 0.5)
+    pause(breaker, 10.0, 0.1)
+    breaker.look(NONE, ALL, ALL, 11.0)
+    breaker.look(NONE, ALL, ALL - {0}, 11.1)
+    breaker.look(ALL, ALL, NONE, 11.2)
+    assert (breaker.phase, breaker.flaps) == (Phase.OPEN, 1)
+    breaker.look(ALL, ALL, NONE, 12.0)
+    assert breaker.phase is Phase.RETURNING
+
+
+def test_who_pauses_most_of_the_time_is_left_alone() -> None:
+    breaker = ClusterBreaker()
+    part = 0.0
+    for tick in range(18000):
+        is_up = tick % 20 < 10
+        breaker.look(ALL if is_up else NONE, ALL, NONE if is_up else ALL, tick / 10)
+        part += 0.0 if breaker.is_open else breaker.level / STEPS
+    assert part / 18000 < 0.15

@@ -3,6 +3,9 @@
     closed ▸ open (held) ▸ returning (its part grows) ▸ closed
                   ◂ whenever it fails again, and held for twice as long
 
+A pause, in which endpoints were silent for a moment and failed nothing, opens it as well, but leaves no
+trace: a program that collects garbage twice a minute would be held out for longer each time.
+
 Pure: time is handed in. It decides nothing about single endpoints; it is told which of them serve.
 """
 
@@ -19,6 +22,7 @@ LONGEST_HOLD_S: Final = 60.0
 STABLE_S: Final = 60.0  # after which a cluster is believed again
 FEW: Final = 3  # endpoints: fewer must all fail
 PART: Final = 0.2  # of many endpoints
+PAUSES_PART: Final = 0.1  # of the time; a cluster that pauses for more of it, in the long run, fails
 
 
 class Phase(StrEnum):
@@ -30,13 +34,20 @@ class Phase(StrEnum):
 class ClusterBreaker:
     """Of one service in one cluster, in one worker."""
 
-    __slots__ = ("_at", "_held_until", "_returns_s", "_was_exhausted", "flaps", "level", "phase", "suspects")
+    __slots__ = (
+        "_at", "_before", "_held_until", "_is_pause", "_paused_at", "_paused_s", "_returns_s",
+        "_was_exhausted", "flaps", "level", "phase", "suspects",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.phase = Phase.CLOSED
         self.flaps = 0  # times it opened again soon after it had closed
         self.level = STEPS  # eighths of its share that it takes
         self._at = -inf  # when the phase began, monotonic
+        self._before = (Phase.CLOSED, -inf)  # the phase it opened in, and when that had begun
+        self._is_pause = False  # what opened it, as far as that is known yet
+        self._paused_s = 0.0  # in pauses up to `_paused_at`, less what they may take
+        self._paused_at = -inf
         self._held_until = -inf
         self._returns_s = 0.0
         self.suspects: set[Hashable] = set()  # endpoints that failed, none having answered in between
@@ -51,24 +62,36 @@ class ClusterBreaker:
         if self.phase is not Phase.OPEN:
             self.suspects.clear()
 
-    def tripped(self, endpoint: Hashable, count: int, now: float) -> None:
-        """The breaker of one of `count` endpoints opened."""
+    def tripped(self, endpoint: Hashable, count: int, pausing: Set[Hashable], now: float) -> None:
+        """The breaker of one of `count` endpoints opened; who is `pausing` has failed nothing yet."""
         self.suspects.add(endpoint)
         if self.phase is not Phase.OPEN and len(self.suspects) >= _enough(count):
-            self._open(now, was_exhausted=False)
+            self._open(now, was_exhausted=False, is_pause=self.suspects <= pausing)
 
-    def look(self, serving: Set[Hashable], known: Set[Hashable], now: float) -> None:
-        """Go on to the next phase if it is time, given which of the `known` endpoints serve."""
+    def look(self, serving: Set[Hashable], known: Set[Hashable], pausing: Set[Hashable], now: float) -> None:
+        """Go on to the next phase if it is time, given which of the `known` endpoints serve or pause."""
         if self.phase is Phase.OPEN:
-            if now >= self._held_until and self._is_back(serving, known):
-                self._return(now)
+            self._look_at_open(serving, known, pausing, now)
         elif known and not serving:
-            self._open(now, was_exhausted=True)
+            self._open(now, was_exhausted=True, is_pause=known <= pausing)
         if self.phase is Phase.RETURNING:
             done = 1.0 if not self._returns_s else (now - self._at) / self._returns_s
             self.level = min(int(done * STEPS) + 1, STEPS)
             if done >= 1.0:
                 self._enter(Phase.CLOSED, now)
+
+    def _look_at_open(
+        self, serving: Set[Hashable], known: Set[Hashable], pausing: Set[Hashable], now: float
+    ) -> None:
+        is_back = self._is_back(serving, known)
+        if self._is_pause and is_back:
+            self._resume(now)
+            return
+        away = known if self._was_exhausted else self.suspects & known
+        if self._is_pause and (now - self._at >= SHORT_S or not away <= pausing):
+            self._has_failed()
+        if is_back and now >= self._held_until:
+            self._return(now)
 
     def _is_back(self, serving: Set[Hashable], known: Set[Hashable]) -> bool:
         """Whether there is proof: one that failed serves again, or other endpoints have taken their place."""
@@ -77,14 +100,34 @@ class ClusterBreaker:
         failed = self.suspects & known
         return self._was_exhausted or not failed or bool(failed & serving)
 
-    def _open(self, now: float, *, was_exhausted: bool) -> None:
-        again = self.phase is Phase.RETURNING or now - self._at < STABLE_S
-        self.flaps = self.flaps + 1 if again else 0
-        hold_s = FIRST_HOLD_S * 2.0 ** min(self.flaps - 1, 16) if self.flaps else 0.0
-        self._held_until = now + min(hold_s, LONGEST_HOLD_S)
+    def _open(self, now: float, *, was_exhausted: bool, is_pause: bool) -> None:
+        self._before = self.phase, self._at
         self._was_exhausted = was_exhausted
         self.level = STEPS
         self._enter(Phase.OPEN, now)
+        self._is_pause = is_pause and self._paused(now) < SHORT_S
+        if not self._is_pause:
+            self._has_failed()
+
+    def _has_failed(self) -> None:
+        """It is open for more than a pause: have it held, if it has been open not long ago."""
+        phase, since = self._before
+        self._is_pause = False
+        again = phase is Phase.RETURNING or self._at - since < STABLE_S
+        self.flaps = self.flaps + 1 if again else 0
+        hold_s = FIRST_HOLD_S * 2.0 ** min(self.flaps - 1, 16) if self.flaps else 0.0
+        self._held_until = self._at + min(hold_s, LONGEST_HOLD_S)
+
+    def _resume(self, now: float) -> None:
+        """It was a pause: go on as if nothing had been."""
+        self._paused_s = self._paused(now) + now - self._at
+        self._paused_at = now
+        self._is_pause = False
+        self.suspects.clear()
+        self.phase, self._at = self._before
+
+    def _paused(self, now: float) -> float:
+        return max(0.0, self._paused_s - PAUSES_PART * (now - self._paused_at))
 
     def _return(self, now: float) -> None:
         away_s = now - self._at
