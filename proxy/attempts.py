@@ -63,10 +63,14 @@ class Attempts(Sending):
             self._attempt(following)
 
     def _trusted(self, endpoint: LiveEndpoint) -> LiveEndpoint:
-        """Return the endpoint, or another one in its place where this one may cost the request."""
+        """Return the endpoint, or another one in its place where this one may cost the request.
+
+        Of those that may be repeated one at a time finds out whether an endpoint is well again.
+        """
         choice = self.choice
         now = monotonic()
-        if choice is None or self._is_repeatable() or not is_suspect(endpoint, now):
+        is_on_trial = bool(endpoint.ejections and endpoint.in_flight)
+        if choice is None or (self._is_repeatable() and not is_on_trial) or not is_suspect(endpoint, now):
             return endpoint
         other = choice.instead(endpoint, now)
         failover = self.failover

@@ -51,7 +51,9 @@ class Exchange(Attempts):
             self._answer(503, "UH", "No endpoint is available.")
             return
         self.first_cluster = endpoint.cluster
-        self._attempt(endpoint if self.line.resource.is_idempotent else self._trusted(endpoint))
+        if endpoint.ejections or not self.line.resource.is_idempotent:
+            endpoint = self._trusted(endpoint)
+        self._attempt(endpoint)
         if self.mirroring is not None and self.body_complete:
             self._mirror()
 

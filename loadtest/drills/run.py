@@ -83,8 +83,9 @@ def run(plan: Plan, drill: Drill, peer: Peer, number: int, directory: Path) -> C
         watch = Watch(proxy, site) if isinstance(proxy, Worker) else None
         waits = CoreWaits(proxy.pid)
         steps = drill.schedule(plan.before_s, plan.fault_s)
+        stage = Stage(backends, proxy, network)
         with on_cores(plan.load_core):
-            drilled = _completed(_drill(plan, steps, Stage(backends, proxy, network), site.port, watch))
+            drilled = _completed(_drill(plan, steps, stage, site.port, watch, number))
         waited_s = _waited(waits)
         _write_requests(directory / "requests", drilled.load.requests)
         if watch is not None:
@@ -118,13 +119,15 @@ def _completed(drill: Coroutine[object, object, _Drilled]) -> _Drilled:
         signal.signal(signal.SIGTERM, leave)
 
 
-async def _drill(plan: Plan, steps: list[Step], stage: Stage, port: int, watch: Watch | None) -> _Drilled:
+async def _drill(
+    plan: Plan, steps: list[Step], stage: Stage, port: int, watch: Watch | None, number: int
+) -> _Drilled:
     over = Event()
     task = asyncio.current_task()
     assert task is not None
     # An exception of the usual handler could end in any callback of the loop
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    load = Load(port, plan.rate, f"{time.time_ns() // 1000 % 10**8:08d}x")
+    load = Load(port, plan.rate, f"{time.time_ns() // 1000 % 10**8:08d}x", number)
     start = monotonic() + LEAD_S
     hit = start + plan.before_s
     gc.collect()

@@ -47,8 +47,8 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_ejections", "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered", "address",
-        "answers", "cluster", "connections", "draining", "failing", "failures", "faults", "group", "heard",
+        "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered", "address",
+        "answers", "cluster", "connections", "draining", "ejections", "failing", "failures", "faults", "group", "heard",
         "idle", "in_flight", "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests",
         "room", "service", "stalled_at", "state", "suspected", "weight",
     )  # fmt: skip
@@ -92,7 +92,7 @@ class LiveEndpoint:
         self._in_a_row = 0
         self._outrun = 0
         self._unanswered = Unanswered()
-        self._ejections = 0
+        self.ejections = 0  # in a row, no answer having come in between; one that serves all the same is on trial
 
     def __repr__(self) -> str:
         return (
@@ -167,9 +167,9 @@ class LiveEndpoint:
 
     def succeeded(self) -> None:
         """An endpoint answered: whatever was counted against it is forgotten."""
-        if self._in_a_row or self._ejections or self.group.breaker.suspects:
+        if self._in_a_row or self.ejections or self.group.breaker.suspects:
             self._in_a_row = 0
-            self._ejections = 0
+            self.ejections = 0
             self.suspected = LONG_AGO
             self.group.breaker.answered()
             if self._unanswered.is_silent:  # an old connection lives
@@ -236,8 +236,8 @@ class LiveEndpoint:
 
     def longer_ejection(self) -> float:
         """Return the next ejection time: each one in a row doubles, but for one that is missed."""
-        seconds = float(min(FIRST_EJECTION_S * 2**self._ejections, LONGEST_EJECTION_S))
-        self._ejections = min(self._ejections + 1, 16)
+        seconds = float(min(FIRST_EJECTION_S * 2**self.ejections, LONGEST_EJECTION_S))
+        self.ejections = min(self.ejections + 1, 16)
         return min(seconds, self.group.silence_s()) if self.is_silent else seconds
 
     def stall(self, now: float) -> None:
