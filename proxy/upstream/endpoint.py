@@ -47,8 +47,8 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered", "address",
-        "answers", "cluster", "connections", "draining", "ejections", "failing", "failures", "faults", "group", "heard",
+        "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered", "address", "answers",
+        "cluster", "connections", "draining", "ejections", "failing", "failures", "faults", "group", "heard",
         "idle", "in_flight", "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests",
         "room", "service", "stalled_at", "state", "suspected", "weight",
     )  # fmt: skip
@@ -92,7 +92,7 @@ class LiveEndpoint:
         self._in_a_row = 0
         self._outrun = 0
         self._unanswered = Unanswered()
-        self.ejections = 0  # in a row, no answer having come in between; one that serves all the same is on trial
+        self.ejections = 0  # since it last answered; while there are any, and it serves, it is on trial
 
     def __repr__(self) -> str:
         return (
