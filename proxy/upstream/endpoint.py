@@ -25,6 +25,7 @@ ABORTS_TO_EJECT: Final = 3  # who resets says nothing at all, and the probe half
 OUTRUN_TO_EJECT: Final = 3  # connects in a row that were not answered when later ones, elsewhere, were
 FIRST_EJECTION_S: Final = 0.5
 LONGEST_EJECTION_S: Final = 30.0
+FORGIVEN: Final = 2.0  # times its last ejection without another one, and the next is short again
 
 LONG_AGO: Final = -inf
 
@@ -47,10 +48,10 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered", "address", "answers",
-        "cluster", "connections", "draining", "ejections", "failing", "failures", "faults", "group", "heard",
-        "idle", "in_flight", "is_watched", "label", "last_failure", "log", "must_answer", "port", "requests",
-        "room", "service", "stalled_at", "state", "suspected", "weight",
+        "_back_at", "_ejected_s", "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered",
+        "address", "answers", "cluster", "connections", "draining", "ejections", "failing", "failures",
+        "faults", "group", "heard", "idle", "in_flight", "is_watched", "label", "last_failure", "log",
+        "must_answer", "port", "requests", "room", "service", "stalled_at", "state", "suspected", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -92,6 +93,8 @@ class LiveEndpoint:
         self._in_a_row = 0
         self._outrun = 0
         self._unanswered = Unanswered()
+        self._ejected_s = 0.0  # the last time
+        self._back_at = LONG_AGO  # from there
         self.ejections = 0  # since it last answered; while there are any, and it serves, it is on trial
 
     def __repr__(self) -> str:
@@ -228,6 +231,7 @@ class LiveEndpoint:
         return self._eject()
 
     def _eject(self) -> float:
+        self._forgive(monotonic())
         self.state = State.EJECTED
         self.close_idle()
         self.group.tripped(self)
@@ -238,7 +242,13 @@ class LiveEndpoint:
         """Return the next ejection time: each one in a row doubles, but for one that is missed."""
         seconds = float(min(FIRST_EJECTION_S * 2**self.ejections, LONGEST_EJECTION_S))
         self.ejections = min(self.ejections + 1, 16)
+        self._ejected_s = seconds
         return min(seconds, self.group.silence_s()) if self.is_silent else seconds
+
+    def _forgive(self, now: float) -> None:
+        """It is out again. Where it had no requests, none of its answers could show that it was well."""
+        if now - self._back_at >= FORGIVEN * self._ejected_s:
+            self.ejections = 0
 
     def stall(self, now: float) -> None:
         """Take it for stalled: it gets no requests while others can serve."""
@@ -257,6 +267,7 @@ class LiveEndpoint:
 
     def give_up(self) -> float:
         """Nothing will come of waiting for its answer; return for how many seconds it is ejected."""
+        self._forgive(self.stalled_at if self.must_answer else monotonic())
         self.state = State.EJECTED
         self.close_idle()
         self.group.tripped(self)
@@ -266,6 +277,7 @@ class LiveEndpoint:
         """Let traffic in again, on trial: the next failure ejects it at once, and no POST finds that out."""
         if self.state is State.EJECTED:
             self.state = State.HEALTHY
+            self._back_at = monotonic()
             self.suspected = inf
             self.must_answer = False
             self._outrun = 0

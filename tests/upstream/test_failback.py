@@ -17,6 +17,7 @@ from proxy.model.actions import (
 )
 from proxy.model.channel import FailbackStats, Hold
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
+from proxy.upstream import endpoint as endpoint_module
 from proxy.upstream import group as group_module
 from proxy.upstream import service as service_module
 from proxy.upstream.endpoint import LiveEndpoint
@@ -44,6 +45,7 @@ class Gateway:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
+        monkeypatch.setattr(endpoint_module, "monotonic", lambda: self.now)
         monkeypatch.setattr(group_module, "monotonic", lambda: self.now)
         monkeypatch.setattr(service_module, "monotonic", lambda: self.now)
         self.services = Services()

@@ -49,3 +49,47 @@ def test_a_cluster_that_is_held_out_serves_before_one_that_pauses(gateway: Gatew
     gateway.away_for(1.0)
     endpoint(gateway, 2).stall(gateway.now)
     assert part(plan, 1) == 1.0
+
+
+def out_for(gateway: Gateway, pod: LiveEndpoint, *, stalls: bool) -> float:
+    """Take it out, as where a worker has no requests of its own there; return for how long that is."""
+    pod.must_answer = stalls
+    pod.stalled_at = gateway.now
+    return pod.give_up()
+
+
+@pytest.mark.parametrize("stalls", [True, False])
+def test_who_was_back_for_long_enough_is_out_for_as_short_a_time_again(
+    gateway: Gateway, stalls: bool
+) -> None:
+    pod = endpoint(gateway, 1)
+    for _ in range(5):
+        assert out_for(gateway, pod, stalls=stalls) == 0.5
+        gateway.pass_time(0.5)
+        pod.readmit()
+        assert pod.ejections  # nothing has answered
+        gateway.pass_time(1.1)
+
+
+@pytest.mark.parametrize("stalls", [True, False])
+def test_who_was_not_is_out_for_longer(gateway: Gateway, stalls: bool) -> None:
+    pod = endpoint(gateway, 1)
+    seconds = []
+    for _ in range(4):
+        seconds.append(out_for(gateway, pod, stalls=stalls))
+        gateway.pass_time(seconds[-1])
+        pod.readmit()
+        gateway.pass_time(0.9)
+    assert seconds == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_what_fails_again_and_again_is_out_for_longer(gateway: Gateway) -> None:
+    pod = endpoint(gateway, 1)
+    seconds = []
+    for _ in range(4):
+        seconds.append(pod.failed(Failure.REFUSED))
+        gateway.pass_time(seconds[-1])
+        pod.readmit()
+    gateway.pass_time(8.1)
+    assert seconds == [0.5, 1.0, 2.0, 4.0]
+    assert pod.failed(Failure.REFUSED) == 0.5
