@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -25,6 +25,10 @@ from loadtest.compare.report import machine, today
 from loadtest.drills import chart, report
 from loadtest.drills.combine import by_cell
 from loadtest.drills.drills import Drill, select
+from loadtest.drills.mixed import program as mixed
+from loadtest.drills.mixed import report as mixed_report
+from loadtest.drills.mixed.cases import Case
+from loadtest.drills.mixed.run import Cell as MixedCell
 from loadtest.drills.peers import Peer, envoy, haproxy, nginx
 from loadtest.drills.peers.fleetgate import Fleetgate
 from loadtest.drills.run import Cell, Plan, leave, run, why_not
@@ -39,8 +43,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     add_common(parser)
     parser.add_argument(
-        "--drills", nargs="+", metavar="PATTERN", default=["*"], help="by name, * is any text (default: all)"
+        "--drills",
+        nargs="+",
+        metavar="PATTERN",
+        default=["*"],
+        help="by name, * is any text, mixed/CASE is one case of mixed (default: all)",
     )
+    parser.add_argument("--quick", action="store_true", help="of mixed only the short cases")
     parser.add_argument("--peers", nargs="*", choices=FIND, default=list(FIND), help="default: all")
     parser.add_argument(
         "--rate", type=int, default=1000, help="requests per second, 20 to 5000 (default 1000)"
@@ -110,27 +119,34 @@ class Outcome:
 
     about: report.Circumstances
     cells: list[Cell]
+    mixed: list[MixedCell] = field(default_factory=list)
     has_gaps: bool = False
 
-    def add(self, found: Cell | str) -> None:
+    def add(self, found: Cell | MixedCell | str) -> None:
         """Print it, and keep it."""
         if isinstance(found, str):
             print(f"  {found}", flush=True)
             self.has_gaps = True
             self.about = replace(self.about, remarks=(*self.about.remarks, found))
-            return
-        self.cells.append(found)
-        print(report.line(found), flush=True)
-        if found.peer in self.about.ours:
-            for text in report.judged(found):
+        elif isinstance(found, Cell):
+            self.cells.append(found)
+            self._print(report.line(found), found.peer, report.judged(found))
+        else:
+            self.mixed.append(found)
+            self._print(mixed_report.line(found), found.peer, mixed_report.judged(found))
+
+    def _print(self, line: str, peer: str, missed: tuple[str, ...]) -> None:
+        print(line, flush=True)
+        if peer in self.about.ours:
+            for text in missed:
                 print(f"  missed: {text}", flush=True)
 
     def write(self, options: argparse.Namespace) -> None:
         """Write what there is to the files that were asked for."""
         if options.json:
-            report.write_json(options.json, self.cells, self.about)
+            report.write_json(options.json, self.cells, self.about, self.mixed)
         if options.markdown:
-            options.markdown.write_text(report.markdown(self.cells, self.about))
+            options.markdown.write_text(report.markdown(self.cells, self.about, self.mixed))
         if options.chart and self.cells:
             subtitle = f"{self.about.date}, {machine()}, runs: {self.about.rounds}"
             options.chart.write_text(chart.svg(by_cell(self.cells), subtitle))
@@ -139,8 +155,11 @@ class Outcome:
 def drill(options: argparse.Namespace) -> Outcome:
     """Drill, printing as it goes, and writing after each cell. Raises Missing, ValueError, OSError."""
     check_cores(options.proxy_core, options.load_core)
-    drills, skipped = possible(select(options.drills))
-    ours = [Fleetgate(build) for build in builds(options.fleetgate)]
+    patterns, case_patterns = mixed.divided(options.drills)
+    drills, skipped = possible(select(patterns))
+    cases = mixed.chosen(case_patterns, quick=options.quick)
+    installations = builds(options.fleetgate)
+    ours = [Fleetgate(build) for build in installations]
     others, missing = installed(FIND, options.peers)
     peers: list[Peer] = [*ours, *others]
     plan = Plan(
@@ -160,13 +179,27 @@ def drill(options: argparse.Namespace) -> Outcome:
         ours=tuple(build.name for build in ours),
     )
     print(about, *(f"{name} {version}" for name, version in about.versions.items()), sep="\n")
-    print(*about.remarks, " | ".join(report.HEAD), sep="\n", flush=True)
+    print(*about.remarks, sep="\n", flush=True)
     outcome = Outcome(about, [])
     with workplace(options.keep) as directory:
+        if drills:
+            print(" | ".join(report.HEAD), flush=True)
         for found in cells(plan, options.runs, drills, peers, directory):
             outcome.add(found)
             outcome.write(options)
+        if cases:
+            _announce(cases, len(installations), options.runs)
+        cores = (plan.proxy_core, plan.load_core)
+        for one in mixed.cells(cases, installations, options.runs, directory, *cores):
+            outcome.add(one)
+            outcome.write(options)
     return outcome
+
+
+def _announce(cases: list[Case], builds: int, runs: int) -> None:
+    takes_s = mixed.takes_s(cases, builds, runs)
+    print(f"mixed: {len(cases)} cases, about {takes_s / 60:.1f} minutes")
+    print(" | ".join(mixed_report.HEAD), flush=True)
 
 
 def main() -> int:
@@ -178,7 +211,10 @@ def main() -> int:
     except (Missing, ValueError, OSError) as error:
         raise SystemExit(f"drills: {error}") from error
     ours = [cell for cell in by_cell(outcome.cells) if cell.peer in outcome.about.ours]
-    has_failed = any(report.judged(cell) if options.strict else cell.violations for cell in ours)
+    has_failed = any(report.judged(cell) if options.strict else cell.violations for cell in ours) or (
+        options.strict
+        and any(mixed_report.judged(cell) for cell in outcome.mixed if cell.peer in outcome.about.ours)
+    )
     return 1 if has_failed or outcome.has_gaps else 0
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from loadtest.compare.report import NO_FIGURE, machine, table
 from loadtest.drills.combine import by_cell
 from loadtest.drills.drills import DRILLS, Drill, select
+from loadtest.drills.mixed import report as mixed_report
+from loadtest.drills.mixed.run import Cell as MixedCell
 from loadtest.drills.run import Cell, Plan
 from loadtest.drills.targets import missed
 
@@ -86,22 +88,23 @@ def judged(cell: Cell) -> tuple[str, ...]:
     return (*missed(_drill(cell), cell.result), *cell.violations)
 
 
-def markdown(cells: Sequence[Cell], about: Circumstances) -> str:
-    """Return the report; `cells` are all runs."""
+def markdown(cells: Sequence[Cell], about: Circumstances, mixed: Sequence[MixedCell] = ()) -> str:
+    """Return the report; `cells` and `mixed` are all runs."""
     whole = by_cell(cells)
     parts = [
         str(about),
         _list(f"{name} {version}" for name, version in about.versions.items()),
-        table(HEAD, map(_cells, whole)),
+        table(HEAD, map(_cells, whole)) if whole else "",
         outages(whole),
         _list(f"*{drill.name}*: {drill.meaning}" for drill in DRILLS if _is_in(drill.name, cells)),
-        _list(f"{name}: {text}" for name, text in MEANING.items()),
+        _list(f"{name}: {text}" for name, text in MEANING.items()) if whole else "",
         _list(
             f"{cell.peer}, {cell.drill}: {text}"
             for cell in whole
             if cell.peer in about.ours
             for text in judged(cell)
         ),
+        mixed_report.markdown(mixed, about.ours),
         _list(about.remarks),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -126,11 +129,19 @@ def outages(cells: Sequence[Cell]) -> str:
     return table(OUTAGE_HEAD, rows) if rows else ""
 
 
-def write_json(path: Path, cells: Sequence[Cell], about: Circumstances) -> None:
+def write_json(
+    path: Path, cells: Sequence[Cell], about: Circumstances, mixed: Sequence[MixedCell] = ()
+) -> None:
     """Write the circumstances, and all runs: one on each line, so that they can be compared by line."""
     head = json.dumps(asdict(about) | {"machine": machine()}, indent=1, ensure_ascii=False)
-    runs = ",\n".join(json.dumps(_run(cell, about), ensure_ascii=False) for cell in cells)
-    path.write_text(f'{head[: -len("}")].rstrip()},\n "runs": [\n{runs}\n]}}\n')
+    runs = _lines(_run(cell, about) for cell in cells)
+    mixed_runs = _lines(mixed_report.figures(cell, about.ours) for cell in mixed)
+    lists = f' "runs": [\n{runs}\n]' + (f',\n "mixed": [\n{mixed_runs}\n]' if mixed else "")
+    path.write_text(f"{head[: -len('}')].rstrip()},\n{lists}}}\n")
+
+
+def _lines(runs: Iterable[dict[str, object]]) -> str:
+    return ",\n".join(json.dumps(run, ensure_ascii=False) for run in runs)
 
 
 def _run(cell: Cell, about: Circumstances) -> dict[str, object]:

@@ -1,0 +1,106 @@
+"""The endpoints of a case: a process each, so that one that is busy holds up no other."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from loadtest.compare.processes import Started
+from loadtest.drills.backends import PROJECT
+from loadtest.drills.mixed.manifests import Address
+from loadtest.drills.mixed.origin import Model
+from loadtest.drills.site import CLUSTERS, LOOPBACK
+from loadtest.ports import free_port
+
+QUIET_S: Final = 0.5
+DRAIN_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A request whose execution began at an endpoint. An execution that has not ended has `ended` 0."""
+
+    began: float
+    ended: float
+    method: str
+    identity: str
+    arrival: str
+
+    @property
+    def port(self) -> int:
+        return int(self.arrival.partition("-")[0])
+
+
+class Pods:
+    """Used as a context manager. Raises StartError."""
+
+    def __init__(self, model: Model, directory: Path, core: int) -> None:
+        self._model = model
+        self._directory = directory
+        self._core = core
+        self._stack = ExitStack()
+        self._logs: list[Path] = []
+        self.clusters: dict[str, list[Address]] = {cluster: [] for cluster in CLUSTERS}
+        self.cluster_of: dict[int, str] = {}
+
+    def __enter__(self) -> "Pods":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def add(self, cluster: str, count: int) -> list[Address]:
+        """Start pods of a cluster; return their addresses."""
+        started = []
+        for _ in range(count):
+            port = free_port()
+            log = self._directory / f"{port}.log"
+            command = [sys.executable, "-m", "loadtest.drills.mixed.origin", self._model, LOOPBACK]
+            process = Started(
+                [*command, str(port), str(log)],
+                self._directory,
+                (self._core,),
+                environment={**os.environ, "PYTHONPATH": str(PROJECT)},
+            )
+            self._stack.callback(process.stop)
+            process.wait_for_port(port)
+            self._logs.append(log)
+            self.cluster_of[port] = cluster
+            started.append((LOOPBACK, port))
+        self.clusters[cluster] += started
+        return started
+
+    def drained(self) -> list[Executed]:
+        """Return all executions, when those that wait in the endpoints' queues have ended, too."""
+        deadline = time.monotonic() + DRAIN_S
+        sizes: list[int] = []
+        since = time.monotonic()
+        while time.monotonic() < deadline:
+            now = [log.stat().st_size for log in self._logs]
+            found = [each for log in self._logs for each in parse(log.read_text())]
+            if now != sizes or not all(each.ended for each in found):
+                sizes, since = now, time.monotonic()
+            elif time.monotonic() - since > QUIET_S:
+                break
+            time.sleep(0.1)
+        return [each for log in self._logs for each in parse(log.read_text())]
+
+
+def parse(text: str) -> Iterator[Executed]:
+    """Yield the executions that a log has, without those of probes."""
+    began: dict[str, tuple[float, str, str]] = {}
+    ended: dict[str, float] = {}
+    for line in text.splitlines():
+        at, what, arrival, method, identity = line.split(" ")
+        if identity == "-":
+            continue
+        if what == "begin":
+            began[arrival] = (float(at), method, identity)
+        else:
+            ended[arrival] = float(at)
+    for arrival, (at_s, method, identity) in began.items():
+        yield Executed(at_s, ended.get(arrival, 0.0), method, identity, arrival)
