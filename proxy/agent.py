@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.build import dataplane
 from proxy.dataplane import Change, DataPlane
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import (
@@ -101,7 +102,7 @@ class Agent:
     async def _serve_once(self, path: str) -> None:
         """Read, apply and report side by side: endpoints that change must not wait for all the routes."""
         reader, writer = await asyncio.open_unix_connection(path)
-        hello = Hello(self._worker, os.getpid(), SCHEMA, self._generation, self._plane.version)
+        hello = Hello(self._worker, os.getpid(), SCHEMA, self._generation, self._plane.version, dataplane())
         writer.write(encode(hello))
         received: asyncio.Queue[Change] = asyncio.Queue()
         asked = asyncio.Event()

@@ -18,7 +18,7 @@ from controlplane.admin import absences, shares
 from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import merged, usable
 from controlplane.admin.failbacks import failbacks
-from controlplane.admin.state import State
+from controlplane.admin.state import State, dataplane
 from proxy import __version__
 from proxy.model.actions import Forward
 from proxy.model.channel import DURATION_BOUNDS_S
@@ -216,6 +216,6 @@ class Metrics(Collector):
         )
         text = "1 when this replica writes statuses."
         yield gauge("leader", text, (), [((), state.leader)])
-        info = ("version", "python", "loop")
-        build = (__version__, platform.python_version(), "uvloop")
+        info = ("version", "python", "loop", "dataplane")
+        build = (__version__, platform.python_version(), "uvloop", dataplane(state.workers))
         yield gauge("build_info", "Always 1.", info, [(build, 1)])

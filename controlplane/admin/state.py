@@ -1,6 +1,6 @@
 """What the admin API shows: one consistent picture of the gateway, taken when a request comes in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +52,12 @@ class State:
     status_error: str = ""
     translations: int = 0
     translate_sum_s: float = 0.0
+
+
+def dataplane(workers: Iterable[WorkerView]) -> str:
+    """Return what the workers run: "compiled", "pure", "mixed", or "unknown" while none is connected."""
+    kinds = {view.dataplane for view in workers}
+    return "mixed" if len(kinds) > 1 else next(iter(kinds), "unknown")
 
 
 class Source(Protocol):

@@ -12,7 +12,7 @@ from controlplane.admin.breakers import breakers
 from controlplane.admin.endpoints import Merged, merged, usable
 from controlplane.admin.failbacks import Failbacks, failbacks, of_cluster
 from controlplane.admin.health import readiness
-from controlplane.admin.state import State
+from controlplane.admin.state import State, dataplane
 from controlplane.admin.times import rfc3339
 from controlplane.checks import CheckView
 from controlplane.kube.cluster import ClusterHealth
@@ -36,6 +36,7 @@ def overview(state: State) -> Json:
     return {
         "version": __version__,
         "python": platform.python_version(),
+        "dataplane": dataplane(state.workers),
         "startedAt": rfc3339(state.started_at),
         "ready": all(check.passed for check in readiness(state)),
         "snapshot": snapshot_summary(state),
@@ -91,6 +92,7 @@ def worker(state: State, number: int) -> Json:
         "pid": process.pid,
         "restarts": process.restarts,
         "connected": view is not None,
+        "dataplane": view.dataplane if view is not None else "unknown",
         "appliedVersion": view.applied_version if view is not None else 0,
         "rejection": view.nack_reason if view is not None else "",
         "connections": sum(c.active for c in stats.connections) if stats is not None else 0,

@@ -1,9 +1,18 @@
 """The `fleetgate` command. Verbs are imported when they are used: `--help` has to be instant."""
 
+import os
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `python -m` searches the current directory first, where anybody may have put a click.py
+    os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
+
+import subprocess
 from importlib import import_module
 
 import click
 
+from controlplane import children
 from proxy import __version__
 
 VERBS = {
@@ -36,8 +45,26 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
 
+def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print the version, and what a worker of this installation would run."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    asked = subprocess.run(
+        children.python("proxy.build"),
+        env=children.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    click.echo(f"fleetgate {__version__} (data plane: {asked.stdout.strip() or 'unknown'})")
+    ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "--version", prog_name="fleetgate", message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version,
+    help="Show the version, and whether the data plane is compiled.",
+)  # fmt: skip
 def main() -> None:
     """One HTTP gateway in front of many Kubernetes clusters."""
 

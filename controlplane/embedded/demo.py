@@ -9,12 +9,13 @@ import ctypes
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from controlplane import children
 
 CLUSTERS: Final = ("cluster-1", "cluster-2")
 MANIFESTS: Final = Path(__file__).parent / "deploy"
@@ -76,7 +77,8 @@ class Demo:
             applied.append(options.directory / "manifests" / name)
             await self._spawn(
                 f"{name} API server",
-                *("-m", "controlplane.embedded", "--name", name),
+                "controlplane.embedded",
+                *("--name", name),
                 *("--kubeconfig", str(options.kubeconfig(name))),
                 *(word for path in applied for word in ("--apply", str(path))),
             )
@@ -84,7 +86,8 @@ class Demo:
         for name in CLUSTERS:
             await self._spawn(
                 f"{name} node",
-                *("-m", "controlplane.embedded.workloads", "--cluster", name),
+                "controlplane.embedded.workloads",
+                *("--cluster", name),
                 *("--kubeconfig", str(options.kubeconfig(name))),
             )
         await self._start_gateway()
@@ -105,7 +108,8 @@ class Demo:
         members = (f"{name}={options.kubeconfig(name)}" for name in CLUSTERS)
         await self._spawn(
             "gateway",
-            *("-m", "controlplane.cli.main", "run", "--fleet-kubeconfig", str(options.kubeconfig("fleet"))),
+            "controlplane.cli.main",
+            *("run", "--fleet-kubeconfig", str(options.kubeconfig("fleet"))),
             *(word for member in members for word in ("--member", member)),
             *("--workers", str(options.workers), "--admin", f"127.0.0.1:{options.admin_port}"),
             *("--state-dir", str(options.directory / "state"), "--address", "127.0.0.1"),
@@ -113,11 +117,12 @@ class Demo:
             *("--grace", "3", "--allow-loopback-endpoints", "--write-shares"),
         )
 
-    async def _spawn(self, name: str, *arguments: str) -> None:
+    async def _spawn(self, name: str, module: str, *arguments: str) -> None:
         log = self.options.log(name.replace(" ", "-").lower())
         with log.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file,
+                *children.python(module), *arguments,
+                stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file, env=children.environment(),
                 start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
         child = self.children[name] = Child(name, process, log)

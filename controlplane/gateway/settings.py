@@ -1,10 +1,10 @@
 """What `fleetgate run` was told."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controlplane import children
 from proxy.model.limits import Limits
 
 DEFAULT_ADMIN_HOST = "127.0.0.1"
@@ -37,4 +37,4 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[str, ...] = ()
     write_shares: bool = False
-    worker_argv: tuple[str, ...] = (sys.executable, "-m", "proxy.worker")
+    worker_argv: tuple[str, ...] = children.python("proxy.worker")

@@ -51,6 +51,7 @@ class WorkerView:
     nack_reason: str
     messages: int
     stats: Stats | None
+    dataplane: str = "pure"
 
 
 class Publisher:
@@ -171,6 +172,7 @@ class Publisher:
                 session.nack_reason,
                 session.messages,
                 session.stats,
+                session.hello.dataplane,
             )
             for worker, session in sorted(self._dispatcher.sessions.items())
             if session.hello is not None

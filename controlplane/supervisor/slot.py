@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from controlplane import children
 from controlplane.supervisor import processes
 from controlplane.supervisor.roster import Entry
 from controlplane.supervisor.sockets import Address
@@ -144,6 +145,7 @@ class Slot:
                     *("--id", str(self.worker), "--fds", str(theirs.fileno())),
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
+                    env=children.environment(),
                     start_new_session=True,  # Ctrl-C in a terminal is for us: we drain them
                 )
             await self._watch(process)

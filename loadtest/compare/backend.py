@@ -1,16 +1,13 @@
 """The backends behind every proxy: nginx for files and fixed answers, a script for the rest."""
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from loadtest.compare.peers import nginx
-from loadtest.compare.processes import Started
+from loadtest.compare.processes import Started, module, own_environment
 from loadtest.compare.rows import SIZES, Origin
 
-PROJECT = Path(__file__).parents[2]
 _SERVER = """
     access_log off;
     client_header_buffer_size 16k;
@@ -66,8 +63,8 @@ def _files(directory: Path, ports: list[int], core: int) -> Started:
 
 
 def _script(directory: Path, ports: list[int], core: int) -> Started:
-    command = [sys.executable, "-m", "loadtest.compare.origin", *map(str, ports)]
-    return Started(command, directory, (core,), environment={**os.environ, "PYTHONPATH": str(PROJECT)})
+    command = module("loadtest.compare.origin", *map(str, ports))
+    return Started(command, directory, (core,), environment=own_environment())
 
 
 _START = {Origin.FILES: _files, Origin.SCRIPT: _script}

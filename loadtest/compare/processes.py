@@ -4,14 +4,28 @@ import os
 import resource
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from controlplane import children
+
 START_S = 15.0
 STOP_S = 5.0
 _TICKS = os.sysconf("SC_CLK_TCK")
+PROJECT = Path(__file__).parents[2]
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of the load tests, see `own_environment`."""
+    return [sys.executable, "-P", "-m", name, *arguments]
+
+
+def own_environment() -> dict[str, str]:
+    """Return the environment in which a child finds the modules of the load tests."""
+    return {**children.environment(), "PYTHONPATH": str(PROJECT)}
 
 
 class StartError(Exception):
@@ -36,7 +50,8 @@ class Started:
         self, command: list[str], directory: Path, cores: tuple[int, ...], *, stdout: Path | None = None,
         environment: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
-        """`stdout` is appended to; without it, output goes to the file of standard error."""
+        """`stdout` is appended to; without it, output goes to the file of standard error. What is not a
+        module of ours gets no variables but those of `children.environment`."""
         self._messages = directory / "messages"
         with (
             on_cores(*cores),
@@ -44,8 +59,9 @@ class Started:
             (stdout or self._messages).open("ab") as out,
         ):
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=messages, cwd=directory, env=environment
-            )
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=messages, cwd=directory,
+                env=children.environment() if environment is None else environment,
+            )  # fmt: skip
         self.pid = self._process.pid
 
     @property

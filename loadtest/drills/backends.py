@@ -3,15 +3,13 @@
 import os
 import signal
 import socket
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from loadtest.compare.processes import Started
+from loadtest.compare.processes import Started, module, own_environment
 from loadtest.drills.origin import Mode
 from loadtest.drills.site import Site
 
-PROJECT = Path(__file__).parents[2]
 ANSWER_S = 5.0
 
 
@@ -46,12 +44,12 @@ class Backends:
             if port in self._processes:
                 self._processes[port].stop()
             self._control(port).unlink(missing_ok=True)
-            command = [sys.executable, "-m", "loadtest.drills.origin", address, str(port)]
+            command = module("loadtest.drills.origin", address, str(port))
             self._processes[port] = Started(
                 [*self._enter.get(cluster, []), *command, str(self._directory)],
                 self._directory,
                 (self._core,),
-                environment={**os.environ, "PYTHONPATH": str(PROJECT)},
+                environment=own_environment(),
             )
         for address, port in self._site.endpoints(cluster):
             self._processes[port].wait_for_port(port, address)

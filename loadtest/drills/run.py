@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import signal
-import sys
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,10 +15,10 @@ from time import monotonic
 import uvloop
 
 from loadtest.compare.peers import Missing
-from loadtest.compare.processes import CoreWaits, Started, on_cores
+from loadtest.compare.processes import CoreWaits, Started, module, on_cores, own_environment
 from loadtest.drills import site as sites
 from loadtest.drills import wire
-from loadtest.drills.backends import PROJECT, Backends
+from loadtest.drills.backends import Backends
 from loadtest.drills.drills import Drill, Stage, Step
 from loadtest.drills.invariants import Watch
 from loadtest.drills.load import Load, Request
@@ -180,10 +179,8 @@ def _tapped(ports: list[int], directory: Path, core: int) -> Iterator[Path | Non
     """Yield the file into which is written what goes to the ports; None where that is not permitted."""
     path = directory / "wire"
     (directory / "tap").mkdir()
-    command = [sys.executable, "-m", "loadtest.drills.wire", *map(str, ports)]
-    process = Started(
-        command, directory / "tap", (core,), stdout=path, environment={"PYTHONPATH": str(PROJECT)}
-    )
+    command = module("loadtest.drills.wire", *map(str, ports))
+    process = Started(command, directory / "tap", (core,), stdout=path, environment=own_environment())
     try:
         deadline = monotonic() + TAP_S
         while not path.stat().st_size and not process.has_ended and monotonic() < deadline:

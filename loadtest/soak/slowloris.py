@@ -1,17 +1,14 @@
 """Normal traffic before, during and after a slowloris attack, and what became of the attackers."""
 
 import json
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.compare.processes import Started, StartError, on_cores, rss_bytes
+from loadtest.compare.processes import Started, StartError, module, on_cores, own_environment, rss_bytes
 from loadtest.soak.setting import Serving
 from loadtest.soak.traffic import Seen, Traffic
 
-PROJECT = Path(__file__).parents[2]
 CONNECTIONS = 32
 SETTLE_S = 1
 END_S = 15
@@ -66,13 +63,12 @@ def attacked(worker: Serving, rate: int, quiet_s: int, attack: Attack) -> Attack
 
 def _start(worker: Serving, attack: Attack, output: Path) -> Started:
     command = [
-        *(sys.executable, "-m", "loadtest.soak.attackers", "--port", str(worker.port)),
+        *module("loadtest.soak.attackers", "--port", str(worker.port)),
         *("--connections", str(attack.connections), "--byte-every", str(attack.byte_every_s)),
         *("--opening-s", str(attack.opening_s), "--seconds", str(attack.seconds)),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     return Started(
-        command, worker.site.directory, (worker.load_core,), stdout=output, environment=environment
+        command, worker.site.directory, (worker.load_core,), stdout=output, environment=own_environment()
     )
 
 

@@ -115,6 +115,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     schema: int
     generation: str  # of the supervisor that started it: a survivor of an earlier one is told to drain
     applied: int = 0  # version of the snapshot it serves already
+    dataplane: str = "pure"  # or "compiled": what it runs for every request
 
 
 class Ack(msgspec.Struct, frozen=True, tag="ack"):

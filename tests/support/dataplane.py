@@ -58,7 +58,9 @@ def snapshot(
 
 @asynccontextmanager
 async def running(state_dir: Path, workers: int = 2, grace_s: float = 5.0) -> AsyncIterator[DataPlane]:
-    plane = DataPlane(state_dir, workers, FAKE_WORKER, "off", grace_s)
+    told = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("FAKEWORKER_")]
+    argv = ("env", *told, *FAKE_WORKER)  # workers inherit nothing but what they need
+    plane = DataPlane(state_dir, workers, argv, "off", grace_s)
     await plane.start()
     try:
         yield plane

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controlplane import children
 from controlplane.embedded.workloads.addresses import Placement
 
 START_S = 20.0
@@ -79,13 +79,11 @@ class PodProcess:
 async def start(command: Command, placement: Placement) -> PodProcess:
     """Start a pod and return when it listens. Raises StartFailed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",  # neither the environment nor the working directory of the server matters to a pod
-        "-m",
-        "controlplane.embedded.webdemo",
+        *children.python("controlplane.embedded.webdemo"),
         *command.arguments(placement),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        env=children.environment(),
         start_new_session=True,  # Ctrl-C in the terminal of the demo must not reach pods before SIGTERM does
     )
     assert process.stdout is not None

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from controlplane import children
 from loadtest.compare.peers import Missing
 from loadtest.compare.processes import START_S, Started
 from loadtest.compare.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, WEIGHTS, Site
@@ -69,7 +70,7 @@ class Fleetgate:
 
     def environment(self) -> dict[str, str]:
         """Return what makes the interpreter use its own packages: PYTHONPATH is for the one we run in."""
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment = children.environment()
         path = os.environ.get("PYTHONPATH")
         if path and self.python == sys.executable:  # a worker runs in another directory
             environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))

@@ -1,18 +1,22 @@
 """What a swap of the routes costs the requests of a real worker, and what the routes cost in memory."""
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from loadtest.compare.backend import PROJECT
 from loadtest.compare.peers.fleetgate import Fleetgate, Worker
-from loadtest.compare.processes import StartError, in_background, on_cores, rss_bytes
+from loadtest.compare.processes import (
+    StartError,
+    in_background,
+    module,
+    on_cores,
+    own_environment,
+    rss_bytes,
+)
 from loadtest.compare.routes import tables
 from loadtest.compare.site import PREFIX, Site
 from proxy.model.channel import Apply, encode
@@ -120,13 +124,11 @@ class Load:
 
 @contextmanager
 def _load(port: int, core: int, pids: list[int]) -> Iterator[Load]:
-    command = [sys.executable, "-m", "loadtest.compare.routes.steady", str(port), f"{PREFIX}/90B"]
-    command += map(str, pids)
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    command = module("loadtest.compare.routes.steady", str(port), f"{PREFIX}/90B", *map(str, pids))
     with (
         on_cores(core),
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=own_environment(), text=True
         ) as process,
     ):
         yield Load(process)

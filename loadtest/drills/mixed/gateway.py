@@ -11,8 +11,7 @@ import httpx
 import yaml
 
 from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import START_S, Started
-from loadtest.drills.backends import PROJECT
+from loadtest.compare.processes import PROJECT, START_S, Started
 from loadtest.drills.mixed import manifests
 from loadtest.drills.mixed.cases import Case
 from loadtest.drills.mixed.manifests import Address, Json

@@ -1,7 +1,5 @@
 """The endpoints of a case: a process each, so that one that is busy holds up no other."""
 
-import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from loadtest.compare.processes import Started
-from loadtest.drills.backends import PROJECT
+from loadtest.compare.processes import Started, module, own_environment
 from loadtest.drills.mixed.manifests import Address
 from loadtest.drills.mixed.origin import Model
 from loadtest.drills.site import CLUSTERS, LOOPBACK
@@ -59,12 +56,12 @@ class Pods:
         for _ in range(count):
             port = free_port()
             log = self._directory / f"{port}.log"
-            command = [sys.executable, "-m", "loadtest.drills.mixed.origin", self._model, LOOPBACK]
+            command = module("loadtest.drills.mixed.origin", self._model, LOOPBACK)
             process = Started(
                 [*command, str(port), str(log)],
                 self._directory,
                 (self._core,),
-                environment={**os.environ, "PYTHONPATH": str(PROJECT)},
+                environment=own_environment(),
             )
             self._stack.callback(process.stop)
             process.wait_for_port(port)
