@@ -107,7 +107,7 @@ class Agent:
         received: asyncio.Queue[Change] = asyncio.Queue()
         asked = asyncio.Event()
         tasks = (
-            asyncio.create_task(self._read(reader, received, asked)),
+            asyncio.create_task(self._read(reader, writer, received, asked)),
             asyncio.create_task(self._apply_all(received, writer)),
             asyncio.create_task(self._report_all(asked, writer)),
             asyncio.create_task(self._tell_all(writer)),
@@ -124,7 +124,11 @@ class Agent:
             writer.close()
 
     async def _read(
-        self, reader: asyncio.StreamReader, received: asyncio.Queue[Change], asked: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        received: asyncio.Queue[Change],
+        asked: asyncio.Event,
     ) -> None:
         framer = to_worker_framer()
         parts: list[Part] = []
@@ -138,8 +142,9 @@ class Agent:
                         parts = []
                         self._changes.append(change)
                         received.put_nowait(change)
-                    case EndpointsChanged(_, services):
-                        self._change_endpoints(services)
+                    case EndpointsChanged(version, services):
+                        self._change_endpoints(version, services)
+                        writer.write(encode(Ack(self._plane.version)))
                     case Ejections(endpoints):
                         self._heed(endpoints)
                     case Holds(clusters):
@@ -151,11 +156,19 @@ class Agent:
                     case Drain(grace_s):
                         self._on_drain(grace_s)
 
-    def _change_endpoints(self, services: tuple[Service, ...]) -> None:
-        """Apply at once, and once more with every snapshot that was sent before and is not applied yet."""
+    def _change_endpoints(self, version: int, services: tuple[Service, ...]) -> None:
+        """Apply at once, and once more with every snapshot that was sent before and is not applied yet.
+
+        The version may be of such a snapshot or newer: then it is reached when that one is applied.
+        """
         self._plane.change_endpoints(services)
+        waiting = [change for change in self._changes if change.snapshot.version <= version]
         for change in self._changes:
             change.newer.update((service.id, service) for service in services)
+        if waiting:
+            waiting[-1].version = max(waiting[-1].version, version)
+        else:
+            self._plane.version = max(self._plane.version, version)
 
     def _heed(self, ejections: tuple[Ejection, ...]) -> None:
         """Believe it at once; what endpoints it is about may be in a snapshot that is not applied yet."""
@@ -170,6 +183,8 @@ class Agent:
             answer = await self._apply(change)
             self._changes.remove(change)
             writer.write(encode(answer))
+            if isinstance(answer, Ack) and self._plane.version > answer.version:
+                writer.write(encode(Ack(self._plane.version)))
 
     async def _apply(self, change: Change) -> FromWorker:
         version = change.snapshot.version
@@ -233,8 +248,6 @@ class Agent:
         """Return what is not in the parts."""
         plane = self._plane
         return Stats(
-            worker=self._worker,
-            pid=os.getpid(),
             version=plane.version,
             requests=(),
             durations=(),

@@ -45,12 +45,13 @@ _LOW_DIGITS: Final = [b"%03x" % number for number in range(4096)]
 class Change:
     """A snapshot on its way into the data plane: what it says besides routes and services, and these."""
 
-    __slots__ = ("failbacks", "newer", "parts", "referenced", "services", "snapshot", "told")
+    __slots__ = ("failbacks", "newer", "parts", "referenced", "services", "snapshot", "told", "version")
 
     def __init__(self, snapshot: Snapshot, parts: Iterable[Part]) -> None:
         self.snapshot = snapshot
         self.parts = deque(parts)
         self.newer: dict[str, Service] = {}  # endpoints that are known since the snapshot came
+        self.version = snapshot.version  # of what is in use once it is applied: that of the newest endpoints
         self.told: list[Ejection] = []  # of endpoints that nobody knew when it was told
         # Filled as the parts are compiled
         self.services: deque[Service] = deque()
@@ -122,7 +123,7 @@ class DataPlane:
                 await pace.rest()
         self.heed(change.told)
         self.limiters.divide(change.snapshot.workers)
-        self.version = change.snapshot.version
+        self.version = change.version
         self.limits = self.connector.limits = change.snapshot.limits
         self.trusted = trusted
         self.services.want_failbacks(change.failbacks)

@@ -79,7 +79,7 @@ def _listener(listener: Listener) -> Json:
     return {
         "name": listener.name,
         "port": listener.port,
-        "protocol": listener.protocol,
+        "protocol": "HTTP",
         "source": msgspec.to_builtins(listener.source),
     }
 

@@ -28,6 +28,7 @@ class State:
     started: bool = False  # every worker served a snapshot at least once
     snapshot: Snapshot | None = None
     from_disk: bool = False
+    rules_version: int = 0
     wanted_version: int = 0
     applied_count: int = 0
     applied_at: float = 0.0

@@ -46,7 +46,7 @@ def overview(state: State) -> Json:
                 "name": listener.name,
                 "address": listener.address,
                 "port": listener.port,
-                "protocol": listener.protocol,
+                "protocol": "HTTP",
                 "error": state.failed_ports.get(listener.port, ""),
             }
             for listener in (snapshot.listeners if snapshot is not None else ())
@@ -70,6 +70,7 @@ def overview(state: State) -> Json:
 def snapshot_summary(state: State) -> Json:
     return {
         "version": state.snapshot.version if state.snapshot is not None else 0,
+        "rulesVersion": state.rules_version,
         "wantedVersion": state.wanted_version,
         "fromDisk": state.from_disk,
         "appliedOn": state.applied_count,

@@ -81,6 +81,13 @@ def parse_networks(
     return values
 
 
+def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value)) if value else ""
+    except ValueError:
+        raise Failure(f"--listen {value!r} is no IP address; write e.g. 127.0.0.1, or leave it out") from None
+
+
 @click.command(name="run", epilog=EXAMPLES, help="Run the gateway until SIGTERM or Ctrl-C.")
 @click.option(
     "--fleet-kubeconfig",
@@ -137,6 +144,15 @@ def parse_networks(
     envvar="FLEETGATE_ADDRESS",
     metavar="HOST",
     help="IP address or name of the gateway, written to statuses; default: the host name.",
+)
+@click.option(
+    "--listen",
+    "listen_address",
+    callback=parse_ip_address,
+    default="",
+    envvar="FLEETGATE_LISTEN",
+    metavar="IP",
+    help="Address of this machine that the listeners are bound to; default: all, IPv4 and IPv6.",
 )
 @click.option(
     "--namespace",
@@ -201,6 +217,7 @@ def command(
     admin_names: tuple[str, ...],
     state_dir: Path,
     address: str,
+    listen_address: str,
     namespace: str,
     access_log: str,
     grace_s: float,
@@ -221,6 +238,7 @@ def command(
         admin_port=admin[1],
         admin_names=admin_names,
         address=address,
+        listen_address=listen_address,
         namespace=namespace,
         access_log=access_log,
         allow_loopback_endpoints=allow_loopback_endpoints,

@@ -139,6 +139,7 @@ class Gateway:
             started=self._plane.applied_at > 0,
             snapshot=publisher.snapshot,
             from_disk=self._from_disk,
+            rules_version=publisher.rules_version,
             wanted_version=publisher.wanted_version,
             applied_count=publisher.applied_count(),
             applied_at=self._plane.applied_at,

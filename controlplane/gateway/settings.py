@@ -16,7 +16,8 @@ DEFAULT_GRACE_S = 30.0
 class Settings:
     """`fleet_kubeconfig` None is the service account of the pod the gateway runs in.
 
-    `address` is published in statuses, `namespace` holds the Lease of the leader election.
+    `address` is published in statuses, listeners are bound to `listen_address` ("" is every address of the
+    machine), `namespace` holds the Lease of the leader election.
     `access_log` is a path, "-" for standard output, or "off". `grace_s` is how long requests in
     flight may take at the end. `write_shares`: Ingresses are annotated while clusters do not get their
     shares. `worker_argv` is for tests: what to start instead of a worker.
@@ -30,6 +31,7 @@ class Settings:
     admin_port: int = DEFAULT_ADMIN_PORT
     admin_names: tuple[str, ...] = ()
     address: str = ""
+    listen_address: str = ""
     namespace: str = "default"
     access_log: str = "-"
     allow_loopback_endpoints: bool = False

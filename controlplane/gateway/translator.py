@@ -72,6 +72,7 @@ class Translator:
             allow_loopback=self._settings.allow_loopback_endpoints,
             limits=self._settings.limits,
             trusted_proxies=self._settings.trusted_proxies,
+            listen_address=self._settings.listen_address,
             hosts=self._hosts.known(),
         )
 

@@ -27,15 +27,14 @@ class Dispatcher:
         self._on_settled = on_settled
         self._canaries: set[Session] = set()
         self._patience: asyncio.TimerHandle | None = None
-        self._rules_version = 0
 
     def resume(self, snapshot: Snapshot) -> None:
         self.rollout.resume(snapshot)
-        self._rules_version = snapshot.version
         self.repeat()
 
     def publish(self, snapshot: Snapshot) -> None:
-        self._proceed(self.rollout.want(snapshot))
+        told = self._good_version()
+        self._proceed(self.rollout.want(snapshot), told)
 
     def repeat(self) -> None:
         """Send every worker what it was sent last."""
@@ -52,6 +51,8 @@ class Dispatcher:
             self._canaries.discard(earlier)
             earlier.abort()
         self.sessions[worker] = session
+        if session.hello is not None:
+            session.applied_version = session.hello.applied
         if session.hello is not None and session.hello.schema != SCHEMA:
             session.feedable = False
             session.nack_reason = f"schema {session.hello.schema}; this control plane speaks {SCHEMA}"
@@ -62,13 +63,13 @@ class Dispatcher:
 
     def left(self, worker: int, session: Session) -> None:
         del self.sessions[worker]
-        if session not in self._canaries:
-            return
-        self._canaries.discard(session)
-        if self.rollout.died():
-            self._reject(f"{self.rollout.deaths} workers died while they applied it")
-        else:
-            self._try()
+        if session in self._canaries:
+            self._canaries.discard(session)
+            if self.rollout.died():
+                self._reject(f"{self.rollout.deaths} workers died while they applied it")
+            else:
+                self._try()
+        self._on_settled()
 
     def acknowledged(self, session: Session, version: int) -> None:
         trial, rejection = self.rollout.trial, self.rollout.rejection
@@ -76,13 +77,11 @@ class Dispatcher:
             others = [s for s in self.sessions.values() if s not in self._canaries]
             self._end_trial()
             changed = self.rollout.promote()
-            self._rules_version = version
             self._send_good(others)
-            self._proceed(changed)
+            self._proceed(changed, version)
         elif rejection is not None and version == rejection.version:
             self._send_good([session])  # it took its time over a snapshot that others refused meanwhile
-        if self.applied_count() == len(self.sessions):
-            self._on_settled()
+        self._on_settled()
 
     def refused(self, session: Session, version: int, reason: str) -> None:
         extra = {"worker": session.name, "version": version, "cause": reason}
@@ -90,12 +89,23 @@ class Dispatcher:
         trial = self.rollout.trial
         if trial is not None and version == trial.version:
             self._reject(reason)
+        self._on_settled()
 
     def applied_count(self) -> int:
         """Return how many workers serve the rules of the good snapshot."""
         if self.rollout.good is None:
             return 0
-        return sum(session.applied_version >= self._rules_version for session in self.sessions.values())
+        rules_version = self.rollout.rules_version
+        return sum(session.applied_version >= rules_version for session in self.sessions.values())
+
+    def serves(self, version: int) -> bool:
+        """Say whether every connected worker has applied this version or a newer one, and at least one has.
+
+        A worker that is dead, or being replaced, has no connection and counts for nothing. Nor does one that
+        refuses what others have taken, or that is of another build: the log and the overview tell of it.
+        """
+        able = [s for s in self.sessions.values() if s.feedable and s.refused_version < version]
+        return bool(able) and all(session.applied_version >= version for session in able)
 
     def close(self) -> None:
         self._end_trial()
@@ -119,7 +129,8 @@ class Dispatcher:
     def _reject(self, reason: str) -> None:
         self._end_trial()
         log.error("last good snapshot kept", extra={"cause": reason})
-        self._proceed(self.rollout.reject(reason))
+        told = self._good_version()
+        self._proceed(self.rollout.reject(reason), told)
 
     def _end_trial(self) -> None:
         self._canaries.clear()
@@ -135,14 +146,16 @@ class Dispatcher:
                 if session.feedable:
                     session.send(data)
 
-    def _proceed(self, changed: tuple[Service, ...]) -> None:
-        """Pass endpoint changes on and start the trial that is due."""
+    def _good_version(self) -> int:
+        return self.rollout.good.version if self.rollout.good is not None else 0
+
+    def _proceed(self, changed: tuple[Service, ...], told_version: int) -> None:
+        """Pass on endpoint changes, or only a number that workers have not; start the trial that is due."""
         good = self.rollout.good
-        if changed and good is not None:
+        if good is not None and (changed or good.version != told_version):
             data = encode(EndpointsChanged(good.version, changed))
             for session in self.sessions.values():
                 if session.feedable:
                     session.send(data)
-            self._on_settled()
         if not self._canaries:
             self._try()

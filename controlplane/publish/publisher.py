@@ -34,7 +34,7 @@ from proxy.model.channel import (
     Stats,
     encode,
 )
-from proxy.model.snapshot import Snapshot
+from proxy.model.snapshot import Route, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ class Publisher:
     ) -> None:
         self.on_applied: Callable[[], None] = lambda: None
         """Called when all `worker_count` workers serve the good snapshot, every time they do."""
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called when `serves` or `rejection` may have changed."""
         self._path = path
         self._generation = generation
         self._count = worker_count
@@ -70,6 +72,7 @@ class Publisher:
         self._server: asyncio.Server | None = None
         self._dispatcher = Dispatcher(self._settled)
         self._ledger = Ledger()
+        self._counted: tuple[Route, ...] = ()  # routes whose counters are kept
         self._ejected = Ejected()
         self._orphans: set[Session] = set()
         self._strangers: set[Session] = set()
@@ -103,6 +106,8 @@ class Publisher:
         """Serve the snapshot on disk, if there is one, and return it."""
         self.held.load()
         snapshot = self._store.load()
+        if snapshot is not None and snapshot.workers != self._count:
+            snapshot = msgspec.structs.replace(snapshot, workers=self._count)
         if snapshot is not None:
             self._dispatcher.resume(snapshot)
         return snapshot
@@ -110,9 +115,12 @@ class Publisher:
     def publish(self, snapshot: Snapshot) -> bool:
         """Bring this snapshot to the workers; False when it says what the last one said.
 
-        When only endpoints differ from the last one, only they are sent. Everything else is tried on
-        one worker first; if that one cannot use it, all keep the last good snapshot (`rejection`).
+        Its number is its own when that is higher than the last one's, else the next one. When only endpoints
+        differ from the last one, only they are sent. Everything else is tried on one worker first; if that
+        one cannot use it, all keep the last good snapshot (`rejection`).
         """
+        version = max(snapshot.version, self.wanted_version + 1)
+        snapshot = msgspec.structs.replace(snapshot, version=version, workers=self._count)
         wanted = self._dispatcher.rollout.wanted
         if wanted is not None and same_content(wanted, snapshot):
             return False
@@ -190,16 +198,30 @@ class Publisher:
         """Return how many workers serve the rules of the good snapshot."""
         return self._dispatcher.applied_count()
 
+    def serves(self, version: int) -> bool:
+        """Say whether all connected workers have applied this version, or a newer one; false without any."""
+        return self._dispatcher.serves(version)
+
     @property
     def snapshot(self) -> Snapshot | None:
         """The last good snapshot: the one the workers serve."""
         return self._dispatcher.rollout.good
 
     @property
+    def wanted(self) -> Snapshot | None:
+        """The newest snapshot, served or not."""
+        return self._dispatcher.rollout.wanted
+
+    @property
     def wanted_version(self) -> int:
         """The number of the newest snapshot, served or not; 0 when there was none."""
         wanted = self._dispatcher.rollout.wanted
         return 0 if wanted is None else wanted.version
+
+    @property
+    def rules_version(self) -> int:
+        """The number of the snapshot whose rules the workers serve; endpoints may be of a newer one."""
+        return self._dispatcher.rollout.rules_version
 
     @property
     def rejection(self) -> Rejection | None:
@@ -223,7 +245,7 @@ class Publisher:
                 if not self._is_foreign(session):
                     self._dispatcher.acknowledged(session, version)
             case Nack(version, reason):
-                session.nack_reason = reason
+                session.refused_version, session.nack_reason = version, reason
                 self._dispatcher.refused(session, version, reason)
             case Ejections() if not self._is_foreign(session):
                 self._pass_on(session, message)
@@ -231,6 +253,7 @@ class Publisher:
                 self._hold(session, clusters)
             case Stats():
                 session.took_stats(message)
+                self.on_progress()
                 if session.hello is not None and not self._is_foreign(session):
                     self._ledger.reported((session.hello.worker, session.hello.pid), message)
                     self._ejected.reported(session.hello.worker, message, monotonic())
@@ -284,14 +307,19 @@ class Publisher:
                 session.send(data)
 
     def _settled(self) -> None:
-        rollout = self._dispatcher.rollout
-        if rollout.good is None:
-            return
-        if self.applied_count() >= self._count:
-            self.held.keep(rollout.good.routes)
-            self._ledger.keep_routes({route.id for route in rollout.good.routes})
-            self._store.save_soon(rollout.good)
-            self.on_applied()
+        good = self._dispatcher.rollout.good
+        if good is not None and self.applied_count() >= self._count:
+            self.held.keep(good.routes)
+            self._keep_counters(good.routes)
+            self._store.save_soon(good)
+            if self.serves(good.version):
+                self.on_applied()
+        self.on_progress()
+
+    def _keep_counters(self, routes: tuple[Route, ...]) -> None:
+        if routes is not self._counted:
+            self._counted = routes
+            self._ledger.keep_routes({route.id for route in routes})
 
     def _ask(self, session: Session) -> "asyncio.Future[Stats]":
         waiter: asyncio.Future[Stats] = asyncio.get_running_loop().create_future()

@@ -25,9 +25,14 @@ class Rejection:
 
 @dataclass(slots=True)
 class Rollout:
-    """`wanted` is what the control plane asked for last; `good` is what every worker may have."""
+    """`wanted` is what the control plane asked for last; `good` is what every worker may have.
+
+    The version of `good` is the newest one that all of its endpoints are from; its rules are those of
+    `rules_version`, which is lower when only endpoints have changed since, or when newer rules were refused.
+    """
 
     good: Snapshot | None = None
+    rules_version: int = 0
     wanted: Snapshot | None = None
     trial: Snapshot | None = None
     rejection: Rejection | None = None
@@ -44,6 +49,7 @@ class Rollout:
         """The trial was acknowledged: it is good. Return endpoint changes that came meanwhile."""
         assert self.trial is not None
         self.good, self.trial = self.trial, None
+        self.rules_version = self.good.version
         self.rejection = None
         return self._settle()
 
@@ -75,13 +81,26 @@ class Rollout:
         if self.good is None:
             return ()
         self.good, changed = with_endpoints_of(self.good, self.wanted)
-        if self.trial is None and self.rejection is None:
-            self.good = self.wanted
+        if self.trial is None:
+            self._number()
         return changed
+
+    def _number(self) -> None:
+        """Give `good` the number of `wanted`: nothing of that one is left to apply, but for refused rules.
+
+        The number of a rejected snapshot names no other one.
+        """
+        assert self.good is not None
+        assert self.wanted is not None
+        if self.rejection is None:
+            self.good = self.wanted
+        elif self.wanted.version > self.rejection.version:
+            self.good = msgspec.structs.replace(self.good, version=self.wanted.version)
 
     def resume(self, snapshot: Snapshot) -> None:
         """Start from a snapshot that workers acknowledged in an earlier life."""
         self.good = self.wanted = self._tried = snapshot
+        self.rules_version = snapshot.version
 
 
 def same_content(old: Snapshot, new: Snapshot) -> bool:

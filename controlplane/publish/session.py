@@ -28,6 +28,7 @@ class Session(asyncio.Protocol):
         self.hello: Hello | None = None
         self.feedable = True
         self.applied_version = 0
+        self.refused_version = 0
         self.nack_reason = ""
         self.stats: Stats | None = None
         self.messages = 0

@@ -26,6 +26,7 @@ class SnapshotStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._saver: Saver[Snapshot] = Saver(path, encode_snapshot)
+        self._asked: Snapshot | None = None
 
     @property
     def health(self) -> StoreHealth:
@@ -42,10 +43,13 @@ class SnapshotStore:
         except (OSError, SnapshotError) as error:
             log.warning("stored snapshot ignored", extra={"path": str(self._path), "cause": str(error)})
             return None
+        self._asked = self._saver.saved
         return self._saver.saved
 
     def save_soon(self, snapshot: Snapshot) -> None:
-        if snapshot != self._saver.saved:
+        """Save it unless it is the very object that was given last: every ACK of a worker asks."""
+        if snapshot is not self._asked:
+            self._asked = snapshot
             self._saver.save_soon(snapshot)
 
     async def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from controlplane.resources.view import FleetObjects, MemberObjects
 from controlplane.translate.canaries import join_canaries
 from controlplane.translate.checks import bind_checks, with_check
@@ -56,7 +58,7 @@ def translate(
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
     snapshot = Snapshot(
         version=version,
-        listeners=_listeners(gateways),
+        listeners=_listeners(gateways, facts.listen_address),
         routes=routes,
         services=tuple(with_check(resolution.service, checks) for resolution in resolutions),
         clusters=_clusters(attached, members),
@@ -82,8 +84,12 @@ def translate(
     )
 
 
-def _listeners(gateways: Gateways) -> tuple[Listener, ...]:
-    listeners = (listener for gateway in gateways.all for listener in gateway.listeners)
+def _listeners(gateways: Gateways, address: str) -> tuple[Listener, ...]:
+    listeners = (
+        msgspec.structs.replace(listener, address=address)
+        for gateway in gateways.all
+        for listener in gateway.listeners
+    )
     return tuple(sorted(listeners, key=lambda listener: listener.port))
 
 

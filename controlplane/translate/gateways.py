@@ -53,7 +53,7 @@ class Gateway:
         return tuple(listener.port for listener in self.listeners)
 
     def listed_listeners(self) -> str:
-        return ", ".join(f"{listener.protocol}:{listener.port}" for listener in self.listeners) or "none"
+        return ", ".join(f"HTTP:{listener.port}" for listener in self.listeners) or "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ class Facts:
 
     `address` is the IP address or host name that clients use, published in statuses.
     `failed_ports` are listener ports that could not be bound, with the cause.
-    `limits` and `trusted_proxies` (networks) are those the gateway was started with.
+    `limits`, `trusted_proxies` (networks) and `listen_address` (of this machine, "" for all) are those the
+    gateway was started with.
     `allow_loopback` lets endpoints be on this machine: the demo runs its pods there.
     `hosts` are the addresses of servers that are given by name.
     """
@@ -44,6 +45,7 @@ class Facts:
     allow_loopback: bool = False
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[str, ...] = ()
+    listen_address: str = ""
     hosts: Mapping[str, HostAddresses] = field(default_factory=dict)
 
 

@@ -68,7 +68,7 @@ def _balancer(gateway: Gateway, facts: Facts) -> dict[str, Any]:
         "dnsname": facts.address,
         "id": _stable_id(gateway.subject),
         "listeners": [
-            {"portAndProtocol": f"{listener.port}/{listener.protocol}", "certificates": []}
+            {"portAndProtocol": f"{listener.port}/HTTP", "certificates": []}
             for listener in gateway.listeners
             if listener.port not in facts.failed_ports
         ],

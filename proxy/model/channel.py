@@ -45,9 +45,12 @@ class Apply(msgspec.Struct, frozen=True, tag="apply"):
 
 
 class EndpointsChanged(msgspec.Struct, frozen=True, tag="endpoints"):
-    """These services have new endpoints; routes and all other services stay as they are."""
+    """These services have new endpoints; routes and all other services stay as they are.
 
-    version: int
+    Answered by Ack with the version that the worker serves with them.
+    """
+
+    version: int  # of the snapshot that the endpoints are from
     services: tuple[Service, ...]
 
 
@@ -119,6 +122,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
 
 class Ack(msgspec.Struct, frozen=True, tag="ack"):
+    """All of this version is in use, endpoints included."""
+
     version: int
 
 
@@ -252,9 +257,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     On the wire most of it is in the parts before it.
     """
 
-    worker: int
-    pid: int
-    version: int
+    version: int  # of the snapshot that the worker serves, endpoints included
     requests: tuple[RequestCount, ...]
     durations: tuple[DurationHistogram, ...]
     attempts: tuple[AttemptCount, ...]

@@ -29,11 +29,6 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     generation: int = 0
 
 
-class Protocol(StrEnum):
-    HTTP = "HTTP"
-    HTTPS = "HTTPS"
-
-
 class ForwardedHeaders(msgspec.Struct, frozen=True, gc=False):
     """Which facts about a client the endpoints get besides X-Forwarded-For and X-Forwarded-Proto."""
 
@@ -42,11 +37,10 @@ class ForwardedHeaders(msgspec.Struct, frozen=True, gc=False):
 
 
 class Listener(msgspec.Struct, frozen=True, gc=False):
-    """A port with a protocol. Times in seconds."""
+    """A port, spoken to by HTTP. Times in seconds."""
 
     port: int
     source: Source
-    protocol: Protocol = Protocol.HTTP
     address: str = ""  # "" is every address of the machine, IPv4 and IPv6
     idle_timeout_s: float = 65.0
     response_timeout_s: float = 60.0  # from the end of the request to the response head; then 504. 0: none
@@ -56,7 +50,7 @@ class Listener(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def name(self) -> str:
-        return f"{self.protocol.lower()}-{self.port}"
+        return f"http-{self.port}"
 
 
 class PathKind(StrEnum):

@@ -120,7 +120,7 @@ async def test_routes_show_shares_and_requests() -> None:
 
 
 async def test_another_share_than_configured_has_a_reason() -> None:
-    failed = stats(0, 10, {"cluster-1": "healthy", "cluster-2": "ejected"})
+    failed = stats(10, {"cluster-1": "healthy", "cluster-2": "ejected"})
     opened = structs.replace(failed, breakers=(BreakerStats("shop/web:80", "cluster-2", "open", 0.0, 0),))
     async with client(serving(opened)) as api:
         (route,) = (await api.get("/api/v1/routes")).json()["items"]

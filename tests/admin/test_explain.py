@@ -66,7 +66,7 @@ SNAPSHOT = Snapshot(
 
 async def explained(*routes: Route, **question: Any) -> Any:
     states = {"cluster-1": "ejected", "cluster-2": "healthy", "cluster-3": "healthy"}
-    state = replace(serving(stats(0, 10, states)), snapshot=replaced(SNAPSHOT, routes=routes or ROUTES))
+    state = replace(serving(stats(10, states)), snapshot=replaced(SNAPSHOT, routes=routes or ROUTES))
     async with client(state) as api:
         return (
             await api.post("/api/v1/explain", json={"url": "http://shop.demo:8001/cart/7"} | question)

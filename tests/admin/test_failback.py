@@ -30,7 +30,7 @@ def asking(failback: Failback | None) -> Snapshot:
 
 def state(failback: Failback | None, *seen: FailbackStats, workers: int = 2, **states: str) -> State:
     """As the first worker sees it, and those after it as well if `seen` has one for each."""
-    reports = [stats(number, 10, BOTH | states) for number in range(workers)]
+    reports = [stats(10, BOTH | states) for number in range(workers)]
     told = seen if len(seen) > 1 else seen * workers
     reports = (
         [

@@ -55,7 +55,7 @@ def test_counters_are_summed_over_workers() -> None:
 
 def test_shares_of_routes_that_had_requests() -> None:
     states = {"cluster-1": "healthy", "cluster-2": "ejected"}
-    samples = scrape(serving(stats(0, 10, states)))
+    samples = scrape(serving(stats(10, states)))
     for cluster, now in (("cluster-1", 1), ("cluster-2", 0)):
         assert value(samples, "route_share_configured", route=ROUTE, cluster=cluster) == 0.5
         assert value(samples, "route_share_effective", route=ROUTE, cluster=cluster) == now
@@ -85,7 +85,7 @@ def test_checks_are_counted_by_their_result() -> None:
 
 @pytest.mark.parametrize("state", ["ejected", "unhealthy", "stalled", "silent"])
 def test_who_cannot_serve_has_no_share(state: str) -> None:
-    samples = scrape(serving(stats(0, 10, {"cluster-1": "draining", "cluster-2": state})))
+    samples = scrape(serving(stats(10, {"cluster-1": "draining", "cluster-2": state})))
     labels = {"service": "shop/web:80", "cluster": "cluster-2"}
     assert value(samples, "endpoints", **labels, state=state) == 1
     assert value(samples, "route_share_effective", route=ROUTE, cluster="cluster-2") == 0
@@ -98,7 +98,7 @@ def test_routes_that_are_gone_leave_no_series_and_unmatched_requests_do() -> Non
 
 def test_endpoints_are_counted_by_the_state_most_workers_see() -> None:
     bad = {"cluster-1": "healthy", "cluster-2": "ejected"}
-    samples = scrape(serving(stats(0, 1, bad), stats(1, 1, bad), stats(2, 1, dict.fromkeys(bad, "healthy"))))
+    samples = scrape(serving(stats(1, bad), stats(1, bad), stats(1, dict.fromkeys(bad, "healthy"))))
     service = {"service": "shop/web:80"}
     assert value(samples, "endpoints", **service, cluster="cluster-2", state="ejected") == 1
     assert value(samples, "endpoints", **service, cluster="cluster-1", state="healthy") == 1
@@ -132,7 +132,7 @@ def test_retries_that_were_suppressed_are_added_up_by_cause() -> None:
     totals = Totals()
     for worker in (0, 1):
         counts = (SuppressedCount("shop/web:80", "cluster-1", "budget", 2 + worker),)
-        totals.add(msgspec.structs.replace(stats(worker, 0, {}), suppressed=counts))
+        totals.add(msgspec.structs.replace(stats(0, {}), suppressed=counts))
     samples = scrape(replace(serving(), totals=totals.copy()))
     labels = {"service": "shop/web:80", "cluster": "cluster-1", "cause": "budget"}
     assert value(samples, "retries_suppressed_total", **labels) == 5

@@ -105,7 +105,7 @@ async def test_cookies_are_headers(manifests: str) -> None:
 
 async def test_a_running_gateway_is_asked() -> None:
     states = {"cluster-1": "ejected", "cluster-2": "healthy", "cluster-3": "healthy"}
-    state = replace(serving(stats(0, 10, states)), snapshot=SNAPSHOT)
+    state = replace(serving(stats(10, states)), snapshot=SNAPSHOT)
     async with admin(Fixed(state)) as address:
         done = await fleetgate("explain", "GET", "http://shop.demo/cart", "--admin", address)
     assert (done.code, done.err) == (0, "")

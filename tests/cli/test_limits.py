@@ -41,6 +41,7 @@ def test_a_value_out_of_range_is_refused_with_the_range(value: str) -> None:
             ("--trusted-proxy", "10.0.0.1/8"),
             "--trusted-proxy '10.0.0.1/8' is no network: 10.0.0.1/8 has",
         ),
+        (("--listen", "localhost"), "--listen 'localhost' is no IP address; write e.g. 127.0.0.1"),
         (("--limit", "head-timeout"), "fleetgate: --limit 'head-timeout' is not NAME=VALUE;"),
         (("--limit", "header=1"), "fleetgate: --limit 'header' is not a limit; there are max-connections,"),
         (("--limit", "head-timeout=0"), "fleetgate: --limit head-timeout=0 is not a number above 0 to 3600"),

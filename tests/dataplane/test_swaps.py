@@ -1,7 +1,9 @@
 """Snapshots of ten thousand routes, beside requests and endpoint changes."""
 
 import asyncio
+import json
 from collections import Counter
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -11,6 +13,7 @@ from tests.dataplane.test_shares import named
 from tests.support.origin import Origin
 from tests.support.requests import request, tally
 from tests.support.snapshots import route, service, snapshot
+from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
 ROUTES = 10_000
@@ -74,6 +77,7 @@ async def test_endpoints_change_while_a_snapshot_is_compiled_and_stay_changed(
         worker.send(Apply(big(port, 2, dead)))
         worker.send(EndpointsChanged(1, (alive,)))
         worker.send(Report())
+        assert await worker.message() == Ack(1)
         stats = await worker.message()
         assert isinstance(stats, Stats)  # before the snapshot is acknowledged
         assert stats.version == 1
@@ -82,6 +86,35 @@ async def test_endpoints_change_while_a_snapshot_is_compiled_and_stay_changed(
         stats = await worker.stats()
         assert [endpoint.port for endpoint in stats.endpoints] == [origin.port]
         assert await tally(port, 5, request(host="1.demo.example")) == {"/": 5}
+
+
+async def test_a_worker_says_which_version_it_serves_with_endpoints_that_changed(
+    worker: WorkerProcess, port: int
+) -> None:
+    async with Origin() as origin:
+        dead, alive = service({"c1": [NOWHERE]}), service({"c1": [origin.address]})
+        await worker.apply(replace(snapshot(port, {}), services=(dead,)))
+        worker.change_endpoints(2, alive)
+        assert await worker.message() == Ack(2)
+        assert (await worker.stats()).version == 2
+        # Endpoints that are newer than rules on their way: their version is reached with the rules.
+        worker.send(Apply(big(port, 3, dead)))
+        worker.send(EndpointsChanged(4, (alive,)))
+        assert [await worker.message() for _ in range(3)] == [Ack(2), Ack(3), Ack(4)]
+        assert (await worker.stats()).version == 4
+
+
+async def test_the_access_log_names_the_version_with_endpoints_that_changed(
+    tmp_path: Path, port: int
+) -> None:
+    log = tmp_path / "access.log"
+    async with Origin() as origin, WorkerProcess(str(log)) as worker:
+        await worker.apply(snapshot(port, {"c1": [NOWHERE]}))
+        worker.change_endpoints(2, service({"c1": [origin.address]}))
+        assert await worker.message() == Ack(2)
+        assert await tally(port, 1) == {"/": 1}
+        await until(lambda: log.exists() and log.read_text().endswith("\n"))
+        assert json.loads(log.read_text())["snapshot"] == 2
 
 
 async def test_every_snapshot_is_answered_in_its_turn_and_the_last_good_one_stays(

@@ -28,7 +28,7 @@ class FakeWorker:
 def holding(clients: int = 0, in_flight: int = 0, tasks: int = 6, timers: int = 3) -> Stats:
     endpoint = EndpointStats("s", "c", "10.0.0.1", 80, "healthy", in_flight, 0, 0, 0, "")
     connections = (ConnectionCount("http", clients, clients),)
-    return Stats(0, 1, 1, (), (), (), (endpoint,), connections, 0.0, 0, tasks=tasks, timers=timers)
+    return Stats(1, (), (), (), (endpoint,), connections, 0.0, 0, tasks=tasks, timers=timers)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def view(phase: str = "", level: float = 0.0, state: str = "healthy") -> tuple[W
         EndpointStats(WEB, "cluster-1", "10.0.0.1", 8080, "healthy", 0, 0, 0, 0, ""),
         EndpointStats(WEB, "cluster-2", "10.0.0.1", 8080, state, 0, 0, 0, 0, ""),
     )
-    report = replace(stats(0, 1, {}), breakers=breakers, endpoints=endpoints)
+    report = replace(stats(1, {}), breakers=breakers, endpoints=endpoints)
     return (WorkerView(0, 100, 7, "", 1, report),)
 
 

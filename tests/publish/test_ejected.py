@@ -13,7 +13,7 @@ def report(**states: str) -> Stats:
         EndpointStats("shop/web:80", "c1", "10.0.0.1", int(port[1:]), state, 0, 0, 0, 0, "")
         for port, state in states.items()
     )
-    return Stats(0, 1, 1, (), (), (), endpoints, (), 0.0, 0)
+    return Stats(1, (), (), (), endpoints, (), 0.0, 0)
 
 
 def test_what_any_worker_reports_is_told_as_what_it_is() -> None:

@@ -6,10 +6,10 @@ from proxy.model.channel import AttemptCount, RequestCount, Stats
 from proxy.model.flags import FLAGS
 
 
-def report(worker: int, *counts: RequestCount | AttemptCount) -> Stats:
+def report(*counts: RequestCount | AttemptCount) -> Stats:
     requests = tuple(count for count in counts if isinstance(count, RequestCount))
     attempts = tuple(count for count in counts if isinstance(count, AttemptCount))
-    return Stats(worker, 100 + worker, 7, requests, (), attempts, (), (), 0.0, 0)
+    return Stats(7, requests, (), attempts, (), (), 0.0, 0)
 
 
 def request(cluster: str, code_class: str, flag: str, count: int) -> RequestCount:
@@ -17,7 +17,6 @@ def request(cluster: str, code_class: str, flag: str, count: int) -> RequestCoun
 
 
 FIRST = report(
-    0,
     request("a", "2xx", "-", 50),
     request("a", "5xx", "UF", 2),
     request("a", "2xx", "UC", 1),  # cut in the middle
@@ -28,13 +27,13 @@ FIRST = report(
     AttemptCount("shop/web:80", "a", "", "refused", 2),
     AttemptCount("shop/web:80", "b", "", "status", 4),
 )
-SECOND = report(1, request("a", "5xx", "UT", 10), AttemptCount("shop/web:80", "a", "b", "refused", 1))
+SECOND = report(request("a", "5xx", "UT", 10), AttemptCount("shop/web:80", "a", "b", "refused", 1))
 
 
 def test_workers_are_summed_alive_or_dead() -> None:
     ledger = Ledger()
-    for stats in (FIRST, SECOND):
-        ledger.reported((stats.worker, stats.pid), stats)
+    for worker, stats in enumerate((FIRST, SECOND)):
+        ledger.reported((worker, 100 + worker), stats)
     alive = ledger.failures()
     assert alive.lost == {("shop/web:80", "a"): 13, ("shop/web:80", "b"): 4}
     assert alive.attempts["shop/web:80", "a", "b", "refused"] == 4

@@ -13,7 +13,7 @@ from controlplane.publish.dispatch import Dispatcher
 from controlplane.publish.rollout import Rollout
 from controlplane.publish.session import Session
 from loadtest.ports import free_port
-from proxy.model.channel import Apply, Hello, to_worker_framer
+from proxy.model.channel import Apply, EndpointsChanged, Hello, to_worker_framer
 from proxy.model.codec import decode_snapshot
 from proxy.model.snapshot import SCHEMA, Snapshot
 from tests.support.dataplane import applied, fetch, running, snapshot
@@ -52,10 +52,11 @@ async def test_endpoints_stay_fresh_while_the_rules_are_refused(
         await until(lambda: plane.publisher.rejection)
         plane.publish(snapshot(3, port, route="shop/bad/0/0", pods=("10.0.0.3",)))
         for stats in await plane.publisher.collect():
-            assert stats.version == 1
+            assert stats.version == 3
             assert {endpoint.address for endpoint in stats.endpoints} == {"10.0.0.3"}
         assert plane.publisher.snapshot is not None
         assert plane.publisher.snapshot.routes == snapshot(1, port).routes
+        assert (plane.publisher.snapshot.version, plane.publisher.rules_version) == (3, 1)
         assert plane.publisher.rejected_total == 1
 
 
@@ -97,9 +98,85 @@ async def test_changes_of_endpoints_only_are_sent_as_a_delta(tmp_path: Path) -> 
         await applied(plane, 1)
         plane.publish(snapshot(2, port, pods=("10.0.0.1", "10.0.0.2")))
         await plane.publisher.collect()
-        # The stand-in acknowledges snapshots only: version 2 is known from its report alone.
         await applied(plane, 2)
         assert plane.publisher.applied_count() == 2
+
+
+async def test_each_change_has_a_number_of_its_own(tmp_path: Path) -> None:
+    """Verdicts of health checks change the endpoints of the newest snapshot, which has a number already."""
+    async with running(tmp_path) as plane:
+        plane.publish(snapshot(1))
+        await applied(plane, 1)
+        assert plane.publisher.publish(snapshot(1, pods=("10.0.0.2",)))
+        assert plane.publisher.wanted_version == 2
+        await applied(plane, 2)
+
+
+async def test_a_snapshot_says_how_many_workers_share_its_limits(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=2) as plane:
+        plane.publish(snapshot(1))
+        await until(lambda: plane.publisher.store_health.saved_version == 1)
+        assert plane.publisher.snapshot is not None
+        assert plane.publisher.snapshot.workers == 2
+        assert decode_snapshot((tmp_path / "snapshot.json").read_bytes()).workers == 2
+    async with running(tmp_path, workers=1) as plane:
+        assert plane.publisher.snapshot is not None
+        assert plane.publisher.snapshot.workers == 1
+        assert not plane.publisher.publish(snapshot(1))
+
+
+def test_another_number_of_workers_is_no_change_of_endpoints() -> None:
+    assert endpoint_delta(snapshot(1), replace(snapshot(2), workers=2)) is None
+
+
+def test_endpoints_that_return_during_a_trial_have_their_number_afterwards() -> None:
+    rollout = Rollout()
+    rollout.resume(snapshot(1))
+    rollout.want(snapshot(2, route="shop/web/0/1"))
+    rollout.want(snapshot(3, route="shop/web/0/1", pods=("10.0.0.3",)))
+    rollout.want(snapshot(4, route="shop/web/0/1"))
+    assert rollout.good is not None
+    assert rollout.good.version == 1  # not all of a newer one is in use
+    assert rollout.promote() == ()
+    assert (rollout.good.version, rollout.rules_version) == (4, 2)
+
+
+async def test_a_number_without_endpoints_is_told_to_the_workers() -> None:
+    dispatcher = Dispatcher(lambda: None)
+    dispatcher.resume(snapshot(1))
+    worker = Listening(0)
+    dispatcher.joined(0, worker)
+    dispatcher.publish(snapshot(2, route="shop/web/0/1"))
+    dispatcher.publish(snapshot(3, route="shop/web/0/1", pods=("10.0.0.3",)))
+    dispatcher.publish(snapshot(4, route="shop/web/0/1"))
+    dispatcher.acknowledged(worker, 2)
+    assert worker.told == [1, 1, 4]
+
+
+async def test_a_worker_that_comes_back_is_known_to_serve_what_it_says() -> None:
+    dispatcher = Dispatcher(lambda: None)
+    dispatcher.resume(snapshot(5))
+    worker = Listening(0, applied=5)
+    dispatcher.joined(0, worker)
+    assert dispatcher.applied_count() == 1
+    assert dispatcher.serves(5)
+
+
+async def test_a_version_is_served_once_every_worker_that_can_has_acknowledged_it() -> None:
+    dispatcher = Dispatcher(lambda: None)
+    assert not dispatcher.serves(1)
+    dispatcher.resume(snapshot(1))
+    workers = [Listening(number) for number in range(3)]
+    for number, worker in enumerate(workers):
+        dispatcher.joined(number, worker)
+    workers[0].took_ack(1)
+    assert not dispatcher.serves(1)
+    dispatcher.left(1, workers[1])  # died: its successor will serve it or nothing
+    assert not dispatcher.serves(1)
+    workers[2].refused_version = 1  # while others have taken it: it must not hold up what is said of them
+    assert dispatcher.serves(1)
+    dispatcher.left(0, workers[0])
+    assert not dispatcher.serves(1)
 
 
 async def test_a_snapshot_that_says_nothing_new_is_not_sent(tmp_path: Path) -> None:
@@ -115,7 +192,7 @@ async def test_the_snapshot_is_on_disk_once_all_workers_serve_it(tmp_path: Path)
         plane.publish(snapshot(1, port))
         await until(lambda: plane.publisher.store_health.saved_version == 1)
         stored = tmp_path / "snapshot.json"
-        assert decode_snapshot(stored.read_bytes()) == snapshot(1, port)
+        assert decode_snapshot(stored.read_bytes()) == replace(snapshot(1, port), workers=2)
         assert stored.stat().st_mode & 0o777 == 0o600
         plane.publish(snapshot(2, port, pods=("10.0.0.9",)))
         await until(lambda: plane.publisher.store_health.saved_version == 2)
@@ -168,14 +245,17 @@ def test_endpoints_that_change_with_the_rules_go_to_all_workers_at_once() -> Non
 class Listening(Session):
     """A connected worker of which only what it is sent is of interest."""
 
-    def __init__(self, worker: int) -> None:
+    def __init__(self, worker: int, applied: int = 0) -> None:
         self.sent: list[int] = []
+        self.told: list[int] = []  # versions of endpoints
         super().__init__(owner=None)  # it never says anything
-        self.hello = Hello(worker, worker, SCHEMA, "")
+        self.hello = Hello(worker, worker, SCHEMA, "", applied)
         self._to_worker = to_worker_framer()
 
     def send(self, data: bytes) -> None:
-        self.sent += [m.snapshot.version for m in self._to_worker.feed(data) if isinstance(m, Apply)]
+        messages = self._to_worker.feed(data)
+        self.sent += [m.snapshot.version for m in messages if isinstance(m, Apply)]
+        self.told += [m.version for m in messages if isinstance(m, EndpointsChanged)]
 
 
 async def test_a_repeated_snapshot_does_not_undo_the_trial() -> None:

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from controlplane.gateway.dataplane import DataPlane
 from loadtest.ports import free_port
-from proxy.model.actions import Failback, Forward
+from proxy.model.actions import Failback, FixedResponse, Forward
 from proxy.model.channel import Hold
+from proxy.model.policies import Policies, RateLimit
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Snapshot
 from tests.support.clusters import ask
 from tests.support.dataplane import kill, snapshot
@@ -213,3 +214,28 @@ async def holding(plane: DataPlane) -> int:
 
 async def nobody_holds(plane: DataPlane) -> bool:
     return not any(stats.failbacks for stats in await plane.publisher.collect())
+
+
+LIMITED = RateLimit(10, FixedResponse(429))
+"""10 requests per second, and as many at once, for the whole gateway."""
+
+
+async def test_a_limit_holds_for_all_workers_together(tmp_path: Path) -> None:
+    """The state directory comes from a gateway with one worker: what it saved is divided anew."""
+    port = free_port()
+    async with Origin() as origin:
+        limited = replace(route(port), policies=Policies(rate_limits=(LIMITED,)))
+        async with serving(tmp_path, port, 1) as plane:
+            await rules(plane, small_snapshot(port, {"c1": [origin.address]}, limited, version=2))
+            await until(lambda: plane.publisher.store_health.saved_version == 2)
+        plane = DataPlane(tmp_path, 2, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
+        await plane.start()
+        try:
+            await until(lambda: plane.publisher.applied_count() == 2)
+            passed, start = 0, monotonic()
+            while monotonic() - start < 5.0:
+                answers = await asyncio.gather(*(ask(port) for _ in range(20)))
+                passed += sum(status == 200 for status, _ in answers)
+            assert 45 <= passed <= 10 + 50 + 2
+        finally:
+            await plane.stop()

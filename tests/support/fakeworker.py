@@ -156,6 +156,7 @@ class FakeWorker:
                 fresh = {service.id: service for service in services}
                 merged = tuple(fresh.get(service.id, service) for service in self.snapshot.services)
                 self.snapshot = msgspec.structs.replace(self.snapshot, version=version, services=merged)
+                writer.write(encode(Ack(version)))
             case Report():
                 writer.write(encode(self.stats()))
             case Drain():
@@ -168,8 +169,6 @@ class FakeWorker:
         listener = self.snapshot.listeners[0].name if self.snapshot.listeners else ""
         buckets = (self.requests,) + (0,) * 14
         return Stats(
-            worker=self.args.id,
-            pid=os.getpid(),
             version=self.snapshot.version,
             requests=(RequestCount(listener, route, service, cluster, "2xx", "-", self.requests),),
             durations=(DurationHistogram(route, cluster, buckets, 0.001 * self.requests, 10, 20),),

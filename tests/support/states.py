@@ -22,12 +22,10 @@ from tests.support.dataplane import snapshot
 ROUTE, SERVICE, LISTENER = "shop/web/0/0", "shop/web:80", "http-8001"
 
 
-def stats(worker: int, requests: int, states: Mapping[str, str], version: int = 7) -> Stats:
+def stats(requests: int, states: Mapping[str, str], version: int = 7) -> Stats:
     """What a worker reports; `states` are those of the one endpoint in each cluster."""
     buckets = (requests,) + (0,) * 14
     return Stats(
-        worker=worker,
-        pid=100 + worker,
         version=version,
         requests=(
             RequestCount(LISTENER, ROUTE, SERVICE, "cluster-1", "2xx", "-", requests),
@@ -55,7 +53,7 @@ def stats(worker: int, requests: int, states: Mapping[str, str], version: int = 
 def serving(*reports: Stats, **changes: Any) -> State:
     """A healthy gateway whose workers reported this; two healthy ones when nothing is given."""
     healthy = {"cluster-1": "healthy", "cluster-2": "healthy"}
-    seen = reports or (stats(0, 10, healthy), stats(1, 20, healthy))
+    seen = reports or (stats(10, healthy), stats(20, healthy))
     totals = Totals()
     for report in seen:
         totals.add(report)
@@ -70,8 +68,10 @@ def serving(*reports: Stats, **changes: Any) -> State:
         wanted_version=7,
         applied_count=len(seen),
         applied_at=950.0,
-        processes=tuple(ProcessView(report.worker, report.pid, 0) for report in seen),
-        workers=tuple(WorkerView(report.worker, report.pid, 7, "", 1, report) for report in seen),
+        processes=tuple(ProcessView(worker, 100 + worker, 0) for worker in range(len(seen))),
+        workers=tuple(
+            WorkerView(worker, 100 + worker, 7, "", 1, report) for worker, report in enumerate(seen)
+        ),
         totals=totals,
         diagnostics=tuple(findings.items),
         fleet_server="https://fleet:6443",

@@ -171,6 +171,7 @@ def _translate(case: Mapping[str, Any], last_good: LastGood, previous: Snapshot 
     facts = {"address": "gateway.example.com", "known_clusters": ["cluster-1", "cluster-2"]}
     facts.update(case.get("facts", {}))
     known = frozenset(facts.pop("known_clusters"))
+    facts["trusted_proxies"] = tuple(facts.get("trusted_proxies", ()))
     facts["hosts"] = {
         host: HostAddresses(tuple(found.get("addresses", ())), found.get("problem", ""))
         for host, found in facts.get("hosts", {}).items()

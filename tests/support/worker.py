@@ -45,6 +45,7 @@ class WorkerProcess:
         self._writer: asyncio.StreamWriter | None = None
         self._inbox: asyncio.Queue[FromWorker] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._changes = 0  # of endpoints, of which no answer was read
         self.hello: Hello | None = None
         self.process: asyncio.subprocess.Process | None = None
 
@@ -94,10 +95,17 @@ class WorkerProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     async def apply(self, snapshot: Snapshot) -> Ack | Nack:
+        """Return what the worker answers to this snapshot, not to the endpoints that were sent before."""
         self.send(Apply(snapshot))
-        return await self._next(Ack, Nack)  # type: ignore[return-value]
+        while True:
+            answer = await self._next(Ack, Nack)
+            assert isinstance(answer, Ack | Nack)
+            if isinstance(answer, Nack) or not self._changes:
+                return answer
+            self._changes -= 1
 
     def change_endpoints(self, version: int, *services: Service) -> None:
+        self._changes += 1
         self.send(EndpointsChanged(version, services))
 
     async def stats(self) -> Stats:

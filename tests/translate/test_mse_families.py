@@ -142,6 +142,7 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"load-balance": "random"}, "algorithm", Algorithm.RANDOM),
     ({"upstream-hash-by": "$http_x_user"}, "hash_key", HashKey(HashSource.HEADER, "x-user")),
     ({"upstream-hash-by": "$arg_User"}, "hash_key", HashKey(HashSource.QUERY, "User")),
+    ({"upstream-hash-by": "$cookie_user"}, "hash_key", HashKey(HashSource.COOKIE, "user")),
     ({"upstream-hash-by": "$request_uri"}, "algorithm", Algorithm.HASH),
     ({"upstream-hash-by": "$remote_addr"}, "hash_key", HashKey(HashSource.CLIENT)),
     ({"warmup": "30"}, "warmup_s", 30.0),

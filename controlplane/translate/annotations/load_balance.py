@@ -34,7 +34,7 @@ HASH_BY: Final = Annotation(
     Dialect.MSE,
     "sends requests that are alike in this to the same endpoint; it wins over load-balance",
     "variable",
-    "$request_uri, $host, $remote_addr, $http_<header> or $arg_<query parameter>",
+    "$request_uri, $host, $remote_addr, $http_<header>, $arg_<query parameter> or $cookie_<cookie>",
     example="$http_x_user",
 )
 WARMUP: Final = Annotation(
@@ -57,6 +57,7 @@ _SOURCES: Final = {
 }
 _HEADER = re.compile(r"\$http_([A-Za-z0-9_-]{1,256})")
 _QUERY = re.compile(r"\$arg_([A-Za-z0-9_.~-]{1,256})")
+_COOKIE = re.compile(r"\$cookie_([A-Za-z0-9_.~-]{1,256})")
 
 
 def apply(reader: Reader, draft: Draft) -> None:
@@ -88,5 +89,7 @@ def _hash_key(reader: Reader) -> HashKey | None:
         return HashKey(HashSource.HEADER, header[1].lower().replace("_", "-"))  # nginx writes "_" for "-"
     if query := _QUERY.fullmatch(given.text):
         return HashKey(HashSource.QUERY, query[1])
+    if cookie := _COOKIE.fullmatch(given.text):
+        return HashKey(HashSource.COOKIE, cookie[1])
     reader.reject(given, "is not a variable to go by", HASH_BY.allowed)
     return None
