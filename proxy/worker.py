@@ -20,6 +20,7 @@ from proxy.agent import Agent
 from proxy.dataplane import DataPlane
 from proxy.downstream.descriptors import DescriptorBudget, raised_limit
 from proxy.downstream.listener import IDLE_GRACE_S, Listeners
+from proxy.liveness import Liveness
 from proxy.telemetry.access_log import FLUSH_S, AccessLog
 from proxy.timers import TICK_S
 
@@ -36,6 +37,7 @@ class Options:
     socket: str
     generation: str
     fds: int | None
+    liveness: int | None
     access_log: str
 
 
@@ -45,6 +47,7 @@ class Worker:
     def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
         log = AccessLog(options.access_log) if options.access_log != "off" else None
         self._options = options
+        self._liveness = Liveness(options.liveness) if options.liveness is not None else None
         self._plane = DataPlane(loop, log)
         budget = DescriptorBudget(raised_limit())
         self._listeners = Listeners(self._plane, budget, opens_sockets=options.fds is None)
@@ -57,6 +60,8 @@ class Worker:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         plane = self._plane
+        if self._liveness is not None:
+            self._liveness.start(loop)
         plane.wheel.start()
         plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
         plane.wheel.schedule(plane.services.offered, plane.wheel.now + TICK_S)
@@ -103,6 +108,7 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--socket", required=True, help="Unix socket of the control plane")
     parser.add_argument("--generation", default="", help="of the supervisor that starts it")
     parser.add_argument("--fds", type=int, help="inherited socket that listening sockets come over")
+    parser.add_argument("--liveness", type=int, metavar="FD", help="inherited page that says the loop turns")
     parser.add_argument("--access-log", default="-", metavar="PATH|-|off", help="default: standard output")
     return Options(**vars(parser.parse_args(arguments)))
 

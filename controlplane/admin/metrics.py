@@ -201,8 +201,10 @@ class Metrics(Collector):
         label = ("worker",)
         up = (((str(p.worker),), p.pid is not None and p.worker in connected) for p in state.processes)
         yield gauge("worker_up", "1 when the worker runs and is connected.", label, up)
-        restarts = (((str(p.worker),), p.restarts) for p in state.processes)
-        yield counter("worker_restarts", "Restarts of the worker.", label, restarts)
+        restarts = (
+            ((str(p.worker), reason), count) for p in state.processes for reason, count in p.reasons.items()
+        )
+        yield counter("worker_restarts", "Restarts of the worker.", ("worker", "reason"), restarts)
         stats = {(str(view.worker),): view.stats for view in state.workers if view.stats is not None}
         lags = ((labels, each.loop_lag_s) for labels, each in stats.items())
         yield gauge("event_loop_lag_seconds", "Worst delay since the last report.", label, lags)

@@ -92,6 +92,7 @@ def worker(state: State, number: int) -> Json:
         "worker": number,
         "pid": process.pid,
         "restarts": process.restarts,
+        "restartReasons": {reason: count for reason, count in process.reasons.items() if count},
         "connected": view is not None,
         "dataplane": view.dataplane if view is not None else "unknown",
         "appliedVersion": view.applied_version if view is not None else 0,

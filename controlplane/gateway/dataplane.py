@@ -1,4 +1,4 @@
-"""The workers as one thing: sockets, snapshots, heartbeats, and taking over from a killed control plane."""
+"""The workers as one thing: sockets, snapshots, liveness, and taking over from a killed control plane."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from controlplane.publish import Held, Publisher, SnapshotStore, place_socket
-from controlplane.supervisor import Roster, Supervisor, WorkerCommand
+from controlplane.supervisor import PERIOD_S, Roster, Supervisor, WorkerCommand
 from proxy.model.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_S = 1.0
+REPORT_S = 1.0
 
 
 class StateDirectoryInUse(Exception):
@@ -34,7 +34,7 @@ class DataPlane:
         self._grace_s = grace_s
         self._place = place_socket(state_dir)
         self._lock: int | None = None
-        self._heartbeat: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self.worker_count = workers
         self.draining = False
         self.publisher = Publisher(
@@ -65,7 +65,10 @@ class DataPlane:
         self.supervisor.start()
         if snapshot is not None:
             self.supervisor.listen(snapshot.listeners)
-        self._heartbeat = asyncio.create_task(self._beat(), name="heartbeat")
+        self._tasks = (
+            asyncio.create_task(self._report(), name="reports of workers"),
+            asyncio.create_task(self._watch(), name="liveness of workers"),
+        )
         return snapshot
 
     def publish(self, snapshot: Snapshot) -> Mapping[int, str]:
@@ -85,23 +88,27 @@ class DataPlane:
         self.supervisor.retire()
         told = self.publisher.drain(self._grace_s)
         await self.supervisor.stop(told, self._grace_s)
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._heartbeat
+                await task
         await self.publisher.stop()
         self._place.clean_up()
         if self._lock is not None:
             os.close(self._lock)
 
-    async def _beat(self) -> None:
+    async def _report(self) -> None:
         while True:
-            pause = asyncio.create_task(asyncio.sleep(HEARTBEAT_S))
+            pause = asyncio.create_task(asyncio.sleep(REPORT_S))
             await self.publisher.collect()
             await pause
-            heard = {view.pid: view.messages for view in self.publisher.workers()}
-            if not self.draining and self.supervisor.heartbeat(heard):
+            if not self.draining and self.supervisor.tick():
                 self.publisher.repeat()
+
+    async def _watch(self) -> None:
+        while not self.draining:
+            self.supervisor.look(self.publisher.serving())
+            await asyncio.sleep(PERIOD_S)
 
     def _all_applied(self) -> None:
         """Every worker serves the good snapshot: those of an earlier control plane may go."""

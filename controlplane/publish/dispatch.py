@@ -93,10 +93,12 @@ class Dispatcher:
 
     def applied_count(self) -> int:
         """Return how many workers serve the rules of the good snapshot."""
-        if self.rollout.good is None:
-            return 0
+        return 0 if self.rollout.good is None else len(self.serving())
+
+    def serving(self) -> list[Session]:
+        """Return the workers that serve the rules of the good snapshot; all as long as there is none."""
         rules_version = self.rollout.rules_version
-        return sum(session.applied_version >= rules_version for session in self.sessions.values())
+        return [s for s in self.sessions.values() if s.applied_version >= rules_version]
 
     def serves(self, version: int) -> bool:
         """Say whether every connected worker has applied this version or a newer one, and at least one has.

@@ -43,13 +43,12 @@ REPORT_DEADLINE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """What the publisher knows of one connected worker. `messages` grows with everything it says."""
+    """What the publisher knows of one connected worker."""
 
     worker: int
     pid: int
     applied_version: int
     nack_reason: str
-    messages: int
     stats: Stats | None
     dataplane: str = "pure"
 
@@ -178,12 +177,17 @@ class Publisher:
                 session.hello.pid,
                 session.applied_version,
                 session.nack_reason,
-                session.messages,
                 session.stats,
                 session.hello.dataplane,
             )
             for worker, session in sorted(self._dispatcher.sessions.items())
             if session.hello is not None
+        )
+
+    def serving(self) -> frozenset[int]:
+        """Return the pids of the workers that serve the good snapshot, or are ready for the first one."""
+        return frozenset(
+            session.hello.pid for session in self._dispatcher.serving() if session.hello is not None
         )
 
     def totals(self) -> Totals:

@@ -31,7 +31,6 @@ class Session(asyncio.Protocol):
         self.refused_version = 0
         self.nack_reason = ""
         self.stats: Stats | None = None
-        self.messages = 0
         self.report_waiters: list[asyncio.Future[Stats]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -41,7 +40,6 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for piece in self._framer.feed(data):
-                self.messages += 1
                 message = self._joiner.whole(piece)
                 if message is not None:
                     self._owner.received(self, message)

@@ -1,11 +1,14 @@
 """What /proc says: whether a process lives, what it is called, which ports it listens on (Linux)."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _LISTEN = "0A"
 _PROC = Path("/proc")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def start_time(pid: int) -> int | None:
@@ -19,6 +22,31 @@ def start_time(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()  # the name in parentheses may contain anything
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadTimes:
+    """What the scheduler says of one thread. Seconds since its start."""
+
+    ran_s: float
+    waited_s: float  # ready to run, without a CPU; 0 on a kernel that does not count this
+    is_ready: bool  # it runs, or waits for a CPU
+
+
+def main_thread(pid: int) -> ThreadTimes | None:
+    """Return the times of a process's main thread, None when there is no live process."""
+    directory = _PROC / str(pid) / "task" / str(pid)
+    try:
+        fields = (directory / "stat").read_text().rpartition(")")[2].split()
+        if fields[0] in "ZX":
+            return None
+        ran_s, waited_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S, 0.0
+        with contextlib.suppress(FileNotFoundError):  # a kernel without CONFIG_SCHED_INFO
+            ran, waited, _ = (directory / "schedstat").read_text().split()
+            ran_s, waited_s = int(ran) / 1e9, int(waited) / 1e9
+    except OSError:
+        return None
+    return ThreadTimes(ran_s, waited_s, is_ready=fields[0] == "R")
 
 
 def name(pid: int) -> str:

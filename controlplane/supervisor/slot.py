@@ -5,13 +5,17 @@ import contextlib
 import logging
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from controlplane import children
 from controlplane.supervisor import processes
+from controlplane.supervisor.hangs import Hang, Look, Reason
+from controlplane.supervisor.page import Page
 from controlplane.supervisor.roster import Entry
 from controlplane.supervisor.sockets import Address
 from proxy.model.channel import ListenerSocket
@@ -22,12 +26,11 @@ BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
 HEALTHY_AFTER_S = 30.0
 
-SILENT_LIMIT = 5
-"""Heartbeats (one per second) a worker may leave unanswered. Counted, not timed: a control plane that
-was itself stopped for a minute must not take its workers for dead."""
+STACK_PATIENCE_S = 0.1
+"""A worker that hangs has this long to write where it is, before it is killed."""
 
-SILENT_LIMIT_AT_START = 15
-"""The same before its first word: a busy machine imports slowly."""
+RESTART_REASONS: Final = (*Reason, "signal", "exit", "not_started")
+"""Why a worker's process had to be replaced. "signal": somebody else's, or the kernel's."""
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class Slot:
         self, worker: int, command: Sequence[str], on_change: Callable[[int, int | None], None]
     ) -> None:
         self.worker = worker
-        self.restarts = 0
+        self.restarts: Counter[str] = Counter(dict.fromkeys(RESTART_REASONS, 0))
         self._command = tuple(command)
         self._on_change = on_change
         self._sockets: dict[Address, socket.socket] = {}
@@ -61,8 +64,8 @@ class Slot:
         self._started = 0
         self._stopping = asyncio.Event()
         self._backoff = Backoff()
-        self._silent = 0
-        self._heard: int | None = None
+        self._page: Page | None = None
+        self._hang: Hang | None = None
 
     @property
     def pid(self) -> int | None:
@@ -103,9 +106,9 @@ class Slot:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             started = loop.time()
-            await self._run_once()
+            reason = await self._run_once()
             delay = self._backoff.after(loop.time() - started)
-            self.restarts += not self._stopping.is_set()
+            self.restarts[reason] += not self._stopping.is_set()
             if delay:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), delay)
@@ -119,43 +122,68 @@ class Slot:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
-    def heartbeat(self, heard: int | None) -> None:
-        """`heard` is how many messages the worker has sent so far, None before its first word."""
-        if self._process is None:
-            return
-        if heard is not None and heard != self._heard:
-            self._heard, self._silent = heard, 0
-            return
-        self._silent += 1
-        limit = SILENT_LIMIT_AT_START if self._heard is None else SILENT_LIMIT
-        if self._silent >= limit:
-            log.error("worker hangs, killed", extra={"worker": self.worker, "pid": self._process.pid})
-            self.signal(signal.SIGKILL)
+    def look(self, serving: frozenset[int]) -> Look | None:
+        """Return what there is to see of the process now, None when there is none to be judged."""
+        if self._process is None or self._page is None or self._hang is not None:
+            return None
+        pid = self._process.pid
+        times = processes.main_thread(pid)
+        if times is None:
+            return None
+        return Look(pid, self._page.turns(), times.ran_s, times.waited_s, times.is_ready, pid in serving)
 
-    async def _run_once(self) -> None:
+    def end(self, hang: Hang) -> None:
+        """Kill the process, after a moment in which it may say where it hangs."""
+        self._hang = hang
+        patience_s = 0.0
+        if self._page is not None and self._page.turns():  # before its first turn SIGQUIT would dump core
+            self.signal(signal.SIGQUIT)
+            patience_s = STACK_PATIENCE_S
+        asyncio.get_running_loop().call_later(patience_s, self._kill, hang)
+
+    def _kill(self, hang: Hang) -> None:
+        if self._process is None or self._process.pid != hang.pid:
+            return  # it ended by itself
+        stack = self._page.stack() if self._page is not None else ""
+        log.error(
+            "worker hangs, killed",
+            extra={
+                "worker": self.worker,
+                "pid": hang.pid,
+                "reason": hang.reason.value,
+                "cause": hang.cause,
+                "stack": stack or "unknown",
+            },
+        )
+        self.signal(signal.SIGKILL)
+
+    async def _run_once(self) -> str:
+        """Return why the process ended."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._channel, self._unsent = ours, list(self._sockets)
-        self._heard, self._silent = None, 0
         self.flush()
         try:
-            with theirs:
+            with theirs, Page() as self._page:
                 process = await asyncio.create_subprocess_exec(
                     *self._command,
                     *("--id", str(self.worker), "--fds", str(theirs.fileno())),
+                    *("--liveness", str(self._page.fd)),
                     stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=(theirs.fileno(), self._page.fd),
                     env=children.environment(),
                     start_new_session=True,  # Ctrl-C in a terminal is for us: we drain them
                 )
-            await self._watch(process)
+                theirs.close()
+                return await self._watch(process)
         except OSError as error:
             log.error("worker not started", extra={"worker": self.worker, "cause": str(error)})
+            return "not_started"
         finally:
-            self._channel = None
+            self._channel = self._page = self._hang = None
             ours.close()
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, process: asyncio.subprocess.Process) -> str:
         self._process, self._started = process, processes.start_time(process.pid) or 0
         log.info("worker started", extra={"worker": self.worker, "pid": process.pid})
         self._on_change(self.worker, None)
@@ -168,6 +196,9 @@ class Slot:
             level, "worker ended", extra={"worker": self.worker, "pid": process.pid, "status": _status(code)}
         )
         self._on_change(self.worker, process.pid)
+        if self._hang is not None:
+            return self._hang.reason
+        return "signal" if code < 0 else "exit"
 
     def close(self) -> None:
         for listening in self._sockets.values():

@@ -7,9 +7,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from controlplane.supervisor.hangs import Judge
 from controlplane.supervisor.roster import Entry, Roster
 from controlplane.supervisor.slot import Slot
 from controlplane.supervisor.sockets import Address, CannotListen, open_group
@@ -41,15 +42,19 @@ class WorkerCommand:
 
 @dataclass(frozen=True, slots=True)
 class ProcessView:
-    """One worker's process; `pid` is None while none runs."""
+    """One worker's process; `pid` is None while none runs. `reasons` counts its restarts."""
 
     worker: int
     pid: int | None
-    restarts: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def restarts(self) -> int:
+        return sum(self.reasons.values())
 
 
 class Supervisor:
-    """See `listen`, `heartbeat`, `stop`."""
+    """See `listen`, `look`, `tick`, `stop`."""
 
     def __init__(
         self, count: int, command: WorkerCommand, roster: Roster, on_exit: Callable[[int, int], None]
@@ -63,6 +68,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._orphans: dict[Entry, float | None] = {}
         self._hurry = asyncio.Event()
+        self._judge = Judge()
 
     def start(self) -> None:
         """Start all workers; remember those that an earlier control plane left behind."""
@@ -94,14 +100,19 @@ class Supervisor:
         self._failed = failed
         return dict(failed)
 
-    def heartbeat(self, heard: Mapping[int, int]) -> bool:
-        """To be called every second with the number of messages heard so far, by pid.
+    def look(self, serving: frozenset[int]) -> None:
+        """Kill a worker that hangs. To be called every `hangs.PERIOD_S`, with the pids that serve."""
+        looks = {slot.worker: look for slot in self._slots if (look := slot.look(serving)) is not None}
+        hang = self._judge.look(time.monotonic(), looks)
+        if hang is not None:
+            self._slots[hang.worker].end(hang)
+
+    def tick(self) -> bool:
+        """To be called every second.
 
         Returns whether a worker was sent sockets only now, after the snapshot that needs them.
         """
         late = [slot.flush() for slot in self._slots]
-        for slot in self._slots:
-            slot.heartbeat(None if slot.pid is None else heard.get(slot.pid))
         self._bury_orphans()
         return any(late)
 
@@ -115,7 +126,7 @@ class Supervisor:
                 self._orphans[entry] = now + ORPHAN_PATIENCE_S
 
     def views(self) -> tuple[ProcessView, ...]:
-        return tuple(ProcessView(slot.worker, slot.pid, slot.restarts) for slot in self._slots)
+        return tuple(ProcessView(slot.worker, slot.pid, dict(slot.restarts)) for slot in self._slots)
 
     @property
     def failed_ports(self) -> Mapping[int, str]:

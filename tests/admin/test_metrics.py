@@ -118,6 +118,8 @@ def test_clusters_snapshots_and_workers_have_their_gauges() -> None:
     assert value(samples, "translate_seconds_count") == 4
     assert value(samples, "worker_up", worker="0") == 1
     assert value(samples, "worker_up", worker="1") == 0
+    assert value(samples, "worker_restarts_total", worker="0", reason="hang_cpu") == 1
+    assert value(samples, "worker_restarts_total", worker="1", reason="exit") == 0
     assert value(samples, "event_loop_lag_seconds", worker="0") == 0.002
     assert value(samples, "worker_tasks", worker="0") == 6
     assert value(samples, "worker_timers", worker="0") == 3

@@ -25,7 +25,7 @@ def view(phase: str = "", level: float = 0.0, state: str = "healthy") -> tuple[W
         EndpointStats(WEB, "cluster-2", "10.0.0.1", 8080, state, 0, 0, 0, 0, ""),
     )
     report = replace(stats(1, {}), breakers=breakers, endpoints=endpoints)
-    return (WorkerView(0, 100, 7, "", 1, report),)
+    return (WorkerView(0, 100, 7, "", report),)
 
 
 def counted(*filled: str) -> Snapshot:

@@ -14,6 +14,7 @@ import time
 
 import msgspec
 
+from proxy.liveness import Liveness
 from proxy.model.channel import (
     Ack,
     Apply,
@@ -57,6 +58,8 @@ class FakeWorker:
             fds = socket.socket(fileno=self.args.fds)
             fds.setblocking(False)
             loop.add_reader(fds, self.take_sockets, fds)
+        if self.args.liveness is not None:
+            Liveness(self.args.liveness).start(loop)
         loop.add_signal_handler(signal.SIGTERM, self.draining.set)
         talking = asyncio.create_task(self.talk_forever())
         await self.draining.wait()
@@ -196,6 +199,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--socket")
     parser.add_argument("--generation")
     parser.add_argument("--fds", type=int)
+    parser.add_argument("--liveness", type=int)
     parser.add_argument("--access-log")
     return parser.parse_args()
 

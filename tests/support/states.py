@@ -68,10 +68,10 @@ def serving(*reports: Stats, **changes: Any) -> State:
         wanted_version=7,
         applied_count=len(seen),
         applied_at=950.0,
-        processes=tuple(ProcessView(worker, 100 + worker, 0) for worker in range(len(seen))),
-        workers=tuple(
-            WorkerView(worker, 100 + worker, 7, "", 1, report) for worker, report in enumerate(seen)
+        processes=tuple(
+            ProcessView(worker, 100 + worker, {"hang_cpu": 1, "exit": 0}) for worker in range(len(seen))
         ),
+        workers=tuple(WorkerView(worker, 100 + worker, 7, "", report) for worker, report in enumerate(seen)),
         totals=totals,
         diagnostics=tuple(findings.items),
         fleet_server="https://fleet:6443",

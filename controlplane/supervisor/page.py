@@ -1,0 +1,45 @@
+"""The supervisor's end of a worker's liveness page."""
+
+import fcntl
+import mmap
+import os
+import re
+from typing import Self
+
+from proxy.model.liveness import COUNTER, PAGE_BYTES
+
+_STACK_BYTES = 8192
+_FRAME = re.compile(r'File "([^"\n]+)", line (\S+) in (\S+)')
+
+
+class Page:
+    """One worker process's page; `fd` is what the process inherits."""
+
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("fleetgate-liveness", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self.fd, PAGE_BYTES)
+        # A worker that was taken over could else cut it off: reading the page would end this process (SIGBUS)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        self._map = mmap.mmap(self.fd, PAGE_BYTES, access=mmap.ACCESS_READ)
+
+    def turns(self) -> int:
+        """Return how many turns of its loop the worker has noted."""
+        (turns,) = COUNTER.unpack_from(self._map)
+        return int(turns)
+
+    def stack(self) -> str:
+        """Return where the worker was at the last SIGQUIT, innermost call first; "" when it did not say."""
+        written = os.pread(self.fd, _STACK_BYTES, PAGE_BYTES).decode(errors="replace")
+        return " < ".join(_frame(*found) for found in _FRAME.findall(written))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._map.close()
+        os.close(self.fd)
+
+
+def _frame(path: str, line: str, function: str) -> str:
+    """Keep of a path what tells modules apart, not where this machine has them."""
+    return f"{'/'.join(path.split('/')[-2:])}:{line} {function}"
