@@ -27,7 +27,6 @@ from loadtest.drills.combine import by_cell
 from loadtest.drills.drills import Drill, select
 from loadtest.drills.mixed import program as mixed
 from loadtest.drills.mixed import report as mixed_report
-from loadtest.drills.mixed.cases import Case
 from loadtest.drills.mixed.run import Cell as MixedCell
 from loadtest.drills.peers import Peer, envoy, haproxy, nginx
 from loadtest.drills.peers.fleetgate import Fleetgate
@@ -162,6 +161,7 @@ def drill(options: argparse.Namespace) -> Outcome:
     ours = [Fleetgate(build) for build in installations]
     others, missing = installed(FIND, options.peers)
     peers: list[Peer] = [*ours, *others]
+    runs = mixed.runs(cases, installations, mixed.peers(options.peers))
     plan = Plan(
         options.rate,
         options.before_s,
@@ -187,19 +187,14 @@ def drill(options: argparse.Namespace) -> Outcome:
         for found in cells(plan, options.runs, drills, peers, directory):
             outcome.add(found)
             outcome.write(options)
-        if cases:
-            _announce(cases, len(installations), options.runs)
-        cores = (plan.proxy_core, plan.load_core)
-        for one in mixed.cells(cases, installations, options.runs, directory, *cores):
+        if runs:
+            minutes = mixed.takes_s(runs, options.runs) / 60
+            print(f"mixed: {len(cases)} cases, {len(runs)} runs, about {minutes:.0f} minutes")
+            print(" | ".join(mixed_report.HEAD), flush=True)
+        for one in mixed.cells(runs, options.runs, directory, plan.proxy_core, plan.load_core):
             outcome.add(one)
             outcome.write(options)
     return outcome
-
-
-def _announce(cases: list[Case], builds: int, runs: int) -> None:
-    takes_s = mixed.takes_s(cases, builds, runs)
-    print(f"mixed: {len(cases)} cases, about {takes_s / 60:.1f} minutes")
-    print(" | ".join(mixed_report.HEAD), flush=True)
 
 
 def main() -> int:

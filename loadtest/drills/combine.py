@@ -14,7 +14,8 @@ from loadtest.drills.run import Cell
 
 WORST: Final = frozenset(
     (
-        "requests", "failed_before", "failed_gets", "failed_posts", "failed_unsent", "duplicate_posts",
+        "requests", "slow", "failed_slow", "duplicate_slow", "slowest_slow_ms", "failed_before",
+        "failed_gets", "failed_posts", "failed_unsent", "duplicate_posts",
         "lost", "mixed_up", "given_up", "later", "survivor_most", "late_failed",
     )
 )  # fmt: skip

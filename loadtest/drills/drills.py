@@ -10,7 +10,7 @@ from loadtest.drills.backends import Backends
 from loadtest.drills.network import Network
 from loadtest.drills.origin import SERVICE_S, SLOWDOWN, Mode
 from loadtest.drills.peers import Running
-from loadtest.drills.site import HIT
+from loadtest.drills.site import DEADLINE_S, HIT
 
 FLAP_S = 2.0
 
@@ -50,6 +50,8 @@ class Target:
     back_ms: float | None = None  # from the end of the fault until cluster-2 has its share
     survivor: float | None = 1.2  # requests that cluster-1 gets, of those that are due
     sent: float | None = 1.2  # requests that both get, of those that are due
+    duplicate_slow: int | None = None  # executions of slow GETs beyond the first
+    slow_ms: float | None = None  # the slowest slow GET, whatever its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Drill:
     target: Target
     evidence_s: float | None = 0.0
     needs_network: bool = False
+    slow_every_s: float | None = None  # beside the load, a GET that takes two seconds
     begins_hit: bool = False  # cluster-2 is away from the beginning, and comes back at the time of the hit
     flaps: bool = False
 
@@ -122,8 +125,10 @@ def _mend(stage: Stage) -> None:
 
 
 _OK = _tell(Mode.OK)
-STALL_S = 0.1
-"""DESIGN.md: an endpoint whose oldest request has no answer for so long, while others answer, has stalled."""
+SUSPICION_S = 0.1
+"""An endpoint that is silent for so long while a request waits is a suspect, and is probed."""
+PROOF_S = SUSPICION_S + 0.15
+"""A probe that is unanswered for 150 ms is the earliest proof that a process does not run."""
 HEDGE_S = 0.05
 SLOW_S = SERVICE_S * (SLOWDOWN - 1)
 """What a slow endpoint adds to an answer."""
@@ -155,8 +160,17 @@ DRILLS = (
         "its processes are stopped (SIGSTOP): connections are accepted, nothing is answered",
         _stop,
         _continue,
-        Target(failed_posts=25, get_ms=250, quiet_ms=50),
-        evidence_s=STALL_S,
+        Target(failed_posts=25, get_ms=350, quiet_ms=50),
+        evidence_s=PROOF_S,
+    ),
+    Drill(
+        "hang-slow",
+        "as hang, and a GET of two seconds every second, under the same rule",
+        _stop,
+        _continue,
+        Target(get_ms=500, quiet_ms=250, duplicate_slow=0, slow_ms=DEADLINE_S * 1e3 + 250),
+        evidence_s=PROOF_S,
+        slow_every_s=1.0,
     ),
     Drill(
         "lost-syn",
@@ -172,7 +186,7 @@ DRILLS = (
         _cut,
         _mend,
         Target(added_p99_ms=60, added_written_p99_ms=250, quiet_ms=50),
-        evidence_s=STALL_S,
+        evidence_s=SUSPICION_S,
         needs_network=True,
     ),
     Drill(

@@ -88,7 +88,7 @@ class Watch:
         stats = self._worker.stats()
         shed = sum(count.count for count in stats.shed)
         explained = _explained(self._site.access_log)
-        missing = sum(each.identity not in explained for each in failed)
+        missing = sum(each.identity.rpartition("/")[2] not in explained for each in failed)
         if missing > shed:
             self._found.append(f"I7: {missing} of {len(failed)} failed requests are not explained in the log")
         counted = shed + sum(

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final, cast
 
 from loadtest.compare.site import HOST, PREFIX
-from loadtest.drills.origin import ARRIVAL
+from loadtest.drills.origin import ARRIVAL, REPORT
 from loadtest.drills.site import DEADLINE_S, LOOPBACK
 
 GIVE_UP_S: Final = DEADLINE_S + 1.0
@@ -27,6 +27,8 @@ MIXED_UP: Final = -2
 """Instead of a status: no whole answer, none in time, the answer to another request, or of two attempts."""
 NO_STATUS: Final = {CUT: "cut", GIVEN_UP: "given up", MIXED_UP: "mixed up"}
 PASTIME_S: Final = 0.05
+REMEMBERED: Final = 16
+"""Slow requests that may still be on their way: no more than end within a deadline."""
 _FIELDS: Final = f"Host: {HOST}\r\nUser-Agent: drill/1\r\nAccept: */*\r\n".encode()
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _ARRIVAL: Final = re.compile(rb"\r\n%b: *([0-9-]+)\r\n" % ARRIVAL, re.IGNORECASE)
@@ -57,9 +59,11 @@ class Request:
 
 
 class Load:
-    """One run. `requests` are all that were due, in order."""
+    """One run. `requests` are all that were due, in order; `slow` are the slow GETs beside them."""
 
-    def __init__(self, port: int, rate: int, prefix: str, number: int = 1) -> None:
+    def __init__(
+        self, port: int, rate: int, prefix: str, number: int = 1, slow_every_s: float | None = None
+    ) -> None:
         """`prefix`: of the ids, which are unique if it is. `number` decides which of them are POSTs."""
         self._port = port
         self._interval = 1 / rate
@@ -70,7 +74,9 @@ class Load:
         self._connections: set[_Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._oldest = 0  # index of the first request that may still be on its way
+        self._slow_every_s = slow_every_s
         self.requests: list[Request] = []
+        self.slow: list[Request] = []
         self.worst_late_s = 0.0  # by so much a request was begun after it was due: this machine's doing
 
     async def run(self, start: float, seconds: float) -> None:
@@ -78,12 +84,13 @@ class Load:
         wanted = round(seconds / self._interval)
         while len(self.requests) < wanted:
             now = monotonic()
+            self._ask_slow(start, now)
             while len(self.requests) < wanted and (due := self._due(start)) <= now:
                 self.worst_late_s = max(self.worst_late_s, now - due)
                 self._ask(due)
             self._give_up(now)
             await asyncio.sleep(self._due(start) - monotonic())
-        while not self._are_all_ended():
+        while not self._is_over():
             self._give_up(monotonic())
             await asyncio.sleep(PASTIME_S)
 
@@ -109,6 +116,15 @@ class Load:
         number = len(self.requests)
         request = Request(f"{self._prefix}{number:06d}", self._chance.random() < POST_PART, due)
         self.requests.append(request)
+        self._send(request)
+
+    def _ask_slow(self, start: float, now: float) -> None:
+        while self._slow_every_s and (due := start + len(self.slow) * self._slow_every_s) <= now:
+            request = Request(f"{REPORT.decode()}{self._prefix}{len(self.slow):06d}", False, due)
+            self.slow.append(request)
+            self._send(request)
+
+    def _send(self, request: Request) -> None:
         if self._idle:
             self._idle.pop().send(request)
             return
@@ -122,6 +138,9 @@ class Load:
         except OSError:
             request.ended = monotonic()
 
+    def _is_over(self) -> bool:
+        return self._are_all_ended() and all(each.ended for each in self.slow)
+
     def _are_all_ended(self) -> bool:
         while self._oldest < len(self.requests) and self.requests[self._oldest].ended:
             self._oldest += 1
@@ -129,7 +148,10 @@ class Load:
 
     def _give_up(self, now: float) -> None:
         """Most end in order: only when the oldest is too old is there something to look for."""
-        if self._are_all_ended() or now - self.requests[self._oldest].due < GIVE_UP_S:
+        waiting = [each.due for each in self.slow[-REMEMBERED:] if not each.ended]
+        if not self._are_all_ended():
+            waiting.append(self.requests[self._oldest].due)
+        if not waiting or now - min(waiting) < GIVE_UP_S:
             return
         for connection in list(self._connections):
             connection.give_up(now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 
 from loadtest.drills.load import GIVEN_UP, MIXED_UP, NO_STATUS, Request
+from loadtest.drills.origin import REPORT
 from loadtest.drills.record import Period, Received, Record
 from loadtest.drills.traffic import back_at, part, quiet_at, survivor_loads
 
@@ -14,6 +15,7 @@ FIRST_S = 1.0
 SETTLE_S = 1.0
 """At the beginning connections are opened: this does not count as how it is without a fault."""
 BIN_S = 0.1
+_REPORT = REPORT.decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class Result:
     failures: dict[str, int]  # by status, or what there was instead of one
     failed_unsent: int | None  # requests that failed though not a byte of them went to an endpoint
     duplicate_posts: int
+    slow: int  # slow GETs beside the load; the next three are about them, nothing else is
+    failed_slow: int
+    duplicate_slow: int
+    slowest_slow_ms: float | None
     lost: int  # answered with 200, and no endpoint has seen what was answered
     mixed_up: int
     given_up: int
@@ -103,9 +109,13 @@ def measure(record: Record, evidence_s: float | None) -> Result:
         failures=dict(Counter(_how(each) for each in failed)),
         failed_unsent=_unsent(record, failed),
         duplicate_posts=duplicates(record.received),
+        slow=len(record.slow),
+        failed_slow=sum(each.has_failed for each in record.slow),
+        duplicate_slow=_repeated(each for each in record.received if each.identity.startswith(_REPORT)),
+        slowest_slow_ms=percentile_ms(record.slow, 100),
         lost=_lost(record),
         mixed_up=sum(each.status == MIXED_UP for each in record.requests),
-        given_up=sum(each.status == GIVEN_UP for each in record.requests),
+        given_up=sum(each.status == GIVEN_UP for each in (*record.requests, *record.slow)),
         base_p50_ms=p50,
         base_p99_ms=p99,
         added_p99_ms=_over(percentile_ms(first, 99), p99),
@@ -143,7 +153,11 @@ def percentile_ms(requests: Iterable[Request], percent: float) -> float | None:
 
 def duplicates(received: Iterable[Received]) -> int:
     """Return how often a POST arrived that had arrived before."""
-    counts = Counter(each.identity for each in received if each.method == "POST")
+    return _repeated(each for each in received if each.method == "POST")
+
+
+def _repeated(received: Iterable[Received]) -> int:
+    counts = Counter(each.identity for each in received)
     return sum(count - 1 for count in counts.values())
 
 

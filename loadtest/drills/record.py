@@ -48,6 +48,7 @@ class Record:
     received: Sequence[Received]
     wire: Sequence[Sent] | None
     hit_ports: tuple[int, ...]
+    slow: Sequence[Request] = ()
 
     def watched(self) -> Period:
         """Return what figures of the whole fault are about: what follows the return where there is none."""

@@ -30,6 +30,7 @@ HEAD = (
     "proxy waited, load late ms",
 )
 WIDTHS = (11, 13, 11, 12, 5, 4, 9, 9, 17, 5, 11, 11, 8, 12)
+SLOW_HEAD = ("drill", "proxy", "slow GETs", "failed", "executed again", "slowest ms", "slowest fast GET ms")
 OUTAGE_HEAD = ("drill", "proxy", "after s", "failed GET / POST", "zero traffic ms", "later", "share back ms")
 MEANING = {
     "failed": "requests without an answer 200, from the hit to the end; *unsent*: those of which not a byte"
@@ -96,6 +97,7 @@ def markdown(cells: Sequence[Cell], about: Circumstances, mixed: Sequence[MixedC
         _list(f"{name} {version}" for name, version in about.versions.items()),
         table(HEAD, map(_cells, whole)) if whole else "",
         outages(whole),
+        slow_requests(whole),
         _list(f"*{drill.name}*: {drill.meaning}" for drill in DRILLS if _is_in(drill.name, cells)),
         _list(f"{name}: {text}" for name, text in MEANING.items()) if whole else "",
         _list(
@@ -127,6 +129,24 @@ def outages(cells: Sequence[Cell]) -> str:
         for outage in cell.result.outages
     ]
     return table(OUTAGE_HEAD, rows) if rows else ""
+
+
+def slow_requests(cells: Sequence[Cell]) -> str:
+    """Return a table of what became of slow GETs, empty when there were none."""
+    rows = [
+        (
+            cell.drill,
+            cell.peer,
+            str(cell.result.slow),
+            str(cell.result.failed_slow),
+            str(cell.result.duplicate_slow),
+            _number(cell.result.slowest_slow_ms),
+            _number(cell.result.slowest_get_ms),
+        )
+        for cell in cells
+        if cell.result.slow
+    ]
+    return table(SLOW_HEAD, rows) if rows else ""
 
 
 def write_json(

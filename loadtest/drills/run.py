@@ -84,11 +84,12 @@ def run(plan: Plan, drill: Drill, peer: Peer, number: int, directory: Path) -> C
         steps = drill.schedule(plan.before_s, plan.fault_s)
         stage = Stage(backends, proxy, network)
         with on_cores(plan.load_core):
-            drilled = _completed(_drill(plan, steps, stage, site.port, watch, number))
+            drilled = _completed(_drill(plan, drill, steps, stage, site.port, watch, number))
         waited_s = _waited(waits)
-        _write_requests(directory / "requests", drilled.load.requests)
+        everything = [*drilled.load.requests, *drilled.load.slow]
+        _write_requests(directory / "requests", everything)
         if watch is not None:
-            watch.at_end(drilled.load.requests)
+            watch.at_end(everything)
         record = _record(plan, steps, drilled, site, backends, tap)
     result = measure(record, drill.evidence_s)
     violations = watch.violations(result) if watch else ()
@@ -119,14 +120,14 @@ def _completed(drill: Coroutine[object, object, _Drilled]) -> _Drilled:
 
 
 async def _drill(
-    plan: Plan, steps: list[Step], stage: Stage, port: int, watch: Watch | None, number: int
+    plan: Plan, drill: Drill, steps: list[Step], stage: Stage, port: int, watch: Watch | None, number: int
 ) -> _Drilled:
     over = Event()
     task = asyncio.current_task()
     assert task is not None
     # An exception of the usual handler could end in any callback of the loop
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    load = Load(port, plan.rate, f"{time.time_ns() // 1000 % 10**8:08d}x", number)
+    load = Load(port, plan.rate, f"{time.time_ns() // 1000 % 10**8:08d}x", number, drill.slow_every_s)
     start = monotonic() + LEAD_S
     hit = start + plan.before_s
     gc.collect()
@@ -219,6 +220,7 @@ def _record(
         received=[each for name in site.clusters for each in _received(name, backends.log(name))],
         wire=wire.parse(tap.read_text()) if tap else None,
         hit_ports=site.clusters[sites.HIT],
+        slow=drilled.load.slow,
     )
 
 

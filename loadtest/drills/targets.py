@@ -29,6 +29,8 @@ def _compared(target: Target, result: Result) -> Iterator[tuple[str, float | Non
     yield from _limited("zero traffic after evidence, ms", result.quiet_after_evidence_ms, target.quiet_ms)
     yield from _limited("share back, ms", result.back_ms, target.back_ms)
     yield from _limited("survivor's load", result.survivor_most, target.survivor)
+    yield from _limited("slow GETs executed again", result.duplicate_slow, target.duplicate_slow)
+    yield from _limited("slowest slow GET, ms", result.slowest_slow_ms, target.slow_ms)
     yield from _limited("sent, of those due", result.sent_part, target.sent)
 
 

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from loadtest.drills import site
 from loadtest.drills.combine import by_cell
 from loadtest.drills.drills import select
 from loadtest.drills.measure import duplicates, measure
 from loadtest.drills.record import Period, Received
 from loadtest.drills.run import faults
+from loadtest.drills.targets import missed
 from loadtest.drills.traffic import back_at, quiet_at
 from loadtest.drills.wire import SYN, Sent
 from tests.support.drilled import HIT_PORT, asked, cell, record
@@ -41,6 +43,19 @@ def test_a_run_without_effect_has_nothing_to_report() -> None:
     assert result.added_p99_ms == pytest.approx(0)
     assert result.quiet_ms is None
     assert result.survivor == pytest.approx(0.5)
+
+
+def test_slow_gets_beside_the_load_are_counted_apart() -> None:
+    """One is executed again when the stopped process goes on, one ends at its deadline."""
+    whole = record()
+    slow = [replace(asked(0, 1.0, took_s=2.0), identity="report/0"), asked(1, 5.0, took_s=3.0, status=504)]
+    again = [Received(at, site.HIT, "GET", "report/0", f"2-{at:.0f}") for at in (1.0, 7.0)]
+    result = measure(replace(whole, slow=slow, received=[*whole.received, *again]), 0.0)
+    assert (result.slow, result.failed_slow, result.duplicate_slow) == (2, 1, 1)
+    assert result.slowest_slow_ms == pytest.approx(3000)
+    assert (result.failed_gets, result.requests) == (0, 100)
+    assert result.slowest_get_ms == pytest.approx(5)
+    assert {"slow GETs executed again: 1, target 0"} <= {*missed(select(["hang-slow"])[0], result)}
 
 
 def test_failures_are_told_apart_by_what_was_sent() -> None:

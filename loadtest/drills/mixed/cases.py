@@ -1,6 +1,6 @@
 """The cases of the drill as data: what serves, how it is shared, what is slow, and what must hold."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatch
 from typing import Final
@@ -83,6 +83,7 @@ class Case:
     workers: int = 1
     fast_posts: bool = True
     same_path: bool = False  # slow requests differ from fast ones in their query only
+    id_in_path: bool = False  # no two requests have the same path
     annotations: tuple[tuple[str, str], ...] = ()
     leaves_at_s: float | None = None  # cluster-1 has other pods from then on
     returns_at_s: float | None = None
@@ -105,6 +106,8 @@ def every(first: float, step: float, until: float) -> tuple[float, ...]:
 _MANUAL: Final = (("fleetgate.io/failback", "manual"),)
 _NONE: Final = (("fleetgate.io/retry-scope", "none"),)
 _T, _1, _S, _P = Model.THREADED, Model.SINGLE, Model.SYNC, Model.POOL
+#: Its pods leave while a request is under way: cluster-2 serves, and an Event says so.
+LEFT: Final = Target(share_points=None, failovers=None, events=None, breakers=None)
 
 CASES: Final = (
     # What was observed on 2026-11-30, in the order of the report.
@@ -126,8 +129,91 @@ CASES: Final = (
     ),
     Case(
         "get-6s-leaving", 1, _T, Split.PREFERRED, 2, 10, (Slow("GET", 6, (1.0,)),),
-        leaves_at_s=2.0, returns_at_s=4.0, target=replace(EXACTLY_ONCE, share_points=None, failovers=None,
-        events=None, breakers=None), quick=True,
+        leaves_at_s=2.0, returns_at_s=4.0, target=LEFT, quick=True,
+    ),
+    # One request at a time: everything that comes to the pod waits for the slow one.
+    Case(
+        "single", 1, _1, Split.PREFERRED, 2, 18,
+        (Slow("GET", 4, (1.0,)), Slow("POST", 3, (9.0,))),
+    ),
+    Case(
+        "single-halves", 2, _1, Split.HALVES, 20, 12,
+        (Slow("GET", 2, (1.0, 5.0, 8.0)), Slow("POST", 1.5, (3.0, 7.0))), quick=True,
+    ),
+    Case(
+        "single-unweighted", 4, _1, Split.UNWEIGHTED, 50, 25,
+        (Slow("GET", 4, every(1, 5, 20)), Slow("POST", 2, every(3, 5, 20))),
+    ),
+    Case(
+        "sync-unweighted", 2, _S, Split.UNWEIGHTED, 20, 16,
+        (Slow("GET", 3, (1.0, 7.0)), Slow("POST", 3, (4.0, 10.0))),
+    ),
+    # Pools with room.
+    Case("pool-room", 1, _P, Split.PREFERRED, 2, 15, (Slow("GET", 5, (1.0, 8.0), together=3),)),
+    Case(
+        "pool-room-halves", 2, _P, Split.HALVES, 100, 20,
+        (Slow("GET", 3, every(1, 2, 16), together=2), Slow("POST", 2, every(2, 2, 16))),
+    ),
+    # As many as there can be at a time, at a high rate, for a long time.
+    Case(
+        "brief-200", 4, _T, Split.HALVES, 200, 20,
+        (Slow("GET", 0.2, every(1, 0.4, 18)), Slow("GET", 0.5, every(1.2, 0.5, 18)),
+         Slow("POST", 0.3, every(1.1, 0.5, 18))),
+        workers=2, fast_posts=False,
+    ),
+    Case(
+        "long", 1, _T, Split.PREFERRED, 2, 64, (Slow("GET", 60, (1.0,)), Slow("POST", 20, (5.0,))),
+        response_timeout_s=90,
+    ),
+    Case(
+        "many-kinds", 4, _T, Split.HALVES, 100, 40,
+        (Slow("GET", 1, every(1, 3, 30)), Slow("GET", 6, every(2, 7, 30)), Slow("GET", 30, (3.0,)),
+         Slow("POST", 3, every(1.5, 5, 30)), Slow("POST", 12, (4.0, 20.0))),
+        workers=2, fast_posts=False,
+    ),
+    Case("same-path", 2, _T, Split.HALVES, 20, 12, (Slow("GET", 3, (1.0, 6.0)),), same_path=True, quick=True),
+    Case("id-in-path", 2, _T, Split.HALVES, 20, 12, (Slow("GET", 3, (1.0, 6.0)),), id_in_path=True),
+    # Where requests go is not for the balancer to choose.
+    Case(
+        "pinned", 2, _T, Split.PINNED, 4, 14, (Slow("GET", 5, (1.0,)), Slow("POST", 5, (7.0,))),
+    ),
+    Case(
+        "hashed", 2, _T, Split.HASHED, 20, 14, (Slow("GET", 5, (1.0,)), Slow("POST", 4, (7.0,))),
+    ),
+    Case(
+        "sticky", 2, _P, Split.STICKY, 20, 14, (Slow("GET", 5, (2.0,)), Slow("POST", 4, (8.0,))),
+    ),
+    Case(
+        "least-conn", 4, _T, Split.LEAST_CONN, 20, 14, (Slow("GET", 5, (1.0,)), Slow("POST", 4, (7.0,))),
+    ),
+    # What an Ingress says of retries and of coming back.
+    Case(
+        "scope-none-2-workers", 2, _T, Split.HALVES, 40, 16,
+        (Slow("GET", 5, (1.0, 8.0)), Slow("POST", 5, (2.0,))),
+        workers=2, fast_posts=False, annotations=_NONE,
+    ),
+    Case(
+        "manual-2-workers", 1, _T, Split.PREFERRED, 4, 16,
+        (Slow("GET", 4, (1.0, 8.0)), Slow("POST", 4, (2.0,))),
+        workers=2, fast_posts=False, annotations=_MANUAL,
+    ),
+    # All four threads of every pod are busy with slow requests.
+    Case(
+        "pool-full", 1, _P, Split.PREFERRED, 10, 16, (Slow("GET", 4, (1.0, 8.0), together=4),),
+        target=SATURATED, quick=True, beside_peers=True,
+    ),
+    Case(
+        "pool-full-unweighted", 2, _P, Split.UNWEIGHTED, 40, 16,
+        (Slow("GET", 4, (1.0, 8.0), together=16),), target=SATURATED,
+    ),
+    Case(
+        "pool-full-manual", 1, _P, Split.HALVES, 20, 16,
+        (Slow("POST", 4, (1.0,), together=8), Slow("GET", 4, (8.0,), together=8)),
+        annotations=_MANUAL, target=SATURATED,
+    ),
+    Case(
+        "pool-full-8s", 1, _P, Split.PREFERRED, 2, 20, (Slow("GET", 8, (1.0,), together=4),),
+        target=SATURATED,
     ),
 )  # fmt: skip
 

@@ -12,9 +12,11 @@ import yaml
 
 from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.processes import PROJECT, START_S, Started
+from loadtest.compare.site import HOST
 from loadtest.drills.mixed import manifests
 from loadtest.drills.mixed.cases import Case
 from loadtest.drills.mixed.manifests import Address, Json
+from loadtest.drills.mixed.schedule import Planned
 from loadtest.drills.site import CLUSTERS
 from loadtest.ports import free_port
 
@@ -40,7 +42,7 @@ class Gateway:
 
     def start(self, endpoints: Mapping[str, list[Address]]) -> None:
         objects = {FLEET: manifests.fleet(self._case, self._port)}
-        objects |= {cluster: manifests.member(self._case, endpoints[cluster]) for cluster in CLUSTERS}
+        objects |= {cluster: manifests.member(endpoints[cluster]) for cluster in CLUSTERS}
         for name, items in objects.items():
             self._start_api(name, items)
         self._start_gateway()
@@ -56,8 +58,9 @@ class Gateway:
         """Return an answer of the admin API. Raises httpx.HTTPError."""
         return self.admin.get(path).raise_for_status().json()
 
-    def explain(self, url: str) -> Any:
-        return self.admin.post("/api/v1/explain", json={"url": url}).raise_for_status().json()
+    def explain(self, request: Planned) -> Any:
+        asked = {"url": f"http://{HOST}:{self._port}{request.path}", "headers": request.headers}
+        return self.admin.post("/api/v1/explain", json=asked).raise_for_status().json()
 
     def events(self) -> list[Json]:
         """Return the Events of the Fleet that tell of something bad, or of its end."""

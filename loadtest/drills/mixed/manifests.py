@@ -14,7 +14,7 @@ NAMESPACE: Final = "mixed"
 SERVICE: Final = "web"
 _ALB: Final = "alb.ingress.kubernetes.io/"
 _NGINX: Final = "nginx.ingress.kubernetes.io/"
-_WEIGHTS: Final = {Split.PREFERRED: (100, 0), Split.HALVES: (50, 50), Split.PINNED: (0, 100)}
+WEIGHTS: Final = {Split.PREFERRED: (100, 0), Split.HALVES: (50, 50), Split.PINNED: (0, 100)}
 
 
 def is_mse(case: Case) -> bool:
@@ -27,7 +27,7 @@ def fleet(case: Case, port: int) -> list[Json]:
     return [_namespace(), *gateway, _ingress(case)]
 
 
-def member(case: Case, endpoints: list[Address]) -> list[Json]:
+def member(endpoints: list[Address]) -> list[Json]:
     """Each pod is a slice of its own: pods that share an address differ in their port."""
     service = {
         "apiVersion": "v1",
@@ -110,7 +110,7 @@ def _ingress(case: Case) -> Json:
 
 def _annotations(case: Case) -> dict[str, str]:
     found = dict(case.annotations)
-    for cluster, weight in zip(CLUSTERS, _WEIGHTS.get(case.split, ()), strict=False):
+    for cluster, weight in zip(CLUSTERS, WEIGHTS.get(case.split, ()), strict=False):
         found[f"{_ALB}cluster-weight.{cluster}"] = str(weight)
     if case.split is Split.PINNED:
         key, value = PIN

@@ -30,7 +30,7 @@ READ_S: Final = 5.0
 _HEAD: Final = re.compile(rb"(\S+) (\S+) HTTP/1\.[01]\r\n")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
-_ID: Final = re.compile(rb"/id-([0-9a-z-]+)")
+_ID: Final = re.compile(rb"[?/]id[-=]([0-9a-z]+)")
 NO_ID: Final = b"-"
 
 

@@ -8,11 +8,14 @@ from typing import Final
 
 import httpx
 
-from loadtest.compare.peers import Missing
+from loadtest.compare.peers import Missing, installed
 from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.processes import StartError
 from loadtest.drills.mixed.cases import Case, select
-from loadtest.drills.mixed.run import Cell, before_fleetgate
+from loadtest.drills.mixed.peers import FIND, Peer
+from loadtest.drills.mixed.run import Cell, before_fleetgate, before_peer
+
+Run = tuple[Case, Fleetgate | Peer]
 
 NAME: Final = "mixed"
 AROUND_S: Final = 7.0
@@ -33,23 +36,36 @@ def chosen(patterns: list[str], *, quick: bool) -> list[Case]:
     return select(patterns, quick=quick) if patterns else []
 
 
-def takes_s(cases: Sequence[Case], builds: int, runs: int) -> float:
+def peers(names: Sequence[str]) -> list[Peer]:
+    """Return those that are installed, each twice: with its own timeouts and with those of `hang`."""
+    found, _ = installed(FIND, names)
+    return [peer for both in found for peer in both]
+
+
+def runs(cases: Sequence[Case], builds: Sequence[Fleetgate], others: Sequence[Peer]) -> list[Run]:
+    """Return which case runs before what: all of them before ours, some before the others."""
+    found: list[Run] = []
+    for case in cases:
+        found += [(case, build) for build in builds]
+        found += [(case, peer) for peer in others if case.beside_peers]
+    return found
+
+
+def takes_s(planned: Sequence[Run], times: int) -> float:
     """Return about how long everything takes."""
-    return sum(case.longest_s + AROUND_S for case in cases) * builds * runs
+    return sum(case.longest_s + AROUND_S for case, _ in planned) * times
 
 
 def cells(
-    cases: Sequence[Case],
-    builds: Sequence[Fleetgate],
-    runs: int,
-    directory: Path,
-    proxy_core: int,
-    load_core: int,
+    planned: Sequence[Run], times: int, directory: Path, proxy_core: int, load_core: int
 ) -> Iterator[Cell | str]:
     """Yield each run of each case; a sentence about one that could not be done, and the others still are."""
-    for number, case, build in product(range(1, runs + 1), cases, builds):
-        place = directory / f"{NAME}-{case.name}-{build.name}-{number}"
+    for number, (case, proxy) in product(range(1, times + 1), planned):
+        place = directory / f"{NAME}-{case.name}-{proxy.name}-{number}"
         try:
-            yield before_fleetgate(case, build, number, place, proxy_core, load_core)
+            if isinstance(proxy, Fleetgate):
+                yield before_fleetgate(case, proxy, number, place, proxy_core, load_core)
+            else:
+                yield before_peer(case, proxy, number, place, proxy_core, load_core)
         except (Missing, StartError, OSError, httpx.HTTPError) as error:
-            yield f"run {number} of {case.name} before {build.name} came to nothing: {error}"
+            yield f"run {number} of {case.name} before {proxy.name} came to nothing: {error}"

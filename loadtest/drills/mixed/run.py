@@ -13,11 +13,11 @@ import uvloop
 
 from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.processes import on_cores
-from loadtest.compare.site import HOST
 from loadtest.drills.mixed.account import Result, account
 from loadtest.drills.mixed.cases import Case
 from loadtest.drills.mixed.client import Client
 from loadtest.drills.mixed.gateway import Gateway
+from loadtest.drills.mixed.peers import Peer
 from loadtest.drills.mixed.pods import Pods
 from loadtest.drills.mixed.schedule import planned
 from loadtest.drills.mixed.witness import Witness
@@ -57,9 +57,29 @@ def before_fleetgate(
         with Witness(gateway) as witness, on_cores(load_core):
             client = uvloop.run(_send(case, port, Changes(case, gateway, pods)))
             executed = pods.drained()
-            seen = witness.conclude(f"http://{HOST}:{port}{planned(case)[0].path}")
+            seen = witness.conclude(planned(case)[0])
     result = account(case, client.asked, executed, pods.cluster_of, seen)
     return Cell(case.name, build.name, number, at, result, client.worst_late_s)
+
+
+def before_peer(
+    case: Case, peer: Peer, number: int, directory: Path, proxy_core: int, load_core: int
+) -> Cell:
+    """Do the same before another proxy, which nobody asks for what it thinks. Raises StartError, OSError."""
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    directory.mkdir()
+    port = free_port()
+    with ExitStack() as stack:
+        pods = stack.enter_context(Pods(case.model, directory, load_core))
+        for cluster in CLUSTERS:
+            pods.add(cluster, case.pods)
+        process = peer.start(case, pods.clusters, port, directory, proxy_core)
+        stack.callback(process.stop)
+        with on_cores(load_core):
+            client = uvloop.run(_send(case, port, None))
+            executed = pods.drained()
+    result = account(case, client.asked, executed, pods.cluster_of, None)
+    return Cell(case.name, peer.name, number, at, result, client.worst_late_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,32 +33,26 @@ class Planned:
 
 def planned(case: Case) -> list[Planned]:
     """Return the requests in the order in which they are due."""
-    pin = (PIN,) if case.split is Split.PINNED else ()
     requests = []
     for number in range(round(case.fast_rate * case.lasts_s)):
         is_post = case.fast_posts and number % 16 in POSTS
         at = number / case.fast_rate
-        requests.append(_request(f"f{number}", at, "POST" if is_post else "GET", 0.0, FAST_PATH, pin, number))
-    path = FAST_PATH if case.same_path else SLOW_PATH
+        method = "POST" if is_post else "GET"
+        requests.append(_request(case, f"f{number}", at, method, 0.0, number))
     number = 0
     for slow in case.slow:
         for at in slow.at:
             for _ in range(slow.together):
-                requests.append(_request(f"s{number}", at, slow.method, slow.takes_s, path, pin, number))
+                requests.append(_request(case, f"s{number}", at, slow.method, slow.takes_s, number))
                 number += 1
     return sorted(requests, key=lambda each: each.at)
 
 
-def _request(
-    identity: str,
-    at: float,
-    method: str,
-    takes_s: float,
-    path: str,
-    headers: tuple[tuple[str, str], ...],
-    number: int,
-) -> Planned:
+def _request(case: Case, identity: str, at: float, method: str, takes_s: float, number: int) -> Planned:
     user = number % USERS
-    query = f"?s={takes_s:g}" if takes_s else ""
-    target = f"{PREFIX}/{path}/id-{identity}{query}"
-    return Planned(identity, at, method, takes_s, target, (*headers, (KEY, f"user-{user}")), user)
+    key = (KEY, f"user-{user}")
+    headers = (PIN, key) if case.split is Split.PINNED else (key,)
+    path = FAST_PATH if case.same_path or not takes_s else SLOW_PATH
+    target = f"{PREFIX}/{path}/id-{identity}?" if case.id_in_path else f"{PREFIX}/{path}?id={identity}&"
+    target += f"s={takes_s:g}" if takes_s else ""
+    return Planned(identity, at, method, takes_s, target.rstrip("?&"), headers, user)

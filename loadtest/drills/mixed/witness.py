@@ -7,6 +7,7 @@ from typing import Any, Final
 import httpx
 
 from loadtest.drills.mixed.gateway import Gateway
+from loadtest.drills.mixed.schedule import Planned
 
 POLL_S: Final = 0.25
 HELD: Final = frozenset(("held", "delayed"))
@@ -65,13 +66,13 @@ class Witness:
         self._over.set()
         self._thread.join()
 
-    def conclude(self, url: str) -> Seen:
-        """Add what is left at the end; `url` is one that the rule serves."""
+    def conclude(self, request: Planned) -> Seen:
+        """Add what is left at the end; `request` is one that the rule serves."""
         self._poll()
         for each in self._gateway.get("/api/v1/failovers")["items"]:
             self.seen.failovers.append(f"{each['fromCluster']} {each['cause']} {each['seconds']}")
         self.seen.events += [f"{each['reason']}: {each['message']}" for each in self._gateway.events()]
-        self.seen.explanation(self._gateway.explain(url))
+        self.seen.explanation(self._gateway.explain(request))
         return self.seen
 
     def _watch(self) -> None:

@@ -1,0 +1,240 @@
+"""nginx, HAProxy and Envoy before a case: with the timeouts that they come with, and with those of `hang`.
+
+HAProxy comes without timeouts: Debian's package has those used here. With the timeouts of `hang` a try
+has one second, a request three, and a GET three tries.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from loadtest.compare.peers import envoy, haproxy, nginx, write
+from loadtest.compare.processes import Started
+from loadtest.compare.site import HOST, IDLE_TIMEOUT_S, PREFIX
+from loadtest.drills.mixed.cases import Case, Split
+from loadtest.drills.mixed.manifests import Address
+from loadtest.drills.site import CLUSTERS, DEADLINE_S, HIT, LOOPBACK, TRIES, TRY_S
+
+Endpoints = Mapping[str, list[Address]]
+_TYPES: Final = "type.googleapis.com/envoy.extensions"
+
+_NGINX: Final = """
+daemon off;
+worker_processes 1;
+user root;
+pid {directory}/nginx.pid;
+error_log stderr crit;
+events {{ worker_connections 4096; }}
+http {{
+    client_body_temp_path {directory}/client-body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    keepalive_timeout {idle}s;
+    access_log {directory}/access.log;
+    upstream web {{
+        zone web 64k;
+        {servers}
+        keepalive 64;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        server_name {host};
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        {timeouts}
+        location {prefix}/ {{ proxy_pass http://web; }}
+    }}
+}}
+"""
+_NGINX_HANG: Final = f"""proxy_connect_timeout {TRY_S}s;
+        proxy_read_timeout {TRY_S}s;
+        proxy_next_upstream error timeout http_502 http_503 http_504;
+        proxy_next_upstream_tries {TRIES};
+        proxy_next_upstream_timeout {DEADLINE_S}s;"""
+
+_HAPROXY: Final = """
+global
+    nbthread 1
+    maxconn 4000
+    log stdout format raw local0
+defaults
+    mode http
+    log global
+    option httplog
+    {timeouts}
+frontend proxy
+    bind 127.0.0.1:{port}
+    http-request disable-l7-retry if METH_POST
+    default_backend web
+backend web
+    balance roundrobin
+    {servers}
+"""
+_HAPROXY_DEBIAN: Final = """timeout connect 5000
+    timeout client 50000
+    timeout server 50000"""
+_HAPROXY_HANG: Final = f"""timeout connect {TRY_S}s
+    timeout client {IDLE_TIMEOUT_S}s
+    timeout server {TRY_S}s
+    retries {TRIES - 1}
+    option redispatch 1
+    retry-on all-retryable-errors"""
+
+_ENVOY_RETRIES: Final = {
+    "num_retries": TRIES - 1,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {"@type": f"{_TYPES}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+        }
+    ],
+    "host_selection_retry_max_attempts": 5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A proxy; `command` writes its configuration into a directory and returns what starts it."""
+
+    name: str
+    version: str
+    command: Callable[[Case, Endpoints, int, Path], list[str]]
+
+    def start(self, case: Case, endpoints: Endpoints, port: int, directory: Path, core: int) -> Started:
+        """Return when it serves. Raises StartError, OSError."""
+        process = Started(self.command(case, endpoints, port, directory), directory, (core,))
+        process.wait_for_port(port)
+        return process
+
+
+def found_nginx() -> list[Peer]:
+    """Return it twice, with either timeouts. Raises Missing, as the next two do."""
+    peer = nginx.find()
+    return [
+        Peer(f"nginx{suffix}", peer.version(), _nginx(peer.binary, timeouts))
+        for suffix, timeouts in (("", ""), ("-hang", _NGINX_HANG))
+    ]
+
+
+def found_haproxy() -> list[Peer]:
+    peer = haproxy.find()
+    return [
+        Peer(f"haproxy{suffix}", peer.version(), _haproxy(peer.binary, timeouts))
+        for suffix, timeouts in (("", _HAPROXY_DEBIAN), ("-hang", _HAPROXY_HANG))
+    ]
+
+
+def found_envoy() -> list[Peer]:
+    peer = envoy.find()
+    return [
+        Peer(f"envoy{suffix}", peer.version(), _envoy(peer.binary, has_tries=has_tries))
+        for suffix, has_tries in (("", False), ("-hang", True))
+    ]
+
+
+FIND: Final[dict[str, Callable[[], list[Peer]]]] = {
+    "envoy": found_envoy,
+    "haproxy": found_haproxy,
+    "nginx": found_nginx,
+}
+
+
+def _is_standby(case: Case, cluster: str) -> bool:
+    return case.split is Split.PREFERRED and cluster == HIT
+
+
+def _servers(case: Case, endpoints: Endpoints) -> list[tuple[str, int, str]]:
+    """Return address, port, and the word that nginx and HAProxy share for a standby."""
+    return [
+        (host, port, " backup" if _is_standby(case, cluster) else "")
+        for cluster in CLUSTERS
+        for host, port in endpoints[cluster]
+    ]
+
+
+def _nginx(binary: str, timeouts: str) -> Callable[[Case, Endpoints, int, Path], list[str]]:
+    def command(case: Case, endpoints: Endpoints, port: int, directory: Path) -> list[str]:
+        servers = [f"server {host}:{at}{backup};" for host, at, backup in _servers(case, endpoints)]
+        text = _NGINX.format(
+            directory=directory,
+            servers="\n        ".join(servers),
+            port=port,
+            host=HOST,
+            prefix=PREFIX,
+            idle=IDLE_TIMEOUT_S,
+            timeouts=timeouts,
+        )
+        return [binary, "-p", str(directory), "-c", write(directory / "nginx.conf", text)]
+
+    return command
+
+
+def _haproxy(binary: str, timeouts: str) -> Callable[[Case, Endpoints, int, Path], list[str]]:
+    def command(case: Case, endpoints: Endpoints, port: int, directory: Path) -> list[str]:
+        servers = [f"server s{at} {host}:{at}{backup}" for host, at, backup in _servers(case, endpoints)]
+        text = _HAPROXY.format(port=port, servers="\n    ".join(servers), timeouts=timeouts)
+        return [binary, "-db", "-f", write(directory / "haproxy.cfg", text)]
+
+    return command
+
+
+def _envoy(binary: str, *, has_tries: bool) -> Callable[[Case, Endpoints, int, Path], list[str]]:
+    def command(case: Case, endpoints: Endpoints, port: int, directory: Path) -> list[str]:
+        configuration = {
+            "static_resources": {
+                "listeners": [_envoy_listener(port, has_tries=has_tries)],
+                "clusters": [_envoy_cluster(case, endpoints, has_tries=has_tries)],
+            }
+        }
+        path = write(directory / "envoy.json", json.dumps(configuration, indent=1))
+        return [binary, "-c", path, "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
+
+    return command
+
+
+def _envoy_listener(port: int, *, has_tries: bool) -> dict[str, Any]:
+    route: dict[str, Any] = {"cluster": "web"}
+    retried = route
+    if has_tries:
+        route |= {"timeout": f"{DEADLINE_S}s"}
+        on = "connect-failure,refused-stream,reset,gateway-error"
+        tries = _ENVOY_RETRIES | {"retry_on": on, "per_try_timeout": f"{TRY_S}s"}
+        retried = route | {"retry_policy": tries}
+    match: dict[str, Any] = {"path_separated_prefix": PREFIX}
+    post = {"name": ":method", "string_match": {"exact": "POST"}}
+    routes = [{"match": match | {"headers": [post]}, "route": route}, {"match": match, "route": retried}]
+    router = {"@type": f"{_TYPES}.filters.http.router.v3.Router"}
+    manager = {
+        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "proxy",
+        "route_config": {"virtual_hosts": [{"name": "site", "domains": [HOST], "routes": routes}]},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+    }
+    return {
+        "address": _envoy_address(LOOPBACK, port),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def _envoy_cluster(case: Case, endpoints: Endpoints, *, has_tries: bool) -> dict[str, Any]:
+    groups = [
+        {
+            "priority": int(_is_standby(case, name)),
+            "lb_endpoints": [{"endpoint": {"address": _envoy_address(*each)}} for each in endpoints[name]],
+        }
+        for name in CLUSTERS
+    ]
+    return {
+        "name": "web",
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": "web", "endpoints": groups},
+    } | ({"connect_timeout": f"{TRY_S}s"} if has_tries else {})
+
+
+def _envoy_address(host: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
