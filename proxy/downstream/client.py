@@ -93,7 +93,7 @@ class ClientConnection(ClosingClient):
         exchange = self._exchange
         if exchange is None:
             self._deadline = self._plane.wheel.now + STALL_S  # for what it has not read yet
-            return None
+            return True if self._paused and self._buffer else None
         if exchange.tunnel is not None:
             exchange.tunnel.on_client_end()
             return True
@@ -103,7 +103,8 @@ class ClientConnection(ClosingClient):
             return None
         if not self._buffer:
             self.keep_alive = False
-        return True  # a half-closed client still reads the responses to what it sent
+        self._depart(0.0)
+        return True  # a half-closed client may still read the responses to what it sent
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.leave(self)
@@ -129,16 +130,17 @@ class ClientConnection(ClosingClient):
         if self._linger_left >= 0 or self.transport.is_closing():
             return self._expire_closing(now)
         exchange = self._exchange
+        is_old = exchange is not None and now - exchange.started >= CHECK_S
+        if (is_old or self._paused) and not self._is_there(now):
+            self.give_up()
+            return now + CHECK_S
         waits_for_endpoint = exchange is not None and (exchange.body_complete or not self._wants_body)
         if now < self._deadline or (waits_for_endpoint and not self._paused):
             if exchange is not None and self._body is not None and not waits_for_endpoint:
                 self._check_rate(exchange)
             return now + CHECK_S
         if self._paused:
-            self._exchange = None
-            if exchange is not None:
-                exchange.cancel()
-            self.transport.abort()
+            self.give_up()
         elif exchange is not None:
             self._refuse_body(exchange, RequestError(408, "the request body did not arrive in time"), "DT")
         elif self._buffer:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from proxy.client import Client
 from proxy.dataplane import DataPlane
+from proxy.downstream.departure import Departure
+from proxy.downstream.presence import VANISHED_S, look
 from proxy.downstream.unread import ends_with_head
 from proxy.exchange import Exchange
 from proxy.http.errors import RequestError
@@ -34,8 +36,9 @@ class ClosingClient(Client):
     """A client connection without its requests: its transport, the one deadline, and its ends."""
 
     __slots__ = (
-        "_buffer", "_deadline", "_exchange", "_has_asked", "_linger_left", "_listener", "_opened",
-        "_overload", "_plane", "_saw_eof", "_wants_body", "address_group", "is_admitted", "transport",
+        "_buffer", "_deadline", "_exchange", "_has_asked", "_is_departing", "_linger_left", "_listener",
+        "_opened", "_overload", "_plane", "_saw_eof", "_silent_since", "_wants_body", "address_group",
+        "is_admitted", "transport",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -59,6 +62,8 @@ class ClosingClient(Client):
         self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
         self._linger_left = -1  # ≥ 0: closing, so much more is read and thrown away
         self._saw_eof = False
+        self._is_departing = False  # it has closed its side, and is watched for that
+        self._silent_since = 0.0  # owes an acknowledgement, monotonic; 0: it owes none
         self._has_asked = False
         self._deadline = 0.0
         # Per request
@@ -117,12 +122,18 @@ class ClosingClient(Client):
         if self._linger_left <= 0:
             self.transport.abort()
 
+    def is_ending(self) -> bool:
+        """Whether it is asked nothing any more."""
+        return self._linger_left >= 0 or self.transport.is_closing()
+
     def _expire_closing(self, now: float) -> float | None:
         """A client has STALL_S to read what is written, and LINGER_S from then on to go away."""
         if not self.transport.get_write_buffer_size():
             if self.transport.is_closing():
                 return None
             self._deadline = min(self._deadline, now + LINGER_S)
+        elif not self._is_there(now):
+            self._deadline = now
         if now < self._deadline:
             return now + CHECK_S
         self.transport.abort()
@@ -133,6 +144,38 @@ class ClosingClient(Client):
         if self.version == 0:  # it takes any orderly end of the connection for the end of the response
             self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
         self.transport.abort()
+
+    # Clients that leave
+
+    @property
+    def in_flight(self) -> Exchange | None:
+        """The request that waits for its response, or gets it."""
+        return self._exchange
+
+    def _is_there(self, now: float) -> bool:
+        """Look for a client that has gone in a way that reading from its connection does not tell."""
+        presence = look(self.transport)
+        if presence is None:
+            return True
+        self._silent_since = presence.silent_since(self._silent_since, now)
+        if presence.is_cut or (self._silent_since and now - self._silent_since >= VANISHED_S):
+            return False
+        if presence.has_closed:
+            self._depart(min(presence.heard_s, CHECK_S))  # since the last look, that is
+        return True
+
+    def _depart(self, closed_s: float) -> None:
+        """Its FIN came `closed_s` ago: from now on it has to get something every second."""
+        if not self._is_departing:
+            self._is_departing = True
+            self._plane.wheel.schedule(Departure(self, closed_s), self._plane.wheel.now)
+
+    def give_up(self) -> None:
+        """It is gone: what it asked for is nobody's any more."""
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.cancel()
+        self.abort()
 
     # Answers without an endpoint
 

@@ -14,6 +14,7 @@ from proxy.downstream.client import ClientConnection
 from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.guard import DescriptorGuard
 from proxy.downstream.overload import OverloadGuard
+from proxy.downstream.presence import keep_alive
 from proxy.downstream.refusals import RefusalLog
 from proxy.model import snapshot
 from proxy.model.channel import PauseCount
@@ -62,6 +63,7 @@ class Listener:
             connection.introduce()
 
     async def start(self, sock: socket.socket, *, is_paused: bool) -> None:
+        keep_alive(sock)
         self._socket = sock
         self._queue = AcceptQueue(sock)
         self._is_paused = is_paused
