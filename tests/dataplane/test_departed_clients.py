@@ -1,4 +1,4 @@
-"""A client that has closed its side and gets nothing for a second is given up, and its endpoint's work with it.
+"""A client that has closed its side and gets nothing for a second is given up, at its endpoint, too.
 
 A half-closed client that reads keeps its answers (tests of `test_relay`, too); a RST ends a request at once.
 """
