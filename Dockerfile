@@ -1,19 +1,27 @@
 # One image for the gateway and for the embedded API servers of the demo.
 ARG BASE_IMAGE=python:3.11-slim
 
+# What is installed is what requirements/ names, by hash; the build fetches nothing beside it.
+FROM ${BASE_IMAGE} AS wheel
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+RUN python -m venv /opt/build
+COPY requirements/build.txt requirements/
+RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/build.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY deploy deploy
+COPY proxy proxy
+COPY controlplane controlplane
+RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels .
+
 FROM ${BASE_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv /opt/fleetgate
-# The dependencies first, so that a change of the code does not fetch them again.
-COPY pyproject.toml README.md LICENSE ./
-COPY proxy/__init__.py proxy/__init__.py
-COPY controlplane/__init__.py controlplane/__init__.py
-RUN /opt/fleetgate/bin/pip install --quiet .
-COPY deploy deploy
-COPY proxy proxy
-COPY controlplane controlplane
-RUN /opt/fleetgate/bin/pip install --quiet --no-deps --force-reinstall . \
+COPY requirements requirements
+RUN /opt/fleetgate/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/runtime.txt
+COPY --from=wheel /wheels /wheels
+RUN /opt/fleetgate/bin/pip install --quiet --no-deps --no-index /wheels/*.whl \
  && ln -s "$(cd / && /opt/fleetgate/bin/python -c 'import controlplane.embedded as e; print(e.__path__[0])')/deploy" \
           /opt/fleetgate/deploy
 
@@ -34,7 +42,7 @@ CMD ["--help"]
 
 # Locust with the scenarios of loadtest/, for the compose profile "load".
 FROM build AS load
-RUN /opt/fleetgate/bin/pip install --quiet '.[load]'
+RUN /opt/fleetgate/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/load.txt
 COPY loadtest /loadtest
 RUN install -d -o 10001 -g 10001 -m 0700 /kubeconfigs
 ENV PATH=/opt/fleetgate/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

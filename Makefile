@@ -2,41 +2,46 @@
 PYTHON ?= python3
 VENV := .venv
 COMPILED := .venv-compiled
+LATEST := .venv-latest
 BIN := $(VENV)/bin
 # Many tests wait for processes and deadlines: three at a time keep two cores busy.
 PARALLEL := -n 3 --dist loadfile
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := -m pip --disable-pip-version-check --quiet
+# Wheels only: an sdist would be built with whatever its build requirements bring, which no lock can name.
+LOCKED := --require-hashes --only-binary :all:
+# The backend is in requirements/build.txt, so a build fetches nothing either.
+ITSELF := --no-deps --no-build-isolation
+PROJECT := pyproject.toml requirements/runtime.txt requirements/build.txt
 
-.PHONY: help install dev compiled demo test test-compiled fuzz compare compare-routes compare-workers drills soak check docs format clean
+.PHONY: help install dev load compiled demo test test-compiled test-latest fuzz compare compare-routes compare-workers drills soak check docs format lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
 install: $(VENV)/.runtime ## create .venv with the fleetgate command in it
 dev: $(VENV)/.dev ## add what tests and checks need
+load: $(VENV)/.load ## add what load tests need
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable .
+$(VENV)/.runtime: $(PROJECT) | $(BIN)/python
+	$(BIN)/python $(PIP) install $(LOCKED) -r requirements/runtime.txt -r requirements/build.txt
+	$(BIN)/python $(PIP) install $(ITSELF) --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) install --editable '.[dev]'
-	@touch $@
-
-$(VENV)/.load: $(VENV)/.runtime
-	$(PIP) install --editable '.[load]'
+$(VENV)/.dev $(VENV)/.load: $(VENV)/.%: requirements/%.txt $(VENV)/.runtime
+	$(BIN)/python $(PIP) install $(LOCKED) -r $<
 	@touch $@
 
 compiled: $(COMPILED)/.compiled ## create .venv-compiled: the same fleetgate, its data plane compiled (needs a C compiler)
 
-$(COMPILED)/.compiled: pyproject.toml hatch_build.py $(shell find proxy controlplane deploy -type f -not -name '*.pyc')
+$(COMPILED)/.compiled: $(PROJECT) requirements/load.txt hatch_build.py $(shell find proxy controlplane deploy -type f -not -name '*.pyc')
 	$(PYTHON) -m venv $(COMPILED)
-	HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 $(COMPILED)/bin/python -m pip --disable-pip-version-check --quiet install '.[load]'
+	$(COMPILED)/bin/python $(PIP) install $(LOCKED) -r requirements/load.txt -r requirements/build.txt
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 $(COMPILED)/bin/python $(PIP) install $(ITSELF) --force-reinstall .
 	@touch $@
 
 demo: install ## serve the two-cluster demo; options in ARGS, e.g. make demo ARGS="--port 8101"
@@ -47,6 +52,12 @@ test: dev ## run the tests; options in ARGS, e.g. make test ARGS="-k split"
 
 test-compiled: dev compiled ## run the tests of the wire and the data plane against the compiled worker
 	FLEETGATE_WORKER_PYTHON=$(COMPILED)/bin/python $(BIN)/python -m pytest tests/wire tests/dataplane $(PARALLEL) $(ARGS)
+
+test-latest: ## run the tests with the newest release of every dependency, in a new .venv-latest
+	$(PYTHON) -m venv --clear $(LATEST)
+	$(LATEST)/bin/python $(PIP) install --upgrade pip
+	$(LATEST)/bin/python $(PIP) install --editable '.[dev,load]'
+	$(LATEST)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 fuzz: dev ## over 350,000 messages and sequences: against h11 and httptools, and against our own memory
 	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest $(FUZZED) --timeout=0 $(ARGS)
@@ -79,5 +90,20 @@ format: dev ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Resolved together first, and each file then keeps these versions, so that no two disagree. Hashes are those of
+# every platform's wheels; no registry's address is written.
+RESOLVE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+EACH = cp $(VENV)/together.txt $(1) && $(RESOLVE) --generate-hashes --output-file $(1)
+
+lock: $(BIN)/python ## renew requirements/*.txt: the newest release of everything that pyproject.toml allows
+	$(BIN)/python $(PIP) install $(LOCKED) -r requirements/uv.txt
+	$(RESOLVE) --all-extras --group build --group uv pyproject.toml --output-file $(VENV)/together.txt --upgrade
+	$(call EACH,requirements/runtime.txt) pyproject.toml
+	$(call EACH,requirements/dev.txt) pyproject.toml --extra dev
+	$(call EACH,requirements/load.txt) pyproject.toml --extra load
+	$(call EACH,requirements/build.txt) --group build
+	$(call EACH,requirements/uv.txt) --group uv
+
 clean: ## remove everything the other targets made
-	rm -rf $(VENV) $(COMPILED) .fleetgate .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED) $(LATEST) .fleetgate .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -41,6 +41,8 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
         documents = list(yaml.safe_load_all(file.read_text()))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ManifestError(f"--apply {file}: cannot be read: {' '.join(str(error).split())}") from None
+    except RecursionError:  # PyYAML's own parser, in Python, has no limit
+        raise ManifestError(f"--apply {file}: cannot be read: nested too deeply") from None
     for document in documents:
         if document is None:
             continue

@@ -100,7 +100,7 @@ def parse_kubeconfig(text: bytes, label: str) -> dict[str, Any]:
     if len(text) > MAX_BYTES:
         raise ConfigError(f"{label}: {len(text)} bytes; at most {MAX_BYTES} are read")
     try:
-        document = _load(text)
+        document = _load(text, label)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -112,14 +112,16 @@ def parse_kubeconfig(text: bytes, label: str) -> dict[str, Any]:
     return document
 
 
-def _load(text: bytes) -> Any:
+def _load(text: bytes, label: str) -> Any:
     """As yaml.safe_load, by libyaml where it is: ten times faster, and this runs on the event loop.
 
-    Raises YAMLError.
+    Raises YAMLError, and ConfigError where the text is nested too deeply.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     if too_deep(text, MAX_DEPTH, loader) is not None:
-        raise yaml.YAMLError("nested too deeply")
+        raise ConfigError(
+            f"{label}: nested more than {MAX_DEPTH} levels deep; a kubeconfig has less than ten"
+        )
     composer = loader(text)
     try:
         return composer.get_single_data()

@@ -53,6 +53,8 @@ def test_empty_documents_are_no_documents() -> None:
         ("a: &x [*x]", 1, 4, "nested too deeply"),
         ("a: \x01", 1, 1, "control characters"),
         ("[" * 100_000, 1, 201, "nested too deeply"),
+        ("[" * 300 + "]" * 300, 1, 201, "nested too deeply"),  # libyaml allows 1,000 levels or more
+        ("- " * 1_500, 1, 401, "nested too deeply"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_place(text: str, line: int, column: int, problem: str) -> None:
