@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.translate.builder import translate
-from controlplane.translate.model import Facts, LastGood
+from controlplane.translate.model import Facts, HostAddresses, LastGood
 from loadtest.compare.peers import Missing
 from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.processes import Started
@@ -102,8 +102,11 @@ def test_peers_run_a_few_cases_beside_ours() -> None:
 @pytest.mark.parametrize("each", CASES, ids=lambda each: each.name)
 def test_the_gateway_understands_every_object_of_a_case(each: Case) -> None:
     members = {cluster: member_of(cluster, manifests.member(ENDPOINTS[cluster])[1:]) for cluster in CLUSTERS}
-    facts = Facts(known_clusters=frozenset(CLUSTERS), address="gateway.example.com")
-    result = translate(fleet_of(manifests.fleet(each, 8001)[1:]), members, facts, LastGood(), 1, None)
+    hosts = {manifests.NAME: HostAddresses(("10.0.0.1",))}
+    facts = Facts(known_clusters=frozenset(CLUSTERS), address="gateway.example.com", hosts=hosts)
+    result = translate(
+        fleet_of(manifests.fleet(each, 8001, ENDPOINTS)[1:]), members, facts, LastGood(), 1, None
+    )
     assert [one.message for one in result.diagnostics if one.level != "info"] == []
     (route,) = result.snapshot.routes
     assert isinstance(route.action, Forward)
@@ -111,7 +114,7 @@ def test_the_gateway_understands_every_object_of_a_case(each: Case) -> None:
     balance = route.action.balance
     assert (balance is not None and balance.algorithm is Algorithm.HASH) == (each.split is Split.HASHED)
     weights = {share.cluster: share.weight for share in route.action.split.shares}
-    if each.split in (Split.PREFERRED, Split.HALVES, Split.PINNED):
+    if not each.is_named and each.split in (Split.PREFERRED, Split.HALVES, Split.PINNED):
         assert tuple(weights.values()) == manifests.WEIGHTS[each.split]
 
 

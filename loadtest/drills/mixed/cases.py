@@ -85,8 +85,9 @@ class Case:
     same_path: bool = False  # slow requests differ from fast ones in their query only
     id_in_path: bool = False  # no two requests have the same path
     annotations: tuple[tuple[str, str], ...] = ()
-    leaves_at_s: float | None = None  # cluster-1 has other pods from then on
+    leaves_at_s: float | None = None  # the pods of cluster-1 leave, and other ones are there later
     returns_at_s: float | None = None
+    is_named: bool = False  # cluster-1 is a server group's host name, whose address is another one later
     response_timeout_s: int = 60
     target: Target = EXACTLY_ONCE
     quick: bool = False
@@ -130,6 +131,10 @@ CASES: Final = (
     Case(
         "get-6s-leaving", 1, _T, Split.PREFERRED, 2, 10, (Slow("GET", 6, (1.0,)),),
         leaves_at_s=2.0, returns_at_s=4.0, target=LEFT, quick=True,
+    ),
+    Case(
+        "get-45s-dns", 1, _T, Split.PREFERRED, 2, 50, (Slow("GET", 45, (1.0,)),),
+        leaves_at_s=3.0, returns_at_s=3.0, is_named=True, target=LEFT,
     ),
     # One request at a time: everything that comes to the pod waits for the slow one.
     Case(

@@ -1,8 +1,10 @@
 """The whole gateway before a case: three API servers, the control plane, its workers."""
 
 import json
+import os
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +12,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
+from loadtest.compare.peers import Missing
 from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.processes import PROJECT, START_S, Started
 from loadtest.compare.site import HOST
@@ -17,7 +20,7 @@ from loadtest.drills.mixed import manifests
 from loadtest.drills.mixed.cases import Case
 from loadtest.drills.mixed.manifests import Address, Json
 from loadtest.drills.mixed.schedule import Planned
-from loadtest.drills.site import CLUSTERS
+from loadtest.drills.site import CLUSTERS, SURVIVOR
 from loadtest.ports import free_port
 
 FLEET: Final = "fleet"
@@ -41,11 +44,17 @@ class Gateway:
         self.admin = httpx.Client(trust_env=False, timeout=5.0)
 
     def start(self, endpoints: Mapping[str, list[Address]]) -> None:
-        objects = {FLEET: manifests.fleet(self._case, self._port)}
+        objects = {FLEET: manifests.fleet(self._case, self._port, endpoints)}
         objects |= {cluster: manifests.member(endpoints[cluster]) for cluster in CLUSTERS}
         for name, items in objects.items():
             self._start_api(name, items)
+        if self._case.is_named:
+            self.name(endpoints[SURVIVOR][0][0])
         self._start_gateway()
+
+    def name(self, address: str) -> None:
+        """Let the host name have this address, in the hosts file that only the gateway sees."""
+        self._hosts.write_text(f"127.0.0.1 localhost\n{address} {manifests.NAME}\n")
 
     def __enter__(self) -> "Gateway":
         return self
@@ -117,14 +126,27 @@ class Gateway:
         arguments += ["--workers", str(self._case.workers), "--admin", admin, "--address", "127.0.0.1"]
         arguments += ["--state-dir", str(self._directory / "state"), "--grace", "1"]
         arguments += ["--access-log", str(self._directory / "access.log"), "--allow-loopback-endpoints"]
-        process = self._run(arguments, self._directory, self._cores[0])
+        process = self._run(arguments, self._directory, self._cores[0], self._enter())
         self.admin.base_url = httpx.URL(f"http://{admin}")
         self._wait_until_ready(process)
 
-    def _run(self, arguments: list[str], place: Path, core: int) -> Started:
-        process = Started(
-            self._build.command(*arguments), place, (core,), environment=self._build.environment()
-        )
+    def _enter(self) -> list[str]:
+        """Return the command that runs a command where the hosts file is ours. Raises Missing."""
+        if not self._case.is_named:
+            return []
+        unshare = shutil.which("unshare")
+        if os.geteuid() or unshare is None:
+            raise Missing("a hosts file of its own needs root and the program unshare (Debian: util-linux)")
+        mount = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        return [unshare, "--mount", "sh", "-c", mount, str(self._hosts)]
+
+    @property
+    def _hosts(self) -> Path:
+        return self._directory / "hosts"
+
+    def _run(self, arguments: list[str], place: Path, core: int, enter: Sequence[str] = ()) -> Started:
+        command = [*enter, *self._build.command(*arguments)]
+        process = Started(command, place, (core,), environment=self._build.environment())
         self._stack.callback(process.stop)
         return process
 

@@ -1,17 +1,22 @@
 """A case as objects of the Fleet and its two clusters."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from loadtest.compare.site import HOST, PREFIX
 from loadtest.drills.mixed.cases import Case, Split
 from loadtest.drills.mixed.schedule import KEY, PIN
-from loadtest.drills.site import CLUSTERS
+from loadtest.drills.site import CLUSTERS, SURVIVOR
 
 Json = dict[str, Any]
 Address = tuple[str, int]
 
 NAMESPACE: Final = "mixed"
 SERVICE: Final = "web"
+GROUP: Final = "sgp-mixed"
+NAME: Final = "pods.mixed.test"
+"""RFC 6761: no DNS server knows it; the gateway has a hosts file of its own."""
 _ALB: Final = "alb.ingress.kubernetes.io/"
 _NGINX: Final = "nginx.ingress.kubernetes.io/"
 WEIGHTS: Final = {Split.PREFERRED: (100, 0), Split.HALVES: (50, 50), Split.PINNED: (0, 100)}
@@ -22,9 +27,10 @@ def is_mse(case: Case) -> bool:
     return case.split in (Split.HASHED, Split.LEAST_CONN)
 
 
-def fleet(case: Case, port: int) -> list[Json]:
+def fleet(case: Case, port: int, endpoints: Mapping[str, list[Address]]) -> list[Json]:
     gateway = _mse_gateway(port) if is_mse(case) else _alb_gateway(case, port)
-    return [_namespace(), *gateway, _ingress(case)]
+    named = [_server_group(endpoints)] if case.is_named else []
+    return [_namespace(), *gateway, *named, _ingress(case)]
 
 
 def member(endpoints: list[Address]) -> list[Json]:
@@ -51,6 +57,21 @@ def endpoint_slice(where: Address) -> Json:
         "addressType": "IPv4",
         "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+    }
+
+
+def _server_group(endpoints: Mapping[str, list[Address]]) -> Json:
+    """Zones stand for clusters; the server of the first one has a name."""
+    servers = [
+        {"address": NAME if cluster == SURVIVOR else address, "port": port, "zone": cluster}
+        for cluster in CLUSTERS
+        for address, port in endpoints[cluster]
+    ]
+    return {
+        "apiVersion": "fleetgate.io/v1",
+        "kind": "ServerGroup",
+        "metadata": {"namespace": NAMESPACE, "name": GROUP},
+        "spec": {"id": GROUP, "servers": servers, "failover": list(CLUSTERS)},
     }
 
 
@@ -98,7 +119,9 @@ def _class(group: str, kind: str, controller: str) -> Json:
 
 
 def _ingress(case: Case) -> Json:
-    backend = {"service": {"name": SERVICE, "port": {"number": 80}}}
+    backend: Json = {"service": {"name": SERVICE, "port": {"number": 80}}}
+    if case.is_named:
+        backend = {"service": {"name": "group", "port": {"name": "use-annotation"}}}
     path = {"path": PREFIX, "pathType": "Prefix", "backend": backend}
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -110,6 +133,10 @@ def _ingress(case: Case) -> Json:
 
 def _annotations(case: Case) -> dict[str, str]:
     found = dict(case.annotations)
+    if case.is_named:
+        group = {"ServerGroupID": GROUP, "Weight": 100}
+        action = {"type": "ForwardGroup", "ForwardConfig": {"ServerGroups": [group]}}
+        return found | {f"{_ALB}actions.group": json.dumps([action])}
     for cluster, weight in zip(CLUSTERS, WEIGHTS.get(case.split, ()), strict=False):
         found[f"{_ALB}cluster-weight.{cluster}"] = str(weight)
     if case.split is Split.PINNED:

@@ -13,6 +13,7 @@ from loadtest.drills.mixed.origin import Model
 from loadtest.drills.site import CLUSTERS, LOOPBACK
 from loadtest.ports import free_port
 
+ELSEWHERE: Final = "127.0.0.2"
 QUIET_S: Final = 0.5
 DRAIN_S: Final = 30.0
 
@@ -52,24 +53,24 @@ class Pods:
 
     def add(self, cluster: str, count: int) -> list[Address]:
         """Start pods of a cluster; return their addresses."""
-        started = []
-        for _ in range(count):
-            port = free_port()
-            log = self._directory / f"{port}.log"
-            command = module("loadtest.drills.mixed.origin", self._model, LOOPBACK)
-            process = Started(
-                [*command, str(port), str(log)],
-                self._directory,
-                (self._core,),
-                environment=own_environment(),
-            )
-            self._stack.callback(process.stop)
-            process.wait_for_port(port)
-            self._logs.append(log)
-            self.cluster_of[port] = cluster
-            started.append((LOOPBACK, port))
-        self.clusters[cluster] += started
-        return started
+        return [self._start(cluster, LOOPBACK, free_port()) for _ in range(count)]
+
+    def add_elsewhere(self, cluster: str) -> str:
+        """Start a pod with the port of the cluster's first one; return its address."""
+        _, port = self.clusters[cluster][0]
+        address, _ = self._start(cluster, ELSEWHERE, port)
+        return address
+
+    def _start(self, cluster: str, address: str, port: int) -> Address:
+        log = self._directory / f"{address}-{port}.log"
+        command = module("loadtest.drills.mixed.origin", self._model, address, str(port), str(log))
+        process = Started(command, self._directory, (self._core,), environment=own_environment())
+        self._stack.callback(process.stop)
+        process.wait_for_port(port, address)
+        self._logs.append(log)
+        self.cluster_of[port] = cluster
+        self.clusters[cluster].append((address, port))
+        return address, port
 
     def drained(self) -> list[Executed]:
         """Return all executions, when those that wait in the endpoints' queues have ended, too."""

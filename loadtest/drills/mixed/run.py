@@ -53,7 +53,7 @@ def before_fleetgate(
         for cluster in CLUSTERS:
             pods.add(cluster, case.pods)
         gateway = stack.enter_context(Gateway(build, case, port, directory, proxy_core, load_core))
-        gateway.start(pods.clusters)
+        gateway.start({cluster: list(pods.clusters[cluster]) for cluster in CLUSTERS})
         with Witness(gateway) as witness, on_cores(load_core):
             client = uvloop.run(_send(case, port, Changes(case, gateway, pods)))
             executed = pods.drained()
@@ -95,6 +95,9 @@ class Changes:
         if case.leaves_at_s is None or case.returns_at_s is None:
             return
         await asyncio.sleep(start + case.leaves_at_s - monotonic())
+        if case.is_named:
+            self.gateway.name(await asyncio.to_thread(self.pods.add_elsewhere, SURVIVOR))
+            return
         await asyncio.to_thread(self.gateway.replace_pods, SURVIVOR, [])
         new = await asyncio.to_thread(self.pods.add, SURVIVOR, case.pods)
         await asyncio.sleep(start + case.returns_at_s - monotonic())
