@@ -80,6 +80,9 @@ class Agent:
                 log.error("control channel: %s", error)
             except OSError:
                 pass  # not there, or gone: the data plane does not depend on it
+            except Exception:
+                # A defect of ours. A worker that stopped listening would serve old rules for ever
+                log.exception("control channel: connected again after an unexpected error")
             await asyncio.sleep(RECONNECT_S)
 
     def _receive_sockets(self) -> None:
@@ -132,8 +135,11 @@ class Agent:
     ) -> None:
         framer = to_worker_framer()
         parts: list[Part] = []
+        pace = Pace()
         while data := await reader.read(_READ_BYTES):
             for message in framer.feed(data):
+                if pace.is_over():
+                    await pace.rest()
                 match message:
                     case Part():
                         parts.append(message)
@@ -143,7 +149,7 @@ class Agent:
                         self._changes.append(change)
                         received.put_nowait(change)
                     case EndpointsChanged(version, services):
-                        self._change_endpoints(version, services)
+                        await self._change_endpoints(version, services, pace)
                         writer.write(encode(Ack(self._plane.version)))
                     case Ejections(endpoints):
                         self._heed(endpoints)
@@ -156,15 +162,18 @@ class Agent:
                     case Drain(grace_s):
                         self._on_drain(grace_s)
 
-    def _change_endpoints(self, version: int, services: tuple[Service, ...]) -> None:
+    async def _change_endpoints(self, version: int, services: tuple[Service, ...], pace: Pace) -> None:
         """Apply at once, and once more with every snapshot that was sent before and is not applied yet.
 
         The version may be of such a snapshot or newer: then it is reached when that one is applied.
         """
-        self._plane.change_endpoints(services)
-        waiting = [change for change in self._changes if change.snapshot.version <= version]
         for change in self._changes:
             change.newer.update((service.id, service) for service in services)
+        for service in services:
+            self._plane.change_endpoints((service,))
+            if pace.is_over():
+                await pace.rest()
+        waiting = [change for change in self._changes if change.snapshot.version <= version]
         if waiting:
             waiting[-1].version = max(waiting[-1].version, version)
         else:

@@ -1,0 +1,104 @@
+"""A worker's end of the control channel, in this process: errors, and long messages beside other work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from proxy.agent import Agent
+from proxy.dataplane import Change, DataPlane
+from proxy.downstream.descriptors import DescriptorBudget
+from proxy.downstream.listener import Listeners
+from proxy.model.channel import Ack, Apply, EndpointsChanged, FromWorker, Hello, encode, from_worker_framer
+from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
+
+SERVICES = 2000
+
+
+class ControlPlane:
+    """A Unix socket that an agent connects to: every connection is in `connections`, messages in `heard`."""
+
+    def __init__(self) -> None:
+        self.connections: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+        self.heard: asyncio.Queue[FromWorker] = asyncio.Queue()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.put_nowait(writer)
+        framer = from_worker_framer()
+        while data := await reader.read(65536):
+            for message in framer.feed(data):
+                self.heard.put_nowait(message)
+        writer.close()
+
+    async def next(self, kind: type[FromWorker]) -> FromWorker:
+        async with asyncio.timeout(10):
+            while not isinstance(message := await self.heard.get(), kind):
+                pass
+            return message
+
+
+@asynccontextmanager
+async def connected(path: Path) -> AsyncIterator[tuple[ControlPlane, DataPlane]]:
+    control = ControlPlane()
+    server = await asyncio.start_unix_server(control.serve, path)
+    plane = DataPlane(asyncio.get_running_loop(), None)
+    listeners = Listeners(plane, DescriptorBudget(1024), opens_sockets=False)
+    agent = Agent(0, "mine", plane, listeners, lambda _: None, None)
+    running = asyncio.create_task(agent.run(str(path)))
+    try:
+        yield control, plane
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        plane.stalls.stop()
+        server.close()
+
+
+async def test_a_worker_that_meets_an_unexpected_error_connects_again_and_serves_what_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(tmp_path / "socket") as (control, _):
+        with monkeypatch.context() as broken:
+
+            async def apply(_plane: DataPlane, _change: Change) -> None:
+                raise KeyError("a defect")
+
+            broken.setattr(DataPlane, "apply", apply)
+            await control.next(Hello)
+            (await control.connections.get()).write(encode(Apply(Snapshot(1))))
+            await control.next(Hello)
+        (await control.connections.get()).write(encode(Apply(Snapshot(2))))
+        assert await control.next(Ack) == Ack(2)
+        assert "a defect" in caplog.text
+
+
+async def test_a_long_change_of_endpoints_leaves_turns_of_the_loop_to_others(tmp_path: Path) -> None:
+    services = tuple(
+        Service(
+            f"demo/s{number}:80",
+            (ClusterEndpoints("c1", tuple(Endpoint(f"10.0.0.{pod}", 8080) for pod in range(5))),),
+        )
+        for number in range(SERVICES)
+    )
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with connected(tmp_path / "socket") as (control, plane):
+        await control.next(Hello)
+        counting = asyncio.create_task(count_turns())
+        writer = await control.connections.get()
+        writer.write(encode(EndpointsChanged(1, services)))
+        while not plane.services.all():
+            await asyncio.sleep(0)
+        turns = 0
+        await control.next(Ack)
+        counting.cancel()
+        assert len(plane.services.all()) == SERVICES
+        assert turns > 100
