@@ -21,6 +21,12 @@ log = logging.getLogger(__name__)
 ORPHAN_PATIENCE_S = 5.0
 """How long a worker of an earlier control plane may take to connect, or to end after its grace."""
 
+END_S = 3.0
+"""A worker ends by itself when its grace is over, and has this long to write the end of its access log."""
+
+LATE_S = 3.0
+"""Between two ticks: after more, this process was stopped, and other processes may have been, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerCommand:
@@ -69,6 +75,7 @@ class Supervisor:
         self._orphans: dict[Entry, float | None] = {}
         self._hurry = asyncio.Event()
         self._judge = Judge()
+        self._ticked = time.monotonic()
 
     def start(self) -> None:
         """Start all workers; remember those that an earlier control plane left behind."""
@@ -113,6 +120,7 @@ class Supervisor:
         Returns whether a worker was sent sockets only now, after the snapshot that needs them.
         """
         late = [slot.flush() for slot in self._slots]
+        self._forgive_orphans()
         self._bury_orphans()
         return any(late)
 
@@ -148,7 +156,7 @@ class Supervisor:
         self._held.clear()
 
     async def stop(self, told: frozenset[int], grace_s: float) -> None:
-        """Wait for the workers to end, for `grace_s` seconds at most, then kill what remains.
+        """Wait for the workers to end, for `grace_s` and a little more, then kill what remains.
 
         `told` are the pids that were told to drain; the others are sent SIGTERM.
         """
@@ -157,7 +165,7 @@ class Supervisor:
                 slot.signal(signal.SIGTERM)
         waiting = asyncio.gather(*self._tasks)
         hurry = asyncio.ensure_future(self._hurry.wait())
-        await asyncio.wait((waiting, hurry), timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((waiting, hurry), timeout=grace_s + END_S, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         for slot in self._slots:
             if slot.pid is not None:
@@ -182,6 +190,14 @@ class Supervisor:
     def _save(self) -> None:
         entries = (slot.entry(self._generation) for slot in self._slots)
         self._roster.write((*(entry for entry in entries if entry is not None), *self._orphans))
+
+    def _forgive_orphans(self) -> None:
+        """Add the time that this process missed to every deadline: nobody could have met it."""
+        now = time.monotonic()
+        missed_s, self._ticked = now - self._ticked, now
+        if missed_s > LATE_S:
+            for entry, deadline in self._orphans.items():
+                self._orphans[entry] = None if deadline is None else deadline + missed_s
 
     def _bury_orphans(self) -> None:
         for entry, deadline in list(self._orphans.items()):
