@@ -24,6 +24,7 @@ _LOST: Final[dict[Rule, str]] = {
     Rule.CONDITIONS: "it has fewer conditions ({losing} to {winning})",
     Rule.AGE: "its {loser.source.kind} is younger",
     Rule.NAME: "its name comes later",
+    Rule.PLACE: "it stands later in its {loser.source.kind}",
 }
 
 

@@ -36,8 +36,8 @@ class Change:
 def changed_routes(before: Iterable[Route], after: Iterable[Route]) -> tuple[Change, ...]:
     """Return the changes in the order of the sources' names.
 
-    Within one source, routes belong together that match the same requests, then those with the same
-    id: a rule that is put in front of others moves the ids of all of them and changes none.
+    Within one source, routes belong together that match the same requests, then those with the same id, then
+    those that do the same with others than before: their host, path or conditions were edited.
     """
     sources: defaultdict[tuple[str, str, str], _Pairing] = defaultdict(_Pairing)
     for route in before:
@@ -83,7 +83,7 @@ class _Pairing:
 
     def changes(self) -> list[Change]:
         found: list[Change] = []
-        for key in (_matching, _id):
+        for key in (_matching, _id, _doing):
             for old, new in self._pairs(key):
                 aspects = tuple(_aspects(old, new))
                 if aspects:
@@ -115,6 +115,10 @@ def _matching(route: Route) -> Any:
 
 def _id(route: Route) -> str:
     return route.id
+
+
+def _doing(route: Route) -> Any:
+    return route.action, route.policies, route.priority, route.order
 
 
 def _aspects(old: Route, new: Route) -> list[Aspect]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from controlplane.translate.annotations.draft import (
     Canary,
@@ -16,6 +17,8 @@ from proxy.model.actions import Balance, FixedResponse, Redirect
 from proxy.model.conditions import Condition
 from proxy.model.policies import Access, Policies
 from proxy.model.snapshot import PathMatch
+
+DEFAULT_BACKEND: Final = "spec.defaultBackend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,6 @@ class PlannedErrors:
 class PlannedRoute:
     """One rule and path of an Ingress. `policies` are without mirror and errors, which need clusters."""
 
-    id: str
     field: str  # where it stands in the Ingress
     host: str
     path: PathMatch
@@ -55,6 +57,7 @@ class PlannedRoute:
     mirror: PlannedMirror | None = None
     errors: PlannedErrors | None = None
     default_backend: PlannedBackend | None = None  # which is among the fallbacks of the action
+    id: str = ""  # given when all routes of the Ingress are known
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,15 @@ from controlplane.translate.annotations.conditions import NO_CONDITIONS, RuleCon
 from controlplane.translate.annotations.draft import Draft, PlannedBackend
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.paths import ANY_PATH
-from controlplane.translate.plan import PlannedErrors, PlannedForward, PlannedMirror, PlannedRoute
+from controlplane.translate.plan import (
+    DEFAULT_BACKEND,
+    PlannedErrors,
+    PlannedForward,
+    PlannedMirror,
+    PlannedRoute,
+)
 from controlplane.translate.responses import PlannedResponse, with_responses
+from controlplane.translate.routeids import with_ids
 from controlplane.translate.rulefields import Surroundings, read_final, read_host, read_path, read_service
 from proxy.model.actions import FixedResponse, Redirect
 from proxy.model.snapshot import PathKind, PathMatch
@@ -25,7 +32,6 @@ _ROOT: Final = PathMatch(PathKind.EXACT, "/")
 class _Match:
     """Where a route stands and what it matches; `host` or `path` None cannot be used."""
 
-    suffix: str
     field: str
     host: str | None
     path: PathMatch | None
@@ -41,23 +47,22 @@ def plan_routes(around: Surroundings) -> tuple[PlannedRoute, ...]:
     if spec.default_backend is not None:
         # Below every rule of every Ingress, whatever its order: an order no annotation can give.
         order = order_annotation.LAST + around.draft.order
-        match = _Match("default", "spec.defaultBackend", "", ANY_PATH, order)
+        match = _Match(DEFAULT_BACKEND, "", ANY_PATH, order)
         routes += _plan_route(around, match, spec.default_backend, match.field)
     if around.draft.app_root:
         routes = _with_root(around, routes)
     if not spec.rules and spec.default_backend is None:
         around.findings.add("FG0308", "spec")
-    return with_responses(routes, around.planned_responses, around.findings)
+    changed = with_responses(routes, around.planned_responses, around.findings)
+    return tuple(with_ids(around.ingress.metadata, changed))
 
 
 def _with_root(around: Surroundings, routes: list[PlannedRoute]) -> list[PlannedRoute]:
     """Return the routes with one for "/" of each host that redirects to the root of the application."""
-    metadata = around.ingress.metadata
     action = Redirect(302, path=around.draft.app_root, query="")
     by_host = {route.host: route for route in reversed(routes)}
     roots = [
         PlannedRoute(
-            id=f"{metadata.namespace}/{metadata.name}/root/{number}",
             field=by_host[host].field,
             host=host,
             path=_ROOT,
@@ -66,7 +71,7 @@ def _with_root(around: Surroundings, routes: list[PlannedRoute]) -> list[Planned
             order=by_host[host].order,
             policies=around.draft.policies(),
         )
-        for number, host in enumerate(sorted(by_host))
+        for host in sorted(by_host)
     ]
     return [*(route for route in routes if route.path != _ROOT), *roots]
 
@@ -88,12 +93,12 @@ def _plan_rule(around: Surroundings, index: int, rule: IngressRule) -> Iterator[
         if default is None:
             around.findings.add("FG0306", place, rule.host)
             return
-        match = _Match(f"{index}/0", place, host, ANY_PATH, around.draft.order)
-        yield from _plan_route(around, match, default, "spec.defaultBackend")
+        match = _Match(place, host, ANY_PATH, around.draft.order)
+        yield from _plan_route(around, match, default, DEFAULT_BACKEND)
         return
     for number, path in enumerate(rule.http.paths):
         where = f"{place}.http.paths[{number}]"
-        match = _Match(f"{index}/{number}", where, host, read_path(where, path, around), around.draft.order)
+        match = _Match(where, host, read_path(where, path, around), around.draft.order)
         yield from _plan_route(around, match, path.backend, f"{where}.backend")
 
 
@@ -117,24 +122,21 @@ def _plan_route(
         return
     if final is None or not _is_of_request(place, service, conditions, around.findings):
         return
-    for number, (host, path) in enumerate(_targets(match.host, match.path, conditions, around.draft)):
-        suffix = f"{match.suffix}/{number}" if number else match.suffix
-        yield _route(around, match, suffix, host, path, final, conditions, action)
+    for host, path in _targets(match.host, match.path, conditions, around.draft):
+        yield _route(around, match, host, path, final, conditions, action)
 
 
 def _route(
-    around: Surroundings, match: _Match, suffix: str, host: Host, path: PathMatch, final: FinalAction,
+    around: Surroundings, match: _Match, host: Host, path: PathMatch, final: FinalAction,
     conditions: RuleConditions, action: RuleAction,
 ) -> PlannedRoute:  # fmt: skip
     draft = around.draft
-    metadata = around.ingress.metadata
     pattern = (host.pattern,) if host.pattern is not None else ()
     mirror = action.mirror or draft.mirror
     errors = None
     if draft.error_statuses and draft.default_backend is not None:
         errors = PlannedErrors(draft.error_statuses, draft.default_backend)
     return PlannedRoute(
-        id=f"{metadata.namespace}/{metadata.name}/{suffix}",
         field=match.field,
         host=host.name,
         path=path,

@@ -69,7 +69,7 @@ class PathMatch(msgspec.Struct, frozen=True, gc=False):
 class Route(msgspec.Struct, frozen=True, gc=False):
     """One compiled rule."""
 
-    id: str  # stable over edits elsewhere: namespace/ingress/rule index/path index
+    id: str  # what it is, not where it stands: begins with namespace/ingress; bounded, of printable ASCII
     source: Source
     ports: tuple[int, ...]  # the listeners it is installed on
     host: str  # "" any host, "*.example.com" exactly one label, else exact; lower case
@@ -138,7 +138,7 @@ class Cluster(msgspec.Struct, frozen=True, gc=False):
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
     version: int
     listeners: tuple[Listener, ...] = ()
-    routes: tuple[Route, ...] = ()
+    routes: tuple[Route, ...] = ()  # of those that are equal in rank the first goes first
     services: tuple[Service, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     limits: Limits = Limits()

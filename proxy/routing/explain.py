@@ -51,6 +51,7 @@ class Rule(StrEnum):
     CONDITIONS = "conditions"  # more of them
     AGE = "age"
     NAME = "name"
+    PLACE = "place"  # in the same Ingress
 
 
 class Part(StrEnum):
@@ -127,7 +128,7 @@ def _judged(matching: list[Route]) -> Iterator[Considered]:
 _RULES = (
     Rule.ORDER, Rule.HOST, Rule.PATH_KIND, Rule.PATH_LENGTH, Rule.PRIORITY, Rule.CONDITIONS, Rule.AGE,
 )  # fmt: skip
-"""Of the parts of a Rank; what comes after them is the name."""
+"""Of the parts of a Rank; what comes after them is the name, and in one Ingress the place."""
 
 
 def better_by(winner: Route, loser: Route) -> Rule:
@@ -136,7 +137,7 @@ def better_by(winner: Route, loser: Route) -> Rule:
         if better != worse:
             is_root = rule is Rule.PATH_KIND and winner.path.kind is loser.path.kind
             return Rule.PATH_LENGTH if is_root else rule
-    return Rule.NAME
+    return Rule.NAME if winner.source != loser.source else Rule.PLACE
 
 
 def _differences(route: Route, asked: Asked, facts: Facts) -> Iterator[Difference]:

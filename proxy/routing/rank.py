@@ -19,9 +19,12 @@ class PathRank(IntEnum):
     """The prefix "/": what covers everything comes last, or no pattern beside it were ever taken."""
 
 
-Precedence = tuple[int, int, str, str, str, str]
-Rank = tuple[int, HostRank, PathRank, int, int, int, str, str, str, str]
-"""Order, host, kind and length of the path, then what `precedence` returns."""
+Precedence = tuple[int, int, str, str, str]
+Rank = tuple[int, HostRank, PathRank, int, int, int, str, str, str]
+"""Order, host, kind and length of the path, then what `precedence` returns. Sorting by it must be stable:
+
+routes of one Ingress that are equal in all of this keep their order, the first of them goes first.
+"""
 
 
 def host_rank(host: str) -> HostRank:
@@ -47,7 +50,6 @@ def precedence(route: Route) -> Precedence:
         route.created,
         source.namespace,
         source.name,
-        route.id,
     )
 
 

@@ -2,7 +2,7 @@
 
 Precedence (docs/decisions.md): the ALB `order` first; then exact host, one-label wildcard, no host;
 then Exact, longest Prefix, pattern, the Prefix /; then the higher priority; then more conditions; then the
-older Ingress; then its name. The keys are in `rank`.
+older Ingress; then its name; then the order in the snapshot. The keys are in `rank`.
 Hosts and prefixes are found by dict lookups, so a hundred thousand routes cost no more than one.
 
 A table is filled route by route, taking over what an earlier table has of a route that is the same,
@@ -12,6 +12,8 @@ and taken apart piece by piece: either would be a long pause for requests when d
 from bisect import insort
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
+
+import msgspec
 
 from proxy.model.snapshot import Route
 from proxy.routing.conditions import Check
@@ -208,7 +210,7 @@ class RouteTable(Generic[Target]):
         """Add a route; one that is the same in `earlier` is taken over with its target. Raises RouteError."""
         shard = hash(route.id) % _SHARDS
         candidate = earlier._by_id[shard].get(route.id) if earlier is not None else None
-        if candidate is None or candidate.route != route:
+        if candidate is None or not _same(candidate.route, route):
             try:
                 candidate = Candidate(route)
             except RouteError as error:
@@ -279,3 +281,11 @@ class RouteTable(Generic[Target]):
 
 def _order(table: HostTable[Target]) -> int:
     return table.order
+
+
+def _same(old: Route, new: Route) -> bool:
+    """Say whether two routes with the same id differ in nothing but the generation of their source.
+
+    An edit elsewhere in an Ingress gives all of its routes another generation, and changes none.
+    """
+    return old == new or old == msgspec.structs.replace(new, source=old.source)

@@ -61,17 +61,17 @@ async def test_changes_are_told_with_their_traffic_and_nothing_is_applied(tmp_pa
         assert done.code == 1
         document = json.loads(done.out)
         changed = {change["id"]: change for change in document["changes"]}
-        assert changed["shop/web/0/0"]["change"] == "changed"
-        assert changed["shop/web/0/0"]["aspects"] == [
+        assert changed[f"shop/web/{HOST}/"]["change"] == "changed"
+        assert changed[f"shop/web/{HOST}/"]["aspects"] == [
             {
                 "name": "split",
                 "before": "cluster-1, cluster-2 by endpoints",
                 "after": "cluster-1 30, cluster-2 70",
             }
         ]
-        assert changed["shop/web/0/0"]["requestsPerSecond"] > 1
-        assert changed["shop/other/0/0"]["change"] == "added"
-        assert changed["shop/other/0/0"]["requestsPerSecond"] is None
+        assert changed[f"shop/web/{HOST}/"]["requestsPerSecond"] > 1
+        assert changed[f"shop/other/{HOST}/new"]["change"] == "added"
+        assert changed[f"shop/other/{HOST}/new"]["requestsPerSecond"] is None
         after = running.state()
         assert (after.snapshot, after.diagnostics) == (before.snapshot, before.diagnostics)
 

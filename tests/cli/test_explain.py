@@ -100,7 +100,7 @@ async def test_cookies_are_headers(manifests: str) -> None:
     document = json.loads(done.out)
     assert (document["apiVersion"], document["kind"]) == ("fleetgate.io/v1", "Explanation")
     assert document["request"]["client"] == "10.9.8.7"
-    assert document["chosen"] == "default/web/0/0"
+    assert document["chosen"] == "default/web/*/"
 
 
 async def test_a_running_gateway_is_asked() -> None:

@@ -40,4 +40,5 @@ def test_case_translates_as_recorded(path: Path) -> None:
         return
     assert result == yaml.safe_load(recorded)
     table_of(translation.snapshot.routes)  # a worker can use it
+    assert len({route.id for route in translation.snapshot.routes}) == len(translation.snapshot.routes)
     assert decode_snapshot(encode_snapshot(translation.snapshot)) == translation.snapshot
