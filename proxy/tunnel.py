@@ -7,13 +7,15 @@ from proxy.upstream.connections.connection import UpstreamConnection
 class Tunnel:
     """Between a client and an endpoint. `sent` bytes went to the endpoint, `received` came from it."""
 
-    __slots__ = ("_client", "_connection", "received", "sent")
+    __slots__ = ("_client", "_connection", "_moved", "_quiet_since", "received", "sent")
 
     def __init__(self, client: Client, connection: UpstreamConnection) -> None:
         self._client = client
         self._connection = connection
         self.sent = 0
         self.received = 0
+        self._moved = -1  # bytes in both directions, at the last look
+        self._quiet_since = 0.0
 
     def from_client(self, data: bytes) -> None:
         self.sent += len(data)
@@ -26,3 +28,11 @@ class Tunnel:
     def from_endpoint(self, data: bytes) -> None:
         self.received += len(data)
         self._client.write(data)
+
+    def quiet_s(self, now: float) -> float:
+        """Return for how long no byte has moved, as far as looks like this one tell."""
+        moved = self.sent + self.received
+        if moved != self._moved:
+            self._moved = moved
+            self._quiet_since = now
+        return now - self._quiet_since

@@ -19,6 +19,7 @@ from proxy.http.forwarded import FIRST_ATTEMPT, client_and_chain
 from proxy.http.heads import HeadReader
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
+from proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
@@ -133,6 +134,10 @@ class ClientConnection(ClosingClient):
         is_old = exchange is not None and now - exchange.started >= CHECK_S
         if (is_old or self._paused) and not self._is_there(now):
             self.give_up()
+            return now + CHECK_S
+        if exchange is not None and exchange.tunnel is not None and self._is_unused(exchange.tunnel, now):
+            exchange.cancel("SI")
+            self.on_tunnel_done()
             return now + CHECK_S
         waits_for_endpoint = exchange is not None and (exchange.body_complete or not self._wants_body)
         if now < self._deadline or (waits_for_endpoint and not self._paused):
@@ -328,6 +333,10 @@ class ClientConnection(ClosingClient):
             tunnel.from_client(data)
         if self._saw_eof:
             tunnel.on_client_end()
+
+    def _is_unused(self, tunnel: Tunnel, now: float) -> bool:
+        limit_s = self._plane.limits.tunnel_idle_timeout_s
+        return tunnel.quiet_s(now) >= limit_s > 0.0
 
     def on_tunnel_done(self) -> None:
         self._exchange = None

@@ -17,6 +17,7 @@ FLAGS: Final[dict[str, str]] = {
     "DC": "the client went away first",
     "DPE": "the client's request broke the protocol or a limit (4xx)",
     "DT": "the client was too slow (408)",
+    "SI": "a tunnel carried nothing for too long",
     "OM": "the worker is overloaded and the request had waited too long (503)",
     "OC": "there were as many client connections as there may be (503)",
     "AD": "the client's address may not come (403)",

@@ -65,6 +65,15 @@ class Limits(msgspec.Struct, frozen=True):
     max_body_bytes: Annotated[
         int, Meta(ge=0, le=1 << 50, description="Of a request body; larger ones get 413; 0 is no limit.")
     ] = 100 << 20
+    tunnel_idle_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=604_800,
+            description="So long may a tunnel (WebSocket) carry nothing in either direction; "
+            "then both sides are closed; 0 is no limit.",
+        ),
+    ] = 3600.0
     max_upstream_connections: Annotated[
         int,
         Meta(

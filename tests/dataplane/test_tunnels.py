@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
+from proxy.model.limits import Limits
 from tests.support.snapshots import snapshot
 from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
@@ -16,11 +18,15 @@ UPGRADE = (
 )
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
+DEFAULTS = Limits()
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def endpoint(worker: WorkerProcess, port: int, serve: Serve) -> AsyncIterator[None]:
+async def endpoint(
+    worker: WorkerProcess, port: int, serve: Serve, *, limits: Limits = DEFAULTS
+) -> AsyncIterator[None]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await reader.readuntil(b"\r\n\r\n")
@@ -31,7 +37,8 @@ async def endpoint(worker: WorkerProcess, port: int, serve: Serve) -> AsyncItera
             writer.close()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    await worker.apply(snapshot(port, {"c1": [server.sockets[0].getsockname()]}))
+    plain = snapshot(port, {"c1": [server.sockets[0].getsockname()]})
+    await worker.apply(replace(plain, limits=limits))
     try:
         yield
     finally:

@@ -76,6 +76,11 @@ class RawClient:
         self._writer.transport.abort()
 
     @property
+    def socket(self) -> "asyncio.trsock.TransportSocket":
+        found: asyncio.trsock.TransportSocket = self._writer.get_extra_info("socket")
+        return found
+
+    @property
     def port(self) -> int:
         """Its own."""
         return int(self._writer.get_extra_info("sockname")[1])
