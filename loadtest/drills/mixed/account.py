@@ -14,6 +14,18 @@ from loadtest.drills.site import SURVIVOR
 
 
 @dataclass(frozen=True, slots=True)
+class Miss:
+    """A limit and what there was instead."""
+
+    what: str
+    value: float
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.value:.4g}, target {self.limit:.4g}"
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Times in milliseconds. What only the gateway can say is None before another proxy."""
 
@@ -84,10 +96,10 @@ def account(
     )
 
 
-def missed(target: Target, result: Result) -> tuple[str, ...]:
-    """Return a line for every limit that the result misses."""
+def missed(target: Target, result: Result) -> tuple[Miss, ...]:
+    """Return every limit that the result misses."""
     return tuple(
-        f"{what}: {value:.4g}, target {limit:.4g}"
+        Miss(what, value, limit)
         for what, value, limit in _compared(target, result)
         if value is not None and limit is not None and value > limit
     )

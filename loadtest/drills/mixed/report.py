@@ -1,33 +1,29 @@
 """The results of the cases as lines while they come, as Markdown, and as figures for JSON."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from loadtest.compare.report import NO_FIGURE, table
-from loadtest.drills.mixed.account import Result, missed
-from loadtest.drills.mixed.cases import Case, select
+from loadtest.drills.mixed.account import Miss, Result, missed
+from loadtest.drills.mixed.cases import CASES, Case, select
 from loadtest.drills.mixed.run import Cell
 
 HEAD = (
     "case",
     "proxy",
+    "limits",
     "executions of slow",
     "their answers",
-    "fast GETs repeated",
-    "POSTs repeated",
+    "fast GETs, POSTs repeated",
     "failed",
     "cluster-1 gets %",
     "fast p50 / p99 / worst ms",
     "failovers, Events, breakers, holds",
 )
-WIDTHS = (28, 16, 18, 14, 4, 4, 10, 8, 22, 10)
-MEANING = {
-    "executions of slow": "how often each slow request was executed, by the endpoints' logs",
-    "their answers": "what the client got for them",
-    "fast GETs repeated": "fast GETs, and beside them POSTs, that were executed more than once",
-    "cluster-1 gets": "of all executed GETs",
-    "failovers, Events, breakers, holds": "what the gateway says of its clusters; only ours says something",
-}
+WIDTHS = (20, 13, 6, 16, 14, 5, 9, 8, 18, 10)
+CASES_HEAD = ("case", "endpoints and rule", "fast", "slow")
+ONCE = "each once"
 
 
 def line(cell: Cell) -> str:
@@ -40,25 +36,29 @@ def line(cell: Cell) -> str:
 
 def judged(cell: Cell) -> tuple[str, ...]:
     """Return the limits that a cell of fleetgate misses."""
-    return missed(_case(cell).target, cell.result)
+    return tuple(map(str, _missed(cell)))
 
 
-def markdown(cells: Sequence[Cell], ours: Iterable[str]) -> str:
-    """Return the tables of all runs, empty when there are none."""
-    if not cells:
-        return ""
-    own = set(ours)
-    parts = [
-        table(HEAD, map(_cells, cells)),
-        "\n".join(f"- {name}: {text}" for name, text in MEANING.items()),
-        "\n".join(
-            f"- {cell.peer}, {cell.case}: {text}"
-            for cell in cells
-            if cell.peer in own
-            for text in judged(cell)
-        ),
-    ]
-    return "\n\n".join(part for part in parts if part)
+def markdown(cells: Sequence[Cell], ours: Sequence[str]) -> str:
+    """Return a table of our builds and one of the peers, empty when there are no runs."""
+    found = {(cell.case, cell.peer): cell for cell in cells}
+    cases = [case for case in CASES if any(case.name == name for name, _ in found)]
+    builds = [peer for peer in _peers(cells) if peer in ours]
+    others = [peer for peer in _peers(cells) if peer not in ours]
+    parts = []
+    if builds:
+        rows = [
+            (*_about(case), *(_verdict(found.get((case.name, build))) for build in builds)) for case in cases
+        ]
+        parts.append(table((*CASES_HEAD, *builds), rows))
+    if others:
+        beside = [case for case in cases if any((case.name, peer) in found for peer in others)]
+        rows = [
+            (case.name, *(_outcome(found.get((case.name, peer))) for peer in (*builds, *others)))
+            for case in beside
+        ]
+        parts.append(table(("case", *builds, *others), rows))
+    return "\n\n".join(parts)
 
 
 def figures(cell: Cell, ours: Iterable[str]) -> dict[str, object]:
@@ -75,29 +75,67 @@ def _cells(cell: Cell) -> tuple[str, ...]:
     return (
         cell.case,
         cell.peer,
+        NO_FIGURE if r.failovers is None else f"{len(_missed(cell))} missed" if _missed(cell) else "met",
         _counted(map(str, r.executions_of_slow)),
         _counted(r.statuses_of_slow),
-        str(r.repeated_fast_gets),
-        str(r.repeated_posts),
-        ", ".join(f"{count} × {how}" for how, count in r.failures.items()) or "0",
+        f"{r.repeated_fast_gets}, {r.repeated_posts}",
+        _failures(r) or "0",
         f"{r.share:.1f}",
         f"{r.fast_p50_ms:.0f} / {r.fast_p99_ms:.0f} / {r.fast_worst_ms:.0f}",
-        _said(r),
+        NO_FIGURE if r.failovers is None else f"{r.failovers}, {r.events}, {r.breakers}, {r.holds}",
     )
 
 
-def _counted(values: Iterable[str]) -> str:
-    """Return `2 × 18, 3 × 1`: the value, and how many have it."""
-    found: dict[str, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return ", ".join(f"{value} × {count}" for value, count in sorted(found.items()))
+def _about(case: Case) -> tuple[str, str, str, str]:
+    """Return the first columns of the table of cases."""
+    pods = f"{case.pods} × {case.model}"
+    said = [f"{key.partition('/')[2]}: {value}" for key, value in case.annotations]
+    several = [f"{case.workers} workers"] if case.workers > 1 else []
+    slow = [
+        f"{len(each.at) * each.together} × {each.method} {each.takes_s:g} s"
+        + (f", {each.together} at a time" if each.together > 1 else "")
+        for each in case.slow
+    ]
+    return (
+        case.name,
+        "; ".join([pods, case.split, *said, *several]),
+        f"{case.fast_rate:g}/s",
+        "; ".join(slow),
+    )
 
 
-def _said(r: Result) -> str:
-    if r.failovers is None:
+def _verdict(cell: Cell | None) -> str:
+    if cell is None:
         return NO_FIGURE
-    return f"{r.failovers}, {r.events}, {r.breakers}, {r.holds}"
+    return "; ".join(f"{each.what} {each.value:.3g}" for each in _missed(cell)) or "met"
+
+
+def _outcome(cell: Cell | None) -> str:
+    """Return how often slow requests were executed and what came of them, and the failures of others."""
+    if cell is None:
+        return NO_FIGURE
+    r = cell.result
+    executed = ONCE if set(r.executions_of_slow) == {1} else _counted(map(str, r.executions_of_slow))
+    others = r.failed - sum(status != "200" for status in r.statuses_of_slow)
+    text = f"{executed}; {_counted(r.statuses_of_slow)}"
+    return text + (f"; {others} fast failed" if others else "")
+
+
+def _missed(cell: Cell) -> tuple[Miss, ...]:
+    return missed(_case(cell).target, cell.result)
+
+
+def _peers(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(cell.peer for cell in cells))
+
+
+def _failures(r: Result) -> str:
+    return ", ".join(f"{count} × {how}" for how, count in r.failures.items())
+
+
+def _counted(values: Iterable[str]) -> str:
+    """Return `1 × 3, 3 × 2`: three with the value 1, two with the value 3."""
+    return ", ".join(f"{value} × {count}" for value, count in sorted(Counter(values).items()))
 
 
 def _case(cell: Cell) -> Case:
