@@ -57,6 +57,8 @@ async def test_time_that_the_supervisor_missed_is_added_to_the_deadlines_of_orph
         for _ in range(4):
             clock.now += 1.0
             supervisor.tick()
+        killed_by = asyncio.get_running_loop().time() + 0.3
+        await until(lambda: asyncio.get_running_loop().time() > killed_by)
         assert entry.alive
         for _ in range(2):
             clock.now += 1.0
