@@ -35,14 +35,18 @@ RESTART_REASONS: Final = (*Reason, "signal", "exit", "not_started")
 
 @dataclass(slots=True)
 class Backoff:
-    """The first restart is immediate; then 0.1 s doubling to 5 s, until a worker lived 30 s."""
+    """The pause before a restart: none at first, then 0.1 s.
+
+    It doubles up to 5 s only while processes end that have never served: a worker that has served is
+    missed by its clients, and what ended it need not be there again.
+    """
 
     next_s: float = 0.0
 
-    def after(self, lived_s: float) -> float:
+    def after(self, lived_s: float, *, served: bool) -> float:
         if lived_s >= HEALTHY_AFTER_S:
             self.next_s = 0.0
-        delay = self.next_s
+        delay = min(self.next_s, BACKOFF_FIRST_S) if served else self.next_s
         self.next_s = min(BACKOFF_MAX_S, max(BACKOFF_FIRST_S, 2 * delay))
         return delay
 
@@ -66,6 +70,7 @@ class Slot:
         self._backoff = Backoff()
         self._page: Page | None = None
         self._hang: Hang | None = None
+        self._has_served = False
 
     @property
     def pid(self) -> int | None:
@@ -107,7 +112,7 @@ class Slot:
         while not self._stopping.is_set():
             started = loop.time()
             reason = await self._run_once()
-            delay = self._backoff.after(loop.time() - started)
+            delay = self._backoff.after(loop.time() - started, served=self._has_served)
             self.restarts[reason] += not self._stopping.is_set()
             if delay:
                 with contextlib.suppress(TimeoutError):
@@ -127,6 +132,7 @@ class Slot:
         if self._process is None or self._page is None or self._hang is not None:
             return None
         pid = self._process.pid
+        self._has_served |= pid in serving
         times = processes.main_thread(pid)
         if times is None:
             return None
@@ -161,7 +167,7 @@ class Slot:
         """Return why the process ended."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        self._channel, self._unsent = ours, list(self._sockets)
+        self._channel, self._unsent, self._has_served = ours, list(self._sockets), False
         self.flush()
         try:
             with theirs, Page() as self._page:

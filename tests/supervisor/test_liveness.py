@@ -13,11 +13,14 @@ import msgspec
 import pytest
 
 from controlplane.gateway.dataplane import DataPlane
+from controlplane.supervisor import PERIOD_S
 from controlplane.supervisor.roster import Entry
 from loadtest.ports import free_port
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from tests.support.clusters import ask
-from tests.support.dataplane import snapshot
+from tests.support.dataplane import kill, snapshot
+from tests.support.snapshots import route
+from tests.support.snapshots import snapshot as small_snapshot
 from tests.support.waiting import until
 
 WORKER = (sys.executable, "-m", "tests.support.hangingworker")
@@ -175,3 +178,25 @@ async def test_a_control_plane_that_was_stopped_kills_nobody(tmp_path: Path, wit
             process.terminate()
         async with asyncio.timeout(15):
             await process.wait()
+
+
+async def test_a_worker_with_100_routes_is_replaced_within_a_second_however_often_it_ends(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    routes = tuple(route(port, host=f"h{number}.example.com", name=f"i{number}") for number in range(100))
+    async with serving(tmp_path, port, 1) as plane:
+        plane.publish(small_snapshot(port, {"c1": [("127.0.0.1", 1)]}, *routes, version=2))
+        took = []
+        for _ in range(7):
+            await until(lambda: len(plane.publisher.serving()) == 1 and plane.publisher.applied_count() == 1)
+            lived = monotonic() + 2 * PERIOD_S
+            await until(lambda: monotonic() > lived)  # noqa: B023
+            (pid,) = pids(plane)
+            assert pid is not None
+            start = monotonic()
+            kill(pid)
+            assert (await ask(port))[0] in (404, 503)
+            took.append(monotonic() - start)
+        assert sorted(took)[-2] < 1.0  # the machine may be busy
+        assert restarts(plane) == {"signal": 7}
