@@ -43,7 +43,7 @@ class Dispatcher:
         if trial is not None and self._canaries:
             data = encode(Apply(trial))
             for session in self._canaries:
-                session.send(data)
+                session.send_trial(data)
 
     def joined(self, worker: int, session: Session) -> None:
         earlier = self.sessions.pop(worker, None)
@@ -123,8 +123,9 @@ class Dispatcher:
         fresh = [s for s in self.sessions.values() if s not in self._canaries and s.feedable]
         if not fresh:
             return
-        self._canaries.add(fresh[0])
-        fresh[0].send(encode(Apply(trial)))
+        canary = min(fresh, key=lambda session: session.is_behind)  # one that can answer, if there is one
+        self._canaries.add(canary)
+        canary.send_trial(encode(Apply(trial)))
         patience_s = TRIAL_PATIENCE_S + TRIAL_PATIENCE_PER_ROUTE_S * len(trial.routes)
         self._patience = asyncio.get_running_loop().call_later(patience_s, self._try)
 
@@ -146,7 +147,7 @@ class Dispatcher:
             data = encode(Apply(good))
             for session in sessions:
                 if session.feedable:
-                    session.send(data)
+                    session.send_good(data)
 
     def _good_version(self) -> int:
         return self.rollout.good.version if self.rollout.good is not None else 0
@@ -155,9 +156,10 @@ class Dispatcher:
         """Pass on endpoint changes, or only a number that workers have not; start the trial that is due."""
         good = self.rollout.good
         if good is not None and (changed or good.version != told_version):
-            data = encode(EndpointsChanged(good.version, changed))
+            message = EndpointsChanged(good.version, changed)
+            data = encode(message)
             for session in self.sessions.values():
                 if session.feedable:
-                    session.send(data)
+                    session.send_endpoints(message, data)
         if not self._canaries:
             self._try()

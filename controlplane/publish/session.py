@@ -4,7 +4,17 @@ import asyncio
 import logging
 from typing import Protocol
 
-from proxy.model.channel import ChannelError, FromWorker, Hello, Stats, StatsJoiner, from_worker_framer
+from proxy.model.channel import (
+    ChannelError,
+    EndpointsChanged,
+    FromWorker,
+    Hello,
+    Stats,
+    StatsJoiner,
+    encode,
+    from_worker_framer,
+)
+from proxy.model.snapshot import Service
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +35,10 @@ class Session(asyncio.Protocol):
         self._framer = from_worker_framer()
         self._joiner = StatsJoiner()
         self._transport: asyncio.WriteTransport | None = None
+        self.is_behind = False  # it does not read what it was sent
+        self._unsent_good: bytes | None = None
+        self._unsent_services: dict[str, Service] = {}  # newer than `_unsent_good`
+        self._unsent_version: int | None = None
         self.hello: Hello | None = None
         self.feedable = True
         self.applied_version = 0
@@ -58,9 +72,55 @@ class Session(asyncio.Protocol):
     def name(self) -> str:
         return "?" if self.hello is None else f"{self.hello.worker} (pid {self.hello.pid})"
 
+    def pause_writing(self) -> None:
+        self.is_behind = True
+
+    def resume_writing(self) -> None:
+        self.is_behind = False
+        self._send_unsent()
+
     def send(self, data: bytes) -> None:
+        """Send a message that stands for itself, whatever else waits."""
         if self._transport is not None:
             self._transport.write(data)
+
+    def send_trial(self, data: bytes) -> None:
+        """Send an encoded snapshot after all that came before it."""
+        self._send_unsent()
+        self.send(data)
+
+    def send_good(self, data: bytes) -> None:
+        """Send an encoded snapshot that makes all earlier rules and endpoints obsolete.
+
+        While the worker is behind, only the newest of these is kept for it.
+        """
+        if self.is_behind:
+            self._unsent_good, self._unsent_version = data, None
+            self._unsent_services.clear()
+        else:
+            self.send(data)
+
+    def send_endpoints(self, message: EndpointsChanged, data: bytes) -> None:
+        """Send changed endpoints, `data` being the encoded message.
+
+        While the worker is behind, only the newest of each service are kept for it: control plane memory
+        does not grow with the number of changes, and the worker does not go through those that are over.
+        """
+        if self.is_behind:
+            self._unsent_services.update((service.id, service) for service in message.services)
+            self._unsent_version = message.version
+        else:
+            self.send(data)
+
+    def _send_unsent(self) -> None:
+        good, self._unsent_good = self._unsent_good, None
+        version, self._unsent_version = self._unsent_version, None
+        services = tuple(self._unsent_services.values())
+        self._unsent_services.clear()
+        if good is not None:
+            self.send(good)
+        if version is not None:
+            self.send(encode(EndpointsChanged(version, services)))
 
     def abort(self) -> None:
         if self._transport is not None:
