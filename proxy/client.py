@@ -8,7 +8,7 @@ class Client(ABC):
 
     __slots__ = (
         "address", "client_port", "forwarded", "gzip", "keep_alive", "listener_name", "listener_port", "log",
-        "scheme", "version",
+        "scheme", "speaks_for", "version",
     )  # fmt: skip
 
     version: int
@@ -19,6 +19,7 @@ class Client(ABC):
     address: bytes  # of the client, as trusted proxies report it
     client_port: int  # 0 if only a proxy knows it
     scheme: bytes  # like address
+    speaks_for: bool  # the connection is a trusted proxy's, which says who its clients are
     log: bytes  # its members of the log line
     forwarded: bytes  # X-Forwarded-For, -Proto and what else the listener adds
 

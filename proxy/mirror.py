@@ -1,9 +1,14 @@
 """The copy of a request: sent once, to one endpoint, and whatever comes of it concerns nobody.
 
-It has the head that the endpoint of the original gets, and a mark, by which a gateway that meets it
-again does not copy the copy.
+It has the head that the endpoint of the original gets, and a mark, by which a gateway that meets it again
+does not copy the copy. A mark from a client counts for nothing: the client could hide its requests from the
+mirror. It counts from trusted proxies, and where it has the number of this worker, which no client knows. The
+numbers of workers that copied the request before stay in it: a mirror that leads back to the gateway gets one
+copy from each worker.
 """
 
+import re
+from secrets import token_hex
 from typing import Final
 
 from proxy.dataplane import DataPlane
@@ -15,9 +20,22 @@ from proxy.upstream.health.latencies import Latencies
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
 from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
-MARK: Final = b"X-Fleetgate-Mirror: 1\r\n"
 MARK_NAME: Final = b"x-fleetgate-mirror"
+_OWN: Final = token_hex(8).encode()
+_NUMBER: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
+_MOST_NUMBERS: Final = 64  # of workers; those that copied it first are forgotten
 TIMEOUT_S: Final = 60.0  # for the response head, as by default for originals
+
+
+def is_own_copy(marks: tuple[bytes, ...]) -> bool:
+    """Whether a request with these values of its mark is a copy that was made here."""
+    return any(_OWN in _NUMBER.findall(mark) for mark in marks)
+
+
+def copy_mark(marks: tuple[bytes, ...]) -> bytes:
+    """Return the line that marks a copy of a request with these values of its mark."""
+    numbers = [number for mark in marks for number in _NUMBER.findall(mark)][1 - _MOST_NUMBERS :]
+    return b"X-Fleetgate-Mirror: %b\r\n" % b", ".join([*numbers, _OWN])
 
 
 def mirror(plane: DataPlane, mirroring: Mirroring, request: bytes | None, *, is_head: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from proxy.http.chunked import ChunkDecoder
 from proxy.http.errors import RequestError
 from proxy.http.response import CHUNKED, ResponseHead
-from proxy.mirror import MARK, MARK_NAME, mirror
+from proxy.mirror import MARK_NAME, copy_mark, is_own_copy, mirror
 from proxy.policies.answers import Refusal
 from proxy.policies.asked import Asked
 from proxy.policies.compression import LEAST_BYTES, Compressor, accepts_gzip, compress
@@ -58,7 +58,10 @@ class PolicedRequest(RequestRecord):
 
     def _may_be_copied(self) -> bool:
         headers = self.headers
-        return not headers.control.upgrade and not headers.values(MARK_NAME)
+        if headers.control.upgrade:
+            return False
+        marks = headers.values(MARK_NAME)
+        return not marks or not (self.client.speaks_for or is_own_copy(marks))
 
     # The request
 
@@ -93,7 +96,8 @@ class PolicedRequest(RequestRecord):
         request = None
         if self.body is not None and self.body_bytes <= REPLAY_BYTES:
             head = self._changed_head(b"")
-            request = head[:-2] + MARK + b"\r\n" + b"".join(self.body)
+            mark = copy_mark(self.headers.values(MARK_NAME))
+            request = b"%b%b\r\n%b" % (head[:-2], mark, b"".join(self.body))
         mirror(self.plane, mirroring, request, is_head=self.is_head)
 
     def _changed_deadline(self) -> float:

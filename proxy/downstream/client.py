@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 from proxy.dataplane import DataPlane
 from proxy.downstream.closing import CHECK_S, STALL_S, ClosingClient
+from proxy.downstream.spelling import settled
 from proxy.exchange import Exchange
 from proxy.http.body import RequestBody
 from proxy.http.errors import RequestError
-from proxy.http.forwarded import FIRST_ATTEMPT, client_and_chain
+from proxy.http.forwarded import FIRST_ATTEMPT, NOBODY, read_hops, read_scheme
 from proxy.http.heads import HeadReader
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
@@ -27,7 +28,21 @@ if TYPE_CHECKING:
 HIGH_WATER_BYTES: Final = 65536
 _SO_MEMINFO: Final = 55  # linux/socket.h
 _SEND_BUFFER: Final = struct.Struct("=12xI4xI")  # of sock_diag.h: SK_MEMINFO_SNDBUF, SK_MEMINFO_WMEM_QUEUED
+_AMBIGUOUS: Final = "Servers read this path differently, and what they read takes different routes."
+_NO_HTTPS: Final = "The request target is an https URL, and the request did not come over HTTPS."
 _MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
+
+
+def _written(address: str) -> bytes:
+    """Return the address of a socket as every machine reads it.
+
+    An IPv4 address that IPv6 wraps is that itself; a zone is the name of an interface of this machine.
+    """
+    if ":" in address:
+        address = address.partition("%")[0]
+        if "." in address:
+            address = address.removeprefix("::ffff:")
+    return address.encode()
 
 
 class ClientConnection(ClosingClient):
@@ -35,7 +50,6 @@ class ClientConnection(ClosingClient):
 
     __slots__ = (
         "_awaited_s", "_blank_lines", "_body", "_heads", "_is_processing", "_paused", "_peer", "_peer_port",
-        "_speaks_for",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -44,7 +58,6 @@ class ClientConnection(ClosingClient):
         self._heads = HeadReader(plane.heads)
         self._peer = b""
         self._peer_port = 0
-        self._speaks_for = False  # a trusted proxy, for its clients
         self._blank_lines = 0
         self._paused = False
         self._is_processing = False
@@ -58,10 +71,10 @@ class ClientConnection(ClosingClient):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         peer = transport.get_extra_info("peername")
-        address: bytes = peer[0].removeprefix("::ffff:").encode() if peer else b""
+        address = _written(peer[0]) if peer else NOBODY
         self._peer = address
         self._peer_port = peer[1] if peer else 0
-        self._speaks_for = self._plane.trusted.trusts(address)
+        self.speaks_for = self._plane.trusted.trusts(address)
         self.introduce()
         wheel = self._plane.wheel
         # A connection that says nothing is not kept for long
@@ -207,8 +220,11 @@ class ClientConnection(ClosingClient):
         self.keep_alive = line.version == 1 and not control.close
         if self._plane.draining or self._listener.is_closed or (self._saw_eof and not rest):
             self.keep_alive = False
-        if self._speaks_for:
+        if self.speaks_for:
             self._believe(headers)
+        if line.is_https and self.scheme != b"https":
+            self.keep_alive = False
+            return self._answer(400, _NO_HTTPS, "DPE", line, headers, rest)
         access = self._listener.access
         if access is not None and not access.permits(self.address):
             return self._answer(403, "Clients of this address may not come here.", "AD", line, headers, rest)
@@ -219,6 +235,12 @@ class ClientConnection(ClosingClient):
         )
         if plan is None:
             return self._answer(404, "No route matches.", "NR", line, headers, rest)
+        if line.resource.readings is not None:
+            settled_line = settled(self._plane.table, self._listener.port, line, headers, self.address, plan)
+            if settled_line is None:
+                self.keep_alive = False
+                return self._answer(400, _AMBIGUOUS, "DPE", line, headers, rest)
+            line = settled_line
         if control.length > 0 and control.length > self._plane.limits.max_body_bytes > 0:
             detail = f"The body is larger than {self._plane.limits.max_body_bytes} bytes."
             return self._answer(413, detail, "DPE", line, headers, rest)
@@ -237,17 +259,15 @@ class ClientConnection(ClosingClient):
 
     def _believe(self, headers: RequestHeaders) -> None:
         """Take over what a trusted proxy says of its client."""
-        received = headers.values(b"x-forwarded-for")
-        client, chain = client_and_chain(self._peer, received, self._plane.trusted)
-        schemes = headers.values(b"x-forwarded-proto")
-        is_https = len(schemes) == 1 and schemes[0].lower() == b"https"
-        port = self._peer_port if client == self._peer else 0
-        self._introduce(client, port, chain, b"https" if is_https else b"http")
+        hops = read_hops(self._peer, headers.values(b"x-forwarded-for"), self._plane.trusted)
+        scheme = read_scheme(headers.values(b"x-forwarded-proto"), hops.count)
+        port = self._peer_port if hops.client == self._peer else 0
+        self._introduce(hops.client, port, hops.chain, scheme)
 
     def introduce(self) -> None:
         """Take the peer for the client, and what the listener says now of its connections."""
         self.gzip = self._listener.gzip
-        if self._exchange is None or not self._speaks_for:  # else its client is known already
+        if self._exchange is None or not self.speaks_for:  # else its client is known already
             self._introduce(self._peer, self._peer_port, self._peer, b"http")
 
     def _introduce(self, client: bytes, port: int, chain: bytes, scheme: bytes) -> None:

@@ -52,6 +52,7 @@ class ClosingClient(Client):
         self.address = b""
         self.client_port = 0
         self.scheme = b"http"
+        self.speaks_for = False
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.address_group = b""  # what the connection is counted by
         self.is_admitted = False

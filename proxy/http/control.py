@@ -14,7 +14,7 @@ import msgspec
 from proxy.http import limits
 from proxy.http.errors import RequestError
 from proxy.http.fields import DROP, Field
-from proxy.http.grammar import DIGITS, HOST, TOKEN_LIST
+from proxy.http.grammar import CODED, DIGITS, HOST, TOKEN_LIST
 
 CHUNKED: Final = -1
 """Control.length of a body in chunks."""
@@ -29,14 +29,15 @@ class Control:
     """The work done once for a set of control fields. Immutable."""
 
     __slots__ = (
-        "authority", "close", "end", "expect", "host", "is_plain", "length", "log", "max_forwards",
-        "nominated", "start", "upgrade",
+        "authority", "close", "end", "expect", "host", "is_coded", "is_plain", "length", "log",
+        "max_forwards", "nominated", "start", "upgrade",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.host = b""  # lower case, without port and trailing dot: the routing key
         self.authority: bytes | None = None  # as received
         self.length = 0  # of the body, or CHUNKED
+        self.is_coded = False  # by a transfer coding below the chunks, which is to be refused
         self.close = False
         self.expect = False
         self.upgrade = False  # a WebSocket upgrade is asked for
@@ -110,7 +111,9 @@ def _read_framing(control: Control, values: Values) -> None:
         if lengths is not None:
             raise RequestError(400, "both Transfer-Encoding and Content-Length")
         if len(codings) > 1 or codings[0].lower() != b"chunked":
-            raise RequestError(400, "Transfer-Encoding is not exactly chunked")
+            if len(codings) > 1 or CODED.fullmatch(codings[0].lower()) is None:
+                raise RequestError(400, "Transfer-Encoding is not exactly chunked")
+            control.is_coded = True  # RFC 9112 §6.1: 501, but in HTTP/1.0 any Transfer-Encoding is a fault
         control.length = CHUNKED
     elif lengths is not None:
         if len(lengths) > 1:

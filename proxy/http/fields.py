@@ -34,12 +34,37 @@ _RULES: Final[dict[bytes, int]] = {
     b"http2-settings": DROP,
     b"proxy-authenticate": DROP,
     b"proxy-authorization": DROP,
-    b"forwarded": DROP,
-    b"x-real-ip": DROP,
-    b"x-original-url": DROP,
-    b"x-rewrite-url": DROP,
-    b"true-client-ip": DROP,
     b"proxy": DROP,  # httpoxy: CGI would read it as HTTP_PROXY
+    **dict.fromkeys(
+        (
+            # The client's address, as programs and libraries look for it beside X-Forwarded-For
+            b"forwarded",
+            b"forwarded-for",
+            b"x-forwarded",
+            b"x-real-ip",
+            b"true-client-ip",
+            b"client-ip",
+            b"x-client-ip",
+            b"x-cluster-client-ip",
+            b"proxy-client-ip",
+            b"wl-proxy-client-ip",
+            b"x-remote-ip",
+            b"x-remote-addr",
+            b"x-original-forwarded-for",
+            # Its scheme
+            b"x-scheme",
+            b"x-url-scheme",
+            b"front-end-https",
+            b"x-original-proto",
+            # What it asked for
+            b"x-original-url",
+            b"x-original-uri",
+            b"x-original-host",
+            b"x-original-method",
+            b"x-rewrite-url",
+        ),
+        DROP,
+    ),
 }
 _DROPPED_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
 _LONGEST_REMEMBERED: Final = 512

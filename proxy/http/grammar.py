@@ -7,15 +7,18 @@ Field names exclude the underscore: CGI and WSGI servers fold `X_Forwarded_For` 
 import re
 from typing import Final
 
-# RFC 9112 §3: method SP request-target SP HTTP-version. A target has no control characters, no
-# space, no fragment, no backslash (some servers read it as a slash) and no octet above 0x7e.
-REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-\[\]-~]++) HTTP/([0-9])\.([0-9])")
+# RFC 9112 §3: method SP request-target SP HTTP-version. A target has no control characters, no space, no
+# fragment and no octet above 0x7e; no backslash before the query (some servers read it as a slash). In a
+# query browsers send it as it is, and `"<>^`{|}` anywhere: nginx and HAProxy pass these, so we do.
+REQUEST_LINE: Final = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$->@-\[\]-~]*+(?:\?[!\"$-~]*+)?+)(?<! ) HTTP/([0-9])\.([0-9])"
+)
 
 COMMON_REQUEST_LINE: Final = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) (/[!\"$->@-\[\]-~]*+)(\?[!\"$-\[\]-~]*+)?+ HTTP/1\.1"
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) (/[!\"$-:<->@-\[\]-~]*+)(\?[!\"$-~]*+)?+ HTTP/1\.1"
 )
-"""What nearly all are: a path and perhaps a query; a part of REQUEST_LINE."""
-END_OF_REQUEST_LINE: Final = re.compile(rb"\?[!\"$-\[\]-~]*+ HTTP/1\.1")
+"""What nearly all are: a path without parameters and perhaps a query; a part of REQUEST_LINE."""
+END_OF_REQUEST_LINE: Final = re.compile(rb"\?[!\"$-~]*+ HTTP/1\.1")
 
 # RFC 9110 §5.1, §5.5; RFC 9112 §5: no space before the colon, no folding, no bare CR or LF.
 # Name, what separates, and value with the white space behind it.
@@ -27,6 +30,10 @@ FIELD: Final = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")
 # RFC 9110 §5.6.1, empty elements included
 _ELEMENT: Final = rb"[ \t]*+(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++[ \t]*+)?+"
 TOKEN_LIST: Final = re.compile(_ELEMENT + rb"(?:," + _ELEMENT + rb")*+")
+
+# RFC 9112 §7: other codings, in lower case, and chunked once, as the last: where the body ends is certain
+_CODING: Final = rb"(?!chunked[ \t]*+,)[!#$%&'*+\-.^_`|~0-9a-z]++"
+CODED: Final = re.compile(rb"(?:" + _CODING + rb"[ \t]*+,[ \t]*+)++chunked")
 
 DIGITS: Final = re.compile(rb"[0-9]{1,19}")
 

@@ -47,12 +47,13 @@ class HeadReader:
             headers = self._edges.read(data, line_end + 2)
             if headers is not None:
                 line = parse_request_line(data[:line_end])
-                if line.version == 0 or line.authority is not None:
-                    check_together(line, headers.control)
-                self.line = line
-                self.headers = headers
-                self._repeats = 0
-                return len(data)
+                if line.authority is None:
+                    if line.version == 0:
+                        check_together(line, headers.control)
+                    self.line = line
+                    self.headers = headers
+                    self._repeats = 0
+                    return len(data)
         end = data.find(b"\r\n\r\n", line_end) if line_end >= 0 else -1
         if end < 0 or end > limits.MAX_HEAD_BYTES:
             check_incomplete(data, checked)
@@ -68,6 +69,8 @@ class HeadReader:
         control = headers.control
         if not control.is_plain or line.version == 0 or line.authority is not None:
             check_together(line, control)
+            if line.authority is not None:
+                headers = headers.for_authority(line.authority)
         self.line = line
         self.headers = headers
         return end + 4

@@ -1,7 +1,11 @@
-"""The one normal form of a path: what is matched is what is forwarded (RFC 3986 §6.2.2).
+"""The two forms of a path: one for the endpoint, one for the rules.
 
-Dot segments are removed, repeated slashes merged, percent-encoded unreserved characters decoded;
-everything else, `%2F` above all, stays encoded as it came.
+*Forwarded* is the normal form of RFC 3986 §6.2.2: dot segments removed, percent-encoded unreserved
+characters decoded. Slashes stay as they came, because `/img/https://a` and `/img/https:/a` are two resources;
+everything else, `%2F` above all, stays encoded as it came. *Matched* is the forwarded path with repeated
+slashes merged: most servers do not tell `/admin` from `//admin`, so rules and access lists must not either.
+The order of the two steps matters. `/a//../b` is `/a/b` by RFC 3986, and `/b` for a server that merges first;
+the endpoint gets the resolved path, in which no later step of any server finds a dot segment.
 """
 
 import re
@@ -11,13 +15,14 @@ from proxy.http.errors import RequestError
 
 _PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_SLASHES: Final = re.compile(rb"//++")
 
 
-def normalise(path: bytes) -> bytes:
-    """Return the normal form of an absolute path. Raises RequestError (400)."""
+def resolve(path: bytes) -> bytes:
+    """Return an absolute path as it is forwarded. Raises RequestError (400)."""
     if b"%" in path:
         path = _PERCENT.sub(_decode_unreserved, path)
-    if b"//" not in path and b"/." not in path:
+    if b"/." not in path:
         return path
     kept: list[bytes] = []
     segments = path.split(b"/")
@@ -26,11 +31,16 @@ def normalise(path: bytes) -> bytes:
             if not kept:
                 raise RequestError(400, "the path climbs above the root")
             kept.pop()
-        elif segment not in (b"", b"."):
+        elif segment != b".":
             kept.append(segment)
-    if segments[-1] in (b"", b".", b"..") and kept:
+    if segments[-1] in (b".", b".."):
         kept.append(b"")  # a directory stays one: /a/b/.. is /a/
     return b"/" + b"/".join(kept)
+
+
+def merge_slashes(path: bytes) -> bytes:
+    """Return a resolved path as rules match it."""
+    return _SLASHES.sub(b"/", path) if b"//" in path else path
 
 
 def _decode_unreserved(match: re.Match[bytes]) -> bytes:

@@ -91,6 +91,15 @@ class RequestHeaders:
             self._values[name] = found
         return found
 
+    def for_authority(self, authority: bytes) -> "RequestHeaders":
+        """Return the same for a request whose target names its server: Host is ignored (RFC 9112 §3.2.2).
+
+        The fields have been read. Raises RequestError for what is no host and port.
+        """
+        fields = [read_field(b"Host: " + authority), *[f for f in self.fields if f.name != b"host"]]
+        control = read_control([field for field in fields if field.rule in (CONTROL, CONTROL_KEEP)])
+        return RequestHeaders(fields, control, _forwarded(fields, control), self.request_id)
+
     def replaced(self, forward: bytes) -> "RequestHeaders":
         """Return the same, but for what an endpoint gets."""
         return RequestHeaders(self.fields, self.control, forward, self.request_id, self._around, self._unread)
@@ -122,10 +131,15 @@ def parse_headers(block: bytes) -> RequestHeaders:
     key = b"\r\n".join(steering)
     control = _controls.young.get(key) or _read_control(key, fields)
     if control.nominated:
-        forward = [b"", *[field.forward for field in fields if field.name not in control.nominated]]
+        return RequestHeaders(fields, control, _forwarded(fields, control), request_id)
     forward[0] = control.start
     forward.append(control.end)
     return RequestHeaders(fields, control, b"".join(forward), request_id)
+
+
+def _forwarded(fields: list[Field], control: Control) -> bytes:
+    lines = [field.forward for field in fields if field.name not in control.nominated]
+    return b"".join((control.start, *lines, control.end))
 
 
 def _read_control(key: bytes, fields: list[Field]) -> Control:

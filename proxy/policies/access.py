@@ -2,7 +2,7 @@
 
 from proxy.model.policies import Access
 from proxy.policies.errors import PolicyError
-from proxy.routing.networks import Networks
+from proxy.routing.networks import Networks, is_address
 
 
 class AccessList:
@@ -19,6 +19,9 @@ class AccessList:
             raise PolicyError(f"access: {error}") from None
 
     def permits(self, client: bytes) -> bool:
-        """Whether this address may come; one that cannot be read may only where everybody may."""
+        """Whether this address may come. What is no address may come only where nobody is refused: it could
+        be that of one who is."""
         allow = self._allow
-        return not self._deny.covers(client) and (allow is None or allow.covers(client))
+        if self._deny and (self._deny.covers(client) or not is_address(client)):
+            return False
+        return allow is None or allow.covers(client)

@@ -106,8 +106,8 @@ class RedirectAnswer(OwnAnswer):
     def location(self, asked: Asked) -> bytes:
         if self._location is not None:
             return escaped(self._location.expand(asked), NOT_IN_URL)
-        # Exactly one slash: with two, what follows would be read as another server
-        path = b"/" + escaped(self._path.expand(asked), NOT_IN_PATH).lstrip(b"/")
+        # Exactly one slash at its begin: with two, what follows would be read as another server
+        path = b"/" + escaped(self._path.expand(asked, keeps_slashes=True), NOT_IN_PATH).lstrip(b"/")
         query = escaped(self._query.expand(asked), NOT_IN_QUERY).strip(b"&")
         origin = self._origin(asked)
         return b"%b%b?%b" % (origin, path, query) if query else origin + path

@@ -44,7 +44,13 @@ class Asked:
 
     @property
     def path(self) -> bytes:
+        """As routes match it: slashes are merged."""
         return self.line.resource.path
+
+    @property
+    def sent_path(self) -> bytes:
+        """As an endpoint gets it where nothing is rewritten."""
+        return self.line.resource.sent_path
 
     @property
     def query(self) -> bytes:

@@ -8,6 +8,7 @@ from proxy.policies.changes import Changes
 from proxy.policies.rewrite import Rewriter
 
 _MAX_REMEMBERED: Final = 256
+_OF_BODY_AND_ERROR: Final = (b"content-", b"transfer-encoding:", b"x-code:", b"x-format:")
 OWN_FIELDS: Final = frozenset(
     (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-client-port",
      b"x-request-id")
@@ -61,7 +62,10 @@ class RequestChanges:
 
 
 def without_body(block: bytes) -> bytes:
-    """Return field lines of a request that has no body any more."""
+    """Return field lines of a request that has no body any more, for the backend of an error page.
+
+    What that one is told of the error is left out where a client wrote it.
+    """
     lines = block.split(b"\r\n")
-    kept = [line for line in lines if not line[:18].lower().startswith((b"content-", b"transfer-encoding:"))]
+    kept = [line for line in lines if not line[:18].lower().startswith(_OF_BODY_AND_ERROR)]
     return b"\r\n".join(kept)

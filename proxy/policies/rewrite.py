@@ -1,7 +1,7 @@
 """What the endpoint is asked for instead: host, path, query."""
 
 from proxy.http.grammar import HOST
-from proxy.http.path import normalise
+from proxy.http.path import merge_slashes, resolve
 from proxy.model.policies import PathRewriteKind, Rewrite
 from proxy.model.snapshot import PathKind, PathMatch
 from proxy.policies.asked import Asked
@@ -43,7 +43,7 @@ class Rewriter:
         line = asked.line
         if asked.is_for_server or (self._path is None and self._query is None):
             return line.forward
-        path = asked.path if self._path is None else self._rewritten(self._path.expand(asked), asked)
+        path = asked.sent_path if self._path is None else self._rewritten(self._path.expand(asked), asked)
         query = asked.query
         if self._query is not None:
             query = escaped(self._query.expand(asked), NOT_IN_QUERY).strip(b"&")
@@ -64,4 +64,4 @@ class Rewriter:
             rest = asked.path[len(asked.groups[0]) if asked.groups else self._prefix_bytes :]
             value += rest.removeprefix(b"/") if value.endswith(b"/") else rest
         # What groups bring together may be a dot segment: the endpoint gets the one normal form
-        return normalise(escaped(b"/" + value.lstrip(b"/"), NOT_IN_PATH))
+        return merge_slashes(resolve(escaped(b"/" + value.lstrip(b"/"), NOT_IN_PATH)))

@@ -70,14 +70,19 @@ class Template:
     def has_groups(self) -> bool:
         return any(kind == _GROUP for kind, _, _ in self._parts)
 
-    def expand(self, asked: Asked) -> bytes:
-        """Return the text for a request; groups that took no part, or do not exist, are empty."""
+    def expand(self, asked: Asked, *, keeps_slashes: bool = False) -> bytes:
+        """Return the text for a request; groups that took no part, or do not exist, are empty.
+
+        `keeps_slashes`: ${path} is the path as an endpoint would get it, not as routes match it.
+        """
         pieces: list[bytes] = []
         for kind, number, text in self._parts:
             if kind == _TEXT:
                 pieces.append(text)
             elif kind == _GROUP:
                 pieces.append(asked.groups[number] if number < len(asked.groups) else b"")
+            elif kind == _PATH and keeps_slashes:
+                pieces.append(asked.sent_path)
             else:
                 pieces.append(_value(kind, asked))
         return b"".join(pieces)

@@ -25,6 +25,9 @@ class Networks:
             version, mask, value = _network(text)
             self._values.setdefault((version, mask), set()).add(value)
 
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
     def covers(self, address: bytes) -> bool:
         """Whether one of them has this address; what is no address is nowhere."""
         number = _parse(address)
@@ -43,6 +46,11 @@ def _network(text: str) -> tuple[int, int, int]:
     if isinstance(first, IPv6Address) and first.ipv4_mapped is not None and prefix >= _MAPPED_BITS:
         network = ip_network((first.ipv4_mapped, prefix - _MAPPED_BITS))
     return network.version, int(network.netmask), int(network.network_address)
+
+
+def is_address(text: bytes) -> bool:
+    """Whether this is an address: of a client that trusted proxies could not name it is not."""
+    return _parse(text) is not None
 
 
 @lru_cache(REMEMBERED)

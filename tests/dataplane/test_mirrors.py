@@ -1,6 +1,7 @@
 """Copies of requests: what is copied, and that nobody notices."""
 
 import h11
+import msgspec
 import pytest
 
 from proxy.model.policies import HeaderChange, HeaderOperation, Mirror, Policies
@@ -8,7 +9,7 @@ from tests.dataplane.conftest import Connect
 from tests.support.origin import Connection, Origin, header
 from tests.support.policies import policed, to
 from tests.support.requests import request
-from tests.support.snapshots import split
+from tests.support.snapshots import service, split
 from tests.support.waiting import until, until_async
 from tests.support.worker import WorkerProcess
 
@@ -38,8 +39,9 @@ async def test_head_and_body_are_copied(worker: WorkerProcess, port: int, connec
             other.requests, key=lambda pair: [b"/g?x", b"/l", b"/c"].index(pair[0].target)
         ), strict=True)):  # fmt: skip
             assert copy[1] == original[1] == (b"body" if number else b"")
-            marked = [*original[0].headers, (b"x-fleetgate-mirror", b"1")]
-            assert list(copy[0].headers) == marked
+            *fields, mark = copy[0].headers
+            assert fields == list(original[0].headers)
+            assert mark[0] == b"x-fleetgate-mirror"
         await until_async(lambda: settled(worker, {"answered": 3}), 10.0, "counted")
 
 
@@ -113,9 +115,41 @@ async def test_long_bodies_are_not_copied(worker: WorkerProcess, port: int, conn
 
 async def test_a_copy_is_not_copied(worker: WorkerProcess, port: int, connect: Connect) -> None:
     async with Origin() as origin, Origin() as other:
-        await worker.apply(policed(port, origin, other, policies=mirrored()))
-        client = await connect()
+        made = policed(port, origin, other, policies=mirrored(), trusted_proxies=("127.0.0.2",))
+        await worker.apply(made)
+        client = await connect(source="127.0.0.2")
         await client.send(request(extra="X-Fleetgate-Mirror: 1\r\n"))
         assert (await client.response())[0] == 200
         assert await outcomes(worker) == {}
         assert header(origin.requests[0][0], b"x-fleetgate-mirror") == []
+
+
+async def test_a_mark_keeps_no_client_out_of_the_mirror(
+    worker: WorkerProcess, port: int, connect: Connect
+) -> None:
+    async with Origin() as origin, Origin() as other:
+        made = policed(port, origin, other, policies=mirrored(), trusted_proxies=("127.0.0.2",))
+        await worker.apply(made)
+        client, proxy = await connect(), await connect(source="127.0.0.2")
+        for number, mark in enumerate(("1", "0123456789abcdef", "yes, 0123456789abcdef"), 1):
+            await client.send(request(extra=f"X-Fleetgate-Mirror: {mark}\r\n"))
+            assert (await client.response())[0] == 200
+            await until_async(lambda: settled(worker, {"answered": number}), 10.0, "copied")  # noqa: B023
+        await proxy.send(request(extra="X-Fleetgate-Mirror: 1\r\n"))
+        assert (await proxy.response())[0] == 200
+        assert len(other.requests) == 3
+        assert len(origin.requests) == 4
+
+
+async def test_a_mirror_that_leads_back_here_is_copied_once(
+    worker: WorkerProcess, port: int, connect: Connect
+) -> None:
+    async with Origin() as origin:
+        made = policed(port, origin, policies=mirrored())
+        back = service({"c1": [("127.0.0.1", port)]}, "demo/service2:80")
+        await worker.apply(msgspec.structs.replace(made, services=(*made.services, back)))
+        client = await connect()
+        await client.send(request())
+        assert (await client.response())[0] == 200
+        await until_async(lambda: settled(worker, {"answered": 1}), 10.0, "copied")
+        assert len(origin.requests) == 2

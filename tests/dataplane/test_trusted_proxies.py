@@ -7,12 +7,17 @@ import h11
 import msgspec
 import pytest
 
+from proxy.model.actions import FixedResponse as Fixed
 from proxy.model.channel import Nack
+from proxy.model.conditions import SourceCondition
 from proxy.model.limits import Limits
+from proxy.model.policies import Access, LimitScope, Policies, RateLimit
 from tests.dataplane.conftest import Connect
+from tests.dataplane.test_conditions import named
 from tests.support.origin import Origin, header
+from tests.support.policies import policed
 from tests.support.requests import request
-from tests.support.snapshots import snapshot
+from tests.support.snapshots import route, service, snapshot
 from tests.support.waiting import until
 from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
@@ -67,3 +72,116 @@ async def test_what_is_no_network_is_not_applied(worker: WorkerProcess, port: in
     answer = await worker.apply(msgspec.structs.replace(plain, trusted_proxies=(network,)))
     assert isinstance(answer, Nack)
     assert network in answer.reason
+
+
+UNREADABLE = (
+    "",
+    "unknown",
+    "198.51.100.9, unknown",
+    "198.51.100.9,",
+    "[198.51.100.9]",
+    "fe80::1%eth0",
+    "a" * 4000,
+)
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        Policies(access=Access(allow=("127.0.0.0/8", "198.51.100.0/24"))),
+        Policies(access=Access(deny=("203.0.113.0/24",))),
+    ],
+)
+async def test_nobody_is_refused_by_allow_and_by_deny_lists(
+    worker: WorkerProcess, port: int, connect: Connect, policies: Policies
+) -> None:
+    async with Origin() as origin:
+        await worker.apply(policed(port, origin, policies=policies, trusted_proxies=("127.0.0.1",)))
+        client = await connect()
+        for said in UNREADABLE:
+            await client.send(request(extra=f"X-Forwarded-For: {said}\r\n"))
+            assert (await client.response())[0] == 403
+        for said in (
+            "198.51.100.9:4711",
+            "[::ffff:198.51.100.9]:1",
+            ", ".join(["1.1.1.1"] * 200 + ["198.51.100.9"]),
+        ):
+            await client.send(request(extra=f"X-Forwarded-For: {said}\r\n"))
+            assert (await client.response())[0] == 200
+        await client.send(request())  # without the field the proxy asks for itself
+        assert (await client.response())[0] == 200
+
+
+@pytest.mark.parametrize("access", [Access(allow=("127.0.0.0/8",)), Access(deny=("203.0.113.0/24",))])
+async def test_nobody_is_refused_by_the_lists_of_a_listener(
+    worker: WorkerProcess, port: int, connect: Connect, access: Access
+) -> None:
+    async with Origin() as origin:
+        await worker.apply(policed(port, origin, access=access, trusted_proxies=("127.0.0.1",)))
+        client = await connect()
+        for said in UNREADABLE:
+            await client.send(request(extra=f"X-Forwarded-For: {said}\r\n"))
+            assert (await client.response())[0] == 403
+
+
+async def test_nobody_has_one_bucket_and_a_name_in_the_log(
+    tmp_path: Path, port: int, connect: Connect
+) -> None:
+    log = tmp_path / "access.log"
+    limit = RateLimit(1, Fixed(429), per_s=3600, scope=LimitScope.CLIENT)
+    async with WorkerProcess(str(log)) as worker, Origin() as origin:
+        policies = Policies(rate_limits=(limit,))
+        await worker.apply(policed(port, origin, policies=policies, trusted_proxies=("127.0.0.1",)))
+        client = await connect()
+        statuses = []
+        for said in (*UNREADABLE, "198.51.100.9:1", "198.51.100.9:2", "198.51.100.8"):
+            await client.send(request(extra=f"X-Forwarded-For: {said}\r\n"))
+            statuses.append((await client.response())[0])
+        assert statuses == [200, *[429] * (len(UNREADABLE) - 1), 200, 429, 200]
+        assert header(origin.requests[0][0], b"x-forwarded-for") == [b"unknown, 127.0.0.1"]
+        await until(lambda: log.read_text().count("\n") == len(statuses))
+        clients = [json.loads(line)["client"] for line in log.read_text().splitlines()]
+        assert clients == [*["unknown"] * len(UNREADABLE), "198.51.100.9", "198.51.100.9", "198.51.100.8"]
+
+
+async def test_no_condition_on_the_source_holds_for_nobody(
+    worker: WorkerProcess, port: int, connect: Connect
+) -> None:
+    async with Origin(named("plain")) as plain, Origin(named("near")) as near:
+        near_only = route(
+            port, name="near", conditions=(SourceCondition(("127.0.0.0/8", "0.0.0.0/0", "::/0")),),
+            to="demo/near:80",
+        )  # fmt: skip
+        made = snapshot(port, {"c1": [plain.address]}, near_only, route(port))
+        services = (*made.services, service({"c1": [near.address]}, "demo/near:80"))
+        await worker.apply(msgspec.structs.replace(made, services=services, trusted_proxies=("127.0.0.1",)))
+        client = await connect()
+        for said in UNREADABLE:
+            await client.send(request(extra=f"X-Forwarded-For: {said}\r\n"))
+            assert (await client.response())[2] == b"plain"
+        await client.send(request(extra="X-Forwarded-For: [2001:db8::1]:4711\r\n"))
+        assert (await client.response())[2] == b"near"
+
+
+SPOOFED = (
+    "Forwarded", "Forwarded-For", "X-Forwarded", "X-Forwarded-Client-Cert", "X-Forwarded-Prefix",
+    "X-Forwarded-Server", "X-Real-IP", "True-Client-IP", "Client-IP", "X-Client-IP", "X-Cluster-Client-IP",
+    "Proxy-Client-IP", "WL-Proxy-Client-IP", "X-Remote-IP", "X-Remote-Addr", "X-Original-Forwarded-For",
+    "X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Original-Proto", "X-Original-URL", "X-Original-URI",
+    "X-Original-Host", "X-Original-Method", "X-Rewrite-URL", "X-Envoy-Internal", "X-Fleetgate-Mirror",
+    "Proxy",
+)  # fmt: skip
+
+
+async def test_what_only_a_proxy_may_say_reaches_no_endpoint(
+    worker: WorkerProcess, port: int, connect: Connect
+) -> None:
+    async with Origin() as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}))
+        client = await connect()
+        extra = "".join(f"{name}: 1.1.1.1\r\n" for name in SPOOFED)
+        await client.send(request(extra=extra), request(extra=extra.lower()))
+        for _ in range(2):
+            assert (await client.response())[0] == 200
+        for asked, _ in origin.requests:
+            assert not {name.lower().encode() for name in SPOOFED} & {name for name, _ in asked.headers}

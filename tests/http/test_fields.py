@@ -4,37 +4,49 @@ import pytest
 
 from proxy.http.errors import RequestError, ResponseError
 from proxy.http.memo import Memo
-from proxy.http.path import normalise
+from proxy.http.path import merge_slashes, resolve
 from proxy.http.request_headers import parse_headers
 from proxy.http.request_line import parse_request_line
 from proxy.http.response import parse_response_head
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"),
+    ("path", "forwarded", "matched"),
     [
-        (b"/a/./b", b"/a/b"),
-        (b"/a/../b", b"/b"),
-        (b"/a/b/..", b"/a/"),
-        (b"/a/b/.", b"/a/b/"),
-        (b"//a///b//", b"/a/b/"),
-        (b"/%7Ea%2fb%41", b"/~a%2fbA"),
-        (b"/%2e%2e%2fa", b"/..%2fa"),
-        (b"/a/%2E%2E/b", b"/b"),
-        (b"/..a/b..", b"/..a/b.."),
-        (b"/.", b"/"),
-        (b"/a/..", b"/"),
+        (b"/a/./b", b"/a/b", b"/a/b"),
+        (b"/a/../b", b"/b", b"/b"),
+        (b"/a/b/..", b"/a/", b"/a/"),
+        (b"/a/b/.", b"/a/b/", b"/a/b/"),
+        (b"/%7Ea%2fb%41", b"/~a%2fbA", b"/~a%2fbA"),
+        (b"/%2e%2e%2fa", b"/..%2fa", b"/..%2fa"),
+        (b"/a/%2E%2E/b", b"/b", b"/b"),
+        (b"/..a/b..", b"/..a/b..", b"/..a/b.."),
+        (b"/.", b"/", b"/"),
+        (b"/a/..", b"/", b"/"),
+        # slashes stay for the endpoint, and are merged for the rules
+        (b"//a///b//", b"//a///b//", b"/a/b/"),
+        (b"/img/https://a.example//x", b"/img/https://a.example//x", b"/img/https:/a.example/x"),
+        (b"/a//../b", b"/a/b", b"/a/b"),
+        (b"/a//..//b", b"/a//b", b"/a/b"),
+        (b"/a/..//b", b"//b", b"/b"),
+        (b"/a//.//b", b"/a///b", b"/a/b"),
+        (b"/a//..", b"/a/", b"/a/"),
+        (b"//..", b"/", b"/"),
+        (b"//.", b"//", b"/"),
+        (b"//%2e%2e/a", b"/a", b"/a"),
     ],
 )
-def test_normal_form(path: bytes, expected: bytes) -> None:
-    assert normalise(path) == expected
-    assert normalise(expected) == expected
+def test_normal_forms(path: bytes, forwarded: bytes, matched: bytes) -> None:
+    assert resolve(path) == forwarded
+    assert resolve(forwarded) == forwarded
+    assert merge_slashes(forwarded) == matched
+    assert resolve(matched) == matched
 
 
 @pytest.mark.parametrize("path", [b"/..", b"/a/../../b", b"/%2e%2e/", b"/%", b"/%4", b"/%00", b"/%gg"])
 def test_paths_without_a_normal_form(path: bytes) -> None:
     with pytest.raises(RequestError) as error:
-        normalise(path)
+        resolve(path)
     assert error.value.status == 400
 
 
@@ -76,7 +88,14 @@ def test_minor_versions_beyond_one_are_read_as_one() -> None:
         b"X_Y: 1",
         b"X: 1\n",
         b" X: 1",
-        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: gzip",
+        b"Transfer-Encoding: chunked, gzip",
+        b"Transfer-Encoding: gzip, chunked, chunked",
+        b"Transfer-Encoding: chunked, gzip, chunked",
+        b"Transfer-Encoding: gzip;q=1, chunked",
+        b"Transfer-Encoding: gzip, chunked,",
+        b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip, chunked\r\nContent-Length: 5",
     ],
 )
 def test_header_blocks_that_are_refused(field: bytes) -> None:

@@ -28,7 +28,8 @@ ODD = (
 STARTS = (
     b"GET /a?q=1 HTTP/1.1", b"GET /a?q=2 HTTP/1.1", b"GET /a/../b HTTP/1.1", b"POST /a?x HTTP/1.1",
     b"GET /a?q=1 HTTP/1.0", b"GET http://shop.example/a?b HTTP/1.1", b"GET /a?q=\x7f HTTP/1.1",
-    b"TRACE / HTTP/1.1",
+    b"TRACE / HTTP/1.1", b"GET //a//b?c=\\ HTTP/1.1", b"GET https://shop.example/a HTTP/1.0",
+    b"OPTIONS http://other.example:81 HTTP/1.1",
 )  # fmt: skip
 
 new_cookies = st.integers(0, 10**9).map(lambda number: b"Cookie: id=%d" % number)
@@ -93,6 +94,8 @@ def test_a_remembered_head_is_the_parsed_one(sequence: list[tuple[bytes, list[by
         try:
             line, headers = parse_request_line(start), parse_headers(b"".join(f + b"\r\n" for f in fields))
             check_together(line, headers.control)
+            if line.authority is not None:
+                headers = headers.for_authority(line.authority)
         except RequestError:
             continue
         data = b"\r\n".join((start, *fields, b"", b""))

@@ -20,6 +20,11 @@ from proxy.policies.errors import PolicyError
         (("2001:db8::/32",), (), b"2001:db8::1", True),
         (("2001:db8::/32",), (), b"192.0.2.1", False),
         (("192.0.2.1",), (), b"::ffff:192.0.2.1", True),
+        # nobody: refused by every list
+        (("0.0.0.0/0",), (), b"unknown", False),
+        ((), ("192.0.2.0/24",), b"unknown", False),
+        (("0.0.0.0/0",), ("192.0.2.0/24",), b"unknown", False),
+        ((), (), b"unknown", True),
         (("0.0.0.0/0",), (), b"nonsense", False),
     ],
 )

@@ -37,7 +37,6 @@ def find_in(
     client: str = "192.0.2.1",
 ) -> Any:
     """`query` without its question mark."""
-    line = RequestLine(
-        Resource(method.encode(), path.encode()), f"?{query}".encode() if query else b"", 1, None
-    )
+    resource = Resource(method.encode(), path.encode(), path.encode())
+    line = RequestLine(resource, f"?{query}".encode() if query else b"", 1)
     return table.find(port, host.encode(), path.encode(), headers, line, client.encode())

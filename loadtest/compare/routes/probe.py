@@ -34,7 +34,7 @@ class Fields:
 
 
 Request = tuple[bytes, bytes, Fields]
-LINE = RequestLine(Resource(b"GET", b"/"), b"", 1, None)
+LINE = RequestLine(Resource(b"GET", b"/", b"/"), b"", 1)
 CLIENT = b"192.0.2.1"
 
 

@@ -1,0 +1,67 @@
+"""What else servers read in a path: the spellings by which a request passes one rule as another's.
+
+RFC 3986 leaves to the owner of a URL what `%2F` and `;` mean, and servers use that freedom. Go's ServeMux,
+WSGI and most file servers decode `%2F` (and `%5C`, on Windows) to a separator; Servlet containers cut
+`;parameters` off each segment before they look at it, so `..;` climbs (the Tomcat manager behind nginx);
+programs that resolve a request target as a URL reference take what follows a leading `//` for a host. No
+normal form serves all of them. So the path is forwarded as it came, where every reading takes the same rule.
+"""
+
+import re
+from typing import Final
+
+from proxy.http.errors import RequestError
+from proxy.http.path import merge_slashes, resolve
+
+_ENCODED: Final = re.compile(rb"%(?:2[Ff]|5[Cc]|3[Bb])")
+_SLASH: Final = re.compile(rb"%(?:2[Ff]|3[Bb])")  # where a backslash is a character like others
+_PARAMETERS: Final = re.compile(rb";[^/]*+")
+
+
+class Readings:
+    """Of one path. Both are without the form that rules match."""
+
+    __slots__ = ("as_path", "as_reference")
+
+    def __init__(self, as_path: frozenset[bytes], as_reference: frozenset[bytes]) -> None:
+        self.as_path = as_path
+        """By servers that decode separators or ignore parameters."""
+        self.as_reference = as_reference
+        """By those that take a leading `//` for the begin of a host."""
+
+
+def readings(path: bytes) -> Readings | None:
+    """Return what else a resolved path can be read as, None for nearly all. Raises RequestError (400)."""
+    is_reference = path.startswith(b"//")
+    if not is_reference and b";" not in path and _ENCODED.search(path) is None:
+        return None
+    matched = frozenset((merge_slashes(path),))
+    as_path = _spellings(path) - matched
+    as_reference: frozenset[bytes] = frozenset()
+    if is_reference:
+        as_reference = _spellings(b"/" + path[2:].partition(b"/")[2]) - matched - as_path
+    return Readings(as_path, as_reference) if as_path or as_reference else None
+
+
+def _spellings(path: bytes) -> frozenset[bytes]:
+    """Return what servers make of it that take any of these steps, in any order."""
+    spellings = [path]
+    for spelling in spellings:  # few: each step makes a path shorter, and is of no more use a second time
+        for step in (
+            _PARAMETERS.sub(b"", spelling),
+            _SLASH.sub(_decode, spelling),
+            _ENCODED.sub(_decode, spelling),
+        ):
+            if step not in spellings:
+                spellings.append(step)
+    return frozenset([_read(spelling) for spelling in spellings])
+
+
+def _read(path: bytes) -> bytes:
+    if b".." in path.split(b"/"):
+        raise RequestError(400, "the path has a dot segment behind an encoded slash or before a semicolon")
+    return merge_slashes(resolve(path))
+
+
+def _decode(match: re.Match[bytes]) -> bytes:
+    return b";" if match.group()[1] == 0x33 else b"/"
