@@ -187,9 +187,11 @@ class StatusWriter:
 
     def _tell_synced(self, desired: ObjectStatus, current: StoredStatus) -> None:
         entries = desired.status.get("loadBalancer", {}).get("ingress") or ()
-        if not entries or self._synced.get(desired.uid) == current.generation:
+        if not entries or self._synced.get(desired.uid) == desired.generation:
             return
-        self._synced[desired.uid] = current.generation
+        if desired.generation != current.generation:
+            return  # the object was edited meanwhile: its next status tells of that
+        self._synced[desired.uid] = desired.generation
         entry = entries[0]
         address = entry.get("hostname") or entry.get("ip", "")
         ports = ", ".join(str(port["port"]) for port in entry.get("ports", ()))

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from controlplane.admin.state import State
 from controlplane.checks import Checker, with_verdicts
 from controlplane.fleet import Fleet
+from controlplane.gateway.confirmation import Confirmation
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.failovers import FailoverWatch
 from controlplane.gateway.notices import Notices
@@ -67,6 +68,7 @@ class Gateway:
         self._plane = DataPlane(
             settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
         )
+        self._confirmation = Confirmation(self._plane.publisher, self._status.submit)
         self._failovers = FailoverWatch(self._plane.publisher)
         self._notices = Notices(
             client,
@@ -122,6 +124,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._verdicts_due is not None:
             self._verdicts_due.cancel()
+        self._confirmation.close()
         await self._checker.close()
         self._hosts.close()
         await self._translator.close()
@@ -195,19 +198,21 @@ class Gateway:
             return
         if self._waits_for_answers():
             return
-        self._publish(translation.snapshot)
-        self._status.submit(translation.statuses, translation.diagnostics)
+        if self._publish(translation.snapshot):
+            self._confirmation.expect(self._plane.publisher.wanted_version, translation)
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _publish(self, snapshot: Snapshot) -> bool:
+        """Bring it to the workers; False when ports turn out to fail that statuses would call open."""
         self._checker.want(snapshot.services)
         failed = dict(self._plane.publish(with_verdicts(snapshot, self._checker.is_failing)))
         self._latest = snapshot
         self._from_disk = False
         if failed != self._failed_ports:
-            self._failed_ports = failed
             self._changed.set()  # statuses tell which listeners are open
         if failed:
             asyncio.get_running_loop().call_later(PORT_RETRY_S, self._changed.set)
+        known, self._failed_ports = self._failed_ports, failed
+        return failed == known
 
     def _verdict_changed(self) -> None:
         if self._verdicts_due is None:

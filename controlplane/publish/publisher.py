@@ -233,6 +233,12 @@ class Publisher:
         return self._dispatcher.rollout.rejection
 
     @property
+    def refusal(self) -> Rejection | None:
+        """The rejection that the newest rules met; None while newer ones are being tried."""
+        rollout = self._dispatcher.rollout
+        return rollout.rejection if rollout.trial is None else None
+
+    @property
     def rejected_total(self) -> int:
         return self._dispatcher.rollout.rejected_total
 

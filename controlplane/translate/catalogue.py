@@ -408,4 +408,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "weights that sum to at most {total}",
         "lower the weights of the canaries, or raise canary-weight-total",
     ),
+    # Between the translation and the workers
+    "FG0801": Entry(
+        "error",
+        "RefusedByWorkers",
+        "the workers refuse the rules with this object as it is now: {cause}; the rules of before stay live",
+        "",
+        "undo the last change of the object, and report the cause: what passes the checks should be usable",
+    ),
 }

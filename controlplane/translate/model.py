@@ -80,6 +80,7 @@ class ObjectStatus:
     name: str
     uid: str
     status: dict[str, Any]
+    generation: int = 0  # of the object as it was translated
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def ingress_status(subject: Subject, routes: Iterable[Route], facts: Facts) -> O
         listed = [{"port": port, "protocol": "TCP"} for port in ports]
         entries.append({_address_field(facts.address): facts.address, "ports": listed})
     status = {"loadBalancer": {"ingress": entries}}
-    return ObjectStatus(INGRESSES, subject.namespace, subject.name, subject.uid, status)
+    return ObjectStatus(INGRESSES, subject.namespace, subject.name, subject.uid, status, subject.generation)
 
 
 def gateway_status(gateway: Gateway, members: Mapping[str, MemberObjects], facts: Facts) -> ObjectStatus:
@@ -60,7 +60,7 @@ def unreadable_status(findings: Findings) -> ObjectStatus:
 
 
 def _status(kind: Kind[Any], subject: Subject, status: dict[str, Any]) -> ObjectStatus:
-    return ObjectStatus(kind, subject.namespace, subject.name, subject.uid, status)
+    return ObjectStatus(kind, subject.namespace, subject.name, subject.uid, status, subject.generation)
 
 
 def _balancer(gateway: Gateway, facts: Facts) -> dict[str, Any]:
@@ -98,7 +98,9 @@ def server_group_status(group: Group) -> ObjectStatus:
         "endpoints": sum(len(zone.endpoints) for zone in group.service.clusters),
         "conditions": [{**condition, "observedGeneration": subject.generation} for condition in conditions],
     }
-    return ObjectStatus(SERVER_GROUPS, subject.namespace, subject.name, subject.uid, status)
+    return ObjectStatus(
+        SERVER_GROUPS, subject.namespace, subject.name, subject.uid, status, subject.generation
+    )
 
 
 def _address_field(address: str) -> str:

@@ -168,7 +168,7 @@ async def test_status_and_event_of_an_ingress_are_written(fleet_server: Cluster,
     tasks = [asyncio.create_task(part.run()) for part in (elector, recorder, writer)]
     entry = {"hostname": "gw.example", "ports": [{"port": 8001, "protocol": "TCP"}]}
     status = {"loadBalancer": {"ingress": [entry]}}
-    desired = ObjectStatus(INGRESSES, "demo", "web", made["metadata"]["uid"], status)
+    desired = ObjectStatus(INGRESSES, "demo", "web", made["metadata"]["uid"], status, 1)
     writer.submit((desired,), ())
     await until(lambda: writer.counters.written == 1)
     await until(lambda: recorder.counters.written == 1)

@@ -55,9 +55,9 @@ class Desk:
         await asyncio.sleep(0.05)
 
 
-def served(name: str, uid: str, port: int = 8001) -> ObjectStatus:
+def served(name: str, uid: str, port: int = 8001, generation: int = 1) -> ObjectStatus:
     entry = {"hostname": "gw.example", "ports": [{"port": port, "protocol": "TCP"}]}
-    return ObjectStatus(INGRESSES, "demo", name, uid, {"loadBalancer": {"ingress": [entry]}})
+    return ObjectStatus(INGRESSES, "demo", name, uid, {"loadBalancer": {"ingress": [entry]}}, generation)
 
 
 @pytest.fixture

@@ -199,5 +199,8 @@ async def test_an_accepted_ingress_is_told_synced_once_per_generation(desk: Desk
     await until(lambda: events(desk, "Synced"))
     desk.add("web", generation=2)
     desk.writer.submit(submission, (finding(broken, name="broken"),))
+    await desk.idle()
+    assert len(events(desk, "Synced")) == 1  # that status is of the generation before
+    desk.writer.submit((served("web", uid, generation=2),), ())
     await until(lambda: len(events(desk, "Synced")) == 2)
     assert events(desk, "Synced")[0] == "serving at gw.example, port 8001"
