@@ -1,17 +1,26 @@
 """Protection against DNS rebinding: a page in the operator's browser must not read the admin API.
 
-A rebound name resolves to this machine but is still a foreign name in the Host header. An IP literal
-cannot be rebound.
+A rebound name resolves to this machine but is still a foreign name in the Host field. An IP literal
+cannot be rebound. What is not exactly one of the two is refused: a field that two readers understand
+differently, one of them can be made to believe.
 """
 
+import re
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controlplane.admin.problems import problem
 
 MISDIRECTED = 421
+
+_MOST_PORT: Final = 65535
+_AUTHORITY: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[0-9A-Za-z._-]{1,253}))(?::(?P<port>[0-9]{1,5}))?"
+)
+"""uri-host [":" port] (RFC 9110 section 7.2): without user, percent-encoding, zone or empty port."""
 
 
 class HostCheck:
@@ -24,7 +33,7 @@ class HostCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-            if len(hosts) != 1 or not self._is_known(hosts[0]):
+            if len(hosts) != 1 or not is_known(hosts[0], self._names):
                 answer = problem(
                     MISDIRECTED,
                     "unknown host name",
@@ -34,19 +43,24 @@ class HostCheck:
                 return
         await self._app(scope, receive, send)
 
-    def _is_known(self, host: str) -> bool:
-        name = host_name(host)
-        if name.lower() in self._names:
-            return True
-        try:
-            ip_address(name)
-        except ValueError:
-            return False
-        return True
+
+def is_known(host: str, names: frozenset[str]) -> bool:
+    """Say whether a Host field is an IP address or one of the names (lower case), with or without a port."""
+    match = _AUTHORITY.fullmatch(host)
+    if match is None or int(match["port"] or 0) > _MOST_PORT:
+        return False
+    try:
+        if match["v6"] is not None:
+            IPv6Address(match["v6"])
+        elif match["name"].lower() not in names:
+            IPv4Address(match["name"])
+    except AddressValueError:
+        return False
+    return True
 
 
 def host_name(host: str) -> str:
-    """Return a Host header or HOST:PORT argument without port and brackets."""
+    """Return a HOST:PORT argument without port and brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0] if host.count(":") == 1 else host

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import uvicorn
 
 from controlplane.admin.app import build_app
+from controlplane.admin.connections import PATIENCE_S, AdminProtocol, Waiting
 from controlplane.admin.hosts import host_name
 from controlplane.admin.state import Source
 
@@ -52,6 +53,8 @@ class AdminServer:
             lifespan="off",
             server_header=False,
             ws="none",
+            http=AdminProtocol,
+            timeout_keep_alive=int(PATIENCE_S[Waiting.REQUEST]),
             timeout_graceful_shutdown=2,
         )
         self._server = _Server(config)
