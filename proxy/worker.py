@@ -26,9 +26,14 @@ from proxy.timers import TICK_S
 
 DEFAULT_GRACE_S: Final = 30.0
 KEPT_BYTES: Final = 32 << 20
+_HANDLED: Final = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
 _POLL_S: Final = 0.05
 _M_TRIM_THRESHOLD: Final = -1  # malloc.h
 _M_MMAP_THRESHOLD: Final = -3
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,10 @@ class Worker:
     """Everything one process has, and how it ends."""
 
     def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
-        log = AccessLog(options.access_log) if options.access_log != "off" else None
+        lines = AccessLog(options.access_log) if options.access_log != "off" else None
         self._options = options
         self._liveness = Liveness(options.liveness) if options.liveness is not None else None
-        self._plane = DataPlane(loop, log)
+        self._plane = DataPlane(loop, lines)
         budget = DescriptorBudget(raised_limit())
         self._listeners = Listeners(self._plane, budget, opens_sockets=options.fds is None)
         fds = socket.socket(fileno=options.fds) if options.fds is not None else None
@@ -67,8 +72,7 @@ class Worker:
         plane.wheel.schedule(plane.services.offered, plane.wheel.now + TICK_S)
         if plane.log is not None:
             plane.wheel.schedule(plane.log, plane.wheel.now + FLUSH_S)
-        loop.add_signal_handler(signal.SIGTERM, self.drain, DEFAULT_GRACE_S)
-        loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the supervisor, which drains us
+        self._handle_signals(loop)
         agent = asyncio.create_task(self._agent.run(self._options.socket))
         try:
             await self._finish_requests(await self._grace)
@@ -80,6 +84,24 @@ class Worker:
             plane.wheel.stop()
             if plane.log is not None:
                 plane.log.close()
+            # The loop takes its handlers away before the process ends: then they would be an unclean end
+            signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+
+    def _handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From here on. What came before was held back: the supervisor starts workers with a mask.
+
+        SIGQUIT is the liveness page's.
+        """
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.drain, DEFAULT_GRACE_S)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the supervisor, which drains us
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen_log)
+        loop.add_signal_handler(signal.SIGUSR2, log.info, "SIGUSR2 does nothing here")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+
+    def _reopen_log(self) -> None:
+        if self._plane.log is not None:
+            self._plane.log.reopen()
 
     def drain(self, grace_s: float) -> None:
         """Stop accepting; end when every request is answered, or after `grace_s`."""

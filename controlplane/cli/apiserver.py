@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import signal
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from controlplane import signals
 from controlplane.cli.failure import Failure
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--pod-host", metavar="HOST", help="Address of all pods; default: one of the loopback each.")
 def command(controller: bool, pod_host: str | None, **given: Any) -> None:
     """Run a small Kubernetes-compatible API server until SIGTERM or Ctrl-C."""
+    signals.prepare()
     from controlplane.embedded.launch import Options
     from controlplane.embedded.server import StartError
 
@@ -79,13 +80,13 @@ async def serve(options: "Options", controller: bool, pod_host: str | None) -> N
         await asyncio.gather(*controllers, return_exceptions=True)
         stopped.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    signals.install(asked.set, signals.nothing_to_reopen)
     stopping = asyncio.create_task(stop_in_order(), name="stop")
     try:
         await launch.serve(options, started, stopped)
     finally:
         stopping.cancel()
+        signals.hold_until_exit()
 
 
 def controllers_of(name: str, kubeconfig: Path, pod_host: str | None) -> Coroutine[Any, Any, None]:

@@ -1,6 +1,7 @@
 """`fleetgate demo`: a Fleet, two clusters and the gateway on this machine, ready for curl and kubectl."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 import httpx
 
+from controlplane import signals
 from controlplane.cli.failure import Unavailable
 from controlplane.embedded.demo import CLUSTERS, Demo, DemoError, DemoOptions
 from controlplane.supervisor.roster import Roster
@@ -87,6 +89,7 @@ Try, in another terminal:
     show_default=True, help="Kubeconfigs, logs and state.",
 )  # fmt: skip
 def command(port: int, mse_port: int, admin_port: int, workers: int, directory: Path) -> None:
+    signals.prepare()
     options = {"--port": port, "--mse-port": mse_port, "--admin-port": admin_port}
     for option, number in options.items():
         if list(options.values()).count(number) > 1:
@@ -115,25 +118,31 @@ def _check_free(port: int, option: str) -> None:
 
 async def _serve(options: DemoOptions) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    demo = Demo(options, lambda line: click.echo(line))
+    demo = Demo(options, _say)
+    signals.install(stop.set, demo.reopen_logs)
     try:
         await _unless(stop, demo.start())
         await _unless(stop, _wait_until_ready(demo))
         if not stop.is_set():
-            click.echo(_banner(demo))
+            _say(_banner(demo))
             await stop.wait()
     finally:
-        click.echo("stopping")
+        _say("stopping")
         await demo.stop()
         _end_orphans(options.directory / "state")
+        signals.hold_until_exit()
+
+
+def _say(line: str) -> None:
+    """A terminal that was closed, or a pipe that nobody reads, is no reason not to end in order."""
+    with contextlib.suppress(OSError):
+        click.echo(line)
 
 
 def _end_orphans(state: Path) -> None:
     """A killed gateway leaves workers that serve on, as they should; the end of the demo ends them."""
     for entry in Roster(state / "workers.json").survivors():
-        os.kill(entry.pid, signal.SIGTERM)
+        entry.signal(signal.SIGTERM)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

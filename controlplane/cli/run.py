@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from controlplane import signals
 from controlplane.cli.failure import Failure, Unavailable
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ def command(
     write_shares: bool,
     allow_loopback_endpoints: bool,
 ) -> None:
+    signals.prepare()
     from controlplane.gateway import run
     from controlplane.gateway.settings import Settings
 

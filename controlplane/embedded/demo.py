@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controlplane import children
+from controlplane import children, signals
 
 CLUSTERS: Final = ("cluster-1", "cluster-2")
 MANIFESTS: Final = Path(__file__).parent / "deploy"
@@ -103,6 +103,12 @@ class Demo:
             await _end([gateway])
         await _end(list(self.children.values()))
 
+    def reopen_logs(self) -> None:
+        """Have the gateway open its access log anew."""
+        gateway = self.children.get("gateway")
+        if gateway is not None and gateway.process.returncode is None:
+            gateway.process.send_signal(signal.SIGUSR1)
+
     async def _start_gateway(self) -> None:
         options = self.options
         members = (f"{name}={options.kubeconfig(name)}" for name in CLUSTERS)
@@ -119,7 +125,7 @@ class Demo:
 
     async def _spawn(self, name: str, module: str, *arguments: str) -> None:
         log = self.options.log(name.replace(" ", "-").lower())
-        with log.open("ab") as file:
+        with log.open("ab") as file, signals.held_for_child():
             process = await asyncio.create_subprocess_exec(
                 *children.python(module), *arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file, env=children.environment(),

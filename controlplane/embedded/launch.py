@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from controlplane import signals
 from controlplane.embedded.kubeconfig import write_private
 from controlplane.embedded.server import EmbeddedServer, StartError
 
@@ -63,10 +63,11 @@ def run(options: Options, say: Callable[[str], None]) -> None:
 
     async def main() -> None:
         stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
-        await serve(options, say, stopped)
+        signals.install(stopped.set, signals.nothing_to_reopen)
+        try:
+            await serve(options, say, stopped)
+        finally:
+            signals.hold_until_exit()
 
     import uvloop
 

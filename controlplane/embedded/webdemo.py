@@ -109,8 +109,8 @@ async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM. Prints `listening PORT…` once, for the process that started it."""
     loop = asyncio.get_running_loop()
     demo = WebDemo(options)
-    loop.add_signal_handler(signal.SIGTERM, demo.terminate)
-    loop.add_signal_handler(signal.SIGINT, demo.terminate)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        loop.add_signal_handler(number, demo.terminate)
     sockets = [socket.create_server((options.host, port), backlog=1024) for port in options.port or [8080]]
     factory = functools.partial(Connection, demo.site)
     servers = [await loop.create_server(factory, sock=listening) for listening in sockets]
@@ -125,6 +125,8 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # there is nothing to reopen
+        signal.signal(number, signal.SIG_IGN)
     options = parse_arguments(sys.argv[1:])
     if options.parent:
         die_with_parent(options.parent)

@@ -116,6 +116,9 @@ class Gateway:
     def hurry(self) -> None:
         self._plane.hurry()
 
+    def reopen_logs(self) -> None:
+        self._plane.supervisor.reopen_logs()
+
     async def stop(self) -> None:
         """Drain and end the workers, then let go of the API servers."""
         stopping = asyncio.create_task(self._plane.stop())

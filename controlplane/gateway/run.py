@@ -1,19 +1,30 @@
 """The life of the `fleetgate run` process: start in order, wait for a signal, end in order."""
 
 import asyncio
+import errno
 import logging
-import signal
+import os
 
+from controlplane import signals
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.gateway.dataplane import StateDirectoryInUse
 from controlplane.gateway.gateway import Gateway
 from controlplane.gateway.logs import configure
 from controlplane.gateway.settings import Settings
-from controlplane.kube.client import open_client
+from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.errors import ConfigError
 from proxy import __version__
 
 log = logging.getLogger(__name__)
+
+
+LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+"""As a worker opens it: no pipe is waited for."""
+
+NEVER_WRITABLE = (
+    errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM,
+    errno.EROFS,
+)  # fmt: skip
 
 
 class CannotStart(Exception):
@@ -27,22 +38,52 @@ class Unavailable(CannotStart):
 def run(settings: Settings) -> None:
     """Run the gateway until SIGTERM or SIGINT. Raises CannotStart."""
     configure()
-    asyncio.run(serve(settings))
+    asyncio.run(_serve_until_exit(settings))
+
+
+async def _serve_until_exit(settings: Settings) -> None:
+    try:
+        await serve(settings)
+    finally:
+        signals.hold_until_exit()
+
+
+class _Signals:
+    """What signals ask for: the first one to drain, the second one to drain in a hurry."""
+
+    def __init__(self) -> None:
+        self.end = asyncio.Event()
+        self.gateway: Gateway | None = None
+
+    def on_end(self) -> None:
+        if self.end.is_set() and self.gateway is not None:
+            self.gateway.hurry()
+        self.end.set()
+
+    def on_reopen(self) -> None:
+        if self.gateway is not None:
+            self.gateway.reopen_logs()
 
 
 async def serve(settings: Settings) -> None:
     """Run the gateway in this event loop. The first signal drains, the second shortens the drain."""
+    asked = _Signals()
+    signals.install(asked.on_end, asked.on_reopen)
     _check_members(settings)
+    _check_access_log(settings.access_log)
     try:
         admin = AdminServer(settings.admin_host, settings.admin_port, settings.admin_names)
     except AdminAddressError as error:
         raise Unavailable(str(error)) from error
     try:
-        gateway = await _start(settings)
+        client = await _open_client(settings, asked.end)
+        if client is None:
+            return
+        gateway = asked.gateway = await _start(settings, client)
         try:
             await admin.start(gateway)
             log.info("gateway started", extra={"version": __version__, "admin": admin.address})
-            await _until_the_end(gateway)
+            await _until_the_end(gateway, asked.end)
             log.info("draining", extra={"grace": settings.grace_s})
         finally:
             await gateway.stop()
@@ -51,11 +92,23 @@ async def serve(settings: Settings) -> None:
     log.info("gateway stopped")
 
 
-async def _start(settings: Settings) -> Gateway:
+async def _open_client(settings: Settings, end: asyncio.Event) -> ApiClient | None:
+    """Return None when a signal comes first: a kubeconfig may name a program that takes its time."""
+    opening = asyncio.ensure_future(open_client(settings.fleet_kubeconfig))
+    ending = asyncio.ensure_future(end.wait())
+    await asyncio.wait((opening, ending), return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    if not opening.done():
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        return None
     try:
-        client = await open_client(settings.fleet_kubeconfig)
+        return opening.result()
     except ConfigError as error:
         raise CannotStart(str(error)) from error
+
+
+async def _start(settings: Settings, client: ApiClient) -> Gateway:
     try:
         gateway = Gateway(settings, client)
         await gateway.start()
@@ -76,23 +129,23 @@ def _check_members(settings: Settings) -> None:
             raise CannotStart(f"--member {cluster}: there is no file {path}; give the path of its kubeconfig")
 
 
-async def _until_the_end(gateway: Gateway) -> None:
-    signalled = asyncio.create_task(_signalled(gateway))
+def _check_access_log(target: str) -> None:
+    """Refuse a path that can never be written. A disk that is full now may be cleaned up: that waits."""
+    if target in ("-", "off"):
+        return
+    try:
+        os.close(os.open(target, LOG_FLAGS, 0o640))
+    except OSError as error:
+        if error.errno in NEVER_WRITABLE:
+            raise CannotStart(
+                f"--access-log {target}: {error.strerror}; give a file in a directory that can be written,"
+                " - for standard output, or off"
+            ) from error
+
+
+async def _until_the_end(gateway: Gateway, end: asyncio.Event) -> None:
+    signalled = asyncio.create_task(end.wait())
     await asyncio.wait((signalled, gateway.gave_up), return_when=asyncio.FIRST_COMPLETED)
     if gateway.gave_up.done():
         signalled.cancel()
         raise Unavailable(f"{gateway.gave_up.result()}; there is no earlier snapshot to serve meanwhile")
-
-
-async def _signalled(gateway: Gateway) -> None:
-    stop = asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            gateway.hurry()
-        stop.set()
-
-    # SIGHUP too: a closed terminal must not leave workers behind that nobody controls.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    await stop.wait()

@@ -1,7 +1,9 @@
 """The file that tells the next control plane which workers this one left behind."""
 
+import contextlib
 import logging
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,12 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def alive(self) -> bool:
         return processes.start_time(self.pid) == self.started
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, unless the process is gone: another one may have its pid."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 @dataclass(slots=True)

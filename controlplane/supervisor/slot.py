@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from controlplane import children
+from controlplane import children, signals
 from controlplane.supervisor import processes
 from controlplane.supervisor.hangs import Hang, Look, Reason
 from controlplane.supervisor.page import Page
@@ -171,15 +171,16 @@ class Slot:
         self.flush()
         try:
             with theirs, Page() as self._page:
-                process = await asyncio.create_subprocess_exec(
-                    *self._command,
-                    *("--id", str(self.worker), "--fds", str(theirs.fileno())),
-                    *("--liveness", str(self._page.fd)),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(), self._page.fd),
-                    env=children.environment(),
-                    start_new_session=True,  # Ctrl-C in a terminal is for us: we drain them
-                )
+                with signals.held_for_child():
+                    process = await asyncio.create_subprocess_exec(
+                        *self._command,
+                        *("--id", str(self.worker), "--fds", str(theirs.fileno())),
+                        *("--liveness", str(self._page.fd)),
+                        stdin=asyncio.subprocess.DEVNULL,
+                        pass_fds=(theirs.fileno(), self._page.fd),
+                        env=children.environment(),
+                        start_new_session=True,  # Ctrl-C in a terminal is for us: we drain them
+                    )
                 theirs.close()
                 return await self._watch(process)
         except OSError as error:
@@ -197,7 +198,8 @@ class Slot:
             self.signal(signal.SIGTERM)
         code = await process.wait()
         self._process = None
-        level = logging.INFO if self._stopping.is_set() and code == 0 else logging.ERROR
+        was_asked = self._stopping.is_set() and code in (0, -signal.SIGTERM)  # it ends so before it has begun
+        level = logging.INFO if was_asked else logging.ERROR
         log.log(
             level, "worker ended", extra={"worker": self.worker, "pid": process.pid, "status": _status(code)}
         )

@@ -1,7 +1,6 @@
 """N worker processes: started, kept running, replaced when they hang, drained at the end."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -174,6 +173,14 @@ class Supervisor:
         await waiting
         self._save()
 
+    def reopen_logs(self) -> None:
+        """Have every worker open its access log anew, those of an earlier control plane too."""
+        log.info("access log reopened")
+        for slot in self._slots:
+            slot.signal(signal.SIGUSR1)
+        for entry in self._orphans:
+            entry.signal(signal.SIGUSR1)
+
     def hurry(self) -> None:
         """Do not wait any longer."""
         self._hurry.set()
@@ -207,8 +214,7 @@ class Supervisor:
                 self._save()
             elif deadline is not None and time.monotonic() > deadline:
                 log.warning("worker of an earlier control plane killed", extra={"pid": entry.pid})
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(entry.pid, signal.SIGKILL)
+                entry.signal(signal.SIGKILL)
 
     def _log_failures(self, failed: Mapping[int, str]) -> None:
         for port in failed.keys() - self._failed.keys():

@@ -6,17 +6,18 @@ endpoint) and copied into a buffer that is used again: memory touched for the fi
 than the copy.
 """
 
-import os
-import stat
+import logging
 import threading
 from enum import Enum
-from pathlib import Path
 from queue import SimpleQueue
-from select import PIPE_BUF
 from time import time
 from typing import Final
 
 import msgspec
+
+from proxy.telemetry.log_file import LogFile
+
+log = logging.getLogger(__name__)
 
 BUFFER_BYTES: Final = 131072
 FLUSH_S: Final = 0.1
@@ -58,23 +59,25 @@ class AccessLog:
     """Collects lines; `flush` hands them to the writer thread. Only the event loop calls it."""
 
     __slots__ = (
-        "_buffer", "_count", "_fd", "_is_pipe", "_owns_fd", "_queue", "_second", "_seconds", "_spare",
-        "_used", "_waiting", "_writer", "dropped",
+        "_buffer", "_count", "_file", "_is_closed", "_is_overrun", "_overruns", "_queue", "_queued_bytes",
+        "_reopens", "_second", "_seconds", "_spare", "_used", "_writer", "_written_bytes",
     )  # fmt: skip
 
     def __init__(self, target: str) -> None:
-        """`target` is a path (appended to) or "-" for standard output. Raises OSError."""
-        self._owns_fd = target != "-"
-        self._fd = open_log(Path(target)) if self._owns_fd else 1
-        self._is_pipe = stat.S_ISFIFO(os.fstat(self._fd).st_mode)
+        """`target` is a path (appended to) or "-" for standard output."""
+        self._file = LogFile(target)
         self._buffer = bytearray(BUFFER_BYTES)
         self._used = 0
         self._count = 0
         self._spare: list[bytearray] = []
         self._second = 0
         self._seconds = b""
-        self._waiting = 0
-        self.dropped = 0
+        self._queued_bytes = 0
+        self._written_bytes = 0  # counted by the writer thread, each by one thread only: there is no lock
+        self._overruns = 0
+        self._is_overrun = False
+        self._is_closed = False
+        self._reopens = False
         self._queue: SimpleQueue[tuple[bytearray, int, int] | None] = SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="access-log", daemon=True)
         self._writer.start()
@@ -117,14 +120,25 @@ class AccessLog:
     def flush(self) -> None:
         if not self._used:
             return
-        if self._waiting > MAX_WAITING_BYTES:
-            self.dropped += self._count
+        waiting = self._queued_bytes - self._written_bytes
+        if waiting > MAX_WAITING_BYTES:
+            self._overrun(self._count)
         else:
-            self._waiting += self._used
+            if not waiting:
+                self._is_overrun = False
+            self._queued_bytes += self._used
             self._queue.put((self._buffer, self._used, self._count))
             self._buffer = self._spare.pop() if self._spare else bytearray(BUFFER_BYTES)
         self._used = 0
         self._count = 0
+
+    def reopen(self) -> None:
+        """Write what is collected to the old file, what follows to the one that has its name now."""
+        if self._is_closed or self._reopens:
+            return
+        self.flush()
+        self._reopens = True
+        self._queue.put(_REOPEN)
 
     def expire(self, now: float) -> float:
         """Called by the timer wheel."""
@@ -134,10 +148,22 @@ class AccessLog:
     def close(self) -> None:
         """Write what is collected and end the thread; gives up after two seconds."""
         self.flush()
+        self._is_closed = True
         self._queue.put(None)
         self._writer.join(timeout=2.0)
-        if self._owns_fd:
-            os.close(self._fd)
+        if not self._writer.is_alive():
+            self._file.close()
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost so far."""
+        return self._overruns + self._file.lost
+
+    def _overrun(self, lines: int) -> None:
+        self._overruns += lines
+        if not self._is_overrun:
+            self._is_overrun = True
+            log.error("access log: its reader is slower than the traffic; lines are lost until it catches up")
 
     def _write_all(self) -> None:
         while True:
@@ -145,25 +171,14 @@ class AccessLog:
             if work is None:
                 return
             buffer, size, lines = work
-            try:
-                self._write_out(buffer, size)
-            except OSError:
-                self.dropped += lines
-            self._waiting -= size
+            if not size:
+                self._reopens = False
+                self._file.reopen()
+                continue
+            self._file.write(buffer, size, lines)
+            self._written_bytes += size
             if len(self._spare) < _MAX_SPARE:
                 self._spare.append(buffer)
 
-    def _write_out(self, buffer: bytearray, size: int) -> None:
-        with memoryview(buffer) as view:
-            start = 0
-            while start < size:
-                end = size
-                if self._is_pipe and size - start > PIPE_BUF:
-                    # Workers share one pipe: only writes up to PIPE_BUF do not mix with each other
-                    end = buffer.rfind(b"\n", start, start + PIPE_BUF) + 1 or buffer.find(b"\n", start) + 1
-                while start < end:
-                    start += os.write(self._fd, view[start:end])
 
-
-def open_log(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+_REOPEN: Final = (bytearray(), 0, 0)

@@ -61,8 +61,8 @@ def replaced(plane: DataPlane, worker: int, pid: int) -> bool:
 @pytest.mark.parametrize(
     ("number", "reason", "function", "at_least_s"),
     [
-        (signal.SIGUSR1, "hang_cpu", "compute_for_ever", 0.9),
-        (signal.SIGUSR2, "hang_blocked", "sleep_for_ever", 4.5),
+        (signal.SIGTTIN, "hang_cpu", "compute_for_ever", 0.9),
+        (signal.SIGTSTP, "hang_blocked", "sleep_for_ever", 4.5),
         (signal.SIGSTOP, "hang_blocked", "unknown", 4.5),
     ],
 )

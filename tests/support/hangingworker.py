@@ -1,6 +1,6 @@
 """The real worker, whose event loop stops turning when a signal says so.
 
-SIGUSR1: it computes for ever. SIGUSR2: it sleeps for ever. SIGTTOU: for six seconds each turn takes
+SIGTTIN: it computes for ever. SIGTSTP: it sleeps for ever. SIGTTOU: for six seconds each turn takes
 0.6 s of CPU time.
 """
 
@@ -32,8 +32,8 @@ def turn_slowly(until: float) -> None:
 class HangingWorker(worker.Worker):
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGUSR1, compute_for_ever)
-        loop.add_signal_handler(signal.SIGUSR2, sleep_for_ever)
+        loop.add_signal_handler(signal.SIGTTIN, compute_for_ever)
+        loop.add_signal_handler(signal.SIGTSTP, sleep_for_ever)
         loop.add_signal_handler(signal.SIGTTOU, lambda: turn_slowly(time.monotonic() + 6.0))
         await super().run()
 

@@ -6,13 +6,13 @@ Apart from its API server, so that pods go on when the API server dies, as they 
 import argparse
 import asyncio
 import base64
-import signal
 import sys
 from pathlib import Path
 
 import uvloop
 import yaml
 
+from controlplane import signals
 from controlplane.embedded.controller import run_controller
 
 
@@ -29,8 +29,13 @@ async def work(kubeconfig: Path, cluster: str) -> None:
             ca_pem=base64.b64decode(encoded) if encoded else None,
         )
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    asked = asyncio.Event()
+    signals.install(asked.set, signals.nothing_to_reopen)
+    ending = asyncio.ensure_future(asked.wait())
+    await asyncio.wait((task, ending), return_when=asyncio.FIRST_COMPLETED)
+    signals.hold_until_exit()  # a second one must not cut the end of the pods short
+    ending.cancel()
+    task.cancel()
     try:
         await task
     except asyncio.CancelledError:
