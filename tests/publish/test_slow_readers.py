@@ -119,4 +119,5 @@ async def test_a_trial_goes_to_a_worker_that_reads() -> None:
         async with asyncio.timeout(10):
             while not any(isinstance(each, Apply) and each.snapshot.version == 2 for each in seen):
                 seen += framer.feed(await asyncio.get_running_loop().sock_recv(theirs, 1 << 16))
+        assert dispatcher._canaries == {quick}
         dispatcher.close()

@@ -16,6 +16,7 @@ from controlplane.gateway.dataplane import DataPlane
 from controlplane.supervisor import PERIOD_S
 from controlplane.supervisor.roster import Entry
 from loadtest.ports import free_port
+from proxy.model.channel import EndpointsChanged, encode
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from tests.support.clusters import ask
 from tests.support.dataplane import kill, snapshot
@@ -146,10 +147,11 @@ async def test_workers_that_are_sent_more_than_they_can_take_in_ten_seconds_are_
     port = free_port()
     async with serving(tmp_path, port, 2) as plane:
         before = pids(plane)
-        plain = snapshot(1, port, pods=())
         end = monotonic() + 10.0
         for version in range(2, 2 + CHANGES):
-            plane.publish(msgspec.structs.replace(plain, version=version, services=changed(version)))
+            data = encode(EndpointsChanged(version, changed(version)))
+            for session in plane.publisher._dispatcher.sessions.values():
+                session.send(data)
         await until(lambda: monotonic() > end)
         assert pids(plane) == before
         assert not restarts(plane)
