@@ -11,8 +11,9 @@ from proxy.model.snapshot import SCHEMA, Service, Snapshot
 
 log = logging.getLogger(__name__)
 
-TRIAL_PATIENCE_S = 1.0
-"""A worker that has not answered the trial by then may hang: the next one gets it too."""
+TRIAL_PATIENCE_S = 2.0
+"""A worker that has not answered the trial by then may be stopped: the next one gets it too. A snapshot
+that makes a loop spin is found out earlier, by the death of that worker: it never has two in its power."""
 
 TRIAL_PATIENCE_PER_ROUTE_S = 50e-6
 """A worker compiles beside its requests: 100,000 routes take it one to two seconds."""
@@ -123,7 +124,7 @@ class Dispatcher:
         fresh = [s for s in self.sessions.values() if s not in self._canaries and s.feedable]
         if not fresh:
             return
-        canary = min(fresh, key=lambda session: session.is_behind)  # one that can answer, if there is one
+        canary = min(fresh, key=lambda session: session.owes)  # one that can answer, if there is one
         self._canaries.add(canary)
         canary.send_trial(encode(Apply(trial)))
         patience_s = TRIAL_PATIENCE_S + TRIAL_PATIENCE_PER_ROUTE_S * len(trial.routes)

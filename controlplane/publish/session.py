@@ -72,6 +72,11 @@ class Session(asyncio.Protocol):
     def name(self) -> str:
         return "?" if self.hello is None else f"{self.hello.worker} (pid {self.hello.pid})"
 
+    @property
+    def owes(self) -> bool:
+        """Whether it has not read, or not answered, what it was sent."""
+        return self.is_behind or bool(self.report_waiters)
+
     def pause_writing(self) -> None:
         self.is_behind = True
 

@@ -9,9 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from controlplane.publish import endpoint_delta
-from controlplane.publish.dispatch import Dispatcher
+from controlplane.publish.dispatch import TRIAL_PATIENCE_S, Dispatcher
 from controlplane.publish.rollout import Rollout
 from controlplane.publish.session import Session
+from controlplane.supervisor.hangs import PERIOD_S, RUNNING
+from controlplane.supervisor.slot import STACK_PATIENCE_S
 from loadtest.ports import free_port
 from proxy.model.channel import Apply, EndpointsChanged, Hello, to_worker_framer
 from proxy.model.codec import decode_snapshot
@@ -89,6 +91,27 @@ async def test_a_worker_that_hangs_over_a_snapshot_does_not_hold_up_the_others(
         plane.publish(snapshot(2, port, route="shop/web/0/1"))
         await until(lambda: [v.applied_version for v in plane.publisher.workers() if v.worker == 1] == [2], 4)
         await applied(plane, 2)
+
+
+async def test_a_snapshot_that_makes_workers_spin_is_given_up_after_two_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKEWORKER_SPIN", "poison")
+    port = free_port()
+    async with running(tmp_path, workers=3) as plane:
+        plane.publish(snapshot(1, port))
+        await applied(plane, 1)
+        before = [view.pid for view in plane.supervisor.views()]
+        plane.publish(snapshot(2, port, route="shop/poison/0/0"))
+        await until(lambda: plane.publisher.rejection, 20)
+        await applied(plane, 1)
+        after = [view.pid for view in plane.supervisor.views()]
+        assert [old == new for old, new in zip(before, after, strict=True)].count(False) == 2
+        assert [view.reasons["hang_cpu"] for view in plane.supervisor.views()].count(1) == 2
+
+
+def test_a_spinning_worker_is_killed_before_a_second_one_gets_the_trial() -> None:
+    assert RUNNING.cpu_s + 2 * PERIOD_S + STACK_PATIENCE_S < TRIAL_PATIENCE_S
 
 
 async def test_changes_of_endpoints_only_are_sent_as_a_delta(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A stand-in worker: speaks the channel protocol and answers a fixed response on passed sockets.
 
 What it does with a snapshot can be chosen by words in the environment: when the id of a route contains
-FAKEWORKER_NACK, _CRASH or _HANG it refuses the snapshot, dies over it, or blocks its loop.
+FAKEWORKER_NACK, _CRASH, _HANG or _SPIN it refuses the snapshot, dies over it, blocks its loop, or
+computes for ever.
 """
 
 import argparse
@@ -149,6 +150,8 @@ class FakeWorker:
                     os._exit(3)
                 if marked("HANG", ids):
                     time.sleep(3600)
+                while marked("SPIN", ids):
+                    pass
                 if marked("NACK", ids):
                     writer.write(encode(Nack(snapshot.version, "told to refuse it")))
                     return
