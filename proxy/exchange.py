@@ -304,7 +304,11 @@ class Exchange(Attempts):
             connection.abort()
         if endpoint is not None:
             self._end_attempt()
+        elif self.failover is not None:
+            self.failover.cancel()
         if self.tunnel is not None:
             self._count_tunnel(self.tunnel)
+        if self.cancel_copy is not None:
+            self.cancel_copy()
         self.status = self.status or status
         self.account(endpoint, flag)

@@ -38,8 +38,13 @@ def copy_mark(marks: tuple[bytes, ...]) -> bytes:
     return b"X-Fleetgate-Mirror: %b\r\n" % b", ".join([*numbers, _OWN])
 
 
-def mirror(plane: DataPlane, mirroring: Mirroring, request: bytes | None, *, is_head: bool) -> None:
-    """Send `request`, head and body as they go on the wire; None: its body was not kept."""
+def mirror(
+    plane: DataPlane, mirroring: Mirroring, request: bytes | None, *, is_head: bool
+) -> "MirrorAttempt | None":
+    """Send `request`, head and body as they go on the wire; None: its body was not kept.
+
+    Return the copy under way, if there is one.
+    """
     if request is None:
         plane.mirrors.record(mirroring.route, "too_large")
     elif mirroring.in_flight >= MAX_IN_FLIGHT:
@@ -50,7 +55,10 @@ def mirror(plane: DataPlane, mirroring: Mirroring, request: bytes | None, *, is_
         if endpoint is None:
             plane.mirrors.record(mirroring.route, "no_endpoint")
         else:
-            MirrorAttempt(plane, mirroring, request, is_head=is_head).start(endpoint)
+            attempt = MirrorAttempt(plane, mirroring, request, is_head=is_head)
+            attempt.start(endpoint)
+            return attempt
+    return None
 
 
 class MirrorAttempt(ResponseSink):
@@ -77,13 +85,26 @@ class MirrorAttempt(ResponseSink):
         else:
             self._send(connection)
 
+    def cancel(self) -> None:
+        """The client of the original has gone before it had all of its answer."""
+        if self.is_done:
+            return
+        if self._connection is not None:
+            self._connection.abort()
+        self._leave()
+        self._finish("cancelled")
+
     def on_connected(self, connection: UpstreamConnection) -> None:
+        if self.is_done:
+            connection.endpoint.release(connection)
+            return
         self._leave()
         self._enter(connection.endpoint)
         self._send(connection)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        self._fail(failure)
+        if not self.is_done:
+            self._fail(failure)
 
     def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
         return None  # a copy can wait

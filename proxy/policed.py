@@ -98,7 +98,9 @@ class PolicedRequest(RequestRecord):
             head = self._changed_head(b"")
             mark = copy_mark(self.headers.values(MARK_NAME))
             request = b"%b%b\r\n%b" % (head[:-2], mark, b"".join(self.body))
-        mirror(self.plane, mirroring, request, is_head=self.is_head)
+        copy = mirror(self.plane, mirroring, request, is_head=self.is_head)
+        if copy is not None:
+            self.cancel_copy = copy.cancel
 
     def _changed_deadline(self) -> float:
         """Return until when the response to an attempt that is sent now must have begun."""

@@ -1,5 +1,6 @@
 """One request as it stands: what was asked, where it is served, what has gone by; and its line at the end."""
 
+from collections.abc import Callable
 from time import monotonic
 
 from proxy.client import Client
@@ -24,10 +25,37 @@ class RequestRecord(ResponseSink):
     """All data of an exchange. Its phases change it, `account` writes it down."""
 
     __slots__ = (
-        "asked", "body", "body_bytes", "body_complete", "choice", "chunked", "client", "compressor",
-        "connection", "deadline", "endpoint", "expect", "failover", "fallback_code", "first_cluster",
-        "forward", "gate", "headers", "is_done", "keep", "kept_bytes", "line", "mirroring", "plan", "plane",
-        "request_id", "response_bytes", "started", "status", "tunnel",
+        "asked",
+        "body",
+        "body_bytes",
+        "body_complete",
+        "cancel_copy",
+        "choice",
+        "chunked",
+        "client",
+        "compressor",
+        "connection",
+        "deadline",
+        "endpoint",
+        "expect",
+        "failover",
+        "fallback_code",
+        "first_cluster",
+        "forward",
+        "gate",
+        "headers",
+        "is_done",
+        "keep",
+        "kept_bytes",
+        "line",
+        "mirroring",
+        "plan",
+        "plane",
+        "request_id",
+        "response_bytes",
+        "started",
+        "status",
+        "tunnel",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +80,7 @@ class RequestRecord(ResponseSink):
         self.gate: Gate | None = None  # that counts it as in flight
         self.forward = b""  # request line for the endpoint, if it is not `line.forward`
         self.mirroring: Mirroring | None = None  # it is still to be copied
+        self.cancel_copy: Callable[[], None] | None = None  # the copy for a mirror may be under way
         self.deadline = 0.0  # of all attempts together; 0 until it is needed
         self.fallback_code = 0  # status that an error page is fetched for
         self.compressor: Compressor | None = None

@@ -107,7 +107,10 @@ class ClientConnection(ClosingClient):
         exchange = self._exchange
         if exchange is None:
             self._deadline = self._plane.wheel.now + STALL_S  # for what it has not read yet
-            return True if self._paused and self._buffer else None
+            if self._paused and self._buffer:
+                self._depart(0.0)
+                return True
+            return None
         if exchange.tunnel is not None:
             exchange.tunnel.on_client_end()
             return True

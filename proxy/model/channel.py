@@ -235,7 +235,7 @@ class MirrorCount(msgspec.Struct, frozen=True):
     """Copies of a route's requests; `outcome` says what became of them.
 
     "answered"; "failed"; "busy": too many in flight; "too_large": a body that is not kept;
-    "no_endpoint".
+    "no_endpoint"; "cancelled": the client of the original went away.
     """
 
     route: str

@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from proxy.model.actions import FixedResponse
 from proxy.model.limits import Limits
-from proxy.model.policies import ConcurrencyLimit, Policies
+from proxy.model.policies import ConcurrencyLimit, Mirror, Policies
 from tests.support.origin import Connection, Origin, ok
+from tests.support.policies import policed, to
 from tests.support.requests import request
-from tests.support.snapshots import route, snapshot
+from tests.support.snapshots import route, snapshot, split
 from tests.support.waiting import until, until_async
 from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
@@ -344,3 +345,50 @@ async def test_a_client_that_left_gives_its_concurrency_slot_back(worker: Worker
 
         assert not await is_served()
         await until_async(is_served, 5, "a slot for somebody else")
+
+
+async def test_the_copy_for_a_mirror_ends_with_its_client(worker: WorkerProcess, port: int) -> None:
+    async with Origin(silent) as origin, Origin(silent) as other:
+        policies = Policies(mirror=Mirror(to(2), split()))
+        await worker.apply(policed(port, origin, other, policies=policies))
+        client = await RawClient.connect(port)
+        await client.send(request())
+        await until(lambda: origin.requests and other.requests)
+        await client.close()
+        await lost_after(origin, monotonic())
+        await lost_after(other, monotonic())
+        await nothing_in_flight(worker)
+        assert {(m.outcome, m.count) for m in (await worker.stats()).mirrors} == {("cancelled", 1)}
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+async def test_requests_that_wait_for_their_client_to_read_are_answered_after_its_fin(
+    worker: WorkerProcess, port: int, is_answered: bool
+) -> None:
+    count, body = 400, b"x" * 60_000
+    wire = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+    def answer(_connection: Connection, request: h11.Request) -> bytes:
+        return wire if request.target == b"/" else b""
+
+    async with Origin(answer) as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 14)
+        writer.write(request() * count + (b"" if is_answered else request("/never")))
+        await reader.readuntil(b"\r\n")
+        asked = 0
+        while asked < len(origin.requests):  # until answers fill all the buffers
+            asked = len(origin.requests)
+            await asyncio.sleep(0.3)
+        await nothing_in_flight(worker)
+        assert asked < count
+        writer.write_eof()
+        await asyncio.sleep(1.5)
+        received = 0
+        async with asyncio.timeout(20):
+            while data := await reader.read(1 << 20):
+                received += len(data)
+        assert len(origin.requests) == count + (not is_answered)
+        assert received > count * len(body)
+        writer.close()
+        await nothing_in_flight(worker)

@@ -48,3 +48,25 @@ def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         endpoint = past.next(choice, endpoint, Failure.STATUS, repeatable=True, now=0.0)
         pauses.append(past.pause_s / FIRST_PAUSE_S)
     assert pauses == [0, 1, 2, 4, 8, LONGEST_PAUSE_S / FIRST_PAUSE_S, LONGEST_PAUSE_S / FIRST_PAUSE_S, 0]
+
+
+def test_a_client_that_leaves_in_a_pause_spends_no_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = Services()
+    change(services, {"c1": {number: {} for number in range(1, 9)}})
+    choice = plan_of(services, Backend(BASE)).pick()
+    assert choice is not None
+    first = choice.first()
+    assert first is not None
+    budget = first.room.retries
+
+    def left() -> bool:
+        return budget.has_left(first.group.all(), 0.0)
+
+    while left():
+        past = Failover(RetryRules(Retry(tries=8)))
+        assert past.next(choice, first, Failure.STATUS, repeatable=True, now=0.0) is not None
+    past.cancel()
+    assert left()
+    past.cancel()
+    assert past.next(choice, first, Failure.STATUS, repeatable=True, now=0.0) is not None
+    assert not left()  # one came back, not two

@@ -46,6 +46,11 @@ class RetryBudget:
         """An attempt was answered that an endpoint owed which is dead: it has moved, and adds to no load."""
         self._spent = max(self._spent - 1.0, 0.0)
 
+    def undo(self) -> None:
+        """An attempt that was spent is not made."""
+        self._spent = max(self._spent - 1.0, 0.0)
+        self._unread = max(self._unread - 1, 0)
+
     def refresh(self, endpoints: Iterable["LiveEndpoint"], now: float) -> None:
         """Take note of what the endpoints were asked since the last time."""
         past_s = now - self._since

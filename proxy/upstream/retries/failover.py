@@ -26,8 +26,8 @@ class Failover:
     """The failed attempts of one request."""
 
     __slots__ = (
-        "_clusters", "_owed", "_rules", "attempts", "begun", "fresh", "pause_s", "seen", "suppressed",
-        "trace", "tried",
+        "_clusters", "_owed", "_paid", "_rules", "attempts", "begun", "fresh", "pause_s", "seen",
+        "suppressed", "trace", "tried",
     )  # fmt: skip
 
     def __init__(self, rules: RetryRules) -> None:
@@ -41,6 +41,7 @@ class Failover:
         self.suppressed: Suppressed | None = None  # why there is no further attempt
         self.tried: list[LiveEndpoint] = []
         self._clusters: list[str] = []  # whose endpoints may have acted on it
+        self._paid: RetryBudget | None = None  # that the next attempt was taken from
         self._owed: RetryBudget | None = None  # that gets this attempt back if it is answered
 
     def next(
@@ -49,6 +50,7 @@ class Failover:
         """Note that `endpoint` failed; return the endpoint to try next, None when the request ends here."""
         self._note(endpoint, failure)
         before, self.suppressed, self.pause_s = self.suppressed, None, 0.0
+        self._paid = None
         if failure not in UNDELIVERED:
             self._was_seen(endpoint)
         spent = self.attempts if failure in UNDELIVERED else self.seen
@@ -132,6 +134,12 @@ class Failover:
             return 0.0
         return uniform(0.0, min(FIRST_PAUSE_S * 2.0 ** (self.seen - 2), LONGEST_PAUSE_S))
 
+    def cancel(self) -> None:
+        """The client has gone in the pause before the next attempt."""
+        if self._paid is not None:
+            self._paid.undo()
+            self._paid = None
+
     def answered(self) -> None:
         """An endpoint has answered, and not that it cannot serve."""
         if self._owed is not None:
@@ -144,6 +152,7 @@ class Failover:
         if not budget.take(group.all(), now, group.offered_elsewhere() if moves else 0.0):
             self.suppressed = Suppressed.BUDGET
             return None
+        self._paid = budget
         self._owed = budget if moves else None
         return following
 
