@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from controlplane.kube.backoff import RateLimit
+from controlplane.kube.backoff import Backoff, BackoffSettings, RateLimit
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
 from controlplane.kube.errors import ApiError, KubeError, Unreachable
@@ -30,7 +30,10 @@ RATE_PER_S, BURST = 10.0, 50
 """Half of what the client may send: the watches and the Lease always get through."""
 
 CHECK_EVERY_S = 30.0
-"""So long does a status that somebody else changed, or that could not be written, stay as it is."""
+"""So long does a status that somebody else changed stay as it is, and one that is always refused."""
+
+RETRY = BackoffSettings(first=0.5, cap=CHECK_EVERY_S, jitter=0.0)
+"""After a write that was refused. Mostly the watch was behind, and nothing else tells that it has caught up."""
 
 REMIND_AFTER_S = 1800.0
 """API servers forget Events after an hour: a finding that persists is told again before."""
@@ -83,6 +86,8 @@ class StatusWriter:
         self._told: dict[tuple[str, ...], float] = {}  # findings that were told, and when
         self._synced: dict[str, int] = {}  # by uid: generation that was told to be live
         self._woken = asyncio.Event()
+        self._retries = Backoff(RETRY, clock)
+        self._check_in_s = CHECK_EVERY_S
 
     def submit(self, statuses: tuple[ObjectStatus, ...], diagnostics: tuple[Diagnostic, ...]) -> None:
         """Replace what is desired. Returns at once; only the newest submission is ever written."""
@@ -106,7 +111,7 @@ class StatusWriter:
 
     async def _wait_for_work(self) -> None:
         try:
-            async with asyncio.timeout(CHECK_EVERY_S):
+            async with asyncio.timeout(self._check_in_s):
                 await self._woken.wait()
         except TimeoutError:
             pass
@@ -114,6 +119,7 @@ class StatusWriter:
 
     async def _write_statuses(self, statuses: tuple[ObjectStatus, ...]) -> None:
         failed = {item.uid for item in self._diagnostics if item.level == "error"}
+        refused = self.counters.conflict + self.counters.failed
         for number, desired in enumerate(statuses):
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
@@ -126,6 +132,14 @@ class StatusWriter:
         uids = {desired.uid for desired in statuses}
         self._settled = {uid: value for uid, value in self._settled.items() if uid in uids}
         self._synced = {uid: value for uid, value in self._synced.items() if uid in uids}
+        self._plan_check(refused < self.counters.conflict + self.counters.failed)
+
+    def _plan_check(self, was_refused: bool) -> None:
+        if was_refused:
+            self._check_in_s = self._retries.next()
+        else:
+            self._retries.forget()
+            self._check_in_s = CHECK_EVERY_S
 
     async def _settle(self, desired: ObjectStatus) -> StoredStatus | None:
         """Write one status if it says something new. Return what the object has now, None if not known."""
@@ -178,7 +192,7 @@ class StatusWriter:
         return written
 
     def _count(self, error: ApiError) -> None:
-        """A conflict is no fault: the watch brings the newer object, and the next check its status."""
+        """A conflict is no fault: the watch brings the newer object, and a check soon after its status."""
         if error.status in CONFLICTS:
             self.counters.conflict += 1
         else:

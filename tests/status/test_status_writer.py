@@ -1,6 +1,7 @@
 """Statuses are written once, by the leader, and only when they say something new."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -106,6 +107,35 @@ async def test_a_conflict_is_counted_and_harms_no_other_object(desk: Desk, statu
     assert desk.writer.counters.failed == 0
     desk.writer.submit((served("a", first), served("b", second)), ())
     await until(lambda: desk.status("a"))
+
+
+async def test_a_status_refused_because_the_watch_lags_is_written_when_the_watch_has_caught_up(
+    desk: Desk,
+) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        desk.frozen = None
+        await exchange.fail(409, "Conflict", "the object has been modified")
+
+    uid = desk.add("web")
+    desk.frozen = {"demo/web": StoredStatus(uid, "1", b"")}
+    desk.api.script[PATCH].append(refuse)
+    desk.writer.submit((served("web", uid),), ())  # once: a newer status alone is no change of the rules
+    await until(lambda: desk.status("web"))
+
+
+async def test_a_status_that_is_always_refused_is_tried_ever_less_often(desk: Desk) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        times.append(asyncio.get_running_loop().time())
+        await exchange.fail(422, "Invalid", "no")
+
+    times: list[float] = []
+    uid = desk.add("web")
+    desk.api.always[PATCH] = refuse
+    desk.writer.submit((served("web", uid),), ())
+    await until(lambda: len(times) == 4)
+    pauses = [after - before for before, after in pairwise(times)]
+    assert pauses[0] >= 0.4
+    assert pauses[2] >= 1.9
 
 
 async def test_a_failure_is_counted_and_named(desk: Desk) -> None:
