@@ -56,7 +56,8 @@ class ApiClient:
     """
 
     def __init__(self, access: Access, source: Source, context: str | None, clock: Clock) -> None:
-        self.reachable = True
+        self._contact = asyncio.Event()  # set while the server is reachable
+        self._contact.set()
         self.last_contact = clock.monotonic()  # when the server last sent anything
         self._access = access
         self._source = source
@@ -77,6 +78,11 @@ class ApiClient:
     @property
     def server(self) -> str:
         return self._access.server
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the last that is known of the server is an answer, and not a failure to get one."""
+        return self._contact.is_set()
 
     async def close(self) -> None:
         await self._session.close()
@@ -146,12 +152,26 @@ class ApiClient:
     async def reconnected(self) -> None:
         """Return when the server answers again; any number of tasks may wait, only one knocks.
 
-        So a server that is down sees two connects a minute, however many watches it had.
+        So a server that is down sees two connects a minute, however many watches it had. A watch that
+        is heard from ends the wait: one request that timed out is no reason to stay silent for long.
         """
         async with self._knocking:
             while not self.reachable:
-                await self._clock.sleep(self._knocks.next())
-                await self.probe(CONNECT_TIMEOUT_S)
+                await self._contact_within(self._knocks.next())
+                if not self.reachable:
+                    await self.probe(CONNECT_TIMEOUT_S)
+
+    async def _contact_within(self, seconds: float) -> None:
+        """Return when the server is heard from, or after `seconds`."""
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+            asyncio.ensure_future(self._contact.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def minor_version(self) -> int:
         """Return the minor version of the server's Kubernetes, 0 when it names none. Asked once."""
@@ -175,7 +195,7 @@ class ApiClient:
 
     def heard(self) -> None:
         """Note that the server sent something."""
-        self.reachable = True
+        self._contact.set()
         self.last_contact = self._clock.monotonic()
 
     @asynccontextmanager
@@ -254,7 +274,7 @@ class ApiClient:
         try:
             yield
         except FAILURES as error:
-            self.reachable = False
+            self._contact.clear()
             raise Unreachable(self.server, cause_of(error)) from error
 
 

@@ -151,6 +151,21 @@ async def test_many_waiters_knock_as_one_and_at_most_twice_a_minute(
     assert len(api.requests) == 1
 
 
+async def test_a_server_that_is_heard_from_ends_the_wait_for_a_knock(api: FakeApi) -> None:
+    clock = FakeClock(auto=False)
+    client = await open_client(api.kubeconfig(), clock=clock.clock)
+    await api.stop()
+    with pytest.raises(Unreachable):
+        await client.get("/version")
+    waiting = asyncio.create_task(client.reconnected())
+    await clock.asleep()
+    client.heard()  # as a watch does, whose connection has outlived the pause
+    async with asyncio.timeout(5):
+        await waiting
+    await api.start()
+    await client.close()
+
+
 async def test_requests_are_limited_to_twenty_a_second_after_a_burst_of_forty(
     api: FakeApi, client: ApiClient, clock: FakeClock
 ) -> None:
