@@ -47,7 +47,7 @@ def _claim(address: Address, our_pids: Callable[[], Iterable[int]]) -> None:
             raise
         inodes = processes.listeners(address[1])
         if not inodes or not processes.all_held_by(inodes, our_pids()):
-            raise
+            _bound(address, reuse_port=False).close()  # a worker of ours may have let go while we looked
 
 
 def _bound(address: Address, *, reuse_port: bool) -> socket.socket:
