@@ -33,7 +33,7 @@ CHECK_EVERY_S = 30.0
 """So long does a status that somebody else changed stay as it is, and one that is always refused."""
 
 RETRY = BackoffSettings(first=0.5, cap=CHECK_EVERY_S, jitter=0.0)
-"""After a write that was refused. Mostly the watch was behind, and nothing else tells that it has caught up."""
+"""After a write that was refused. Mostly the watch was behind, and nothing else tells when it is not."""
 
 REMIND_AFTER_S = 1800.0
 """API servers forget Events after an hour: a finding that persists is told again before."""
