@@ -71,7 +71,7 @@ compare-routes: $(VENV)/.load compiled ## measure routing tables of 1 to 100,000
 compare-workers: $(VENV)/.load compiled ## measure one worker and two
 	$(BIN)/python -m loadtest.compare.workers $(BUILDS) $(ARGS)
 
-drills: $(VENV)/.load compiled ## fail a cluster in eleven ways, before fleetgate and its peers; options in ARGS, e.g. --drills hang
+drills: $(VENV)/.load compiled ## fail a cluster in twelve ways, and run slow requests among fast ones, before fleetgate and its peers; options in ARGS
 	$(BIN)/python -m loadtest.drills --fleetgate fleetgate=$(COMPILED)/bin/python $(ARGS)
 
 soak: $(VENV)/.load compiled ## measure slow clients, memory after 1,000,000 requests, and memory of idle connections

@@ -3,7 +3,8 @@
     python -m loadtest.drills [--drills PATTERN ...] [--peers NAME ...] [--rate N] [--fault-s N]
 
 A proxy on one core, endpoints and load on another. Requests are due at a constant rate, a quarter of them
-POSTs; cluster-2 has half of them until it is hit. docs/failover.md says how to read the table. The exit code
+POSTs; cluster-2 has half of them until it is hit. In the drill `mixed` nothing fails: slow requests run among
+fast ones, and each must be executed exactly once. docs/failover.md says how to read the tables. The exit code
 is 1 when an invariant does not hold for fleetgate, when a run came to nothing, or, with --strict, when
 fleetgate misses a target.
 """

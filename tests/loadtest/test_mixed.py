@@ -16,6 +16,7 @@ from controlplane.translate.model import Facts, HostAddresses, LastGood
 from loadtest.compare.peers import Missing
 from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.processes import Started
+from loadtest.drills import report as drill_report
 from loadtest.drills.mixed import manifests, peers, program, report
 from loadtest.drills.mixed.cases import CASES, EXACTLY_ONCE, Case, Slow, Split, every, select
 from loadtest.drills.mixed.origin import Model
@@ -25,6 +26,9 @@ from loadtest.drills.mixed.schedule import planned
 from loadtest.drills.site import CLUSTERS
 from loadtest.ports import free_port
 from proxy.model.actions import Algorithm, Forward
+from tests.loadtest.test_mixed_account import counted
+from tests.support.drilled import cell as drilled
+from tests.support.drilled import circumstances
 from tests.support.translation import fleet_of, member_of
 
 ENDPOINTS = {"cluster-1": [("10.0.0.1", 8080)], "cluster-2": [("10.0.0.2", 8080)]}
@@ -51,7 +55,7 @@ def test_the_cases_cover_what_the_bounds_are_said_of() -> None:
     assert {each.model for each in CASES} == set(Model)
     assert {each.split for each in CASES} == set(Split)
     assert {each.workers for each in CASES} == {1, 2}
-    assert {slow.method for each in CASES for slow in each.slow} == {"GET", "POST"}
+    assert {slow.method for each in CASES for slow in each.slow} == {"GET", "POST", "PUT", "DELETE"}
     times = [slow.takes_s for each in CASES for slow in each.slow]
     assert (min(times), max(times)) == (0.2, 60)
     assert {key for each in CASES for key, _ in each.annotations} == {
@@ -208,9 +212,7 @@ def test_a_small_case_runs_before_the_whole_gateway(tmp_path: Path) -> None:
     assert cell.result.holds == 0
 
 
-def test_a_run_is_one_row_and_one_object(tmp_path: Path) -> None:
-    from tests.loadtest.test_mixed_account import counted
-
+def test_a_run_is_one_row_and_one_object() -> None:
     cell = Cell("get-6s", "fleetgate", 1, "", counted(), 0.0)
     text = report.markdown([cell, replace(cell, peer="nginx")], ("fleetgate",))
     assert "| get-6s | 1 × threaded; 100/0 | 2/s | 1 × GET 6 s | met |" in text
@@ -223,4 +225,16 @@ def test_a_run_is_one_row_and_one_object(tmp_path: Path) -> None:
     figures = json.loads(json.dumps(report.figures(cell, ("fleetgate",))))
     assert (figures["case"], figures["missed"], figures["executions_of_slow"]) == ("get-6s", [], [1])
     assert "missed" not in report.figures(cell, ())
+
+
+def test_cases_stand_in_the_files_of_the_other_drills(tmp_path: Path) -> None:
+    mixed = [Cell("get-6s", "fleetgate", number, "", counted(), 0.0) for number in (1, 2)]
+    for cells in ([], [drilled()]):
+        drill_report.write_json(tmp_path / "r.json", cells, circumstances(), mixed)
+        written = json.loads((tmp_path / "r.json").read_text())
+        assert [run["drill"] for run in written["runs"]] == ["refused"] * len(cells)
+        assert [(run["case"], run["run"]) for run in written["mixed"]] == [("get-6s", 1), ("get-6s", 2)]
+        text = drill_report.markdown(cells, circumstances(), mixed)
+        assert ("| refused | fleetgate |" in text) == bool(cells)
+        assert "| get-6s |" in text
     assert case("get-6s").target == EXACTLY_ONCE

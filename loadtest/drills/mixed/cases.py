@@ -178,6 +178,9 @@ CASES: Final = (
     ),
     Case("same-path", 2, _T, Split.HALVES, 20, 12, (Slow("GET", 3, (1.0, 6.0)),), same_path=True, quick=True),
     Case("id-in-path", 2, _T, Split.HALVES, 20, 12, (Slow("GET", 3, (1.0, 6.0)),), id_in_path=True),
+    Case(
+        "put-delete", 2, _T, Split.HALVES, 20, 14, (Slow("PUT", 4, (1.0,)), Slow("DELETE", 4, (7.0,))),
+    ),
     # Where requests go is not for the balancer to choose.
     Case(
         "pinned", 2, _T, Split.PINNED, 4, 14, (Slow("GET", 5, (1.0,)), Slow("POST", 5, (7.0,))),

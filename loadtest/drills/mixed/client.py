@@ -92,7 +92,7 @@ class Client:
     def _message(self, planned: Planned) -> bytes:
         fields = [f"{planned.method} {planned.path} HTTP/1.1", f"Host: {HOST}"]
         fields += [f"{name}: {value}" for name, value in planned.headers]
-        body = BODY if planned.method == "POST" else b""
+        body = BODY if planned.method in ("POST", "PUT") else b""
         if body:
             fields.append(f"Content-Length: {len(body)}")
         if planned.user in self._cookies:
