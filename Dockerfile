@@ -32,7 +32,8 @@ LABEL org.opencontainers.image.title="fleetgate" \
 # Volumes mounted here for the first time take over the owner, so that they can be written without root.
 RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/fleetgate /kubeconfigs
 COPY --from=build /opt/fleetgate /opt/fleetgate
-ENV PATH=/opt/fleetgate/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PATH=/opt/fleetgate/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    FLEETGATE_STATE_DIR=/var/lib/fleetgate
 USER 10001:10001
 WORKDIR /tmp
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -44,6 +45,9 @@ from proxy.pace import Pace
 from proxy.routing.match import RouteError
 
 log = logging.getLogger(__name__)
+
+_UCRED: Final = struct.Struct("3i")
+"""struct ucred of SO_PEERCRED: pid, user, group of the process at the other end"""
 
 RECONNECT_S: Final = 0.5
 TELL_AFTER_S: Final = 0.02
@@ -105,6 +109,7 @@ class Agent:
     async def _serve_once(self, path: str) -> None:
         """Read, apply and report side by side: endpoints that change must not wait for all the routes."""
         reader, writer = await asyncio.open_unix_connection(path)
+        _check_peer(writer)
         hello = Hello(self._worker, os.getpid(), SCHEMA, self._generation, self._plane.version, dataplane())
         writer.write(encode(hello))
         received: asyncio.Queue[Change] = asyncio.Queue()
@@ -277,3 +282,15 @@ class Agent:
             tasks=len(asyncio.all_tasks()),
             timers=plane.wheel.scheduled(),
         )
+
+
+def _check_peer(writer: asyncio.StreamWriter) -> None:
+    """Believe only our user, and root. Raises ChannelError.
+
+    A worker outlives its control plane, and the place of the socket may not: somebody else may listen.
+    """
+    connected = writer.get_extra_info("socket")
+    _, user, _ = _UCRED.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    if user not in (0, os.geteuid()):
+        writer.close()
+        raise ChannelError(f"its other end runs as uid {user}, this worker as uid {os.geteuid()}")

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import os
 import signal
 import socket
 import time
@@ -13,12 +12,14 @@ from pathlib import Path
 import click
 import httpx
 
-from controlplane import signals
+from controlplane import cpus, signals
 from controlplane.cli.failure import Unavailable
 from controlplane.embedded.demo import CLUSTERS, Demo, DemoError, DemoOptions
+from controlplane.statedir import Untrusted
 from controlplane.supervisor.roster import Roster
 
 READY_S = 60.0
+MAX_WORKERS = 64
 HOST = "alb.ingress.alibaba.com"
 MSE_HOST = "example.com"
 
@@ -81,8 +82,8 @@ Try, in another terminal:
     help="Admin API and metrics.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 64), default=lambda: len(os.sched_getaffinity(0)),
-    help="Data plane processes; default: one per core.",
+    "--workers", type=click.IntRange(1, MAX_WORKERS), default=lambda: min(cpus.usable(), MAX_WORKERS),
+    help="Data plane processes; default: one per CPU that affinity and cgroup quota allow.",
 )  # fmt: skip
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), default=Path(".fleetgate/demo"),
@@ -99,6 +100,8 @@ def command(port: int, mse_port: int, admin_port: int, workers: int, directory: 
         asyncio.run(_serve(DemoOptions(port, mse_port, admin_port, workers, directory)))
     except DemoError as error:
         raise Unavailable(str(error)) from error
+    except Untrusted as error:
+        raise Unavailable(f"--dir {directory} cannot be trusted: {error}") from error
     except OSError as error:
         raise Unavailable(f"--dir {directory}: {error.strerror}; choose one that can be written") from error
 
@@ -142,7 +145,7 @@ def _say(line: str) -> None:
 def _end_orphans(state: Path) -> None:
     """A killed gateway leaves workers that serve on, as they should; the end of the demo ends them."""
     for entry in Roster(state / "workers.json").survivors():
-        entry.signal(signal.SIGTERM)
+        entry.send(signal.SIGTERM)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

@@ -1,7 +1,6 @@
 """`fleetgate run`: the gateway."""
 
 import ipaddress
-import os
 import re
 import socket
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controlplane import signals
+from controlplane import cpus, signals, statedir
 from controlplane.cli.failure import Failure, Unavailable
 
 if TYPE_CHECKING:
@@ -26,11 +25,20 @@ Examples:
 CLUSTER_ID = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?")  # a label value of Kubernetes
 
 
+MAX_WORKERS = 256
+
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def own_namespace() -> str:
     return _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.is_file() else "default"
+
+
+def default_state_dir() -> Path:
+    try:
+        return statedir.default()
+    except RuntimeError:
+        raise Failure("there is no home directory to keep the state in; give --state-dir DIR") from None
 
 
 def parse_members(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
@@ -108,10 +116,10 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, 256),
-    default=lambda: len(os.sched_getaffinity(0)),
+    type=click.IntRange(1, MAX_WORKERS),
+    default=lambda: min(cpus.usable(), MAX_WORKERS),
     envvar="FLEETGATE_WORKERS",
-    help="Data plane processes; default: one per core.",
+    help="Data plane processes; default: one per CPU that affinity and cgroup quota allow.",
 )
 @click.option(
     "--admin",
@@ -133,11 +141,11 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
 @click.option(
     "--state-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".fleetgate/run"),
-    show_default=True,
+    default=default_state_dir,
     envvar="FLEETGATE_STATE_DIR",
     metavar="DIR",
-    help="Last snapshot, control socket.",
+    help="Last snapshot, control socket; nobody else may write to it. Default: /var/lib/fleetgate for root,"
+    " else $XDG_STATE_HOME/fleetgate or ~/.local/state/fleetgate.",
 )
 @click.option(
     "--address",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controlplane import children, signals
+from controlplane import children, signals, statedir
 
 CLUSTERS: Final = ("cluster-1", "cluster-2")
 MANIFESTS: Final = Path(__file__).parent / "deploy"
@@ -69,7 +69,7 @@ class Demo:
     async def start(self) -> None:
         """Start all processes. Raises DemoError."""
         options = self.options
-        options.directory.mkdir(parents=True, exist_ok=True)
+        statedir.own(options.directory)
         self._write_manifests()
         for name in ("fleet", *CLUSTERS):
             options.kubeconfig(name).unlink(missing_ok=True)
@@ -169,7 +169,7 @@ class Demo:
         ports = {"8001": str(self.options.port), "8002": str(self.options.mse_port)}
         for source in sorted((MANIFESTS / "demo").glob("*/*.yaml")):
             target = self.options.directory / "manifests" / source.parent.name / source.name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            statedir.own(target.parent)
             target.write_text(TUTORIAL_PORTS.sub(lambda found: ports[found[0]], source.read_text()))
 
 

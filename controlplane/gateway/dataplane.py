@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from controlplane import statedir
 from controlplane.publish import Held, Publisher, SnapshotStore, place_socket
 from controlplane.supervisor import PERIOD_S, Roster, Supervisor, WorkerCommand
 from proxy.model.snapshot import Snapshot
@@ -121,9 +122,13 @@ class DataPlane:
 
 
 def lock(state_dir: Path) -> int:
-    """Make this directory ours until the descriptor closes. Raises OSError, StateDirectoryInUse."""
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    """Make this directory ours until the descriptor closes.
+
+    Raises OSError, Untrusted, StateDirectoryInUse.
+    """
+    statedir.own(state_dir)
+    statedir.check_files(state_dir)
+    descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

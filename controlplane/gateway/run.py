@@ -13,6 +13,7 @@ from controlplane.gateway.logs import configure
 from controlplane.gateway.settings import Settings
 from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.errors import ConfigError
+from controlplane.statedir import Untrusted
 from proxy import __version__
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,9 @@ async def _start(settings: Settings, client: ApiClient) -> Gateway:
     except StateDirectoryInUse as error:
         await client.close()
         raise Unavailable(str(error)) from error
+    except Untrusted as error:
+        await client.close()
+        raise CannotStart(f"state directory {settings.state_dir} cannot be trusted: {error}") from error
     except OSError as error:
         await client.close()
         raise CannotStart(

@@ -5,6 +5,7 @@ import time
 
 import msgspec
 
+from controlplane import statedir
 from controlplane.fleet import Fleet
 from controlplane.gateway.settings import Settings
 from controlplane.publish import Saver
@@ -36,7 +37,7 @@ class Translator:
     def load(self) -> None:
         """Take up the last good versions of an earlier life, if there are any."""
         try:
-            self._last_good = msgspec.json.decode(self._path.read_bytes(), type=LastGood)
+            self._last_good = msgspec.json.decode(statedir.read(self._path), type=LastGood)
         except FileNotFoundError:
             pass
         except (OSError, msgspec.MsgspecError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from controlplane import statedir
 from controlplane.publish.saver import Saver
 from proxy.model.channel import Hold
 from proxy.model.snapshot import Route, destinations_of
@@ -31,7 +32,7 @@ class Held:
     def load(self) -> None:
         """Take over what is on disk; what cannot be read is ignored."""
         try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=tuple[_Kept, ...])
+            kept = msgspec.json.decode(statedir.read(self._path), type=tuple[_Kept, ...])
         except FileNotFoundError:
             return
         except (OSError, msgspec.MsgspecError) as error:

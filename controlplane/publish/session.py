@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import socket
+import struct
 from typing import Protocol
 
 from proxy.model.channel import (
@@ -17,6 +20,9 @@ from proxy.model.channel import (
 from proxy.model.snapshot import Service
 
 log = logging.getLogger(__name__)
+
+_UCRED = struct.Struct("3i")
+"""struct ucred of SO_PEERCRED: pid, user, group of the process at the other end"""
 
 
 class Owner(Protocol):
@@ -50,6 +56,13 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
+        data = transport.get_extra_info("socket").getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size
+        )
+        _, user, _ = _UCRED.unpack(data)
+        if user not in (0, os.geteuid()):
+            log.error("worker connection dropped", extra={"worker": "?", "cause": f"it runs as uid {user}"})
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from controlplane import statedir
 from controlplane.publish.saver import Saver
 from proxy.model.codec import SnapshotError, decode_snapshot, encode_snapshot
 from proxy.model.snapshot import Snapshot
@@ -37,7 +38,7 @@ class SnapshotStore:
     def load(self) -> Snapshot | None:
         """Return the snapshot on disk, or None when there is none this version can use."""
         try:
-            self._saver.saved = decode_snapshot(self._path.read_bytes())
+            self._saver.saved = decode_snapshot(statedir.read(self._path))
         except FileNotFoundError:
             return None
         except (OSError, SnapshotError) as error:

@@ -24,6 +24,22 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+def user(pid: int) -> int | None:
+    """Return the user id that a process runs as, None when there is none."""
+    try:
+        return (_PROC / str(pid)).stat().st_uid
+    except OSError:
+        return None
+
+
+def words(pid: int) -> tuple[str, ...]:
+    """Return the command line of a process, nothing when it cannot be read."""
+    try:
+        return tuple((_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0"))
+    except OSError:
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ThreadTimes:
     """What the scheduler says of one thread. Seconds since its start."""

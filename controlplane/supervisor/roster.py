@@ -1,21 +1,28 @@
 """The file that tells the next control plane which workers this one left behind."""
 
 import contextlib
+import errno
 import logging
 import os
 import signal
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
+from controlplane import statedir
 from controlplane.supervisor import processes
 
 log = logging.getLogger(__name__)
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One worker process. `started` is its start time in clock ticks since boot."""
+    """One worker process. `started` is its start time in clock ticks since boot.
+
+    `generation` is a random word of the control plane that started it, and on its command line: no
+    other process has it, whatever a file says.
+    """
 
     pid: int
     started: int
@@ -23,10 +30,29 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def alive(self) -> bool:
-        return processes.start_time(self.pid) == self.started
+        """Whether this process runs, and is the worker that it is said to be."""
+        if processes.start_time(self.pid) != self.started or processes.user(self.pid) != os.geteuid():
+            return False
+        words = processes.words(self.pid)
+        return ("--generation", self.generation) in pairwise(words)
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal, unless the process is gone: another one may have its pid."""
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to this worker, and to no process that has got its pid meanwhile."""
+        try:
+            process = os.pidfd_open(self.pid)
+        except OSError as error:
+            if error.errno != errno.ESRCH:  # a sandbox that knows no pidfd: the time between is short
+                self._signal_by_pid(number)
+            return
+        try:
+            if self.alive:
+                signal.pidfd_send_signal(process, number)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(process)
+
+    def _signal_by_pid(self, number: signal.Signals) -> None:
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -41,7 +67,7 @@ class Roster:
     def survivors(self) -> tuple[Entry, ...]:
         """Return the listed workers that still run."""
         try:
-            entries = msgspec.json.decode(self.path.read_bytes(), type=tuple[Entry, ...])
+            entries = msgspec.json.decode(statedir.read(self.path), type=tuple[Entry, ...])
         except FileNotFoundError:
             return ()
         except (OSError, msgspec.MsgspecError) as error:

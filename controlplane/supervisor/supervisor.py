@@ -179,7 +179,7 @@ class Supervisor:
         for slot in self._slots:
             slot.signal(signal.SIGUSR1)
         for entry in self._orphans:
-            entry.signal(signal.SIGUSR1)
+            entry.send(signal.SIGUSR1)
 
     def hurry(self) -> None:
         """Do not wait any longer."""
@@ -214,7 +214,7 @@ class Supervisor:
                 self._save()
             elif deadline is not None and time.monotonic() > deadline:
                 log.warning("worker of an earlier control plane killed", extra={"pid": entry.pid})
-                entry.signal(signal.SIGKILL)
+                entry.send(signal.SIGKILL)
 
     def _log_failures(self, failed: Mapping[int, str]) -> None:
         for port in failed.keys() - self._failed.keys():
