@@ -20,6 +20,16 @@ from controlplane.embedded.cluster import Cluster
 from controlplane.embedded.kubeconfig import kubeconfig_text
 from controlplane.embedded.startup import ManifestError, apply_paths
 
+# A watch of a client that has vanished, or does not read, would last for up to an hour: the kernel ends it
+# after a minute. Connections inherit these from their listener.
+VANISHED = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 2),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
+)
+
 
 class StartError(Exception):
     """The server cannot start; the message is one line for the user."""
@@ -125,6 +135,8 @@ class EmbeddedServer:
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for level, option, value in VANISHED:
+            listener.setsockopt(level, option, value)
         try:
             listener.bind((self._host, self._port))
             listener.listen(512)

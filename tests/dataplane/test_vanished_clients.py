@@ -4,7 +4,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import h11
 import pytest
@@ -15,6 +14,7 @@ from proxy.model.limits import Limits
 from tests.dataplane.test_tunnels import SWITCHED, UPGRADE, endpoint, nothing_in_flight
 from tests.support.blackhole import restore, silence
 from tests.support.inprocess import serving
+from tests.support.kernel import keepalive_in_s
 from tests.support.origin import Connection, Origin
 from tests.support.requests import request
 from tests.support.snapshots import snapshot
@@ -167,16 +167,6 @@ async def test_the_kernel_is_told_to_ask_clients_that_are_quiet(worker: WorkerPr
         await client.response()
         await until(lambda: 0 < keepalive_in_s(port, client.port) <= 60, 5)
         await client.close()
-
-
-def keepalive_in_s(port: int, peer_port: int) -> float:
-    """Return when the kernel asks the next time, 0 if it is not going to; from /proc/net/tcp, proc(5)."""
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        local, remote, timer = fields[1], fields[2], fields[5]
-        if (local[-4:], remote[-4:]) == (f"{port:04X}", f"{peer_port:04X}") and timer.startswith("02:"):
-            return int(timer[3:], 16) / 100
-    return 0.0
 
 
 async def test_a_tunnel_that_carries_nothing_is_closed_on_both_sides(
