@@ -208,6 +208,8 @@ class Agent:
             return Nack(version, str(error))
         self._receive_sockets()
         await self._listeners.apply(change.snapshot.listeners)
+        # Endpoints may have come since the swap
+        self._plane.version = max(self._plane.version, change.version)
         return Ack(version)
 
     async def _report_all(self, asked: asyncio.Event, writer: asyncio.StreamWriter) -> None:

@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from controlplane.admin import views
-from controlplane.admin.bodies import encode, read_json
-from controlplane.admin.diff import Proposal, ProposalError, difference
+from controlplane.admin.bodies import MAX_OBJECTS, encode, read_body, read_json
+from controlplane.admin.diff import difference
 from controlplane.admin.explain import explanation
 from controlplane.admin.failback import FailbackError, LetBack, let_back
 from controlplane.admin.failovers import failover_views
@@ -28,8 +28,11 @@ from controlplane.admin.metrics import Metrics
 from controlplane.admin.problems import on_error, on_http_exception, problem
 from controlplane.admin.question import Question, QuestionError
 from controlplane.admin.state import Source, State
+from controlplane.proposal.difference import ProposalError
+from controlplane.proposal.runner import Differ, Failed
 from proxy.model.codec import encode_snapshot
 
+RETRY_AFTER_S = "2"
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 View = Callable[[State, Request], views.Json]
@@ -40,6 +43,7 @@ class Admin:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._differ = Differ()
 
     async def livez(self, request: Request) -> Response:
         return PlainTextResponse("ok\n", headers=NO_STORE)
@@ -77,11 +81,15 @@ class Admin:
             raise HTTPException(400, str(error)) from None
 
     async def diff(self, request: Request) -> Response:
-        proposal = await read_json(request, Proposal)
         try:
-            return JSONResponse(await difference(self._source, proposal), headers=NO_STORE)
+            with self._differ.turn():
+                body = await read_body(request, MAX_OBJECTS)
+                answer = await difference(self._source, self._differ, body)
         except ProposalError as error:
             raise HTTPException(400, str(error)) from None
+        except Failed as error:
+            raise HTTPException(503, str(error), headers={"Retry-After": RETRY_AFTER_S}) from None
+        return Response(answer, media_type="application/json", headers=NO_STORE)
 
     async def failback(self, request: Request) -> Response:
         wanted = await read_json(request, LetBack)

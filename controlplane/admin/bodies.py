@@ -4,10 +4,11 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-MAX_BODY: Final = 64 * 1024 * 1024
-"""All Ingresses of a large Fleet with room to spare."""
+MAX_BODY: Final = 1 << 20
+MAX_OBJECTS: Final = 16 << 20
+"""Of objects that are asked about: ten thousand Ingresses."""
 
 T = TypeVar("T")
 
@@ -17,17 +18,29 @@ _SLICE: Final = 1000
 
 async def read_json(request: Request, shape: type[T]) -> T:
     """Return the body of a request. Raises HTTPException 413, 415 or 400."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, "send application/json")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, f"the body is larger than {MAX_BODY} bytes")
+    body = await read_body(request, MAX_BODY)
     try:
         return msgspec.json.decode(body, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise HTTPException(400, " ".join(str(error).split())) from None
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """Return the body of a request, unread JSON of up to `most` bytes. Raises HTTPException 413, 415, 400."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "send application/json")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise HTTPException(413, f"the body has {announced} bytes; at most {most} are read")
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                raise HTTPException(413, f"the body is longer than {most} bytes; no more are read")
+    except ClientDisconnect:
+        raise HTTPException(400, "the body ended early") from None
+    return bytes(body)
 
 
 def encode(document: dict[str, Any]) -> bytes:

@@ -20,7 +20,9 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}"
-    return problem(error.status_code, phrase, detail)
+    answer = problem(error.status_code, phrase, detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def on_error(request: Request, error: Exception) -> Response:

@@ -8,11 +8,10 @@ from controlplane.admin.timeline import Failover
 from controlplane.checks import CheckView, Counts
 from controlplane.checks.checker import EndpointKey
 from controlplane.kube.cluster import ClusterHealth
+from controlplane.proposal.job import Basis
 from controlplane.publish import Rejection, StoreHealth, Totals, WorkerView
-from controlplane.resources.view import FleetObjects
 from controlplane.supervisor import ProcessView
 from controlplane.translate.diagnostics import Diagnostic
-from controlplane.translate.model import Translation
 from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot
 
@@ -66,8 +65,8 @@ class Source(Protocol):
 
     def state(self) -> State: ...
 
-    def preview(self, given: FleetObjects) -> Translation:
-        """Return what would become of the Fleet if these objects were applied; changes nothing."""
+    def basis(self) -> Basis | None:
+        """Return what a translation of other objects starts from, None while there is no snapshot."""
         ...
 
     def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:

@@ -18,6 +18,9 @@ Examples:
 Exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 the gateway does not answer.
 """
 
+TIMEOUT_S: Final = 310.0
+"""A little longer than the gateway takes before it gives up."""
+
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 _COLOURS: Final = {"added": "info", "removed": "error", "changed": "warning"}
 
@@ -64,7 +67,7 @@ def _ask(paths: tuple[str, ...], namespace: str, admin: str) -> Any:
         click.echo(f"{finding.place}: {finding.level} {finding.code} {finding.text}", err=True)
     if any(finding.level == "error" for finding in (*manifests.findings, *objects.findings)):
         raise Failure("the manifests cannot be applied as they are: correct the errors above")
-    found = ask(admin, "/api/v1/diff", {"objects": objects.complete()}, "changes")
+    found = ask(admin, "/api/v1/diff", {"objects": objects.complete()}, "changes", timeout=TIMEOUT_S)
     located = Located({None: objects})
     told = (located.finding(msgspec.convert(item, Diagnostic)) for item in found["findings"])
     for at in sorted((at for at in told if at is not None), key=lambda at: at.place):

@@ -22,10 +22,9 @@ from controlplane.kube.client import ApiClient
 from controlplane.kube.cluster import ClusterHealth
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
+from controlplane.proposal.job import Basis
 from controlplane.resolve import HostResolver
-from controlplane.resources.view import FleetObjects
 from controlplane.status import StatusWriter
-from controlplane.translate.model import Translation
 from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot
 
@@ -52,7 +51,7 @@ LEASE = "fleetgate"
 
 
 class Gateway:
-    """See `start`, `stop`; `state`, `preview` and `refresh` are what the admin API shows.
+    """See `start`, `stop`; `state`, `basis` and `refresh` are what the admin API shows.
 
     `gave_up` gets the cause when there is nothing to serve, and nobody who could tell.
     """
@@ -175,9 +174,9 @@ class Gateway:
     def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:
         return self._plane.publisher.let_back(ingress, cluster)
 
-    def preview(self, given: FleetObjects) -> Translation:
-        version = self._plane.publisher.wanted_version + 1
-        return self._translator.preview(given, self._failed_ports, version, self._latest)
+    def basis(self) -> Basis | None:
+        running = self._plane.publisher.snapshot
+        return self._translator.basis(running, self._failed_ports) if running is not None else None
 
     async def refresh(self) -> None:
         await self._plane.publisher.collect()

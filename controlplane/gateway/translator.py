@@ -8,10 +8,9 @@ import msgspec
 from controlplane import statedir
 from controlplane.fleet import Fleet
 from controlplane.gateway.settings import Settings
+from controlplane.proposal.job import Basis
 from controlplane.publish import Saver
 from controlplane.resolve import HostResolver
-from controlplane.resources.overlay import overlaid
-from controlplane.resources.view import FleetObjects
 from controlplane.translate.builder import translate
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import Facts, LastGood, Translation
@@ -57,13 +56,10 @@ class Translator:
         self.sum_s += time.perf_counter() - started
         return translation
 
-    def preview(
-        self, given: FleetObjects, failed_ports: dict[int, str], version: int, previous: Snapshot | None
-    ) -> Translation:
-        """Translate what the Fleet would hold with these objects applied; nothing is remembered."""
-        objects = overlaid(self._fleet.fleet_objects(), given)
-        members = self._fleet.member_objects()
-        return translate(objects, members, self._facts(failed_ports), self._last_good, version, previous)
+    def basis(self, running: Snapshot, failed_ports: dict[int, str]) -> Basis:
+        """Return what a translation of other objects would start from."""
+        fleet, members = self._fleet.fleet_objects(), self._fleet.member_objects()
+        return Basis(running, fleet, members, self._facts(failed_ports), self._last_good)
 
     def _facts(self, failed_ports: dict[int, str]) -> Facts:
         return Facts(

@@ -16,8 +16,7 @@ from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.state import State
 from controlplane.admin.timeline import Failover
 from controlplane.checks import CheckView
-from controlplane.resources.view import FleetObjects
-from controlplane.translate.model import Translation
+from controlplane.proposal.job import Basis
 from proxy.model.channel import BreakerStats, Hold
 from proxy.model.codec import decode_snapshot
 from tests.support.states import serving, stats
@@ -33,8 +32,8 @@ class Fixed:
     def state(self) -> State:
         return self._state
 
-    def preview(self, given: FleetObjects) -> Translation:
-        raise NotImplementedError
+    def basis(self) -> Basis | None:
+        return None
 
     def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:
         """Lets back what is held."""
