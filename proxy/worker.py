@@ -11,7 +11,7 @@ import logging
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import uvloop
@@ -21,6 +21,7 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.descriptors import DescriptorBudget, raised_limit
 from proxy.downstream.listener import IDLE_GRACE_S, Listeners
 from proxy.liveness import Liveness
+from proxy.spare import wait_for_place
 from proxy.telemetry.access_log import FLUSH_S, AccessLog
 from proxy.timers import TICK_S
 
@@ -43,6 +44,7 @@ class Options:
     generation: str
     fds: int | None
     liveness: int | None
+    spare: int | None
     access_log: str
 
 
@@ -131,6 +133,9 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--generation", default="", help="of the supervisor that starts it")
     parser.add_argument("--fds", type=int, help="inherited socket that listening sockets come over")
     parser.add_argument("--liveness", type=int, metavar="FD", help="inherited page that says the loop turns")
+    parser.add_argument(
+        "--spare", type=int, metavar="FD", help="inherited socket that --id, --fds, --liveness come over"
+    )
     parser.add_argument("--access-log", default="-", metavar="PATH|-|off", help="default: standard output")
     return Options(**vars(parser.parse_args(arguments)))
 
@@ -149,6 +154,11 @@ def keep_memory() -> None:
 def main() -> int:
     keep_memory()
     options = _parse(sys.argv[1:])
+    if options.spare is not None:
+        given = wait_for_place(options.spare)
+        if given is None:
+            return 0
+        options = replace(options, worker=given.worker, fds=given.fds, liveness=given.liveness)
     logging.basicConfig(
         level=logging.INFO,
         format=f"level=%(levelname)s worker={options.worker} %(message)s",

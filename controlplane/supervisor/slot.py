@@ -12,12 +12,12 @@ from typing import Final
 
 import msgspec
 
-from controlplane import children, signals
 from controlplane.supervisor import processes
 from controlplane.supervisor.hangs import Hang, Look, Reason
 from controlplane.supervisor.page import Page
 from controlplane.supervisor.roster import Entry
 from controlplane.supervisor.sockets import Address
+from controlplane.supervisor.starting import Spare, start
 from proxy.model.channel import ListenerSocket
 
 log = logging.getLogger(__name__)
@@ -55,11 +55,12 @@ class Slot:
     """Keeps one worker running until `stop`."""
 
     def __init__(
-        self, worker: int, command: Sequence[str], on_change: Callable[[int, int | None], None]
+        self, worker: int, command: Sequence[str], spare: Spare, on_change: Callable[[int, int | None], None]
     ) -> None:
         self.worker = worker
         self.restarts: Counter[str] = Counter(dict.fromkeys(RESTART_REASONS, 0))
         self._command = tuple(command)
+        self._spare = spare
         self._on_change = on_change
         self._sockets: dict[Address, socket.socket] = {}
         self._unsent: list[Address] = []
@@ -171,16 +172,7 @@ class Slot:
         self.flush()
         try:
             with theirs, Page() as self._page:
-                with signals.held_for_child():
-                    process = await asyncio.create_subprocess_exec(
-                        *self._command,
-                        *("--id", str(self.worker), "--fds", str(theirs.fileno())),
-                        *("--liveness", str(self._page.fd)),
-                        stdin=asyncio.subprocess.DEVNULL,
-                        pass_fds=(theirs.fileno(), self._page.fd),
-                        env=children.environment(),
-                        start_new_session=True,  # Ctrl-C in a terminal is for us: we drain them
-                    )
+                process = await self._start(theirs.fileno(), self._page.fd)
                 theirs.close()
                 return await self._watch(process)
         except OSError as error:
@@ -189,6 +181,13 @@ class Slot:
         finally:
             self._channel = self._page = self._hang = None
             ours.close()
+
+    async def _start(self, fds: int, liveness: int) -> asyncio.subprocess.Process:
+        spare = self._spare.take(self.worker, (fds, liveness))
+        if spare is not None:
+            return spare
+        options = ("--id", str(self.worker), "--fds", str(fds), "--liveness", str(liveness))
+        return await start(self._command, *options, fds=(fds, liveness))
 
     async def _watch(self, process: asyncio.subprocess.Process) -> str:
         self._process, self._started = process, processes.start_time(process.pid) or 0

@@ -13,6 +13,7 @@ from controlplane.supervisor.hangs import Judge
 from controlplane.supervisor.roster import Entry, Roster
 from controlplane.supervisor.slot import Slot
 from controlplane.supervisor.sockets import Address, CannotListen, open_group
+from controlplane.supervisor.starting import Spare
 from proxy.model.snapshot import Listener
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ ORPHAN_PATIENCE_S = 5.0
 
 END_S = 3.0
 """A worker ends by itself when its grace is over, and has this long to write the end of its access log."""
+
+SPARE_PAUSE_S = 1.0
+"""How often it is looked whether a spare process has to be started."""
 
 LATE_S = 3.0
 """Between two ticks: after more, this process was stopped, and other processes may have been, too."""
@@ -67,7 +71,12 @@ class Supervisor:
         self._generation = command.generation
         self._roster = roster
         self._on_exit = on_exit
-        self._slots = tuple(Slot(worker, command.words(), self._changed) for worker in range(count))
+        self._spare = Spare(command.words())
+        self._slots = tuple(
+            Slot(worker, command.words(), self._spare, self._changed) for worker in range(count)
+        )
+        self._all_serve = False
+        self._keeping: asyncio.Task[None] | None = None
         self._held: set[Address] = set()
         self._failed: dict[int, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -80,6 +89,7 @@ class Supervisor:
         """Start all workers; remember those that an earlier control plane left behind."""
         self._orphans = dict.fromkeys(self._roster.survivors())
         self._tasks = [asyncio.create_task(slot.run(), name=f"worker {slot.worker}") for slot in self._slots]
+        self._keeping = asyncio.create_task(self._keep_spare(), name="spare worker")
 
     def listen(self, listeners: Iterable[Listener]) -> Mapping[int, str]:
         """Open and close listening sockets until they are those of `listeners`.
@@ -109,6 +119,7 @@ class Supervisor:
     def look(self, serving: frozenset[int]) -> None:
         """Kill a worker that hangs. To be called every `hangs.PERIOD_S`, with the pids that serve."""
         looks = {slot.worker: look for slot in self._slots if (look := slot.look(serving)) is not None}
+        self._all_serve = len(looks) == len(self._slots) and all(look.serves for look in looks.values())
         hang = self._judge.look(time.monotonic(), looks)
         if hang is not None:
             self._slots[hang.worker].end(hang)
@@ -149,6 +160,8 @@ class Supervisor:
         To be called right before the workers are told to drain: the last holder's close refuses new
         connections, while a queue that nobody accepts from would leave clients waiting.
         """
+        if self._keeping is not None:
+            self._keeping.cancel()
         for slot in self._slots:
             slot.stop()
             slot.close()
@@ -171,6 +184,7 @@ class Supervisor:
                 log.warning("worker killed after the grace", extra={"worker": slot.worker, "pid": slot.pid})
                 slot.signal(signal.SIGKILL)
         await waiting
+        await self._spare.end()
         self._save()
 
     def reopen_logs(self) -> None:
@@ -184,6 +198,16 @@ class Supervisor:
     def hurry(self) -> None:
         """Do not wait any longer."""
         self._hurry.set()
+
+    async def _keep_spare(self) -> None:
+        """Start it when nothing else is being started: its imports would only slow that down."""
+        while True:
+            await asyncio.sleep(SPARE_PAUSE_S)
+            if self._all_serve:
+                try:
+                    await self._spare.keep()
+                except OSError as error:
+                    log.warning("spare worker not started", extra={"cause": str(error)})
 
     def _our_pids(self) -> list[int]:
         pids = [slot.pid for slot in self._slots if slot.pid is not None]

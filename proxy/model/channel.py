@@ -313,6 +313,14 @@ class ListenerSocket(msgspec.Struct, frozen=True):
     port: int
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Says which worker a spare process becomes. Sent as JSON with two descriptors: the socket that listening
+    sockets come over, and the liveness page.
+    """
+
+    worker: int
+
+
 class ChannelError(Exception):
     """The peer sent something that is not a message of this protocol."""
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import time
 
 import msgspec
@@ -38,6 +39,7 @@ from proxy.model.channel import (
     to_worker_framer,
 )
 from proxy.model.snapshot import SCHEMA, Snapshot
+from proxy.spare import wait_for_place
 
 RECONNECT_S = 0.05
 
@@ -203,8 +205,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--generation")
     parser.add_argument("--fds", type=int)
     parser.add_argument("--liveness", type=int)
+    parser.add_argument("--spare", type=int)
     parser.add_argument("--access-log")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.spare is not None:
+        given = wait_for_place(args.spare)
+        if given is None:
+            sys.exit(0)
+        args.id, args.fds, args.liveness = given.worker, given.fds, given.liveness
+    return args
 
 
 if __name__ == "__main__":
