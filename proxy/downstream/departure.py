@@ -9,7 +9,7 @@ the connection.
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from proxy.downstream.presence import look
+from proxy.downstream.presence import Presence, look
 from proxy.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -40,12 +40,16 @@ class Departure:
         exchange = self._client.in_flight
         if self._client.is_ending() or (exchange is not None and exchange.tunnel is not None):
             return None
+        presence = look(self._client.transport)
+        if presence is not None and presence.is_cut:  # nothing else tells it: there is no more to read
+            self._client.give_up()
+            return None
         self._quiet_s += min(max(now - self._looked, 0.0), _MOST_STEP_S)
         self._looked = now
         if exchange is None or self._goes_on(exchange):
             self._quiet_s = 0.0
         elif self._quiet_s >= GIVE_UP_S:
-            if not self._is_owed():
+            if not self._is_owed(presence):
                 self._client.give_up()
                 return None
             self._quiet_s = 0.0
@@ -60,10 +64,8 @@ class Departure:
         self._written = written
         return True
 
-    def _is_owed(self) -> bool:
+    def _is_owed(self, presence: Presence | None) -> bool:
         """Whether the client has not read all that was written."""
-        transport = self._client.transport
-        if transport.get_write_buffer_size():
+        if self._client.transport.get_write_buffer_size():
             return True
-        presence = look(transport)
         return presence is not None and presence.is_owed

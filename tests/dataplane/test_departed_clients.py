@@ -238,6 +238,19 @@ async def test_a_rst_behind_bytes_that_are_not_read_is_seen(
     await nothing_in_flight(worker)
 
 
+async def test_a_rst_after_the_fin_ends_the_request_at_once(
+    worker: WorkerProcess, port: int, plain: Origin
+) -> None:
+    client = await RawClient.connect(port)
+    await client.send(request())
+    await until(lambda: plain.requests)
+    client.finish()
+    await asyncio.sleep(0.2)
+    client.reset()
+    assert await lost_after(plain, monotonic()) <= 0.6
+    await nothing_in_flight(worker)
+
+
 @pytest.mark.parametrize("is_whole", [True, False])
 async def test_a_fin_behind_an_upload_that_the_endpoint_does_not_take_is_seen(
     worker: WorkerProcess, port: int, is_whole: bool
