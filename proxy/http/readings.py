@@ -14,7 +14,9 @@ from proxy.http.errors import RequestError
 from proxy.http.path import merge_slashes, resolve
 
 _ENCODED: Final = re.compile(rb"%(?:2[Ff]|5[Cc]|3[Bb])")
-_SLASH: Final = re.compile(rb"%(?:2[Ff]|3[Bb])")  # where a backslash is a character like others
+_SLASH: Final = re.compile(rb"%2[Ff]")
+_SEPARATOR: Final = re.compile(rb"%(?:2[Ff]|5[Cc])")  # of servers to which a backslash is one, too
+_SEMICOLON: Final = re.compile(rb"%3[Bb]")
 _PARAMETERS: Final = re.compile(rb";[^/]*+")
 
 
@@ -27,7 +29,7 @@ class Readings:
         self.as_path = as_path
         """By servers that decode separators or ignore parameters."""
         self.as_reference = as_reference
-        """By those that take a leading `//` for the begin of a host."""
+        """By those that take a leading `//` for the beginning of a host."""
 
 
 def readings(path: bytes) -> Readings | None:
@@ -49,8 +51,8 @@ def _spellings(path: bytes) -> frozenset[bytes]:
     for spelling in spellings:  # few: each step makes a path shorter, and is of no more use a second time
         for step in (
             _PARAMETERS.sub(b"", spelling),
-            _SLASH.sub(_decode, spelling),
-            _ENCODED.sub(_decode, spelling),
+            _SEMICOLON.sub(b";", _SLASH.sub(b"/", spelling)),
+            _SEMICOLON.sub(b";", _SEPARATOR.sub(b"/", spelling)),
         ):
             if step not in spellings:
                 spellings.append(step)
@@ -61,7 +63,3 @@ def _read(path: bytes) -> bytes:
     if b".." in path.split(b"/"):
         raise RequestError(400, "the path has a dot segment behind an encoded slash or before a semicolon")
     return merge_slashes(resolve(path))
-
-
-def _decode(match: re.Match[bytes]) -> bytes:
-    return b";" if match.group()[1] == 0x33 else b"/"
