@@ -266,6 +266,7 @@ class ClientConnection(ClosingClient):
         scheme = read_scheme(headers.values(b"x-forwarded-proto"), hops.count)
         port = self._peer_port if hops.client == self._peer else 0
         self._introduce(hops.client, port, hops.chain, scheme)
+        self.forwarded += headers.vouched()
 
     def introduce(self) -> None:
         """Take the peer for the client, and what the listener says now of its connections."""

@@ -11,7 +11,8 @@ from proxy.http.grammar import FIELD_LINE
 from proxy.http.memo import Memo
 
 # What becomes of a field. Plain numbers: this is looked up for every field of every new head.
-DROP: Final = 0  # hop by hop, or for a trusted hop to set
+VOUCHED: Final = -1  # goes on from trusted proxies only
+DROP: Final = 0  # hop by hop, or said by a field of ours
 KEEP: Final = 1
 CONTROL: Final = 2  # means something to us, and is written anew or not at all
 CONTROL_KEEP: Final = 3  # means something to us, and goes on as it is
@@ -35,37 +36,22 @@ _RULES: Final[dict[bytes, int]] = {
     b"proxy-authenticate": DROP,
     b"proxy-authorization": DROP,
     b"proxy": DROP,  # httpoxy: CGI would read it as HTTP_PROXY
-    **dict.fromkeys(
-        (
-            # The client's address, as programs and libraries look for it beside X-Forwarded-For
-            b"forwarded",
-            b"forwarded-for",
-            b"x-forwarded",
-            b"x-real-ip",
-            b"true-client-ip",
-            b"client-ip",
-            b"x-client-ip",
-            b"x-cluster-client-ip",
-            b"proxy-client-ip",
-            b"wl-proxy-client-ip",
-            b"x-remote-ip",
-            b"x-remote-addr",
-            b"x-original-forwarded-for",
-            # Its scheme
-            b"x-scheme",
-            b"x-url-scheme",
-            b"front-end-https",
-            b"x-original-proto",
-            # What it asked for
-            b"x-original-url",
-            b"x-original-uri",
-            b"x-original-host",
-            b"x-original-method",
-            b"x-rewrite-url",
-        ),
-        DROP,
-    ),
 }
+# What only a proxy may say: a client that says it deceives programs which look for it
+_SAID_BY_X_FORWARDED: Final = (
+    # The client, its scheme, what it asked for: endpoints get X-Forwarded-For, -Proto, -Host instead
+    b"forwarded", b"forwarded-for", b"x-forwarded", b"x-real-ip", b"true-client-ip", b"client-ip",
+    b"x-client-ip", b"x-cluster-client-ip", b"proxy-client-ip", b"wl-proxy-client-ip", b"x-remote-ip",
+    b"x-remote-addr", b"x-original-forwarded-for",
+    b"x-scheme", b"x-url-scheme", b"front-end-https", b"x-original-proto",
+    b"x-original-url", b"x-original-uri", b"x-original-host", b"x-original-method", b"x-rewrite-url",
+)  # fmt: skip
+_VOUCHED: Final = (
+    # Certificates of clients, by Envoy and Traefik; the part of the path that a proxy has cut off
+    b"x-forwarded-client-cert", b"x-forwarded-tls-client-cert", b"x-forwarded-tls-client-cert-info",
+    b"x-client-cert", b"x-forwarded-prefix",
+)  # fmt: skip
+_VOUCHED_PREFIXES: Final = (b"ssl-client-", b"x-ssl-client-")  # by ingress-nginx, and by HAProxy's manual
 _DROPPED_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
 _LONGEST_REMEMBERED: Final = 512
 
@@ -87,7 +73,16 @@ class _Name:
 
     def __init__(self, name: bytes) -> None:
         self.lower = name.lower()
-        self.rule = DROP if self.lower.startswith(_DROPPED_PREFIXES) else _RULES.get(self.lower, KEEP)
+        self.rule = rule_of(self.lower)
+
+
+def rule_of(name: bytes) -> int:
+    """Return what becomes of fields of this name, in lower case."""
+    if name in _VOUCHED or name.startswith(_VOUCHED_PREFIXES):
+        return VOUCHED
+    if name in _SAID_BY_X_FORWARDED or name.startswith(_DROPPED_PREFIXES):
+        return DROP
+    return _RULES.get(name, KEEP)
 
 
 known: Final[Memo[Field]] = Memo()

@@ -10,7 +10,7 @@ from typing import Final
 from proxy.http import limits
 from proxy.http.control import Control, read_control
 from proxy.http.errors import RequestError
-from proxy.http.fields import CONTROL, CONTROL_KEEP, IDENTITY, Field, bad_field, known, read_field
+from proxy.http.fields import CONTROL, CONTROL_KEEP, IDENTITY, VOUCHED, Field, bad_field, known, read_field
 from proxy.http.grammar import FIELD_LINE
 from proxy.http.memo import Memo
 
@@ -26,7 +26,7 @@ def is_request_id(value: bytes) -> bool:
 class Surroundings:
     """Fields that come before and after those of many a request, with what has been looked up in them."""
 
-    __slots__ = ("_after", "_before", "_values", "between")
+    __slots__ = ("_after", "_before", "_values", "between", "vouched")
 
     def __init__(self, before: list[Field], after: list[Field], between: frozenset[bytes]) -> None:
         """`between` are the names, in lower case, of fields that are read only when they are asked for."""
@@ -34,6 +34,7 @@ class Surroundings:
         self._after = after
         self.between = between
         self._values: dict[bytes, tuple[tuple[bytes, ...], tuple[bytes, ...]]] = {}
+        self.vouched = _vouched(before) + _vouched(after)
 
     def values(self, name: bytes, between: tuple[bytes, ...]) -> tuple[bytes, ...]:
         found = self._values.get(name)
@@ -47,11 +48,16 @@ def _values(fields: list[Field], name: bytes) -> tuple[bytes, ...]:
     return tuple([field.value for field in fields if len(field.name) == size and field.name == name])
 
 
+def _vouched(fields: list[Field]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % (field.name, field.value) for field in fields if field.rule == VOUCHED])
+
+
 class RequestHeaders:
     """What a header block means. Immutable, but for the memo of looked-up values."""
 
     __slots__ = (
-        "_around", "_unread", "_values", "control", "fields", "forward", "is_remembered", "request_id",
+        "_around", "_unread", "_values", "_vouched", "control", "fields", "forward", "is_remembered",
+        "request_id",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +74,7 @@ class RequestHeaders:
         self._around = around
         self._unread = unread
         self._values: dict[bytes, tuple[bytes, ...]] | None = None
+        self._vouched: bytes | None = None
         self.control = control
         self.forward = forward  # the fields an endpoint gets, framing included, without the final CRLF
         self.request_id = request_id  # given by the client, or b""
@@ -90,6 +97,17 @@ class RequestHeaders:
                 self._values = {}
             self._values[name] = found
         return found
+
+    def vouched(self) -> bytes:
+        """Return the lines that go on from a trusted proxy, and from nobody else."""
+        lines = self._vouched
+        if lines is None:
+            nominated = self.control.nominated
+            lines = _vouched([field for field in self.fields if field.name not in nominated])
+            if self._around is not None:
+                lines += self._around.vouched
+            self._vouched = lines
+        return lines
 
     def for_authority(self, authority: bytes) -> "RequestHeaders":
         """Return the same for a request whose target names its server: Host is ignored (RFC 9112 §3.2.2).

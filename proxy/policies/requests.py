@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from proxy.http.fields import VOUCHED, rule_of
 from proxy.http.request_headers import RequestHeaders
 from proxy.policies.asked import Asked
 from proxy.policies.changes import Changes
@@ -13,7 +14,8 @@ OWN_FIELDS: Final = frozenset(
     (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-client-port",
      b"x-request-id")
 )  # fmt: skip
-"""Those that are written anew for every request. X-Forwarded-Host belongs to the block."""
+"""Those that are written anew for every request. X-Forwarded-Host belongs to the block. What a trusted proxy
+vouches for stands among them."""
 
 
 class RequestChanges:
@@ -24,7 +26,7 @@ class RequestChanges:
     def __init__(self, rewriter: Rewriter | None, changes: Changes | None) -> None:
         self._rewriter = rewriter
         self._changes = changes
-        self._changes_own = changes is not None and not OWN_FIELDS.isdisjoint(changes.names)
+        self._changes_own = changes is not None and any(_is_own(name) for name in changes.names)
         self._is_repeatable = (
             not self._changes_own
             and (changes is None or not changes.is_per_client)
@@ -59,6 +61,10 @@ class RequestChanges:
             lines = self._changes.apply(lines, asked)
         lines.append(b"")
         return b"\r\n".join(lines)
+
+
+def _is_own(name: bytes) -> bool:
+    return name in OWN_FIELDS or rule_of(name) == VOUCHED
 
 
 def without_body(block: bytes) -> bytes:

@@ -11,7 +11,7 @@ from proxy.model.actions import FixedResponse as Fixed
 from proxy.model.channel import Nack
 from proxy.model.conditions import SourceCondition
 from proxy.model.limits import Limits
-from proxy.model.policies import Access, LimitScope, Policies, RateLimit
+from proxy.model.policies import Access, HeaderChange, HeaderOperation, LimitScope, Policies, RateLimit
 from tests.dataplane.conftest import Connect
 from tests.dataplane.test_conditions import named
 from tests.support.origin import Origin, header
@@ -169,8 +169,12 @@ SPOOFED = (
     "Proxy-Client-IP", "WL-Proxy-Client-IP", "X-Remote-IP", "X-Remote-Addr", "X-Original-Forwarded-For",
     "X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Original-Proto", "X-Original-URL", "X-Original-URI",
     "X-Original-Host", "X-Original-Method", "X-Rewrite-URL", "X-Envoy-Internal", "X-Fleetgate-Mirror",
-    "Proxy",
+    "Proxy", "X-Forwarded-TLS-Client-Cert", "X-Client-Cert", "ssl-client-verify", "X-SSL-Client-DN",
 )  # fmt: skip
+VOUCHED = {
+    "X-Forwarded-Prefix": "/shop", "X-Forwarded-Client-Cert": "Hash=1", "X-Forwarded-TLS-Client-Cert": "MII",
+    "X-Client-Cert": "MII", "ssl-client-verify": "SUCCESS", "X-SSL-Client-DN": "CN=a",
+}  # fmt: skip
 
 
 async def test_what_only_a_proxy_may_say_reaches_no_endpoint(
@@ -185,3 +189,31 @@ async def test_what_only_a_proxy_may_say_reaches_no_endpoint(
             assert (await client.response())[0] == 200
         for asked, _ in origin.requests:
             assert not {name.lower().encode() for name in SPOOFED} & {name for name, _ in asked.headers}
+
+
+async def test_a_trusted_proxy_may_say_who_its_client_is_by_certificate(
+    worker: WorkerProcess, port: int, connect: Connect
+) -> None:
+    change = HeaderChange(HeaderOperation.SET, "X-Forwarded-Prefix", "/ours")
+    async with Origin() as origin:
+        await worker.apply(policed(port, origin, trusted_proxies=("127.0.0.2",)))
+        proxy, stranger = await connect(source="127.0.0.2"), await connect(source="127.0.0.3")
+        fields = "".join(f"{name}: {value}\r\n" for name, value in VOUCHED.items())
+        for number in range(6):  # new, remembered, and with one new line among those that are remembered
+            for client in (proxy, stranger):
+                await ask(client, f"{fields}X-Trace: {max(number - 3, 0)}\r\n")
+        for place, (asked, _) in enumerate(origin.requests):
+            said = {name: header(asked, name.lower().encode()) for name in VOUCHED}
+            assert said == {n: [v.encode()] if place % 2 == 0 else [] for n, v in VOUCHED.items()}
+        await ask(proxy, f"Connection: ssl-client-verify\r\n{fields}")
+        assert header(origin.requests[-1][0], b"ssl-client-verify") == []
+        changing = policed(
+            port,
+            origin,
+            policies=Policies(request_headers=(change,)),
+            version=2,
+            trusted_proxies=("127.0.0.2",),
+        )
+        await worker.apply(changing)
+        await ask(proxy, fields)
+        assert header(origin.requests[-1][0], b"x-forwarded-prefix") == [b"/ours"]
