@@ -5,21 +5,21 @@ that unasked.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TypeVar
 
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from controlplane.admin import views
 from controlplane.admin.bodies import MAX_OBJECTS, encode, read_body, read_json
 from controlplane.admin.diff import difference
 from controlplane.admin.explain import explanation
+from controlplane.admin.exposition import content_type, exposition
 from controlplane.admin.failback import FailbackError, LetBack, let_back
 from controlplane.admin.failovers import failover_views
 from controlplane.admin.health import readiness, report
@@ -35,6 +35,7 @@ from proxy.model.codec import encode_snapshot
 RETRY_AFTER_S = "2"
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
+T = TypeVar("T")
 View = Callable[[State, Request], views.Json]
 
 
@@ -44,6 +45,7 @@ class Admin:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._differ = Differ()
+        self._threads = asyncio.Semaphore(2)
 
     async def livez(self, request: Request) -> Response:
         return PlainTextResponse("ok\n", headers=NO_STORE)
@@ -57,16 +59,17 @@ class Admin:
 
     async def metrics(self, request: Request) -> Response:
         await self._source.refresh()
-        registry = CollectorRegistry()
-        registry.register(Metrics(self._source.state()))
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type, **NO_STORE})
+        state, accept = self._source.state(), request.headers.get("accept", "")
+        pieces = await self._beside(lambda: list(exposition(Metrics(state), accept)))
+        headers = {"Content-Type": content_type(accept), "Content-Length": str(sum(map(len, pieces)))}
+        return StreamingResponse(_each(pieces), headers=headers | NO_STORE)
 
     async def snapshot(self, request: Request) -> Response:
         snapshot = self._source.state().snapshot
         if snapshot is None:
             return problem(503, "no snapshot yet", "/readyz says what is missing")
-        return Response(encode_snapshot(snapshot), media_type="application/json", headers=NO_STORE)
+        body = await self._beside(lambda: encode_snapshot(snapshot))
+        return Response(body, media_type="application/json", headers=NO_STORE)
 
     async def explain(self, request: Request) -> Response:
         question = await read_json(request, Question)
@@ -76,7 +79,7 @@ class Admin:
             return problem(503, "no snapshot yet", "/readyz says what is missing")
         snapshot = state.snapshot
         try:
-            return await _json_of(lambda: explanation(state, snapshot, question))
+            return await self._json_of(lambda: explanation(state, snapshot, question))
         except QuestionError as error:
             raise HTTPException(400, str(error)) from None
 
@@ -103,15 +106,23 @@ class Admin:
         async def handler(request: Request) -> Response:
             await self._source.refresh()
             state = self._source.state()
-            return await _json_of(lambda: view(state, request))
+            return await self._json_of(lambda: view(state, request))
 
         return handler
 
+    async def _json_of(self, make: Callable[[], views.Json]) -> Response:
+        body = await self._beside(lambda: encode(make()))
+        return Response(body, media_type="application/json", headers=NO_STORE)
 
-async def _json_of(make: Callable[[], views.Json]) -> Response:
-    """Return what `make` does as JSON, made in a thread: it may look at every route there is."""
-    body = await asyncio.to_thread(lambda: encode(make()))
-    return Response(body, media_type="application/json", headers=NO_STORE)
+    async def _beside(self, work: Callable[[], T]) -> T:
+        """Do in a thread what may look at every route there is; few at a time, for each delays the loop."""
+        async with self._threads:
+            return await asyncio.to_thread(work)
+
+
+async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 def filters(request: Request, *known: str) -> dict[str, str]:

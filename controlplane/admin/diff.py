@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from controlplane.admin.state import Source
 from controlplane.proposal.difference import ProposalError
 from controlplane.proposal.runner import Differ, Rates
+from controlplane.publish import Totals
 
 SAMPLE_S: Final = 1.0
 """Between the two samples of the counters: the rate of a route with few requests is rough."""
@@ -35,10 +37,15 @@ async def difference(source: Source, differ: Differ, body: bytes) -> bytes:
 
 async def _traffic(source: Source) -> _Traffic:
     await source.refresh()
+    at, tally = asyncio.get_running_loop().time(), source.state().tally
+    return _Traffic(at, await asyncio.to_thread(_by_route, tally))
+
+
+def _by_route(tally: Callable[[], Totals]) -> Counter[str]:
     requests: Counter[str] = Counter()
-    for (_, route, *_), count in source.state().totals.requests.items():
+    for (_, route, *_), count in tally().requests.items():
         requests[route] += count
-    return _Traffic(asyncio.get_running_loop().time(), requests)
+    return requests
 
 
 def _rates(first: _Traffic, second: _Traffic) -> Rates:

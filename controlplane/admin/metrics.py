@@ -46,6 +46,7 @@ class Metrics(Collector):
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._totals = state.totals
         snapshot = state.snapshot
         self._routes = {route.id for route in snapshot.routes} if snapshot is not None else set()
 
@@ -63,7 +64,7 @@ class Metrics(Collector):
         return "/" not in route or route in self._routes
 
     def _traffic(self) -> Iterator[Metric]:
-        totals = self._state.totals
+        totals = self._totals
         requests = Counter[Labels]()
         for (listener, route, _, cluster, code_class, flag), count in totals.requests.items():
             if self._is_live(route):
@@ -90,7 +91,7 @@ class Metrics(Collector):
     def _shares(self) -> Iterator[Metric]:
         """Of routes that had requests only: a series for each of 100,000 routes would be read by nobody."""
         snapshot = self._state.snapshot
-        used = {route for _, route, *_ in self._state.totals.requests}
+        used = {route for _, route, *_ in self._totals.requests}
         seen, opened, back = merged(self._state), breakers(self._state), failbacks(self._state)
         endpoints, found = usable(seen, opened, back), absences.absences(snapshot, seen, opened)
         configured: dict[Labels, float] = {}
@@ -113,17 +114,17 @@ class Metrics(Collector):
 
     def _attempts(self) -> Iterator[Metric]:
         labels = ("service", "from_cluster", "to_cluster", "reason")
-        failed = self._state.totals.attempts
+        failed = self._totals.attempts
         retried = {key: count for key, count in failed.items() if key[2]}
         moved = {key: count for key, count in retried.items() if key[1] != key[2]}
         text = "Attempts that failed; to_cluster is where the request went next, empty when it ended."
         yield counter("attempts", text, labels, failed.items())
         yield counter("retries", "Failed attempts that were followed by another.", labels, retried.items())
         text = "Failed attempts that were not followed by another, by why."
-        suppressed = self._state.totals.suppressed
+        suppressed = self._totals.suppressed
         yield counter("retries_suppressed", text, ("service", "cluster", "cause"), suppressed.items())
         text = "Copies of requests for mirrors; outcome says what became of them."
-        yield counter("mirrored", text, ("route", "outcome"), self._state.totals.mirrors.items())
+        yield counter("mirrored", text, ("route", "outcome"), self._totals.mirrors.items())
         yield counter("failovers", "Retries that went to another cluster.", labels, moved.items())
 
     def _checks(self) -> Iterator[Metric]:
@@ -132,7 +133,7 @@ class Metrics(Collector):
         yield counter("health_checks", text, labels, self._state.check_counts.items())
 
     def _connections(self) -> Iterator[Metric]:
-        clients, accepted = Counter[Labels](), self._state.totals.accepted
+        clients, accepted = Counter[Labels](), self._totals.accepted
         upstream, endpoints = Counter[Labels](), Counter[Labels]()
         for view in self._state.workers:
             for connection in view.stats.connections if view.stats is not None else ():
@@ -147,8 +148,8 @@ class Metrics(Collector):
         accepts = (((listener,), count) for listener, count in accepted.items())
         yield counter("connections_accepted", "Accepted client connections.", ("listener",), accepts)
         text = "Client connections turned away, or closed while idle, to stay within a limit."
-        yield counter("connections_shed", text, ("listener", "cause"), self._state.totals.shed.items())
-        pauses = (((cause,), count) for cause, count in self._state.totals.pauses.items())
+        yield counter("connections_shed", text, ("listener", "cause"), self._totals.shed.items())
+        pauses = (((cause,), count) for cause, count in self._totals.pauses.items())
         yield counter("accept_pauses", "Times a worker stopped accepting for a while.", ("cause",), pauses)
         text = "Connections to endpoints."
         yield gauge("upstream_connections", text, ("cluster", "state"), upstream.items())
@@ -212,7 +213,7 @@ class Metrics(Collector):
         yield gauge("worker_tasks", "Tasks of the worker's event loop: none per request.", label, tasks)
         timers = ((labels, each.timers) for labels, each in stats.items())
         yield gauge("worker_timers", "Objects on the worker's timer wheel.", label, timers)
-        dropped = [((), state.totals.log_lines_dropped)]
+        dropped = [((), self._totals.log_lines_dropped)]
         yield counter(
             "access_log_lines_dropped", "Lines lost because they could not be written.", (), dropped
         )

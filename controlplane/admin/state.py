@@ -1,6 +1,6 @@
 """What the admin API shows: one consistent picture of the gateway, taken when a request comes in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class State:
     store: StoreHealth = field(default_factory=lambda: StoreHealth(0, 0, ""))
     processes: tuple[ProcessView, ...] = ()
     workers: tuple[WorkerView, ...] = ()
-    totals: Totals = field(default_factory=Totals)
+    tally: Callable[[], Totals] = Totals  # for a thread: with many routes it takes long
     failovers: tuple[Failover, ...] = ()  # the latest to begin first
     held: Mapping[Hold, float] = field(default_factory=dict)  # out by hand, with since when
     failed_ports: Mapping[int, str] = field(default_factory=dict)
@@ -52,6 +52,10 @@ class State:
     status_error: str = ""
     translations: int = 0
     translate_sum_s: float = 0.0
+
+    @property
+    def totals(self) -> Totals:
+        return self.tally()
 
 
 def dataplane(workers: Iterable[WorkerView]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -153,7 +154,7 @@ class Gateway:
             store=publisher.store_health,
             processes=supervisor.views(),
             workers=publisher.workers(),
-            totals=publisher.totals(),
+            tally=functools.cache(publisher.tally()),
             failovers=self._failovers.latest(),
             held=publisher.held.since(),
             failed_ports=supervisor.failed_ports,

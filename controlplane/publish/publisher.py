@@ -192,7 +192,11 @@ class Publisher:
 
     def totals(self) -> Totals:
         """Return the counters of all workers that ever ran, up to their last reports."""
-        return self._ledger.totals()
+        return self._ledger.tally()()
+
+    def tally(self) -> Callable[[], Totals]:
+        """Return what adds these up, for a thread: of many routes that takes long."""
+        return self._ledger.tally()
 
     def failures(self) -> Failures:
         """Return what went wrong at all workers that ever ran, up to their last reports."""

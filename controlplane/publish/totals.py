@@ -85,11 +85,15 @@ class Totals:
             other.durations[key].add(total)
         return other
 
-    def keep_routes(self, live: Set[str]) -> None:
-        """Forget routes that are gone, so that years of renamed Ingresses do not pile up."""
-        for key in [key for key in self.requests if "/" in key[1] and key[1] not in live]:
-            del self.requests[key]
-        for pair in [pair for pair in self.durations if "/" in pair[0] and pair[0] not in live]:
-            del self.durations[pair]
-        for copies in [copies for copies in self.mirrors if "/" in copies[0] and copies[0] not in live]:
-            del self.mirrors[copies]
+    def kept(self, live: Set[str]) -> Self:
+        """Return a copy without routes that are gone, so that years of renamed Ingresses do not pile up."""
+
+        def lives(route: str) -> bool:
+            return "/" not in route or route in live
+
+        kept = self.copy()
+        kept.requests = Counter({key: count for key, count in self.requests.items() if lives(key[1])})
+        kept.mirrors = Counter({key: count for key, count in self.mirrors.items() if lives(key[0])})
+        kept.durations = defaultdict(DurationTotal)
+        kept.durations.update((key, total) for key, total in self.durations.items() if lives(key[0]))
+        return kept

@@ -62,7 +62,7 @@ def test_shares_of_routes_that_had_requests() -> None:
     for cluster, reason in (("cluster-1", "takes_over"), ("cluster-2", "endpoints_failing")):
         assert value(samples, "route_share_reason", route=ROUTE, cluster=cluster, reason=reason) == 1
     assert "fleetgate_route_share_reason" not in scrape(serving())
-    idle = replace(serving(), totals=Totals())
+    idle = replace(serving(), tally=Totals)
     assert "fleetgate_route_share_configured" not in scrape(idle)
 
 
@@ -135,6 +135,6 @@ def test_retries_that_were_suppressed_are_added_up_by_cause() -> None:
     for worker in (0, 1):
         counts = (SuppressedCount("shop/web:80", "cluster-1", "budget", 2 + worker),)
         totals.add(msgspec.structs.replace(stats(0, {}), suppressed=counts))
-    samples = scrape(replace(serving(), totals=totals.copy()))
+    samples = scrape(replace(serving(), tally=totals.copy))
     labels = {"service": "shop/web:80", "cluster": "cluster-1", "cause": "budget"}
     assert value(samples, "retries_suppressed_total", **labels) == 5

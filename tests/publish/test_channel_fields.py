@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from prometheus_client.registry import CollectorRegistry
 
 import proxy.agent
-from controlplane.admin import app, views
+from controlplane.admin import views
+from controlplane.admin.exposition import exposition
 from controlplane.admin.failovers import failover_views
 from controlplane.admin.metrics import Metrics
 from controlplane.admin.state import State
@@ -167,7 +167,7 @@ async def test_the_control_plane_reads_every_field_that_a_worker_sends(tmp_path:
     watch = FailoverWatch(publisher)
     watch.look()
     state = serving(
-        workers=publisher.workers(), totals=publisher.totals(), failovers=watch.latest(), worker_count=1
+        workers=publisher.workers(), tally=publisher.totals, failovers=watch.latest(), worker_count=1
     )
     assert state.snapshot is not None
     AbsenceTracker().observe(state.snapshot, state.workers, state.now)
@@ -183,9 +183,7 @@ def _show(state: State) -> None:
     for view in (views.routes, views.clusters, views.endpoints, failover_views):
         assert view(state)
     assert views.overview(state)
-    registry = CollectorRegistry()
-    registry.register(Metrics(state))
-    assert app.choose_encoder("")[0](registry)
+    assert all(exposition(Metrics(state), ""))
 
 
 async def test_a_worker_reads_every_field_that_the_control_plane_sends(

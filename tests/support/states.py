@@ -72,7 +72,7 @@ def serving(*reports: Stats, **changes: Any) -> State:
             ProcessView(worker, 100 + worker, {"hang_cpu": 1, "exit": 0}) for worker in range(len(seen))
         ),
         workers=tuple(WorkerView(worker, 100 + worker, 7, "", report) for worker, report in enumerate(seen)),
-        totals=totals,
+        tally=totals.copy,
         diagnostics=tuple(findings.items),
         fleet_server="https://fleet:6443",
         fleet_synced=True,
