@@ -1,6 +1,7 @@
 """What becomes of a request, and why: the answer of `explain`, live or from files."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -32,7 +33,7 @@ def explanation(state: State, snapshot: Snapshot, question: Question) -> Json:
     return {
         "request": _request(request),
         "listener": None if request.listener is None else _listener(request.listener),
-        "note": request.note,
+        "note": request.note or _ambiguity(snapshot, request, winner),
         "chosen": winner.id if winner is not None else None,
         "considered": [_considered(each, winner) for each in shown],
         "left": found.left + len(found.considered) - len(shown),
@@ -41,6 +42,18 @@ def explanation(state: State, snapshot: Snapshot, question: Question) -> Json:
         else _answer(state, snapshot, winner, request.listener),
         "freshness": _freshness(state, snapshot),
     }
+
+
+def _ambiguity(snapshot: Snapshot, request: Request, winner: Route | None) -> str:
+    """Say so when workers refuse the path because servers read it differently: proxy.downstream.spelling."""
+    if winner is not None:
+        for path in request.readings:
+            other = explain(snapshot.routes, replace(request.asked, path=path), 0).chosen
+            if other is not None and other.route != winner:
+                return (
+                    f"answered 400: some servers read {path} in this path, which takes route {other.route.id}"
+                )
+    return ""
 
 
 def _timeout(route: Route, listener: Listener | None) -> Json:

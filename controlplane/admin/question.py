@@ -39,11 +39,15 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of which listener; `note` says what was assumed."""
+    """What is asked of which listener; `note` says what was assumed.
+
+    `readings` are other paths that servers read in the one that is asked for; they must take the same route.
+    """
 
     asked: Asked
     listener: Listener | None
     note: str = ""
+    readings: tuple[str, ...] = ()
 
 
 def request_of(question: Question, snapshot: Snapshot) -> Request:
@@ -54,16 +58,17 @@ def request_of(question: Question, snapshot: Snapshot) -> Request:
         ip_address(client)
     except ValueError:
         raise QuestionError(f"{client!r} is no address of a client; write e.g. 10.1.2.3") from None
+    path, readings = _path(question.method, url.path or "/")
     asked = Asked(
         port,
         _host(url, question.headers),
-        _path(question.method, url.path or "/"),
+        path,
         question.method,
         url.query,
         tuple(_fields(question.headers)),
         client,
     )
-    return _at_listener(asked, url.port is not None, snapshot)
+    return replace(_at_listener(asked, url.port is not None, snapshot), readings=readings)
 
 
 def _split(text: str) -> tuple[SplitResult, int]:
@@ -78,14 +83,19 @@ def _split(text: str) -> tuple[SplitResult, int]:
     return url, port
 
 
-def _path(method: str, path: str) -> str:
-    """Return the path as routes match it. Raises QuestionError for what workers do not read."""
+def _path(method: str, path: str) -> tuple[str, tuple[str, ...]]:
+    """Return the path as routes match it, and its other readings.
+
+    Raises QuestionError for what workers do not read.
+    """
     target = quote(path, safe=_AS_WRITTEN)
     try:
         line = parse_request_line(f"{method} {target} HTTP/1.1".encode())
     except RequestError as error:
         raise QuestionError(f"{error.detail}: such a request is answered {error.status}") from None
-    return line.resource.path.decode()
+    others = line.resource.readings
+    readings = sorted(others.as_path) if others is not None else []
+    return line.resource.path.decode(), tuple(reading.decode() for reading in readings)
 
 
 def _host(url: SplitResult, headers: Headers) -> str:

@@ -176,6 +176,18 @@ async def test_the_path_is_asked_as_workers_normalise_it_and_the_host_header_cou
     assert found["chosen"] == "shop/cart/0/0"
 
 
+async def test_a_path_that_workers_refuse_as_ambiguous_is_said() -> None:
+    found = await explained(url="http://shop.demo:8001/cart%2Fx")
+    assert (
+        found["note"]
+        == "answered 400: some servers read /cart/x in this path, which takes route shop/cart/0/0"
+    )
+    for path in ("/cart/a%2Fx", "/a;b", "//cart"):
+        assert (await explained(url=f"http://shop.demo:8001{path}"))["note"] == ""
+    found = await explained(url="http://shop.demo:8001/a/..;/cart")
+    assert "answered 400" in found["detail"]
+
+
 async def test_only_the_nearest_misses_are_shown_unless_all_are_asked_for() -> None:
     routes = [route(f"r{number}", f"/x{number}") for number in range(30)]
     found = await explained(*routes)
