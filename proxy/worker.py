@@ -22,6 +22,7 @@ from proxy.downstream.descriptors import DescriptorBudget, raised_limit
 from proxy.downstream.listener import IDLE_GRACE_S, Listeners
 from proxy.liveness import Liveness
 from proxy.spare import wait_for_place
+from proxy.stderr import StderrHandler
 from proxy.telemetry.access_log import FLUSH_S, AccessLog
 from proxy.timers import TICK_S
 
@@ -162,7 +163,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO,
         format=f"level=%(levelname)s worker={options.worker} %(message)s",
-        stream=sys.stderr,
+        handlers=[StderrHandler()],
     )
     gc.set_threshold(
         20_000, 50, 100

@@ -3,8 +3,9 @@
 import json
 import logging
 import re
-import sys
 from datetime import UTC, datetime
+
+from proxy.stderr import StderrHandler
 
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
     "message",
@@ -36,10 +37,11 @@ def quoted(value: object) -> str:
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
-def configure() -> None:
-    """Send the log to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure() -> logging.Handler:
+    """Send the log to standard error; return the handler, to be closed at the end."""
+    handler = StderrHandler()
     handler.setFormatter(KeyValueFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for chatty in ("asyncio", "uvicorn", "aiohttp", "kubernetes_asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    return handler

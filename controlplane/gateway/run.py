@@ -38,8 +38,11 @@ class Unavailable(CannotStart):
 
 def run(settings: Settings) -> None:
     """Run the gateway until SIGTERM or SIGINT. Raises CannotStart."""
-    configure()
-    asyncio.run(_serve_until_exit(settings))
+    handler = configure()
+    try:
+        asyncio.run(_serve_until_exit(settings))
+    finally:
+        handler.close()  # what went wrong is told behind the log
 
 
 async def _serve_until_exit(settings: Settings) -> None:
