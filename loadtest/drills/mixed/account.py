@@ -111,14 +111,14 @@ def first_wave_ends(case: Case) -> float:
 
 
 def _compared(target: Target, result: Result) -> Iterator[tuple[str, float | None, float | None]]:
-    yield "slow requests executed more than once", result.repeated_slow, target.repeated_slow
-    yield "fast GETs executed more than once", result.repeated_fast_gets, target.repeated_fast_gets
+    yield "slow requests executed again", result.repeated_slow, target.repeated_slow
+    yield "fast GETs executed again", result.repeated_fast_gets, target.repeated_fast_gets
     yield "executions of one fast request", result.most_executions_of_fast, target.most_executions_of_fast
-    yield "requests repeated after the first wave", result.repeated_later, target.repeated_later
-    yield "POSTs executed more than once", result.repeated_posts, target.repeated_posts
-    yield "requests not executed", result.not_executed, target.not_executed
-    yield "failed requests", result.failed, target.failed
-    yield "GET share off by points", result.share_points, target.share_points
+    yield "executed again later", result.repeated_later, target.repeated_later
+    yield "POSTs executed again", result.repeated_posts, target.repeated_posts
+    yield "not executed", result.not_executed, target.not_executed
+    yield "failed", result.failed, target.failed
+    yield "GET share off, points", result.share_points, target.share_points
     yield "failovers", result.failovers, target.failovers
     yield "Events", result.events, target.events
     yield "breakers opened", result.breakers, target.breakers

@@ -105,9 +105,11 @@ def _about(case: Case) -> tuple[str, str, str, str]:
 
 
 def _verdict(cell: Cell | None) -> str:
+    """Return the limits that are missed, and p50 and p99 of the fast requests."""
     if cell is None:
         return NO_FIGURE
-    return "; ".join(f"{each.what} {each.value:.3g}" for each in _missed(cell)) or "met"
+    found = "; ".join(f"{each.what} {each.value:.3g}" for each in _missed(cell)) or "met"
+    return f"{found} ({cell.result.fast_p50_ms:.0f}, {cell.result.fast_p99_ms:.0f} ms)"
 
 
 def _outcome(cell: Cell | None) -> str:
