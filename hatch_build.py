@@ -27,6 +27,7 @@ COMPILED = (
     "proxy/upstream/retries",
     "proxy/downstream",
     "proxy/attempts.py",
+    "proxy/backlog.py",
     "proxy/client.py",
     "proxy/dataplane.py",
     "proxy/exchange.py",

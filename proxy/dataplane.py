@@ -64,14 +64,15 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
-        "compression", "connector", "draining", "heads", "limiters", "limits", "local", "log", "mirrors",
-        "replay", "services", "stalls", "suppressed", "table", "trusted", "version", "wheel",
+        "backlog", "compression", "connector", "draining", "heads", "limiters", "limits", "local", "log",
+        "mirrors", "replay", "services", "stalls", "suppressed", "table", "trusted", "version", "wheel",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
         # For the life of the worker
         self.wheel = TimerWheel(loop)
         self.connector = Connector(loop, self.wheel)
+        self.backlog = self.connector.backlog
         self.stalls = StallWatch(loop, self.connector)
         self.services = Services()
         self.heads = Heads()

@@ -25,6 +25,8 @@ from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
 
+_COMPRESSED_AT_ONCE: Final = 65536  # bytes: 1 ms
+_LOG_COMPRESSED_UNIT: Final = 11  # bytes that cost as much as a message, when they are compressed
 _SMALL_BODY_BYTES: Final = 16384  # up to here one joined write is cheaper than two
 
 
@@ -173,6 +175,7 @@ class Exchange(Attempts):
             variants = self.plane.compression.variants(head)
             head = variants.plain
             if variants.compressed is not None:
+                self.plane.backlog.left -= size >> _LOG_COMPRESSED_UNIT
                 body = self._compressed_whole(head, data, at, size)
                 if body is not None:
                     head = variants.compressed.of_length(len(body))
@@ -182,14 +185,19 @@ class Exchange(Attempts):
 
     # Response body
 
+    def slice_bytes(self) -> int:
+        return _COMPRESSED_AT_ONCE if self.compressor is not None else 0
+
     def on_response_data(self, payload: bytes) -> None:
         if self.compressor is not None:
+            self.plane.backlog.left -= len(payload) >> _LOG_COMPRESSED_UNIT
             payload = self.compressor.feed(payload)
         self.response_bytes += len(payload)
         self.client.write(encode_chunk(payload) if self.chunked else payload)
 
     def on_response_piece(self, piece: memoryview) -> bool:
         if self.compressor is not None:
+            self.plane.backlog.left -= len(piece) >> _LOG_COMPRESSED_UNIT
             payload = self.compressor.feed(piece)
             self.response_bytes += len(payload)
             self.client.write(encode_chunk(payload))
@@ -208,7 +216,7 @@ class Exchange(Attempts):
         self._answered(self.keep)
 
     def room(self) -> int:
-        return self.client.room()
+        return self.client.room() if self.compressor is None else 0
 
     def on_client_writable(self, writable: bool) -> None:
         if self.connection is not None:

@@ -6,7 +6,7 @@
 from math import inf
 from typing import Final
 
-from proxy.http.chunked import ChunkDecoder
+from proxy.http.chunked import decode_whole
 from proxy.http.errors import RequestError
 from proxy.http.response import CHUNKED, ResponseHead
 from proxy.mirror import MARK_NAME, copy_mark, is_own_copy, mirror
@@ -149,7 +149,7 @@ class PolicedRequest(RequestRecord):
         if size < LEAST_BYTES or not self._takes_gzip():
             return None
         body = data[at:]
-        return compress(ChunkDecoder().feed(body) if head.length == CHUNKED else body)
+        return compress(decode_whole(body) if head.length == CHUNKED else body)
 
     def _takes_gzip(self) -> bool:
         asked = self.asked

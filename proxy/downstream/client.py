@@ -3,6 +3,8 @@
 The connection goes on after a response only when the request was read completely (RFC 9112 §9.3);
 in any doubt it is answered, closed for writing, drained for a moment and dropped, so that the client
 reads the answer and nothing it sent is ever taken for another request.
+
+What one client sends is processed a quantum at a time, see `backlog`; it is not read from meanwhile.
 """
 
 import asyncio
@@ -10,8 +12,10 @@ import struct
 from socket import SOL_SOCKET
 from typing import TYPE_CHECKING, Final, cast
 
+from proxy.backlog import FEW_BYTES, GONE, QUANTUM, READS, WAITS, body_cost, cost
 from proxy.dataplane import DataPlane
-from proxy.downstream.closing import CHECK_S, STALL_S, ClosingClient
+from proxy.downstream.closing import CHECK_S, STALL_S
+from proxy.downstream.receiving import HIGH_WATER_BYTES, ReceivingClient
 from proxy.downstream.spelling import settled
 from proxy.exchange import Exchange
 from proxy.http.body import RequestBody
@@ -25,7 +29,6 @@ from proxy.tunnel import Tunnel
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
 
-HIGH_WATER_BYTES: Final = 65536
 _SO_MEMINFO: Final = 55  # linux/socket.h
 _SEND_BUFFER: Final = struct.Struct("=12xI4xI")  # of sock_diag.h: SK_MEMINFO_SNDBUF, SK_MEMINFO_WMEM_QUEUED
 _AMBIGUOUS: Final = "Servers read this path differently, and what they read takes different routes."
@@ -45,11 +48,11 @@ def _written(address: str) -> bytes:
     return address.encode()
 
 
-class ClientConnection(ClosingClient):
+class ClientConnection(ReceivingClient):
     """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_awaited_s", "_blank_lines", "_body", "_heads", "_is_processing", "_paused", "_peer", "_peer_port",
+        "_awaited_s", "_blank_lines", "_body", "_heads", "_is_processing", "_peer", "_peer_port",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -59,7 +62,6 @@ class ClientConnection(ClosingClient):
         self._peer = b""
         self._peer_port = 0
         self._blank_lines = 0
-        self._paused = False
         self._is_processing = False
         # Per request
         self._body: RequestBody | None = None
@@ -91,16 +93,21 @@ class ClientConnection(ClosingClient):
         if self._linger_left >= 0:
             self._linger(data)
             return
+        backlog = self._backlog
+        if self.is_listed or self._paused or (backlog.left < 0 and backlog.is_over()):
+            self._keep_more(data)
+            if len(data) >= FEW_BYTES:
+                self._hold(True)
+            if not self._paused:
+                backlog.add(self, is_new=True)
+            return
         if self._buffer:
             data = self._buffer + data
-        elif (
-            self._overload.is_watching
-            and not self._paused
-            and self._overload.is_stale(self.transport, self._opened)
-        ):
+            self._buffer = b""
+        elif self._overload.is_watching and self._overload.is_stale(self.transport, self._opened):
             self._refuse_stale(data)
             return
-        self._process(data)
+        self._process(data, 0)
 
     def eof_received(self) -> bool | None:
         self._saw_eof = True
@@ -110,7 +117,7 @@ class ClientConnection(ClosingClient):
             if self._paused and self._buffer:
                 self._depart(0.0)
                 return True
-            return None
+            return True if self._has_waiting() else None
         if exchange.tunnel is not None:
             exchange.tunnel.on_client_end()
             return True
@@ -125,6 +132,7 @@ class ClientConnection(ClosingClient):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.leave(self)
+        self._take_buffer()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.cancel()
@@ -183,82 +191,129 @@ class ClientConnection(ClosingClient):
 
     # Cutting requests
 
-    def _process(self, data: bytes) -> None:
-        """Start the requests in `data` until one has to wait for its response."""
+    def _process(self, data: bytes, at: int) -> None:
+        """Start the requests in data[at:], a quantum of them at most, until one waits for its response."""
         heads = self._heads
+        size = len(data)
+        left = QUANTUM
         self._is_processing = True
-        while data and self._exchange is None and self._linger_left < 0 and not self._paused:
-            if data.startswith(b"\r\n") and self._blank_lines < _MAX_BLANK_LINES:
+        while (
+            at < size and left > 0 and self._exchange is None and self._linger_left < 0 and not self._paused
+        ):
+            if data.startswith(b"\r\n", at) and self._blank_lines < _MAX_BLANK_LINES:
                 self._blank_lines += 1
-                self._buffer = b""
-                data = data[2:]
+                self._checked = 0
+                at += 2
                 continue
             try:
-                size = heads.read(data, len(self._buffer))
+                end = heads.read(data, self._checked, at)
             except RequestError as error:
                 self._refuse(error.status, error.detail, "DPE")
+                at = size
                 break
-            if not size:
-                self._wait_for_more(data)
+            if not end:
+                self._wait_for_more(size - at)
                 break
-            data = self._begin(heads.line, heads.headers, data[size:])
-        else:
-            self._buffer = data if self._linger_left < 0 else b""
-            if len(data) > HIGH_WATER_BYTES:
-                self.transport.pause_reading()
+            self._checked = 0
+            left -= cost(end - at)
+            at = self._begin(heads.line, heads.headers, data, end)
+            if self._exchange is None and not self.keep_alive:
+                at = size  # answered and closed: what follows is no request any more
         self._is_processing = False
+        self._backlog.left -= QUANTUM - left
+        if at < size or self._is_held:
+            self._keep(data, at)
 
-    def _wait_for_more(self, data: bytes) -> None:
-        if not self._buffer:
+    def _wait_for_more(self, size: int) -> None:
+        if not self._checked:
             self._deadline = self._plane.wheel.now + self._plane.limits.head_timeout_s
-        self._buffer = data
+        self._checked = size
 
-    def _begin(self, line: RequestLine, headers: RequestHeaders, rest: bytes) -> bytes:
-        """Start a request; return what of `rest` lies behind it, if that can be known already."""
+    def _keep(self, data: bytes, at: int) -> None:
+        """Keep data[at:] until the exchange is over, the client reads, more comes, or it is listed for."""
+        if self._linger_left >= 0:
+            return
+        if self._checked or at > HIGH_WATER_BYTES:
+            data, at = data[at:], 0
+        self._buffer, self._at = (data, at) if at < len(data) else (b"", 0)
+        has_waiting = self._has_waiting()
+        self._hold(has_waiting or len(data) - at > HIGH_WATER_BYTES)
+        if has_waiting:
+            self._backlog.add(self, is_new=False)
+
+    def _has_waiting_body(self) -> bool:
+        """Whether some of a body, or of a tunnel, was received that has not been looked at."""
+        body, exchange = self._body, self._exchange
+        if body is None:
+            return bool(self._buffer) and exchange is not None and exchange.tunnel is not None
+        return body.has_more or bool(self._buffer)
+
+    def proceed(self) -> int:
+        """Called by the backlog: process a quantum."""
+        if self._linger_left >= 0 or self.transport.is_closing():
+            return GONE
+        exchange = self._exchange
+        if exchange is None:
+            if not self._buffer or self._paused:
+                return GONE
+            self._take_up()
+        else:
+            if not self._wants_body or not self._has_waiting_body():
+                return GONE
+            self._deliver(exchange, self._take_buffer())
+        return WAITS if self._has_waiting() or self._has_waiting_body() else READS
+
+    def _begin(self, line: RequestLine, headers: RequestHeaders, data: bytes, end: int) -> int:
+        """Start the request whose head ends there in `data`; return where the next one begins."""
         self._blank_lines = 0
         self._has_asked = True
-        self._buffer = b""
         self.version = line.version
         control = headers.control
         self.keep_alive = line.version == 1 and not control.close
-        if self._plane.draining or self._listener.is_closed or (self._saw_eof and not rest):
+        if self._plane.draining or self._listener.is_closed or (self._saw_eof and end == len(data)):
             self.keep_alive = False
         if self.speaks_for:
             self._believe(headers)
         if line.is_https and self.scheme != b"https":
             self.keep_alive = False
-            return self._answer(400, _NO_HTTPS, "DPE", line, headers, rest)
+            self._answer(400, _NO_HTTPS, "DPE", line, headers)
+            return end
         access = self._listener.access
         if access is not None and not access.permits(self.address):
-            return self._answer(403, "Clients of this address may not come here.", "AD", line, headers, rest)
+            self._answer(403, "Clients of this address may not come here.", "AD", line, headers)
+            return end
         if control.max_forwards == b"0" and line.resource.method == b"OPTIONS":
-            return self._answer(200, "This is the last hop.", "LR", line, headers, rest)
+            self._answer(200, "This is the last hop.", "LR", line, headers)
+            return end
         plan = self._plane.table.find(
             self._listener.port, control.host, line.resource.path, headers, line, self.address
         )
         if plan is None:
-            return self._answer(404, "No route matches.", "NR", line, headers, rest)
+            self._answer(404, "No route matches.", "NR", line, headers)
+            return end
         if line.resource.readings is not None:
             settled_line = settled(self._plane.table, self._listener.port, line, headers, self.address, plan)
             if settled_line is None:
                 self.keep_alive = False
-                return self._answer(400, _AMBIGUOUS, "DPE", line, headers, rest)
+                self._answer(400, _AMBIGUOUS, "DPE", line, headers)
+                return end
             line = settled_line
         if control.length > 0 and control.length > self._plane.limits.max_body_bytes > 0:
             detail = f"The body is larger than {self._plane.limits.max_body_bytes} bytes."
-            return self._answer(413, detail, "DPE", line, headers, rest)
+            self._answer(413, detail, "DPE", line, headers)
+            return end
         exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
         if control.length == 0:
             exchange.start()
-            return rest
+            return end
         body = self._body = RequestBody(control.length, self._plane.limits.max_body_bytes)
         self._awaited_s = 0.0
         self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
-        if rest:
-            rest = self._read_body(exchange, body, rest)
+        if end < len(data):
+            self._read_body(exchange, body, data, end)
         if not exchange.is_done:
             exchange.start()
-        return rest
+        return len(data) - body.rest_bytes
 
     def _believe(self, headers: RequestHeaders) -> None:
         """Take over what a trusted proxy says of its client."""
@@ -289,32 +344,50 @@ class ClientConnection(ClosingClient):
         self.log = b'"client":"%b","listener":"%b"' % (client, self.listener_name.encode())
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
+        if self._body is None and exchange.tunnel is None:
+            self._keep_more(data)
+            return
+        backlog = self._backlog
+        if self.is_listed or (backlog.left < 0 and backlog.is_over()):
+            self._keep_more(data)
+            self._hold(True)
+            backlog.add(self, is_new=True)
+        else:
+            self._deliver(exchange, data)
+
+    def _deliver(self, exchange: Exchange, data: bytes) -> None:
+        """Pass on what has come of a body, or in a tunnel."""
+        self._backlog.left -= body_cost(len(data))
         if exchange.tunnel is not None:
+            self._hold(False)
             exchange.tunnel.from_client(data)
             return
         body = self._body
         if body is not None:
             self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
-            data = self._read_body(exchange, body, data)
+            self._read_body(exchange, body, data, 0)
+            data = body.rest(data)
         if data and self._exchange is not None:
-            self._buffer += data
-            if len(self._buffer) > HIGH_WATER_BYTES:
-                self.transport.pause_reading()
+            self._keep_more(data)
 
-    def _read_body(self, exchange: Exchange, body: RequestBody, data: bytes) -> bytes:
-        """Hand the body in `data` over; return what lies behind it."""
+    def _read_body(self, exchange: Exchange, body: RequestBody, data: bytes, at: int) -> None:
+        """Hand the body in data[at:] over; one in many chunks is listed for the rest of them."""
         try:
-            wire = body.feed(data)
+            wire = body.feed(data, at)
         except RequestError as error:
             self._refuse_body(exchange, error, "DPE")
-            return b""
+            return
         if wire:
             exchange.on_body(wire)
-        if not body.done:
-            return b""
-        self._body = None
-        exchange.on_body_end()
-        return body.rest
+        if body.has_more:
+            self._backlog.left -= QUANTUM
+            self._hold(True)
+            self._backlog.add(self, is_new=False)
+        else:
+            self._hold(False)
+        if body.done:
+            self._body = None
+            exchange.on_body_end()
 
     # The exchange's side
 
@@ -342,17 +415,18 @@ class ClientConnection(ClosingClient):
         self._wants_body = wanted
         if wanted:
             self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
-            self.transport.resume_reading()
-        else:
-            self.transport.pause_reading()
+            if self._has_waiting_body():
+                self._backlog.add(self, is_new=False)
+        self._read_or_pause()
 
     def on_tunnel(self) -> None:
         exchange = self._exchange
         assert exchange is not None
         tunnel = exchange.tunnel
         assert tunnel is not None
-        data, self._buffer = self._buffer, b""
-        self.transport.resume_reading()
+        at, self._at = self._at, 0
+        data = self._take_buffer()[at:]
+        self._hold(False)
         if data:
             tunnel.from_client(data)
         if self._saw_eof:
@@ -380,14 +454,20 @@ class ClientConnection(ClosingClient):
 
     def _go_on(self) -> None:
         """Look at what came while no request could be started."""
-        data = self._buffer
-        if data and not self._is_processing:
-            self._buffer = b""
-            if len(data) > HIGH_WATER_BYTES:
-                self.transport.resume_reading()
-            self._process(data)
-            if self._saw_eof:
-                self._drop_incomplete()
+        if not self._buffer or self._is_processing or self.is_listed:
+            return
+        backlog = self._backlog
+        if backlog.left < 0 and backlog.is_over():
+            backlog.add(self, is_new=True)
+        else:
+            self._take_up()
+
+    def _take_up(self) -> None:
+        """Process a quantum of what is kept."""
+        at, self._at = self._at, 0
+        self._process(self._take_buffer(), at)
+        if self._saw_eof and not self._has_waiting():
+            self._drop_incomplete()
 
     def _drop_incomplete(self) -> None:
         """The client has closed its side: a request that is not complete by now never will be."""

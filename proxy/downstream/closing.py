@@ -36,7 +36,7 @@ class ClosingClient(Client):
     """A client connection without its requests: its transport, the one deadline, and its ends."""
 
     __slots__ = (
-        "_buffer", "_deadline", "_exchange", "_has_asked", "_is_departing", "_linger_left", "_listener",
+        "_at", "_buffer", "_deadline", "_exchange", "_has_asked", "_is_departing", "_linger_left", "_listener",
         "_opened", "_overload", "_plane", "_saw_eof", "_silent_since", "_wants_body", "address_group",
         "is_admitted", "transport",
     )  # fmt: skip
@@ -61,6 +61,7 @@ class ClosingClient(Client):
         self.log = b""
         self.forwarded = b""
         self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
+        self._at = 0  # where that begins in `_buffer`
         self._linger_left = -1  # ≥ 0: closing, so much more is read and thrown away
         self._saw_eof = False
         self._is_departing = False  # it has closed its side, and is watched for that
@@ -111,6 +112,7 @@ class ClosingClient(Client):
             self._end()
             return
         self._buffer = b""
+        self._at = 0
         self._linger_left = LINGER_BYTES
         self._deadline = self._plane.wheel.now + STALL_S
         self._wants_body = True
@@ -188,8 +190,8 @@ class ClosingClient(Client):
             self._refuse(503, detail, None)
 
     def _answer(
-        self, status: int, detail: str, flag: str, line: RequestLine, headers: RequestHeaders, rest: bytes
-    ) -> bytes:
+        self, status: int, detail: str, flag: str, line: RequestLine, headers: RequestHeaders
+    ) -> None:
         """Answer without an exchange; a body that comes with the request ends the connection."""
         if headers.control.length != 0:
             self.keep_alive = False
@@ -199,9 +201,8 @@ class ClosingClient(Client):
         self._record(status, flag, line, headers)
         if not self.keep_alive:
             self._close()
-            return b""
-        self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
-        return rest
+        else:
+            self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
 
     def _refuse(self, status: int, detail: str, flag: str | None) -> None:
         """Answer a request that cannot be accepted, and close."""

@@ -5,7 +5,7 @@ import logging
 import socket
 from collections.abc import Coroutine, Iterable, Iterator
 from math import inf
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from proxy.dataplane import DataPlane
 from proxy.downstream.accept_queue import BACKLOG, AcceptQueue
@@ -22,6 +22,8 @@ from proxy.policies.access import AccessList
 
 log = logging.getLogger(__name__)
 
+ACCEPTS: Final = 32
+"""Connections accepted at once, at 50 µs for each; the others in later turns of the loop."""
 IDLE_GRACE_S = 1.0  # an idle client may have a request on the way: it is answered, with close
 
 
@@ -104,12 +106,14 @@ class Listener:
         return CAUSES[cause] if cause else ""
 
     def take(self, count: int) -> None:
-        """Accept so many connections at once, as far as there are descriptors for them."""
-        for _ in range(min(count, self._guard.room)):
+        """Accept so many connections, as far as there are descriptors for them."""
+        for _ in range(min(count, self._guard.room, ACCEPTS)):
             client = self.queue.accept() if self.queue is not None else None
             if client is None:
                 return
             self.admit(client)
+        if count > ACCEPTS:
+            asyncio.get_running_loop().call_soon(self.take, count - ACCEPTS)
 
     def admit(self, client: socket.socket) -> None:
         """Take a connection that was accepted otherwise."""

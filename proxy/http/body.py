@@ -8,7 +8,7 @@ from proxy.http.errors import RequestError
 class RequestBody:
     """Feed it what arrives after the head. Only for requests that have a body."""
 
-    __slots__ = ("_decoder", "_left", "_most", "_size", "done", "rest")
+    __slots__ = ("_decoder", "_left", "_most", "_size", "done", "rest_bytes")
 
     def __init__(self, length: int, most: int = 0) -> None:
         """`length` is Control.length: bytes, or CHUNKED, and then `most` bytes; 0 is any number."""
@@ -17,27 +17,38 @@ class RequestBody:
         self._most = most
         self._size = 0
         self.done = False
-        self.rest = b""  # what lies behind the end of the body
+        self.rest_bytes = 0  # so much lies behind the end of the body
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the body in `data`, ready for the endpoint. Raises RequestError (400, 413)."""
+    @property
+    def has_more(self) -> bool:
+        """Whether what was fed is not decoded completely yet: feed b"" for more of it."""
+        return self._decoder is not None and self._decoder.has_more
+
+    def feed(self, data: bytes, at: int = 0) -> bytes:
+        """Return the body in data[at:], ready for the endpoint. Raises RequestError (400, 413)."""
         if self._decoder is not None:
-            return self._feed_chunks(self._decoder, data)
-        piece = data[: self._left]
+            return self._feed_chunks(self._decoder, data, at)
+        piece = data[at : at + self._left]
         self._left -= len(piece)
         self.done = self._left == 0
-        self.rest = data[len(piece) :]
+        self.rest_bytes = len(data) - at - len(piece)
         return piece
 
-    def _feed_chunks(self, decoder: ChunkDecoder, data: bytes) -> bytes:
+    def rest(self, data: bytes) -> bytes:
+        """Return what lies behind the end of the body; `data` is what was fed last."""
+        if self._decoder is not None:
+            return self._decoder.rest
+        return data[len(data) - self.rest_bytes :]
+
+    def _feed_chunks(self, decoder: ChunkDecoder, data: bytes, at: int) -> bytes:
         try:
-            payload = decoder.feed(data)
+            payload = decoder.feed(data, at)
         except ChunkError as error:
             raise RequestError(400, str(error)) from error
         self._size += len(payload)
         if self._size > self._most > 0:
             raise RequestError(413, f"the body is larger than {self._most} bytes")
         self.done = decoder.done
-        self.rest = decoder.rest
+        self.rest_bytes = decoder.rest_bytes
         wire = encode_chunk(payload) if payload else b""
         return wire + END if self.done else wire

@@ -9,6 +9,7 @@ from proxy.http.request import check_incomplete, check_together
 from proxy.http.request_headers import RequestHeaders, parse_headers
 from proxy.http.request_line import RequestLine, parse_request_line
 
+_MOST_OF_ONE: Final = limits.MAX_HEAD_BYTES + limits.MAX_LINE_BYTES  # more of a head than is ever accepted
 _MOST_SEARCHES: Final = 16  # for what the heads of one connection have in common
 _USELESS: Final = 8  # edges, after so many blocks in a row that had been remembered whole (0.3 µs each)
 
@@ -37,13 +38,13 @@ class HeadReader:
         self._searches = 0
         self._repeats = 0  # since the edges were of use
 
-    def read(self, data: bytes, checked: int) -> int:
-        """Return the size of the head that `data` begins with, and set `line` and `headers`.
+    def read(self, data: bytes, checked: int, at: int = 0) -> int:
+        """Return the end of the head that data[at:] begins with, and set `line` and `headers`.
 
-        0: it is not complete; the first `checked` bytes have been looked at before. Raises RequestError.
+        0: it is not complete; its first `checked` bytes have been looked at before. Raises RequestError.
         """
-        line_end = data.find(b"\r\n")
-        if self._edges is not None:
+        line_end = data.find(b"\r\n", at)
+        if self._edges is not None and not at:  # behind another request all that follows would be split
             headers = self._edges.read(data, line_end + 2)
             if headers is not None:
                 line = parse_request_line(data[:line_end])
@@ -55,10 +56,10 @@ class HeadReader:
                     self._repeats = 0
                     return len(data)
         end = data.find(b"\r\n\r\n", line_end) if line_end >= 0 else -1
-        if end < 0 or end > limits.MAX_HEAD_BYTES:
-            check_incomplete(data, checked)
+        if end < 0 or end - at > limits.MAX_HEAD_BYTES:
+            check_incomplete(data[at : at + _MOST_OF_ONE], checked)
             return 0
-        raw = data[:line_end]
+        raw = data[at:line_end]
         line = self._heads.lines.young.get(raw) or self._read_line(raw)
         block = data[line_end + 2 : end + 2]
         headers = self._heads.blocks.young.get(block)

@@ -6,6 +6,7 @@ import ssl
 import struct
 from collections.abc import Callable
 from types import TracebackType
+from typing import cast
 
 import h11
 
@@ -35,8 +36,7 @@ class Connection(asyncio.Protocol):
         self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's has no base class
         self._origin.connections.append(self)
 
     def data_received(self, data: bytes) -> None:

@@ -31,6 +31,7 @@ from proxy.model.channel import (
 )
 from proxy.model.conditions import HeaderCondition
 
+PROGRAM = ("-m", "proxy.worker")
 POLL_S = 0.1
 ANSWER_S = 60.0
 """A hundred thousand routes take a few seconds on a busy machine."""
@@ -100,23 +101,18 @@ def _output(peer: Fleetgate, program: str) -> str:
 class Worker:
     """A started worker and the connection that it takes orders from."""
 
-    def __init__(self, peer: Fleetgate, site: Site, core: int, number: int) -> None:
+    def __init__(
+        self, peer: Fleetgate, site: Site, core: int, number: int, program: tuple[str, ...] = PROGRAM
+    ) -> None:
+        """`program` stands before the worker's options."""
         path = site.directory / f"control-{number}.sock"
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(path))
             server.listen(1)
             server.settimeout(POLL_S)
             command = peer.command(
-                *(
-                    "-m",
-                    "proxy.worker",
-                    "--id",
-                    str(number),
-                    "--socket",
-                    str(path),
-                    "--generation",
-                    "compare",
-                ),
+                *program,
+                *("--id", str(number), "--socket", str(path), "--generation", "compare"),
                 *("--access-log", str(site.access_log)),
             )
             self.process = Started(command, site.directory, (core,), environment=peer.environment())

@@ -8,6 +8,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
+from proxy.backlog import GONE, QUANTUM, READS, WAITS, Backlog, body_cost
 from proxy.http import limits
 from proxy.http.chunked import ChunkDecoder, ChunkError, plain_size
 from proxy.http.errors import ResponseError
@@ -28,6 +29,8 @@ HIGH_WATER_BYTES: Final = 65536
 STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
 CHECK_ACTIVE_S: Final = 0.1
 CHECK_IDLE_S: Final = 0.5
+MAX_INTERIM: Final = 10_000
+"""Responses before the final one. RFC 2518 §10.1 asks for one every 20 s: that is two days."""
 
 
 class UpstreamConnection:
@@ -37,12 +40,18 @@ class UpstreamConnection:
     """
 
     __slots__ = (
-        "_before", "_buffer", "_buffers", "_decoder", "_head", "_is_held", "_left", "_memo", "_tunnel",
-        "_watch", "_wheel", "deadline", "endpoint", "exchange", "served", "since", "transport", "written",
+        "_backlog", "_before", "_buffer", "_buffers", "_checked", "_decoder", "_head", "_interims",
+        "_is_held", "_is_waiting", "_left", "_memo", "_rest", "_tunnel", "_watch", "_wheel", "deadline",
+        "endpoint", "exchange", "is_listed", "served", "since", "transport", "written",
     )  # fmt: skip
 
     def __init__(
-        self, endpoint: "LiveEndpoint", wheel: TimerWheel, memo: Memo[ResponseHead], buffers: Buffers
+        self,
+        endpoint: "LiveEndpoint",
+        wheel: TimerWheel,
+        memo: Memo[ResponseHead],
+        buffers: Buffers,
+        backlog: Backlog,
     ) -> None:
         # Per connection
         self.endpoint = endpoint
@@ -51,6 +60,8 @@ class UpstreamConnection:
         self._watch: Watch | None = None
         self._memo = memo
         self._buffers = buffers
+        self._backlog = backlog
+        self.is_listed = False  # in the backlog
         self.served = 0  # requests answered
         self.written = 0  # bytes written, for the proof that a request was never delivered
         self.deadline = 0.0
@@ -59,11 +70,15 @@ class UpstreamConnection:
         self.since = 0.0  # the endpoint has had all of the request, monotonic
         self._before = 0
         self._buffer = b""
+        self._checked = 0  # bytes of an incomplete head, at the beginning of `_buffer`
+        self._interims = 0
         self._head: ResponseHead | None = None
         self._left = 0
         self._decoder: ChunkDecoder | None = None
         self._tunnel = False
         self._is_held = False  # not read from, because the client does not read
+        self._is_waiting = False  # not read from, because it waits for its turn
+        self._rest = b""  # received, and kept for that turn
 
     def __repr__(self) -> str:
         state = "busy" if self.exchange else "idle"
@@ -104,10 +119,12 @@ class UpstreamConnection:
     def read_response(self, wanted: bool) -> None:
         """Go on, or stop for now, delivering the response."""
         self._is_held = not wanted
-        if wanted:
-            self.transport.resume_reading()
-        else:
+        if not wanted:
             self.transport.pause_reading()
+        elif self._is_waiting:
+            self._backlog.add(self, is_new=False)
+        else:
+            self.transport.resume_reading()
 
     def release(self) -> None:
         """The request is over and was sent completely: back to the pool, if the response allows."""
@@ -116,12 +133,15 @@ class UpstreamConnection:
         self.served += 1
         self._head = None
         self._decoder = None
+        self._checked = 0
+        self._interims = 0
         if self.transport.get_write_buffer_size():
             self.transport.abort()  # an answer to a request that was not read: the next one would wait for it
         elif head is None or not head.idle_s or self._buffer or self.transport.is_closing():
             self.transport.close()
         else:
-            if self._is_held:
+            if self._is_held or self.is_listed:
+                self._is_waiting = False
                 self.read_response(True)
             self.deadline = self._wheel.now + head.idle_s
             self.endpoint.release(self)
@@ -153,21 +173,35 @@ class UpstreamConnection:
             self.transport.abort()
             return
         self.endpoint.heard = monotonic()
+        backlog = self._backlog
+        if self.is_listed or (backlog.left < 0 and backlog.is_over()):
+            self._rest += data
+            self._wait_for_turn(is_new=True)
+        else:
+            self._receive(exchange, data)
+
+    def _receive(self, exchange: ResponseSink, data: bytes) -> None:
         if self._head is not None:
-            self._body(exchange, self._head, data)
+            self._take_body(exchange, self._head, data)
             return
         if self._tunnel:
+            self._backlog.left -= body_cost(len(data))
             exchange.on_tunnel_data(data)
             return
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        while data:  # once, but for interim responses
-            end = data.find(b"\r\n\r\n")
+        self._read_heads(exchange, data)
+
+    def _read_heads(self, exchange: ResponseSink, data: bytes) -> None:
+        """Cut the heads that `data` begins with: one, but for interim responses."""
+        at = 0
+        for _ in range(QUANTUM):
+            end = data.find(b"\r\n\r\n", at)
             if end < 0:
-                self._incomplete(exchange, data)
+                self._incomplete(exchange, data[at:])
                 return
-            block = data[: end + 2]
+            block = data[at : end + 2]
             head = self._memo.young.get(block)
             if head is None:
                 head = self._parse(exchange, block)
@@ -181,8 +215,38 @@ class UpstreamConnection:
             if head.status >= 200 or head.status == 101:
                 self._start(exchange, head, data, at)
                 return
-            data = data[at:]
+            self._checked = 0
+            self._interims += 1
+            if self._interims > MAX_INTERIM:
+                self._malformed(exchange)
+                return
             exchange.on_informational(head)
+            if at == len(data) or self.exchange is not exchange:
+                return
+        self._rest = data[at:]
+        self._wait_for_turn(is_new=False)
+
+    def _wait_for_turn(self, *, is_new: bool) -> None:
+        """Go on with what was received when others have had their turns."""
+        self._backlog.left -= QUANTUM
+        self._is_waiting = True
+        self.transport.pause_reading()
+        self._backlog.add(self, is_new=is_new)
+
+    def proceed(self) -> int:
+        """Called by the backlog: process a quantum of the response."""
+        exchange = self.exchange
+        if not self._is_waiting or exchange is None or self._is_held or self.transport.is_closing():
+            return GONE
+        self._is_waiting = False
+        rest, self._rest = self._rest, b""
+        if rest or (self._decoder is not None and self._decoder.has_more):
+            self._receive(exchange, rest)
+        if self._is_waiting:
+            return WAITS
+        if self.exchange is exchange and not self._is_held:
+            self.transport.resume_reading()
+        return READS
 
     def eof_received(self) -> bool | None:
         exchange, head = self.exchange, self._head
@@ -201,6 +265,10 @@ class UpstreamConnection:
         self.endpoint.connections.discard(self)
         self._watch = None  # it refers to this connection
         exchange = self.exchange
+        if exchange is not None and self._rest:
+            rest, self._rest = self._rest, b""
+            self._receive(exchange, rest)  # what came before the end
+            exchange = self.exchange
         if exchange is not None:
             # TimeoutError: it has used up its TCP_USER_TIMEOUT
             timed_out = isinstance(exc, TimeoutError)
@@ -259,7 +327,12 @@ class UpstreamConnection:
         if not data.startswith(b"HTTP/1."[: len(data)]):
             self._malformed(exchange)
             return
+        checked, self._checked = self._checked, len(data)
         lines_end = data.rfind(b"\r\n") + 2
+        is_small = len(data) <= (limits.MAX_HEAD_BYTES if lines_end > 1 else limits.MAX_LINE_BYTES)
+        if checked and is_small and data.find(b"\n", checked) < 0:
+            self._buffer = data  # only the end of a line tells more than was known
+            return
         if lines_end > 1:
             try:
                 parse_response_head(data[:lines_end])
@@ -322,6 +395,8 @@ class UpstreamConnection:
             self._decoder = decoder
             acknowledge(self.transport)
             exchange.on_response_start(head, body, 0)
+            if decoder.has_more and self.exchange is exchange:
+                self._wait_for_turn(is_new=False)
 
     def _switch(self, exchange: ResponseSink, head: ResponseHead, rest: bytes) -> None:
         if head.websocket:
@@ -330,6 +405,17 @@ class UpstreamConnection:
             exchange.on_switched(head, rest)
         else:
             self._malformed(exchange)
+
+    def _take_body(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
+        """Take so much of the body as may go by in one turn."""
+        most = exchange.slice_bytes()
+        if len(data) > most > 0:
+            self._rest = data[most:]
+            data = data[:most]
+        self._backlog.left -= body_cost(len(data))
+        self._body(exchange, head, data)
+        if self._rest and self.exchange is exchange:
+            self._wait_for_turn(is_new=False)
 
     def _body(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
         self.deadline = self._wheel.now + STREAM_IDLE_S
@@ -355,13 +441,23 @@ class UpstreamConnection:
         if decoder.done:
             self._buffer = decoder.rest
             exchange.on_response_end(payload)
-        elif payload:
+            return
+        if payload:
             exchange.on_response_data(payload)
+        if decoder.has_more and self.exchange is exchange:
+            self._wait_for_turn(is_new=False)
 
-    def on_stream(self) -> None:
-        """Some more of the body went by."""
+    def on_stream(self, size: int) -> None:
+        """So many bytes more of the body have come."""
         self.endpoint.heard = monotonic()
         self.deadline = self._wheel.now + STREAM_IDLE_S
+        self._backlog.left -= body_cost(size)
+        if self.is_pressed():
+            self._wait_for_turn(is_new=False)
+
+    def is_pressed(self) -> bool:
+        """Whether others wait for this turn of the loop to end."""
+        return self._backlog.left < 0 and self._backlog.is_over()
 
     def on_stream_end(self, exchange: ResponseSink, surplus: bytes) -> None:
         self._left = 0
@@ -388,7 +484,7 @@ class UpstreamConnection:
 
         Then even a POST can be sent again: nobody has read it.
         """
-        if self._head is not None or self._buffer:
+        if self._head is not None or self._buffer or self._rest:
             return False
         if was_reset:
             # That it was not acknowledged proves nothing: an RST is not counted as an acknowledgement, and

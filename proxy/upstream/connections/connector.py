@@ -7,6 +7,7 @@ from random import uniform
 from time import monotonic
 from typing import Final, Protocol, cast
 
+from proxy.backlog import Backlog
 from proxy.http.memo import Memo
 from proxy.http.response import ResponseHead
 from proxy.model.limits import Limits
@@ -39,7 +40,9 @@ class Waiter(Protocol):
 class Connector:
     """One per worker. Every task it starts has a deadline."""
 
-    __slots__ = ("_buffers", "_loop", "_probes", "_tasks", "_wheel", "limits", "memo", "suspicions")
+    __slots__ = (
+        "_buffers", "_loop", "_probes", "_tasks", "_wheel", "backlog", "limits", "memo", "suspicions",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel) -> None:
         self._loop = loop
@@ -47,6 +50,7 @@ class Connector:
         self._tasks: set[asyncio.Task[None]] = set()
         self._probes: dict[LiveEndpoint, asyncio.TimerHandle] = {}  # the next one of each ejected endpoint
         self.memo: Memo[ResponseHead] = Memo()
+        self.backlog = Backlog(loop)
         self._buffers = Buffers()
         self.limits = Limits()
         self.suspicions: dict[LiveEndpoint, Suspicion] = {}
@@ -175,7 +179,7 @@ class Connector:
         return result
 
     async def _try_open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
-        connection = UpstreamConnection(endpoint, self._wheel, self.memo, self._buffers)
+        connection = UpstreamConnection(endpoint, self._wheel, self.memo, self._buffers, self.backlog)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._loop.create_connection(

@@ -52,6 +52,10 @@ class ResponseSink(ABC):
     def room(self) -> int:
         """Return how many bytes the kernel would take at once for the client, 0 if that is unknown."""
 
+    def slice_bytes(self) -> int:
+        """Return how much of a body it takes at once, 0 for any number of bytes."""
+        return 0
+
     @abstractmethod
     def on_response_end(self, last: bytes) -> None:
         """The end of the body, and its last bytes, if there are any left."""

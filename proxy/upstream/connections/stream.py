@@ -16,6 +16,7 @@ LEAST_BYTES: Final = 131072
 """Below this the switch to buffers costs more than the copy."""
 
 _LEAST_READ_BYTES: Final = 65536
+_PRESSED_BYTES: Final = 4096  # where others wait: what is not read waits in the kernel
 _BUFFER_BYTES: Final = 524288
 _MAX_SPARE: Final = 16
 
@@ -60,6 +61,8 @@ class BodyStream:
         Few large reads and writes are what makes long bodies cheap: each wakes the other side up.
         """
         self._buffer = self._buffers.take()
+        if self._connection.is_pressed():
+            return self._buffer[:_PRESSED_BYTES]
         return self._buffer[: max(_LEAST_READ_BYTES, self._exchange.room())]
 
     def buffer_updated(self, size: int) -> None:
@@ -74,7 +77,7 @@ class BodyStream:
             surplus = bytes(buffer[self._left : size])
             size = self._left
         self._left -= size
-        connection.on_stream()
+        connection.on_stream(size)
         if self._exchange.on_response_piece(buffer[:size]):
             self._buffers.give(buffer)
         if not self._left and connection.exchange is self._exchange:

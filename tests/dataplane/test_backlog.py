@@ -1,0 +1,126 @@
+"""Who has the next turn: on a loop and a clock of the test."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from proxy.backlog import FREE, GONE, QUANTUM, READERS, READS, SLICE_S, TURN_S, WAITS, Backlog
+
+
+class Clock:
+    """Stands in for the event loop and for monotonic(): `turn` calls what is due."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._due: list[Callable[[], None]] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def call_soon(self, callback: Callable[[], None], *_: Any) -> None:
+        self._due.append(callback)
+
+    def turn(self) -> None:
+        due, self._due = self._due, []
+        for callback in due:
+            callback()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._due
+
+
+class Peer:
+    """A connection with so many quanta of input; each takes `takes_s`."""
+
+    def __init__(self, clock: Clock, name: str, log: list[str], quanta: int, takes_s: float = 0.0) -> None:
+        self.is_listed = False
+        self.quanta = quanta
+        self._clock, self._name, self._log, self._takes_s = clock, name, log, takes_s
+
+    def proceed(self) -> int:
+        if not self.quanta:
+            return GONE
+        self.quanta -= 1
+        self._clock.now += self._takes_s
+        self._log.append(self._name)
+        return WAITS if self.quanta else READS
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("proxy.backlog.monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def backlog(clock: Clock) -> Backlog:
+    return Backlog(cast(asyncio.AbstractEventLoop, clock))
+
+
+def test_each_connection_has_one_quantum_per_turn(clock: Clock, backlog: Backlog) -> None:
+    log: list[str] = []
+    for name in "abc":
+        backlog.add(Peer(clock, name, log, 3), is_new=False)
+    clock.turn()
+    assert log == ["a", "b", "c"]
+    clock.turn()
+    assert log == ["a", "b", "c"] * 2
+
+
+def test_a_connection_that_is_new_comes_before_those_that_had_a_quantum(
+    clock: Clock, backlog: Backlog
+) -> None:
+    log: list[str] = []
+    for number in range(500):
+        backlog.add(Peer(clock, f"flood-{number}", log, 100, SLICE_S * 0.6), is_new=False)
+    clock.turn()
+    backlog.add(Peer(clock, "other", log, 1), is_new=True)
+    clock.turn()
+    assert log == ["flood-0", "flood-1", "other", "flood-2", "flood-3"]
+
+
+def test_a_slice_ends_after_its_time(clock: Clock, backlog: Backlog) -> None:
+    log: list[str] = []
+    for number in range(500):
+        backlog.add(Peer(clock, str(number), log, 2, SLICE_S * 0.4), is_new=False)
+    clock.turn()
+    assert log == ["0", "1", "2"]
+    clock.turn()
+    assert log == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_few_connections_are_read_from_again_in_one_turn(clock: Clock, backlog: Backlog) -> None:
+    log: list[str] = []
+    for number in range(500):
+        backlog.add(Peer(clock, str(number), log, 1), is_new=False)
+    clock.turn()
+    assert len(log) == READERS
+
+
+def test_a_connection_without_input_is_no_longer_listed(clock: Clock, backlog: Backlog) -> None:
+    log: list[str] = []
+    peer = Peer(clock, "a", log, 1)
+    backlog.add(peer, is_new=True)
+    clock.turn()
+    assert peer.is_listed  # if more has come by its next turn it is not new
+    clock.turn()
+    assert not peer.is_listed
+    assert clock.is_idle
+
+
+def test_a_turn_is_over_after_its_time(clock: Clock, backlog: Backlog) -> None:
+    for _ in range(100):
+        backlog.left -= FREE
+        assert not backlog.is_over()
+        assert backlog.left == QUANTUM
+    clock.now += TURN_S
+    backlog.left = -1
+    assert backlog.is_over()
+    clock.turn()
+    assert backlog.left == FREE
+    backlog.left = -1
+    assert not backlog.is_over()
