@@ -36,9 +36,9 @@ class ClosingClient(Client):
     """A client connection without its requests: its transport, the one deadline, and its ends."""
 
     __slots__ = (
-        "_at", "_buffer", "_deadline", "_exchange", "_has_asked", "_is_departing", "_linger_left", "_listener",
-        "_opened", "_overload", "_plane", "_saw_eof", "_silent_since", "_wants_body", "address_group",
-        "is_admitted", "transport",
+        "_at", "_buffer", "_deadline", "_exchange", "_has_asked", "_is_departing", "_linger_left",
+        "_listener", "_opened", "_overload", "_plane", "_saw_eof", "_silent_since", "_wants_body",
+        "address_group", "is_admitted", "transport",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
