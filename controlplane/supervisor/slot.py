@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections import Counter
@@ -124,9 +125,14 @@ class Slot:
         self._stopping.set()
 
     def signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
+        """Send a signal, unless the process has ended.
+
+        Not by subprocess.Popen: it would collect the exit status of a process that has just ended, and
+        asyncio would report 255 instead.
+        """
+        if self._process is not None and processes.start_time(self._process.pid) == self._started:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.kill(self._process.pid, number)
 
     def look(self, serving: frozenset[int]) -> Look | None:
         """Return what there is to see of the process now, None when there is none to be judged."""

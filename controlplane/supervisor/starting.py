@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Sequence
@@ -61,7 +63,7 @@ class Spare:
         self._forget()
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.kill(process.pid, signal.SIGKILL)  # not by subprocess.Popen: see Slot.signal
             await process.wait()
 
     def _forget(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,19 @@ async def test_a_hanging_worker_is_killed_and_replaced(tmp_path: Path) -> None:
         os.kill(hanging, signal.SIGSTOP)
         await until(lambda: pids(plane)[0] not in (None, hanging), 10)
         await applied(plane, 1)
+
+
+async def test_a_signal_does_not_collect_the_exit_status_that_the_end_of_the_worker_is_told_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    async with running(tmp_path, workers=1) as plane:
+        plane.publish(snapshot(1, port))
+        await applied(plane, 1)
+        polled: list[subprocess.Popen[bytes]] = []
+        monkeypatch.setattr(subprocess.Popen, "poll", polled.append)
+        plane.supervisor._slots[0].signal(signal.SIGCONT)
+        assert not polled
 
 
 async def test_a_port_of_another_process_is_reported_although_it_would_be_shared(tmp_path: Path) -> None:
