@@ -3,9 +3,13 @@
 import os
 import sys
 
-if __name__ == "__main__" and not sys.flags.safe_path:
-    # `python -m` searches the current directory first, where anybody may have put a click.py
-    os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
+from controlplane.cli import start
+
+if __name__ == "__main__":
+    start.hold_signals()
+    if not sys.flags.safe_path:
+        # `python -m` searches the current directory first, where anybody may have put a click.py
+        os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
 
 import subprocess
 from importlib import import_module

@@ -176,7 +176,7 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     show_default=True,
     envvar="FLEETGATE_ACCESS_LOG",
     metavar="PATH|-|off",
-    help="JSON lines; - is standard output.",
+    help="JSON lines; - is standard output. SIGUSR1 reopens the file.",
 )
 @click.option(
     "--grace",

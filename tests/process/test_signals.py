@@ -5,11 +5,13 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,18 @@ async def test_a_gateway_that_is_starting_is_not_ended_by_a_log_rotation(tmp_pat
                 await asyncio.sleep(0.01)
             await ready
             assert (await ask(port))[0] == 200
+
+
+def test_the_command_holds_signals_back_before_it_imports_anything_that_takes_time() -> None:
+    program = (
+        "import signal, sys; from controlplane.cli import start; start.hold_signals();"
+        "assert signal.SIGUSR1 in signal.pthread_sigmask(signal.SIG_BLOCK, ());"
+        "print([name for name in ('asyncio', 'click', 'logging') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    (entry,) = metadata.entry_points(group="console_scripts", name="fleetgate")
+    assert entry.value == "controlplane.cli.start:main"
 
 
 async def test_a_worker_that_is_starting_is_not_ended_by_a_log_rotation(tmp_path: Path) -> None:

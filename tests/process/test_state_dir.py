@@ -1,6 +1,7 @@
 """The state directory is believed only where nobody else can have written to it, and no pid without proof."""
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -113,6 +114,21 @@ async def test_a_process_of_another_user_is_no_worker() -> None:
     finally:
         process.kill()
         await process.wait()
+
+
+async def test_without_pidfd_there_is_no_signal_without_proof_either(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int) -> int:
+        raise PermissionError(errno.EPERM, "a sandbox")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    async with victim() as (pid, started):
+        Entry(pid, started, "0123456789abcdef").send(signal.SIGKILL)
+    async with running(state, workers=1) as plane:
+        await until(lambda: bool(plane.publisher.workers()), 15)
+        Roster(state / "workers.json").survivors()[0].send(signal.SIGKILL)
+        await until(lambda: plane.supervisor.views()[0].restarts == 1)
 
 
 async def test_a_worker_of_ours_gets_the_signal(state: Path) -> None:
