@@ -6,7 +6,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-MAX_BODY: Final = 1 << 20
+MAX_BODY: Final = 128 << 10
 MAX_OBJECTS: Final = 16 << 20
 """Of objects that are asked about: ten thousand Ingresses."""
 

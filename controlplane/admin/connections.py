@@ -28,10 +28,11 @@ PATIENCE_S: Final = {
     Waiting.REQUEST: 5.0,
     Waiting.HEAD: 10.0,  # from its first byte to its last
     Waiting.BODY: 30.0,
-    Waiting.READING: 30.0,  # without any progress
+    Waiting.READING: 30.0,  # for each mebibyte
     Waiting.NOTHING: float("inf"),
 }
 _LOOK_S: Final = 1.0
+_PROGRESS: Final = 1 << 20
 
 _LATE: Final = (
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: text/plain\r\n"
@@ -103,9 +104,9 @@ class AdminProtocol(H11Protocol):
     def _look_closer(self) -> None:
         state = self._waits_for()
         unread = self.transport.get_write_buffer_size()
-        if state is not self._state or (state is Waiting.READING and unread < self._unread):
+        if state is not self._state or (state is Waiting.READING and unread <= self._unread - _PROGRESS):
             self._enter(state)
-        self._unread = unread
+            self._unread = unread
 
     def _enter(self, state: Waiting) -> None:
         self._state, self._since = state, self.loop.time()
