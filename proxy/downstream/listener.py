@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 ACCEPTS: Final = 32
 """Connections accepted at once, at 50 µs for each; the others in later turns of the loop."""
+CLOSES: Final = 256
+"""Connections closed at once, at 10 µs for each."""
 IDLE_GRACE_S = 1.0  # an idle client may have a request on the way: it is answered, with close
 
 
@@ -40,6 +42,7 @@ class Listener:
     ) -> None:
         self.name = config.name
         self.connections: set[ClientConnection] = set()
+        self._config = config
         self.configure(config)
         self.accepted = 0
         self.is_closed = False
@@ -61,8 +64,10 @@ class Listener:
         self.access = AccessList(config.access) if config.access is not None else None
         self.forwarded = config.forwarded
         self.gzip = config.gzip
-        for connection in self.connections:
-            connection.introduce()
+        before, self._config = self._config, config
+        if (before.forwarded, before.gzip) != (config.forwarded, config.gzip):
+            for connection in self.connections:
+                connection.introduce()
 
     async def start(self, sock: socket.socket, *, is_paused: bool) -> None:
         keep_alive(sock)
@@ -154,8 +159,15 @@ class Listener:
         asyncio.get_running_loop().call_later(IDLE_GRACE_S, self.close_idle)
 
     def close_idle(self) -> None:
-        for connection in tuple(self.connections):
+        """Close the connections that no request is in flight on, some of them per turn of the loop."""
+        self._close_some(iter(tuple(self.connections)))
+
+    def _close_some(self, connections: Iterator[ClientConnection]) -> None:
+        for number, connection in enumerate(connections, 1):
             connection.close_if_idle()
+            if number == CLOSES:
+                asyncio.get_running_loop().call_soon(self._close_some, connections)
+                return
 
     @property
     def is_busy(self) -> bool:
