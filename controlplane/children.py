@@ -13,6 +13,8 @@ KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 in which some interpreters (those built with --enable-shared) find their own library. LD_PRELOAD is not
 among them: it runs other people's code in the process that has the clients' bytes."""
 
+_LISTS = ("LD_LIBRARY_PATH", "PATH")
+
 
 def python(module: str) -> tuple[str, ...]:
     """Return the command that runs a module of ours in the interpreter that runs this one.
@@ -26,4 +28,10 @@ def python(module: str) -> tuple[str, ...]:
 
 def environment() -> dict[str, str]:
     """Return the part of our environment that a child gets."""
-    return {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
+    return {name: _absolute(value) if name in _LISTS else value for name, value in kept.items()}
+
+
+def _absolute(paths: str) -> str:
+    """Leave out what means the current directory: an empty entry, as in LD_LIBRARY_PATH=:/opt/lib."""
+    return os.pathsep.join(path for path in paths.split(os.pathsep) if os.path.isabs(path))

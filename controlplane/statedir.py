@@ -80,10 +80,13 @@ def _check_file(path: Path, status: os.stat_result) -> None:
 
 def _check(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
-        us = _user(os.geteuid())
+        us, is_directory = _user(os.geteuid()), stat.S_ISDIR(status.st_mode)
+        instead = (
+            f"give a directory that does not exist yet, {path}/state say" if is_directory else "remove it"
+        )
         raise Untrusted(
             f"{path} belongs to {_user(status.st_uid)}, and this process is {us};"
-            f" remove it, or, if you know what is in it, chown {os.geteuid()} {path}"
+            f" {instead}, or, if you know what is in it, chown {os.geteuid()} {path}"
         )
     if status.st_mode & _OTHERS_MAY_WRITE:
         mode = stat.S_IMODE(status.st_mode)

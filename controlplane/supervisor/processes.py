@@ -25,11 +25,15 @@ def start_time(pid: int) -> int | None:
 
 
 def user(pid: int) -> int | None:
-    """Return the user id that a process runs as, None when there is none."""
+    """Return the effective user id of a process, None when there is none.
+
+    Not the owner of its directory in /proc: that is root for a process with capabilities of its file.
+    """
     try:
-        return (_PROC / str(pid)).stat().st_uid
+        status = (_PROC / str(pid) / "status").read_text()
     except OSError:
         return None
+    return int(status.partition("\nUid:")[2].split()[1])
 
 
 def words(pid: int) -> tuple[str, ...]:

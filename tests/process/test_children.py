@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane import children
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.settings import Settings
 from tests.support.waiting import until
@@ -92,6 +93,13 @@ async def test_a_worker_gets_no_secret_and_no_descriptor_that_it_does_not_need(
     assert variables[b"LC_ALL"] == b"C.UTF-8"
     assert str(tmp_path / "foreign") not in files
     assert str(tmp_path / "state" / "lock") not in files
+
+
+def test_no_list_of_directories_leads_a_child_to_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", ":/opt/lib::lib:.")
+    monkeypatch.setenv("PATH", "/usr/bin:.:")
+    assert children.environment()["LD_LIBRARY_PATH"] == "/opt/lib"
+    assert children.environment()["PATH"] == "/usr/bin"
 
 
 async def test_the_workers_say_whether_they_are_compiled(tmp_path: Path) -> None:
