@@ -22,3 +22,8 @@ def keepalive_in_s(port: int, peer_port: int) -> float:
         if fields[5].startswith("02:"):
             return int(fields[5][3:], 16) / 100
     return 0.0
+
+
+def unread_bytes(port: int, peer_port: int) -> int:
+    """Return how much the program on the side with `port` has not read of what has come."""
+    return sum(int(fields[4].partition(":")[2], 16) for fields in _of(port, peer_port))
