@@ -3,8 +3,10 @@
 import http.client
 import json
 import os
+import signal
 import sys
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +160,20 @@ def test_an_endpoint_executes_as_many_requests_at_a_time_as_its_model_says(
     assert at_a_time(found) == expected
 
 
+def test_a_pause_of_an_endpoint_is_told_from_its_work(tmp_path: Path) -> None:
+    with Pods(Model.SINGLE, tmp_path, min(os.sched_getaffinity(0))) as pods:
+        (_, port) = pods.add("cluster-1", 1)[0]
+        (pid,) = pods.pids()
+        ask(port, "d1", 0.3)
+        worked = pods.longest_pause_s()
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(worked + 0.5)
+        os.kill(pid, signal.SIGCONT)
+        ask(port, "d2", 0.05)
+        pods.drained()
+        assert pods.longest_pause_s() > worked + 0.4
+
+
 def test_an_endpoint_answers_its_probe_without_counting_it(tmp_path: Path) -> None:
     with Pods(Model.POOL, tmp_path, min(os.sched_getaffinity(0))) as pods:
         (_, port) = pods.add("cluster-1", 1)[0]
@@ -213,7 +229,7 @@ def test_a_small_case_runs_before_the_whole_gateway(tmp_path: Path) -> None:
 
 
 def test_a_run_is_one_row_and_one_object() -> None:
-    cell = Cell("get-6s", "fleetgate", 1, "", counted(), 0.0)
+    cell = Cell("get-6s", "fleetgate", 1, "", counted(), 0.0, 0.0)
     text = report.markdown([cell, replace(cell, peer="nginx")], ("fleetgate",))
     assert "| get-6s | 1 × threaded; 100/0 | 2/s | 1 × GET 6 s | met (5, 5 ms) |" in text
     assert "| get-6s | each once; 200 × 1 | each once; 200 × 1 |" in text
@@ -228,7 +244,7 @@ def test_a_run_is_one_row_and_one_object() -> None:
 
 
 def test_cases_stand_in_the_files_of_the_other_drills(tmp_path: Path) -> None:
-    mixed = [Cell("get-6s", "fleetgate", number, "", counted(), 0.0) for number in (1, 2)]
+    mixed = [Cell("get-6s", "fleetgate", number, "", counted(), 0.0, 0.0) for number in (1, 2)]
     for cells in ([], [drilled()]):
         drill_report.write_json(tmp_path / "r.json", cells, circumstances(), mixed)
         written = json.loads((tmp_path / "r.json").read_text())

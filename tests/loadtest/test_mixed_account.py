@@ -8,7 +8,7 @@ from loadtest.drills.mixed.account import Result, account, missed
 from loadtest.drills.mixed.cases import EXACTLY_ONCE, SATURATED, Case, Slow, Split, Target
 from loadtest.drills.mixed.client import CUT, Asked
 from loadtest.drills.mixed.origin import Model
-from loadtest.drills.mixed.pods import Executed, parse
+from loadtest.drills.mixed.pods import Executed, longest_pause_s, parse
 from loadtest.drills.mixed.schedule import Planned, planned
 from loadtest.drills.mixed.witness import Seen
 
@@ -85,8 +85,11 @@ def test_holds_breakers_failovers_and_events_are_misses() -> None:
 
 def test_the_log_of_an_endpoint_has_executions_without_probes() -> None:
     probe = "1.1 begin 1000-1 OPTIONS -\n1.1 end 1000-1 OPTIONS -\n"
+    probe += "1.5 pause 0.250 - -\n2.5 pause 0.125 - -\n"
     log = f"1.0 begin 1000-0 GET s0\n{probe}3.0 end 1000-0 GET s0\n4.0 begin 1000-2 GET f7\n"
     assert list(parse(log)) == [
         Executed(1.0, 3.0, "GET", "s0", "1000-0"),
         Executed(4.0, 0.0, "GET", "f7", "1000-2"),
     ]
+    assert longest_pause_s(log) == 0.25
+    assert longest_pause_s("") == 0

@@ -5,7 +5,7 @@
 Every executed request is a line of LOG when its execution begins, and one when it ends: `time begin|end
 arrival method id`, the time of the monotonic clock in seconds. A line is one write, so that a killed
 process leaves it. A request without an id (`OPTIONS *`, a health check) is executed by the same threads, and
-its id is `-`.
+its id is `-`. A line `time pause seconds - -` says that the whole process did not run for so long.
 """
 
 import os
@@ -27,6 +27,8 @@ BACKLOG: Final = 1024
 FAST_S: Final = 0.003
 POOL: Final = 4
 READ_S: Final = 5.0
+TICK_S: Final = 0.02
+PAUSE_S: Final = 0.06
 _HEAD: Final = re.compile(rb"(\S+) (\S+) HTTP/1\.[01]\r\n")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -58,6 +60,9 @@ class Log:
 
     def end(self, arrival: bytes, method: bytes, identity: bytes) -> None:
         self._write(b"end", arrival, method, identity)
+
+    def pause(self, seconds: float) -> None:
+        self._write(b"pause", b"%.3f" % seconds, b"-", NO_ID)
 
     def _write(self, what: bytes, *words: bytes) -> None:
         os.write(self._file, b"%.6f %b %b\n" % (time.monotonic(), what, b" ".join(words)))
@@ -143,6 +148,17 @@ class Server:
         self._selector.register(connection, selectors.EVENT_READ)
 
 
+def watch_the_clock(log: Log) -> None:
+    """Notice when the process has no core: that is the machine's doing, and looks like a stopped process."""
+    last = time.monotonic()
+    while True:
+        time.sleep(TICK_S)
+        now = time.monotonic()
+        if now - last > PAUSE_S:
+            log.pause(now - last - TICK_S)
+        last = now
+
+
 def serve_one_connection_at_a_time(listener: socket.socket, log: Log) -> None:
     while True:
         connection, _ = listener.accept()
@@ -171,6 +187,7 @@ def serve_in_threads(server: Server) -> None:
 
 def main(model: Model, address: str, port: int, path: Path) -> None:
     log = Log(path, port)
+    threading.Thread(target=watch_the_clock, args=(log,), daemon=True).start()
     listener = socket.create_server((address, port), backlog=BACKLOG)
     if model is Model.SYNC:
         serve_one_connection_at_a_time(listener, log)

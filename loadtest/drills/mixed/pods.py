@@ -42,6 +42,7 @@ class Pods:
         self._core = core
         self._stack = ExitStack()
         self._logs: list[Path] = []
+        self._processes: list[Started] = []
         self.clusters: dict[str, list[Address]] = {cluster: [] for cluster in CLUSTERS}
         self.cluster_of: dict[int, str] = {}
 
@@ -66,11 +67,19 @@ class Pods:
         command = module("loadtest.drills.mixed.origin", self._model, address, str(port), str(log))
         process = Started(command, self._directory, (self._core,), environment=own_environment())
         self._stack.callback(process.stop)
+        self._processes.append(process)
         process.wait_for_port(port, address)
         self._logs.append(log)
         self.cluster_of[port] = cluster
         self.clusters[cluster].append((address, port))
         return address, port
+
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
+    def longest_pause_s(self) -> float:
+        """Return for how long one of them had no core at most: what the machine adds."""
+        return max(longest_pause_s(log.read_text()) for log in self._logs)
 
     def drained(self) -> list[Executed]:
         """Return all executions, when those that wait in the endpoints' queues have ended, too."""
@@ -86,6 +95,12 @@ class Pods:
                 break
             time.sleep(0.1)
         return [each for log in self._logs for each in parse(log.read_text())]
+
+
+def longest_pause_s(text: str) -> float:
+    """Return for how long the process of a log did not run at most, 0 where no pause was noticed."""
+    lines = (line.split(" ") for line in text.splitlines())
+    return max((float(line[2]) for line in lines if line[1] == "pause"), default=0.0)
 
 
 def parse(text: str) -> Iterator[Executed]:

@@ -20,8 +20,9 @@ HEAD = (
     "cluster-1 gets %",
     "fast p50 / p99 / worst ms",
     "failovers, Events, breakers, holds",
+    "load late, endpoint paused ms",
 )
-WIDTHS = (20, 13, 6, 16, 14, 5, 9, 8, 18, 10)
+WIDTHS = (20, 13, 6, 16, 14, 5, 9, 8, 18, 10, 9)
 CASES_HEAD = ("case", "endpoints and rule", "fast", "slow")
 ONCE = "each once"
 
@@ -83,6 +84,7 @@ def _cells(cell: Cell) -> tuple[str, ...]:
         f"{r.share:.1f}",
         f"{r.fast_p50_ms:.0f} / {r.fast_p99_ms:.0f} / {r.fast_worst_ms:.0f}",
         NO_FIGURE if r.failovers is None else f"{r.failovers}, {r.events}, {r.breakers}, {r.holds}",
+        f"{cell.late_s * 1e3:.0f}, {cell.paused_s * 1e3:.0f}",
     )
 
 

@@ -31,7 +31,10 @@ SETTLE_S: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run. `late_s`: the longest that a request was begun after it was due, this machine's doing."""
+    """One run. What is this machine's doing: `late_s`, the longest that a request was begun after it was due;
+
+    `paused_s`, the longest that an endpoint's process had no core, which looks like a stopped process.
+    """
 
     case: str
     peer: str
@@ -39,6 +42,7 @@ class Cell:
     at: str
     result: Result
     late_s: float
+    paused_s: float
 
 
 def before_fleetgate(
@@ -59,7 +63,7 @@ def before_fleetgate(
             executed = pods.drained()
             seen = witness.conclude(planned(case)[0])
     result = account(case, client.asked, executed, pods.cluster_of, seen)
-    return Cell(case.name, build.name, number, at, result, client.worst_late_s)
+    return Cell(case.name, build.name, number, at, result, client.worst_late_s, pods.longest_pause_s())
 
 
 def before_peer(
@@ -79,7 +83,7 @@ def before_peer(
             client = uvloop.run(_send(case, port, None))
             executed = pods.drained()
     result = account(case, client.asked, executed, pods.cluster_of, None)
-    return Cell(case.name, peer.name, number, at, result, client.worst_late_s)
+    return Cell(case.name, peer.name, number, at, result, client.worst_late_s, pods.longest_pause_s())
 
 
 @dataclass(frozen=True, slots=True)
