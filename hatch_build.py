@@ -21,6 +21,7 @@ COMPILED = (
     "proxy/routing",
     "proxy/telemetry",
     "proxy/upstream",
+    "proxy/upstream/evidence",
     "proxy/upstream/balancing",
     "proxy/upstream/health",
     "proxy/upstream/connections",

@@ -12,7 +12,7 @@ from time import monotonic
 from proxy.http.forwarded import ATTEMPT_NAME
 from proxy.sending import Sending
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.health.silence import CERTAIN_S, GIVE_UP_S
 from proxy.upstream.health.suspects import is_suspect
 from proxy.upstream.health.witness import Witness
@@ -65,12 +65,17 @@ class Attempts(Sending):
     def _trusted(self, endpoint: LiveEndpoint) -> LiveEndpoint:
         """Return the endpoint, or another one in its place where this one may cost the request.
 
-        Of those that may be repeated one at a time finds out whether an endpoint is well again.
+        Of those that may be repeated one at a time finds out whether an endpoint is well again, and none
+        leaves the cluster because an endpoint is quiet.
         """
         choice = self.choice
         now = monotonic()
         is_on_trial = bool(endpoint.ejections and endpoint.in_flight)
-        if choice is None or (self._is_repeatable() and not is_on_trial) or not is_suspect(endpoint, now):
+        if choice is None:
+            return endpoint
+        if self._is_repeatable() and not is_on_trial:
+            return choice.beside_quiet(endpoint) if endpoint.is_quiet else endpoint
+        if not is_suspect(endpoint, now):
             return endpoint
         other = choice.instead(endpoint, now)
         failover = self.failover
@@ -166,8 +171,11 @@ class Attempts(Sending):
 
     # Stall
 
-    def awaits(self) -> Latencies | None:
-        return self.plan.answers if self.body_complete and not self.fallback_code else None
+    def awaits(self) -> Kind | None:
+        if not self.body_complete or self.fallback_code:
+            return None
+        resource = self.line.resource
+        return self.plan.kinds.of(resource.method, resource.path)
 
     def on_stalled(self) -> bool:
         connection, endpoint, choice = self.connection, self.endpoint, self.choice

@@ -29,6 +29,7 @@ from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCount
 from proxy.timers import TimerWheel
 from proxy.upstream.balancing.failback import Meant
 from proxy.upstream.connections.connector import Connector
+from proxy.upstream.health.learning import Learning
 from proxy.upstream.health.stalls import StallWatch
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retries.replay import ReplayMemory
@@ -64,8 +65,9 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
-        "backlog", "compression", "connector", "draining", "heads", "limiters", "limits", "local", "log",
-        "mirrors", "replay", "services", "stalls", "suppressed", "table", "trusted", "version", "wheel",
+        "backlog", "compression", "connector", "draining", "heads", "learning", "limiters", "limits",
+        "local", "log", "mirrors", "replay", "services", "stalls", "suppressed", "table", "trusted",
+        "version", "wheel",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
@@ -75,6 +77,7 @@ class DataPlane:
         self.backlog = self.connector.backlog
         self.stalls = StallWatch(loop, self.connector)
         self.services = Services()
+        self.learning = Learning()
         self.heads = Heads()
         self.log = log
         self.attempts = AttemptCounters()

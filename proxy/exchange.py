@@ -21,6 +21,7 @@ from proxy.tunnel import Tunnel
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.health.learning import FAST_ENOUGH_S
 from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
@@ -53,7 +54,7 @@ class Exchange(Attempts):
             self._answer(503, "UH", "No endpoint is available.")
             return
         self.first_cluster = endpoint.cluster
-        if endpoint.ejections or not self.line.resource.is_idempotent:
+        if endpoint.ejections or endpoint.is_quiet or not self.line.resource.is_idempotent:
             endpoint = self._trusted(endpoint)
         self._attempt(endpoint)
         if self.mirroring is not None and self.body_complete:
@@ -129,13 +130,13 @@ class Exchange(Attempts):
         self.response_bytes = size
 
     def _learn(self) -> None:
-        """Note how long the head took, for its endpoint and its route."""
+        """Note how long the head took, where that is worth noting."""
         connection, endpoint = self.connection, self.endpoint
         if connection is not None and endpoint is not None:
-            now = endpoint.heard
-            took_s = now - connection.since
-            endpoint.answers.note(took_s, now)
-            self.plan.answers.note(took_s, now)
+            now, learning = endpoint.heard, self.plane.learning
+            is_due = now >= learning.due or endpoint.is_probed or now - connection.since >= FAST_ENOUGH_S
+            if is_due and self.body_complete and not self.fallback_code:
+                learning.answered(self.plan.kinds, self.line.resource, connection, now)
 
     def _may_keep(self) -> bool:
         """Whether the client's connection can go on after a response whose end it can tell."""

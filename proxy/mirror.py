@@ -16,7 +16,7 @@ from proxy.http.response import ResponseHead
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
 from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
@@ -132,7 +132,7 @@ class MirrorAttempt(ResponseSink):
 
     # What the endpoint says
 
-    def awaits(self) -> Latencies | None:
+    def awaits(self) -> Kind | None:
         return None
 
     def on_stalled(self) -> bool:

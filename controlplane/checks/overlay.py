@@ -34,5 +34,5 @@ def _judged(service: Service, is_failing: IsFailing) -> Service:
             e if e.failing is failing else msgspec.structs.replace(e, failing=failing)
             for e, failing in zip(group.endpoints, verdicts, strict=True)
         )
-        clusters.append(ClusterEndpoints(group.cluster, tuple(judged)))
+        clusters.append(ClusterEndpoints(group.cluster, tuple(judged), group.pods))
     return msgspec.structs.replace(service, clusters=tuple(clusters)) if changed else service

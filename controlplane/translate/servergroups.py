@@ -154,7 +154,10 @@ def _group(
     service = Service(
         service_id,
         tuple(
-            ClusterEndpoints(zone_cluster(zone), tuple(clusters[zone][key] for key in sorted(clusters[zone])))
+            # What an address stands for is not known: a machine, a balancer, the gateway of a cluster
+            ClusterEndpoints(
+                zone_cluster(zone), tuple(clusters[zone][key] for key in sorted(clusters[zone])), pods=False
+            )
             for zone in plan.zones
         ),
         plan.health,

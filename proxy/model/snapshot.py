@@ -96,8 +96,11 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClusterEndpoints(msgspec.Struct, frozen=True, gc=False):
+    """Endpoints in one cluster; `pods` is False for addresses that may each stand for many processes."""
+
     cluster: str
     endpoints: tuple[Endpoint, ...]
+    pods: bool = True
 
 
 class HealthCheck(msgspec.Struct, frozen=True, gc=False):

@@ -10,8 +10,8 @@ import msgspec
 from proxy.model.channel import Ejection, EndpointStats
 from proxy.model.snapshot import Endpoint
 from proxy.upstream.balancing.hashing import opaque_id, seed_of
+from proxy.upstream.evidence.observed import Observed
 from proxy.upstream.health.faults import Faults
-from proxy.upstream.health.latencies import Latencies
 from proxy.upstream.health.unanswered import Unanswered
 from proxy.upstream.retries.retry import Failure
 
@@ -48,10 +48,12 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_back_at", "_ejected_s", "_id", "_in_a_row", "_outrun", "_part", "_seed", "_since", "_unanswered",
-        "address", "answers", "cluster", "connections", "draining", "ejections", "failing", "failures",
-        "faults", "group", "heard", "idle", "in_flight", "is_watched", "label", "last_failure", "log",
-        "must_answer", "port", "requests", "room", "service", "stalled_at", "state", "suspected", "weight",
+        "_back_at", "_ejected_s", "_id", "_in_a_row", "_observed", "_outrun", "_part", "_seed",
+        "_since", "_unanswered", "address", "cluster", "connections", "draining", "ejections",
+        "failing", "failures", "faults", "fell_silent", "group", "heard", "idle", "in_flight",
+        "is_pod", "is_probed", "is_quiet", "is_watched", "label", "last_failure", "log",
+        "must_answer", "port", "requests", "room", "service", "stalled_at", "state", "suspected",
+        "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -64,6 +66,7 @@ class LiveEndpoint:
         self.port = endpoint.port
         host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
         self.label = f"{host}:{endpoint.port}"
+        self.is_pod = group.are_pods  # else it may stand for many, and is never taken for stopped
         self.log = b'"service":%b,"cluster":%b,"endpoint":%b' % tuple(
             msgspec.json.encode(name) for name in (self.service, self.cluster, self.label)
         )
@@ -83,8 +86,11 @@ class LiveEndpoint:
         self.requests = 0
         self.failures = 0
         self.last_failure = ""
-        self.answers = Latencies()
+        self._observed: Observed | None = None
+        self.is_probed = False  # a liveness probe is under way, or was a moment ago
+        self.is_quiet = False  # nothing has come for longer than what waits explains
         self.heard = LONG_AGO  # when the last byte of a response came, monotonic
+        self.fell_silent = LONG_AGO  # when silence was found to be longer than usual; see `suspects`
         self.suspected = LONG_AGO  # when it gave the last sign of a fault; inf: on trial; see `suspects`
         self.faults = Faults()
         self.stalled_at = LONG_AGO
@@ -114,6 +120,12 @@ class LiveEndpoint:
         if not self._id:
             self.id()
         return self._seed
+
+    def observed(self) -> Observed:
+        """Return what this worker has observed of it."""
+        if self._observed is None:
+            self._observed = Observed()
+        return self._observed
 
     def serves(self) -> bool:
         """Whether there is no evidence that it cannot: neither of requests nor of health checks."""

@@ -29,12 +29,13 @@ class ClusterGroup:
     """The endpoints of one service in one cluster."""
 
     __slots__ = (
-        "_is_pausing", "_next", "breaker", "cluster", "ejected", "endpoints", "healing", "live", "newest",
-        "reserve", "room", "seed", "service", "turns", "usable",
+        "_is_pausing", "_next", "are_pods", "breaker", "cluster", "ejected", "endpoints", "healing",
+        "live", "newest", "reserve", "room", "seed", "service", "turns", "usable",
     )  # fmt: skip
 
-    def __init__(self, service: "LiveService", cluster: str, room: Room) -> None:
+    def __init__(self, service: "LiveService", cluster: str, room: Room, *, are_pods: bool = True) -> None:
         self.service = service
+        self.are_pods = are_pods
         self.room = room
         self.cluster = cluster
         self.seed = seed_of(opaque_id(cluster))  # what it is hashed by

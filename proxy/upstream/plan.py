@@ -9,7 +9,7 @@ from proxy.policies.limits import Limiters
 from proxy.policies.route import RoutePolicies
 from proxy.telemetry.counters import RouteCounters
 from proxy.upstream.balancing.backends import Backends
-from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.evidence.kinds import Kinds
 from proxy.upstream.mirroring import Mirroring
 from proxy.upstream.retries.retry import BY_DEFAULT, RETRY_STATUSES, RetryRules
 from proxy.upstream.service import Services
@@ -24,7 +24,7 @@ class RoutePlan(Backends):
     """
 
     __slots__ = (
-        "answers", "counters", "error_backends", "error_statuses", "log", "mirroring", "policies",
+        "counters", "error_backends", "error_statuses", "kinds", "log", "mirroring", "policies",
         "response_timeout_s", "retry", "watched",
     )  # fmt: skip
 
@@ -35,7 +35,7 @@ class RoutePlan(Backends):
         scope = config.retry.scope if config.retry is not None else RetryScope.ANY
         super().__init__(action, services, scope)
         self.counters = counters
-        self.answers = Latencies()
+        self.kinds = Kinds(route.id, services.histories)
         ingress = f"{route.source.namespace}/{route.source.name}"
         self.log = b'"route":%b,"ingress":%b' % (msgspec.json.encode(route.id), msgspec.json.encode(ingress))
         self.policies: RoutePolicies | None = None

@@ -9,6 +9,8 @@ from proxy.model.snapshot import ClusterEndpoints, Service
 from proxy.upstream.balancing.failback import Failbacks, Meant
 from proxy.upstream.connections.room import Room, Tally
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
+from proxy.upstream.evidence.doubt import Doubt
+from proxy.upstream.evidence.histories import Histories
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.health.recovery import Recovery
 from proxy.upstream.health.verdicts import Verdicts
@@ -19,8 +21,8 @@ class LiveService:
     """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
 
     __slots__ = (
-        "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "back", "epoch", "failbacks",
-        "groups", "id", "recovery", "verdicts",
+        "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "back", "doubt", "epoch",
+        "failbacks", "groups", "id", "recovery", "verdicts",
     )  # fmt: skip
 
     def __init__(
@@ -35,6 +37,7 @@ class LiveService:
         self.recovery = recovery
         self.verdicts = verdicts
         self.failbacks = failbacks
+        self.doubt = Doubt()
         self.back: dict[
             str, float
         ] = {}  # since when clusters serve that did not, monotonic; inf: they do not
@@ -47,14 +50,15 @@ class LiveService:
         if clusters == self._clusters:
             return
         self._clusters = clusters
-        wanted = {c.cluster: c.endpoints for c in clusters}
+        wanted = {c.cluster: c for c in clusters}
         for cluster in [c for c in self.groups if c not in wanted]:
             self.groups.pop(cluster).set_endpoints(())
-        for cluster, endpoints in wanted.items():
+        for cluster, described in wanted.items():
             group = self.groups.get(cluster)
             if group is None:
-                group = self.groups[cluster] = ClusterGroup(self, cluster, Room(self._tally))
-            group.set_endpoints(endpoints, since)
+                room = Room(self._tally)
+                group = self.groups[cluster] = ClusterGroup(self, cluster, room, are_pods=described.pods)
+            group.set_endpoints(described.endpoints, since)
         self.epoch += 1
 
     def by_id(self, identity: bytes) -> LiveEndpoint | None:
@@ -76,9 +80,10 @@ class LiveService:
 class Services:
     """All live services of a worker."""
 
-    __slots__ = ("_services", "failbacks", "offered", "recovery", "tally", "verdicts")
+    __slots__ = ("_services", "failbacks", "histories", "offered", "recovery", "tally", "verdicts")
 
-    def __init__(self) -> None:
+    def __init__(self, histories: Histories | None = None) -> None:
+        self.histories = histories or Histories()
         self.tally = Tally()
         self.recovery = Recovery()
         self.verdicts = Verdicts()

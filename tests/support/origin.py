@@ -81,8 +81,12 @@ class Connection(asyncio.Protocol):
     def _complete(self, request: h11.Request) -> None:
         rest = self._parser.trailing_data[0]
         self._parser = h11.Connection(h11.SERVER)
-        self._origin.requests.append((request, self._body))
-        answer = self._origin.answer(self, request)
+        if request.target == b"*":
+            self._origin.probes.append(request)
+            answer = self._origin.answer_probe(self, request)
+        else:
+            self._origin.requests.append((request, self._body))
+            answer = self._origin.answer(self, request)
         assert self.transport is not None
         if answer is None:
             self.transport.close()
@@ -105,6 +109,8 @@ class Origin:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.answer = answer
+        self.answer_probe: Answer = ok  # to the liveness probe, `OPTIONS *`
+        self.probes: list[h11.Request] = []
         self.host = host
         self.requests: list[tuple[h11.Request, bytes]] = []
         self.connections: list[Connection] = []

@@ -1,166 +1,400 @@
-"""When an endpoint is taken for stalled: by its own answers, its route's, and what its peers do."""
+"""The watch over silent endpoints, on a clock of its own: which are suspected, probed, and left."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
+import pytest_asyncio
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.health.latencies import WINDOW, Latencies
-from proxy.upstream.health.stalls import StallWatch, has_stalled, longest_wait
+from proxy.upstream.evidence.histories import Histories
+from proxy.upstream.evidence.kinds import Kind
+from proxy.upstream.health.liveness import LivenessProbe
+from proxy.upstream.health.stalls import PASSED_OVER, TICK_S, StallWatch
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 
 NOW = 1000.0
 
 
-def latencies(*took_s: float, times: int = 1, last: float = 0.0) -> Latencies:
-    found = Latencies()
+def kind(*took_s: float, times: int = 1) -> Kind:
+    found = Kind(Histories(), b"%r" % (took_s,))
     for _ in range(times):
         for each in took_s:
-            found.note(each, last)
+            found.note(each, NOW, is_sample=True)
     return found
 
 
-@pytest.mark.parametrize(
-    ("known", "low", "high"),
-    [
-        (latencies(), 0.01, 0.01),
-        (latencies(0.001, times=5000), 0.01, 0.01),
-        (latencies(0.03, times=200), 0.03, 0.04),
-        (latencies(*[0.001] * 199, 0.5), 0.01, 0.01),  # one of 200: not in the 99th percentile
-        (latencies(*[0.001] * 49, 0.5, times=10), 0.5, 0.65),  # two of a hundred
-        (latencies(*[0.001] * 20, 0.5), 0.01, 0.01),  # one of few may be an accident
-        (latencies(*[0.001] * 20, 0.5, 0.5), 0.5, 0.65),
-        (latencies(0.001, 0.5), 0.5, 0.65),  # of very few the longest
-        (latencies(1000.0, times=9), 60.0, 100.0),
-    ],
-)
-def test_the_99th_percentile_is_known_to_a_quarter(known: Latencies, low: float, high: float) -> None:
-    assert low <= known.p99() <= high
+FAST, SLOW, NEW = kind(0.001, times=50), kind(2.0, times=50), kind(0.001)
 
 
-def test_old_answers_are_forgotten() -> None:
-    known = latencies(2.0, times=200)
-    for _ in range(WINDOW * 9):
-        known.note(0.001, NOW)
-    assert known.p99() == 0.01
-
-
-FAST, SLOW, NEW = latencies(0.001, times=50), latencies(0.1, times=50), latencies(0.001)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "route", "since", "low", "high"),
-    [
-        (FAST, FAST, 5.0, 0.1, 0.1),
-        (FAST, SLOW, 5.0, 1.0, 1.25),  # a slow route on a fast endpoint
-        (SLOW, FAST, 5.0, 1.0, 1.25),
-        (NEW, FAST, 5.0, float("inf"), float("inf")),  # nobody answered since
-        (NEW, latencies(0.001, times=50, last=6.0), 5.0, 0.2, 0.2),
-        (FAST, latencies(0.05, last=6.0), 5.0, 0.5, 0.65),  # a route of which one answer is known
-    ],
-)
-def test_how_long_a_request_may_wait(
-    endpoint: Latencies, route: Latencies, since: float, low: float, high: float
-) -> None:
-    assert low <= longest_wait(endpoint, route, since) <= high
-
-
-@pytest.fixture
-def pods() -> dict[int, LiveEndpoint]:
-    services = Services()
-    groups = [ClusterEndpoints(c, (Endpoint("::1", p),)) for c, p in (("c1", 1), ("c2", 2))]
-    services.change(Service("demo/s:80", tuple(groups)))
-    found = {endpoint.port: endpoint for endpoint in services.endpoints()}
-    for endpoint in found.values():
-        endpoint.answers = latencies(0.001, times=50)
-    return found
-
-
-def wait(endpoint: LiveEndpoint, since: float, route: Latencies | None = FAST) -> None:
-    waiting = SimpleNamespace(since=since, is_waiting=lambda: True, awaits=lambda: route)
-    endpoint.connections.add(cast(UpstreamConnection, Waiting(waiting)))
-    endpoint.in_flight += 1
-
-
-class Waiting:
+class Request:
     """A connection with a request that nothing has come of; hashable, as connections are."""
 
-    def __init__(self, what: SimpleNamespace) -> None:
-        self.since, self.is_waiting, self.awaits = what.since, what.is_waiting, what.awaits
+    def __init__(self, endpoint: LiveEndpoint, since: float, of: Kind | None, *, may_move: bool) -> None:
+        self.endpoint = endpoint
+        self.since = since
+        self.served = 1
+        self.kind = of
+        self.is_gone = False
+        self.moved = 0
+        self.was_aborted = False
+        self.exchange: object | None = SimpleNamespace(on_stalled=self._on_stalled)
+        self._may_move = may_move
+
+    def is_waiting(self) -> bool:
+        return not self.is_gone
+
+    def awaits(self) -> Kind | None:
+        return self.kind
+
+    def abort(self) -> None:
+        self.was_aborted = True
+        self.leave()
+
+    def leave(self) -> None:
+        self.is_gone = True
+        self.exchange = None
+
+    def _on_stalled(self) -> bool:
+        self.moved += self._may_move
+        if self._may_move:
+            self.kind = None  # a sink stays behind
+        return self._may_move
+
+
+class Watched:
+    """The endpoints of one service, and a watch over them; probes go nowhere until they are answered."""
+
+    def __init__(self, *, are_pods: bool = True) -> None:
+        self.now = NOW
+        self.asked: list[LivenessProbe] = []
+        services = Services()
+        groups = [
+            ClusterEndpoints("c1", (Endpoint("::1", 1), Endpoint("::1", 3)), are_pods),
+            ClusterEndpoints("c2", (Endpoint("::1", 2),), are_pods),
+        ]
+        self.service = Service("demo/s:80", tuple(groups))
+        self.services = services
+        services.change(self.service)
+        self.pods = {endpoint.port: endpoint for endpoint in services.endpoints()}
+        connector = cast(Connector, SimpleNamespace(connect=self._connect, probe_after=self._probe_after))
+        self.watch = StallWatch(asyncio.get_running_loop(), connector, lambda: self.now)
+        self.ejected: list[LiveEndpoint] = []
+
+    def _connect(self, _endpoint: LiveEndpoint, probe: LivenessProbe) -> None:
+        probe.asked = self.now
+        self.asked.append(probe)
+
+    def _probe_after(self, endpoint: LiveEndpoint, _delay_s: float) -> None:
+        self.ejected.append(endpoint)
+
+    def wait(self, port: int, of: Kind | None = FAST, *, may_move: bool = True) -> Request:
+        endpoint = self.pods[port]
+        request = Request(endpoint, self.now, of, may_move=may_move)
+        endpoint.connections.add(cast(UpstreamConnection, request))
+        endpoint.in_flight += 1
+        if not endpoint.is_watched:
+            self.watch.watch(endpoint)
+        return request
+
+    def shows(self, port: int, at_a_time: int) -> None:
+        self.pods[port].observed().concurrency.shown = at_a_time
+
+    def pass_time(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end - 1e-9:
+            self.now = min(self.now + TICK_S, end)
+            self.watch.look(self.now)
+
+    def answer(self, port: int) -> None:
+        self.pods[port].heard = self.now
+
+
+@pytest_asyncio.fixture
+async def watched() -> AsyncIterator[Watched]:
+    found = Watched()
+    yield found
+    found.watch.stop()
+
+
+async def test_nothing_happens_before_a_tenth_of_a_second(watched: Watched) -> None:
+    watched.wait(1)
+    watched.pass_time(0.08)
+    assert not watched.pods[1].is_quiet
+    assert not watched.asked
+
+
+async def test_a_silent_endpoint_is_quiet_and_is_probed_once_until_it_answers(watched: Watched) -> None:
+    watched.wait(1)
+    watched.pass_time(4.0)
+    assert watched.pods[1].is_quiet
+    assert watched.pods[1].state is State.HEALTHY
+    assert len(watched.asked) == 1
+
+
+async def test_probes_that_are_answered_are_half_a_second_apart(watched: Watched) -> None:
+    watched.wait(1)
+    for _ in range(100):
+        watched.pass_time(0.02)
+        for probe in watched.asked:
+            if not probe.is_over:
+                watched.answer(1)
+                probe.is_over = True
+    assert 3 <= len(watched.asked) <= 4
+    assert watched.pods[1].state is State.HEALTHY
+
+
+async def test_whatever_comes_ends_the_suspicion(watched: Watched) -> None:
+    watched.wait(1)
+    watched.pass_time(0.2)
+    watched.answer(1)
+    watched.pass_time(0.02)
+    assert not watched.pods[1].is_quiet
+
+
+async def test_a_request_that_is_slow_by_its_kind_is_no_suspicion(watched: Watched) -> None:
+    watched.wait(1, SLOW)
+    watched.pass_time(6.0)
+    assert not watched.pods[1].is_quiet
+    assert not watched.asked
+
+
+async def test_what_is_stuck_moves_and_what_is_slow_or_new_stays(watched: Watched) -> None:
+    watched.shows(1, 4)
+    slow, new = watched.wait(1, SLOW), watched.wait(1, NEW)
+    watched.pass_time(0.02)
+    stuck = []
+    for _ in range(3):
+        stuck.append(watched.wait(1))
+        watched.pass_time(0.001)
+    watched.pass_time(0.2)
+    assert watched.pods[1].state is State.HEALTHY
+    watched.pass_time(0.08)
+    assert watched.pods[1].state is State.STALLED
+    assert [each.moved for each in stuck] == [1, 1, 1]
+    assert [each.was_aborted for each in stuck] == [
+        False,
+        True,
+        True,
+    ]  # one connection stays, to hear the answer
+    assert (slow.moved, new.moved) == (0, 0)
+    late = watched.wait(1)
+    watched.pass_time(0.12)
+    assert late.moved == 1  # it was on its way
 
 
 @pytest.mark.parametrize(
-    ("waited_s", "heard_ago_s", "expected"),
-    [(0.09, 5.0, False), (0.11, 5.0, True), (5.0, 0.05, False), (5.0, 0.11, True)],
+    ("shown", "before", "moves"), [(1, 0, 0), (2, 0, 1), (2, 1, 0), (4, 4, 0), (6, 4, 1)]
 )
-def test_it_has_stalled_when_nothing_came_of_it_for_long(
-    pods: dict[int, LiveEndpoint], waited_s: float, heard_ago_s: float, expected: bool
+async def test_nothing_moves_where_the_endpoint_may_be_at_work(
+    watched: Watched, shown: int, before: int, moves: int
 ) -> None:
-    wait(pods[1], NOW - waited_s)
-    pods[1].heard = NOW - heard_ago_s
-    assert has_stalled(pods[1], NOW) is expected
+    watched.shows(1, shown)
+    for _ in range(before):
+        watched.wait(1, SLOW)
+    watched.pass_time(0.02)
+    fast = watched.wait(1)
+    watched.pass_time(1.0)
+    assert fast.moved == moves
+    assert (watched.pods[1].state is State.STALLED) is bool(moves)
 
 
-@pytest.mark.parametrize(("peer_waited_s", "expected"), [(0.04, True), (0.06, False), (9.0, False)])
-def test_it_has_not_when_its_peers_wait_as_well(
-    pods: dict[int, LiveEndpoint], peer_waited_s: float, expected: bool
-) -> None:
-    wait(pods[1], NOW - 0.2)
-    wait(pods[2], NOW - peer_waited_s)
-    assert has_stalled(pods[1], NOW) is expected
+async def test_requests_that_were_given_up_may_fill_the_endpoint(watched: Watched) -> None:
+    watched.shows(1, 4)
+    for _ in range(4):
+        watched.pods[1].observed().given_up.add(NOW, float("inf"), NOW)
+    watched.pass_time(0.02)
+    fast = watched.wait(1)
+    watched.pass_time(1.0)
+    assert not fast.moved
 
 
-def test_a_peer_that_goes_on_answering_counts_whatever_else_waits_there(
-    pods: dict[int, LiveEndpoint],
-) -> None:
-    wait(pods[1], NOW - 0.2)
-    wait(pods[2], NOW - 9.0)
-    pods[2].heard = NOW - 0.01
-    assert has_stalled(pods[1], NOW)
+async def test_a_post_waits_and_the_endpoint_is_left(watched: Watched) -> None:
+    watched.shows(1, 4)
+    post = watched.wait(1, may_move=False)
+    watched.pass_time(0.4)
+    assert not post.moved
+    assert watched.pods[1].state is State.STALLED
 
 
-def test_without_another_endpoint_there_is_nothing_to_be_gained(pods: dict[int, LiveEndpoint]) -> None:
-    wait(pods[1], NOW - 5.0)
-    pods[2].stall(NOW)
-    assert not has_stalled(pods[1], NOW)
+async def test_five_seconds_turn_new_requests_away_and_move_nothing(watched: Watched) -> None:
+    waiting = [watched.wait(1), watched.wait(1, NEW), watched.wait(1, NEW)]
+    watched.pass_time(5.0)
+    assert watched.pods[1].state is State.HEALTHY
+    watched.pass_time(0.2)
+    assert watched.pods[1].state is State.STALLED
+    assert not any(each.moved for each in waiting)
+    assert watched.pods[1] not in watched.pods[1].group.live
 
 
-def test_requests_that_are_still_being_sent_say_nothing(pods: dict[int, LiveEndpoint]) -> None:
-    wait(pods[1], NOW - 5.0, None)
-    assert not has_stalled(pods[1], NOW)
-    wait(pods[1], NOW - 5.0)
-    assert has_stalled(pods[1], NOW)
+async def test_a_known_slow_request_explains_more_than_five_seconds(watched: Watched) -> None:
+    slow = kind(8.0, times=1)
+    watched.wait(1, slow)
+    watched.pass_time(0.02)
+    watched.wait(1)
+    watched.pass_time(12.0)
+    assert watched.pods[1].state is State.HEALTHY
+    watched.pass_time(5.0)
+    assert watched.pods[1].state is State.STALLED
 
 
-def test_the_slow_route_does_not_hide_the_fast_one(pods: dict[int, LiveEndpoint]) -> None:
-    wait(pods[1], NOW - 0.5, SLOW)
-    assert not has_stalled(pods[1], NOW)
-    wait(pods[1], NOW - 0.2, FAST)
-    assert has_stalled(pods[1], NOW)
+async def test_one_answer_brings_an_endpoint_back(watched: Watched) -> None:
+    watched.wait(1)
+    watched.pass_time(5.3)
+    assert watched.pods[1].state is State.STALLED
+    watched.answer(1)
+    watched.pass_time(0.02)
+    assert watched.pods[1].state is State.HEALTHY
+    assert watched.pods[1] in watched.pods[1].group.live
 
 
-def test_a_stalled_endpoint_serves_only_when_no_other_can(pods: dict[int, LiveEndpoint]) -> None:
-    group = pods[1].group
-    pods[1].stall(NOW)
-    assert (group.live, group.ejected, group.usable.is_only_ejected) == ([], [pods[1]], True)
-    pods[1].revive()
-    assert (group.live, group.ejected) == ([pods[1]], [])
+async def test_after_a_wrong_verdict_nothing_moves_before_five_seconds(watched: Watched) -> None:
+    watched.shows(1, 4)
+    first = watched.wait(1)
+    watched.pass_time(0.4)
+    assert first.moved == 1
+    watched.answer(1)  # it had been at work, or had paused
+    first.leave()
+    watched.pass_time(1.0)
+    second = watched.wait(1)
+    watched.pass_time(4.9)
+    assert not second.moved
+    watched.pass_time(0.4)
+    assert second.moved == 1
 
 
-@pytest.mark.parametrize("state", [State.STALLED, State.EJECTED])
-async def test_a_request_that_was_on_its_way_there_waits_in_vain_as_well(
-    pods: dict[int, LiveEndpoint], state: State
-) -> None:
-    watch = StallWatch(asyncio.get_running_loop(), cast(Connector, None))
-    watch.watch(pods[1])
-    pods[1].state = state
-    pods[1].heard, pods[1].stalled_at = NOW - 2, NOW - 1
-    wait(pods[1], NOW - 0.09)
-    assert watch.look(NOW) == []
-    assert watch.look(NOW + 0.02) == [pods[1]]
-    watch.stop()
+async def test_an_endpoint_that_was_away_for_long_is_judged_as_before(watched: Watched) -> None:
+    watched.shows(1, 4)
+    first = watched.wait(1)
+    watched.pass_time(8.0)
+    watched.answer(1)
+    first.leave()
+    watched.pass_time(1.0)
+    second = watched.wait(1)
+    watched.pass_time(0.4)
+    assert second.moved == 1
+
+
+async def test_without_another_endpoint_there_is_nothing_to_be_gained(watched: Watched) -> None:
+    for port in (2, 3):
+        watched.pods[port].failed(Failure.REFUSED)
+    watched.shows(1, 4)
+    fast = watched.wait(1)
+    watched.pass_time(6.0)
+    assert not fast.moved
+    assert watched.pods[1].state is State.HEALTHY
+
+
+async def test_where_all_are_quiet_they_wait_for_something_they_share(watched: Watched) -> None:
+    for port in watched.pods:
+        watched.shows(port, 4)
+    waiting = [watched.wait(port) for port in watched.pods]
+    watched.pass_time(6.0)
+    assert not any(each.moved for each in waiting)
+
+
+async def test_a_peer_with_a_slow_request_can_serve(watched: Watched) -> None:
+    watched.pods[3].failed(Failure.REFUSED)
+    watched.shows(1, 4)
+    watched.wait(2, SLOW)
+    fast = watched.wait(1)
+    watched.pass_time(0.4)
+    assert fast.moved == 1
+
+
+async def test_addresses_that_are_no_pods_are_suspected_and_never_convicted() -> None:
+    watched = Watched(are_pods=False)
+    watched.shows(1, 9)
+    fast = watched.wait(1)
+    watched.pass_time(20.0)
+    assert watched.pods[1].is_quiet
+    assert watched.pods[1].state is State.HEALTHY
+    assert not fast.moved
+    watched.watch.stop()
+
+
+async def test_an_endpoint_that_has_left_finishes_what_it_has_and_is_not_probed(watched: Watched) -> None:
+    watched.shows(1, 4)
+    fast = watched.wait(1)
+    watched.pass_time(0.2)
+    watched.services.change(Service("demo/s:80", ()))
+    assert watched.pods[1].state is State.RETIRED
+    watched.pass_time(20.0)
+    assert not fast.moved
+    assert len(watched.asked) == 1
+
+
+async def test_an_endpoint_that_passes_over_probes_cannot_be_judged_by_them(watched: Watched) -> None:
+    """Programs that do not answer `OPTIONS *` at all are known by answering other requests."""
+    watched.shows(1, 4)
+    for _ in range(PASSED_OVER):
+        request = watched.wait(1)
+        watched.pass_time(0.2)
+        watched.answer(1)
+        request.leave()
+        watched.pass_time(0.6)
+        watched.wait(1).leave()
+    slow = watched.wait(1, NEW)
+    fast = watched.wait(1)
+    watched.pass_time(20.0)
+    assert watched.pods[1].state is State.HEALTHY
+    assert (fast.moved, slow.moved) == (0, 0)
+
+
+async def test_a_probe_that_is_passed_over_once_is_sent_again(watched: Watched) -> None:
+    watched.shows(1, 4)
+    first = watched.wait(1)
+    watched.pass_time(0.2)
+    watched.answer(1)
+    first.leave()
+    fast = watched.wait(1)
+    watched.pass_time(1.0)
+    assert len(watched.asked) == 2
+    assert fast.moved == 1
+
+
+async def test_another_workers_verdict_moves_nothing(watched: Watched) -> None:
+    watched.shows(1, 4)
+    fast = watched.wait(1)
+    watched.watch.heed(watched.pods[1], stalled=True)
+    assert watched.pods[1].state is State.STALLED
+    watched.pass_time(0.08)
+    assert not fast.moved
+
+
+async def test_a_stalled_endpoint_without_requests_is_ejected_and_probed(watched: Watched) -> None:
+    watched.watch.heed(watched.pods[1], stalled=True)
+    assert watched.pods[1].state is State.EJECTED
+    assert watched.ejected == [watched.pods[1]]
+
+
+async def test_requests_that_are_still_being_sent_say_nothing(watched: Watched) -> None:
+    watched.wait(1, None)
+    watched.pass_time(9.0)
+    assert not watched.asked
+
+
+async def test_a_stalled_endpoint_serves_only_when_no_other_can(watched: Watched) -> None:
+    pod = watched.pods[2]
+    pod.stall(NOW)
+    assert (pod.group.live, pod.group.ejected, pod.group.usable.is_only_ejected) == ([], [pod], True)
+    pod.revive()
+    assert (pod.group.live, pod.group.ejected) == ([pod], [])
+
+
+async def test_a_worker_that_was_held_up_suspects_nobody(watched: Watched) -> None:
+    watched.shows(1, 4)
+    fast = watched.wait(1)
+    watched.pass_time(0.2)
+    watched.now += 9.0  # it did not listen
+    watched.watch._tick()
+    watched.pass_time(0.12)
+    assert not fast.moved
+    watched.pass_time(0.4)
+    assert fast.moved == 1

@@ -1,19 +1,24 @@
 """What makes an endpoint suspect, what ends that, and who serves in its place."""
 
+from typing import cast
+
 import pytest
 
 from proxy.model.actions import Algorithm, Backend, Balance, HashKey, HashSource, Split, Sticky
 from proxy.model.policies import RetryScope
+from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.health.suspects import SIGN_S, is_suspect
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, CANARY, describe, plan_of
-from tests.upstream.test_stalls import FAST, NEW, NOW, SLOW, latencies, wait
+from tests.upstream.test_stalls import NEW, NOW, Request, kind
 from tests.upstream.test_sticky import choose, id_of
 
+FAST, SLOW = kind(0.001, times=50), kind(0.1, times=50)
 EQUAL, STANDBY = split({"c1": 50, "c2": 50}), split({"c1": 100, "c2": 0})
 
 
@@ -21,9 +26,12 @@ EQUAL, STANDBY = split({"c1": 50, "c2": 50}), split({"c1": 100, "c2": 0})
 def services() -> Services:
     found = Services()
     describe(found, {BASE: {"c1": [1, 2], "c2": [3]}, CANARY: {"c1": [11]}})
-    for endpoint in found.endpoints():
-        endpoint.answers = latencies(0.001, times=50)
     return found
+
+
+def wait(endpoint: LiveEndpoint, since: float, of: Kind | None) -> None:
+    endpoint.connections.add(cast(UpstreamConnection, Request(endpoint, since, of, may_move=True)))
+    endpoint.in_flight += 1
 
 
 def pod(services: Services, port: int) -> LiveEndpoint:
@@ -61,29 +69,33 @@ def test_one_that_is_let_in_again_is_one_from_when_it_is_asked_for(services: Ser
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "route", "waited_s", "heard_ago_s", "expected"),
+    ("of", "waited_s", "heard_ago_s", "expected"),
     [
-        (FAST, FAST, 0.019, 5.0, False),
-        (FAST, FAST, 0.021, 5.0, True),
-        (FAST, FAST, 5.0, 0.019, False),
-        (FAST, FAST, 5.0, 0.021, True),
-        (FAST, SLOW, 0.19, 5.0, False),
-        (FAST, SLOW, 0.26, 5.0, True),
-        (SLOW, FAST, 0.19, 5.0, False),
-        (SLOW, FAST, 0.26, 5.0, True),
-        (NEW, FAST, 5.0, 5.0, False),  # too little is known of it
-        (FAST, NEW, 5.0, 5.0, False),
-        (FAST, None, 5.0, 5.0, False),  # a request that is still being sent
+        (FAST, 0.019, 5.0, False),
+        (FAST, 0.021, 5.0, True),
+        (FAST, 5.0, 0.019, False),
+        (FAST, 5.0, 0.021, True),
+        (SLOW, 0.19, 5.0, False),
+        (SLOW, 0.26, 5.0, True),
+        (NEW, 5.0, 5.0, False),  # too little is known of its kind
+        (None, 5.0, 5.0, False),  # a request that is still being sent
     ],
 )
 def test_silence_is_a_sign_when_it_is_longer_than_usual(
-    services: Services, endpoint: object, route: object, waited_s: float, heard_ago_s: float, expected: bool
+    services: Services, of: Kind | None, waited_s: float, heard_ago_s: float, expected: bool
 ) -> None:
     suspect = pod(services, 1)
-    suspect.answers = endpoint  # type: ignore[assignment]
     suspect.heard = NOW - heard_ago_s
-    wait(suspect, NOW - waited_s, route)  # type: ignore[arg-type]
+    wait(suspect, NOW - waited_s, of)
     assert is_suspect(suspect, NOW) is expected
+
+
+def test_a_slow_request_does_not_hide_a_fast_one(services: Services) -> None:
+    suspect = pod(services, 1)
+    wait(suspect, NOW - 0.1, SLOW)
+    assert not is_suspect(suspect, NOW)
+    wait(suspect, NOW - 0.05, FAST)
+    assert is_suspect(suspect, NOW)
 
 
 def instead_of(plan: RoutePlan, *suspects: LiveEndpoint) -> int:
@@ -168,3 +180,24 @@ def test_silence_that_goes_on_is_a_sign_for_as_long(services: Services) -> None:
     wait(suspect, NOW - 1.0, FAST)
     assert is_suspect(suspect, NOW)
     assert is_suspect(suspect, NOW + SIGN_S + 0.1)
+
+
+def test_gets_stay_in_the_cluster_of_a_quiet_endpoint(services: Services) -> None:
+    choice = plan_of(services, Backend(BASE), own=EQUAL).pick()
+    assert choice is not None
+    one, two, three = (pod(services, port) for port in (1, 2, 3))
+    one.is_quiet = three.is_quiet = True
+    assert choice.beside_quiet(one) is two
+    assert choice.beside_quiet(three) is three  # alone in its cluster
+    two.is_quiet = True
+    assert choice.beside_quiet(one) is one
+
+
+def test_keys_and_sessions_stay_with_a_quiet_endpoint(services: Services) -> None:
+    by_client = Balance(Algorithm.HASH, HashKey(HashSource.CLIENT))
+    keyed = choose(plan_of(services, Backend(BASE), balance=by_client))
+    sticky = plan_of(services, Backend(BASE), balance=Balance(sticky=Sticky("SRV")))
+    named = choose(sticky, b"SRV=" + id_of(services, 1))
+    pod(services, 1).is_quiet = True
+    assert keyed.beside_quiet(pod(services, 1)) is pod(services, 1)
+    assert named.beside_quiet(pod(services, 1)) is pod(services, 1)

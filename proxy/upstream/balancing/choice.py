@@ -52,6 +52,10 @@ class Choice(ABC):
         None for none: then it is the suspect's. `now` is monotonic.
         """
 
+    @abstractmethod
+    def beside_quiet(self, endpoint: LiveEndpoint) -> LiveEndpoint:
+        """Return another endpoint of its cluster that is not quiet, or this one where there is none."""
+
 
 class Backend(Choice):
     """A backend of a route: its service, and what serves instead of it."""
@@ -149,6 +153,11 @@ class Backend(Choice):
             if trusted:
                 return trusted[group.step(len(trusted))]
         return None
+
+    def beside_quiet(self, endpoint: LiveEndpoint) -> LiveEndpoint:
+        group = endpoint.group
+        heard = [e for e in group.live if not e.is_quiet]
+        return heard[group.step(len(heard))] if heard else endpoint
 
     def _pick(self, group: ClusterGroup, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
         return group.pick(tried) if self._balancer is None else self._balancer.pick(group, tried)

@@ -82,6 +82,9 @@ class KeyedChoice(Choice):
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
         return None  # a key moves when its endpoint fails, not on a suspicion
 
+    def beside_quiet(self, endpoint: LiveEndpoint) -> LiveEndpoint:
+        return endpoint
+
     def _best(
         self, tier: Tier, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterGroup | None
     ) -> LiveEndpoint | None:

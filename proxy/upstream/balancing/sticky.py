@@ -44,6 +44,9 @@ class Session(Choice):
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
         return None  # as with keys
 
+    def beside_quiet(self, endpoint: LiveEndpoint) -> LiveEndpoint:
+        return endpoint
+
 
 class Sticky:
     """The sessions of a route."""

@@ -5,6 +5,7 @@ valid framing, with not one byte left over (docs/behaviour.md, "Upstream connect
 """
 
 import asyncio
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,7 +19,7 @@ from proxy.timers import TimerWheel
 from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.connections.sockets import acknowledge, bytes_acked, bytes_sent, set_options
 from proxy.upstream.connections.stream import LEAST_BYTES, BodyStream, Buffers
-from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.health.silence import Watch
 from proxy.upstream.retries.retry import Failure
 
@@ -112,8 +113,8 @@ class UpstreamConnection:
         """Whether nothing has come of the response to the request it serves."""
         return self.exchange is not None and self._head is None and not self._tunnel
 
-    def awaits(self) -> Latencies | None:
-        """Return how long answers to its request take, None when its waiting says nothing."""
+    def awaits(self) -> Kind | None:
+        """Return the kind of its request, None when its waiting says nothing."""
         return self.exchange.awaits() if self.exchange is not None else None
 
     def read_response(self, wanted: bool) -> None:
@@ -152,6 +153,7 @@ class UpstreamConnection:
 
     def abort(self) -> None:
         """Drop the connection with whatever is in it; the exchange hears no more of it."""
+        self._give_up()
         self.exchange = None
         self.transport.abort()
 
@@ -299,6 +301,7 @@ class UpstreamConnection:
                 return None
             return now + CHECK_IDLE_S
         if now >= self.deadline:
+            self._give_up()
             exchange, self.exchange = self.exchange, None
             self.transport.abort()
             exchange.on_upstream_lost(Failure.TIMEOUT)
@@ -465,6 +468,13 @@ class UpstreamConnection:
         exchange.on_response_end(b"")
 
     # Leaving
+
+    def _give_up(self) -> None:
+        """Note that the endpoint may go on with a request that nobody waits for any more."""
+        if self.is_waiting():
+            now, kind = monotonic(), self.awaits()
+            longest_s = kind.longest_s(now) if kind is not None else inf
+            self.endpoint.observed().given_up.add(self.since, longest_s, now)
 
     def _leave_pool(self) -> None:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Callable, Coroutine
+from functools import partial
 from random import uniform
 from time import monotonic
 from typing import Final, Protocol, cast
@@ -152,10 +153,9 @@ class Connector:
 
     async def _answers(self, connection: UpstreamConnection) -> bool:
         """Whether the endpoint answers a request: connects are accepted for it by its kernel."""
-        question = Question(connection)
-        question.ask(self._wheel.now + ANSWER_S)
-        await question.is_over.wait()
-        return question.is_answered
+        is_answered: asyncio.Future[bool] = self._loop.create_future()
+        Question(connection, partial(_answer, is_answered)).ask(self._wheel.now + ANSWER_S)
+        return await is_answered
 
     async def _open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
         room = endpoint.room
@@ -194,3 +194,8 @@ class Connector:
         if connection.transport.is_closing():
             return Failure.REFUSED  # accepted and closed in the same moment: nothing was sent
         return connection
+
+
+def _answer(question: asyncio.Future[bool], is_answered: bool) -> None:
+    if not question.done():  # the worker may be ending
+        question.set_result(is_answered)

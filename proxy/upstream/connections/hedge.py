@@ -30,11 +30,12 @@ _LATE_S: Final = 0.002
 class ConnectTimes:
     """How long connects to one service in one cluster take, and so how long to wait for one alone."""
 
-    __slots__ = ("_deviation_s", "_mean_s", "hedge_s")
+    __slots__ = ("_deviation_s", "_mean_s", "hedge_s", "least_s")
 
     def __init__(self) -> None:
         self._mean_s = 0.0
         self._deviation_s = 0.0
+        self.least_s = 0.0  # what the fastest connect took: a round trip; 0 where none is known
         self.hedge_s = FIRST_DELAY_S
 
     @property
@@ -44,6 +45,7 @@ class ConnectTimes:
 
     def learn(self, seconds: float) -> None:
         """Take in how long a connect took, as TCP does with round trips (RFC 6298 §2)."""
+        self.least_s = min(seconds, self.least_s or seconds)
         if self._mean_s:
             self._deviation_s += (abs(seconds - self._mean_s) - self._deviation_s) / 4.0
             self._mean_s += (seconds - self._mean_s) / 8.0

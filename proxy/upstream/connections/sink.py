@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 from proxy.http.response import ResponseHead
-from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.retries.retry import Failure
 
 
@@ -15,8 +15,8 @@ class ResponseSink(ABC):
     is_head: bool
 
     @abstractmethod
-    def awaits(self) -> Latencies | None:
-        """Return how long answers to such a request take, None when its waiting says nothing."""
+    def awaits(self) -> Kind | None:
+        """Return the kind of the request, None when its waiting says nothing."""
 
     @abstractmethod
     def on_stalled(self) -> bool:

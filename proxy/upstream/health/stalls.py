@@ -1,33 +1,49 @@
-"""Finds endpoints that accept requests and answer none while their peers do: stopped, or cut off.
+"""Finds endpoints that accept requests and answer none: stopped, or cut off, or busy with something slow.
 
-Nothing fails at such an endpoint, so no count of failures finds it. There is no timer per request:
-every TICK_S the endpoints that have requests in flight are looked at, and of those only the ones from
-which nothing came for a while are looked at closely.
+Nothing fails at such an endpoint, so no count of failures finds it. There is no timer per request: every
+TICK_S the endpoints that have requests in flight are looked at, and of those only the ones from which
+nothing came for a while are looked at closely. `evidence.silence` decides; here it is seen to:
+
+    quiet (others of its cluster are preferred, a liveness probe asks) ▸ stalled (out of the choice) ▸
+    healthy again
 """
 
 import asyncio
 from collections.abc import Callable
 from math import inf
+from random import random
 from time import monotonic
 from typing import Final
 
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.health.latencies import FEW, Latencies
-from proxy.upstream.health.waiting import oldest_waiting
+from proxy.upstream.evidence.silence import (
+    QUIET_S,
+    UNANSWERED_S,
+    UNREACHABLE_S,
+    Waiting,
+    is_explained,
+    is_proven,
+    is_quiet,
+    is_stuck,
+    may_be_stopped,
+)
+from proxy.upstream.health.liveness import APART_S, BEGUN_S, LivenessProbe
+from proxy.upstream.health.waiting import busy_at, waiting_at, waiting_for
 
 TICK_S: Final = 0.02
-SHORTEST_S: Final = 0.1  # without an answer; no endpoint is taken for stalled before that
-SHORTEST_UNKNOWN_S: Final = 0.2  # the same where too few answers are known to tell
-TIMES_P99: Final = 10.0
+REHEARSED_AFTER: Final = 16  # requests
+REHEARSED_FROM_S: Final = 2 * BEGUN_S  # that answers take on average
+FIRST_APART_S: Final = 0.1  # two probes, while it is not known how long one takes
+PASSED_OVER: Final = 3  # probes in a row that had no answer while others had: they are not answered at all
 _LATE_S: Final = 0.05  # of a tick: then it was this worker that heard nothing, whatever was said to it
 
 
 class StallWatch:
     """One per worker."""
 
-    __slots__ = ("_clock", "_connector", "_last", "_loop", "_timer", "_watched")
+    __slots__ = ("_awake", "_clock", "_connector", "_last", "_loop", "_probes", "_timer", "_watched")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, connector: Connector, clock: Callable[[], float] = monotonic
@@ -36,19 +52,23 @@ class StallWatch:
         self._connector = connector
         self._clock = clock
         self._watched: list[LiveEndpoint] = []
+        self._probes: dict[LiveEndpoint, LivenessProbe] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._last = 0.0
+        self._awake = 0.0  # since when this worker has listened without a pause, monotonic
 
     def watch(self, endpoint: LiveEndpoint) -> None:
         """Look at an endpoint for as long as it has requests in flight. It is not watched yet."""
         endpoint.is_watched = True
         self._watched.append(endpoint)
         if self._timer is None:
-            self._last = self._clock()
+            self._last = self._awake = self._clock()
             self._timer = self._loop.call_later(TICK_S, self._tick)
+        # An endpoint that answers within a tick is seldom found at work by one
+        self._rehearse_soon(endpoint, BEGUN_S)
 
     def heed(self, endpoint: LiveEndpoint, *, stalled: bool, silent: bool = False) -> None:
-        """Believe another worker that has ejected an endpoint."""
+        """Believe another worker that has ejected an endpoint: it gets no new requests. Those it has stay."""
         if endpoint.state is State.HEALTHY:
             self._eject(endpoint, stalled=stalled)
         if silent and endpoint.state is State.EJECTED and not endpoint.is_silent:
@@ -59,9 +79,8 @@ class StallWatch:
         endpoint.must_answer = stalled
         if stalled:
             endpoint.stalled_at = self._clock()
-        if stalled and any(connection.is_waiting() for connection in endpoint.connections):
+        if stalled and _is_awaited(endpoint):
             endpoint.stall(self._clock())
-            _evacuate(endpoint)
             if not endpoint.is_watched:
                 self.watch(endpoint)
         else:
@@ -72,101 +91,188 @@ class StallWatch:
             self._timer.cancel()
             self._timer = None
         self._watched.clear()
+        for probe in self._probes.values():
+            probe.stop()
+        self._probes.clear()
 
     def _tick(self) -> None:
         now = self._clock()
         late_s, self._last = now - self._last - TICK_S, now
         self._timer = self._loop.call_later(TICK_S, self._tick)
-        silent = self.look(now) if late_s < _LATE_S else []
-        for endpoint in silent:
-            if endpoint.state is State.HEALTHY:
-                endpoint.stall(now)
-                endpoint.group.service.verdicts.note(endpoint)
-        for endpoint in silent:  # all of them are out of the choice before the first request moves
-            _evacuate(endpoint)
+        if late_s < _LATE_S:
+            self.look(now)
+        else:
+            self._awake = now
         self._forget_idle()
 
-    def look(self, now: float) -> list[LiveEndpoint]:
-        """Return the endpoints at which requests wait in vain by `now`; settle those that had stalled before.
+    def look(self, now: float) -> None:
+        """Act on what the endpoints have not said by `now`."""
+        stopped = [endpoint for endpoint in self._watched if self._has_stopped(endpoint, now)]
+        for endpoint in stopped:  # all of them are out of the choice before the first request moves
+            self._evacuate(endpoint, now)
 
-        Some are out of the choice already: the requests were on their way there when that happened.
-        """
-        found = []
-        for endpoint in self._watched:
-            if endpoint.state is State.STALLED:
-                self._settle(endpoint)
-            if endpoint.in_flight and now - endpoint.heard >= SHORTEST_S and has_stalled(endpoint, now):
-                found.append(endpoint)
-        return found
+    def _has_stopped(self, endpoint: LiveEndpoint, now: float) -> bool:
+        """Look at one endpoint; return whether what is stuck there is to be tried elsewhere."""
+        if endpoint.state is State.STALLED:
+            self._settle(endpoint, now)
+        if endpoint.state is State.RETIRED or now - endpoint.heard < QUIET_S:
+            endpoint.is_quiet = endpoint.observed().has_stopped = False
+            return False
+        if now - self._awake < QUIET_S:
+            return False
+        waiting = waiting_at(endpoint, now)
+        probe = self._probes.get(endpoint)
+        if (waiting or probe is None) and not is_quiet(waiting, endpoint.heard, now):
+            endpoint.is_quiet = False
+            return False
+        endpoint.is_quiet = True
+        if probe is None or not self._is_ahead(probe, endpoint):
+            if endpoint not in self._probes and now - endpoint.observed().probed_at >= APART_S:
+                endpoint.observed().probed_at = now
+                self._probe(endpoint)
+            return False
+        unanswered_s = now - max(probe.asked, self._awake)
+        if unanswered_s < UNANSWERED_S or not endpoint.is_pod or not _has_peer(endpoint, now):
+            return False
+        return self._judge(endpoint, waiting, unanswered_s, now)
 
-    def _settle(self, endpoint: LiveEndpoint) -> None:
+    def _judge(self, endpoint: LiveEndpoint, waiting: list[Waiting], unanswered_s: float, now: float) -> bool:
+        """Judge an endpoint whose probe has been without an answer; return whether it has stopped for
+        sure."""
+        observed, doubt = endpoint.observed(), endpoint.group.service.doubt
+        shown = observed.concurrency.shown
+        if not observed.has_stopped and unanswered_s >= doubt.unanswered_s(now):
+            observed.has_stopped = is_proven(waiting, busy_at(endpoint, now), endpoint.heard, now, shown)
+        is_unreachable = unanswered_s >= UNREACHABLE_S and not is_explained(
+            waiting, now - unanswered_s, shown, now
+        )
+        if (observed.has_stopped or is_unreachable) and endpoint.state is State.HEALTHY:
+            endpoint.stall(now)
+            endpoint.group.service.verdicts.note(endpoint)
+        return observed.has_stopped
+
+    def _settle(self, endpoint: LiveEndpoint, now: float) -> None:
         """One answer re-admits it. When no request is left that it could answer, it is probed instead."""
         if endpoint.heard > endpoint.stalled_at:
+            observed, stalled_s = endpoint.observed(), endpoint.heard - endpoint.stalled_at
+            if observed.moved and stalled_s < UNREACHABLE_S:
+                endpoint.group.service.doubt.was_wrong(now)
+            observed.has_stopped = False
+            observed.moved = 0
+            observed.given_up.resumed(stalled_s)
             endpoint.revive()
-        elif not any(connection.is_waiting() for connection in endpoint.connections):
+        elif not _is_awaited(endpoint):
             self._connector.probe_after(endpoint, endpoint.give_up())
+
+    def _evacuate(self, endpoint: LiveEndpoint, now: float) -> None:
+        """Have what is stuck tried elsewhere, as far as it may be. The oldest leaves its connection
+        behind."""
+        observed = endpoint.observed()
+        for connection in sorted([c for c in endpoint.connections if _is_stuck(c, now)], key=_since):
+            exchange = connection.exchange
+            if exchange is None or not exchange.on_stalled():
+                continue
+            if observed.moved:
+                connection.abort()
+            observed.moved += 1
+
+    # The liveness probe
+
+    def _is_ahead(self, probe: LivenessProbe, endpoint: LiveEndpoint) -> bool:
+        """Whether nothing has come from an endpoint since its probe was sent. A probe that was passed over
+        tells nothing any more, and an endpoint that passes over all of them cannot be judged by them."""
+        if probe.is_over:
+            del self._probes[endpoint]
+            return False
+        if endpoint.heard < probe.asked:
+            return probe.asked != inf and endpoint.observed().passed_over < PASSED_OVER
+        endpoint.observed().passed_over += 1
+        probe.stop()
+        del self._probes[endpoint]
+        return False
+
+    def _probe(self, endpoint: LiveEndpoint) -> None:
+        endpoint.is_probed = True
+        probe = self._probes[endpoint] = LivenessProbe(endpoint, self._connector, self._clock)
+        probe.start()
+
+    def _rehearse_soon(self, endpoint: LiveEndpoint, within_s: float) -> None:
+        """Rehearse `within_s`, at a moment that no regular traffic can keep in step with.
+
+        Beside requests that are over in a moment nothing can be shown.
+        """
+        observed = endpoint.observed()
+        apart_s = FIRST_APART_S if observed.concurrency.is_unknown() else APART_S
+        if endpoint.requests < REHEARSED_AFTER or observed.took_s < REHEARSED_FROM_S:
+            return
+        if self._last - observed.rehearsed_at >= apart_s and endpoint not in self._probes:
+            self._loop.call_later(within_s, self._rehearse, endpoint)
+
+    def _rehearse(self, endpoint: LiveEndpoint) -> None:
+        """Send a probe beside requests that wait, where its answer shows that there is room beside them.
+
+        Once the endpoint is silent nothing can be learned any more. How long a probe takes is found out
+        first.
+        """
+        observed, now = endpoint.observed(), self._clock()
+        concurrency = observed.concurrency
+        if endpoint.state is not State.HEALTHY or not endpoint.is_pod or endpoint in self._probes:
+            return
+        waiting = [c for c in endpoint.connections if c.is_waiting() and c.since <= now - BEGUN_S]
+        is_due = concurrency.is_unknown() or len(waiting) >= concurrency.shown
+        if is_due and now - observed.rehearsed_at >= FIRST_APART_S and concurrency.may_rehearse(now):
+            observed.rehearsed_at = now
+            self._probe(endpoint)
+
+    def _is_probing(self, endpoint: LiveEndpoint) -> bool:
+        """Whether the answer to a probe is still to come; an endpoint that has left the service owes none."""
+        probe = self._probes.get(endpoint)
+        if probe is None:
+            endpoint.is_probed = False
+            return False
+        if endpoint.state is State.RETIRED:
+            probe.stop()
+        if probe.is_over:
+            del self._probes[endpoint]
+        return not probe.is_over
 
     def _forget_idle(self) -> None:
         busy = []
         for endpoint in self._watched:
-            if endpoint.in_flight or endpoint.state is State.STALLED:
+            self._rehearse_soon(endpoint, random() * TICK_S)
+            if self._is_probing(endpoint) or endpoint.in_flight or endpoint.state is State.STALLED:
                 busy.append(endpoint)
             else:
                 endpoint.is_watched = False
+                endpoint.is_quiet = False
         self._watched = busy
         if not busy and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
-def has_stalled(endpoint: LiveEndpoint, now: float) -> bool:
-    """Whether a request has been waiting longer than its endpoint, and its route, ever take; peers do not."""
-    for route, since in oldest_waiting(endpoint).items():
-        limit_s = longest_wait(endpoint.answers, route, since)
-        if now - max(since, endpoint.heard) >= limit_s:
-            return _has_peer(endpoint, now, limit_s / 2)
-    return False
+def _is_awaited(endpoint: LiveEndpoint) -> bool:
+    return any(connection.is_waiting() for connection in endpoint.connections)
 
 
-def longest_wait(endpoint: Latencies, route: Latencies, since: float) -> float:
-    """Return for how many seconds a request may wait that was sent at `since`; inf where nothing is known.
-
-    Where few answers are known, a request like it must have been answered, elsewhere, since it was sent.
-    """
-    limit_s = max(SHORTEST_S, TIMES_P99 * max(endpoint.p99(), route.p99()))
-    if endpoint.total >= FEW and route.total >= FEW:
-        return limit_s
-    return max(SHORTEST_UNKNOWN_S, limit_s) if route.last >= since else inf
+def _is_stuck(connection: UpstreamConnection, now: float) -> bool:
+    kind = connection.awaits() if connection.is_waiting() else None
+    if kind is None:
+        return False
+    return is_stuck(waiting_for(connection.since, kind, now), connection.endpoint.heard, now)
 
 
-def _has_peer(endpoint: LiveEndpoint, now: float, within_s: float) -> bool:
-    """Whether another endpoint can serve: idle, or none of its requests has waited for so long.
-
-    When all of them wait, for a database perhaps, moving requests around would only add to it.
-    """
+def _has_peer(endpoint: LiveEndpoint, now: float) -> bool:
+    """Whether another endpoint can serve. When all are silent, waiting for a database perhaps, moving
+    requests around would only add to it."""
     for group in endpoint.group.service.groups.values():
         for peer in group.live:
-            if peer is not endpoint and now - _silent_since(peer, now) < within_s:
+            vouched_at = peer.observed().vouched_at
+            if peer is not endpoint and not may_be_stopped(
+                waiting_at(peer, now), peer.heard, vouched_at, now
+            ):
                 return True
     return False
-
-
-def _silent_since(endpoint: LiveEndpoint, now: float) -> float:
-    waiting = [connection.since for connection in endpoint.connections if connection.is_waiting()]
-    return max(min(waiting), endpoint.heard) if waiting else now
-
-
-def _evacuate(endpoint: LiveEndpoint) -> None:
-    """Have its requests tried elsewhere, those that can be. The one that waited longest leaves a witness."""
-    waiting: list[UpstreamConnection] = [c for c in endpoint.connections if c.is_waiting()]
-    has_witness = False
-    for connection in sorted(waiting, key=_since):
-        exchange = connection.exchange
-        if exchange is None or not exchange.on_stalled():
-            continue
-        if has_witness:
-            connection.abort()
-        has_witness = True
 
 
 def _since(connection: UpstreamConnection) -> float:

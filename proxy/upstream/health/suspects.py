@@ -10,12 +10,12 @@ from math import inf
 from typing import Final
 
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.health.latencies import FAST_S, FEW
-from proxy.upstream.health.waiting import oldest_waiting
+from proxy.upstream.evidence.latencies import FAST_S
+from proxy.upstream.health.waiting import waiting_at
 
 SIGN_S: Final = 0.5  # that a failure, or silence, is a sign for, unless something is heard earlier
-TIMES_P99: Final = 2.0  # without an answer, nor anything else: a fifth of what makes a stall
-QUIET_S: Final = TIMES_P99 * FAST_S  # no less than this is ever a sign
+TIMES_USUAL: Final = 2.0  # without an answer, nor anything else: a fifth of what makes an endpoint quiet
+QUIET_S: Final = TIMES_USUAL * FAST_S  # no less than this is ever a sign
 
 
 def is_suspect(endpoint: LiveEndpoint, now: float) -> bool:
@@ -27,17 +27,25 @@ def is_suspect(endpoint: LiveEndpoint, now: float) -> bool:
         return True
     if endpoint.faults.are_many(endpoint.requests, now):
         return True
+    if endpoint.fell_silent > heard and now - endpoint.fell_silent < SIGN_S:
+        return True
     if not endpoint.in_flight or now - heard < QUIET_S or not _is_silent(endpoint, now):
         return False
-    endpoint.suspected = now
+    endpoint.fell_silent = now
     return True
 
 
+def outlive(endpoint: LiveEndpoint, now: float) -> None:
+    """Have a failure stay a sign though a probe was answered: that tells nothing of how requests fare."""
+    if now - endpoint.suspected < SIGN_S:
+        endpoint.suspected = now
+
+
 def _is_silent(endpoint: LiveEndpoint, now: float) -> bool:
-    for route, since in oldest_waiting(endpoint).items():
-        if endpoint.answers.total < FEW or route.total < FEW:
-            continue
-        usual_s = max(endpoint.answers.p99(), route.p99())
-        if now - max(since, endpoint.heard) >= TIMES_P99 * usual_s:
-            return True
-    return False
+    """Whether a request waits for longer than its kind usually takes; one of an unknown kind tells
+    nothing."""
+    heard = endpoint.heard
+    return any(
+        each.usual_s and now - max(each.since, heard) >= TIMES_USUAL * each.usual_s
+        for each in waiting_at(endpoint, now)
+    )

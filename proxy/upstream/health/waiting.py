@@ -1,17 +1,28 @@
-"""Which requests an endpoint has not begun to answer."""
-
-from math import inf
+"""What an endpoint is working on, as far as its connections tell."""
 
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.evidence.kinds import Kind
+from proxy.upstream.evidence.silence import Waiting
 
 
-def oldest_waiting(endpoint: LiveEndpoint) -> dict[Latencies, float]:
-    """Return since when (monotonic) the oldest request of each route waits for its response head."""
-    oldest: dict[Latencies, float] = {}
+def waiting_at(endpoint: LiveEndpoint, now: float) -> list[Waiting]:
+    """Return the requests that were sent completely and have had no byte of an answer."""
+    found = []
     for connection in endpoint.connections:
         if connection.is_waiting():
-            route = connection.awaits()
-            if route is not None:
-                oldest[route] = min(connection.since, oldest.get(route, inf))
-    return oldest
+            kind = connection.awaits()
+            if kind is not None:
+                found.append(waiting_for(connection.since, kind, now))
+    return found
+
+
+def waiting_for(since: float, kind: Kind, now: float) -> Waiting:
+    """Return what is known of a request of some kind that was sent at `since`."""
+    return Waiting(since, kind.usual_s(), kind.longest_s(now), kind.longest_s(now, few=1))
+
+
+def busy_at(endpoint: LiveEndpoint, now: float) -> list[float]:
+    """Return when all requests were sent that the endpoint may be working on, those that were given up
+    too."""
+    sent = [connection.since for connection in endpoint.connections if connection.exchange is not None]
+    return sent + endpoint.observed().given_up.still(now)

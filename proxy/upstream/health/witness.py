@@ -4,13 +4,13 @@ The endpoint has the request, and answers it once it goes on. That nobody waits 
 more does not make it less of a proof. When no such request is left, a question stands in for it.
 """
 
-import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from proxy.http.response import ResponseHead
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.sink import ResponseSink
-from proxy.upstream.health.latencies import Latencies
+from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.health.silence import CERTAIN_S
 from proxy.upstream.retries.retry import Failure
 
@@ -24,7 +24,7 @@ class Witness(ResponseSink):
         self._connection = connection
         self.is_head = is_head
 
-    def awaits(self) -> Latencies | None:
+    def awaits(self) -> Kind | None:
         return None
 
     def on_stalled(self) -> bool:
@@ -78,21 +78,23 @@ _ANSWERS: Final = frozenset((Failure.MALFORMED, Failure.RESET))
 
 
 class Question(Witness):
-    """A request that asks for nothing. Whatever comes back is an answer, a refusal too.
+    """A request that asks for nothing. Every response answers it, a refusal as well.
 
-    So is the end of the connection, in order: programs that do not know `OPTIONS *` hang up, and a stopped
-    one cannot. Its kernel says nothing in its place; and of one that has died the next connect will tell.
+    So does the end of a new connection in order: programs that do not know `OPTIONS *` hang up, and a stopped
+    one cannot. The kernel of a stopped program says nothing in its place; and of one that has died the next
+    connect tells.
     """
 
-    __slots__ = ("is_answered", "is_over")
+    __slots__ = ("_is_over", "_on_over")
 
-    def __init__(self, connection: UpstreamConnection) -> None:
+    def __init__(self, connection: UpstreamConnection, on_over: Callable[[bool], None]) -> None:
+        """`on_over` is called once, with whether an answer came."""
         super().__init__(connection, is_head=False)
-        self.is_over = asyncio.Event()
-        self.is_answered = False
+        self._on_over = on_over
+        self._is_over = False
 
     def ask(self, deadline: float) -> None:
-        """Send it; by `deadline` (monotonic) `is_over` is set."""
+        """Send the request; the question is over by `deadline` (monotonic)."""
         host = self._connection.endpoint.label.encode()
         request = b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nUser-Agent: fleetgate\r\n\r\n" % host
         self._connection.send(self, request, deadline)
@@ -122,5 +124,6 @@ class Question(Witness):
             self._end(is_answered=False)
 
     def _end(self, *, is_answered: bool) -> None:
-        self.is_answered = is_answered
-        self.is_over.set()
+        if not self._is_over:
+            self._is_over = True
+            self._on_over(is_answered)

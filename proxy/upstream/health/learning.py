@@ -1,0 +1,57 @@
+"""Takes answers in as evidence of what is usual: a sample of all, and whatever was slow.
+
+A sample is enough for what requests of a kind usually take, and costs a worker under full load 0.2 % of its
+time. Slow answers are noted one and all, because the slowest one decides for how long a request is left
+where it is.
+"""
+
+from math import inf
+from typing import Final
+
+from proxy.http.request_line import Resource
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.evidence.kinds import Kind, Kinds
+from proxy.upstream.evidence.latencies import FAST_S
+
+APART_S: Final = 0.002  # two samples of a worker
+FAST_ENOUGH_S: Final = FAST_S  # what takes longer is noted though it is no sample
+_AVERAGED: Final = 8.0
+_MOST_LOOKED_AT: Final = (
+    64  # requests in flight at an endpoint; of more nothing is learned from those that wait
+)
+
+
+class Learning:
+    """One per worker."""
+
+    __slots__ = ("due",)
+
+    def __init__(self) -> None:
+        self.due = -inf  # when the next answer is a sample, monotonic
+
+    def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamConnection, now: float) -> None:
+        """Take in that the endpoint has begun to answer, at `now`, the request that the connection serves."""
+        endpoint, since = connection.endpoint, connection.since
+        if endpoint.stalled_at >= since:
+            return  # it had stopped meanwhile: that says nothing of how long it works
+        is_sample = now >= self.due
+        if is_sample:
+            self.due = now + APART_S
+        kind = kinds.of(resource.method, resource.path)
+        kind.note(now - since, now, is_sample=is_sample)
+        if is_sample or endpoint.is_probed:
+            _note_concurrency(endpoint, connection, kind, now)
+
+
+def _note_concurrency(endpoint: LiveEndpoint, connection: UpstreamConnection, kind: Kind, now: float) -> None:
+    waiting: list[float] = []
+    if 1 < endpoint.in_flight <= _MOST_LOOKED_AT:
+        # A new connection may be in the queue of a program that serves one connection at a time
+        waiting = [
+            c.since for c in endpoint.connections if c.served and c is not connection and c.is_waiting()
+        ]
+    observed, since = endpoint.observed(), connection.since
+    observed.took_s += (now - since - observed.took_s) / _AVERAGED
+    took_s = kind.fastest_s(now) - endpoint.room.times.least_s
+    observed.concurrency.answered(since, now, took_s, waiting)

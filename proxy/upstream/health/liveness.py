@@ -1,0 +1,89 @@
+"""The liveness probe: whether the program behind an endpoint answers anything while requests wait for it.
+
+The kernel of a stopped program accepts connections and acknowledges bytes, so a probe is a request:
+`OPTIONS *`, which changes nothing. Every answer counts, a refusal as well, and so does the end of a new
+connection in order: programs that do not know the method hang up, and a stopped one cannot.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Final
+
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.connector import Connector
+from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.health.suspects import outlive
+from proxy.upstream.health.witness import Question
+from proxy.upstream.retries.retry import Failure
+
+APART_S: Final = 0.5  # two probes of one endpoint begin
+BEGUN_S: Final = 0.001  # after it was sent a request has reached the program
+
+
+class LivenessProbe:
+    """One probe of one endpoint, kept until it is answered or its connection ends."""
+
+    __slots__ = (
+        "_before", "_clock", "_connection", "_connector", "_endpoint", "_was_idle", "asked", "is_over",
+    )  # fmt: skip
+
+    def __init__(self, endpoint: LiveEndpoint, connector: Connector, clock: Callable[[], float]) -> None:
+        self._endpoint = endpoint
+        self._connector = connector
+        self._clock = clock
+        self._connection: UpstreamConnection | None = None
+        # Requests that waited when it was sent, and when they were sent. Those on new connections are left
+        # out: a program that serves one connection at a time may not have begun with them
+        self._before: list[tuple[UpstreamConnection, float]] = []
+        self._was_idle = False  # the endpoint had nothing else to do when it was asked
+        self.asked = inf  # when the request was sent, monotonic
+        self.is_over = False
+
+    def start(self) -> None:
+        """Ask over an idle connection, which a user's request would take as well, or else over a new one."""
+        idle = self._endpoint.checkout()
+        if idle is not None:
+            self._ask(idle)
+        else:
+            self._connector.connect(self._endpoint, self)
+
+    def stop(self) -> None:
+        connection = self._connection
+        if not self.is_over and connection is not None:
+            connection.abort()
+        self.is_over = True
+
+    def on_connected(self, connection: UpstreamConnection) -> None:
+        if self.is_over:
+            connection.endpoint.release(connection)
+        else:
+            self._ask(connection)
+
+    def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        self.is_over = True  # a refusal is the kernel's word; too few descriptors or ports are ours
+
+    def _ask(self, connection: UpstreamConnection) -> None:
+        self._connection = connection
+        endpoint, self.asked = self._endpoint, self._clock()
+        self._was_idle = not endpoint.in_flight
+        self._before = [
+            (c, c.since)
+            for c in endpoint.connections
+            if c is not connection and c.served and c.is_waiting() and c.since <= self.asked - BEGUN_S
+        ]
+        Question(connection, self._on_over).ask(inf)
+
+    def _on_over(self, is_answered: bool) -> None:
+        self.is_over = True
+        self._connection = None
+        before, self._before = self._before, []
+        if is_answered:
+            endpoint, now = self._endpoint, self._clock()
+            endpoint.heard = now
+            outlive(endpoint, now)
+            observed = endpoint.observed()
+            observed.passed_over = 0
+            observed.vouched_at = now
+            waiting = [since for c, since in before if c.is_waiting() and c.since == since]
+            took_s = max(now - self.asked - endpoint.room.times.least_s, 0.0)
+            observed.concurrency.probed(self.asked, now, took_s, waiting, was_idle=self._was_idle)
