@@ -22,7 +22,7 @@ COPY requirements requirements
 RUN /opt/fleetgate/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/runtime.txt
 COPY --from=wheel /wheels /wheels
 RUN /opt/fleetgate/bin/pip install --quiet --no-deps --no-index /wheels/*.whl \
- && ln -s "$(cd / && /opt/fleetgate/bin/python -c 'import controlplane.embedded as e; print(e.__path__[0])')/deploy" \
+ && ln -s "$(cd / && /opt/fleetgate/bin/python -P -c 'import controlplane.embedded as e; print(e.__path__[0])')/deploy" \
           /opt/fleetgate/deploy
 
 FROM ${BASE_IMAGE} AS runtime
@@ -37,7 +37,7 @@ ENV PATH=/opt/fleetgate/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
 USER 10001:10001
 WORKDIR /tmp
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9901/readyz', timeout=2)"]
+    CMD ["python", "-P", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9901/readyz', timeout=2)"]
 ENTRYPOINT ["fleetgate"]
 CMD ["--help"]
 

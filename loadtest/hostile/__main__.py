@@ -15,9 +15,18 @@ from dataclasses import asdict, dataclass
 from loadtest.compare.options import add_common, builds, check_cores
 from loadtest.compare.peers import Missing
 from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import Started, StartError, cpu_s, on_cores, raise_file_limit, rss_bytes
+from loadtest.compare.processes import (
+    Started,
+    StartError,
+    cpu_s,
+    module,
+    on_cores,
+    own_environment,
+    raise_file_limit,
+    rss_bytes,
+)
 from loadtest.hostile.kinds import KINDS
-from loadtest.hostile.setting import Measured, environment, measured
+from loadtest.hostile.setting import Measured, measured
 from loadtest.soak.traffic import Traffic
 
 TURN_MS = 20.0
@@ -79,11 +88,11 @@ def attacked(under: Measured, kind: str, connections: int, options: argparse.Nam
         limit = options.mb if connections == 1 else 0
         attackers = Started(
             [
-                *(sys.executable, "-m", "loadtest.hostile.attack", "--port", str(port), "--kind", kind),
+                *module("loadtest.hostile.attack", "--port", str(port), "--kind", kind),
                 *("--connections", str(connections), "--rate", str(limit)),
                 *("--seconds", str(options.seconds)),
             ],
-            under.site.directory, (load_core,), stdout=out, environment=environment(),
+            under.site.directory, (load_core,), stdout=out, environment=own_environment(),
         )  # fmt: skip
         try:
             before = cpu_s(pid)

@@ -1,8 +1,6 @@
 """A measured worker with hostile and honest endpoints: routes for every kind of answer."""
 
 import mmap
-import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.compare.peers.fleetgate import SERVICE, SOURCE, Fleetgate, Worker, listener, service
-from loadtest.compare.processes import Started
+from loadtest.compare.processes import Started, module, own_environment
 from loadtest.compare.site import HOST, WEIGHTS, Site, free_clusters
 from loadtest.hostile.worker import SECONDS, shared
 from loadtest.ports import free_ports
@@ -19,7 +17,6 @@ from proxy.model.actions import Action, Backend, FixedResponse, Forward, Redirec
 from proxy.model.channel import Apply, encode
 from proxy.model.policies import Access, Policies, RateLimit
 
-PROJECT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("worker.py")
 HOSTILE = "web-demo/hostile:80"
 NOBODY = model.Service("web-demo/nobody:80", ())
@@ -60,19 +57,14 @@ def measured(peer: Fleetgate, proxy_core: int, load_core: int, *, gzip: bool = F
 @contextmanager
 def _origin(site: Site, ports: list[int], core: int, *options: str) -> Iterator[None]:
     """Run endpoints, each of them honest and hostile, in a process of their own."""
-    command = [sys.executable, "-m", "loadtest.hostile.origin", *options, *map(str, ports)]
-    origin = Started(command, site.directory, (core,), environment=environment())
+    command = module("loadtest.hostile.origin", *options, *map(str, ports))
+    origin = Started(command, site.directory, (core,), environment=own_environment())
     try:
         for port in ports:
             origin.wait_for_port(port)
         yield
     finally:
         origin.stop()
-
-
-def environment() -> dict[str, str]:
-    """Return what lets this project's programs be started from another directory."""
-    return {**os.environ, "PYTHONPATH": str(PROJECT)}
 
 
 def snapshot(site: Site, hostile: int, *, gzip: bool) -> model.Snapshot:

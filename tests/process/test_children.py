@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,13 @@ def test_every_child_is_given_its_environment_and_no_other_interpreter_options()
                 if without or (own and name not in KNOW_THE_INTERPRETER):
                     careless.append(f"{name}:{getattr(node, 'lineno', 0)}")
     assert careless == []
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "docker-compose.yml"])
+def test_the_programs_of_health_checks_search_no_current_directory(name: str) -> None:
+    checks = re.findall(r"python[\s\",-]+(?:P[\s\",-]+)?c\b", (ROOT / name).read_text())
+    assert checks
+    assert all("-P" in program for program in checks), checks
 
 
 def _words(node: ast.AST) -> set[str | None]:
