@@ -15,7 +15,7 @@ LOCKED := --require-hashes --only-binary :all:
 ITSELF := --no-deps --no-build-isolation
 PROJECT := pyproject.toml requirements/runtime.txt requirements/build.txt
 
-.PHONY: help install dev load compiled demo test test-compiled test-latest fuzz compare compare-routes compare-workers drills soak check docs format lock clean
+.PHONY: help install dev load compiled demo test test-compiled test-latest fuzz compare compare-routes compare-workers drills hostile soak check docs format lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -73,6 +73,9 @@ compare-workers: $(VENV)/.load compiled ## measure one worker and two
 
 drills: $(VENV)/.load compiled ## fail a cluster in twelve ways, and run slow requests among fast ones, before fleetgate and its peers; options in ARGS
 	$(BIN)/python -m loadtest.drills --fleetgate fleetgate=$(COMPILED)/bin/python $(ARGS)
+
+hostile: $(VENV)/.load compiled ## measure normal traffic beside clients and endpoints that flood a worker; options in ARGS, e.g. --kinds 404 chunks
+	$(BIN)/python -m loadtest.hostile --fleetgate fleetgate=$(COMPILED)/bin/python $(ARGS)
 
 soak: $(VENV)/.load compiled ## measure slow clients, memory after 1,000,000 requests, and memory of idle connections
 	$(BIN)/python -m loadtest.soak $(BUILDS) $(ARGS)

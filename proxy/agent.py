@@ -283,6 +283,7 @@ class Agent:
             failbacks=tuple(plane.services.failback_stats()),
             tasks=len(asyncio.all_tasks()),
             timers=plane.wheel.scheduled(),
+            deferred=plane.backlog.deferred,
         )
 
 

@@ -217,6 +217,9 @@ class Metrics(Collector):
         yield counter(
             "access_log_lines_dropped", "Lines lost because they could not be written.", (), dropped
         )
+        deferred = [((), self._totals.deferred)]
+        text = "Times that a connection's input had to wait for a later turn of the event loop."
+        yield counter("deferred_input", text, (), deferred)
         text = "1 when this replica writes statuses."
         yield gauge("leader", text, (), [((), state.leader)])
         info = ("version", "python", "loop", "dataplane")

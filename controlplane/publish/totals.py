@@ -44,6 +44,7 @@ class Totals:
     attempts: Counter[AttemptKey] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     log_lines_dropped: int = 0
+    deferred: int = 0
     shed: Counter[tuple[str, str]] = field(default_factory=Counter)  # listener, cause
     pauses: Counter[str] = field(default_factory=Counter)
     mirrors: Counter[tuple[str, str]] = field(default_factory=Counter)  # route, outcome
@@ -60,6 +61,7 @@ class Totals:
         for c in stats.connections:
             self.accepted[c.listener] += c.accepted
         self.log_lines_dropped += stats.log_lines_dropped
+        self.deferred += stats.deferred
         for s in stats.shed:
             self.shed[s.listener, s.cause] += s.count
         for p in stats.pauses:
@@ -76,6 +78,7 @@ class Totals:
             attempts=self.attempts.copy(),
             accepted=self.accepted.copy(),
             log_lines_dropped=self.log_lines_dropped,
+            deferred=self.deferred,
             shed=self.shed.copy(),
             pauses=self.pauses.copy(),
             mirrors=self.mirrors.copy(),

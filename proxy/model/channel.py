@@ -273,6 +273,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     failbacks: tuple[FailbackStats, ...] = ()
     tasks: int = 0  # of its event loop
     timers: int = 0  # objects that its timer wheel asks for what is due
+    deferred: int = 0  # how often a connection's input had to wait for a later turn of the loop
 
 
 FromWorker = Ejections | Holds | Hello | Ack | Nack | StatsPart | Stats

@@ -21,12 +21,14 @@ from proxy.http.chunked import ChunkDecoder
 from proxy.model.actions import Action, Backend, FixedResponse, Forward, Redirect
 from proxy.model.policies import Access, Policies, RateLimit
 from proxy.model.snapshot import Snapshot
+from tests.dataplane.conftest import Connect
 from tests.support.inprocess import serving
 from tests.support.origin import Connection, Origin
 from tests.support.policies import policed
 from tests.support.requests import request
 from tests.support.snapshots import route, snapshot, split
 from tests.support.wire import RawClient
+from tests.support.worker import WorkerProcess
 
 MESSAGES = 100
 CHUNKS = 2000
@@ -412,3 +414,16 @@ def test_tunnels_wait_for_their_turns_too(loop: Loop, pressed: Callable[[DataPla
         server.close()
 
     run(loop, test())
+
+
+async def test_deferred_input_is_counted(worker: WorkerProcess, port: int, connect: Connect) -> None:
+    await worker.apply(policed(port, action=FixedResponse(200, "here")))
+    client = await connect()
+    await client.send(request() * 16)
+    for _ in range(16):
+        await client.response()
+    assert (await worker.stats()).deferred == 0
+    await client.send(request() * 100)
+    for _ in range(100):
+        await client.response()
+    assert (await worker.stats()).deferred > 0
