@@ -58,6 +58,8 @@ class LogFile:
         """Open the path anew: the file may have been moved. Keeps the old one when that fails."""
         if not self._path:
             return
+        if self._fd >= 0:
+            self._writes_rest()
         try:
             self._open()
         except OSError as error:
@@ -74,7 +76,7 @@ class LogFile:
         try:
             done = 0
             if self._writes_rest():
-                before = os.fstat(self._fd).st_size if self._is_file else 0
+                before = self._size() if self._is_file else 0
                 done = self._write_all(buffer, size)
                 if done < size:
                     done = self._mend(buffer, done, before)
@@ -84,12 +86,15 @@ class LogFile:
                 self._recovered()
         finally:
             if locked:
-                fcntl.lockf(self._fd, fcntl.LOCK_UN)
+                self._unlock()
 
     def close(self) -> None:
-        if self._path and self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if self._path and fd >= 0:
+            try:
+                os.close(fd)
+            except OSError:  # of a late write; the descriptor is closed all the same
+                pass
 
     def _open(self) -> None:
         fd = open_log(self._path) if self._path else 1
@@ -134,6 +139,12 @@ class LogFile:
             if self._is_file and time.monotonic() >= ends:
                 return False
             time.sleep(_LOCK_POLL_S)
+
+    def _unlock(self) -> None:
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
+        except OSError:  # a file system that is gone
+            pass
 
     def _writes_rest(self) -> bool:
         """Complete the line that is half out, if there is one; say whether that is done."""
@@ -183,13 +194,19 @@ class LogFile:
         """Shorten the file, unless somebody else appended behind `end`; say whether that is done."""
         if not self._is_file:
             return False
+        if self._size() != end:
+            return False
         try:
-            if os.fstat(self._fd).st_size != end:
-                return False
             os.ftruncate(self._fd, where)
         except OSError:  # a file that may only be appended to, say
             return False
         return True
+
+    def _size(self) -> int:
+        try:
+            return os.fstat(self._fd).st_size
+        except OSError:  # ESTALE of a file system that is gone
+            return -1
 
     def _lose(self, lines: int) -> None:
         self.lost += lines

@@ -115,6 +115,24 @@ def test_a_line_that_cannot_be_cut_away_is_completed(tmp_path: Path, monkeypatch
     file.close()
 
 
+def test_a_file_system_that_is_gone_does_not_end_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    path, data = tmp_path / "log", lines(10)
+    file = LogFile(str(path))
+    with monkeypatch.context() as gone:
+        gone.setattr(log_file.os, "write", refuse)
+        gone.setattr(log_file.os, "fstat", refuse)
+        file.write(data, len(data), 10)
+    assert file.lost == 10
+    file.write(data, len(data), 10)
+    assert len(whole(path)) == 10
+    file.close()
+
+
 def test_workers_that_fill_a_disk_together_tear_no_line(tmp_path: Path) -> None:
     path = tmp_path / "log"
     writers = [writer(str(path), str(number), 400, 500, 200_000) for number in range(3)]
