@@ -26,6 +26,7 @@ class Confirmation:
     def __init__(self, publisher: Publisher, submit: Submit) -> None:
         self._publisher = publisher
         self._submit = submit
+        self.has_confirmed = False  # anything, ever: what was on disk is served no longer
         self._served: tuple[ObjectStatus, ...] = ()
         self._expected: tuple[int, Translation] | None = None
         self._told: Rejection | None = None
@@ -54,6 +55,7 @@ class Confirmation:
                 self._refusal = asyncio.create_task(self._tell(refusal, translation), name="refusal")
         elif self._publisher.serves(version):
             self._expected = None
+            self.has_confirmed = True
             self._served = translation.statuses
             self._submit(self._served, translation.diagnostics)
 

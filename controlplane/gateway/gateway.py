@@ -144,7 +144,7 @@ class Gateway:
             draining=self._plane.draining,
             started=self._plane.applied_at > 0,
             snapshot=publisher.snapshot,
-            from_disk=self._from_disk,
+            from_disk=self._from_disk and not self._confirmation.has_confirmed,
             rules_version=publisher.rules_version,
             wanted_version=publisher.wanted_version,
             applied_count=publisher.applied_count(),
@@ -209,7 +209,6 @@ class Gateway:
         self._checker.want(snapshot.services)
         failed = dict(self._plane.publish(with_verdicts(snapshot, self._checker.is_failing)))
         self._latest = snapshot
-        self._from_disk = False
         if failed != self._failed_ports:
             self._changed.set()  # statuses tell which listeners are open
         if failed:

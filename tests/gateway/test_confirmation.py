@@ -77,6 +77,18 @@ async def test_rules_that_the_workers_refuse_are_an_error_on_their_ingress(tmp_p
         assert running.state().rejection is None
 
 
+async def test_a_snapshot_from_disk_is_called_so_while_newer_rules_are_refused(tmp_path: Path) -> None:
+    argv = ("env", "FAKEWORKER_NACK=unusable", *FAKE_WORKER)
+    async with clusters(tmp_path, free_port()) as rig:
+        async with gateway_on(rig, worker_argv=argv) as running:
+            await until(lambda: told(rig, "web", "Synced"))
+            assert not running.state().from_disk
+        rig.ingress("bad", "/unusable")
+        async with gateway_on(rig, worker_argv=argv) as running:
+            await until(lambda: running.state().rejection)
+            assert running.state().from_disk
+
+
 async def test_a_gateway_says_nothing_before_any_worker_serves(tmp_path: Path) -> None:
     nothing = ("/bin/sleep", "60")  # takes the arguments of a worker for more seconds, and ends
     async with clusters(tmp_path, free_port()) as rig, gateway_on(rig, worker_argv=nothing) as running:
