@@ -114,10 +114,10 @@ class ClientConnection(ReceivingClient):
         exchange = self._exchange
         if exchange is None:
             self._deadline = self._plane.wheel.now + STALL_S  # for what it has not read yet
-            if self._paused and self._buffer:
-                self._depart(0.0)
-                return True
-            return True if self._has_waiting() else None
+            if not self._has_waiting() and not (self._paused and self._buffer):
+                return None
+            self._depart(0.0)
+            return True
         if exchange.tunnel is not None:
             exchange.tunnel.on_client_end()
             return True
