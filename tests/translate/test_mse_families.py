@@ -435,6 +435,7 @@ def test_the_root_of_an_application_takes_the_place_of_a_rule_for_it() -> None:
     one = ingress("web", {"app-root": "/app"}, path="/", path_type="Exact")
     plan = plan_ingress(one, Dialect.MSE, found)
     assert [route.id for route in plan.routes] == ["demo/web/example.com/:exact"]
+    assert plan.routes[0].action == Redirect(302, path="/app", query="")
     assert found.items == []
 
 
