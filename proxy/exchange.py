@@ -100,6 +100,7 @@ class Exchange(Attempts):
         if self.asked is not None:
             head = self._compressed_stream(self._changed_response(head))
             if self.compressor is not None:
+                self.plane.backlog.left -= (len(data) - at) >> _LOG_COMPRESSED_UNIT
                 data, at = self.compressor.feed(memoryview(data)[at:]), 0
                 self.response_bytes = len(data)
         self.chunked = head.length < 0 and self.client.version == 1
