@@ -175,9 +175,9 @@ class Agent:
         for change in self._changes:
             change.newer.update((service.id, service) for service in services)
         for service in services:
-            self._plane.change_endpoints((service,))
-            if pace.is_over():
-                await pace.rest()
+            for _ in self._plane.services.change_in_steps(service):
+                if pace.is_over():
+                    await pace.rest()
         waiting = [change for change in self._changes if change.snapshot.version <= version]
         if waiting:
             waiting[-1].version = max(waiting[-1].version, version)

@@ -122,9 +122,9 @@ class DataPlane:
         while change.services:
             service = change.services.popleft()
             wanted.add(service.id)
-            self.services.change(change.newer.get(service.id, service))
-            if pace.is_over():
-                await pace.rest()
+            for _ in self.services.change_in_steps(change.newer.get(service.id, service)):
+                if pace.is_over():
+                    await pace.rest()
         self.heed(change.told)
         self.limiters.divide(change.snapshot.workers)
         self.version = change.version

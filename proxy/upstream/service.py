@@ -12,6 +12,7 @@ from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.evidence.doubt import Doubt
 from proxy.upstream.evidence.histories import Histories
 from proxy.upstream.group import ClusterGroup
+from proxy.upstream.growth import steps
 from proxy.upstream.health.recovery import Recovery
 from proxy.upstream.health.verdicts import Verdicts
 from proxy.upstream.retries.offered import Offered
@@ -21,8 +22,8 @@ class LiveService:
     """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
 
     __slots__ = (
-        "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "back", "doubt", "epoch",
-        "failbacks", "groups", "id", "recovery", "verdicts",
+        "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "_wanted", "back", "doubt",
+        "epoch", "failbacks", "groups", "id", "recovery", "verdicts",
     )  # fmt: skip
 
     def __init__(
@@ -33,6 +34,7 @@ class LiveService:
         self._by_id: dict[bytes, LiveEndpoint] = {}
         self._by_id_epoch = 0
         self._clusters: tuple[ClusterEndpoints, ...] = ()
+        self._wanted: tuple[ClusterEndpoints, ...] = ()  # what the steps under way lead to
         self._tally = tally
         self.recovery = recovery
         self.verdicts = verdicts
@@ -45,8 +47,24 @@ class LiveService:
         self.epoch = 1
 
     def update(self, clusters: tuple[ClusterEndpoints, ...]) -> None:
+        for _ in self.in_steps(clusters):
+            pass
+
+    def in_steps(self, clusters: tuple[ClusterEndpoints, ...]) -> Iterator[None]:
+        """Update a bounded number of endpoints each time the next item is asked for.
+
+        Other work may come between the steps; a newer update that begins there ends this one.
+        """
         since = monotonic() if self._is_described else LONG_AGO
         self._is_described = True
+        self._wanted = clusters
+        for grown in steps(self._clusters, clusters):
+            if self._wanted is not clusters:
+                return
+            self._set(grown, since)
+            yield
+
+    def _set(self, clusters: tuple[ClusterEndpoints, ...], since: float) -> None:
         if clusters == self._clusters:
             return
         self._clusters = clusters
@@ -113,6 +131,10 @@ class Services:
 
     def change(self, service: Service) -> None:
         self.get(service.id).update(service.clusters)
+
+    def change_in_steps(self, service: Service) -> Iterator[None]:
+        """See LiveService.in_steps."""
+        return self.get(service.id).in_steps(service.clusters)
 
     def want_failbacks(self, meant: Meant) -> None:
         """Take over what the routes ask for; who asks for `manual` now holds out what is away now."""

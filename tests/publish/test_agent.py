@@ -13,6 +13,7 @@ from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import Ack, Apply, EndpointsChanged, FromWorker, Hello, encode, from_worker_framer
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
+from proxy.upstream.growth import MOST_STEPS
 
 SERVICES = 2000
 
@@ -74,31 +75,34 @@ async def test_a_worker_that_meets_an_unexpected_error_connects_again_and_serves
         assert "a defect" in caplog.text
 
 
-async def test_a_long_change_of_endpoints_leaves_turns_of_the_loop_to_others(tmp_path: Path) -> None:
-    services = tuple(
-        Service(
-            f"demo/s{number}:80",
-            (ClusterEndpoints("c1", tuple(Endpoint(f"10.0.0.{pod}", 8080) for pod in range(5))),),
-        )
-        for number in range(SERVICES)
-    )
+def many_services() -> tuple[Service, ...]:
+    pods = tuple(Endpoint(f"10.0.0.{pod}", 8080) for pod in range(5))
+    return tuple(Service(f"demo/s{number}:80", (ClusterEndpoints("c1", pods),)) for number in range(SERVICES))
+
+
+def one_service() -> tuple[Service, ...]:
+    pods = tuple(Endpoint(f"10.0.{pod // 250}.{pod % 250}", 8080) for pod in range(5 * SERVICES))
+    return (Service("demo/s:80", (ClusterEndpoints("c1", pods),)),)
+
+
+@pytest.mark.parametrize(("services", "at_least"), [(many_services(), 100), (one_service(), MOST_STEPS)])
+async def test_a_long_change_of_endpoints_leaves_turns_of_the_loop_to_others(
+    services: tuple[Service, ...], at_least: int, tmp_path: Path
+) -> None:
     turns = 0
 
     async def count_turns() -> None:
         nonlocal turns
         while True:
             await asyncio.sleep(0)
-            turns += 1
+            turns += any(plane.services.endpoints())
 
     async with connected(tmp_path / "socket") as (control, plane):
         await control.next(Hello)
-        counting = asyncio.create_task(count_turns())
         writer = await control.connections.get()
+        counting = asyncio.create_task(count_turns())
         writer.write(encode(EndpointsChanged(1, services)))
-        while not plane.services.all():
-            await asyncio.sleep(0)
-        turns = 0
         await control.next(Ack)
         counting.cancel()
-        assert len(plane.services.all()) == SERVICES
-        assert turns > 100
+        assert sum(service.size for service in plane.services.all()) == 5 * SERVICES
+        assert turns >= at_least
