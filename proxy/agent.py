@@ -140,8 +140,8 @@ class Agent:
     ) -> None:
         framer = to_worker_framer()
         parts: list[Part] = []
-        pace = Pace()
         while data := await reader.read(_READ_BYTES):
+            pace = Pace()
             for message in framer.feed(data):
                 if pace.is_over():
                     await pace.rest()
