@@ -125,8 +125,10 @@ class Connector:
         """There is room again for a request that waited."""
         if pending.endpoint.state is State.RETIRED:  # its address may be another pod's by now
             pending.requester.on_connect_failed(pending.endpoint, Failure.OVERFLOW)
-        else:
+        elif self.has_room(pending.endpoint):
             self.obtain(pending.endpoint, pending.requester)
+        else:  # what has gone was above the limit, a probe: the request waits on, and no longer than before
+            pending.room.waiting.appendleft(pending)
 
     async def _connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         result = await self._open(endpoint)
