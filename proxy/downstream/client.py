@@ -23,7 +23,7 @@ from proxy.http.errors import RequestError
 from proxy.http.forwarded import FIRST_ATTEMPT, NOBODY, read_hops, read_scheme
 from proxy.http.heads import HeadReader
 from proxy.http.request_headers import RequestHeaders
-from proxy.http.request_line import RequestLine
+from proxy.http.request_line import HttpsRequestLine, RequestLine
 from proxy.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ class ClientConnection(ReceivingClient):
             self.keep_alive = False
         if self.speaks_for:
             self._believe(headers)
-        if line.is_https and self.scheme != b"https":
+        if line.authority is not None and isinstance(line, HttpsRequestLine) and self.scheme != b"https":
             self.keep_alive = False
             self._answer(400, _NO_HTTPS, "DPE", line, headers)
             return end

@@ -19,7 +19,7 @@ _PREFACE: Final = b"PRI * HTTP/2.0"  # RFC 9113 §3.4
 class Resource:
     """A method and a path: what most requests have in common. Immutable, remembered."""
 
-    __slots__ = ("forward", "is_head", "is_idempotent", "log", "method", "path", "readings", "sent_path")
+    __slots__ = ("forward", "is_head", "is_idempotent", "log", "method", "path", "readings")
 
     def __init__(
         self, method: bytes, path: bytes, sent_path: bytes, path_readings: Readings | None = None
@@ -29,28 +29,26 @@ class Resource:
             raise RequestError(405, f"{method.decode()} is not served by a reverse proxy")
         self.method = method
         self.path = path  # what routes match: slashes are merged
-        self.sent_path = sent_path  # what an endpoint gets
         self.readings = path_readings
-        self.forward = b"%b %b" % (method, sent_path)
+        self.forward = b"%b %b" % (method, sent_path)  # what an endpoint gets
         self.is_head = method == b"HEAD"
         self.is_idempotent = method in _IDEMPOTENT
         # Members of the log line; the grammar admits no other octet that needs escaping in JSON
         self.log = b'"method":"%b","scheme":"http","path":"%b"' % (method, sent_path.replace(b'"', b'\\"'))
 
+    @property
+    def sent_path(self) -> bytes:
+        """The path that an endpoint gets."""
+        return self.forward[len(self.method) + 1 :]
+
 
 class RequestLine:
     """Immutable; remembered by its bytes for clients that ask for the same thing again."""
 
-    __slots__ = ("authority", "forward", "is_https", "query", "resource", "version")
+    __slots__ = ("authority", "forward", "query", "resource", "version")
 
     def __init__(
-        self,
-        resource: Resource,
-        query: bytes,
-        version: int,
-        authority: bytes | None = None,
-        *,
-        is_https: bool = False,
+        self, resource: Resource, query: bytes, version: int, authority: bytes | None = None
     ) -> None:
         """`query` with its question mark, or b""."""
         self.resource = resource
@@ -58,13 +56,18 @@ class RequestLine:
         self.forward = b"%b%b HTTP/1.1\r\n" % (resource.forward, query)  # what the endpoint gets
         self.version = version  # minor version: 0 or 1
         self.authority = authority  # of a target in absolute form
-        self.is_https = is_https  # the target is an https URL
 
     def without_reference(self) -> "RequestLine":
         """Return the line with one slash before the path: no server takes it for a URL reference."""
         asked = self.resource
         resource = Resource(asked.method, asked.path, b"/" + asked.sent_path.lstrip(b"/"))
-        return RequestLine(resource, self.query, self.version, self.authority, is_https=self.is_https)
+        return RequestLine(resource, self.query, self.version, self.authority)
+
+
+class HttpsRequestLine(RequestLine):
+    """Of a target that is an https URL. A class, because a member would have to be set for every request."""
+
+    __slots__ = ()
 
 
 _resources: Final[Memo[Resource]] = Memo()
@@ -114,11 +117,12 @@ def _parse_any(line: bytes) -> RequestLine:
         authority, is_https, target = _other_form(method, target)
     path, mark, query = target.partition(b"?")
     version = 0 if minor == b"0" else 1
+    kind = HttpsRequestLine if is_https else RequestLine
     if path == b"*":
-        line_of_all = RequestLine(Resource(method, b"/", b"/"), b"", version, authority, is_https=is_https)
+        line_of_all = kind(Resource(method, b"/", b"/"), b"", version, authority)
         line_of_all.forward = b"%b * HTTP/1.1\r\n" % method
         return line_of_all
-    return RequestLine(_unusual(method, path), mark + query, version, authority, is_https=is_https)
+    return kind(_unusual(method, path), mark + query, version, authority)
 
 
 def _other_form(method: bytes, target: bytes) -> tuple[bytes | None, bool, bytes]:
