@@ -26,7 +26,7 @@ from tests.support.wire import RawClient
 @asynccontextmanager
 async def orphan(state_dir: Path) -> AsyncIterator[Entry]:
     """A process that workers.json lists as a worker of an earlier control plane."""
-    argv = (sys.executable, "-c", "import time; time.sleep(60)", "proxy.worker")
+    argv = (sys.executable, "-c", "import time; time.sleep(60)", "--generation", "earlier")
     child = await asyncio.create_subprocess_exec(*argv)
     try:
         started = processes.start_time(child.pid)
