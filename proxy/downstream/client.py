@@ -99,7 +99,7 @@ class ClientConnection(ReceivingClient):
             if len(data) >= FEW_BYTES:
                 self._hold(True)
             if not self._paused:
-                backlog.add(self, is_new=True)
+                self._wait_for_turn(is_new=True)
             return
         if self._buffer:
             data = self._buffer + data
@@ -239,7 +239,10 @@ class ClientConnection(ReceivingClient):
         has_waiting = self._has_waiting()
         self._hold(has_waiting or len(data) - at > HIGH_WATER_BYTES)
         if has_waiting:
-            self._backlog.add(self, is_new=False)
+            self._wait_for_turn(is_new=False)
+
+    def has_open_body(self) -> bool:
+        return self._body is not None
 
     def _has_waiting_body(self) -> bool:
         """Whether some of a body, or of a tunnel, was received that has not been looked at."""
@@ -351,7 +354,7 @@ class ClientConnection(ReceivingClient):
         if self.is_listed or (backlog.left < 0 and backlog.is_over()):
             self._keep_more(data)
             self._hold(True)
-            backlog.add(self, is_new=True)
+            self._wait_for_turn(is_new=True)
         else:
             self._deliver(exchange, data)
 
@@ -382,7 +385,7 @@ class ClientConnection(ReceivingClient):
         if body.has_more:
             self._backlog.left -= QUANTUM
             self._hold(True)
-            self._backlog.add(self, is_new=False)
+            self._wait_for_turn(is_new=False)
         else:
             self._hold(False)
         if body.done:
@@ -416,7 +419,7 @@ class ClientConnection(ReceivingClient):
         if wanted:
             self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
             if self._has_waiting_body():
-                self._backlog.add(self, is_new=False)
+                self._wait_for_turn(is_new=False)
         self._read_or_pause()
 
     def on_tunnel(self) -> None:
@@ -458,7 +461,7 @@ class ClientConnection(ReceivingClient):
             return
         backlog = self._backlog
         if backlog.left < 0 and backlog.is_over():
-            backlog.add(self, is_new=True)
+            self._wait_for_turn(is_new=True)
         else:
             self._take_up()
 

@@ -15,6 +15,7 @@ from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.guard import DescriptorGuard
 from proxy.downstream.overload import OverloadGuard
 from proxy.downstream.presence import keep_alive
+from proxy.downstream.receiving import CarefulReader
 from proxy.downstream.refusals import RefusalLog
 from proxy.model import snapshot
 from proxy.model.channel import PauseCount
@@ -195,7 +196,8 @@ class Listener:
             self._server = server
 
     def _protocol(self) -> asyncio.Protocol:
-        return cast(asyncio.Protocol, ClientConnection(self._plane, self))
+        connection = ClientConnection(self._plane, self)
+        return cast(asyncio.Protocol, CarefulReader(connection, self._plane.backlog))
 
 
 class Listeners:
