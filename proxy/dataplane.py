@@ -29,6 +29,8 @@ from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCount
 from proxy.timers import TimerWheel
 from proxy.upstream.balancing.failback import Meant
 from proxy.upstream.connections.connector import Connector
+from proxy.upstream.evidence.shared import Shared
+from proxy.upstream.health.corroboration import Corroboration
 from proxy.upstream.health.learning import Learning
 from proxy.upstream.health.stalls import StallWatch
 from proxy.upstream.plan import RoutePlan
@@ -65,18 +67,23 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
-        "backlog", "compression", "connector", "draining", "heads", "learning", "limiters", "limits",
-        "local", "log", "mirrors", "replay", "services", "stalls", "suppressed", "table", "trusted",
-        "version", "wheel",
+        "backlog", "compression", "connector", "corroboration", "draining", "heads", "learning", "limiters",
+        "limits", "local", "log", "mirrors", "replay", "services", "stalls", "suppressed", "table",
+        "trusted", "version", "wheel",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, log: AccessLog | None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, log: AccessLog | None, shared: Shared | None = None
+    ) -> None:
+        """`shared` is what the workers of the gateway share; without it this one is alone."""
+        shared = shared or Shared()
         # For the life of the worker
         self.wheel = TimerWheel(loop)
         self.connector = Connector(loop, self.wheel)
         self.backlog = self.connector.backlog
-        self.stalls = StallWatch(loop, self.connector)
-        self.services = Services()
+        self.corroboration = Corroboration(shared.board)
+        self.stalls = StallWatch(loop, self.connector, self.corroboration)
+        self.services = Services(shared.histories)
         self.learning = Learning()
         self.heads = Heads()
         self.log = log

@@ -19,6 +19,7 @@ class Given:
     worker: int
     fds: int
     liveness: int
+    evidence: int
 
 
 def wait_for_place(fd: int) -> Given | None:
@@ -28,10 +29,9 @@ def wait_for_place(fd: int) -> Given | None:
     """
     with socket.socket(fileno=fd) as channel:
         try:
-            data, descriptors, _, _ = socket.recv_fds(channel, 4096, 2)
+            data, descriptors, _, _ = socket.recv_fds(channel, 4096, 3)
         except OSError:
             return None
     if not data:
         return None
-    fds, liveness = descriptors
-    return Given(msgspec.json.decode(data, type=Place).worker, fds, liveness)
+    return Given(msgspec.json.decode(data, type=Place).worker, *descriptors)

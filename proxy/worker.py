@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import mmap
 import signal
 import socket
 import sys
@@ -21,10 +22,12 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.descriptors import DescriptorBudget, raised_limit
 from proxy.downstream.listener import IDLE_GRACE_S, Listeners
 from proxy.liveness import Liveness
+from proxy.model import evidence
 from proxy.spare import wait_for_place
 from proxy.stderr import StderrHandler
 from proxy.telemetry.access_log import FLUSH_S, AccessLog
 from proxy.timers import TICK_S
+from proxy.upstream.evidence.shared import MEMORY_BYTES, Shared
 
 DEFAULT_GRACE_S: Final = 30.0
 KEPT_BYTES: Final = 32 << 20
@@ -45,6 +48,7 @@ class Options:
     generation: str
     fds: int | None
     liveness: int | None
+    evidence: int | None
     spare: int | None
     access_log: str
 
@@ -56,7 +60,7 @@ class Worker:
         lines = AccessLog(options.access_log) if options.access_log != "off" else None
         self._options = options
         self._liveness = Liveness(options.liveness) if options.liveness is not None else None
-        self._plane = DataPlane(loop, lines)
+        self._plane = DataPlane(loop, lines, _shared(options))
         budget = DescriptorBudget(raised_limit())
         self._listeners = Listeners(self._plane, budget, opens_sockets=options.fds is None)
         fds = socket.socket(fileno=options.fds) if options.fds is not None else None
@@ -73,6 +77,7 @@ class Worker:
         plane.wheel.start()
         plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
         plane.wheel.schedule(plane.services.offered, plane.wheel.now + TICK_S)
+        plane.wheel.schedule(plane.corroboration, plane.wheel.now + TICK_S)
         if plane.log is not None:
             plane.wheel.schedule(plane.log, plane.wheel.now + FLUSH_S)
         self._handle_signals(loop)
@@ -125,6 +130,13 @@ class Worker:
             await asyncio.sleep(_POLL_S)
 
 
+def _shared(options: Options) -> Shared:
+    """Return what the workers share. Raises OSError, ValueError when the descriptor is no such file."""
+    if options.evidence is None:
+        return Shared()
+    return Shared(memoryview(mmap.mmap(options.evidence, evidence.BYTES))[:MEMORY_BYTES], options.worker)
+
+
 def _parse(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(
         prog="python -m proxy.worker", description="One data plane process of fleetgate."
@@ -134,8 +146,9 @@ def _parse(arguments: list[str]) -> Options:
     parser.add_argument("--generation", default="", help="of the supervisor that starts it")
     parser.add_argument("--fds", type=int, help="inherited socket that listening sockets come over")
     parser.add_argument("--liveness", type=int, metavar="FD", help="inherited page that says the loop turns")
+    parser.add_argument("--evidence", type=int, metavar="FD", help="inherited file that the workers share")
     parser.add_argument(
-        "--spare", type=int, metavar="FD", help="inherited socket that --id, --fds, --liveness come over"
+        "--spare", type=int, metavar="FD", help="inherited socket that number and descriptors come over"
     )
     parser.add_argument("--access-log", default="-", metavar="PATH|-|off", help="default: standard output")
     return Options(**vars(parser.parse_args(arguments)))
@@ -159,7 +172,9 @@ def main() -> int:
         given = wait_for_place(options.spare)
         if given is None:
             return 0
-        options = replace(options, worker=given.worker, fds=given.fds, liveness=given.liveness)
+        options = replace(
+            options, worker=given.worker, fds=given.fds, liveness=given.liveness, evidence=given.evidence
+        )
     logging.basicConfig(
         level=logging.INFO,
         format=f"level=%(levelname)s worker={options.worker} %(message)s",

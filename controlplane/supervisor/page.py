@@ -1,4 +1,4 @@
-"""The supervisor's end of a worker's liveness page."""
+"""Memory that supervisor and workers share: a liveness page each, and one file of evidence for all."""
 
 import fcntl
 import mmap
@@ -16,10 +16,7 @@ class Page:
     """One worker process's page; `fd` is what the process inherits."""
 
     def __init__(self) -> None:
-        self.fd = os.memfd_create("fleetgate-liveness", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.fd, PAGE_BYTES)
-        # A worker that was taken over could else cut it off: reading the page would end this process (SIGBUS)
-        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        self.fd = memory_file("fleetgate-liveness", PAGE_BYTES)
         self._map = mmap.mmap(self.fd, PAGE_BYTES, access=mmap.ACCESS_READ)
 
     def turns(self) -> int:
@@ -38,6 +35,15 @@ class Page:
     def __exit__(self, *exc: object) -> None:
         self._map.close()
         os.close(self.fd)
+
+
+def memory_file(name: str, size: int) -> int:
+    """Return the descriptor of a new file of zeros that lives in memory and goes with its last descriptor."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, size)
+    # A worker that was taken over could else cut it off: reading it would end the other processes (SIGBUS)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    return fd
 
 
 def _frame(path: str, line: str, function: str) -> str:

@@ -56,9 +56,16 @@ class Slot:
     """Keeps one worker running until `stop`."""
 
     def __init__(
-        self, worker: int, command: Sequence[str], spare: Spare, on_change: Callable[[int, int | None], None]
+        self,
+        worker: int,
+        command: Sequence[str],
+        spare: Spare,
+        evidence: int,
+        on_change: Callable[[int, int | None], None],
     ) -> None:
+        """`evidence` is the descriptor of the file that all workers share."""
         self.worker = worker
+        self._evidence = evidence
         self.restarts: Counter[str] = Counter(dict.fromkeys(RESTART_REASONS, 0))
         self._command = tuple(command)
         self._spare = spare
@@ -189,11 +196,12 @@ class Slot:
             ours.close()
 
     async def _start(self, fds: int, liveness: int) -> asyncio.subprocess.Process:
-        spare = self._spare.take(self.worker, (fds, liveness))
+        inherited = (fds, liveness, self._evidence)
+        spare = self._spare.take(self.worker, inherited)
         if spare is not None:
             return spare
-        options = ("--id", str(self.worker), "--fds", str(fds), "--liveness", str(liveness))
-        return await start(self._command, *options, fds=(fds, liveness))
+        options = ("--fds", str(fds), "--liveness", str(liveness), "--evidence", str(self._evidence))
+        return await start(self._command, "--id", str(self.worker), *options, fds=inherited)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> str:
         self._process, self._started = process, processes.start_time(process.pid) or 0

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controlplane.supervisor.hangs import Judge
+from controlplane.supervisor.page import memory_file
 from controlplane.supervisor.roster import Entry, Roster
 from controlplane.supervisor.slot import Slot
 from controlplane.supervisor.sockets import Address, CannotListen, open_group
 from controlplane.supervisor.starting import Spare
+from proxy.model import evidence
 from proxy.model.snapshot import Listener
 
 log = logging.getLogger(__name__)
@@ -72,8 +74,10 @@ class Supervisor:
         self._roster = roster
         self._on_exit = on_exit
         self._spare = Spare(command.words())
+        self._evidence = memory_file("fleetgate-evidence", evidence.BYTES)
         self._slots = tuple(
-            Slot(worker, command.words(), self._spare, self._changed) for worker in range(count)
+            Slot(worker, command.words(), self._spare, self._evidence, self._changed)
+            for worker in range(count)
         )
         self._all_serve = False
         self._keeping: asyncio.Task[None] | None = None
@@ -185,6 +189,7 @@ class Supervisor:
                 slot.signal(signal.SIGKILL)
         await waiting
         await self._spare.end()
+        os.close(self._evidence)
         self._save()
 
     def reopen_logs(self) -> None:

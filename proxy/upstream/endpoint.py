@@ -10,6 +10,7 @@ import msgspec
 from proxy.model.channel import Ejection, EndpointStats
 from proxy.model.snapshot import Endpoint
 from proxy.upstream.balancing.hashing import opaque_id, seed_of
+from proxy.upstream.evidence.histories import key_of
 from proxy.upstream.evidence.observed import Observed
 from proxy.upstream.health.faults import Faults
 from proxy.upstream.health.unanswered import Unanswered
@@ -124,7 +125,7 @@ class LiveEndpoint:
     def observed(self) -> Observed:
         """Return what this worker has observed of it."""
         if self._observed is None:
-            self._observed = Observed()
+            self._observed = Observed(key_of(f"{self.cluster} {self.label}".encode()))
         return self._observed
 
     def serves(self) -> bool:

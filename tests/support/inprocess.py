@@ -24,6 +24,7 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
     plane.wheel.start()
     plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
     plane.wheel.schedule(plane.services.offered, plane.wheel.now + TICK_S)
+    plane.wheel.schedule(plane.corroboration, plane.wheel.now + TICK_S)
     await plane.apply(Change(snapshot, parts_of(snapshot)))
     await listeners.apply(snapshot.listeners)
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from math import inf
 from types import SimpleNamespace
 from typing import cast
 
@@ -12,8 +13,10 @@ from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.evidence.board import MEMORY_BYTES, Board
 from proxy.upstream.evidence.histories import Histories
 from proxy.upstream.evidence.kinds import Kind
+from proxy.upstream.health.corroboration import Corroboration
 from proxy.upstream.health.liveness import LivenessProbe
 from proxy.upstream.health.stalls import PASSED_OVER, TICK_S, StallWatch
 from proxy.upstream.retries.retry import Failure
@@ -68,6 +71,21 @@ class Request:
         return self._may_move
 
 
+class OtherWorker:
+    """What another worker of the gateway writes on the board, all the time or not any more."""
+
+    def __init__(self, memory: memoryview, worker: int) -> None:
+        self._board = Board(memory, worker)
+        self.heard = -inf
+        self.busy: list[float] = []
+        self.is_late = False
+
+    def expire(self, now: float) -> None:
+        for key in self._board.wanted(now):
+            if not self.is_late:
+                self._board.tell(key, self.heard, self.busy, now)
+
+
 class Watched:
     """The endpoints of one service, and a watch over them; probes go nowhere until they are answered."""
 
@@ -84,8 +102,11 @@ class Watched:
         services.change(self.service)
         self.pods = {endpoint.port: endpoint for endpoint in services.endpoints()}
         connector = cast(Connector, SimpleNamespace(connect=self._connect, probe_after=self._probe_after))
-        self.watch = StallWatch(asyncio.get_running_loop(), connector, lambda: self.now)
+        self.memory = memoryview(bytearray(MEMORY_BYTES))
+        self.corroboration = Corroboration(Board(self.memory, 0))
+        self.watch = StallWatch(asyncio.get_running_loop(), connector, self.corroboration, lambda: self.now)
         self.ejected: list[LiveEndpoint] = []
+        self.others: list[OtherWorker] = []
 
     def _connect(self, _endpoint: LiveEndpoint, probe: LivenessProbe) -> None:
         probe.asked = self.now
@@ -110,6 +131,9 @@ class Watched:
         end = self.now + seconds
         while self.now < end - 1e-9:
             self.now = min(self.now + TICK_S, end)
+            self.corroboration.expire(self.now)
+            for worker in self.others:
+                worker.expire(self.now)
             self.watch.look(self.now)
 
     def answer(self, port: int) -> None:
@@ -398,3 +422,64 @@ async def test_a_worker_that_was_held_up_suspects_nobody(watched: Watched) -> No
     assert not fast.moved
     watched.pass_time(0.4)
     assert fast.moved == 1
+
+
+async def test_an_endpoint_that_answers_another_worker_has_not_stopped(watched: Watched) -> None:
+    watched.shows(1, 4)
+    other = OtherWorker(watched.memory, 1)
+    watched.others.append(other)
+    fast = watched.wait(1)
+    for _ in range(100):
+        other.heard = watched.now
+        watched.pass_time(0.1)
+    assert not fast.moved
+    assert watched.pods[1].state is State.HEALTHY
+
+
+@pytest.mark.parametrize(("others", "moves"), [(0, 1), (2, 1), (3, 0)])
+async def test_requests_of_other_workers_may_fill_an_endpoint(
+    watched: Watched, others: int, moves: int
+) -> None:
+    watched.shows(1, 4)
+    other = OtherWorker(watched.memory, 1)
+    other.busy = [NOW - 1.0 - n for n in range(others)]
+    watched.others.append(other)
+    fast = watched.wait(1)
+    watched.pass_time(1.0)
+    assert fast.moved == moves
+
+
+async def test_nothing_moves_before_every_worker_has_told_what_it_knows(watched: Watched) -> None:
+    watched.shows(1, 4)
+    other = OtherWorker(watched.memory, 1)
+    other.is_late = True
+    watched.others.append(other)
+    fast = watched.wait(1)
+    watched.pass_time(2.0)
+    assert not fast.moved
+    other.is_late = False
+    watched.pass_time(0.1)
+    assert fast.moved == 1
+
+
+async def test_a_worker_that_has_ended_is_not_waited_for(watched: Watched) -> None:
+    watched.shows(1, 4)
+    OtherWorker(watched.memory, 1).expire(watched.now)
+    fast = watched.wait(1)
+    watched.pass_time(2.0)
+    assert not fast.moved
+    watched.pass_time(1.1)
+    assert fast.moved == 1
+
+
+async def test_requests_of_another_service_at_the_same_address_may_fill_it(watched: Watched) -> None:
+    watched.shows(1, 2)
+    watched.services.change(Service("demo/alias:80", (ClusterEndpoints("c1", (Endpoint("::1", 1),)),)))
+    (alias,) = watched.services.get("demo/alias:80").endpoints()
+    request = Request(alias, watched.now - 1.0, SLOW, may_move=True)
+    alias.connections.add(cast(UpstreamConnection, request))
+    alias.in_flight += 1
+    watched.watch.watch(alias)
+    fast = watched.wait(1)
+    watched.pass_time(1.0)
+    assert not fast.moved

@@ -13,6 +13,7 @@ class Observed:
         "concurrency",
         "given_up",
         "has_stopped",
+        "key",
         "moved",
         "passed_over",
         "probed_at",
@@ -21,7 +22,9 @@ class Observed:
         "vouched_at",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, key: int) -> None:
+        """`key` is what all workers know its address by, whatever service it belongs to."""
+        self.key = key
         self.concurrency = Concurrency()
         self.took_s = 0.0  # what answers take on average, the last few more than those before
         self.given_up = GivenUp()

@@ -18,6 +18,7 @@ from typing import Final
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.evidence.board import Told
 from proxy.upstream.evidence.silence import (
     QUIET_S,
     UNANSWERED_S,
@@ -29,6 +30,7 @@ from proxy.upstream.evidence.silence import (
     is_stuck,
     may_be_stopped,
 )
+from proxy.upstream.health.corroboration import Corroboration
 from proxy.upstream.health.liveness import APART_S, BEGUN_S, LivenessProbe
 from proxy.upstream.health.waiting import busy_at, waiting_at, waiting_for
 
@@ -43,11 +45,18 @@ _LATE_S: Final = 0.05  # of a tick: then it was this worker that heard nothing, 
 class StallWatch:
     """One per worker."""
 
-    __slots__ = ("_awake", "_clock", "_connector", "_last", "_loop", "_probes", "_timer", "_watched")
+    __slots__ = (
+        "_awake", "_clock", "_connector", "_corroboration", "_last", "_loop", "_probes", "_timer", "_watched",
+    )  # fmt: skip
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, connector: Connector, clock: Callable[[], float] = monotonic
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connector: Connector,
+        corroboration: Corroboration,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        self._corroboration = corroboration
         self._loop = loop
         self._connector = connector
         self._clock = clock
@@ -61,6 +70,7 @@ class StallWatch:
         """Look at an endpoint for as long as it has requests in flight. It is not watched yet."""
         endpoint.is_watched = True
         self._watched.append(endpoint)
+        self._corroboration.know(endpoint)
         if self._timer is None:
             self._last = self._awake = self._clock()
             self._timer = self._loop.call_later(TICK_S, self._tick)
@@ -126,6 +136,7 @@ class StallWatch:
             endpoint.is_quiet = False
             return False
         endpoint.is_quiet = True
+        self._corroboration.ask(endpoint, now)
         if probe is None or not self._is_ahead(probe, endpoint):
             if endpoint not in self._probes and now - endpoint.observed().probed_at >= APART_S:
                 endpoint.observed().probed_at = now
@@ -134,15 +145,20 @@ class StallWatch:
         unanswered_s = now - max(probe.asked, self._awake)
         if unanswered_s < UNANSWERED_S or not endpoint.is_pod or not _has_peer(endpoint, now):
             return False
-        return self._judge(endpoint, waiting, unanswered_s, now)
+        told = self._corroboration.of(endpoint, probe.asked, now)
+        if told is None or told.heard >= probe.asked:
+            return False
+        return self._judge(endpoint, waiting, told, unanswered_s, now)
 
-    def _judge(self, endpoint: LiveEndpoint, waiting: list[Waiting], unanswered_s: float, now: float) -> bool:
-        """Judge an endpoint whose probe has been without an answer; return whether it has stopped for
-        sure."""
+    def _judge(
+        self, endpoint: LiveEndpoint, waiting: list[Waiting], told: Told, unanswered_s: float, now: float
+    ) -> bool:
+        """Judge an endpoint whose probe has no answer; return whether it has stopped for sure."""
         observed, doubt = endpoint.observed(), endpoint.group.service.doubt
-        shown = observed.concurrency.shown
+        shown, heard = observed.concurrency.shown, max(endpoint.heard, told.heard)
         if not observed.has_stopped and unanswered_s >= doubt.unanswered_s(now):
-            observed.has_stopped = is_proven(waiting, busy_at(endpoint, now), endpoint.heard, now, shown)
+            busy = busy_at(endpoint, now) + told.busy
+            observed.has_stopped = is_proven(waiting, busy, heard, now, shown)
         is_unreachable = unanswered_s >= UNREACHABLE_S and not is_explained(
             waiting, now - unanswered_s, shown, now
         )
