@@ -76,6 +76,17 @@ class Connector:
         """Whether one more connection may be opened to it."""
         return endpoint.room.taken < self.limits.max_upstream_connections
 
+    def is_extra(self, connection: UpstreamConnection) -> bool:
+        """Whether it is one more than there may be: probes are asked even so, but no request may use it."""
+        return connection.endpoint.room.taken > self.limits.max_upstream_connections
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Put a connection that was opened to find something out into the pool, if it may be there."""
+        if self.is_extra(connection):
+            connection.close()
+        else:
+            connection.endpoint.release(connection)
+
     def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         """Open a connection for `waiter`; it hears of it, or why not, later on."""
         self._start(self._connect(endpoint, waiter))
@@ -144,7 +155,7 @@ class Connector:
         elif endpoint.must_answer:
             is_back = await self._answers(result)
         else:
-            endpoint.release(result)
+            self.keep(result)
             is_back = True
         if endpoint.state is not State.EJECTED:
             return

@@ -55,7 +55,7 @@ class LivenessProbe:
 
     def on_connected(self, connection: UpstreamConnection) -> None:
         if self.is_over:
-            connection.endpoint.release(connection)
+            self._connector.keep(connection)
         else:
             self._ask(connection)
 
@@ -71,7 +71,7 @@ class LivenessProbe:
             for c in endpoint.connections
             if c is not connection and c.served and c.is_waiting() and c.since <= self.asked - BEGUN_S
         ]
-        Question(connection, self._on_over).ask(inf)
+        Question(connection, self._on_over, keep=not self._connector.is_extra(connection)).ask(inf)
 
     def _on_over(self, is_answered: bool) -> None:
         self.is_over = True

@@ -106,7 +106,7 @@ class Suspicion:
             self._suspects.append(suspect)
 
     def on_connected(self, connection: "UpstreamConnection") -> None:
-        connection.endpoint.release(connection)
+        self._connector.keep(connection)
         self._end(is_gone=False)
 
     def on_connect_failed(self, endpoint: "LiveEndpoint", failure: Failure) -> None:

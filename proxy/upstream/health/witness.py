@@ -85,12 +85,15 @@ class Question(Witness):
     connect tells.
     """
 
-    __slots__ = ("_is_over", "_on_over")
+    __slots__ = ("_is_over", "_keep", "_on_over")
 
-    def __init__(self, connection: UpstreamConnection, on_over: Callable[[bool], None]) -> None:
-        """`on_over` is called once, with whether an answer came."""
+    def __init__(
+        self, connection: UpstreamConnection, on_over: Callable[[bool], None], *, keep: bool = True
+    ) -> None:
+        """`on_over` is called once, with whether an answer came; `keep`: then the pool gets it."""
         super().__init__(connection, is_head=False)
         self._on_over = on_over
+        self._keep = keep
         self._is_over = False
 
     def ask(self, deadline: float) -> None:
@@ -100,11 +103,17 @@ class Question(Witness):
         self._connection.send(self, request, deadline)
 
     def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
-        super().on_response(head, data, at, size)
+        if self._keep:
+            super().on_response(head, data, at, size)
+        else:
+            self._connection.abort()
         self._end(is_answered=True)
 
     def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
-        super().on_response_chunked(head, body)
+        if self._keep:
+            super().on_response_chunked(head, body)
+        else:
+            self._connection.abort()
         self._end(is_answered=True)
 
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
