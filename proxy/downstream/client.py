@@ -217,12 +217,16 @@ class ClientConnection(ReceivingClient):
             self._checked = 0
             left -= cost(end - at)
             at = self._begin(heads.line, heads.headers, data, end)
-            if self._exchange is None and not self.keep_alive:
+            if not self.keep_alive and not self._has_exchange():
                 at = size  # answered and closed: what follows is no request any more
         self._is_processing = False
         self._backlog.left -= QUANTUM - left
         if at < size or self._is_held:
             self._keep(data, at)
+
+    def _has_exchange(self) -> bool:
+        """Read it anew: compiled code takes it for None after a comparison, whatever is called in between."""
+        return self._exchange is not None
 
     def _wait_for_more(self, size: int) -> None:
         if not self._checked:
