@@ -4,8 +4,8 @@ One read can bring thousands of pipelined requests, chunks or interim responses.
 one quantum of them at once and is listed here with the rest; it is not read from meanwhile. Listed
 connections take turns, each with one quantum, for a slice of every turn of the loop (deficit round robin).
 As fq_codel does with packets (RFC 8290 §4.1), connections that are listed for the first time come before
-those that have had a quantum, and a connection stays listed until its turn finds nothing: so the requests of
-a client that sends one at a time never wait for those of a client that floods.
+those that have had a quantum, and one that brought more than half a quantum stays listed until its turn finds
+nothing: so the requests of a client that sends one at a time never wait for those of a client that floods.
 
 What many connections bring in one turn is bounded too: once it has lasted for TURN_S, each connection that
 is read from is listed with what it received.
@@ -33,8 +33,11 @@ FEW_BYTES: Final = 4096
 """Read at once when a turn is over: what is not read waits in the kernel."""
 _LOG_UNIT_BYTES: Final = 14
 
+LIGHT: Final = QUANTUM // 2
+"""What brings no more than this at a time is no flood, however often it comes."""
+
 GONE, READS, WAITS = range(3)
-"""What a connection says after its turn: nothing waited; all is processed, it reads on; more waits."""
+"""What a connection says after its turn: no flood, or nothing waited; all is processed; more waits."""
 
 
 class Flow(Protocol):

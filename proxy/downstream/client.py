@@ -12,7 +12,7 @@ import struct
 from socket import SOL_SOCKET
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.backlog import FEW_BYTES, GONE, QUANTUM, READS, WAITS, body_cost, cost
+from proxy.backlog import FEW_BYTES, GONE, LIGHT, QUANTUM, READS, WAITS, body_cost, cost
 from proxy.dataplane import DataPlane
 from proxy.downstream.closing import CHECK_S, STALL_S
 from proxy.downstream.receiving import HIGH_WATER_BYTES, ReceivingClient
@@ -260,6 +260,7 @@ class ClientConnection(ReceivingClient):
         if self._linger_left >= 0 or self.transport.is_closing():
             return GONE
         exchange = self._exchange
+        left = self._backlog.left
         if exchange is None:
             if not self._buffer or self._paused:
                 return GONE
@@ -268,7 +269,9 @@ class ClientConnection(ReceivingClient):
             if not self._wants_body or not self._has_waiting_body():
                 return GONE
             self._deliver(exchange, self._take_buffer())
-        return WAITS if self._has_waiting() or self._has_waiting_body() else READS
+        if self._has_waiting() or self._has_waiting_body():
+            return WAITS
+        return READS if left - self._backlog.left > LIGHT else GONE
 
     def _begin(self, line: RequestLine, headers: RequestHeaders, data: bytes, end: int) -> int:
         """Start the request whose head ends there in `data`; return where the next one begins."""

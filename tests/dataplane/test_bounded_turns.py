@@ -296,6 +296,37 @@ def test_a_request_that_closes_is_the_last_that_is_answered() -> None:
     run(uvloop.new_event_loop, test())
 
 
+@LOOPS
+def test_a_client_that_sends_one_request_at_a_time_never_waits_for_a_flood(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its requests is answered within a few turns, also the second one and all that follow."""
+    turns = Turns()
+    monkeypatch.setattr(Backlog, "is_over", lambda _self: True)
+    monkeypatch.setattr(proxy.backlog, "FREE", -1)
+    monkeypatch.setattr(proxy.backlog, "SLICE_S", 0.0)  # one connection per turn
+
+    async def test() -> None:
+        port = free_port()
+        async with Origin() as origin, serving(answering(port, "200", origin)) as plane, turns.counted():
+            plane.backlog.left = -1
+            flood = [await RawClient.connect(port) for _ in range(40)]
+            other = await RawClient.connect(port)
+            for client in flood:
+                await client.send(request() * 1000)
+            waited: list[int] = []
+            for _ in range(20):
+                before = turns.number
+                await other.send(request())
+                assert (await other.response())[0] == 200
+                waited.append(turns.number - before)
+            for client in (*flood, other):
+                await client.close()
+            assert max(waited[1:]) < 20, waited  # with the first one, the flood is new, too
+
+    run(loop, test())
+
+
 # Every turn is over at once: all input is listed first, and must come out the same
 
 

@@ -246,7 +246,9 @@ class UpstreamConnection:
             self._receive(exchange, rest)
         if self._is_waiting:
             return WAITS
-        if self.exchange is exchange and not self._is_held:
+        if self.exchange is not exchange:
+            return GONE  # it is answered
+        if not self._is_held:
             self.transport.resume_reading()
         return READS
 
