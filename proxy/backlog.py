@@ -59,6 +59,11 @@ def body_cost(size: int) -> int:
     return 1 + (size >> _LOG_UNIT_BYTES)
 
 
+def chunks_cost(size: int) -> int:
+    """Return how much more `size` bytes use up that may be tiny chunks."""
+    return size >> _LOG_COST_BYTES
+
+
 class Backlog:
     """One per worker. `left` counts messages down to the next look at the clock, so that they cost little."""
 
@@ -112,8 +117,8 @@ class Backlog:
             outcome = flow.proceed()
             if outcome == GONE:
                 flow.is_listed = False
-                continue
-            self._old.append(flow)
+            else:
+                self._old.append(flow)
             if outcome == READS:
                 readers -= 1
             if not readers or monotonic() >= end:

@@ -12,7 +12,7 @@ import struct
 from socket import SOL_SOCKET
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.backlog import FEW_BYTES, GONE, LIGHT, QUANTUM, READS, WAITS, body_cost, cost
+from proxy.backlog import FEW_BYTES, GONE, LIGHT, QUANTUM, READS, WAITS, body_cost, chunks_cost, cost
 from proxy.dataplane import DataPlane
 from proxy.downstream.closing import CHECK_S, STALL_S
 from proxy.downstream.receiving import HIGH_WATER_BYTES, ReceivingClient
@@ -389,6 +389,8 @@ class ClientConnection(ReceivingClient):
             return
         if wire:
             exchange.on_body(wire)
+        if body.is_chunked:
+            self._backlog.left -= chunks_cost(len(data) - at)
         if body.has_more:
             self._backlog.left -= QUANTUM
             self._hold(True)

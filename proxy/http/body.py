@@ -20,6 +20,10 @@ class RequestBody:
         self.rest_bytes = 0  # so much lies behind the end of the body
 
     @property
+    def is_chunked(self) -> bool:
+        return self._decoder is not None
+
+    @property
     def has_more(self) -> bool:
         """Whether what was fed is not decoded completely yet: feed b"" for more of it."""
         return self._decoder is not None and self._decoder.has_more

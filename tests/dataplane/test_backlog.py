@@ -93,6 +93,22 @@ def test_a_slice_ends_after_its_time(clock: Clock, backlog: Backlog) -> None:
     assert log == ["0", "1", "2", "3", "4", "5"]
 
 
+def test_a_slice_ends_after_its_time_also_where_each_connection_is_done(
+    clock: Clock, backlog: Backlog
+) -> None:
+    log: list[str] = []
+
+    class Light(Peer):
+        def proceed(self) -> int:
+            super().proceed()
+            return GONE
+
+    for number in range(500):
+        backlog.add(Light(clock, str(number), log, 1, SLICE_S * 0.4), is_new=True)
+    clock.turn()
+    assert log == ["0", "1", "2"]
+
+
 def test_few_connections_are_read_from_again_in_one_turn(clock: Clock, backlog: Backlog) -> None:
     log: list[str] = []
     for number in range(500):
