@@ -356,6 +356,8 @@ class ClientConnection(ReceivingClient):
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
         if self._body is None and exchange.tunnel is None:
             self._keep_more(data)
+            if len(data) >= FEW_BYTES and self._backlog.left < 0 and self._backlog.is_over():
+                self._hold(True)
             return
         backlog = self._backlog
         if self.is_listed or (backlog.left < 0 and backlog.is_over()):
