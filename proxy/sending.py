@@ -93,8 +93,8 @@ class Sending(PolicedRequest):
 
     def _send(self, connection: UpstreamConnection) -> None:
         self.connection = connection
-        if not connection.endpoint.is_watched:
-            self.plane.stalls.watch(connection.endpoint)
+        if connection.endpoint.notice_send:
+            self.plane.stalls.on_send(connection.endpoint)
         upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self._asks_for_tunnel() else b""
         if self.asked is None:
             head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (

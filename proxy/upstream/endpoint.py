@@ -53,8 +53,8 @@ class LiveEndpoint:
         "_since", "_unanswered", "address", "cluster", "connections", "draining", "ejections",
         "failing", "failures", "faults", "fell_silent", "group", "heard", "idle", "in_flight",
         "is_pod", "is_probed", "is_quiet", "is_watched", "label", "last_failure", "log",
-        "must_answer", "port", "requests", "room", "service", "stalled_at", "state", "suspected",
-        "weight",
+        "must_answer", "notice_send", "port", "requests", "room", "service", "stalled_at", "state",
+        "suspected", "weight",
     )  # fmt: skip
 
     def __init__(self, group: "ClusterGroup", endpoint: Endpoint, since: float = LONG_AGO) -> None:
@@ -96,6 +96,7 @@ class LiveEndpoint:
         self.faults = Faults()
         self.stalled_at = LONG_AGO
         self.is_watched = False
+        self.notice_send = True  # the watch over stalls wants to know of the next request
         self.must_answer = False  # it accepts without answering: a connection alone does not re-admit it
         self._in_a_row = 0
         self._outrun = 0

@@ -121,6 +121,17 @@ def test_a_probe_and_a_request_that_overlap_show_two() -> None:
     assert concurrency.shown == 2
 
 
+def test_probes_that_are_sent_right_after_requests_tell_nothing_of_what_a_probe_takes() -> None:
+    """One worker: each of them waits for the request before it."""
+    concurrency = Concurrency()
+    for number in range(40):
+        start = float(number)
+        concurrency.answered(start, start + 0.005, 0.005, [])
+        concurrency.probed(start + 0.001, start + 0.006, 0.005, [], was_idle=False, at_random=False)
+    assert concurrency.is_unknown()
+    assert concurrency.shown == 1
+
+
 def test_a_probe_behind_a_request_shows_nothing() -> None:
     concurrency = Concurrency()
     concurrency.probed(1.0, 1.005, 0.005, [], was_idle=True)

@@ -75,14 +75,24 @@ class Concurrency:
         return self._probes < PROBES
 
     def probed(
-        self, asked: float, now: float, took_s: float, waiting: list[float], *, was_idle: bool
+        self,
+        asked: float,
+        now: float,
+        took_s: float,
+        waiting: list[float],
+        *,
+        was_idle: bool,
+        at_random: bool = True,
     ) -> None:
         """Take in that a probe sent at `asked` was answered at `now`, in `took_s` without the round trip.
 
         `waiting` is when the requests were sent before it that go on waiting; `was_idle`: none was in flight.
+        What a probe takes is learned from those that were sent `at_random` alone: one that is sent right
+        after a request would always have waited for that, where there is one worker.
         """
-        self._probe_s = min(self._probe_s, took_s)
-        self._probes = PROBES if was_idle else self._probes + 1
+        if was_idle or at_random:
+            self._probe_s = min(self._probe_s, took_s)
+            self._probes = PROBES if was_idle else self._probes + 1
         if not was_idle and not self.is_unknown():
             self.answered(asked, now, self._probe_s, waiting)
         if len(waiting) < self.shown:

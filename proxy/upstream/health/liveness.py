@@ -24,10 +24,15 @@ class LivenessProbe:
     """One probe of one endpoint, kept until it is answered or its connection ends."""
 
     __slots__ = (
-        "_before", "_clock", "_connection", "_connector", "_endpoint", "_was_idle", "asked", "is_over",
+        "_at_random", "_before", "_clock", "_connection", "_connector", "_endpoint", "_was_idle", "asked",
+        "is_over",
     )  # fmt: skip
 
-    def __init__(self, endpoint: LiveEndpoint, connector: Connector, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, endpoint: LiveEndpoint, connector: Connector, clock: Callable[[], float], *, at_random: bool
+    ) -> None:
+        """`at_random` unless something that the endpoint does, or does not, made it the time to ask."""
+        self._at_random = at_random
         self._endpoint = endpoint
         self._connector = connector
         self._clock = clock
@@ -86,4 +91,6 @@ class LivenessProbe:
             observed.vouched_at = now
             waiting = [since for c, since in before if c.is_waiting() and c.since == since]
             took_s = max(now - self.asked - endpoint.room.times.least_s, 0.0)
-            observed.concurrency.probed(self.asked, now, took_s, waiting, was_idle=self._was_idle)
+            observed.concurrency.probed(
+                self.asked, now, took_s, waiting, was_idle=self._was_idle, at_random=self._at_random
+            )

@@ -66,6 +66,15 @@ class StallWatch:
         self._last = 0.0
         self._awake = 0.0  # since when this worker has listened without a pause, monotonic
 
+    def on_send(self, endpoint: LiveEndpoint) -> None:
+        """A request goes to an endpoint that wants it noticed: one that is not watched, or is to be
+        rehearsed."""
+        endpoint.notice_send = False
+        if not endpoint.is_watched:
+            self.watch(endpoint)
+        if not endpoint.observed().concurrency.is_unknown():
+            self._loop.call_later(BEGUN_S, self._rehearse, endpoint, False)
+
     def watch(self, endpoint: LiveEndpoint) -> None:
         """Look at an endpoint for as long as it has requests in flight. It is not watched yet."""
         endpoint.is_watched = True
@@ -74,8 +83,6 @@ class StallWatch:
         if self._timer is None:
             self._last = self._awake = self._clock()
             self._timer = self._loop.call_later(TICK_S, self._tick)
-        # An endpoint that answers within a tick is seldom found at work by one
-        self._rehearse_soon(endpoint, BEGUN_S)
 
     def heed(self, endpoint: LiveEndpoint, *, stalled: bool, silent: bool = False) -> None:
         """Believe another worker that has ejected an endpoint: it gets no new requests. Those it has stay."""
@@ -207,24 +214,32 @@ class StallWatch:
         del self._probes[endpoint]
         return False
 
-    def _probe(self, endpoint: LiveEndpoint) -> None:
+    def _probe(self, endpoint: LiveEndpoint, *, at_random: bool = False) -> None:
         endpoint.is_probed = True
-        probe = self._probes[endpoint] = LivenessProbe(endpoint, self._connector, self._clock)
+        probe = LivenessProbe(endpoint, self._connector, self._clock, at_random=at_random)
+        self._probes[endpoint] = probe
         probe.start()
 
-    def _rehearse_soon(self, endpoint: LiveEndpoint, within_s: float) -> None:
-        """Rehearse `within_s`, at a moment that no regular traffic can keep in step with.
+    def _plan_rehearsal(self, endpoint: LiveEndpoint) -> None:
+        """Have an endpoint rehearsed if it is time: at random first, then right after a request was sent.
 
         Beside requests that are over in a moment nothing can be shown.
         """
         observed = endpoint.observed()
-        apart_s = FIRST_APART_S if observed.concurrency.is_unknown() else APART_S
-        if endpoint.requests < REHEARSED_AFTER or observed.took_s < REHEARSED_FROM_S:
+        is_unknown = observed.concurrency.is_unknown()
+        since_s = self._last - observed.rehearsed_at
+        if (
+            endpoint.requests < REHEARSED_AFTER
+            or observed.took_s < REHEARSED_FROM_S
+            or endpoint in self._probes
+        ):
             return
-        if self._last - observed.rehearsed_at >= apart_s and endpoint not in self._probes:
-            self._loop.call_later(within_s, self._rehearse, endpoint)
+        if is_unknown and since_s >= FIRST_APART_S:
+            self._loop.call_later(random() * TICK_S, self._rehearse, endpoint, True)
+        elif not is_unknown and since_s >= APART_S:
+            endpoint.notice_send = True
 
-    def _rehearse(self, endpoint: LiveEndpoint) -> None:
+    def _rehearse(self, endpoint: LiveEndpoint, at_random: bool) -> None:
         """Send a probe beside requests that wait, where its answer shows that there is room beside them.
 
         Once the endpoint is silent nothing can be learned any more. How long a probe takes is found out
@@ -235,10 +250,11 @@ class StallWatch:
         if endpoint.state is not State.HEALTHY or not endpoint.is_pod or endpoint in self._probes:
             return
         waiting = [c for c in endpoint.connections if c.is_waiting() and c.since <= now - BEGUN_S]
-        is_due = concurrency.is_unknown() or len(waiting) >= concurrency.shown
-        if is_due and now - observed.rehearsed_at >= FIRST_APART_S and concurrency.may_rehearse(now):
+        is_due = at_random if concurrency.is_unknown() else len(waiting) >= concurrency.shown
+        apart_s = FIRST_APART_S if concurrency.is_unknown() else APART_S
+        if is_due and now - observed.rehearsed_at >= apart_s and concurrency.may_rehearse(now):
             observed.rehearsed_at = now
-            self._probe(endpoint)
+            self._probe(endpoint, at_random=at_random)
 
     def _is_probing(self, endpoint: LiveEndpoint) -> bool:
         """Whether the answer to a probe is still to come; an endpoint that has left the service owes none."""
@@ -255,12 +271,12 @@ class StallWatch:
     def _forget_idle(self) -> None:
         busy = []
         for endpoint in self._watched:
-            self._rehearse_soon(endpoint, random() * TICK_S)
+            self._plan_rehearsal(endpoint)
             if self._is_probing(endpoint) or endpoint.in_flight or endpoint.state is State.STALLED:
                 busy.append(endpoint)
             else:
-                endpoint.is_watched = False
-                endpoint.is_quiet = False
+                endpoint.is_watched = endpoint.is_quiet = False
+                endpoint.notice_send = True
         self._watched = busy
         if not busy and self._timer is not None:
             self._timer.cancel()
