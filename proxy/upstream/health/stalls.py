@@ -46,7 +46,8 @@ class StallWatch:
     """One per worker."""
 
     __slots__ = (
-        "_awake", "_clock", "_connector", "_corroboration", "_last", "_loop", "_probes", "_timer", "_watched",
+        "_awake", "_clock", "_companions", "_connector", "_corroboration", "_last", "_loop", "_probes",
+        "_timer", "_watched",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +63,7 @@ class StallWatch:
         self._clock = clock
         self._watched: list[LiveEndpoint] = []
         self._probes: dict[LiveEndpoint, LivenessProbe] = {}
+        self._companions: list[LivenessProbe] = []  # of probes that were sent in pairs
         self._timer: asyncio.TimerHandle | None = None
         self._last = 0.0
         self._awake = 0.0  # since when this worker has listened without a pause, monotonic
@@ -108,9 +110,10 @@ class StallWatch:
             self._timer.cancel()
             self._timer = None
         self._watched.clear()
-        for probe in self._probes.values():
+        for probe in (*self._probes.values(), *self._companions):
             probe.stop()
         self._probes.clear()
+        self._companions.clear()
 
     def _tick(self) -> None:
         now = self._clock()
@@ -238,6 +241,8 @@ class StallWatch:
             self._loop.call_later(random() * TICK_S, self._rehearse, endpoint, True)
         elif not is_unknown and since_s >= APART_S:
             endpoint.notice_send = True
+            if endpoint.is_quiet:
+                self._rehearse_pair(endpoint)
 
     def _rehearse(self, endpoint: LiveEndpoint, at_random: bool) -> None:
         """Send a probe beside requests that wait, where its answer shows that there is room beside them.
@@ -255,6 +260,18 @@ class StallWatch:
         if is_due and now - observed.rehearsed_at >= apart_s and concurrency.may_rehearse(now):
             observed.rehearsed_at = now
             self._probe(endpoint, at_random=at_random)
+
+    def _rehearse_pair(self, endpoint: LiveEndpoint) -> None:
+        """Send two probes beside a slow request: it keeps others away, so no two of them ever overlap
+        there."""
+        observed, now = endpoint.observed(), self._clock()
+        is_due = len(busy_at(endpoint, now)) + 1 >= observed.concurrency.shown
+        if is_due and endpoint.is_pod and observed.concurrency.may_rehearse(now):
+            observed.rehearsed_at = now
+            self._probe(endpoint)
+            self._companions = [probe for probe in self._companions if not probe.is_over]
+            self._companions.append(LivenessProbe(endpoint, self._connector, self._clock, at_random=False))
+            self._companions[-1].start()
 
     def _is_probing(self, endpoint: LiveEndpoint) -> bool:
         """Whether the answer to a probe is still to come; an endpoint that has left the service owes none."""
