@@ -43,10 +43,10 @@ async def test_a_request_that_is_lost_goes_elsewhere(worker: WorkerProcess, port
         assert (len(one.requests), two.requests) == (5, [])  # what is small gets there
         start = monotonic()
         assert await tally(port, 1, PUT) == {"/": 1}
-        assert monotonic() - start < 1.0  # a tenth of it where the machine is idle
+        assert monotonic() - start < 2.0  # a second without an acknowledgement is the kernel's proof
         assert [body for _, body in two.requests] == [LARGE]
         stats = await worker.stats()
-        assert {(a.reason, a.to_cluster) for a in stats.attempts} == {("stalled", "c2")}
+        assert {(a.reason, a.to_cluster) for a in stats.attempts} == {("silent", "c2")}
 
 
 async def test_a_post_that_is_lost_arrives_nowhere_else(worker: WorkerProcess, port: int) -> None:
@@ -82,13 +82,14 @@ async def narrowed(port: int, one: Origin, two: Origin) -> AsyncIterator[DataPla
         yield plane
 
 
-async def test_answers_that_are_lost_come_from_elsewhere(port: int) -> None:
-    """It looks like a stopped pod that acknowledges: what finds it is that others answer."""
+async def test_a_request_whose_answer_is_lost_is_executed_once(port: int) -> None:
+    """The endpoint answers its probe: nothing tells what it works on from what the network has lost."""
     async with Origin(large) as one, Origin(large) as two, narrowed(port, one, two):
         assert await tally(port, 2, request("/small")) == {"/small": 2}
-        start = monotonic()
-        assert await tally(port, 2) == {LARGE.decode(): 2}
-        assert monotonic() - start < 0.9
+        one.forget()
+        two.forget()
+        assert await tally(port, 2) == {"504": 1, LARGE.decode(): 1}
+        assert len(one.requests) == len(two.requests) == 1
 
 
 async def test_a_post_whose_answer_is_lost_is_executed_once(port: int) -> None:

@@ -205,6 +205,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--generation")
     parser.add_argument("--fds", type=int)
     parser.add_argument("--liveness", type=int)
+    parser.add_argument("--evidence", type=int)
     parser.add_argument("--spare", type=int)
     parser.add_argument("--access-log")
     args = parser.parse_args()
@@ -213,6 +214,7 @@ def parse_args() -> argparse.Namespace:
         if given is None:
             sys.exit(0)
         args.id, args.fds, args.liveness = given.worker, given.fds, given.liveness
+        args.evidence = given.evidence
     return args
 
 

@@ -1,32 +1,35 @@
 """What else is known of an endpoint that is silent: by other services at the same address, and by other
 workers."""
 
-from typing import Final
-
 from proxy.timers import TICK_S
-from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.board import Board, Told
 from proxy.upstream.health.waiting import busy_at
-
-SWEPT_S: Final = 60.0  # endpoints that have left are forgotten so often
 
 
 class Corroboration:
     """One per worker; scheduled on its timer wheel."""
 
-    __slots__ = ("_board", "_by_key", "_swept")
+    __slots__ = ("_board", "_by_key", "_idle")
 
     def __init__(self, board: Board | None) -> None:
         """Without a board there is no other worker."""
         self._board = board
-        self._by_key: dict[int, list[LiveEndpoint]] = {}
-        self._swept = 0.0
+        self._by_key: dict[int, list[LiveEndpoint]] = {}  # what may be at work for this worker
+        self._idle: list[LiveEndpoint] = []  # of these, what has no request, but some that were given up
 
-    def know(self, endpoint: LiveEndpoint) -> None:
-        """Remember an endpoint that gets a request."""
+    def begin(self, endpoint: LiveEndpoint) -> None:
+        """An endpoint has got a request."""
         same = self._by_key.setdefault(endpoint.observed().key, [])
         if endpoint not in same:
             same.append(endpoint)
+
+    def end(self, endpoint: LiveEndpoint, now: float) -> None:
+        """An endpoint has no request any more."""
+        if endpoint.observed().given_up.still(now):
+            self._idle.append(endpoint)
+        else:
+            self._forget(endpoint)
 
     def ask(self, endpoint: LiveEndpoint, now: float) -> None:
         """Have the other workers tell what they know; to be called again for as long as that is of
@@ -50,20 +53,23 @@ class Corroboration:
                 ours = Told()
                 self._add(ours, key, None, now)
                 board.tell(key, ours.heard, ours.busy, now)
-        if now - self._swept >= SWEPT_S:
-            self._swept = now
-            self._sweep(now)
+        if self._idle:
+            idle, self._idle = self._idle, []
+            for endpoint in idle:
+                if not endpoint.is_watched:
+                    self.end(endpoint, now)
         return now + TICK_S
+
+    def _forget(self, endpoint: LiveEndpoint) -> None:
+        key = endpoint.observed().key
+        left = [each for each in self._by_key.get(key, ()) if each is not endpoint]
+        if left:
+            self._by_key[key] = left
+        else:
+            self._by_key.pop(key, None)
 
     def _add(self, told: Told, key: int, but: LiveEndpoint | None, now: float) -> None:
         for endpoint in self._by_key.get(key, ()):
             if endpoint is not but:
                 told.heard = max(told.heard, endpoint.heard)
                 told.busy += busy_at(endpoint, now)
-
-    def _sweep(self, now: float) -> None:
-        known, self._by_key = self._by_key, {}
-        for key, endpoints in known.items():
-            left = [e for e in endpoints if e.state is not State.RETIRED or busy_at(e, now)]
-            if left:
-                self._by_key[key] = left

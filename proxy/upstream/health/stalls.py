@@ -81,7 +81,7 @@ class StallWatch:
         """Look at an endpoint for as long as it has requests in flight. It is not watched yet."""
         endpoint.is_watched = True
         self._watched.append(endpoint)
-        self._corroboration.know(endpoint)
+        self._corroboration.begin(endpoint)
         if self._timer is None:
             self._last = self._awake = self._clock()
             self._timer = self._loop.call_later(TICK_S, self._tick)
@@ -293,6 +293,7 @@ class StallWatch:
                 busy.append(endpoint)
             else:
                 endpoint.is_watched = endpoint.is_quiet = False
+                self._corroboration.end(endpoint, self._last)
                 endpoint.notice_send = True
         self._watched = busy
         if not busy and self._timer is not None:
