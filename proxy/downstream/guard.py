@@ -9,6 +9,7 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.admission import DESCRIPTORS, Admission
 from proxy.downstream.client import ClientConnection
 from proxy.downstream.descriptors import DescriptorBudget
+from proxy.timers import TICK_S
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,9 @@ class Doors(Protocol):
 class DescriptorGuard:
     """`check` is called for every new connection, `expire` by the timer wheel while accepting is paused."""
 
-    __slots__ = ("_admission", "_budget", "_doors", "_is_closed", "_logged", "_plane", "_recent", "_tick")
+    __slots__ = (
+        "_admission", "_before", "_budget", "_doors", "_is_closed", "_logged", "_plane", "_recent", "_tick",
+    )  # fmt: skip
 
     def __init__(
         self, plane: DataPlane, admission: Admission, budget: DescriptorBudget, doors: Doors
@@ -43,24 +46,29 @@ class DescriptorGuard:
         self._is_closed = False
         self._logged = -LOG_S
         self._tick = 0.0
-        self._recent = 0  # clients since then: each will need a connection to an endpoint in a moment
+        # Clients since then, and in the tick before it: each needs a connection to an endpoint in a moment,
+        # or a little later where its request waits for a turn of the loop
+        self._recent = 0
+        self._before = 0
 
     @property
     def used(self) -> int:
-        return self._admission.open + self._plane.services.tally.open
+        tally = self._plane.services.tally
+        return self._admission.open + tally.open + tally.opening
 
     @property
     def room(self) -> int:
         """How many clients may come at once: each will need a connection to an endpoint, too."""
-        return max(self._budget.full - self.used - self._recent, 0) // 2
+        return max(self._budget.full - self.used - self._recent - self._before, 0) // 2
 
     def check(self) -> None:
         now = self._plane.wheel.now
         if now != self._tick:
+            self._before = self._recent if now - self._tick < 2.0 * TICK_S else 0
             self._tick = now
             self._recent = 0
         self._recent += 1
-        if self._is_closed or self.used + self._recent < self._budget.full:
+        if self._is_closed or self.used + self._recent + self._before < self._budget.full:
             return
         self._is_closed = True
         self._doors.pause(DESCRIPTORS)

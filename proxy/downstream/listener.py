@@ -113,7 +113,9 @@ class Listener:
 
     def take(self, count: int) -> None:
         """Accept so many connections, as far as there are descriptors for them."""
-        for _ in range(min(count, self._guard.room, ACCEPTS)):
+        # Those that were accepted in the turn before are not counted by the guard yet
+        room = self._guard.room - len(self._accepting)
+        for _ in range(min(count, room, ACCEPTS)):
             client = self.queue.accept() if self.queue is not None else None
             if client is None:
                 return

@@ -172,12 +172,12 @@ class Connector:
 
     async def _open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
         room = endpoint.room
-        room.opening += 1
+        room.begin()
         started = monotonic()
         try:
             result = await self._try_open(endpoint)
         finally:
-            room.opening -= 1
+            room.end()
         now = monotonic()
         if not isinstance(result, Failure):
             room.times.learn(now - started)

@@ -42,10 +42,11 @@ class Requester(Protocol):
 class Tally:
     """Connections to endpoints, of the whole worker."""
 
-    __slots__ = ("open",)
+    __slots__ = ("open", "opening")
 
     def __init__(self) -> None:
         self.open = 0
+        self.opening = 0
 
 
 class Pending:
@@ -83,6 +84,16 @@ class Room:
         self.times = ConnectTimes()
         self.retries = RetryBudget()
         self.waiting: deque[Pending] = deque()
+
+    def begin(self) -> None:
+        """A connection is being opened."""
+        self.opening += 1
+        self._tally.opening += 1
+
+    def end(self) -> None:
+        """It is open, or has come to nothing."""
+        self.opening -= 1
+        self._tally.opening -= 1
 
     def opened(self) -> None:
         self.open += 1
