@@ -17,7 +17,7 @@ from typing import Final
 QUIET_S: Final = 0.1  # silence that is no suspicion yet
 TIMES_USUAL: Final = 10.0  # of what requests of a kind usually take, before their silence is one
 UNANSWERED_S: Final = 0.15  # of a probe, for what was sent
-VOUCHED_S: Final = 0.6  # probes of an endpoint that answers them come twice a second
+VOUCHED_S: Final = 0.53  # probes of an endpoint that answers them come twice a second
 UNREACHABLE_S: Final = 5.0  # the same, for new requests, and for a service that was wrongly suspected
 FALSE_S: Final = 3600.0  # so long a wrong verdict is remembered
 WORKING_S: Final = (

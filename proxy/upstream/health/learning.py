@@ -14,7 +14,8 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.kinds import Kind, Kinds
 from proxy.upstream.evidence.latencies import FAST_S
 
-APART_S: Final = 0.002  # two samples of a worker
+SAMPLE: Final = 16  # answers in a row: of those that come at the same time, several have to be seen
+APART_S: Final = 0.016  # two samples of a worker begin
 FAST_ENOUGH_S: Final = FAST_S  # what takes longer is noted though it is no sample
 _AVERAGED: Final = 8.0
 _MOST_LOOKED_AT: Final = (
@@ -25,10 +26,11 @@ _MOST_LOOKED_AT: Final = (
 class Learning:
     """One per worker."""
 
-    __slots__ = ("due",)
+    __slots__ = ("_left", "due")
 
     def __init__(self) -> None:
-        self.due = -inf  # when the next answer is a sample, monotonic
+        self.due = -inf  # from when on answers are taken for a sample, monotonic
+        self._left = SAMPLE  # of the sample
 
     def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamConnection, now: float) -> None:
         """Take in that the endpoint has begun to answer, at `now`, the request that the connection serves."""
@@ -37,7 +39,10 @@ class Learning:
             return  # it had stopped meanwhile: that says nothing of how long it works
         is_sample = now >= self.due
         if is_sample:
-            self.due = now + APART_S
+            self._left -= 1
+            if not self._left:
+                self._left = SAMPLE
+                self.due = now + APART_S
         kind = kinds.of(resource.method, resource.path)
         kind.note(now - since, now, is_sample=is_sample)
         if is_sample or endpoint.is_probed:
