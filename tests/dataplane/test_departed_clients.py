@@ -327,6 +327,11 @@ async def test_clients_that_left_leave_the_connections_of_a_service_to_others(
         assert sum(not each.lost.is_set() for each in origin.connections) == 1
 
 
+async def is_alone(worker: WorkerProcess) -> bool:
+    """Whether one request is in flight."""
+    return sum(endpoint.in_flight for endpoint in (await worker.stats()).endpoints) == 1
+
+
 async def test_a_request_that_waits_for_a_connection_is_taken_out(worker: WorkerProcess, port: int) -> None:
     async with Origin(silent) as origin:
         whole = snapshot(port, {"c1": [origin.address]})
@@ -339,6 +344,7 @@ async def test_a_request_that_waits_for_a_connection_is_taken_out(worker: Worker
         await leaver.send(request("/left"))
         await asyncio.sleep(0.2)
         leaver.reset()
+        await until_async(lambda: is_alone(worker), 5.0, "the request of the client that left is over")
         follower = await RawClient.connect(port)
         await follower.send(OWN_PATH)
         await asyncio.sleep(0.1)
