@@ -21,7 +21,7 @@ from proxy.tunnel import Tunnel
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.health.learning import FAST_ENOUGH_S
+from proxy.upstream.evidence.latencies import FAST_S
 from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
@@ -135,7 +135,7 @@ class Exchange(Attempts):
         connection, endpoint = self.connection, self.endpoint
         if connection is not None and endpoint is not None:
             now, learning = endpoint.heard, self.plane.learning
-            is_due = now >= learning.due or endpoint.is_probed or now - connection.since >= FAST_ENOUGH_S
+            is_due = now >= learning.due or endpoint.is_probed or now - connection.since >= FAST_S
             if is_due and self.body_complete and not self.fallback_code:
                 learning.answered(self.plan.kinds, self.line.resource, connection, now)
 

@@ -9,7 +9,7 @@ def latencies(*took_s: float, times: int = 1) -> Latencies:
     found = Latencies()
     for _ in range(times):
         for each in took_s:
-            found.note(each, 0.0)
+            found.note(each)
     return found
 
 
@@ -34,5 +34,5 @@ def test_the_99th_percentile_is_known_to_a_quarter(known: Latencies, low: float,
 def test_old_answers_are_forgotten() -> None:
     known = latencies(2.0, times=200)
     for _ in range(WINDOW * 9):
-        known.note(0.001, 0.0)
+        known.note(0.001)
     assert known.p99() == 0.01

@@ -37,7 +37,7 @@ class Kind:
     def note(self, took_s: float, now: float, *, is_sample: bool) -> None:
         """Note an answer; `is_sample` unless it is noted only because it was slow."""
         if is_sample:
-            self.answers.note(took_s, now)
+            self.answers.note(took_s)
         if self._at < 0 or not self._histories.note(self._at, self._key, took_s, now):
             self._at = self._histories.place(self._key, now)
             if self._at >= 0:

@@ -4,7 +4,7 @@ Only what takes longer than a stall's shortest limit allows for is sorted into b
 that is not slow an answer costs an addition and two comparisons.
 """
 
-from math import inf, log
+from math import log
 from typing import Final
 
 FAST_S: Final = 0.01  # a tenth of the shortest limit; nothing depends on what is below it
@@ -18,16 +18,14 @@ _BUCKETS: Final = 40  # the last one begins at a minute
 class Latencies:
     """The times between a request and the head of its response: of one endpoint, or one route."""
 
-    __slots__ = ("_slow", "last", "total")
+    __slots__ = ("_slow", "total")
 
     def __init__(self) -> None:
         self.total = 0
-        self.last = -inf  # when the last answer came, monotonic
         self._slow = [0] * _BUCKETS
 
-    def note(self, took_s: float, now: float) -> None:
+    def note(self, took_s: float) -> None:
         self.total += 1
-        self.last = now
         if took_s >= FAST_S or self.total >= WINDOW:
             self._sort(took_s)
 

@@ -93,10 +93,9 @@ def is_proven(waiting: list[Waiting], busy: list[float], heard: float, now: floa
     stuck request with fewer than `shown` - 1 before it was taken up at once, with room for one more beside
     it.
     """
-    before = sorted(busy)
     for request in waiting:
         if is_stuck(request, heard, now):
-            ahead = sum([1 for since in before if since < request.since])
+            ahead = sum([1 for since in busy if since < request.since])
             if ahead + 2 <= shown:
                 return True
     return False

@@ -12,11 +12,9 @@ from proxy.http.request_line import Resource
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.kinds import Kind, Kinds
-from proxy.upstream.evidence.latencies import FAST_S
 
 SAMPLE: Final = 16  # answers in a row: of those that come at the same time, several have to be seen
 APART_S: Final = 0.016  # two samples of a worker begin
-FAST_ENOUGH_S: Final = FAST_S  # what takes longer is noted though it is no sample
 _AVERAGED: Final = 8.0
 _MOST_LOOKED_AT: Final = (
     64  # requests in flight at an endpoint; of more nothing is learned from those that wait

@@ -74,7 +74,8 @@ class StallWatch:
         endpoint.notice_send = False
         if not endpoint.is_watched:
             self.watch(endpoint)
-        if not endpoint.observed().concurrency.is_unknown():
+        observed = endpoint.observed()
+        if self._clock() - observed.rehearsed_at >= APART_S and not observed.concurrency.is_unknown():
             self._loop.call_later(BEGUN_S, self._rehearse, endpoint, False)
 
     def watch(self, endpoint: LiveEndpoint) -> None:
