@@ -84,7 +84,7 @@ class DataPlane:
         self.corroboration = Corroboration(shared.board)
         self.stalls = StallWatch(loop, self.connector, self.corroboration)
         self.services = Services(shared.histories)
-        self.learning = Learning()
+        self.learning = Learning(self.stalls.pauses)
         self.heads = Heads()
         self.log = log
         self.attempts = AttemptCounters()

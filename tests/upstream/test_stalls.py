@@ -17,8 +17,8 @@ from proxy.upstream.evidence.board import MEMORY_BYTES, Board
 from proxy.upstream.evidence.histories import Histories
 from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.health.corroboration import Corroboration
-from proxy.upstream.health.liveness import LivenessProbe
-from proxy.upstream.health.stalls import PASSED_OVER, TICK_S, StallWatch
+from proxy.upstream.health.liveness import BEGUN_S, LivenessProbe
+from proxy.upstream.health.stalls import PASSED_OVER, REHEARSED_AFTER, TICK_S, StallWatch
 from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 
@@ -483,3 +483,22 @@ async def test_requests_of_another_service_at_the_same_address_may_fill_it(watch
     fast = watched.wait(1)
     watched.pass_time(1.0)
     assert not fast.moved
+
+
+async def test_both_probes_of_a_pair_end_with_the_endpoint_that_leaves(watched: Watched) -> None:
+    pod = watched.pods[1]
+    slow = watched.wait(1, SLOW)
+    watched.pass_time(BEGUN_S)
+    pod.requests = REHEARSED_AFTER
+    pod.observed().took_s = 1.0
+    pod.observed().concurrency.probed(0.0, 0.0, 0.001, [], was_idle=True)  # how long a probe takes is known
+    pod.is_quiet = True
+    watched.watch._tick()
+    assert [probe.is_over for probe in watched.asked] == [False, False]
+    services = Service("demo/s:80", (ClusterEndpoints("c1", (Endpoint("::1", 3),)),))
+    watched.services.change(services)
+    slow.leave()
+    pod.in_flight = 0
+    watched.watch._tick()
+    assert [probe.is_over for probe in watched.asked] == [True, True]
+    assert not pod.is_watched

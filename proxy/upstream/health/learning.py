@@ -12,6 +12,7 @@ from proxy.http.request_line import Resource
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.kinds import Kind, Kinds
+from proxy.upstream.evidence.pauses import Pauses
 
 SAMPLE: Final = 16  # answers in a row: of those that come at the same time, several have to be seen
 APART_S: Final = 0.016  # two samples of a worker begin
@@ -24,9 +25,10 @@ _MOST_LOOKED_AT: Final = (
 class Learning:
     """One per worker."""
 
-    __slots__ = ("_left", "due")
+    __slots__ = ("_left", "_pauses", "due")
 
-    def __init__(self) -> None:
+    def __init__(self, pauses: Pauses) -> None:
+        self._pauses = pauses
         self.due = -inf  # from when on answers are taken for a sample, monotonic
         self._left = SAMPLE  # of the sample
 
@@ -42,12 +44,15 @@ class Learning:
                 self._left = SAMPLE
                 self.due = now + APART_S
         kind = kinds.of(resource.method, resource.path)
-        kind.note(now - since, now, is_sample=is_sample)
+        took_s = now - since - self._pauses.within_s(since, now)
+        kind.note(took_s, now, is_sample=is_sample)
         if is_sample or endpoint.is_probed:
-            _note_concurrency(endpoint, connection, kind, now)
+            _note_concurrency(endpoint, connection, kind, took_s, now)
 
 
-def _note_concurrency(endpoint: LiveEndpoint, connection: UpstreamConnection, kind: Kind, now: float) -> None:
+def _note_concurrency(
+    endpoint: LiveEndpoint, connection: UpstreamConnection, kind: Kind, took_s: float, now: float
+) -> None:
     waiting: list[float] = []
     if 1 < endpoint.in_flight <= _MOST_LOOKED_AT:
         # A new connection may be in the queue of a program that serves one connection at a time
@@ -55,6 +60,6 @@ def _note_concurrency(endpoint: LiveEndpoint, connection: UpstreamConnection, ki
             c.since for c in endpoint.connections if c.served and c is not connection and c.is_waiting()
         ]
     observed, since = endpoint.observed(), connection.since
-    observed.took_s += (now - since - observed.took_s) / _AVERAGED
-    took_s = kind.fastest_s(now) - endpoint.room.times.least_s
-    observed.concurrency.answered(since, now, took_s, waiting)
+    observed.took_s += (took_s - observed.took_s) / _AVERAGED
+    least_s = kind.fastest_s(now) - endpoint.room.times.least_s
+    observed.concurrency.answered(since, now, least_s, waiting)

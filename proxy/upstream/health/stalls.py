@@ -19,6 +19,7 @@ from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.evidence.board import Told
+from proxy.upstream.evidence.pauses import Pauses
 from proxy.upstream.evidence.silence import (
     QUIET_S,
     UNANSWERED_S,
@@ -47,7 +48,7 @@ class StallWatch:
 
     __slots__ = (
         "_awake", "_clock", "_companions", "_connector", "_corroboration", "_last", "_loop", "_probes",
-        "_timer", "_watched",
+        "_timer", "_watched", "pauses",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +64,8 @@ class StallWatch:
         self._clock = clock
         self._watched: list[LiveEndpoint] = []
         self._probes: dict[LiveEndpoint, LivenessProbe] = {}
-        self._companions: list[LivenessProbe] = []  # of probes that were sent in pairs
+        self._companions: dict[LiveEndpoint, LivenessProbe] = {}  # of probes that were sent in pairs
+        self.pauses = Pauses(TICK_S, _LATE_S)
         self._timer: asyncio.TimerHandle | None = None
         self._last = 0.0
         self._awake = 0.0  # since when this worker has listened without a pause, monotonic
@@ -85,6 +87,7 @@ class StallWatch:
         self._corroboration.begin(endpoint)
         if self._timer is None:
             self._last = self._awake = self._clock()
+            self.pauses.begin(self._last)
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def heed(self, endpoint: LiveEndpoint, *, stalled: bool, silent: bool = False) -> None:
@@ -108,23 +111,26 @@ class StallWatch:
 
     def stop(self) -> None:
         if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+            self._rest(self._timer)
         self._watched.clear()
-        for probe in (*self._probes.values(), *self._companions):
+        for probe in (*self._probes.values(), *self._companions.values()):
             probe.stop()
         self._probes.clear()
         self._companions.clear()
 
     def _tick(self) -> None:
-        now = self._clock()
-        late_s, self._last = now - self._last - TICK_S, now
+        self._last = now = self._clock()
         self._timer = self._loop.call_later(TICK_S, self._tick)
-        if late_s < _LATE_S:
-            self.look(now)
-        else:
+        if self.pauses.ticked(now):
             self._awake = now
+        else:
+            self.look(now)
         self._forget_idle()
+
+    def _rest(self, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        self._timer = None
+        self.pauses.end()
 
     def look(self, now: float) -> None:
         """Act on what the endpoints have not said by `now`."""
@@ -216,6 +222,9 @@ class StallWatch:
         endpoint.observed().passed_over += 1
         probe.stop()
         del self._probes[endpoint]
+        companion = self._companions.pop(endpoint, None)
+        if companion is not None:
+            companion.stop()
         return False
 
     def _probe(self, endpoint: LiveEndpoint, *, at_random: bool = False) -> None:
@@ -267,24 +276,20 @@ class StallWatch:
         there."""
         observed, now = endpoint.observed(), self._clock()
         is_due = len(busy_at(endpoint, now)) + 1 >= observed.concurrency.shown
+        is_due = is_due and endpoint not in self._companions
         if is_due and endpoint.is_pod and observed.concurrency.may_rehearse(now):
             observed.rehearsed_at = now
             self._probe(endpoint)
-            self._companions = [probe for probe in self._companions if not probe.is_over]
-            self._companions.append(LivenessProbe(endpoint, self._connector, self._clock, at_random=False))
-            self._companions[-1].start()
+            companion = LivenessProbe(endpoint, self._connector, self._clock, at_random=False)
+            self._companions[endpoint] = companion
+            companion.start()
 
     def _is_probing(self, endpoint: LiveEndpoint) -> bool:
-        """Whether the answer to a probe is still to come; an endpoint that has left the service owes none."""
-        probe = self._probes.get(endpoint)
-        if probe is None:
+        """Whether the answer to a probe is still to come."""
+        if endpoint not in self._probes:
             endpoint.is_probed = False
-            return False
-        if endpoint.state is State.RETIRED:
-            probe.stop()
-        if probe.is_over:
-            del self._probes[endpoint]
-        return not probe.is_over
+        is_probing = _goes_on(self._probes, endpoint)
+        return _goes_on(self._companions, endpoint) or is_probing
 
     def _forget_idle(self) -> None:
         busy = []
@@ -298,8 +303,18 @@ class StallWatch:
                 endpoint.notice_send = True
         self._watched = busy
         if not busy and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+            self._rest(self._timer)
+
+
+def _goes_on(probes: dict[LiveEndpoint, LivenessProbe], endpoint: LiveEndpoint) -> bool:
+    """Forget a probe that is over; an endpoint that has left the service owes no answer."""
+    probe = probes.get(endpoint)
+    if probe is not None and endpoint.state is State.RETIRED:
+        probe.stop()
+    if probe is None or probe.is_over:
+        probes.pop(endpoint, None)
+        return False
+    return True
 
 
 def _is_awaited(endpoint: LiveEndpoint) -> bool:
