@@ -33,6 +33,7 @@ _SO_MEMINFO: Final = 55  # linux/socket.h
 _SEND_BUFFER: Final = struct.Struct("=12xI4xI")  # of sock_diag.h: SK_MEMINFO_SNDBUF, SK_MEMINFO_WMEM_QUEUED
 _AMBIGUOUS: Final = "Servers read this path differently, and what they read takes different routes."
 _NO_HTTPS: Final = "The request target is an https URL, and the request did not come over HTTPS."
+_CR: Final = 13
 _MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
 
 
@@ -200,7 +201,7 @@ class ClientConnection(ReceivingClient):
         while (
             at < size and left > 0 and self._exchange is None and self._linger_left < 0 and not self._paused
         ):
-            if data.startswith(b"\r\n", at) and self._blank_lines < _MAX_BLANK_LINES:
+            if data[at] == _CR and self._is_blank_line(data, at):
                 self._blank_lines += 1
                 self._checked = 0
                 at += 2
@@ -223,6 +224,9 @@ class ClientConnection(ReceivingClient):
         self._backlog.left -= QUANTUM - left
         if at < size or self._is_held:
             self._keep(data, at)
+
+    def _is_blank_line(self, data: bytes, at: int) -> bool:
+        return data.startswith(b"\r\n", at) and self._blank_lines < _MAX_BLANK_LINES
 
     def _has_exchange(self) -> bool:
         """Read it anew: compiled code takes it for None after a comparison, whatever is called in between."""

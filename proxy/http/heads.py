@@ -27,7 +27,7 @@ class Heads:
 class HeadReader:
     """Reads the heads of one connection, one after the other."""
 
-    __slots__ = ("_edges", "_heads", "_repeats", "_searches", "headers", "line")
+    __slots__ = ("_edges", "_heads", "_known", "_repeats", "_searches", "headers", "line")
 
     line: RequestLine
     headers: RequestHeaders
@@ -35,6 +35,7 @@ class HeadReader:
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
         self._edges: Edges | None = None
+        self._known: RequestHeaders | None = None  # of the head before, where they are remembered
         self._searches = 0
         self._repeats = 0  # since the edges were of use
 
@@ -43,7 +44,14 @@ class HeadReader:
 
         0: it is not complete; its first `checked` bytes have been looked at before. Raises RequestError.
         """
-        line_end = data.find(b"\r\n", at)
+        line_end = data.find(b"\r\n", at) if at else data.find(b"\r\n")  # the limit costs 0.05 µs
+        known = self._known
+        if known is not None:  # comparing costs a tenth of looking for the end and hashing
+            end = line_end + 2 + len(known.block)
+            if data[line_end + 2 : end] == known.block and data[end : end + 2] == b"\r\n":
+                raw = data[at:line_end]
+                self._accept(self._heads.lines.young.get(raw) or self._read_line(raw), known)
+                return end + 2
         if self._edges is not None and not at:  # behind another request all that follows would be split
             headers = self._edges.read(data, line_end + 2)
             if headers is not None:
@@ -65,8 +73,16 @@ class HeadReader:
         headers = self._heads.blocks.young.get(block)
         if headers is None:
             headers = self._read_block(block)
+            self._known = None
         elif self._edges is not None:
             self._doubt_edges()
+        else:
+            self._known = headers
+        self._accept(line, headers)
+        return end + 4
+
+    def _accept(self, line: RequestLine, headers: RequestHeaders) -> None:
+        """Take over line and headers. Raises RequestError where they do not go together."""
         control = headers.control
         if not control.is_plain or line.version == 0 or line.authority is not None:
             check_together(line, control)
@@ -74,7 +90,6 @@ class HeadReader:
                 headers = headers.for_authority(line.authority)
         self.line = line
         self.headers = headers
-        return end + 4
 
     def _doubt_edges(self) -> None:
         """The client repeats its heads: looking for edges first is lost time, unless it soon stops again."""
@@ -97,7 +112,9 @@ class HeadReader:
         headers = memo.again(block)
         if headers is None:
             headers = parse_headers(block)
-            headers.is_remembered = memo.offer(block, headers)
+            if memo.offer(block, headers):
+                headers.is_remembered = True
+                headers.block = block
             if self._searches < _MOST_SEARCHES:
                 self._searches += 1
                 self._edges = find_edges(block, headers)

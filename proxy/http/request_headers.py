@@ -56,8 +56,8 @@ class RequestHeaders:
     """What a header block means. Immutable, but for the memo of looked-up values."""
 
     __slots__ = (
-        "_around", "_unread", "_values", "_vouched", "control", "fields", "forward", "is_remembered",
-        "request_id",
+        "_around", "_unread", "_values", "_vouched", "block", "control", "fields", "forward",
+        "is_remembered", "request_id",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +79,7 @@ class RequestHeaders:
         self.forward = forward  # the fields an endpoint gets, framing included, without the final CRLF
         self.request_id = request_id  # given by the client, or b""
         self.is_remembered = False  # somebody else may get this same object
+        self.block = b""  # by which it is remembered
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of a field (name in lower case), without surrounding white space."""

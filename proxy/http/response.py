@@ -31,6 +31,7 @@ class ResponseHead:
     """The work done once for a response head."""
 
     __slots__ = (
+        "block",
         "body_bytes",
         "dated",
         "idle_s",
@@ -44,6 +45,7 @@ class ResponseHead:
 
     def __init__(self, status: int) -> None:
         self.status = status
+        self.block = b""  # by which it is remembered
         self.length = UNTIL_CLOSE  # of the body, or CHUNKED, or UNTIL_CLOSE; before HEAD is considered
         self.reusable = True  # by its framing
         self.idle_s = DEFAULT_IDLE_S  # how long the connection may be kept for another request; 0: not at all

@@ -248,8 +248,9 @@ class RouteTable(Generic[Target]):
             return self._search(port, host, path, fields, line, client)
         key = (port, path, fields)
         memo = self._memo
-        if key in memo:
-            return memo[key]
+        known = memo.get(key)
+        if known is not None or key in memo:
+            return known
         target = self._search(port, host, path, fields, line, client)
         if not self._facts.is_particular:
             if len(memo) >= MAX_REMEMBERED:

@@ -60,13 +60,15 @@ class AccessLog:
 
     __slots__ = (
         "_buffer", "_count", "_file", "_is_closed", "_is_overrun", "_overruns", "_queue", "_queued_bytes",
-        "_reopens", "_second", "_seconds", "_spare", "_used", "_writer", "_written_bytes",
+        "_reopens", "_second", "_seconds", "_spare", "_used", "_view", "_writer",
+        "_written_bytes",
     )  # fmt: skip
 
     def __init__(self, target: str) -> None:
         """`target` is a path (appended to) or "-" for standard output."""
         self._file = LogFile(target)
         self._buffer = bytearray(BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
         self._used = 0
         self._count = 0
         self._spare: list[bytearray] = []
@@ -113,7 +115,7 @@ class AccessLog:
         if end > BUFFER_BYTES:
             self.flush()
             end = len(line)
-        self._buffer[self._used : end] = line
+        self._view[self._used : end] = line  # a bytearray would make another one of the line first
         self._used = end
         self._count += 1
 
@@ -129,6 +131,7 @@ class AccessLog:
             self._queued_bytes += self._used
             self._queue.put((self._buffer, self._used, self._count))
             self._buffer = self._spare.pop() if self._spare else bytearray(BUFFER_BYTES)
+            self._view = memoryview(self._buffer)
         self._used = 0
         self._count = 0
 

@@ -12,6 +12,9 @@ from proxy.model.channel import (
     SuppressedCount,
 )
 
+# Of any length by its type: one of a fixed length would be unpacked and packed again for every request
+_BOUNDS_S: Final[tuple[float, ...]] = DURATION_BOUNDS_S
+_FIRST_S: Final[float] = DURATION_BOUNDS_S[0]
 _BUCKETS: Final = len(DURATION_BOUNDS_S) + 1
 
 
@@ -72,7 +75,7 @@ class RouteCounters:
             alike = self._last = self._cell(listener, service, cluster, kind, flag)
         alike.count += 1
         cell = alike.durations
-        cell.buckets[bisect_left(DURATION_BOUNDS_S, duration_s)] += 1
+        cell.buckets[0 if duration_s <= _FIRST_S else bisect_left(_BOUNDS_S, duration_s)] += 1
         cell.sum_s += duration_s
         cell.request_bytes += request_bytes
         cell.response_bytes += response_bytes

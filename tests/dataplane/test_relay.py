@@ -31,6 +31,28 @@ async def test_request_bodies_of_every_framing_arrive_whole(worker: WorkerProces
         await client.close()
 
 
+async def test_response_heads_that_begin_as_the_one_before_are_told_apart(
+    worker: WorkerProcess, port: int
+) -> None:
+    plain = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    more = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-More: 1\r\n\r\nmo"
+    other = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\nyes"
+    behind = b"HTTP/1.1 100 Continue\r\n\r\n" + plain
+    answers = [plain, plain, plain, more, plain, plain, other, more, more, more, plain, behind, behind, plain]
+    async with Origin(lambda _connection, _request: answers[len(origin.requests) - 1]) as origin:
+        await worker.apply(snapshot(port, {"c1": [origin.address]}))
+        client = await RawClient.connect(port)
+        seen = []
+        for _ in answers:
+            await client.send(request())
+            status, headers, body = await client.response()
+            seen.append((status, body, "x-more" in headers))
+        await client.close()
+    expected = {plain: (200, b"hi", False), more: (200, b"mo", True), other: (201, b"yes", False)}
+    assert seen == [expected.get(answer, expected[plain]) for answer in answers]
+    assert len(origin.connections) == 1
+
+
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 async def test_response_bodies_of_every_framing_arrive_whole(

@@ -182,6 +182,38 @@ def test_a_head_that_repeats_itself_is_remembered_whole() -> None:
     assert reader.headers.is_remembered
 
 
+def make_repeating() -> HeadReader:
+    """Return a reader whose client repeats the usual header block."""
+    reader = HeadReader(Heads())
+    for _ in range(4):
+        reading(usual_head(), reader)
+    return reader
+
+
+@settings(max_examples=SEQUENCES)
+@given(st.lists(heads, min_size=1, max_size=6))
+def test_a_block_that_repeats_changes_nothing_but_the_work(sequence: list[tuple[bytes, list[bytes]]]) -> None:
+    shared = make_repeating()
+    usual = usual_head()
+    for start, fields in sequence:
+        data = b"\r\n".join((start, *fields, b"", b""))
+        again = usual.replace(b"GET /a HTTP/1.1", start)
+        for other in (again, data, again + data, usual[:-1], usual, again[:-2], usual[:-2] + data, usual):
+            assert reading(other, shared) == reading(other, HeadReader(Heads()))
+
+
+def test_a_block_that_repeats_is_not_looked_up() -> None:
+    heads = Heads()
+    reader = HeadReader(heads)
+    for _ in range(4):
+        reading(usual_head(), reader)
+    before = reader.headers
+    heads.blocks.young.clear()
+    reading(usual_head().replace(b"GET /a", b"GET /b") + b"POST", reader)
+    assert reader.headers is before
+    assert reader.line.resource.path == b"/b"
+
+
 def test_a_new_line_that_steers_is_in_no_middle() -> None:
     make_known()
     block = usual_head(b"Cookie: new=8", b"User-Agent: never before")[len(b"GET /a HTTP/1.1\r\n") : -2]

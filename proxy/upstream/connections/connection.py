@@ -42,8 +42,8 @@ class UpstreamConnection:
 
     __slots__ = (
         "_backlog", "_before", "_buffer", "_buffers", "_checked", "_decoder", "_head", "_interims",
-        "_is_held", "_is_waiting", "_left", "_memo", "_rest", "_tunnel", "_watch", "_wheel", "deadline",
-        "endpoint", "exchange", "is_listed", "served", "since", "transport", "written",
+        "_is_held", "_is_waiting", "_known", "_left", "_memo", "_rest", "_tunnel", "_watch", "_wheel",
+        "deadline", "endpoint", "exchange", "is_listed", "served", "since", "transport", "written",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,7 @@ class UpstreamConnection:
         self._wheel = wheel
         self._watch: Watch | None = None
         self._memo = memo
+        self._known: ResponseHead | None = None  # of the response before, where it is remembered
         self._buffers = buffers
         self._backlog = backlog
         self.is_listed = False  # in the backlog
@@ -199,17 +200,17 @@ class UpstreamConnection:
         """Cut the heads that `data` begins with: one, but for interim responses."""
         at = 0
         for _ in range(QUANTUM):
-            end = data.find(b"\r\n\r\n", at)
-            if end < 0:
-                self._incomplete(exchange, data[at:])
-                return
-            block = data[at : end + 2]
-            head = self._memo.young.get(block)
-            if head is None:
-                head = self._parse(exchange, block)
+            head = self._known
+            end = at + len(head.block) if head is not None else at
+            if head is None or data[at:end] != head.block or data[end : end + 2] != b"\r\n":
+                end = data.find(b"\r\n\r\n", at) + 2
+                if end < 2:
+                    self._incomplete(exchange, data[at:])
+                    return
+                head = self._head_of(exchange, data[at:end])
                 if head is None:
                     return
-            at = end + 4
+            at = end + 2
             if len(data) - at == head.body_bytes and not exchange.is_head:
                 self._head = head
                 exchange.on_response(head, data, at, len(data) - at)
@@ -316,15 +317,17 @@ class UpstreamConnection:
 
     # Cutting the response
 
-    def _parse(self, exchange: ResponseSink, block: bytes) -> ResponseHead | None:
-        head = self._memo.again(block)
+    def _head_of(self, exchange: ResponseSink, block: bytes) -> ResponseHead | None:
+        head = self._memo.young.get(block) or self._memo.again(block)
         if head is None:
             try:
                 head = parse_response_head(block)
             except ResponseError:
                 self._malformed(exchange)
                 return None
-            self._memo.offer(block, head)
+            if self._memo.offer(block, head):
+                head.block = block
+        self._known = head if head.block else None
         return head
 
     def _incomplete(self, exchange: ResponseSink, data: bytes) -> None:
