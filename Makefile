@@ -86,8 +86,9 @@ check: dev ## formatting, lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-docs: install ## write docs/annotations.md from the table of annotations
+docs: install ## write docs/annotations.md and docs/findings.md from the tables of annotations and findings
 	$(BIN)/python -m controlplane.cli.annotations_doc
+	$(BIN)/python -m controlplane.cli.findings_doc
 
 format: dev ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .

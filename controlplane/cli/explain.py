@@ -1,6 +1,7 @@
-"""`fleetgate explain`: which route a request takes, and why, live or from files."""
+"""`fleetgate explain`: which route a request takes, and why, live or from files; and what a finding means."""
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,14 +19,17 @@ Examples:
   fleetgate explain GET http://127.0.0.1:8001/cart -H 'Host: shop.example.com' -H 'stage: gray'
   fleetgate explain POST http://shop.example.com/pay --cookie user=7 --client 10.1.2.3 --all
   fleetgate explain GET http://shop.example.com/ -f manifests/ -o json
+  fleetgate explain FG0307
 \b
 Exit codes: 0 a route takes it, 1 none does, 2 wrong usage, 3 the gateway does not answer.
 """
 
+_CODE: Final = re.compile(r"FG\d{4}", re.IGNORECASE)
+
 
 @click.command(name="explain", epilog=EXAMPLES)
-@click.argument("method")
-@click.argument("url")
+@click.argument("method", metavar="METHOD|CODE")
+@click.argument("url", required=False)
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Repeatable.")
 @click.option("--cookie", "cookies", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--client", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Who asks.")
@@ -37,7 +41,7 @@ Exit codes: 0 a route takes it, 1 none does, 2 wrong usage, 3 the gateway does n
 def command(
     ctx: click.Context,
     method: str,
-    url: str,
+    url: str | None,
     headers: tuple[str, ...],
     cookies: tuple[str, ...],
     client: str,
@@ -51,7 +55,11 @@ def command(
     """Say which route a request takes, which ones it does not, and why. No request is sent.
 
     Without -f the running gateway is asked; with it, the manifests are, and nothing is contacted.
+    With the code of a finding instead of a request: what the finding means, and what to do.
     """
+    if url is None:
+        _explain_code(method, output)
+        return
     question = {
         "method": method,
         "url": url,
@@ -71,6 +79,19 @@ def command(
 
         click.echo("\n".join(lines(found)))
     ctx.exit(found["chosen"] is None)
+
+
+def _explain_code(code: str, output: str) -> None:
+    """Print the entry of a finding code. Raises Failure."""
+    from controlplane.cli import findings
+
+    if _CODE.fullmatch(code) is None:
+        raise Failure(f"{code} needs a URL; write e.g. fleetgate explain GET http://shop.example.com/cart")
+    found = findings.explained(code)
+    if output == "json":
+        echo_json("Finding", findings.as_json(found))
+    else:
+        click.echo(findings.text(found))
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -23,7 +23,10 @@ VERBS = {
     "demo": ("controlplane.cli.demo", "Serve a two-cluster demo on this machine."),
     "run": ("controlplane.cli.run", "Run the gateway."),
     "validate": ("controlplane.cli.validate", "Check manifests without a server."),
-    "explain": ("controlplane.cli.explain", "Say which route a request takes, and why."),
+    "explain": (
+        "controlplane.cli.explain",
+        "Say which route a request takes and why, or what a finding means.",
+    ),
     "diff": ("controlplane.cli.diff", "Say what an apply would change, and how much traffic has it."),
     "failback": ("controlplane.cli.failback", "Let a cluster back that is held out."),
     "annotations": ("controlplane.cli.annotations", "Say what each annotation does here."),

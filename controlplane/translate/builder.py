@@ -166,14 +166,17 @@ def _statuses(
         *(gateway_status(gateway, members, facts) for gateway in gateways.all),
         *(unreadable_status(findings) for findings in gateways.unreadable),
         *(
-            ingress_status(outcome.findings.subject, _live_routes(outcome, idle), facts)
+            ingress_status(outcome.findings.subject, _serving_routes(outcome, idle), facts)
             for outcome in outcomes
             if outcome.ours
         ),
     )
 
 
-def _live_routes(outcome: Outcome, idle: frozenset[str]) -> list[Route]:
+def _serving_routes(outcome: Outcome, idle: frozenset[str]) -> list[Route]:
+    """Return the routes for which clients may come to the address of the gateway."""
+    if outcome.plan is not None and outcome.plan.closed:
+        return []
     return [route for route in outcome.routes if route.id not in idle]
 
 

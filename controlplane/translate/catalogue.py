@@ -21,7 +21,7 @@ class Entry:
     fix: str = ""
 
 
-_ANNOTATION_VALUE = "correct the value or remove the annotation"
+_ANNOTATION_VALUE = "correct the value"
 _PORT = "an integer from 1 to 65535"
 
 CATALOGUE: Final[dict[str, Entry]] = {
@@ -81,19 +81,37 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     # Annotations
     "FG0201": Entry("error", "InvalidAnnotation", "{problem}", "{allowed}", _ANNOTATION_VALUE),
-    "FG0202": Entry("info", "Approximated", "does not do exactly what it says: {note}", "", "see the note"),
-    "FG0203": Entry("error", "NotSupported", "is not supported: {note}", "{allowed}", "remove it"),
-    "FG0204": Entry("info", "NoEffect", "has no effect: {note}", "", "remove it"),
+    "FG0202": Entry(
+        "info",
+        "Approximated",
+        "does not do exactly what it says: {note}",
+        "",
+        "nothing has to be done where this difference does not matter",
+    ),
+    "FG0203": Entry(
+        "error",
+        "NotSupported",
+        "is not supported: {note}",
+        "{allowed}",
+        "say it in another way, or leave the Ingress to a controller that supports it",
+    ),
+    "FG0204": Entry(
+        "info", "NoEffect", "has no effect: {note}", "", "nothing has to be done, unless you rely on it"
+    ),
     "FG0205": Entry("warning", "InvalidAnnotation", "is read on {scope} only", "", "move it to the {scope}"),
     "FG0206": Entry(
         "warning",
         "InvalidAnnotation",
         "no rule of this Ingress has the backend service {service}{hint}",
         "a backend service of this Ingress: {services}",
-        "correct the name after the last dot, or remove the annotation",
+        "correct the name after the last dot",
     ),
     "FG0207": Entry(
-        "info", "NoEffect", "belongs to another dialect and is not read for this class", "", "remove it"
+        "info",
+        "NoEffect",
+        "belongs to another dialect and is not read for this class",
+        "",
+        "nothing has to be done, unless you rely on it",
     ),
     "FG0208": Entry(
         "warning", "InvalidAnnotation", "field {name} is not known{hint}", "{allowed}", "remove the field"
@@ -106,12 +124,31 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "HTTP, HTTPS, TCP",
         "choose one of these",
     ),
-    "FG0213": Entry(
-        "warning",
-        "InvalidAnnotation",
-        "unknown annotation{hint}",
+    "FG0210": Entry(
+        "error",
+        "ProtectionNotSupported",
+        "protects the Ingress, and cannot be honoured: {note}",
+        "{allowed}",
+        "{remedy}",
+    ),
+    "FG0211": Entry(
+        "error",
+        "ProtectionNotSupported",
+        "unknown annotation, and its name says that it protects the Ingress{hint}",
         "",
-        "correct the key or remove the annotation",
+        "correct the key, or protect the Service in another way before you change the annotation",
+    ),
+    "FG0212": Entry(
+        "warning", "NotSupported", "is not done, and somebody may rely on it: {note}", "", "{remedy}"
+    ),
+    "FG0213": Entry("warning", "InvalidAnnotation", "unknown annotation{hint}", "", "correct the key"),
+    "FG0214": Entry(
+        "warning",
+        "OtherController",
+        "the AWS Load Balancer Controller reads {keys}, and this gateway does not: the Ingress seems to be"
+        " written for AWS",
+        "the annotations of ALB on Alibaba Cloud, in docs/annotations.md",
+        "leave the Ingress to the AWS controller, or write it for this gateway",
     ),
     # The Ingress spec
     "FG0301": Entry(
@@ -145,7 +182,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "NotSupportedYet",
         "TLS is not supported yet: the rules are served over HTTP only",
         "",
-        "remove it, or wait for the version that supports it",
+        "let something in front of the gateway take TLS",
     ),
     "FG0308": Entry(
         "warning",
@@ -285,8 +322,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "nothing has to be done; {key}: '{ports}' says that HTTP is meant",
     ),
     # Fields of gateways
-    "FG0511": Entry("info", "NoEffect", "has no effect: {note}", "", "remove it"),
-    "FG0512": Entry("warning", "NotSupported", "is not done: {note}", "", "do not rely on it, or remove it"),
+    "FG0511": Entry("info", "NoEffect", "has no effect: {note}", "", "nothing has to be done"),
+    "FG0512": Entry(
+        "warning",
+        "NotSupported",
+        "is not done: {note}",
+        "",
+        "see to it in another way, and do not rely on it",
+    ),
     "FG0513": Entry("warning", "InvalidField", "field {name} is not known{hint}", "", "correct or remove it"),
     "FG0514": Entry("error", "InvalidField", "{problem}", "{allowed}", "correct the field"),
     # Backends
@@ -385,7 +428,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "Conflict",
         "the addresses for this host are not those that hold: {winner} is older and says others",
         "one Ingress that says domain-whitelist-source-range and domain-blacklist-source-range for a host",
-        "remove the annotations from one of the two Ingresses",
+        "write the addresses that are meant on one of the two Ingresses",
     ),
     "FG0702": Entry(
         "warning",

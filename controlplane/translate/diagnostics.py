@@ -93,7 +93,7 @@ class Findings:
                 name=subject.name,
                 uid=subject.uid,
                 generation=subject.generation,
-                field=shorten(field, 2 * _MAX_VALUE),
+                field=shorten_field(field),
                 value=shorten(value),
                 message=entry.message.format_map(shown),
                 allowed=entry.allowed.format_map(shown),
@@ -125,12 +125,22 @@ def shorten(value: object, limit: int = _MAX_VALUE) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def shorten_field(field: str) -> str:
+    """Return the path of a field as findings have it."""
+    return shorten(field, 2 * _MAX_VALUE)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ", did you mean x?" when a known word is near, else ""."""
-    return _did_you_mean(word[:64], tuple(sorted(known)))
+    near = nearest(word, known)
+    return f", did you mean {near}?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is probably meant, "" for none."""
+    return _nearest(word[:64], tuple(sorted(known)))
 
 
 @lru_cache(maxsize=4096)
-def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f", did you mean {near[0]}?" if near else ""
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    return next(iter(get_close_matches(word, known, n=1)), "")

@@ -10,9 +10,10 @@ from controlplane.translate.annotations.families import apply_all
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.registry import check_keys, note_approximated
 from controlplane.translate.annotations.row import Scope, field_of
+from controlplane.translate.closed import closed_hosts, closed_routes, unhonoured
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
-from controlplane.translate.plan import IngressPlan
+from controlplane.translate.plan import IngressPlan, PlannedRoute
 from controlplane.translate.rulefields import Surroundings
 from controlplane.translate.rules import backend_services, plan_routes
 
@@ -21,7 +22,8 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
     """Return what an Ingress asks for.
 
     Values that cannot be used become error findings. One that concerns the whole Ingress leaves the
-    plan without routes, one that concerns some rules leaves those out.
+    plan without routes, one that concerns some rules leaves those out. A protection that cannot be
+    honoured closes them: see closed.py.
     """
     annotations = ingress.metadata.annotations
     check_keys(annotations, Scope.INGRESS, dialect, findings)
@@ -31,6 +33,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
     _check_failover(ingress, bool(draft.weights or draft.tiers), findings)
     _check_canary(reader, draft)
     concerns_all = findings.failed
+    closed = unhonoured(annotations, findings)
     around = Surroundings(
         ingress,
         draft,
@@ -38,6 +41,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         actions.parse(reader, draft.namespace),
         rule_direction.responses(reader),
         findings,
+        is_closed=bool(closed),
     )
     _check_limits(around)
     _check_services(conditions.FAMILY, around.conditions, around)
@@ -53,13 +57,23 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         weights=draft.weights,
         weights_key=draft.weights_key,
         failover=draft.failover,
-        routes=() if concerns_all else routes,
+        routes=_usable(routes, draft, closed, concerns_all=concerns_all),
         tiers=draft.tiers,
         failback=draft.failback,
         canary=draft.canary,
-        host_access=draft.host_access,
+        host_access=closed_hosts(closed) or draft.host_access,
         health=draft.health,
+        closed=closed,
     )
+
+
+def _usable(
+    routes: tuple[PlannedRoute, ...], draft: Draft, closed: frozenset[str], *, concerns_all: bool
+) -> tuple[PlannedRoute, ...]:
+    """Return the routes to install. A closed canary has none: what it would take is its base's."""
+    if closed and draft.canary is None:
+        return closed_routes(routes)
+    return () if concerns_all else routes
 
 
 def _check_failover(ingress: Ingress, weighted: bool, findings: Findings) -> None:

@@ -1,7 +1,9 @@
 """Which version of each Ingress is live, and the routes it has.
 
 An edit with a value that cannot be used leaves the last good version live. An Ingress that never had
-one is served as far as it can be: the rules that the value concerns are left out.
+one is served as far as it can be: the rules that the value concerns are left out. An edit with a
+protection that cannot be honoured leaves only a version live that has the same protection; else the
+rules of the edit answer 503, since the Ingress was not meant to stay open.
 """
 
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from dataclasses import dataclass, replace
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.classes import Membership, membership
+from controlplane.translate.closed import EFFECT
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
@@ -102,7 +105,10 @@ def _choose(
         return newest
     partial = newest is not None and newest.plan is not None and bool(newest.plan.routes)
     choice: _Choice | None
-    if kept is not None and (kept.complete or not partial):
+    if newest is not None and newest.plan is not None and not _protects(kept, newest.plan):
+        effect = EFFECT if partial else "the Ingress is not served"
+        choice = replace(newest, live=AcceptedIngress(newest.live.ingress, complete=False))
+    elif kept is not None and (kept.complete or not partial):
         effect, choice = "the last good version stays live", _kept(kept, world, findings.subject)
     elif partial and newest is not None:
         effect = "the rules it concerns are not installed"
@@ -112,6 +118,13 @@ def _choose(
     (findings if newest is None else own).note_on_errors(effect)
     findings.items += own.items
     return choice
+
+
+def _protects(kept: AcceptedIngress | None, plan: IngressPlan) -> bool:
+    """Whether an earlier version has the protections that a plan cannot honour."""
+    if not plan.closed:
+        return True
+    return kept is not None and plan.closed <= kept.ingress.metadata.annotations.keys()
 
 
 def _kept(kept: AcceptedIngress, world: World, subject: Subject) -> _Choice:

@@ -74,3 +74,4 @@ class IngressPlan:
     canary: Canary | None = None
     host_access: Access | None = None  # of all rules of its hosts that have none of their own
     health: PlannedCheck | None = None
+    closed: frozenset[str] = frozenset()  # annotations that protect and cannot be honoured: routes answer 503

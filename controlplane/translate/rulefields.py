@@ -31,6 +31,7 @@ class Surroundings:
     responses: frozenset[str]  # services whose rules are about responses
     findings: Findings
     planned_responses: list[PlannedResponse] = field(default_factory=list)
+    is_closed: bool = False  # rules are there to answer 503: none is left out for its backend
 
 
 def read_host(place: str, text: str, findings: Findings) -> str | None:

@@ -10,6 +10,7 @@ from controlplane.translate.annotations.actions import NO_ACTION, FinalAction, R
 from controlplane.translate.annotations.condition_values import Host
 from controlplane.translate.annotations.conditions import NO_CONDITIONS, RuleConditions
 from controlplane.translate.annotations.draft import Draft, PlannedBackend
+from controlplane.translate.closed import ANSWER
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.paths import ANY_PATH
 from controlplane.translate.plan import (
@@ -108,12 +109,16 @@ def _plan_route(
     """Yield a route for each host and path that the rule and its conditions name."""
     service = read_service(place, backend, around.findings)
     if service is None:
+        yield from _without_backend(around, match, NO_CONDITIONS)
         return
     conditions = around.conditions.get(service.name, NO_CONDITIONS)
     action = around.actions.get(service.name, NO_ACTION)
     is_response = service.name in around.responses
     final = None if is_response else read_final(place, service, action, around)
-    if match.host is None or match.path is None or conditions is None or action is None:
+    if conditions is None:
+        return
+    if match.host is None or match.path is None or action is None:
+        yield from _without_backend(around, match, conditions)
         return
     if is_response:
         around.planned_responses.append(
@@ -121,9 +126,19 @@ def _plan_route(
         )
         return
     if final is None or not _is_of_request(place, service, conditions, around.findings):
+        yield from _without_backend(around, match, conditions)
         return
     for host, path in _targets(match.host, match.path, conditions, around.draft):
         yield _route(around, match, host, path, final, conditions, action)
+
+
+def _without_backend(
+    around: Surroundings, match: _Match, conditions: RuleConditions
+) -> Iterator[PlannedRoute]:
+    """Yield the routes of a rule that forwards to nothing, where they are needed to keep their place."""
+    if around.is_closed and match.host is not None and match.path is not None:
+        for host, path in _targets(match.host, match.path, conditions, around.draft):
+            yield _route(around, match, host, path, ANSWER, conditions, NO_ACTION)
 
 
 def _route(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from controlplane.translate.annotations.guards import GUARDS
 from controlplane.translate.annotations.registry import ROWS, check_keys, lookup, note_approximated
 from controlplane.translate.annotations.row import ALB, MSE, NGINX, VENDOR, Annotation, Scope, Support
 from controlplane.translate.diagnostics import Findings, Subject
@@ -17,7 +18,7 @@ NGINX_SPELLED = {
     "affinity-mode": NO_EFFECT,
     "app-root": WORKS,
     "auth-realm": NO_EFFECT,
-    "auth-secret": NO_EFFECT,
+    "auth-secret": REFUSED,
     "auth-secret-type": NO_EFFECT,
     "auth-tls-secret": REFUSED,
     "auth-type": REFUSED,
@@ -132,7 +133,8 @@ def test_what_becomes_of_an_annotation_of_nginx(name: str, prefix: str) -> None:
     (row,) = [row for row in lookup(prefix + name) if row.dialect is Dialect.MSE]
     assert row.support is NGINX_SPELLED[name]
     assert row.scope is Scope.INGRESS
-    levels = {WORKS: [], APPROXIMATED: ["info"], NO_EFFECT: ["info"], REFUSED: ["error"]}
+    relied_on = "warning" if name in GUARDS else "info"
+    levels = {WORKS: [], APPROXIMATED: ["info"], NO_EFFECT: [relied_on], REFUSED: ["error"]}
     found = Findings(Subject("Ingress", "demo", "web"))
     for report in (check_keys, note_approximated):
         report({prefix + name: "~"}, Scope.INGRESS, Dialect.MSE, found)

@@ -10,14 +10,16 @@ import controlplane.translate
 from controlplane.translate.catalogue import CATALOGUE, Entry
 from controlplane.translate.diagnostics import Findings, Subject, shorten
 
-SOURCES = sorted(Path(controlplane.translate.__file__).parent.rglob("*.py"))
+SOURCES = [  # but for the tables of codes themselves
+    path
+    for path in sorted(Path(controlplane.translate.__file__).parent.rglob("*.py"))
+    if path.name != "catalogue.py" and path.parent.name != "guide"
+]
 _CODE = re.compile(r'"(FG\d{4})"')
 
 
 def test_every_code_is_used_and_every_used_code_exists() -> None:
-    used = {
-        code for path in SOURCES if path.name != "catalogue.py" for code in _CODE.findall(path.read_text())
-    }
+    used = {code for path in SOURCES for code in _CODE.findall(path.read_text())}
     assert used == set(CATALOGUE)
 
 

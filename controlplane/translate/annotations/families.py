@@ -7,6 +7,7 @@ from controlplane.translate.annotations import (
     access,
     actions,
     affinity,
+    aws,
     canary,
     cluster_weight,
     conditions,
@@ -90,6 +91,7 @@ FAMILIES: Final = (
     Family(unsupported_mse.ROWS),
     Family(unsupported_access.ROWS),
     Family(unsupported_tls.ROWS),
+    Family(aws.ROWS),
 )
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from controlplane.translate.annotations import aws
 from controlplane.translate.annotations.families import FAMILIES
+from controlplane.translate.annotations.guards import (
+    FOREIGN_PREFIXES,
+    GUARDS,
+    NOTES,
+    PROTECTING,
+    remedy,
+    seems_protecting,
+)
 from controlplane.translate.annotations.row import (
     KUBERNETES,
     NGINX,
@@ -13,7 +22,7 @@ from controlplane.translate.annotations.row import (
     Support,
     field_of,
 )
-from controlplane.translate.diagnostics import Findings, did_you_mean
+from controlplane.translate.diagnostics import Findings, nearest
 from controlplane.translate.dialects import Dialect
 
 ROWS: Final[tuple[Annotation, ...]] = tuple(row for family in FAMILIES for row in family.ROWS)
@@ -56,18 +65,20 @@ def check_keys(annotations: Mapping[str, str], scope: Scope, dialect: Dialect, f
     suggestions = _MAX_SUGGESTIONS
     for key in sorted(annotations):
         prefix = key.partition("/")[0] + "/"
+        if prefix in FOREIGN_PREFIXES and scope is Scope.INGRESS:
+            _check_foreign(key, annotations[key], findings)
         if prefix not in PREFIXES or prefix == KUBERNETES:  # which many read
             continue
         rows = lookup(key)
         row = _of_scope(rows, scope, dialect)
         if row is not None:
-            _check_support(row, key, annotations[key], scope, findings)
-        elif rows or not _belongs(prefix, dialect):
-            findings.add("FG0207", field_of(key), annotations[key])
+            _check_support(row, key, annotations[key], scope, dialect, findings)
+        elif rows:
+            _check_other(rows[0], key, annotations[key], dialect, findings)
         else:
-            hint = _hint(key, prefix, dialect) if suggestions > 0 else ""
+            _check_unknown(key, annotations[key], prefix, dialect, findings, hinted=suggestions > 0)
             suggestions -= 1
-            findings.add("FG0213", field_of(key), annotations[key], hint=hint)
+    _check_aws(annotations, findings)
 
 
 def note_approximated(
@@ -98,19 +109,75 @@ def _belongs(prefix: str, dialect: Dialect) -> bool:
     return any(row.dialect is dialect and prefix in row.prefixes for row in ROWS)
 
 
-def _hint(key: str, prefix: str, dialect: Dialect) -> str:
+def _near(key: str, prefix: str, dialect: Dialect) -> tuple[Annotation | None, str]:
+    """Return the row that is probably meant, and how it would be written."""
     name = key.removeprefix(prefix)
     for other in sorted(PREFIXES):  # what only MSE has, written as if it were of ingress-nginx
         row = next((row for row in lookup(other + name) if row.dialect in (None, dialect)), None)
         if row is not None:
-            return f", did you mean {row.prefixes[0]}{name}?"
-    names = (row.name for row in ROWS if row.dialect in (None, dialect) and prefix in row.prefixes)
-    return did_you_mean(name, names)
+            return row, row.prefixes[0] + name
+    own = {row.name: row for row in ROWS if row.dialect in (None, dialect) and prefix in row.prefixes}
+    near = nearest(name, own)
+    return own.get(near), near
 
 
-def _check_support(row: Annotation, key: str, value: str, scope: Scope, findings: Findings) -> None:
+def _check_unknown(
+    key: str, value: str, prefix: str, dialect: Dialect, findings: Findings, *, hinted: bool
+) -> None:
+    belongs = _belongs(prefix, dialect)
+    near, spelled = _near(key, prefix, dialect) if hinted and belongs else (None, "")
+    name = key.removeprefix(prefix)
+    hint = f", did you mean {spelled}?" if spelled else ""
+    if seems_protecting(name) or (near is not None and GUARDS.get(near.name) in PROTECTING):
+        findings.add("FG0211", field_of(key), value, hint=hint)
+    elif belongs:
+        findings.add("FG0213", field_of(key), value, hint=hint)
+    else:
+        findings.add("FG0207", field_of(key), value)
+
+
+def _check_foreign(key: str, value: str, findings: Findings) -> None:
+    """Of other controllers only what protects is told: an Ingress may be written for several."""
+    if seems_protecting(key.partition("/")[2]):
+        findings.add("FG0211", field_of(key), value, hint="")
+
+
+def _check_other(row: Annotation, key: str, value: str, dialect: Dialect, findings: Findings) -> None:
+    """Report an annotation that only the other dialect reads."""
+    guard = GUARDS.get(row.name)
+    if guard is None:
+        findings.add("FG0207", field_of(key), value)
+    elif value.strip() not in row.neutral:
+        _add_guarded(row, key, value, row.note or NOTES[guard], dialect, findings)
+
+
+def _check_support(
+    row: Annotation, key: str, value: str, scope: Scope, dialect: Dialect, findings: Findings
+) -> None:
     if row.scope is not scope:
         findings.add("FG0205", field_of(key), value, scope=row.scope.value)
-    elif row.support in _CODES and value.strip() not in row.neutral:
+    elif row.support not in _CODES or value.strip() in row.neutral:
+        return
+    elif row.name in GUARDS:
+        _add_guarded(row, key, value, row.note, dialect, findings)
+    elif row not in aws.ROWS:
         allowed = ", ".join(value for value in row.neutral if value)
         findings.add(_CODES[row.support], field_of(key), value, note=row.note, allowed=allowed)
+
+
+def _add_guarded(
+    row: Annotation, key: str, value: str, note: str, dialect: Dialect, findings: Findings
+) -> None:
+    guard = GUARDS[row.name]
+    if guard in PROTECTING:
+        findings.add("FG0210", field_of(key), value, note=note, allowed="", remedy=remedy(guard, dialect))
+    elif row not in aws.ROWS:
+        findings.add("FG0212", field_of(key), value, note=note, remedy=remedy(guard, dialect))
+
+
+def _check_aws(annotations: Mapping[str, str], findings: Findings) -> None:
+    """Report the annotations of AWS as a whole."""
+    keys = [key for key in sorted(annotations) if any(row in aws.ROWS for row in lookup(key))]
+    if keys:
+        names = ", ".join(key.partition("/")[2] for key in keys)
+        findings.add("FG0214", field_of(keys[0]), annotations[keys[0]], keys=names)

@@ -82,9 +82,6 @@ ROWS: Final[tuple[Annotation, ...]] = (
         {
             "id": text("reuses a load balancer", "the id of a load balancer"),
             "name": text("names the load balancer", "a name"),
-            "address-type": word(
-                "makes the load balancer public or private", "Internet, Intranet", "Internet"
-            ),
             "vswitch-ids": text("says where the load balancer is", "ids of switches"),
             "charge-type": word("says how the load balancer is paid", "PostPay", "PostPay"),
             "address-allocated-mode": word(
@@ -98,6 +95,18 @@ ROWS: Final[tuple[Annotation, ...]] = (
             ),
             "force-override-listeners": flag("lets the Ingress overwrite listeners made elsewhere"),
         },
+    ),
+    *unsupported(
+        Dialect.ALB,
+        (ALB,),
+        Support.NO_EFFECT,
+        "listeners are open on every address of the machine",
+        {
+            "address-type": word(
+                "makes the load balancer public or private", "Internet, Intranet", "Internet"
+            ),
+        },
+        neutral=("Internet", ""),
     ),
     *unsupported(
         Dialect.ALB,

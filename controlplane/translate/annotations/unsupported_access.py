@@ -17,12 +17,24 @@ ROWS: Final[tuple[Annotation, ...]] = (
         {
             "auth-type": word("asks clients for a password", "basic, digest"),
             "auth-url": text("asks another service whether a client may come", "a URL"),
+            "auth-secret": text("names the Secret with the passwords", "<name> or <namespace>/<name>"),
+            "auth-snippet": text("adds configuration of nginx to auth-url", _DIRECTIVES),
             "auth-tls-secret": text(
                 "asks clients for a certificate",
                 "<server secret> or <server secret>-cacert, with a namespace",
             ),
+            "auth-tls-match-cn": text("lets only certificates with this name come", "CN=<expression>"),
         },
         ("",),
+    ),
+    *rows(
+        Support.REFUSED,
+        _OPEN,
+        {
+            "auth-tls-verify-client": word(
+                "says which clients need a certificate", "on, off, optional, optional_no_ca", "on"
+            ),
+        },
     ),
     *rows(
         Support.REFUSED, _OPEN, {"enable-global-auth": flag("asks another service whether a client may come")}
@@ -58,7 +70,6 @@ ROWS: Final[tuple[Annotation, ...]] = (
         Support.NO_EFFECT,
         "authentication itself is refused, so there is nothing to configure",
         {
-            "auth-secret": text("names the Secret with the passwords", "<name> or <namespace>/<name>"),
             "auth-secret-type": word(
                 "says how the passwords are written", "auth-file, auth-map", "auth-file"
             ),
@@ -77,10 +88,6 @@ ROWS: Final[tuple[Annotation, ...]] = (
             ),
             "auth-keepalive": number("is how many connections to auth-url are kept", "an integer", "0"),
             "auth-always-set-cookie": flag("hands on cookies of auth-url"),
-            "auth-snippet": text("adds configuration of nginx to auth-url", _DIRECTIVES),
-            "auth-tls-verify-client": word(
-                "says which clients need a certificate", "on, off, optional, optional_no_ca", "on"
-            ),
             "auth-tls-verify-depth": number("is the longest chain of certificates", "an integer", "1"),
             "auth-tls-error-page": text("is where clients without a certificate are sent", "a URL"),
             "auth-tls-pass-certificate-to-upstream": flag("hands the certificate on to endpoints"),

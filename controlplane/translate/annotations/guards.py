@@ -1,0 +1,133 @@
+"""Annotations that somebody relies on: what protects an Ingress, and what limits or hides it.
+
+By name, without the prefix: the dialects that share a name mean the same by it.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from controlplane.translate.dialects import Dialect
+
+
+class Guard(StrEnum):
+    """What becomes of an Ingress on which the annotation is passed over."""
+
+    LOGIN = "login"  # nobody is asked for a password or token
+    CERTIFICATES = "certificates"  # nobody is asked for a certificate
+    ADDRESSES = "addresses"  # allow and deny lists do not hold
+    INSPECTION = "inspection"  # no firewall reads the requests
+    FOREIGN = "foreign"  # configuration of another proxy is lost, whatever it did
+    LIMIT = "limit"  # clients may do more, or endpoints get more
+    TLS = "tls"  # something is plain text, or not verified
+    EXPOSURE = "exposure"  # clients come from farther away
+
+
+PROTECTING: Final = frozenset(
+    (Guard.LOGIN, Guard.CERTIFICATES, Guard.ADDRESSES, Guard.INSPECTION, Guard.FOREIGN)
+)
+"""They decide who may come, so an Ingress on which they cannot be honoured is closed."""
+
+_BY_GUARD: Final[Mapping[Guard, str]] = {
+    Guard.LOGIN: """
+        auth-type auth-url auth-secret auth-snippet enable-global-auth
+        auth-idp-cognito auth-idp-oidc auth-on-unauthenticated-request jwt-validation
+    """,
+    Guard.CERTIFICATES: """
+        auth-tls-secret auth-tls-verify-client auth-tls-match-cn mutual-authentication
+    """,
+    Guard.ADDRESSES: """
+        whitelist-source-range allowlist-source-range denylist-source-range blacklist-source-range
+        domain-whitelist-source-range domain-blacklist-source-range
+        inbound-cidrs security-groups security-group-prefix-lists
+    """,
+    Guard.INSPECTION: """
+        enable-modsecurity enable-owasp-core-rules modsecurity-snippet
+        wafv2-acl-arn wafv2-acl-name waf-acl-id web-acl-id shield-advanced-protection
+    """,
+    Guard.FOREIGN: "configuration-snippet server-snippet wasmplugin",
+    Guard.LIMIT: """
+        limit-rps limit-rpm limit-connections limit-rate limit-rate-after
+        global-rate-limit global-rate-limit-window global-rate-limit-key
+        route-limit-rpm route-limit-rps rate-limit concurrency-limit
+        connection-policy-tcp-max-connection connection-policy-tcp-max-connection-per-endpoint
+        connection-policy-http-max-request-per-connection
+        traffic-limit-qps traffic-limit-ip-qps
+    """,
+    Guard.TLS: """
+        ssl-redirect force-ssl-redirect ssl-cipher ssl-ciphers ssl-prefer-server-ciphers
+        tls-min-protocol-version tls-max-protocol-version ssl-policy certificate-arn
+        proxy-ssl-secret proxy-ssl-verify proxy-ssl-verify-depth proxy-ssl-name proxy-ssl-server-name
+        proxy-ssl-ciphers proxy-ssl-protocols secure-verify-ca-secret
+    """,
+    Guard.EXPOSURE: "scheme address-type",
+}
+GUARDS: Final[Mapping[str, Guard]] = {
+    name: guard for guard, names in _BY_GUARD.items() for name in names.split()
+}
+
+NOTES: Final[Mapping[Guard, str]] = {
+    Guard.LOGIN: "nobody would be asked who they are, and everybody let in",
+    Guard.CERTIFICATES: "nobody would be asked for a certificate, and everybody let in",
+    Guard.ADDRESSES: "every address would be let in",
+    Guard.INSPECTION: "requests would reach the endpoints without being looked at",
+    Guard.FOREIGN: "it is configuration of another proxy, which may say who is let in, and is not read",
+    Guard.LIMIT: "an Ingress of this class has other annotations for limits",
+    Guard.TLS: "an Ingress of this class does not get TLS from it",
+    Guard.EXPOSURE: "listeners are open on every address of the machine",
+}
+"""What is told where no row of the dialect has a note of its own."""
+
+_BEFORE: Final = " before you change the annotation"
+_REMEDIES: Final[Mapping[Guard, str]] = {
+    Guard.LOGIN: "let the application, or a proxy in front of its Service, ask who the client is" + _BEFORE,
+    Guard.CERTIFICATES: "let a proxy in front of the gateway ask for certificates" + _BEFORE,
+    Guard.INSPECTION: "put a firewall that reads requests in front of the gateway" + _BEFORE,
+    Guard.FOREIGN: "find out what it protects, and protect that in another way" + _BEFORE,
+    Guard.LIMIT: "limit it in another way; docs/annotations.md has the limits that work",
+    Guard.TLS: "let something in front of the gateway take TLS, and trust endpoints no further than their"
+    " network",
+    Guard.EXPOSURE: "start fleetgate with --listen and a private address, or put a firewall in front",
+}
+_ADDRESS_REMEDIES: Final[Mapping[Dialect, str]] = {
+    Dialect.ALB: "write the addresses into aclConfig of the AlbConfig's listener, or use an Ingress of an"
+    " MseIngressConfig" + _BEFORE,
+    Dialect.MSE: "write the addresses into whitelist-source-range or denylist-source-range" + _BEFORE,
+}
+
+FOREIGN_PREFIXES: Final = frozenset(
+    (
+        "traefik.ingress.kubernetes.io/", "ingress.kubernetes.io/", "nginx.org/", "nginx.com/",
+        "haproxy.org/", "haproxy-ingress.github.io/", "ingress.haproxy.org/", "konghq.com/",
+        "projectcontour.io/", "appgw.ingress.kubernetes.io/", "k8s.apisix.apache.org/",
+        "ingress.cilium.io/", "cloud.google.com/", "networking.gke.io/",
+    )
+)  # fmt: skip
+"""Of controllers that people come from. Only what protects is told of them."""
+
+_TOKENS: Final = frozenset(
+    (
+        *("auth", "authn", "authz", "authenticate", "authentication", "authorization"),
+        *("oauth", "oauth2", "oidc", "saml", "jwt", "sso", "mtls", "iap"),
+        *("acl", "cidr", "cidrs", "whitelist", "allowlist", "denylist", "blacklist"),
+        *("ipwhitelist", "ipallowlist", "waf", "modsecurity", "owasp", "firewall"),
+        *("snippet", "snippets", "middlewares", "plugins"),
+    )
+)
+_SPLIT: Final = re.compile(r"[^a-z0-9]+")
+
+
+def seems_protecting(name: str) -> bool:
+    """Whether the name of an annotation that is not known reads like one that protects."""
+    words = _SPLIT.split(name.lower())
+    return not _TOKENS.isdisjoint(words) or any(
+        pair in (("source", "range"), ("client", "cert"), ("ip", "restriction"), ("security", "groups"))
+        for pair in itertools.pairwise(words)
+    )
+
+
+def remedy(guard: Guard, dialect: Dialect) -> str:
+    """Return what to do about a guard that an Ingress of this dialect cannot have."""
+    return _ADDRESS_REMEDIES[dialect] if guard is Guard.ADDRESSES else _REMEDIES[guard]

@@ -1,0 +1,54 @@
+"""An Ingress with a protection that cannot be honoured is closed: its rules stay, and answer 503.
+
+Were the rules left out, a less specific rule of another Ingress would take their requests past the
+protection: one Ingress for "/" and one with a login for "/admin" is how people write it. ingress-nginx
+answers 503, too, where it cannot read the Secret of auth-secret.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from controlplane.translate.annotations.guards import GUARDS, PROTECTING
+from controlplane.translate.annotations.row import field_of
+from controlplane.translate.diagnostics import Findings, shorten_field
+from controlplane.translate.networks import NOBODY
+from controlplane.translate.plan import PlannedRoute
+from proxy.model.actions import FixedResponse
+from proxy.model.policies import Access
+
+ANSWER: Final = FixedResponse(
+    503, "This gateway cannot protect this service as its Ingress asks: see the Events of the Ingress.\n"
+)
+EFFECT: Final = "the rules of the Ingress answer 503"
+
+_ALWAYS: Final = ("FG0210", "FG0211")
+_OF_HOSTS: Final = ("domain-whitelist-source-range", "domain-blacklist-source-range")
+
+
+def unhonoured(annotations: Mapping[str, str], findings: Findings) -> frozenset[str]:
+    """Return the annotations that protect and cannot be used, as far as the findings tell."""
+    errors = {item.field: item.code for item in findings.items if item.level == "error"}
+    found = ((key, errors.get(shorten_field(field_of(key)))) for key in annotations)
+    return frozenset(
+        key
+        for key, code in found
+        if code is not None and (code in _ALWAYS or GUARDS.get(_name(key)) in PROTECTING)
+    )
+
+
+def closed_routes(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:
+    """Return the routes with the answer instead of what they would do."""
+    return tuple(
+        replace(route, action=ANSWER, policies=None, mirror=None, errors=None, default_backend=None)
+        for route in routes
+    )
+
+
+def closed_hosts(keys: Iterable[str]) -> Access | None:
+    """Return the access of whole hosts, which a list of theirs that cannot be used was to guard."""
+    return Access(deny=NOBODY) if any(_name(key) in _OF_HOSTS for key in keys) else None
+
+
+def _name(key: str) -> str:
+    return key.partition("/")[2]

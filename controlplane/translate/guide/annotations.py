@@ -1,0 +1,91 @@
+"""Pages of FG02: annotations."""
+
+from typing import Final
+
+from controlplane.translate.guide.page import Page
+
+PAGES: Final[dict[str, Page]] = {
+    "FG0201": Page(
+        "The value of the annotation is outside of what the annotation can have.",
+        'alb.ingress.kubernetes.io/order: "5000"',
+        "Write a value that the finding allows. The last good version of the Ingress stays live until then.",
+    ),
+    "FG0202": Page(
+        "The annotation works here, with a difference that the message tells.",
+        'nginx.ingress.kubernetes.io/ssl-redirect: "true"',
+        "Read the note in the message, which is also in docs/annotations.md; nothing has to change where the"
+        " difference does not matter.",
+    ),
+    "FG0203": Page(
+        "The gateway does not do what the annotation says, and without it the rules would mean something"
+        " else. The Ingress is not used as it is.",
+        "mse.ingress.kubernetes.io/rpc-destination-name: dubbo",
+        "Say the same in a way that the note names, or leave the Ingress to a controller that has it.",
+    ),
+    "FG0204": Page(
+        "The annotation changes nothing here; the rules do what they say without it.",
+        'nginx.ingress.kubernetes.io/proxy-buffering: "on"',
+        "Nothing has to be done. The annotation may stay or go.",
+    ),
+    "FG0205": Page(
+        "The annotation stands on an object of another kind than the one it is read from.",
+        "alb.ingress.kubernetes.io/remote-clusters on an Ingress",
+        "Move the annotation to the kind that the finding names.",
+    ),
+    "FG0206": Page(
+        "The annotation names a Service after its last dot, and no rule of the Ingress has this backend.",
+        "alb.ingress.kubernetes.io/conditions.wbe: '[…]'",
+        "Correct the name of the Service in the key.",
+    ),
+    "FG0207": Page(
+        "The annotation belongs to the other dialect, ALB's or MSE's, and changes neither who may come nor"
+        " how much.",
+        "mse.ingress.kubernetes.io/timeout: '5' on an Ingress of class alb",
+        "Write the annotation of the dialect of this class, or leave it where another controller reads it.",
+    ),
+    "FG0208": Page(
+        "The JSON of the annotation has a field that nobody reads.",
+        'alb.ingress.kubernetes.io/conditions.web: \'[{"type": "Header", "headrConfig": {}}]\'',
+        "Correct the name of the field; the finding lists those that are known.",
+    ),
+    "FG0209": Page(
+        "Endpoints cannot be asked for their health in this protocol.",
+        "alb.ingress.kubernetes.io/healthcheck-protocol: GRPC",
+        "Use HTTP or TCP, or rely on the readiness of pods and the outcome of requests.",
+    ),
+    "FG0210": Page(
+        "The annotation decides who may come: by password, token, certificate or address, by inspection of"
+        " requests, or by configuration of another proxy that may do so. This gateway cannot honour it for an"
+        " Ingress of this class. The rules of the Ingress answer 503 to everybody, so that nobody gets in"
+        " and no rule of another Ingress takes their place.",
+        "nginx.ingress.kubernetes.io/auth-url: https://auth.example.com/verify",
+        "Move the protection to where it works: an address list to an Ingress of an MseIngressConfig or to"
+        " aclConfig of the AlbConfig's listener, a login to the application or to a proxy in front of its"
+        " Service. Take the annotation away only after that, because the Ingress is open from then on.",
+    ),
+    "FG0211": Page(
+        "No annotation with this key is known, and its name reads like one that decides who may come."
+        " The rules of the Ingress answer 503 to everybody, because a slip of the pen must not open them.",
+        "nginx.ingress.kubernetes.io/whitelist-source-rnage: 10.0.0.0/8",
+        "Correct the key. If it belongs to another controller, protect the Service in another way first.",
+    ),
+    "FG0212": Page(
+        "The annotation asks for a limit, for TLS or for a private address, and this gateway does not do that"
+        " for an Ingress of this class. The Ingress is served without it.",
+        'nginx.ingress.kubernetes.io/limit-connections: "10"',
+        "Rely on something else for it: a limit that works here (docs/annotations.md), the network, or a"
+        " TLS terminator in front.",
+    ),
+    "FG0213": Page(
+        "The prefix of the annotation is read here, but no annotation with this name is known.",
+        'alb.ingress.kubernetes.io/ordr: "1"',
+        "Correct the key.",
+    ),
+    "FG0214": Page(
+        "The annotations are those of the AWS Load Balancer Controller, which shares the prefix"
+        " alb.ingress.kubernetes.io/ with Alibaba Cloud's ALB but no more than a few names.",
+        "alb.ingress.kubernetes.io/scheme: internal",
+        "Keep the Ingress with the AWS controller, or write it for ALB: listeners are in the AlbConfig,"
+        " weights and conditions in docs/annotations.md.",
+    ),
+}

@@ -1,0 +1,68 @@
+"""Pages of FG06: Services, endpoints, server groups and health checks."""
+
+from typing import Final
+
+from controlplane.translate.guide.page import Page
+
+PAGES: Final[dict[str, Page]] = {
+    "FG0601": Page(
+        "No attached cluster has the Service that the rule names.",
+        "backend: {service: {name: missing, port: {number: 80}}}",
+        "Create the Service in a member cluster, in the namespace of the Ingress, or correct the name.",
+    ),
+    "FG0602": Page(
+        "The Service of a cluster does not have the port that the rule names.",
+        "port: {number: 8080} for a Service with port 80",
+        "Use a port of the Service, not of its pods.",
+    ),
+    "FG0603": Page(
+        "An EndpointSlice has an address that no pod can have. Requests do not go there.",
+        "endpoints: [{addresses: [169.254.169.254]}]",
+        "Find out who wrote the EndpointSlice.",
+    ),
+    "FG0604": Page(
+        "The rule wants pods with labels, and the gateway may not list pods in the cluster.",
+        "mse.ingress.kubernetes.io/service-subset: gray",
+        "Apply deploy/rbac/member.yaml to the member cluster.",
+    ),
+    "FG0605": Page(
+        "A field of the ServerGroup has a value that it cannot have.",
+        "servers: [{address: 10.1.0.1, port: 0}]",
+        "Write a value that the finding allows.",
+    ),
+    "FG0607": Page(
+        "The namespace has no ServerGroup with this id or name.",
+        '{"ServerGroupID": "sgp-missing", "Weight": 100}',
+        "Create the ServerGroup in the namespace of the Ingress, or correct the id.",
+    ),
+    "FG0608": Page(
+        "The DNS resolver of the gateway does not know the host name.",
+        "servers: [{address: idc.example.invalid, port: 80}]",
+        "Correct the name, or the resolver of the machine.",
+    ),
+    "FG0609": Page(
+        "The host name resolves to an address that no server should have, a metadata service for example.",
+        "a name that resolves to 169.254.169.254",
+        "Correct the name, or find out who answers for it.",
+    ),
+    "FG0610": Page(
+        "The ServerGroup has no server.",
+        "spec: {servers: []}",
+        "Add a server with address and port.",
+    ),
+    "FG0611": Page(
+        "A zone is named that no server of the group has.",
+        "a weight for the zone west",
+        "Correct the zone, or give it to a server.",
+    ),
+    "FG0612": Page(
+        "An older ServerGroup of the namespace has the same id.",
+        "spec: {id: sgp-1} in two ServerGroups",
+        "Change one of the two ids.",
+    ),
+    "FG0620": Page(
+        "Two Ingresses ask for different health checks of one Service. The older one's is made.",
+        "healthcheck-path: /a and healthcheck-path: /b",
+        "Write the same checks on both, or on one of them only.",
+    ),
+}

@@ -1,0 +1,20 @@
+"""All pages by code."""
+
+from typing import Final
+
+from controlplane.translate.guide import (
+    annotations,
+    backends,
+    clusters,
+    conflicts,
+    listeners,
+    objects,
+    rules,
+)
+from controlplane.translate.guide.page import Page
+
+PAGES: Final[dict[str, Page]] = {
+    code: page
+    for chapter in (objects, annotations, rules, clusters, listeners, backends, conflicts)
+    for code, page in chapter.PAGES.items()
+}

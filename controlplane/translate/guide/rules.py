@@ -1,0 +1,70 @@
+"""Pages of FG03: the spec of an Ingress."""
+
+from typing import Final
+
+from controlplane.translate.guide.page import Page
+
+PAGES: Final[dict[str, Page]] = {
+    "FG0301": Page(
+        "The host of the rule is no DNS name, and no wildcard in its first label.",
+        "host: shop_1.example.com",
+        "Write a DNS name without port and scheme, or *. and a DNS name.",
+    ),
+    "FG0302": Page(
+        "The path of the rule cannot be used with its pathType and the annotations about paths.",
+        "path: api",
+        "Begin the path with /, and write what the finding allows.",
+    ),
+    "FG0303": Page(
+        "The pathType is none of the three that Kubernetes has.",
+        "pathType: Prefx",
+        "Write Exact, Prefix or ImplementationSpecific.",
+    ),
+    "FG0304": Page(
+        "The backend of the rule does not name a Service with one port, or needs an annotation for it.",
+        "backend: {service: {name: web, port: {}}}",
+        "Name the Service and one port, by number or by name.",
+    ),
+    "FG0305": Page(
+        "The rule has an object instead of a Service as backend, a bucket for example.",
+        "backend: {resource: {apiGroup: k8s.example.com, kind: Bucket, name: static}}",
+        "Put a Service in front of the object, or a ServerGroup with its address.",
+    ),
+    "FG0306": Page(
+        "The rule has a host and nothing else, and there is no default backend that would take its requests.",
+        "rules: [{host: shop.example.com}]",
+        "Add http.paths to the rule, or spec.defaultBackend to the Ingress.",
+    ),
+    "FG0307": Page(
+        "The Ingress asks for TLS, which this version does not speak. HTTP listeners serve its rules.",
+        "tls: [{hosts: [shop.example.com], secretName: shop-tls}]",
+        "Let something in front of the gateway take TLS, such as a load balancer that is a --trusted-proxy."
+        " spec.tls may stay for the version that supports it.",
+    ),
+    "FG0308": Page(
+        "The Ingress has neither rules nor a default backend, so there is nothing to serve.",
+        "spec: {ingressClassName: alb}",
+        "Add a rule.",
+    ),
+    "FG0309": Page(
+        "The rule changes responses, but no rule of the Ingress about requests has its host and path.",
+        "alb.ingress.kubernetes.io/rule-direction.web: Response",
+        "Give it the host and path of the rule whose responses it should change.",
+    ),
+    "FG0310": Page(
+        "The path or a condition of the rule passed all other checks and still makes no usable pattern.",
+        "path: /(((",
+        "Simplify the expression; expressions are RE2's, without look-around and back-references.",
+    ),
+    "FG0311": Page(
+        "The rewrite uses a group of the path that the path does not have.",
+        "rewrite-target: /$2 with path: /api/(.*)",
+        "Put the part of the path that is meant into parentheses, or use the group that is there.",
+    ),
+    "FG0312": Page(
+        "The rule wants a header whose name has an underscore. Requests with such headers are answered 400,"
+        " since servers read them as other names.",
+        "nginx.ingress.kubernetes.io/canary-by-header: x_stage",
+        "Name the header with hyphens, in the rule and in clients.",
+    ),
+}
