@@ -77,9 +77,10 @@ class Admin:
         state = self._source.state()
         if state.snapshot is None:
             return problem(503, "no snapshot yet", "/readyz says what is missing")
-        snapshot = state.snapshot
+        snapshot, basis = state.snapshot, self._source.basis()
+        ingresses = basis.fleet.ingresses if basis is not None else {}
         try:
-            return await self._json_of(lambda: explanation(state, snapshot, question))
+            return await self._json_of(lambda: explanation(state, snapshot, question, ingresses))
         except QuestionError as error:
             raise HTTPException(400, str(error)) from None
 

@@ -12,9 +12,11 @@ from controlplane.admin.endpoints import Merged, merged, usable
 from controlplane.admin.failbacks import failbacks
 from controlplane.admin.question import Question, Request, request_of
 from controlplane.admin.reasons import condition_text, reason
+from controlplane.admin.refused import refused
 from controlplane.admin.state import State
 from controlplane.admin.times import rfc3339
 from controlplane.admin.views import Json, percent
+from controlplane.resources.ingress import Ingress
 from proxy.model.actions import Algorithm, Forward, Split
 from proxy.model.snapshot import Listener, Route, Snapshot, Source
 from proxy.routing.explain import Considered, Part, Verdict, explain
@@ -24,8 +26,13 @@ _MOST_NEAR: Final = 10
 """So many routes that do not match are shown unless all are asked for: the nearest ones."""
 
 
-def explanation(state: State, snapshot: Snapshot, question: Question) -> Json:
-    """Return the route of a request with all that decided. Raises QuestionError, RouteError."""
+def explanation(
+    state: State, snapshot: Snapshot, question: Question, ingresses: Mapping[str, Ingress]
+) -> Json:
+    """Return the route of a request with all that decided. Raises QuestionError, RouteError.
+
+    `ingresses` are those of the Fleet by key: one that was refused may be what the request was meant for.
+    """
     request = request_of(question, snapshot)
     found = explain(snapshot.routes, request.asked, None if question.all else _MOST_NEAR)
     winner = found.chosen.route if found.chosen is not None else None
@@ -40,6 +47,13 @@ def explanation(state: State, snapshot: Snapshot, question: Question) -> Json:
         "answer": {"status": 404, "reason": "NR"}
         if winner is None
         else _answer(state, snapshot, winner, request.listener),
+        "refused": refused(
+            ingresses,
+            state.diagnostics,
+            snapshot,
+            request.asked,
+            winner.source if winner is not None else None,
+        ),
         "freshness": _freshness(state, snapshot),
     }
 

@@ -1,6 +1,6 @@
 """`fleetgate diff`: what applying manifests would change in a running gateway, with the traffic on it."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -8,12 +8,19 @@ from controlplane.cli.adminapi import admin_option, ask
 from controlplane.cli.failure import Failure
 from controlplane.cli.manifests import manifest_options
 from controlplane.cli.output import coloured, counted, echo_json
+from proxy import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from controlplane.files.finding import Finding
 
 EXAMPLES = """\b
 Examples:
   fleetgate diff -f manifests/
   fleetgate diff -f ingress.yaml -n shop --admin 127.0.0.1:9901
   helm template . | fleetgate diff -f - -o json
+  kubectl get ingress -A -o yaml | fleetgate diff -f -   (with the new version, before an upgrade)
 \b
 Exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 the gateway does not answer.
 """
@@ -34,7 +41,8 @@ def command(ctx: click.Context, paths: tuple[str, ...], namespace: str, admin: s
     """Say which routes would change if the manifests were applied. Nothing is applied.
 
     Objects that the manifests leave out stay as they are. Errors and warnings about the others go to
-    standard error.
+    standard error. Ingresses of the Fleet that are refused as they are, and those among the manifests that
+    the version of this command would refuse, are listed, too.
     """
     found = _ask(paths, namespace, admin)
     if output == "json":
@@ -55,7 +63,7 @@ def _ask(paths: tuple[str, ...], namespace: str, admin: str) -> Any:
     from controlplane.files.manifests import read_manifests
     from controlplane.files.objects import FLEET_KINDS, read_objects
     from controlplane.files.reading import FileProblem, read_paths
-    from controlplane.files.translation import Located
+    from controlplane.files.translation import Located, judge
     from controlplane.translate.diagnostics import Diagnostic
 
     try:
@@ -70,10 +78,28 @@ def _ask(paths: tuple[str, ...], namespace: str, admin: str) -> Any:
     found = ask(admin, "/api/v1/diff", {"objects": objects.complete()}, "changes", timeout=TIMEOUT_S)
     located = Located({None: objects})
     told = (located.finding(msgspec.convert(item, Diagnostic)) for item in found["findings"])
-    for at in sorted((at for at in told if at is not None), key=lambda at: at.place):
+    at_places = sorted((at for at in told if at is not None), key=lambda at: at.place)
+    for at in at_places:
         if at.level != "info":
             click.echo(f"{at.place}: {at.level} {at.code} {at.text}", err=True)
+    found["refusedByUpgrade"] = _refused_by_upgrade(judge(manifests, {}, namespace).findings, at_places)
     return found
+
+
+def _refused_by_upgrade(own: "Iterable[Finding]", told: "Iterable[Finding]") -> list[dict[str, str]]:
+    """Return the errors about Ingresses that this version finds, and a gateway of an older one does not.
+
+    Which gateway takes an Ingress is known to the gateway, not to this command.
+    """
+    known = {(at.object, at.code, at.field) for at in told}
+    return [
+        {"object": at.object, "code": at.code, "field": at.field, "message": at.message, "fix": at.fix}
+        for at in own
+        if at.level == "error"
+        and at.code[:4] != "FG01"
+        and at.object.startswith("Ingress ")
+        and (at.object, at.code, at.field) not in known
+    ]
 
 
 def _echo(found: Any) -> None:
@@ -82,7 +108,20 @@ def _echo(found: Any) -> None:
     for aspect in (*found["listeners"], *found["services"]):
         before, after = aspect["before"] or "(none)", aspect["after"] or "(none)"
         click.echo(f"{coloured('~', 'warning')} {aspect['name']}  {before} -> {after}")
+    _echo_refused(found)
     click.echo(_summary(found))
+
+
+def _echo_refused(found: Any) -> None:
+    """Print the Ingresses that the gateway refuses, or that the version of this command would refuse."""
+    for item in found.get("refused", ()):  # an older gateway does not say it
+        _echo_error(f"Ingress {item['namespace']}/{item['name']} is refused as it is", item)
+    for item in found["refusedByUpgrade"]:
+        _echo_error(f"{item['object']} would be refused after an upgrade to fleetgate {__version__}", item)
+
+
+def _echo_error(text: str, item: Any) -> None:
+    click.echo(f"{coloured('!', 'error')} {text}: {item['code']} {item['field']}: {item['message']}")
 
 
 def _echo_change(change: Any) -> None:

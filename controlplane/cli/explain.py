@@ -49,6 +49,7 @@ def command(
     paths: tuple[str, ...],
     namespace: str,
     members: dict[str, list[str]],
+    dialect: str | None,
     admin: str,
     output: str,
 ) -> None:
@@ -69,7 +70,7 @@ def command(
     }
     _check_encoding(method, url, client, *headers, *cookies)
     if paths:
-        found = _offline(read(paths, members, namespace), question)
+        found = _offline(read(paths, members, namespace, dialect), question)
     else:
         found = ask(admin, "/api/v1/explain", question, "considered")
     if output == "json":
@@ -122,6 +123,7 @@ def _offline(checked: "Checked", question: Any) -> Any:
     translation = checked.translation
     state = State(0.0, 0.0, 0, snapshot=translation.snapshot, diagnostics=translation.diagnostics)
     try:
-        return explanation(state, translation.snapshot, msgspec.convert(question, Question))
+        asked = msgspec.convert(question, Question)
+        return explanation(state, translation.snapshot, asked, checked.ingresses)
     except ValueError as error:  # QuestionError, or RouteError of an expression that is none
         raise Failure(str(error)) from None

@@ -23,6 +23,7 @@ def lines(found: Json) -> Iterator[str]:
         yield _labelled("answer", f"{answer['status']}: no route takes this request{_nearest(found)}")
     else:
         yield from _answer(answer)
+    yield from _refused(found["refused"])
     yield from _freshness(found["freshness"])
 
 
@@ -64,6 +65,15 @@ def _considered(found: Json) -> Iterator[str]:
         yield f" #{number:<2} {verdict} {cells}{wants}  <- {why}"
     if found["left"]:
         yield f"     and {counted(found['left'], 'route')} further off (--all)"
+
+
+def _refused(refused: list[Json]) -> Iterator[str]:
+    """Yield the Ingresses that may have been meant, and are not served as they are written."""
+    for each in refused:
+        for finding in each["findings"]:
+            said = f"{finding['level']} {finding['code']} {finding['field']}: {finding['message']}"
+            fix = f"; fix: {finding['fix']}" if finding["fix"] else ""
+            yield _labelled("refused", f"{_source(each['source'])}  {said}{fix}")
 
 
 def _nearest(found: Json) -> str:

@@ -7,6 +7,7 @@ import click
 
 from controlplane.cli.failure import Failure
 from controlplane.cli.run import CLUSTER_ID
+from controlplane.translate.dialects import Dialect
 
 if TYPE_CHECKING:
     from controlplane.files.translation import Checked
@@ -57,6 +58,14 @@ def manifest_options(*, required: bool, members: bool = True) -> Callable[[F], F
                 " Without any, backends are not judged.",
             )
         )
+        options.append(
+            click.option(
+                "--dialect",
+                type=click.Choice(tuple(dialect.lower() for dialect in Dialect)),
+                help="Of Ingresses that no gateway in the files takes. Without it their class and annotations"
+                " tell.",
+            )
+        )
 
     def decorate(command: F) -> F:
         for option in reversed(options):
@@ -66,12 +75,14 @@ def manifest_options(*, required: bool, members: bool = True) -> Callable[[F], F
     return decorate
 
 
-def read(paths: Iterable[str], members: Mapping[str, Iterable[str]], namespace: str) -> "Checked":
+def read(
+    paths: Iterable[str], members: Mapping[str, Iterable[str]], namespace: str, dialect: str | None
+) -> "Checked":
     """Return what the files become. Raises Failure."""
     from controlplane.files.reading import FileProblem
     from controlplane.files.translation import check
 
     try:
-        return check(paths, members, namespace)
+        return check(paths, members, namespace, Dialect(dialect.upper()) if dialect else None)
     except FileProblem as problem:
         raise Failure(str(problem)) from None

@@ -42,11 +42,12 @@ def command(
     paths: tuple[str, ...],
     namespace: str,
     members: dict[str, list[str]],
+    dialect: str | None,
     strict: bool,
     output: str,
 ) -> None:
     """Check manifests with the gateway's own translation; nothing is contacted."""
-    checked = read(paths, members, namespace)
+    checked = read(paths, members, namespace, dialect)
     _FORMATS[output](checked)
     fatal = ("error", "warning") if strict else ("error",)
     ctx.exit(any(finding.level in fatal for finding in checked.findings))

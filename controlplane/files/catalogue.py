@@ -43,4 +43,12 @@ FILE_CATALOGUE: Final[dict[str, Entry]] = {
         "{allowed}",
         "correct the apiVersion",
     ),
+    "FG0116": Entry(
+        "error",
+        "DialectUnknown",
+        "nothing says in which dialect the Ingress is written, so none of its annotations is judged",
+        "a class in the files, or annotations of one dialect",
+        "give --dialect alb or --dialect mse, or add the IngressClass to the files",
+    ),
+    "FG0117": Entry("warning", "NotServed", "{why}", "", "{fix}"),
 }

@@ -1,9 +1,12 @@
 """What the manifests of an application leave to others: the gateway and its clusters."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
+
+from controlplane.files.dialects import class_of, dialect_of
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.ingress import (
     Ingress,
@@ -20,15 +23,30 @@ from controlplane.translate.annotations.gateway_listeners import LISTENERS
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.remote_clusters import REMOTE_CLUSTERS
-from controlplane.translate.classes import ALBCONFIG_KEY, CLASS_KEY, CONTROLLERS, DEFAULT_ALBCONFIG, GATEWAYS
+from controlplane.translate.classes import ALBCONFIG_KEY, CONTROLLERS, GATEWAYS
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.fields import part
 
 _NAME: Final = "assumed"
+_NO_CLASS: Final = "assumed-without-class"
+_DEFAULT_CLASS: Final = "ingressclass.kubernetes.io/is-default-class"
 _ATTACHED: Final = {dialect: row.keys[0] for dialect, row in REMOTE_CLUSTERS.items()}
-_MSE_CLASS: Final = "mse"
-"""Without any gateway the class of the tutorials says which dialect the Ingresses are written in."""
+_CONTROLLERS: Final = {dialect: name for name, dialect in CONTROLLERS.items()}
+
+
+@dataclass(slots=True)
+class Assumed:
+    """The objects with what is missing of gateways.
+
+    `notes` has a line for each thing assumed. `titles` are the gateways that no file has, as findings name
+    them. `untold` are the classes whose dialect nothing says.
+    """
+
+    fleet: FleetObjects
+    notes: list[str] = field(default_factory=list)
+    titles: set[str] = field(default_factory=set)
+    untold: frozenset[str] = frozenset()
 
 
 def named_clusters(fleet: FleetObjects) -> frozenset[str]:
@@ -46,68 +64,138 @@ def named_clusters(fleet: FleetObjects) -> frozenset[str]:
     return frozenset(cluster for text in lists for cluster in comma_list(text))
 
 
-def assume_gateways(fleet: FleetObjects, known: tuple[str, ...]) -> tuple[FleetObjects, list[str]]:
-    """Return the objects with what is missing of a gateway, and a line for each thing assumed.
+def assume_gateways(fleet: FleetObjects, known: tuple[str, ...], wanted: Dialect | None = None) -> Assumed:
+    """Return the objects with what is missing of a gateway.
 
-    `known` are the member clusters if any are given: an assumed gateway uses them all.
-
-    Nothing is assumed beside what is there: one IngressClass in the files, and a name that is not
-    among them is a mistake.
+    `known` are the member clusters if any are given: an assumed gateway uses them all. `wanted` is the
+    dialect of every Ingress that no gateway in the files takes. Nothing else is assumed beside what is
+    there: one IngressClass in the files, and a name that is not among them is a mistake.
     """
-    notes: list[str] = []
-    unreadable = {malformed.kind for malformed in fleet.malformed}
-    fleet = _with_mse_gateway(fleet, known, unreadable, notes)
-    if not fleet.ingress_classes and "IngressClass" not in unreadable:
-        taken = _taken_classes(fleet)
-        needed = {name for ingress in fleet.ingresses.values() if (name := _class_of(ingress))}
-        names = [] if "" in taken else sorted(needed - taken)
-        if names:
-            notes.append(f"assumed: IngressClass {', '.join(names)} of this gateway")
-        fleet = replace(fleet, ingress_classes={name: _class(name, fleet) for name in names})
-    if not fleet.albconfigs and "AlbConfig" not in unreadable and fleet.ingresses:
-        names = sorted(set(_albconfig_names(fleet)))
-        drafts = [_draft(ingress) for ingress in fleet.ingresses.values()]
-        ports, clusters = _ports(drafts), known or _clusters(drafts)
-        if names:
-            listed = ", ".join(f"HTTP:{port}" for port in ports)
-            notes.append(
-                f"assumed: AlbConfig {', '.join(names)} with listeners {listed}"
-                f" and clusters {', '.join(clusters)}"
-            )
-        fleet = replace(fleet, albconfigs={name: _albconfig(name, ports, clusters) for name in names})
-    return fleet, notes
+    orphans = _orphans(fleet, wanted)
+    told = {name: _told(name, of_class, fleet, wanted) for name, of_class in orphans.items()}
+    is_bare = not (fleet.ingress_classes or fleet.albconfigs or fleet.mse_configs)
+    assumed = Assumed(fleet, untold=frozenset(name for name in told if is_bare and told[name] is None))
+    classes = {name: dialect for name, dialect in told.items() if dialect is not None}
+    if classes:
+        assumed.fleet = _with_classes(assumed, classes)
+    drafts = [_draft(ingress, assumed.fleet) for ingress in assumed.fleet.ingresses.values()]
+    _assume_mse_config(assumed, known or _clusters(drafts))
+    _assume_albconfigs(assumed, drafts, known)
+    return assumed
 
 
-def _class_of(ingress: Ingress) -> str:
-    """Return the name of the IngressClass that an Ingress needs, "" for none."""
-    return ingress.spec.ingress_class_name or ""
-
-
-def _class(name: str, fleet: FleetObjects) -> IngressClass:
-    config = next(iter(fleet.albconfigs), _NAME)
-    parameters = IngressClassParameters(*GATEWAYS[Dialect.ALB], config)
-    controller = next(name for name, dialect in CONTROLLERS.items() if dialect is Dialect.ALB)
-    return IngressClass(ObjectMeta(name=name), IngressClassSpec(controller, parameters))
-
-
-def _with_mse_gateway(
-    fleet: FleetObjects, known: tuple[str, ...], unreadable: set[str], notes: list[str]
-) -> FleetObjects:
-    """Return the objects with an MseIngressConfig when the Ingresses need one and nobody leads to any."""
-    names = [_class_of(ingress) for ingress in fleet.ingresses.values()]
-    if fleet.mse_configs or _MSE_CLASS in fleet.ingress_classes or "MseIngressConfig" in unreadable:
-        return fleet
-    if _MSE_CLASS not in names:
-        return fleet
-    clusters = known or (_NAME,)
-    notes.append(
-        f"assumed: MseIngressConfig {_NAME} of class {_MSE_CLASS} with clusters {', '.join(clusters)}"
+def with_default_class(fleet: FleetObjects) -> FleetObjects:
+    """Give Ingresses without class the default one of the files, as the API server does."""
+    default = next(
+        (
+            name
+            for name, each in fleet.ingress_classes.items()
+            if each.metadata.annotations.get(_DEFAULT_CLASS) == "true"
+        ),
+        None,
     )
+    if default is None:
+        return fleet
+    return _with_class(fleet, default, lambda ingress: not class_of(ingress))
+
+
+def _with_class(fleet: FleetObjects, name: str, applies: Callable[[Ingress], bool]) -> FleetObjects:
+    ingresses = {
+        key: msgspec.structs.replace(
+            ingress, spec=msgspec.structs.replace(ingress.spec, ingress_class_name=name)
+        )
+        if applies(ingress)
+        else ingress
+        for key, ingress in fleet.ingresses.items()
+    }
+    return replace(fleet, ingresses=ingresses)
+
+
+def _orphans(fleet: FleetObjects, wanted: Dialect | None) -> dict[str, list[Ingress]]:
+    """Return the Ingresses that no object of the files takes, by class."""
+    if any(malformed.kind == "IngressClass" for malformed in fleet.malformed):
+        return {}
+    taken = _taken_classes(fleet)
+    found: dict[str, list[Ingress]] = {}
+    for ingress in fleet.ingresses.values():
+        name = class_of(ingress)
+        known = fleet.ingress_classes.get(name)
+        if "" in taken or name in taken or (not name and "nginx" in taken):
+            continue
+        if known is not None and (wanted is None or known.spec.controller in CONTROLLERS):
+            continue
+        found.setdefault(name, []).append(ingress)
+    return found
+
+
+def _told(
+    name: str, ingresses: Iterable[Ingress], fleet: FleetObjects, wanted: Dialect | None
+) -> Dialect | None:
+    """Return the dialect of a class that no file has, None where it is a mistake or nothing says it."""
+    if wanted is not None:
+        return wanted
+    if fleet.ingress_classes or (not name and (fleet.albconfigs or fleet.mse_configs)):
+        return None
+    found = dialect_of(name, ingresses)
+    if found is Dialect.MSE and fleet.mse_configs:
+        return None
+    if found is None and fleet.albconfigs and not fleet.mse_configs:
+        return Dialect.ALB
+    return found
+
+
+def _with_classes(assumed: Assumed, classes: Mapping[str, Dialect]) -> FleetObjects:
+    """Return the objects with an IngressClass for each of the names."""
+    fleet = assumed.fleet
+    named = sorted(name for name in classes if name)
+    if named:
+        assumed.notes.append(f"assumed: IngressClass {', '.join(named)} of this gateway")
+    if "" in classes:
+        fleet = _with_class(fleet, _NO_CLASS, lambda ingress: not class_of(ingress))
+    made = {name or _NO_CLASS: _class(name or _NO_CLASS, dialect, fleet) for name, dialect in classes.items()}
+    return replace(fleet, ingress_classes={**fleet.ingress_classes, **made})
+
+
+def _class(name: str, dialect: Dialect, fleet: FleetObjects) -> IngressClass:
+    configs: Mapping[str, object] = fleet.albconfigs if dialect is Dialect.ALB else fleet.mse_configs
+    parameters = IngressClassParameters(*GATEWAYS[dialect], next(iter(configs), _NAME))
+    return IngressClass(ObjectMeta(name=name), IngressClassSpec(_CONTROLLERS[dialect], parameters))
+
+
+def _assume_mse_config(assumed: Assumed, clusters: tuple[str, ...]) -> None:
+    """Add the MseIngressConfigs that IngressClasses refer to, when no file has any."""
+    fleet = assumed.fleet
+    names = sorted(set(_referred(fleet, Dialect.MSE)))
+    if fleet.mse_configs or not names or _is_unreadable("MseIngressConfig", fleet):
+        return
+    assumed.notes.append(f"assumed: MseIngressConfig {', '.join(names)} with clusters {', '.join(clusters)}")
+    assumed.titles.update(f"MseIngressConfig {name}" for name in names)
     # Not port 80: that may be an AlbConfig's.
     annotations = {_ATTACHED[Dialect.MSE]: ",".join(clusters), LISTENERS.keys[0]: LISTENERS.example}
-    spec = {"ingress": {"local": {"ingressClass": _MSE_CLASS}}}
-    config = MseIngressConfig(ObjectMeta(name=_NAME, annotations=annotations), spec)
-    return replace(fleet, mse_configs={_NAME: config})
+    configs = {
+        name: MseIngressConfig(ObjectMeta(name=name, annotations=annotations), {"ingress": {"local": {}}})
+        for name in names
+    }
+    assumed.fleet = replace(fleet, mse_configs=configs)
+
+
+def _assume_albconfigs(assumed: Assumed, drafts: list[Draft], known: tuple[str, ...]) -> None:
+    """Add the AlbConfigs that IngressClasses and Ingresses refer to, when no file has any."""
+    fleet = assumed.fleet
+    names = sorted(set(_referred(fleet, Dialect.ALB)))
+    if fleet.albconfigs or not names or not fleet.ingresses or _is_unreadable("AlbConfig", fleet):
+        return
+    ports, clusters = _ports(drafts), known or _clusters(drafts)
+    listed = ", ".join(f"HTTP:{port}" for port in ports)
+    assumed.notes.append(
+        f"assumed: AlbConfig {', '.join(names)} with listeners {listed} and clusters {', '.join(clusters)}"
+    )
+    assumed.titles.update(f"AlbConfig {name}" for name in names)
+    assumed.fleet = replace(fleet, albconfigs={name: _albconfig(name, ports, clusters) for name in names})
+
+
+def _is_unreadable(kind: str, fleet: FleetObjects) -> bool:
+    return any(malformed.kind == kind for malformed in fleet.malformed)
 
 
 def _taken_classes(fleet: FleetObjects) -> set[str]:
@@ -117,18 +205,17 @@ def _taken_classes(fleet: FleetObjects) -> set[str]:
     return {name for name in classes if isinstance(name, str)}
 
 
-def _albconfig_names(fleet: FleetObjects) -> Iterator[str]:
-    """Yield the names of the AlbConfigs that classes and Ingresses refer to."""
+def _referred(fleet: FleetObjects, dialect: Dialect) -> Iterator[str]:
+    """Yield the names of the gateways of a dialect that classes and Ingresses refer to."""
     for ingress_class in fleet.ingress_classes.values():
         parameters = ingress_class.spec.parameters
-        if parameters is not None and parameters.kind == "AlbConfig":
+        if parameters is not None and parameters.kind == GATEWAYS[dialect][1]:
             yield parameters.name
-    for ingress in fleet.ingresses.values():
-        annotations = ingress.metadata.annotations
-        if annotations.get(ALBCONFIG_KEY, "").strip():
-            yield annotations[ALBCONFIG_KEY].strip()
-        elif not ingress.spec.ingress_class_name and CLASS_KEY in annotations:
-            yield DEFAULT_ALBCONFIG
+    if dialect is Dialect.ALB:
+        for ingress in fleet.ingresses.values():
+            named = ingress.metadata.annotations.get(ALBCONFIG_KEY, "").strip()
+            if named:
+                yield named
 
 
 def _albconfig(name: str, ports: Iterable[int], clusters: Iterable[str]) -> AlbConfig:
@@ -150,9 +237,12 @@ def _clusters(drafts: Iterable[Draft]) -> tuple[str, ...]:
     return tuple(sorted(named)) or (_NAME,)
 
 
-def _draft(ingress: Ingress) -> Draft:
+def _draft(ingress: Ingress, fleet: FleetObjects) -> Draft:
     """Return what an Ingress asks for, whatever is wrong with it: that is found later."""
     unreported = Findings(Subject.of("Ingress", ingress.metadata))
+    ingress_class = fleet.ingress_classes.get(class_of(ingress))
+    controller = ingress_class.spec.controller if ingress_class is not None else ""
+    dialect = CONTROLLERS.get(controller, Dialect.ALB)
     draft = Draft(ingress.metadata.namespace)
-    apply_all(Reader(ingress.metadata.annotations, Dialect.ALB, unreported), draft)
+    apply_all(Reader(ingress.metadata.annotations, dialect, unreported), draft)
     return draft

@@ -4,11 +4,13 @@ What files leave out is not held against them. Without manifests of member clust
 judged. Without any IngressClass or AlbConfig a gateway is assumed that has what the Ingresses name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from controlplane.files.finding import Finding, about_object
-from controlplane.files.manifests import read_manifests
+from msgspec import structs
+
+from controlplane.files.finding import Finding, about_file, about_object
+from controlplane.files.manifests import Manifests, read_manifests
 from controlplane.files.objects import (
     FLEET_KINDS,
     MEMBER_KINDS,
@@ -19,10 +21,18 @@ from controlplane.files.objects import (
     read_objects,
 )
 from controlplane.files.reading import read_paths
-from controlplane.files.surroundings import assume_gateways, named_clusters
+from controlplane.files.surroundings import (
+    Assumed,
+    assume_gateways,
+    named_clusters,
+    with_default_class,
+)
+from controlplane.files.unserved import Unserved, unserved
+from controlplane.resources.ingress import Ingress
 from controlplane.resources.view import MemberObjects
 from controlplane.translate.builder import translate
 from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.dialects import Dialect
 from controlplane.translate.model import Facts, LastGood, Translation
 
 
@@ -36,31 +46,58 @@ class Checked:
     files: int
     objects: int
     others: int  # objects of kinds that are not read
+    ingresses: Mapping[str, Ingress]  # by key
 
 
-def check(paths: Iterable[str], members: Mapping[str, Iterable[str]], namespace: str = "default") -> Checked:
-    """Translate the manifests in `paths`; `members` has those of each member cluster. Raises FileProblem."""
-    manifests = read_manifests(read_paths(paths))
+def check(
+    paths: Iterable[str],
+    members: Mapping[str, Iterable[str]],
+    namespace: str = "default",
+    dialect: Dialect | None = None,
+) -> Checked:
+    """Translate the manifests in `paths`; `members` has those of each member cluster.
+
+    `dialect` is that of Ingresses which no gateway in the files takes. Raises FileProblem.
+    """
+    read = {cluster: read_manifests(read_paths(given)) for cluster, given in members.items()}
+    return judge(read_manifests(read_paths(paths)), read, namespace, dialect)
+
+
+def judge(
+    manifests: Manifests, members: Mapping[str, Manifests], namespace: str, dialect: Dialect | None = None
+) -> Checked:
+    """Translate manifests that were read; see `check`."""
     objects = read_objects(manifests.objects, FLEET_KINDS, namespace)
     located = Located({None: objects})
     findings = [*manifests.findings, *objects.findings]
     clusters: dict[str, MemberObjects] = {}
-    for cluster, given in members.items():
-        read = read_manifests(read_paths(given))
+    for cluster, read in members.items():
         own = read_objects(read.objects, MEMBER_KINDS, namespace)
         findings += [*read.findings, *own.findings]
         located.objects[cluster] = own
         clusters[cluster] = member_of(cluster, own)
-    fleet, notes = assume_gateways(fleet_of(objects), tuple(sorted(members)))
+    fleet = with_default_class(fleet_of(objects))
+    assumed = assume_gateways(fleet, tuple(sorted(members)), dialect)
+    notes = assumed.notes
     if not members:
-        clusters = {name: MemberObjects(name, synced=False) for name in named_clusters(fleet)}
+        clusters = {name: MemberObjects(name, synced=False) for name in named_clusters(assumed.fleet)}
         notes.append("backends are not judged: give the objects of the clusters with --member ID=PATH")
     facts = Facts(known_clusters=frozenset(clusters), allow_loopback=True)
-    translation = translate(fleet, clusters, facts, LastGood(), 1)
-    found = (located.finding(diagnostic) for diagnostic in translation.diagnostics)
+    translation = translate(assumed.fleet, clusters, facts, LastGood(), 1)
+    shown = about_files(translation.diagnostics, assumed)
+    found = (located.finding(diagnostic) for diagnostic in shown)
     findings += [finding for finding in found if finding is not None]
+    findings += [located.unserved(each) for each in unserved(fleet, assumed.untold, translation)]
     findings.sort(key=lambda finding: finding.place)
-    return Checked(translation, tuple(findings), tuple(notes), manifests.files, objects.count, objects.others)
+    return Checked(
+        translation,
+        tuple(findings),
+        tuple(notes),
+        manifests.files,
+        objects.count,
+        objects.others,
+        fleet.ingresses,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +118,42 @@ class Located:
         if not path and identity in objects.malformed:
             path = objects.malformed[identity].error.partition(": ")[0]
         return about_object(diagnostic, objects.manifests[identity].place(path))
+
+    def unserved(self, each: Unserved) -> Finding:
+        metadata = each.ingress.metadata
+        objects = self.objects[None]
+        assert objects is not None
+        place = objects.manifests["Ingress", metadata.namespace, metadata.name].place(each.field)
+        return about_file(
+            each.code,
+            place,
+            object=f"Ingress {metadata.namespace}/{metadata.name}",
+            field=each.field,
+            value=each.value,
+            why=each.why,
+            fix=each.fix,
+        )
+
+
+def about_files(diagnostics: Iterable[Diagnostic], assumed: Assumed) -> Iterator[Diagnostic]:
+    """Yield the findings without the gateways that were assumed: nobody can look at these.
+
+    What they lack is no fault of the files, but for listeners that none has.
+    """
+    for item in diagnostics:
+        title = next((title for title in assumed.titles if title in item.message), None)
+        if item.code == "FG0101" and item.value in assumed.untold:
+            continue  # FG0116 says it better
+        if title is None:
+            yield item
+        elif item.code == "FG0505":
+            yield structs.replace(
+                item,
+                message=f"no gateway has the listener {item.value} yet: HTTPS and QUIC are not supported;"
+                " the rules are not installed there",
+                allowed="HTTP and a port",
+                fix="name an HTTP listener too",
+            )
+        else:
+            told = (text.replace(title, "its gateway") for text in (item.message, item.allowed, item.fix))
+            yield structs.replace(item, **dict(zip(("message", "allowed", "fix"), told, strict=True)))

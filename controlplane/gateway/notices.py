@@ -1,7 +1,9 @@
 """Looks every second whether clusters get their shares, and has it told on the Ingresses."""
 
 import asyncio
+import dataclasses
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
 from controlplane.fleet import Fleet
@@ -14,7 +16,7 @@ from controlplane.notices.annotation import ShareAnnotator
 from controlplane.notices.events import FailoverEvents
 from controlplane.notices.placements import Ingress
 from controlplane.notices.texts import annotation_text
-from controlplane.publish import Publisher, WorkerView
+from controlplane.publish import Pair, Publisher, Totals, WorkerView
 from controlplane.resources.kinds import INGRESSES
 from proxy.model.snapshot import Snapshot
 
@@ -79,6 +81,8 @@ class Notices:
     ) -> tuple[Absent, dict[Ingress, str]]:
         """Beside the event loop: a cluster that fails for 10,000 services is a second's work."""
         absent = self._tracker.observe(snapshot, workers, time.time())
+        if absent.shortages or self._events.is_counting:
+            absent = dataclasses.replace(absent, served=served(self._publisher.totals()))
         if self._annotator is None:
             return absent, {}
         return absent, {ingress: annotation_text(services) for ingress, services in absent.shortages.items()}
@@ -92,3 +96,11 @@ class Notices:
     def _uid(self, ingress: Ingress) -> str | None:
         found = self._fleet.current_status(INGRESSES, *ingress)
         return found.uid if found is not None else None
+
+
+def served(totals: Totals) -> Counter[Pair]:
+    """Return the requests by service and cluster."""
+    found: Counter[Pair] = Counter()
+    for (_, _, service, cluster, _, _), count in totals.requests.items():
+        found[service, cluster] += count
+    return found

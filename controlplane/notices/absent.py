@@ -33,6 +33,7 @@ class Absent:
     away: Mapping[Pair, str] = field(default_factory=dict)  # why they cannot, or not all of them do
     states: Mapping[Pair, Counter[str]] = field(default_factory=dict)  # endpoints, by their state
     shortages: Shortages = field(default_factory=dict)
+    served: Mapping[Pair, int] = field(default_factory=dict)  # requests, since the start of the gateway
 
 
 class AbsenceTracker:

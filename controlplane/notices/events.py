@@ -1,7 +1,7 @@
 """Events on Ingresses: a cluster does not get its shares of their services, and it gets them again."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,6 +40,7 @@ class _Loss:
     """The shares that a cluster has lost on an Ingress."""
 
     since: float
+    served: Mapping[Pair, int]  # requests until then
     services: dict[str, float] = field(default_factory=dict)  # what is configured there, 0 to 1
     told: set[str] = field(default_factory=set)
     try_at: float = 0.0
@@ -50,6 +51,7 @@ class _Return:
     loss: _Loss
     at: float
     reduced: dict[str, float]  # services of which it gets less than configured, and what
+    elsewhere: int  # requests of its shares that others served
     try_at: float
 
 
@@ -63,6 +65,11 @@ class FailoverEvents:
         self._losses: dict[Key, _Loss] = {}
         self._returns: dict[Key, _Return] = {}
 
+    @property
+    def is_counting(self) -> bool:
+        """Whether it wants to know how many requests clusters serve."""
+        return bool(self._losses)
+
     def tell(self, absent: Absent, *, leading: bool) -> None:
         """Compare with what was told last. Only the leader tells; the others follow, to go on from there."""
         lost = dict(_by_cluster(absent))
@@ -70,7 +77,7 @@ class FailoverEvents:
         for key in [key for key in self._losses if key not in lost]:
             self._end(key, absent)
         for key, services in lost.items():
-            loss = self._losses.setdefault(key, _Loss(absent.now))
+            loss = self._losses.setdefault(key, _Loss(absent.now, absent.served))
             for service, reduced in services.items():
                 loss.services.setdefault(service, reduced.standings[key[1]].configured)
             if leading and not services.keys() <= loss.told:
@@ -101,7 +108,8 @@ class FailoverEvents:
                 for service, each in reduced.items()
                 if cluster in each.standings
             }
-            self._returns[key] = _Return(loss, absent.now, present, absent.now + GAP_S)
+            elsewhere = served_elsewhere(cluster, loss.services, loss.served, absent.served)
+            self._returns[key] = _Return(loss, absent.now, present, elsewhere, absent.now + GAP_S)
 
     def _tell_loss(self, key: Key, loss: _Loss, services: dict[str, Reduced], absent: Absent) -> None:
         if loss.try_at > absent.now or self._recorder.pending >= ROOM:
@@ -140,7 +148,20 @@ class FailoverEvents:
         }
         start = min((failover.start for failover in ended.values()), default=back.loss.since)
         seconds = back.at - min(start, back.loss.since)
-        return returned_text(cluster, back.loss.services, back.reduced, seconds, ended)
+        return returned_text(cluster, back.loss.services, back.reduced, seconds, ended, back.elsewhere)
+
+
+def served_elsewhere(
+    cluster: str, shares: Mapping[str, float], before: Mapping[Pair, int], after: Mapping[Pair, int]
+) -> int:
+    """Return how many requests of a cluster's shares (0 to 1, by service) other clusters have served."""
+    served: Counter[Pair] = Counter(after)
+    served.subtract(before)
+    totals: Counter[str] = Counter()
+    for (service, by), count in served.items():
+        totals[service] += count if by else 0
+    missing = (share * totals[service] - served[service, cluster] for service, share in shares.items())
+    return round(sum(max(0.0, each) for each in missing))
 
 
 def _reasons(key: Key, loss: _Loss, absent: Absent) -> set[str]:

@@ -40,18 +40,23 @@ def returned_text(
     reduced: Mapping[str, float],
     seconds: float,
     failovers: Mapping[str, Failover],
+    elsewhere: int = 0,
 ) -> str:
-    """Return that a cluster has its shares (0 to 1, by service) again, or a part, and what it cost."""
+    """Return that a cluster has its shares (0 to 1, by service) again, or a part, and what it cost.
+
+    `elsewhere` are the requests of its shares that other clusters served; those that were tried again there
+    are among them, as far as counters tell.
+    """
     service, share = next(iter(services.items()))
     less = f"{_percent(reduced[service])} of " if service in reduced else ""
     text = (
         f"{cluster} gets {less}its {_percent(share)} of service {service} again after {_duration(seconds)}"
         f"{_more(services)}"
     )
-    if not failovers:
+    if not failovers and not elsewhere:
         return text
     moved, lost = (sum(getattr(f, name) for f in failovers.values()) for name in ("moved", "lost"))
-    return f"{text}; {moved} requests moved to other clusters, {lost} lost"
+    return f"{text}; {max(moved, elsewhere)} requests served by other clusters, {lost} lost"
 
 
 def annotation_text(services: Mapping[str, Reduced]) -> str:

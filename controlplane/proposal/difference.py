@@ -83,6 +83,7 @@ def shown(
         "listeners": [asdict(aspect) for aspect in changed_listeners(running.listeners, after.listeners)],
         "services": [asdict(aspect) for aspect in changed_services(running.services, after.services)],
         "findings": list(_findings(translation, given)),
+        "refused": list(_refused(translation, given)),
     }
 
 
@@ -119,10 +120,24 @@ def _change(change: Change, rates: Mapping[str, float]) -> Json:
 
 def _findings(translation: Translation, given: FleetObjects) -> Iterable[Json]:
     """Yield what the translation says about the objects that were given."""
+    names = _names(given)
+    for item in translation.diagnostics:
+        if (item.kind, item.namespace, item.name) in names:
+            yield msgspec.to_builtins(item)
+
+
+def _refused(translation: Translation, given: FleetObjects) -> Iterable[Json]:
+    """Yield the errors about other Ingresses of the Fleet: the gateway refuses them as they are."""
+    names = _names(given)
+    for item in translation.diagnostics:
+        is_other = (item.kind, item.namespace, item.name) not in names
+        if item.kind == "Ingress" and item.level == "error" and is_other:
+            yield msgspec.to_builtins(item)
+
+
+def _names(given: FleetObjects) -> set[tuple[str, str, str]]:
     names = {(item.kind, item.namespace, item.name) for item in given.malformed}
     for field, kind in FLEET_KINDS.items():
         for view in getattr(given, field).values():
             names.add((kind.kind, view.metadata.namespace, view.metadata.name))
-    for item in translation.diagnostics:
-        if (item.kind, item.namespace, item.name) in names:
-            yield msgspec.to_builtins(item)
+    return names

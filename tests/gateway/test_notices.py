@@ -74,7 +74,7 @@ async def test_a_cluster_that_dies_is_told_on_the_ingress_and_so_is_its_return(t
         (event,) = told(rig, "ClusterReturned")
         assert event["type"] == "Normal"
         assert event["message"].startswith("cluster-2 gets its 80 % of service shop/web:80 again after ")
-        assert event["message"].endswith(" requests moved to other clusters, 0 lost")
+        assert event["message"].endswith(" requests served by other clusters, 0 lost")
         await asked_until(port, lambda: KEY not in annotations(rig), "no annotation", 30)
         assert running.state().translations == translations  # our writes are no changes
         assert not [finding for finding in running.state().diagnostics if KEY in finding.field]

@@ -10,7 +10,7 @@ import pytest
 from controlplane.kube.client import open_client
 from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.notices.absent import Absent
-from controlplane.notices.events import ROOM, FailoverEvents
+from controlplane.notices.events import ROOM, FailoverEvents, served_elsewhere
 from controlplane.notices.standings import Reduced, Standing
 from tests.support.clock import FakeClock
 from tests.support.fakeapi import FakeApi
@@ -31,6 +31,7 @@ class Desk:
         self.recorder, self.clock = recorder, clock
         self.events = FailoverEvents(recorder, self.subject, lambda pair: None)
         self.ingresses = {WEB}
+        self.served: dict[tuple[str, str], int] = {}
 
     def subject(self, ingress: tuple[str, str]) -> EventSubject | None:
         if ingress not in self.ingresses:
@@ -43,7 +44,7 @@ class Desk:
         away = {(service, "b"): each.standings["b"].reason for service, each in services.items()}
         short = {WEB: dict(services)} if services else {}
         now = self.clock._now().timestamp()
-        self.events.tell(Absent(now, away, {}, short), leading=leading)
+        self.events.tell(Absent(now, away, {}, short, self.served), leading=leading)
 
     def recover(self) -> None:
         """See that all is well, for long enough to believe it."""
@@ -267,3 +268,23 @@ async def test_an_ingress_that_is_gone_gets_no_event(desk: Desk) -> None:
     desk.see(x=reduced())
     desk.recover()
     assert desk.recorder.pending == 0
+
+
+def test_requests_that_were_planned_elsewhere_are_served_elsewhere_too() -> None:
+    """Only the first requests are tried again; those after them never go to the cluster that is away."""
+    before = {("x", "a"): 20, ("x", "b"): 80, ("y", "a"): 7}
+    after = {("x", "a"): 70, ("x", "b"): 80, ("y", "a"): 9, ("x", ""): 3}
+    assert served_elsewhere("b", {"x": 0.8}, before, after) == 40
+    assert served_elsewhere("b", {"x": 0.8}, before, before) == 0
+    assert served_elsewhere("b", {"x": 0.8, "y": 0.5}, before, after) == 41
+    assert served_elsewhere("b", {"x": 0.8}, {}, {("x", "a"): 20, ("x", "b"): 90}) == 0
+
+
+async def test_a_return_counts_what_other_clusters_served(api: FakeApi, desk: Desk) -> None:
+    desk.served = {("x", "a"): 100, ("x", "b"): 400}
+    desk.see(x=reduced())
+    await written(desk)
+    desk.served = {("x", "a"): 150, ("x", "b"): 400}
+    desk.recover()
+    await written(desk)
+    assert told(api)["ClusterReturned"][1].endswith("; 40 requests served by other clusters, 0 lost")

@@ -40,10 +40,16 @@ def test_many_services_are_one_message() -> None:
 
 def test_a_return_says_how_long_it_took_and_what_it_cost() -> None:
     assert returned_text("b", {"x": 0.8}, {}, 42.3, {"x": FAILOVER}) == (
-        "b gets its 80 % of service x again after 42 s; 12 requests moved to other clusters, 1 lost"
+        "b gets its 80 % of service x again after 42 s; 12 requests served by other clusters, 1 lost"
     )
     assert (
         returned_text("b", {"x": 1 / 3}, {}, 4.25, {}) == "b gets its 33.3 % of service x again after 4.2 s"
+    )
+    assert returned_text("b", {"x": 0.8}, {}, 9, {}, 40).endswith(
+        "; 40 requests served by other clusters, 0 lost"
+    )
+    assert returned_text("b", {"x": 0.8}, {}, 9, {"x": FAILOVER}, 40).endswith(
+        "; 40 requests served by other clusters, 1 lost"
     )
     partly = returned_text("b", {"x": 0.8}, {"x": 0.56, "y": 0.1}, 9, {})
     assert partly == "b gets 56 % of its 80 % of service x again after 9.0 s"

@@ -80,4 +80,15 @@ PAGES: Final[dict[str, Page]] = {
         "apiVersion: extensions/v1beta1",
         "Write the version that the finding allows; fields may have other names there.",
     ),
+    "FG0116": Page(
+        "The files have neither the IngressClass of the Ingress nor a gateway, and its annotations are of no"
+        " dialect or of both. A guess might pass over what protects it.",
+        "spec: {ingressClassName: web} and no annotation",
+        "Say the dialect with --dialect, or give the files of the gateway and its IngressClass, too.",
+    ),
+    "FG0117": Page(
+        "No gateway serves the Ingress: its class is missing, unknown, or another controller's.",
+        "metadata: {annotations: {kubernetes.io/ingress.class: nginx}} beside an AlbConfig",
+        "Write a class that a gateway takes. With --dialect the Ingress is judged as if one did.",
+    ),
 }
