@@ -82,11 +82,11 @@ def _ask(paths: tuple[str, ...], namespace: str, admin: str) -> Any:
     for at in at_places:
         if at.level != "info":
             click.echo(f"{at.place}: {at.level} {at.code} {at.text}", err=True)
-    found["refusedByUpgrade"] = _refused_by_upgrade(judge(manifests, {}, namespace).findings, at_places)
+    found["refusedByUpgrade"] = refused_by_upgrade(judge(manifests, {}, namespace).findings, at_places)
     return found
 
 
-def _refused_by_upgrade(own: "Iterable[Finding]", told: "Iterable[Finding]") -> list[dict[str, str]]:
+def refused_by_upgrade(own: "Iterable[Finding]", told: "Iterable[Finding]") -> list[dict[str, str]]:
     """Return the errors about Ingresses that this version finds, and a gateway of an older one does not.
 
     Which gateway takes an Ingress is known to the gateway, not to this command.
