@@ -28,6 +28,8 @@ What each annotation does here. `make docs` writes this page from the table that
 Support is one of: **works**; **approximated**, near enough to serve, with what differs beside it;
 **no effect**, nothing happens and the rules still do what they say; **refused**, without it the rules
 would do something else, so they are not used. All but the first are told about in an Event on the object.
+An annotation that protects, in a dialect that does not read it, is refused, too: the rules of its Ingress
+answer 503 ([findings.md](findings.md), FG0210).
 Where a name ends in `*`, the rest is the name of a cluster, Service, header or parameter. Of several
 spellings the first that an Ingress has is read. An annotation of an Ingress holds for the rules of that
 Ingress, unless it says otherwise: also where MSE would let it hold for every rule with the same Service.

@@ -112,7 +112,7 @@ def _summary(checked: "Checked") -> str:
         counted(levels[level + "s"], level) for level in ("error", "warning") if levels[level + "s"]
     )
     others = f" ({counted(checked.others, 'object')} of other kinds not read)" if checked.others else ""
-    routes = counted(len(checked.translation.snapshot.routes), "route")
+    routes = counted(checked.served_routes, "route")
     checks = f"{counted(checked.objects, 'object')} in {counted(checked.files, 'file')}, {routes}{others}"
     return f"{found or 'no errors'}: {checks}"
 

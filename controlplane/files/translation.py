@@ -31,6 +31,7 @@ from controlplane.files.unserved import Unserved, unserved
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.view import MemberObjects
 from controlplane.translate.builder import translate
+from controlplane.translate.closed import ANSWER
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.model import Facts, LastGood, Translation
@@ -47,6 +48,11 @@ class Checked:
     objects: int
     others: int  # objects of kinds that are not read
     ingresses: Mapping[str, Ingress]  # by key
+
+    @property
+    def served_routes(self) -> int:
+        """The number of routes without those that are closed."""
+        return sum(route.action != ANSWER for route in self.translation.snapshot.routes)
 
 
 def check(

@@ -3,10 +3,10 @@
 By name, without the prefix: the dialects that share a name mean the same by it.
 """
 
-import itertools
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from controlplane.translate.dialects import Dialect
@@ -113,7 +113,13 @@ _TOKENS: Final = frozenset(
         *("oauth", "oauth2", "oidc", "saml", "jwt", "sso", "mtls", "iap"),
         *("acl", "cidr", "cidrs", "whitelist", "allowlist", "denylist", "blacklist"),
         *("ipwhitelist", "ipallowlist", "waf", "modsecurity", "owasp", "firewall"),
-        *("snippet", "snippets", "middlewares", "plugins"),
+        *("snippet", "snippets", "middleware", "middlewares", "plugin", "plugins", "policies"),
+    )
+)
+_PAIRS: Final = frozenset(
+    (
+        *(("allow", "list"), ("deny", "list"), ("white", "list"), ("black", "list"), ("source", "range")),
+        *(("client", "cert"), ("ip", "restriction"), ("security", "groups"), ("backend", "config")),
     )
 )
 _SPLIT: Final = re.compile(r"[^a-z0-9]+")
@@ -122,10 +128,7 @@ _SPLIT: Final = re.compile(r"[^a-z0-9]+")
 def seems_protecting(name: str) -> bool:
     """Whether the name of an annotation that is not known reads like one that protects."""
     words = _SPLIT.split(name.lower())
-    return not _TOKENS.isdisjoint(words) or any(
-        pair in (("source", "range"), ("client", "cert"), ("ip", "restriction"), ("security", "groups"))
-        for pair in itertools.pairwise(words)
-    )
+    return not (_TOKENS.isdisjoint(words) and _PAIRS.isdisjoint(pairwise(words)))
 
 
 def remedy(guard: Guard, dialect: Dialect) -> str:

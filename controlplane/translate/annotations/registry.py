@@ -30,6 +30,8 @@ ROWS: Final[tuple[Annotation, ...]] = tuple(row for family in FAMILIES for row i
 _MAX_SUGGESTIONS = 10
 """Per object: looking for near keys costs milliseconds, and one object must not slow all others."""
 
+_NOTHING_NEAR: Final = (None, "")
+
 _CODES: Final = {
     Support.REFUSED: "FG0203",
     Support.NO_EFFECT: "FG0204",
@@ -76,9 +78,11 @@ def check_keys(annotations: Mapping[str, str], scope: Scope, dialect: Dialect, f
         elif rows:
             _check_other(rows[0], key, annotations[key], dialect, findings)
         else:
-            _check_unknown(key, annotations[key], prefix, dialect, findings, hinted=suggestions > 0)
+            near = _near(key, prefix, dialect) if suggestions > 0 else _NOTHING_NEAR
+            _check_unknown(key, annotations[key], near, scope, dialect, findings)
             suggestions -= 1
-    _check_aws(annotations, findings)
+    if scope is Scope.INGRESS:
+        _check_aws(annotations, findings)
 
 
 def note_approximated(
@@ -122,13 +126,19 @@ def _near(key: str, prefix: str, dialect: Dialect) -> tuple[Annotation | None, s
 
 
 def _check_unknown(
-    key: str, value: str, prefix: str, dialect: Dialect, findings: Findings, *, hinted: bool
+    key: str,
+    value: str,
+    near: tuple[Annotation | None, str],
+    scope: Scope,
+    dialect: Dialect,
+    findings: Findings,
 ) -> None:
-    belongs = _belongs(prefix, dialect)
-    near, spelled = _near(key, prefix, dialect) if hinted and belongs else (None, "")
-    name = key.removeprefix(prefix)
+    prefix, _, name = key.partition("/")
+    belongs = _belongs(prefix + "/", dialect)
+    row, spelled = near if belongs else _NOTHING_NEAR
     hint = f", did you mean {spelled}?" if spelled else ""
-    if seems_protecting(name) or (near is not None and GUARDS.get(near.name) in PROTECTING):
+    protects = seems_protecting(name) or (row is not None and GUARDS.get(row.name) in PROTECTING)
+    if protects and scope is Scope.INGRESS:
         findings.add("FG0211", field_of(key), value, hint=hint)
     elif belongs:
         findings.add("FG0213", field_of(key), value, hint=hint)
