@@ -104,7 +104,7 @@ def test_a_dialect_that_nothing_says_is_an_error(annotations: dict[str, str], tm
 
 def test_ingresses_of_one_class_tell_of_each_other(tmp_path: Path) -> None:
     result = checked(tmp_path, ingress({}), ingress({MSE + "timeout": "5"}, name="other"))
-    assert (codes(result), served(result)) == ([], 2)
+    assert (codes(result), served(result)) == (["FG0701"], 2)  # both have the path /, and are judged
 
 
 def test_an_object_of_the_files_outdoes_annotations(tmp_path: Path) -> None:
