@@ -13,7 +13,7 @@ from controlplane.translate.annotations.guards import GUARDS, PROTECTING
 from controlplane.translate.annotations.row import field_of
 from controlplane.translate.diagnostics import Findings, shorten_field
 from controlplane.translate.networks import NOBODY
-from controlplane.translate.plan import PlannedRoute
+from controlplane.translate.plan import Closed, PlannedRoute
 from proxy.model.actions import FixedResponse
 from proxy.model.policies import Access
 
@@ -22,19 +22,24 @@ ANSWER: Final = FixedResponse(
 )
 EFFECT: Final = "the rules of the Ingress answer 503"
 
-_ALWAYS: Final = ("FG0210", "FG0211")
+_NEVER: Final = ("FG0210", "FG0211")
+"""Codes of what no value can make usable."""
+
 _OF_HOSTS: Final = ("domain-whitelist-source-range", "domain-blacklist-source-range")
 
 
-def unhonoured(annotations: Mapping[str, str], findings: Findings) -> frozenset[str]:
-    """Return the annotations that protect and cannot be used, as far as the findings tell."""
+def unhonoured(annotations: Mapping[str, str], findings: Findings) -> Closed | None:
+    """Return the annotations that protect and cannot be used, as far as the findings tell; None for none."""
     errors = {item.field: item.code for item in findings.items if item.level == "error"}
-    found = ((key, errors.get(shorten_field(field_of(key)))) for key in annotations)
-    return frozenset(
+    if not errors:
+        return None
+    codes = {key: errors.get(shorten_field(field_of(key)), "") for key in annotations}
+    keys = [
         key
-        for key, code in found
-        if code is not None and (code in _ALWAYS or GUARDS.get(_name(key)) in PROTECTING)
-    )
+        for key, code in codes.items()
+        if code in _NEVER or (code and GUARDS.get(_name(key)) in PROTECTING)
+    ]
+    return Closed(frozenset(keys), any(codes[key] in _NEVER for key in keys)) if keys else None
 
 
 def closed_routes(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:
@@ -45,8 +50,9 @@ def closed_routes(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:
     )
 
 
-def closed_hosts(keys: Iterable[str]) -> Access | None:
+def closed_hosts(closed: Closed | None) -> Access | None:
     """Return the access of whole hosts, which a list of theirs that cannot be used was to guard."""
+    keys = closed.keys if closed is not None else ()
     return Access(deny=NOBODY) if any(_name(key) in _OF_HOSTS for key in keys) else None
 
 

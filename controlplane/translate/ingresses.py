@@ -13,7 +13,7 @@ from controlplane.translate.annotations.row import Scope, field_of
 from controlplane.translate.closed import closed_hosts, closed_routes, unhonoured
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
-from controlplane.translate.plan import IngressPlan, PlannedRoute
+from controlplane.translate.plan import Closed, IngressPlan, PlannedRoute
 from controlplane.translate.rulefields import Surroundings
 from controlplane.translate.rules import backend_services, plan_routes
 
@@ -41,7 +41,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         actions.parse(reader, draft.namespace),
         rule_direction.responses(reader),
         findings,
-        is_closed=bool(closed),
+        is_closed=closed is not None,
     )
     _check_limits(around)
     _check_services(conditions.FAMILY, around.conditions, around)
@@ -68,10 +68,10 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
 
 
 def _usable(
-    routes: tuple[PlannedRoute, ...], draft: Draft, closed: frozenset[str], *, concerns_all: bool
+    routes: tuple[PlannedRoute, ...], draft: Draft, closed: Closed | None, *, concerns_all: bool
 ) -> tuple[PlannedRoute, ...]:
     """Return the routes to install. A closed canary has none: what it would take is its base's."""
-    if closed and draft.canary is None:
+    if closed is not None and draft.canary is None:
         return closed_routes(routes)
     return () if concerns_all else routes
 

@@ -121,10 +121,15 @@ def _choose(
 
 
 def _protects(kept: AcceptedIngress | None, plan: IngressPlan) -> bool:
-    """Whether an earlier version has the protections that a plan cannot honour."""
-    if not plan.closed:
+    """Whether an earlier version has the protections that a plan cannot honour.
+
+    A key that can never be used may stand in it with a value that asks for nothing, so it says nothing.
+    """
+    if plan.closed is None:
         return True
-    return kept is not None and plan.closed <= kept.ingress.metadata.annotations.keys()
+    if kept is None or plan.closed.never:
+        return False
+    return plan.closed.keys <= kept.ingress.metadata.annotations.keys()
 
 
 def _kept(kept: AcceptedIngress, world: World, subject: Subject) -> _Choice:

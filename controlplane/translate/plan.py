@@ -61,6 +61,14 @@ class PlannedRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """The annotations that protect an Ingress and cannot be honoured; `never` with no value whatever."""
+
+    keys: frozenset[str]
+    never: bool
+
+
+@dataclass(frozen=True, slots=True)
 class IngressPlan:
     subject: Subject
     created: str
@@ -74,4 +82,4 @@ class IngressPlan:
     canary: Canary | None = None
     host_access: Access | None = None  # of all rules of its hosts that have none of their own
     health: PlannedCheck | None = None
-    closed: frozenset[str] = frozenset()  # annotations that protect and cannot be honoured: routes answer 503
+    closed: Closed | None = None  # then the routes answer 503

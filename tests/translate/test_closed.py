@@ -200,6 +200,13 @@ def test_an_edit_that_breaks_a_protection_leaves_the_last_good_one_live(value: s
     assert errors(result)[0].message.endswith("; the last good version stays live")
 
 
+def test_a_former_value_that_asked_for_nothing_protects_nothing() -> None:
+    for key, value in ((NGINX + "auth-url", ""), (NGINX + "enable-modsecurity", "false")):
+        before = ingress(Dialect.MSE, {key: value})
+        assert isinstance(only(translated(before)).action, Forward)
+        assert only(translated(ingress(Dialect.MSE, {key: "true"}), before=(before,))).action == ANSWER
+
+
 def test_an_edit_that_adds_a_list_with_a_mistake_closes_what_was_open() -> None:
     edited = ingress(Dialect.MSE, {NGINX + "whitelist-source-range": "10.0.0.0/33"})
     assert only(translated(edited, before=(ingress(Dialect.MSE, {}),))).action == ANSWER
