@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.cluster import ClusterHealth, ClusterWatch
 from controlplane.kube.reflector import Reflector
 from controlplane.kube.store import StoredStatus
-from controlplane.members import CLUSTER_LABEL, RETRY_S, Member, Registration, registrations
+from controlplane.members import RETRY_S, Member, Registration, registrations
 from controlplane.resources.kinds import (
     ALBCONFIGS,
     INGRESS_CLASSES,
@@ -23,6 +24,8 @@ from controlplane.resources.kinds import (
 )
 from controlplane.resources.view import FleetObjects, MemberObjects
 from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
+from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.registrations import CLUSTER_LABEL, Owner
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,8 @@ FLEET = "fleet"
 class Fleet:
     """Watches the Fleet, and those member clusters that are attached and registered.
 
-    `on_change` is called after each batch of changes, from the event loop; it must be quick.
+    Members are registered by flags, and by Secrets in `namespace`, the gateway's own: whoever may write
+    Secrets in another one must not decide where the traffic of all goes. `on_change` is called after each batch of changes, from the event loop; it must be quick.
     """
 
     def __init__(
@@ -41,8 +45,11 @@ class Fleet:
         members: Mapping[str, Path],
         on_change: Callable[[], None],
         *,
+        namespace: str,
+        on_owners: Callable[[Mapping[str, Owner]], None] = lambda owners: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """`on_owners` is called when ids of clusters belong to other Secrets than before; see `remember`."""
         self.synced = asyncio.Event()  # everything on the Fleet was listed once
         self._client = client
         self._flags = members
@@ -54,7 +61,12 @@ class Fleet:
         self._classes = Reflector(client, INGRESS_CLASSES, self._changed, clock=clock)
         self._albconfigs = Reflector(client, ALBCONFIGS, self._changed, keep_status=True, clock=clock)
         self._secrets = Reflector(
-            client, SECRETS, self._secrets_changed, label_selector=CLUSTER_LABEL, clock=clock
+            client,
+            SECRETS,
+            self._secrets_changed,
+            label_selector=CLUSTER_LABEL,
+            namespace=namespace,
+            clock=clock,
         )
         self._mse_configs = Reflector(
             client, MSE_INGRESS_CONFIGS, self._changed, keep_status=True, optional=True, clock=clock
@@ -65,7 +77,8 @@ class Fleet:
         self._main = (self._ingresses, self._classes, self._albconfigs)
         self._later = (self._mse_configs, self._groups)  # what an older ClusterRole may lack
         self._watch = ClusterWatch(FLEET, (*self._main, *self._later, self._secrets), self._changed, clock)
-        self._registered, self._problems = registrations(members, {})
+        self._registered = registrations(members, {})
+        self._on_owners = on_owners
         self._attached: frozenset[str] = frozenset()
         self._labelled: frozenset[str] = frozenset()
         self._members: dict[str, Member] = {}
@@ -90,7 +103,15 @@ class Fleet:
 
     def known_clusters(self) -> frozenset[str]:
         """Return the ids of all registered members, watched or not."""
-        return frozenset(self._registered)
+        return frozenset(self._registered.members)
+
+    def remember(self, owners: Mapping[str, Owner]) -> None:
+        """Take over what is known of an earlier life: which Secret had which id. Before `run`."""
+        self._registered = replace(self._registered, owners=owners)
+
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """Return what is wrong with the Secrets that are to register clusters, and what changed by them."""
+        return self._registered.findings
 
     def fleet_objects(self) -> FleetObjects:
         reflectors = (*self._main, *self._later)
@@ -127,13 +148,13 @@ class Fleet:
 
     def health(self) -> tuple[ClusterHealth, ...]:
         """Return the state of every registered member, by id."""
-        return tuple(self._member_health(cluster) for cluster in sorted(self._registered))
+        return tuple(self._member_health(cluster) for cluster in sorted(self._registered.members))
 
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong with the registration of members, one line each."""
-        unusable = (item.problem for item in self._registered.values() if item.problem)
+        unusable = (item.problem for item in self._registered.members.values() if item.problem)
         unreadable = (str(item) for item in self._secrets.malformed.values())
-        return (*self._problems, *unusable, *unreadable)
+        return (*map(str, self._registered.findings), *unusable, *unreadable)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -152,7 +173,7 @@ class Fleet:
         member = self._members.get(cluster)
         if member is not None:
             return member.health()
-        return ClusterHealth(cluster, attached=False, last_error=self._registered[cluster].problem)
+        return ClusterHealth(cluster, attached=False, last_error=self._registered.members[cluster].problem)
 
     def _changed(self) -> None:
         # Without the right to list Secrets the --member flags still serve, without that to list
@@ -164,12 +185,16 @@ class Fleet:
         self._on_change()
 
     def _secrets_changed(self) -> None:
-        self._registered, self._problems = registrations(self._flags, self._secrets.objects)
+        before = self._registered
+        self._registered = registrations(self._flags, self._secrets.objects, before)
+        if self._registered.owners != before.owners:
+            self._on_owners(self._registered.owners)
         self._reconcile.set()
         self._changed()
 
     def _start_and_stop(self) -> None:
-        wanted = {cluster: self._registered[cluster] for cluster in self._attached & set(self._registered)}
+        registered = self._registered.members
+        wanted = {cluster: registered[cluster] for cluster in self._attached & set(registered)}
         gone = set(self._members) - set(wanted)
         for cluster in gone:
             del self._members[cluster]

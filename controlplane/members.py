@@ -12,15 +12,14 @@ from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.clock import Clock
 from controlplane.kube.cluster import ClusterHealth, ClusterWatch
 from controlplane.kube.errors import ConfigError
-from controlplane.kube.kubeconfig import parse_kubeconfig
+from controlplane.kube.kubeconfig import parse_kubeconfig, select
 from controlplane.kube.reflector import Reflector
 from controlplane.pods import PodWatch
 from controlplane.resources.kinds import ENDPOINT_SLICES, SERVICES
 from controlplane.resources.secret import Secret
 from controlplane.resources.view import MemberObjects
-
-CLUSTER_LABEL = "fleetgate.io/cluster"
-"""On a Secret of the Fleet: the id of the member cluster whose kubeconfig it holds."""
+from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.registrations import Claim, Owner, assign
 
 KUBECONFIG_KEY = "kubeconfig"
 RETRY_S = 30.0
@@ -42,28 +41,34 @@ class Registration:
         return f"Registration({self.origin})"  # a kubeconfig must not get into a log by way of a repr
 
 
-def registrations(
-    flags: Mapping[str, Path], secrets: Mapping[str, Secret]
-) -> tuple[dict[str, Registration], tuple[str, ...]]:
-    """Return the registered members by id, and what is wrong with the rest.
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The registered members by id, and what the next time needs; see `Assigned`."""
 
-    A --member flag wins over a Secret, the older of two Secrets over the younger.
+    members: Mapping[str, Registration]
+    owners: Mapping[str, Owner]
+    moved: Mapping[str, str]
+    findings: tuple[Diagnostic, ...]
+
+
+NOBODY = Registered({}, {}, {}, ())
+
+
+def registrations(
+    flags: Mapping[str, Path], secrets: Mapping[str, Secret], before: Registered = NOBODY
+) -> Registered:
+    """Return who is registered, by --member flags and by the Secrets of the gateway's namespace.
+
+    `before` is what was returned last, or what is known of an earlier life.
     """
-    found = {cluster: Registration(f"--member {cluster}", path, str(path)) for cluster, path in flags.items()}
-    problems: list[str] = []
-    by_age = sorted(secrets.items(), key=lambda item: (item[1].metadata.creation_timestamp, item[0]))
-    for key, secret in by_age:
-        cluster = secret.metadata.labels.get(CLUSTER_LABEL, "")
-        if not cluster:
-            problems.append(f"Secret {key}: label {CLUSTER_LABEL} is empty; set it to the id of the cluster")
-        elif cluster in found:
-            problems.append(
-                f"Secret {key}: cluster {cluster} is registered by {found[cluster].origin} already; "
-                "remove one of them"
-            )
-        else:
-            found[cluster] = _from_secret(f"Secret {key}", secret)
-    return found, tuple(problems)
+    members = {
+        cluster: Registration(f"--member {cluster}", path, str(path)) for cluster, path in flags.items()
+    }
+    read = {secret.metadata.name: _from_secret(f"Secret {key}", secret) for key, secret in secrets.items()}
+    claims = (Claim(secret.metadata, _server(read[secret.metadata.name])) for secret in secrets.values())
+    assigned = assign(flags.keys(), claims, before.owners, before.moved)
+    members |= {cluster: read[name] for cluster, name in assigned.secrets.items()}
+    return Registered(members, assigned.owners, assigned.moved, assigned.findings)
 
 
 def _from_secret(origin: str, secret: Secret) -> Registration:
@@ -79,6 +84,16 @@ def _from_secret(origin: str, secret: Secret) -> Registration:
         return Registration(origin, None, data, problem)
     except ConfigError as error:
         return Registration(origin, None, data, str(error))
+
+
+def _server(registration: Registration) -> str:
+    """Return the address of the API server, "" where the kubeconfig cannot be used."""
+    if not isinstance(registration.kubeconfig, dict):
+        return ""
+    try:
+        return select(registration.kubeconfig, None, registration.origin, None).cluster.server
+    except ConfigError:
+        return ""
 
 
 class Member:

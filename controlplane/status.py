@@ -20,6 +20,7 @@ from controlplane.resources.kinds import (
     INGRESS_CLASSES,
     INGRESSES,
     MSE_INGRESS_CONFIGS,
+    SECRETS,
     SERVER_GROUPS,
     Kind,
 )
@@ -42,7 +43,7 @@ YIELD_EVERY = 50  # comparisons, about a millisecond
 CONFLICTS = (404, 409, 422)  # the object is gone, was changed meanwhile, or is another one of that name
 API_VERSIONS = {
     kind.kind: kind.api_version
-    for kind in (INGRESSES, INGRESS_CLASSES, ALBCONFIGS, MSE_INGRESS_CONFIGS, SERVER_GROUPS)
+    for kind in (INGRESSES, INGRESS_CLASSES, ALBCONFIGS, MSE_INGRESS_CONFIGS, SERVER_GROUPS, SECRETS)
 }
 
 CurrentStatus = Callable[[Kind[Any], str, str], StoredStatus | None]

@@ -112,7 +112,7 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     callback=parse_members,
     envvar="FLEETGATE_MEMBERS",
     metavar="ID=FILE",
-    help="Member cluster and its kubeconfig; repeatable. Others come from Secrets on the Fleet.",
+    help="Member cluster and its kubeconfig; repeatable. Others come from Secrets in --namespace.",
 )
 @click.option(
     "--workers",
@@ -168,7 +168,8 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     default=own_namespace,
     envvar="FLEETGATE_NAMESPACE",
     metavar="NAMESPACE",
-    help="Of the leader election's Lease on the Fleet; default: the pod's own, outside a pod: default.",
+    help="On the Fleet: Lease of the leader election, Secrets that register members; no tenant may write there."
+    " Default: the pod's own, outside a pod: default.",
 )
 @click.option(
     "--access-log",

@@ -17,6 +17,7 @@ from controlplane.gateway.confirmation import Confirmation
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.failovers import FailoverWatch
 from controlplane.gateway.notices import Notices
+from controlplane.gateway.owners import Owners
 from controlplane.gateway.settings import Settings
 from controlplane.gateway.translator import Translator
 from controlplane.kube.client import ApiClient
@@ -61,7 +62,14 @@ class Gateway:
         instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._client = client
         self._changed = asyncio.Event()
-        self._fleet = Fleet(client, settings.members, self._changed.set)
+        self._owners = Owners(settings.state_dir)
+        self._fleet = Fleet(
+            client,
+            settings.members,
+            self._changed.set,
+            namespace=settings.namespace,
+            on_owners=self._owners.save,
+        )
         self._recorder = EventRecorder(client, instance)
         self._elector = LeaderElector(client, settings.namespace, LEASE, instance)
         self._status = StatusWriter(client, self._recorder, self._elector, self._fleet.current_status)
@@ -100,6 +108,7 @@ class Gateway:
         if self._latest is not None:
             self._checker.want(self._latest.services)
         self._translator.load()
+        self._fleet.remember(self._owners.load())
         for name, work in (
             ("fleet", self._fleet.run),
             ("events", self._recorder.run),
@@ -131,6 +140,7 @@ class Gateway:
         await self._checker.close()
         self._hosts.close()
         await self._translator.close()
+        await self._owners.close()
         await stopping
         await self._client.close()
 

@@ -17,7 +17,7 @@ class Settings:
     """`fleet_kubeconfig` None is the service account of the pod the gateway runs in.
 
     `address` is published in statuses, listeners are bound to `listen_address` ("" is every address of the
-    machine), `namespace` holds the Lease of the leader election.
+    machine), `namespace` holds the Lease of the leader election and the Secrets that register members.
     `access_log` is a path, "-" for standard output, or "off". `grace_s` is how long requests in
     flight may take at the end. `write_shares`: Ingresses are annotated while clusters do not get their
     shares. `worker_argv` is for tests: what to start instead of a worker.

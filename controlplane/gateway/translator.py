@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 
 import msgspec
 
@@ -51,6 +52,7 @@ class Translator:
         if translation.last_good != self._last_good:
             self._saver.save_soon(translation.last_good)
         self._last_good = translation.last_good
+        translation = replace(translation, diagnostics=(*translation.diagnostics, *self._fleet.findings()))
         self._log_findings(translation.diagnostics)
         self.count += 1
         self.sum_s += time.perf_counter() - started

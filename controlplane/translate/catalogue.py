@@ -459,4 +459,41 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "",
         "undo the last change of the object, and report the cause: what passes the checks should be usable",
     ),
+    # Registration of member clusters
+    "FG0901": Entry(
+        "error",
+        "InvalidRegistration",
+        "the label is empty: the Secret registers no cluster",
+        "the id of a member cluster",
+        "set the label to the id of the cluster, or remove it",
+    ),
+    "FG0902": Entry(
+        "error",
+        "ClusterConflict",
+        "cluster {cluster} is registered by {owner} already; this Secret is not used",
+        "one registration for each cluster",
+        "remove one of the two",
+    ),
+    "FG0903": Entry(
+        "error",
+        "ClusterTakeover",
+        "cluster {cluster} was registered by Secret {owner}, which is gone; this Secret is not used",
+        "a Secret of the name {owner}, or the annotation {key} with that name",
+        "find out who wants to take the cluster over; if that is right, annotate this Secret with"
+        " {key}: {owner}",
+    ),
+    "FG0904": Entry(
+        "warning",
+        "ClusterTakenOver",
+        "this Secret registers cluster {cluster} in the place of Secret {owner}",
+        "",
+        "nothing if that is meant; remove the annotation afterwards",
+    ),
+    "FG0905": Entry(
+        "warning",
+        "ClusterMoved",
+        "the API server of cluster {cluster} is now {now}; it was {before}",
+        "",
+        "nothing if that is meant; this finding goes with the next start of the gateway",
+    ),
 }

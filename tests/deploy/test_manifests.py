@@ -161,3 +161,11 @@ def test_the_gateway_only_reads_members_and_writes_nothing_but_status_on_the_fle
                 for resource in rule["resources"] if writes else ():
                     assert resource.endswith("/status") or resource in ("events", "leases"), path.name
                     assert path.name != "member.yaml"
+
+
+def test_secrets_are_read_in_the_namespace_of_the_gateway_only() -> None:
+    for path in (ROOT / "deploy/rbac").glob("*.yaml"):
+        for item in documents(path):
+            if any("secrets" in rule["resources"] for rule in item.get("rules", ())):
+                assert item["kind"] == "Role", path.name
+                assert item["metadata"]["namespace"] == "fleetgate-system"

@@ -11,6 +11,7 @@ import yaml
 
 from controlplane.fleet import Fleet
 from controlplane.kube.client import open_client
+from controlplane.translate.registrations import Owner
 from tests.support.clock import FakeClock
 from tests.support.fakeapi import FakeApi
 
@@ -34,6 +35,7 @@ class World:
         self.api, self.one, self.two = FakeApi(), FakeApi(), FakeApi()
         self.clock = clock
         self.changes = 0
+        self.owners: dict[str, Owner] = {}  # as on disk
         self._folder = folder
 
     def kubeconfig(self, api: FakeApi, token: str = "t0ken") -> str:
@@ -76,7 +78,15 @@ async def start(world: World) -> AsyncIterator[Start]:
     async def begin(**flags: Path) -> Fleet:
         client = await open_client(world.api.kubeconfig(), clock=world.clock.clock)
         clients.append(client)
-        fleet = Fleet(client, flags, world.changed, clock=world.clock.clock)
+        fleet = Fleet(
+            client,
+            flags,
+            world.changed,
+            namespace="clusters",
+            on_owners=world.owners.update,
+            clock=world.clock.clock,
+        )
+        fleet.remember(dict(world.owners))
         running.append(asyncio.create_task(fleet.run()))
         async with asyncio.timeout(5):
             await fleet.synced.wait()

@@ -164,6 +164,33 @@ async def test_a_missing_kubeconfig_file_is_a_problem_of_that_member_only(world:
     assert "no such file" in fleet.health()[0].last_error
 
 
+async def test_the_secrets_of_one_namespace_are_asked_for_and_no_others(world: World, start: Start) -> None:
+    await start()
+    asked = {request.path for request in world.api.seen("list secrets") + world.api.seen("watch secrets")}
+    assert asked == {"/api/v1/namespaces/clusters/secrets"}
+
+
+async def test_another_secret_does_not_take_a_cluster_over_not_even_after_a_restart(
+    world: World, start: Start
+) -> None:
+    world.register("one", world.one)
+    fleet = await start()
+    fleet.attach(frozenset({"one"}))
+    await until(lambda: fleet.health() and fleet.health()[0].synced)
+    thief = secret("thief", "one", world.kubeconfig(world.two), "2026-02-02T00:00:00Z")
+    world.api.store.put("secrets", thief)
+    world.api.store.delete("secrets", "clusters/one")
+    await until(lambda: not fleet.member_objects())
+    assert [item.code for item in fleet.findings()] == ["FG0903"]
+    later = await start()
+    later.attach(frozenset({"one"}))
+    await until(lambda: later.findings())
+    assert (later.known_clusters(), world.two.requests) == (frozenset(), [])
+    world.register("one", world.one)
+    await until(lambda: later.health() and later.health()[0].synced)
+    assert later.health()[0].server == world.one.url
+
+
 async def test_without_the_right_to_list_secrets_the_flags_still_serve(world: World, start: Start) -> None:
     async def forbidden(exchange: Exchange) -> None:
         await exchange.fail(403, "Forbidden", 'secrets is forbidden: User "u" cannot list')

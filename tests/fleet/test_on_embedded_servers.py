@@ -99,7 +99,7 @@ async def member_server(tmp_path: Path) -> AsyncIterator[Cluster]:
 @pytest.fixture
 async def fleet(fleet_server: Cluster) -> AsyncIterator[Fleet]:
     client = await open_client(fleet_server.path)
-    made = Fleet(client, {}, lambda: None)
+    made = Fleet(client, {}, lambda: None, namespace="demo")
     task = asyncio.create_task(made.run())
     async with asyncio.timeout(10):
         await made.synced.wait()
@@ -129,6 +129,17 @@ async def test_a_member_registered_by_a_secret_is_followed(
     assert (health.synced, health.stale, health.last_error) == (True, False, "")
     await fleet_server.delete(SECRETS, "demo", "cluster-1")
     await until(lambda: fleet.member_objects() == {})
+
+
+async def test_secrets_of_other_namespaces_register_nothing(
+    fleet_server: Cluster, member_server: Cluster, fleet: Fleet
+) -> None:
+    kubeconfig = base64.b64encode(member_server.server.kubeconfig().encode()).decode()
+    for namespace, cluster in (("default", "theirs"), ("demo", "ours")):
+        meta = {"name": "member", "namespace": namespace, "labels": {"fleetgate.io/cluster": cluster}}
+        await fleet_server.create(SECRETS, {"metadata": meta, "data": {"kubeconfig": kubeconfig}})
+    await until(lambda: "ours" in fleet.known_clusters())
+    assert fleet.known_clusters() == {"ours"}
 
 
 @pytest.mark.parametrize("kind", [INGRESSES, ALBCONFIGS], ids=lambda kind: kind.plural)

@@ -13,7 +13,8 @@ import pytest
 from controlplane.admin.health import readiness
 from controlplane.gateway.gateway import Gateway
 from loadtest.ports import free_port
-from tests.support.clusters import MEMBERS, Json, ask, clusters, gateway_on, ready
+from tests.fleet.conftest import secret
+from tests.support.clusters import MEMBERS, Clusters, Json, ask, clusters, gateway_on, ready
 from tests.support.translation import gateway
 from tests.support.waiting import until
 
@@ -246,3 +247,32 @@ async def test_no_token_is_in_what_the_gateway_keeps(tmp_path: Path) -> None:
             state = msgspec.json.encode(running.state().clusters)
         kept = b"".join(path.read_bytes() for path in (tmp_path / "state").iterdir() if path.is_file())
         assert b"t0ken" not in kept + state
+
+
+async def test_a_secret_that_claims_a_registered_cluster_is_told_so_by_an_event(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        rig.fleet.store.put(
+            "secrets", cluster_secret("first", "cluster-1", rig.apis["cluster-1"].kubeconfig())
+        )
+        async with gateway_on(rig, members={}, namespace="clusters") as running:
+            await ready(running)
+        thief = cluster_secret(
+            "thief", "cluster-1", rig.apis["cluster-2"].kubeconfig(), "2026-02-02T00:00:00Z"
+        )
+        rig.fleet.store.put("secrets", thief)
+        rig.fleet.store.delete("secrets", "clusters/first")
+        async with gateway_on(rig, members={}, namespace="clusters") as running:
+            await until(lambda: any(item.code == "FG0903" for item in running.state().diagnostics))
+            await until(lambda: "ClusterTakeover" in reasons(rig))
+            assert running.state().clusters == ()
+
+
+def cluster_secret(name: str, cluster: str, kubeconfig: Json, created: str = "2026-01-01T00:00:00Z") -> Json:
+    return secret(name, cluster, json.dumps(kubeconfig), created)
+
+
+def reasons(rig: Clusters) -> dict[str, str]:
+    """Return the objects that Events are about, by reason."""
+    events = rig.fleet.store.objects["events"].values()
+    return {event["reason"]: event["involvedObject"]["name"] for event in events}
