@@ -36,7 +36,8 @@ class Fleet:
     """Watches the Fleet, and those member clusters that are attached and registered.
 
     Members are registered by flags, and by Secrets in `namespace`, the gateway's own: whoever may write
-    Secrets in another one must not decide where the traffic of all goes. `on_change` is called after each batch of changes, from the event loop; it must be quick.
+    Secrets in another one must not decide where the traffic of all goes.
+    `on_change` is called after each batch of changes, from the event loop; it must be quick.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ def own(directory: Path) -> None:
 def check_files(directory: Path) -> None:
     """Raises Untrusted when a file of ours in the directory may be somebody else's."""
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
-        if ".json" in entry.name or entry.name in ("lock", "control.sock"):
+        if ".json" in entry.name or entry.name in ("lock", "control.sock", "admin-token"):
             _check_file(Path(entry.path), entry.stat(follow_symlinks=False))
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from proxy.http.forwarded import TrustedNetworks
 from proxy.http.heads import Heads
+from proxy.http.loops import UNNAMED, mark_of, pseudonym_of
 from proxy.model.actions import FixedResponse
 from proxy.model.channel import ChannelError, Ejection, Part, decode_routes, decode_services
 from proxy.model.limits import Limits
@@ -68,8 +69,8 @@ class DataPlane:
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
         "backlog", "compression", "connector", "corroboration", "draining", "heads", "learning", "limiters",
-        "limits", "local", "log", "mirrors", "replay", "services", "stalls", "suppressed", "table",
-        "trusted", "version", "wheel",
+        "limits", "local", "log", "mark", "mirrors", "pseudonym", "replay", "services", "stalls",
+        "suppressed", "table", "trusted", "version", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +105,8 @@ class DataPlane:
         self.version = 0
         self.limits = Limits()
         self.trusted = TrustedNetworks(())
+        self.pseudonym = UNNAMED
+        self.mark = b""  # the line by which this gateway knows a request again
         self.table: RouteTable[RoutePlan] = RouteTable(self._bind)
 
     async def apply(self, change: Change) -> None:
@@ -137,6 +140,8 @@ class DataPlane:
         self.version = change.version
         self.limits = self.connector.limits = change.snapshot.limits
         self.trusted = trusted
+        self.pseudonym = pseudonym_of(change.snapshot.gateway)
+        self.mark = mark_of(self.pseudonym)
         self.services.want_failbacks(change.failbacks)
         self.table, table = table, self.table
         await _dismantle(table, pace)

@@ -1,7 +1,7 @@
 """The admin API: health, metrics and JSON. Nothing here changes anything but `failback`.
 
-What changes something, or needs more than a query string, is asked by POST, as JSON: a web page cannot send
-that unasked.
+What changes something, or needs more than a query string, is asked by POST, as JSON and with a token: neither
+a web page can send that unasked, nor whoever makes another program of this machine ask.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from controlplane.admin import views
+from controlplane.admin.access import Access, TokenCheck
 from controlplane.admin.bodies import MAX_OBJECTS, encode, read_body, read_json
 from controlplane.admin.diff import difference
 from controlplane.admin.explain import explanation
@@ -160,12 +161,13 @@ def diagnostics(state: State, request: Request) -> views.Json:
     return views.listing(state, views.diagnostics(state, **wanted))
 
 
-def build_app(source: Source, names: Iterable[str]) -> Starlette:
+def build_app(source: Source, names: Iterable[str], access: Access) -> Starlette:
     """Return the ASGI app; `names` are the host names it may be asked by, besides localhost."""
     admin = Admin(source)
     return Starlette(
         routes=[
             Route("/livez", admin.livez),
+            Route("/healthz", admin.livez),
             Route("/readyz", admin.readyz),
             Route("/metrics", admin.metrics),
             Route("/api/v1/overview", admin.json(overview)),
@@ -179,6 +181,6 @@ def build_app(source: Source, names: Iterable[str]) -> Starlette:
             Route("/api/v1/diff", admin.diff, methods=["POST"]),
             Route("/api/v1/failback", admin.failback, methods=["POST"]),
         ],
-        middleware=[Middleware(HostCheck, names=tuple(names))],
+        middleware=[Middleware(HostCheck, names=tuple(names)), Middleware(TokenCheck, access=access)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_error},
     )

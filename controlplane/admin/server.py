@@ -6,13 +6,16 @@ import errno
 import os
 import socket
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 
 import uvicorn
 
+from controlplane.admin.access import Access
 from controlplane.admin.app import build_app
 from controlplane.admin.connections import PATIENCE_S, AdminProtocol, Waiting
 from controlplane.admin.hosts import host_name
 from controlplane.admin.state import Source
+from controlplane.admin.token import TokenFile
 
 
 class AdminAddressError(Exception):
@@ -40,14 +43,29 @@ class AdminServer:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def host(self) -> str:
+        """Address that it is bound to."""
+        host: str = self._socket.getsockname()[0]
+        return host.partition("%")[0]
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    @property
     def address(self) -> str:
         """HOST:PORT as it is bound."""
-        host, port = self._socket.getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    async def start(self, source: Source) -> None:
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs of this machine can reach it."""
+        return ip_address(self.host).is_loopback
+
+    async def start(self, source: Source, token: TokenFile) -> None:
         config = uvicorn.Config(
-            build_app(source, self._names),
+            build_app(source, self._names, Access(token, self.is_local)),
             log_config=None,
             access_log=False,
             lifespan="off",

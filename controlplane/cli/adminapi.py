@@ -1,6 +1,10 @@
 """Asks the admin API of a running gateway."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,40 +14,98 @@ from controlplane.cli.failure import Failure, Unavailable
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def admin_option(command: F) -> F:
-    return click.option(
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The admin API of a gateway; without a `token_file` one on this machine says where its token is."""
+
+    address: str
+    token_file: Path | None = None
+
+
+def admin_options(command: F) -> F:
+    """Add the options `admin` and `admin_token_file`."""
+    token_file = click.option(
+        "--admin-token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="FLEETGATE_ADMIN_TOKEN_FILE",
+        metavar="FILE",
+        help="Its token; default: where a gateway on this machine keeps it.",
+    )
+    address = click.option(
         "--admin",
         default="127.0.0.1:9901",
         show_default=True,
         envvar="FLEETGATE_ADMIN",
         metavar="HOST:PORT",
         help="Admin API of the running gateway.",
-    )(command)
+    )
+    return address(token_file(command))
 
 
-def ask(admin: str, path: str, question: Any, known_by: str, *, timeout: float = 30.0) -> Any:
+def ask(admin: Admin, path: str, question: Any, known_by: str, *, timeout: float = 30.0) -> Any:
     """POST a question and return the answer. Raises Failure with the problem that was answered.
 
     An answer without the member `known_by` comes from something else.
     """
+    answer = _post(admin, path, question, timeout, admin.token_file)
+    if answer.status_code == 401 and admin.token_file is None:
+        found = _found_file(answer)
+        if found is not None:
+            answer = _post(admin, path, question, timeout, found)
+    if answer.is_success:
+        body = _json(answer)
+        if isinstance(body, dict) and known_by in body:
+            return body
+        raise Unavailable(f"{admin.address} is no admin API; give --admin HOST:PORT")
+    raise _refused(admin.address, answer.status_code, _problem(answer))
+
+
+def _post(admin: Admin, path: str, question: Any, timeout: float, token_file: Path | None) -> Any:
     import httpx
 
-    base = admin if "://" in admin else f"http://{admin}"
+    base = admin.address if "://" in admin.address else f"http://{admin.address}"
+    headers = {"Authorization": f"Bearer {_token(token_file)}"} if token_file is not None else {}
     try:
-        answer = httpx.post(base + path, json=question, timeout=timeout, trust_env=False)
+        return httpx.post(base + path, json=question, headers=headers, timeout=timeout, trust_env=False)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise Failure(f"--admin {admin!r} is no address: {error}; e.g. 127.0.0.1:9901") from None
+        raise Failure(f"--admin {admin.address!r} is no address: {error}; e.g. 127.0.0.1:9901") from None
     except httpx.TransportError as error:
         cause = " ".join(str(error).split()) or type(error).__name__
         raise Unavailable(
-            f"admin API {admin} does not answer: {cause}; start the gateway, or give --admin HOST:PORT"
+            f"admin API {admin.address} does not answer: {cause};"
+            " start the gateway, or give --admin HOST:PORT"
         ) from None
-    if answer.is_success:
-        found = _json(answer)
-        if isinstance(found, dict) and known_by in found:
-            return found
-        raise Unavailable(f"{admin} is no admin API; give --admin HOST:PORT")
-    raise _refused(admin, answer.status_code, _problem(answer))
+
+
+def _token(path: Path) -> str:
+    from controlplane.admin.token import TokenError, TokenFile
+
+    try:
+        return TokenFile(path).read().decode("ascii")
+    except TokenError as error:
+        raise Failure(f"--admin-token-file {error}") from None
+
+
+def _found_file(answer: Any) -> Path | None:
+    """Return the token file of a gateway on this machine: where it says, or where it is by default.
+
+    No other file, and nobody elsewhere, is believed: what is in it is sent there.
+    """
+    from ipaddress import ip_address
+
+    from controlplane import statedir
+    from controlplane.admin.token import NAME
+
+    host, body = answer.request.url.host, _json(answer)
+    with suppress(ValueError):
+        if host == "localhost" or ip_address(host).is_loopback:
+            told = Path(str(body.get("tokenFile", ""))) if isinstance(body, dict) else Path()
+            if told.is_absolute():
+                return told if told.name == NAME else None
+            state_dir = os.environ.get("FLEETGATE_STATE_DIR")
+            path = (Path(state_dir) if state_dir else statedir.default()) / NAME
+            return path if path.exists() else None
+    return None
 
 
 def _json(answer: Any) -> Any:
@@ -65,6 +127,8 @@ def _problem(answer: Any) -> str:
 def _refused(admin: str, status: int, said: str) -> Failure:
     if status == 400 and said:
         return Failure(said)
+    if status == 401:
+        return Failure(f"admin API {admin} asks for its token; give --admin-token-file FILE")
     if status in (404, 405):
         return Unavailable(f"{admin} does not know this question: is it a fleetgate of this version?")
     return Unavailable(f"admin API {admin} answers {status}" + (f": {said}" if said else ""))

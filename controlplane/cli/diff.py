@@ -1,10 +1,11 @@
 """`fleetgate diff`: what applying manifests would change in a running gateway, with the traffic on it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from controlplane.cli.adminapi import admin_option, ask
+from controlplane.cli.adminapi import Admin, admin_options, ask
 from controlplane.cli.failure import Failure
 from controlplane.cli.manifests import manifest_options
 from controlplane.cli.output import coloured, counted, echo_json
@@ -34,17 +35,24 @@ _COLOURS: Final = {"added": "info", "removed": "error", "changed": "warning"}
 
 @click.command(name="diff", epilog=EXAMPLES)
 @manifest_options(required=True, members=False)
-@admin_option
+@admin_options
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[str, ...], namespace: str, admin: str, output: str) -> None:
+def command(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    namespace: str,
+    admin: str,
+    admin_token_file: Path | None,
+    output: str,
+) -> None:
     """Say which routes would change if the manifests were applied. Nothing is applied.
 
     Objects that the manifests leave out stay as they are. Errors and warnings about the others go to
     standard error. Ingresses of the Fleet that are refused as they are, and those among the manifests that
     the version of this command would refuse, are listed, too.
     """
-    found = _ask(paths, namespace, admin)
+    found = _ask(paths, namespace, Admin(admin, admin_token_file))
     if output == "json":
         echo_json("Difference", found)
     else:
@@ -56,7 +64,7 @@ def differs(found: Any) -> bool:
     return any(found[part] for part in ("changes", "listeners", "services"))
 
 
-def _ask(paths: tuple[str, ...], namespace: str, admin: str) -> Any:
+def _ask(paths: tuple[str, ...], namespace: str, admin: Admin) -> Any:
     """Return the gateway's answer; report the findings at their places."""
     import msgspec
 

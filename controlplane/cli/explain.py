@@ -1,11 +1,12 @@
 """`fleetgate explain`: which route a request takes, and why, live or from files; and what a finding means."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from controlplane.cli.adminapi import admin_option, ask
+from controlplane.cli.adminapi import Admin, admin_options, ask
 from controlplane.cli.failure import Failure
 from controlplane.cli.manifests import manifest_options, read
 from controlplane.cli.output import echo_json
@@ -35,7 +36,7 @@ _CODE: Final = re.compile(r"FG\d{4}", re.IGNORECASE)
 @click.option("--client", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Who asks.")
 @click.option("--all", "all_", is_flag=True, help="Also the routes that are nowhere near.")
 @manifest_options(required=False)
-@admin_option
+@admin_options
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
 @click.pass_context
 def command(
@@ -51,6 +52,7 @@ def command(
     members: dict[str, list[str]],
     dialect: str | None,
     admin: str,
+    admin_token_file: Path | None,
     output: str,
 ) -> None:
     """Say which route a request takes, which ones it does not, and why. No request is sent.
@@ -72,7 +74,7 @@ def command(
     if paths:
         found = _offline(read(paths, members, namespace, dialect), question)
     else:
-        found = ask(admin, "/api/v1/explain", question, "considered")
+        found = ask(Admin(admin, admin_token_file), "/api/v1/explain", question, "considered")
     if output == "json":
         echo_json("Explanation", found)
     else:

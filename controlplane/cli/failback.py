@@ -1,10 +1,11 @@
 """`fleetgate failback`: lets clusters back that an Ingress with `fleetgate.io/failback: manual` holds out."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from controlplane.cli.adminapi import admin_option, ask
+from controlplane.cli.adminapi import Admin, admin_options, ask
 from controlplane.cli.output import echo_json
 
 EXAMPLES = """\b
@@ -19,14 +20,15 @@ Exit codes: 0 done, also when nothing is held out, 2 wrong usage, 3 the gateway 
 @click.command(name="failback", epilog=EXAMPLES)
 @click.argument("ingress", metavar="NAMESPACE/INGRESS")
 @click.option("--cluster", default="", metavar="ID", help="Only this one. [default: every one that is held]")
-@admin_option
+@admin_options
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
-def command(ingress: str, cluster: str, admin: str, output: str) -> None:
+def command(ingress: str, cluster: str, admin: str, admin_token_file: Path | None, output: str) -> None:
     """Let clusters back that have failed, and are held out of an Ingress with fleetgate.io/failback: manual.
 
     Their share grows over 8 s. Each replica of a gateway holds out what it has seen fail: ask each of them.
     """
-    found = ask(admin, "/api/v1/failback", {"ingress": ingress, "cluster": cluster}, "letBack")
+    question = {"ingress": ingress, "cluster": cluster}
+    found = ask(Admin(admin, admin_token_file), "/api/v1/failback", question, "letBack")
     if output == "json":
         echo_json("Failback", found)
     else:

@@ -139,6 +139,14 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     help="Host name the admin API may be asked by, besides localhost and IP addresses.",
 )
 @click.option(
+    "--admin-token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="FLEETGATE_ADMIN_TOKEN_FILE",
+    metavar="FILE",
+    help="Token that the admin API asks for, see docs/admin-api.md; default: admin-token in --state-dir, made"
+    " at the first start.",
+)
+@click.option(
     "--state-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=default_state_dir,
@@ -168,8 +176,8 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     default=own_namespace,
     envvar="FLEETGATE_NAMESPACE",
     metavar="NAMESPACE",
-    help="On the Fleet: Lease of the leader election, Secrets that register members; no tenant may write there."
-    " Default: the pod's own, outside a pod: default.",
+    help="On the Fleet: Lease of the leader election, and Secrets that register members, so that no tenant"
+    " may write there. Default: the pod's own, outside a pod: default.",
 )
 @click.option(
     "--access-log",
@@ -225,6 +233,7 @@ def command(
     workers: int,
     admin: tuple[str, int],
     admin_names: tuple[str, ...],
+    admin_token_file: Path | None,
     state_dir: Path,
     address: str,
     listen_address: str,
@@ -248,6 +257,7 @@ def command(
         admin_host=admin[0],
         admin_port=admin[1],
         admin_names=admin_names,
+        admin_token_file=admin_token_file,
         address=address,
         listen_address=listen_address,
         namespace=namespace,

@@ -16,6 +16,7 @@ from controlplane.fleet import Fleet
 from controlplane.gateway.confirmation import Confirmation
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.failovers import FailoverWatch
+from controlplane.gateway.identity import Identity
 from controlplane.gateway.notices import Notices
 from controlplane.gateway.owners import Owners
 from controlplane.gateway.settings import Settings
@@ -71,7 +72,10 @@ class Gateway:
             on_owners=self._owners.save,
         )
         self._recorder = EventRecorder(client, instance)
-        self._elector = LeaderElector(client, settings.namespace, LEASE, instance)
+        self._elector = LeaderElector(
+            client, settings.namespace, LEASE, instance, on_answer=self._changed.set
+        )
+        self._identity = Identity(self._elector)
         self._status = StatusWriter(client, self._recorder, self._elector, self._fleet.current_status)
         self._plane = DataPlane(
             settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
@@ -90,7 +94,7 @@ class Gateway:
         self._checker = Checker(self._verdict_changed)
         self._verdicts_due: asyncio.TimerHandle | None = None
         self._hosts = HostResolver(self._changed.set)
-        self._translator = Translator(settings, self._fleet, self._hosts)
+        self._translator = Translator(settings, self._fleet, self._hosts, self._identity)
         self._latest: Snapshot | None = None
         self._from_disk = False
         self._failed_ports: dict[int, str] = {}
@@ -238,14 +242,14 @@ class Gateway:
             self._plane.publisher.publish(with_verdicts(self._latest, self._checker.is_failing))
 
     def _waits_for(self, attached: frozenset[str]) -> bool:
-        """Say whether members have not been listed that probably will be in a moment."""
+        """Say whether members, or the Lease, have not been read that probably will be in a moment."""
         loop = asyncio.get_running_loop()
         if self._patience_ends is None:
             self._patience_ends = loop.time() + FIRST_SYNC_PATIENCE_S
             loop.call_later(FIRST_SYNC_PATIENCE_S, self._changed.set)
         if loop.time() >= self._patience_ends:
             return False
-        return any(
+        return self._identity.is_open() or any(
             not member.synced and not member.last_error
             for member in self._fleet.health()
             if member.cluster in attached

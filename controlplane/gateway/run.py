@@ -4,15 +4,18 @@ import asyncio
 import errno
 import logging
 import os
+from dataclasses import replace
 
 from controlplane import signals
 from controlplane.admin.server import AdminAddressError, AdminServer
+from controlplane.admin.token import NAME, TokenError, TokenFile, new_token
 from controlplane.gateway.dataplane import StateDirectoryInUse
 from controlplane.gateway.gateway import Gateway
 from controlplane.gateway.logs import configure
 from controlplane.gateway.settings import Settings
 from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.errors import ConfigError
+from controlplane.publish.saver import write_atomically
 from controlplane.statedir import Untrusted
 from proxy import __version__
 
@@ -75,17 +78,19 @@ async def serve(settings: Settings) -> None:
     signals.install(asked.on_end, asked.on_reopen)
     _check_members(settings)
     _check_access_log(settings.access_log)
+    _check_token(settings)
     try:
         admin = AdminServer(settings.admin_host, settings.admin_port, settings.admin_names)
     except AdminAddressError as error:
         raise Unavailable(str(error)) from error
     try:
+        settings = replace(settings, admin_host=admin.host, admin_port=admin.port)  # as it is bound
         client = await _open_client(settings, asked.end)
         if client is None:
             return
         gateway = asked.gateway = await _start(settings, client)
         try:
-            await admin.start(gateway)
+            await admin.start(gateway, _token(settings))
             log.info("gateway started", extra={"version": __version__, "admin": admin.address})
             await _until_the_end(gateway, asked.end)
             log.info("draining", extra={"grace": settings.grace_s})
@@ -128,6 +133,29 @@ async def _start(settings: Settings, client: ApiClient) -> Gateway:
             f"state directory {settings.state_dir}: {error.strerror or error}; choose one with --state-dir"
         ) from error
     return gateway
+
+
+def _check_token(settings: Settings) -> None:
+    if settings.admin_token_file is not None:
+        try:
+            TokenFile(settings.admin_token_file).read()
+        except TokenError as error:
+            raise CannotStart(f"--admin-token-file {error}") from error
+
+
+def _token(settings: Settings) -> TokenFile:
+    """Return the file with the token of the admin API: the one that is given, or ours, which may be new."""
+    if settings.admin_token_file is not None:
+        return TokenFile(settings.admin_token_file)
+    made = TokenFile(settings.state_dir.resolve() / NAME)
+    try:
+        made.read()
+    except TokenError:
+        try:
+            write_atomically(made.path, new_token())
+        except OSError as error:  # the gateway serves; what needs the token says why it cannot be had
+            log.error("no token for the admin API", extra={"cause": str(error)})
+    return made
 
 
 def _check_members(settings: Settings) -> None:

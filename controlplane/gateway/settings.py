@@ -18,6 +18,7 @@ class Settings:
 
     `address` is published in statuses, listeners are bound to `listen_address` ("" is every address of the
     machine), `namespace` holds the Lease of the leader election and the Secrets that register members.
+    `admin_token_file` None: a token that is kept in the state directory.
     `access_log` is a path, "-" for standard output, or "off". `grace_s` is how long requests in
     flight may take at the end. `write_shares`: Ingresses are annotated while clusters do not get their
     shares. `worker_argv` is for tests: what to start instead of a worker.
@@ -30,6 +31,7 @@ class Settings:
     admin_host: str = DEFAULT_ADMIN_HOST
     admin_port: int = DEFAULT_ADMIN_PORT
     admin_names: tuple[str, ...] = ()
+    admin_token_file: Path | None = None
     address: str = ""
     listen_address: str = ""
     namespace: str = "default"

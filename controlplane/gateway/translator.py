@@ -8,7 +8,9 @@ import msgspec
 
 from controlplane import statedir
 from controlplane.fleet import Fleet
+from controlplane.gateway.identity import Identity
 from controlplane.gateway.settings import Settings
+from controlplane.interfaces import Interfaces
 from controlplane.proposal.job import Basis
 from controlplane.publish import Saver
 from controlplane.resolve import HostResolver
@@ -23,7 +25,7 @@ log = logging.getLogger(__name__)
 class Translator:
     """Keeps the last good version of every object, on disk too: a restart must not lose them."""
 
-    def __init__(self, settings: Settings, fleet: Fleet, hosts: HostResolver) -> None:
+    def __init__(self, settings: Settings, fleet: Fleet, hosts: HostResolver, identity: Identity) -> None:
         self._path = settings.state_dir.resolve() / "last-good.json"
         self.count = 0
         self.sum_s = 0.0
@@ -31,6 +33,8 @@ class Translator:
         self._settings = settings
         self._fleet = fleet
         self._hosts = hosts
+        self._identity = identity
+        self._interfaces = Interfaces()
         self._last_good = LastGood()
         self._saver: Saver[LastGood] = Saver(self._path, msgspec.json.encode)
 
@@ -46,7 +50,7 @@ class Translator:
     def translate(self, failed_ports: dict[int, str], version: int, previous: Snapshot | None) -> Translation:
         """Translate what the Fleet and its members hold now."""
         started = time.perf_counter()
-        facts = self._facts(failed_ports)
+        facts = self._facts(failed_ports, previous)
         objects, members = self._fleet.fleet_objects(), self._fleet.member_objects()
         translation = translate(objects, members, facts, self._last_good, version, previous)
         if translation.last_good != self._last_good:
@@ -61,9 +65,9 @@ class Translator:
     def basis(self, running: Snapshot, failed_ports: dict[int, str]) -> Basis:
         """Return what a translation of other objects would start from."""
         fleet, members = self._fleet.fleet_objects(), self._fleet.member_objects()
-        return Basis(running, fleet, members, self._facts(failed_ports), self._last_good)
+        return Basis(running, fleet, members, self._facts(failed_ports, running), self._last_good)
 
-    def _facts(self, failed_ports: dict[int, str]) -> Facts:
+    def _facts(self, failed_ports: dict[int, str], previous: Snapshot | None) -> Facts:
         return Facts(
             address=self._settings.address,
             known_clusters=self._fleet.known_clusters(),
@@ -73,6 +77,9 @@ class Translator:
             trusted_proxies=self._settings.trusted_proxies,
             listen_address=self._settings.listen_address,
             hosts=self._hosts.known(),
+            gateway=self._identity.name(previous),
+            own_addresses=self._interfaces.addresses(),
+            admin=(self._settings.admin_host, self._settings.admin_port),
         )
 
     async def close(self) -> None:

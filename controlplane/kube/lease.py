@@ -5,6 +5,7 @@ There is no fencing: whatever only the leader does must be harmless when done tw
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -35,6 +36,7 @@ class _Meta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     name: str
     namespace: str
     resource_version: str = ""
+    uid: str = ""
 
 
 class _Spec(msgspec.Struct, frozen=True, rename="camel"):
@@ -65,9 +67,13 @@ class LeaderElector:
         name: str,
         identity: str,
         *,
+        on_answer: Callable[[], None] = lambda: None,
         timing: LeaseTiming = DEFAULT_LEASE_TIMING,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """`on_answer` is called when `uid` or `last_error` changes."""
+        self.uid = ""  # of the Lease, as last seen: the replicas of a gateway have it in common
+        self._on_answer = on_answer
         self.identity = identity
         self.last_error = ""
         self.transitions = 0  # how often this replica became leader
@@ -96,7 +102,10 @@ class LeaderElector:
         """Acquire and renew until cancelled, then release the Lease so that another need not wait."""
         try:
             while True:
+                before = self.uid, self.last_error
                 await self._attempt()
+                if before != (self.uid, self.last_error):
+                    self._on_answer()
                 pause = self._timing.retry_s * (1 + (self._timing.jitter - 1) * self._clock.random())
                 await self._clock.sleep(pause)
                 if not self.is_leader:
@@ -156,6 +165,7 @@ class LeaderElector:
         if self._seen is None or lease.spec != self._seen.spec:
             self._changed_at = self._clock.monotonic()
         self._seen = lease
+        self.uid = lease.metadata.uid
         return lease
 
     def _expired(self, lease: _Lease) -> bool:

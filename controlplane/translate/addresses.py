@@ -24,7 +24,7 @@ def refused_address(text: str, version: int, allow_loopback: bool) -> str:
         return "it is no IP address"
     if address.version != version or "%" in text:
         return f"it is no IPv{version} address"
-    address = _embedded(address) or address
+    address = embedded(address) or address
     if address.is_loopback:
         return "" if allow_loopback else "it is a loopback address"
     if address.is_link_local or address in _METADATA:
@@ -44,7 +44,7 @@ def refused_port(port: int) -> str:
     return f"port {port} is the port of {owner}" if owner else ""
 
 
-def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+def embedded(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     """Return the IPv4 address that an IPv6 address stands for."""
     if isinstance(address, IPv4Address):
         return None

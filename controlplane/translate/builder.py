@@ -14,6 +14,7 @@ from controlplane.translate.gateways import Gateways, build_gateways
 from controlplane.translate.hostaccess import guard_hosts
 from controlplane.translate.live import Outcome, World, translate_ingresses
 from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
+from controlplane.translate.ownsockets import OwnSockets
 from controlplane.translate.servergroups import ServerGroups, build_groups
 from controlplane.translate.services import labels_needed
 from controlplane.translate.statuses import (
@@ -41,13 +42,15 @@ def translate(
     """
     gateways = build_gateways(fleet, facts, last_good)
     attached = gateways.attached
-    groups = build_groups(fleet, facts, last_good, previous)
+    own = OwnSockets(facts, (listener.port for gateway in gateways.all for listener in gateway.listeners))
+    groups = build_groups(fleet, facts, last_good, previous, own)
     resolver = ServiceResolver(
         members,
         attached,
         allow_loopback=facts.allow_loopback,
         previous=previous,
         server_groups=groups.services,
+        own=own,
     )
     outcomes = translate_ingresses(World(fleet, gateways, groups, resolver, last_good))
     joined = join_canaries(outcomes)
@@ -64,6 +67,7 @@ def translate(
         clusters=_clusters(attached, members),
         limits=facts.limits,
         trusted_proxies=facts.trusted_proxies,
+        gateway=facts.gateway,
     )
     return Translation(
         snapshot=snapshot,

@@ -406,6 +406,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "an id that no other ServerGroup of the namespace has",
         "change the id of one of the two",
     ),
+    "FG0613": Entry(
+        "warning",
+        "EndpointRefused",
+        "the server {address} is refused: {cause}",
+        "an address and port that are not the gateway's own",
+        "correct the address or the port",
+    ),
     # Health checks
     "FG0620": Entry(
         "warning",

@@ -15,6 +15,8 @@ from controlplane.resources.pod import Pod
 from controlplane.resources.service import Service as ServiceObject
 from controlplane.resources.view import MemberObjects
 from controlplane.translate.addresses import refused_address, refused_port
+from controlplane.translate.model import Facts
+from controlplane.translate.ownsockets import OwnSockets
 from controlplane.translate.services import GROUP, ServiceRef
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
 
@@ -60,10 +62,11 @@ class ServiceResolver:
         allow_loopback: bool = False,
         previous: Snapshot | None = None,
         server_groups: Mapping[str, Service] | None = None,
+        own: OwnSockets | None = None,
     ) -> None:
         self._members = members
         self._clusters = tuple(sorted(clusters))
-        self._allow_loopback = allow_loopback
+        self._allowed = _Allowed(allow_loopback, own or OwnSockets(Facts(), ()))
         self._previous = {service.id: service for service in previous.services} if previous else {}
         self._slices = {
             cluster: _slices_by_service(members[cluster])
@@ -107,7 +110,7 @@ class ServiceResolver:
                 continue
             slices = self._slices[cluster].get(ref.key_in(cluster), ())
             wanted = _Wanted(port_name, ref.labels, self._members[cluster].pods.get(ref.namespace, {}))
-            endpoints = _Collector(cluster, wanted, self._allow_loopback, refused).collect(slices)
+            endpoints = _Collector(cluster, wanted, self._allowed, refused).collect(slices)
             parts.append(ClusterEndpoints(cluster, endpoints))
         return Resolution(
             Service(service_id, tuple(parts)),
@@ -124,9 +127,11 @@ class ServiceResolver:
     def _denies_pods(self, cluster: str, ref: ServiceRef) -> bool:
         return self._is_synced(cluster) and ref.namespace in self._members[cluster].pods_denied
 
-    def _kept(self, service_id: str, cluster: str) -> list[ClusterEndpoints]:
+    def _kept(self, service_id: str, cluster: str) -> tuple[ClusterEndpoints, ...]:
         previous = self._previous.get(service_id)
-        return [part for part in previous.clusters if part.cluster == cluster] if previous else []
+        if previous is None:
+            return ()
+        return self._allowed.own.without(part for part in previous.clusters if part.cluster == cluster)
 
 
 def _slices_by_service(member: MemberObjects) -> dict[str, list[EndpointSlice]]:
@@ -183,15 +188,31 @@ class _Wanted:
         return pod is not None and all(pod.metadata.labels.get(key) == value for key, value in self.labels)
 
 
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """Which addresses and ports an endpoint may have."""
+
+    loopback: bool
+    own: OwnSockets
+
+    def cause(self, address: str, port: int, version: int) -> str:
+        """Return why it may not have these, "" when it may."""
+        return (
+            refused_address(address, version, self.loopback)
+            or refused_port(port)
+            or self.own.cause(address, port)
+        )
+
+
 class _Collector:
     """Gathers the endpoints of one Service port from the slices of one cluster."""
 
-    __slots__ = ("_allow_loopback", "_cluster", "_refused", "_wanted")
+    __slots__ = ("_allowed", "_cluster", "_refused", "_wanted")
 
-    def __init__(self, cluster: str, wanted: _Wanted, allow_loopback: bool, refused: list[Refused]) -> None:
+    def __init__(self, cluster: str, wanted: _Wanted, allowed: _Allowed, refused: list[Refused]) -> None:
         self._cluster = cluster
         self._wanted = wanted
-        self._allow_loopback = allow_loopback
+        self._allowed = allowed
         self._refused = refused
 
     def collect(self, slices: Iterable[EndpointSlice]) -> tuple[Endpoint, ...]:
@@ -223,7 +244,7 @@ class _Collector:
                     family[address, port] = ready or family.get((address, port), False)
 
     def _is_allowed(self, piece: EndpointSlice, address: str, port: int, version: int) -> bool:
-        cause = refused_address(address, version, self._allow_loopback) or refused_port(port)
+        cause = self._allowed.cause(address, port, version)
         if cause:
             metadata = piece.metadata
             self._refused.append(Refused(self._cluster, metadata.namespace, metadata.name, address, cause))

@@ -37,6 +37,8 @@ class Facts:
     gateway was started with.
     `allow_loopback` lets endpoints be on this machine: the demo runs its pods there.
     `hosts` are the addresses of servers that are given by name.
+    `gateway` names the gateway, not the replica. `own_addresses` are those of this machine, `admin` is what
+    the admin API listens on.
     """
 
     address: str = ""
@@ -47,6 +49,9 @@ class Facts:
     trusted_proxies: tuple[str, ...] = ()
     listen_address: str = ""
     hosts: Mapping[str, HostAddresses] = field(default_factory=dict)
+    gateway: str = ""
+    own_addresses: frozenset[str] = frozenset()
+    admin: tuple[str, int] | None = None
 
 
 class AcceptedIngress(msgspec.Struct, frozen=True):

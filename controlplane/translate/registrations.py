@@ -5,7 +5,7 @@ traffic of every Ingress, to whatever other Secret carries the same label.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec

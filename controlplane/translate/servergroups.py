@@ -11,6 +11,7 @@ from controlplane.resources.view import FleetObjects
 from controlplane.translate.addresses import refused_address
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.model import Facts, HostAddresses, LastGood
+from controlplane.translate.ownsockets import OwnSockets
 from controlplane.translate.servers import GroupPlan, PlannedServer, plan_group
 from controlplane.translate.services import group_id
 from proxy.model.actions import Destination, Share, Split, SplitMode
@@ -87,13 +88,18 @@ class ServerGroups:
 
 
 def build_groups(
-    fleet: FleetObjects, facts: Facts, last_good: LastGood, previous: Snapshot | None
+    fleet: FleetObjects,
+    facts: Facts,
+    last_good: LastGood,
+    previous: Snapshot | None,
+    own: OwnSockets | None = None,
 ) -> ServerGroups:
     """Return every ServerGroup as it is live.
 
     A server whose host name has no address yet keeps the endpoints it may have in `previous`.
     """
     kept = {service.id: service for service in previous.services} if previous else {}
+    own = own or OwnSockets(facts, ())
     groups: dict[str, Group] = {}
     good: dict[str, ServerGroup] = {}
     unreadable: list[Findings] = []
@@ -103,7 +109,7 @@ def build_groups(
             unreadable.append(findings)
             continue
         version, plan, complete = chosen
-        groups[findings.subject.key] = _group(version, plan, facts, findings, kept)
+        groups[findings.subject.key] = _group(version, plan, facts, own, findings, kept)
         if complete:
             good[findings.subject.identity] = version
     return ServerGroups(dict(sorted(groups.items())), tuple(unreadable), good, _by_id(groups.values()))
@@ -144,13 +150,19 @@ def _choose(
 
 
 def _group(
-    version: ServerGroup, plan: GroupPlan, facts: Facts, findings: Findings, kept: Mapping[str, Service]
+    version: ServerGroup,
+    plan: GroupPlan,
+    facts: Facts,
+    own: OwnSockets,
+    findings: Findings,
+    kept: Mapping[str, Service],
 ) -> Group:
     subject = findings.subject
     service_id = group_id(subject.namespace, subject.name)
-    servers = [(server, _addresses(server, facts, findings)) for server in plan.servers]
+    servers = [(server, _addresses(server, facts, own, findings)) for server in plan.servers]
     clusters = _endpoints(servers)
-    _keep(plan, facts, clusters, kept.get(service_id))
+    before = kept.get(service_id)
+    _keep(plan, facts, clusters, own.without(before.clusters) if before is not None else ())
     service = Service(
         service_id,
         tuple(
@@ -179,18 +191,23 @@ _Zones = dict[str, dict[tuple[str, int], Endpoint]]
 """Endpoints by zone, and by address and port."""
 
 
-def _addresses(server: PlannedServer, facts: Facts, findings: Findings) -> tuple[str, ...]:
+def _addresses(server: PlannedServer, facts: Facts, own: OwnSockets, findings: Findings) -> tuple[str, ...]:
     """Return the addresses of a server that may be used."""
-    if not server.is_host:
-        return (server.address,)
-    found = facts.hosts.get(server.address, _UNRESOLVED)
     at = f"{server.field}.address"
+    if not server.is_host:
+        cause = own.cause(server.address, server.port)
+        if cause:
+            findings.add("FG0613", at, server.address, address=server.address, cause=cause)
+        return () if cause else (server.address,)
+    found = facts.hosts.get(server.address, _UNRESOLVED)
     if found.problem:
         effect = "its last known addresses stay in use" if found.addresses else "it is not used"
         findings.add("FG0608", at, server.address, host=server.address, problem=found.problem, effect=effect)
     usable: list[str] = []
     for address in found.addresses:
-        cause = refused_address(address, 6 if ":" in address else 4, facts.allow_loopback)
+        cause = refused_address(address, 6 if ":" in address else 4, facts.allow_loopback) or own.cause(
+            address, server.port
+        )
         if cause:
             findings.add("FG0609", at, server.address, host=server.address, address=address, cause=cause)
         else:
@@ -215,14 +232,14 @@ def _endpoints(servers: Iterable[tuple[PlannedServer, tuple[str, ...]]]) -> _Zon
     return zones
 
 
-def _keep(plan: GroupPlan, facts: Facts, clusters: _Zones, before: Service | None) -> None:
+def _keep(plan: GroupPlan, facts: Facts, clusters: _Zones, before: tuple[ClusterEndpoints, ...]) -> None:
     """Add the earlier endpoints that servers without an address may have had: same zone, same port."""
     waiting = {
         (zone_cluster(server.zone), server.port): server.zone
         for server in plan.servers
         if server.is_host and not facts.hosts.get(server.address, _UNRESOLVED).addresses
     }
-    for part in before.clusters if before is not None else ():
+    for part in before:
         for endpoint in part.endpoints:
             zone = waiting.get((part.cluster, endpoint.port))
             if zone is not None:

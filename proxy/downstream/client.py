@@ -22,6 +22,7 @@ from proxy.http.body import RequestBody
 from proxy.http.errors import RequestError
 from proxy.http.forwarded import FIRST_ATTEMPT, NOBODY, read_hops, read_scheme
 from proxy.http.heads import HeadReader
+from proxy.http.loops import is_loop
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import HttpsRequestLine, RequestLine
 from proxy.tunnel import Tunnel
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _SO_MEMINFO: Final = 55  # linux/socket.h
 _SEND_BUFFER: Final = struct.Struct("=12xI4xI")  # of sock_diag.h: SK_MEMINFO_SNDBUF, SK_MEMINFO_WMEM_QUEUED
 _AMBIGUOUS: Final = "Servers read this path differently, and what they read takes different routes."
+_LOOP: Final = "The request has passed this gateway before, or too many others."
 _NO_HTTPS: Final = "The request target is an https URL, and the request did not come over HTTPS."
 _CR: Final = 13
 _MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
@@ -299,6 +301,9 @@ class ClientConnection(ReceivingClient):
         if control.max_forwards == b"0" and line.resource.method == b"OPTIONS":
             self._answer(200, "This is the last hop.", "LR", line, headers)
             return end
+        if control.passed and is_loop(control.passed, self._plane.pseudonym):
+            self._answer(508, _LOOP, "LD", line, headers)
+            return end
         plan = self._plane.table.find(
             self._listener.port, control.host, line.resource.path, headers, line, self.address
         )
@@ -354,7 +359,7 @@ class ClientConnection(ReceivingClient):
             self.forwarded += b"X-Forwarded-Port: %d\r\n" % self.listener_port
         if forwarded.client_port and port:
             self.forwarded += b"X-Forwarded-Client-Port: %d\r\n" % port
-        self.forwarded += FIRST_ATTEMPT
+        self.forwarded += FIRST_ATTEMPT + self._plane.mark
         self.log = b'"client":"%b","listener":"%b"' % (client, self.listener_name.encode())
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:

@@ -44,11 +44,12 @@ class Listener:
         self.name = config.name
         self.connections: set[ClientConnection] = set()
         self._config = config
+        self._plane = plane
+        self._mark = plane.mark
         self.configure(config)
         self.accepted = 0
         self.is_closed = False
         self.overload = overload
-        self._plane = plane
         self._admission = admission
         self._guard = guard
         self._server: asyncio.Server | None = None
@@ -66,7 +67,8 @@ class Listener:
         self.forwarded = config.forwarded
         self.gzip = config.gzip
         before, self._config = self._config, config
-        if (before.forwarded, before.gzip) != (config.forwarded, config.gzip):
+        mark, self._mark = self._mark, self._plane.mark
+        if (before.forwarded, before.gzip, mark) != (config.forwarded, config.gzip, self._mark):
             for connection in self.connections:
                 connection.introduce()
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.http import limits
+from proxy.http import limits, loops
 from proxy.http.errors import RequestError
 from proxy.http.fields import DROP, Field
 from proxy.http.grammar import CODED, DIGITS, HOST, TOKEN_LIST
@@ -30,7 +30,7 @@ class Control:
 
     __slots__ = (
         "authority", "close", "end", "expect", "host", "is_coded", "is_plain", "length", "log",
-        "max_forwards", "nominated", "start", "upgrade",
+        "max_forwards", "nominated", "passed", "start", "upgrade",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -42,6 +42,7 @@ class Control:
         self.expect = False
         self.upgrade = False  # a WebSocket upgrade is asked for
         self.max_forwards = b""
+        self.passed = b""  # gateways: the values of CDN-Loop, in lower case
         self.nominated: frozenset[bytes] = frozenset()  # by Connection, and not known to be hop by hop
         self.is_plain = False  # a host, no body, and nothing out of the ordinary
         self.start = b""  # lines before and after the fields that are passed on
@@ -138,6 +139,9 @@ def _read_others(control: Control, values: Values) -> None:
         if any(value.lower() != b"100-continue" for value in expectations):
             raise RequestError(417, "the only expectation is 100-continue")
         control.expect = control.length != 0
+    passed = values.get(loops.FIELD)
+    if passed is not None:
+        control.passed = b",".join(passed).lower()
     hops = values.get(b"max-forwards")
     if hops is not None:
         control.max_forwards = hops[0]

@@ -27,6 +27,7 @@ _RULES: Final[dict[bytes, int]] = {
     b"expect": CONTROL,
     b"user-agent": CONTROL_KEEP,
     b"max-forwards": CONTROL_KEEP,
+    b"cdn-loop": CONTROL_KEEP,
     b"x-request-id": IDENTITY,
     b"keep-alive": DROP,
     b"proxy-connection": DROP,

@@ -21,6 +21,7 @@ FLAGS: Final[dict[str, str]] = {
     "OM": "the worker is overloaded and the request had waited too long (503)",
     "OC": "there were as many client connections as there may be (503)",
     "AD": "the client's address may not come (403)",
+    "LD": "the request has passed this gateway before, or too many others (508)",
     "RL": "turned away by a rate limit of the route",
     "CL": "turned away by a concurrency limit of the route",
     "LR": "the gateway answered the request itself",

@@ -147,6 +147,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     limits: Limits = Limits()
     workers: int = 1  # that share the limits which hold for the whole gateway
     trusted_proxies: tuple[str, ...] = ()  # networks (CIDR) that may say who the client is
+    gateway: str = ""  # the same in all replicas, in no other gateway; of 0-9 and a-z; "": no loop is found
     schema: int = SCHEMA
 
 

@@ -7,10 +7,10 @@ from proxy.model.policies import HeaderChange, HeaderOperation, ValueSource
 from proxy.policies.asked import Asked
 from proxy.policies.errors import PolicyError
 
-# Where a message ends, how its connection goes on, and whom it is for is nobody's to change
+# Where a message ends, how its connection goes on, whom it is for and where it has been is nobody's to change
 FRAMING: Final = frozenset(
-    (b"connection", b"content-length", b"host", b"http2-settings", b"keep-alive", b"proxy-connection",
-     b"te", b"trailer", b"transfer-encoding", b"upgrade")
+    (b"cdn-loop", b"connection", b"content-length", b"host", b"http2-settings", b"keep-alive",
+     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 )  # fmt: skip
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]{1,256}")  # no underscore: see http.grammar

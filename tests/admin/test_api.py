@@ -19,6 +19,7 @@ from controlplane.checks import CheckView
 from controlplane.proposal.job import Basis
 from proxy.model.channel import BreakerStats, Hold
 from proxy.model.codec import decode_snapshot
+from tests.support.admintoken import BEARER, local, token_file
 from tests.support.states import serving, stats
 
 
@@ -45,8 +46,10 @@ class Fixed:
 
 @asynccontextmanager
 async def client(state: State, *names: str) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(build_app(Fixed(state), names))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901") as made:
+    transport = httpx.ASGITransport(build_app(Fixed(state), names, local()))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:9901", headers=BEARER
+    ) as made:
         yield made
 
 
@@ -193,7 +196,7 @@ async def test_errors_are_problems(method: str, path: str, status: int) -> None:
 
 async def test_metrics_ask_the_workers_first() -> None:
     source = Fixed(serving())
-    transport = httpx.ASGITransport(build_app(source, ()))
+    transport = httpx.ASGITransport(build_app(source, (), local()))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as api:
         answer = await api.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
@@ -202,7 +205,7 @@ async def test_metrics_ask_the_workers_first() -> None:
 
 async def test_the_server_answers_on_its_port() -> None:
     server = AdminServer("127.0.0.1", 0, ())
-    await server.start(Fixed(serving()))
+    await server.start(Fixed(serving()), token_file())
     try:
         async with httpx.AsyncClient() as api:
             assert (await api.get(f"http://{server.address}/livez")).text == "ok\n"

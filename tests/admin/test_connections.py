@@ -11,10 +11,14 @@ from controlplane.admin import connections
 from controlplane.admin.connections import MAX_CONNECTIONS, PATIENCE_S, Waiting
 from controlplane.admin.server import AdminServer
 from tests.admin.test_api import Fixed
+from tests.support.admintoken import TOKEN, token_file
 from tests.support.states import serving
 
 HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
-POST = b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+POST = (
+    b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Authorization: Bearer %b\r\n" % TOKEN.encode()
+)
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -22,7 +26,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 @asynccontextmanager
 async def admin(source: Fixed | None = None) -> AsyncIterator[int]:
     server = AdminServer("127.0.0.1", 0, ())
-    await server.start(source or Fixed(serving()))
+    await server.start(source or Fixed(serving()), token_file())
     try:
         port = int(server.address.rpartition(":")[2])
         assert await asked(port) == 200

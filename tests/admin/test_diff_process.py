@@ -19,6 +19,7 @@ from controlplane.proposal.job import END, Basis, frame, frames, read_basis
 from controlplane.proposal.runner import Differ
 from controlplane.translate.model import Facts, LastGood
 from tests.admin.test_api import Fixed
+from tests.support.admintoken import BEARER, local
 from tests.support.states import serving
 from tests.support.translation import deployed, fleet_of, gateway, member_of
 
@@ -36,8 +37,10 @@ class Holding(Fixed):
 
 
 def client(source: Fixed) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(build_app(source, ()))
-    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901", timeout=30)
+    transport = httpx.ASGITransport(build_app(source, (), local()))
+    return httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:9901", headers=BEARER, timeout=30
+    )
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)

@@ -8,6 +8,7 @@ from controlplane.admin.metrics import Metrics
 from proxy.model.flags import FLAGS
 from proxy.upstream.retries.retry import Failure, Suppressed
 from tests.admin.test_api import Fixed
+from tests.support.admintoken import local
 from tests.support.states import serving
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -15,7 +16,7 @@ TEXT = (DOCS / "admin-api.md").read_text()
 
 
 def test_every_path_is_documented() -> None:
-    paths = {route.path for route in build_app(Fixed(serving()), ()).routes}  # type: ignore[attr-defined]
+    paths = {route.path for route in build_app(Fixed(serving()), (), local()).routes}  # type: ignore[attr-defined]
     assert set(re.findall(r"^\| `(/[\w/]+)`", TEXT, re.MULTILINE)) == paths
 
 

@@ -8,6 +8,7 @@ import pytest
 from controlplane.admin.hosts import is_known
 from controlplane.admin.server import AdminServer
 from tests.admin.test_api import Fixed
+from tests.support.admintoken import token_file
 from tests.support.states import serving
 
 NAMES = frozenset({"localhost", "gateway.example.com"})
@@ -121,7 +122,7 @@ def test_everything_else_is_refused(host: str) -> None:
 )
 async def test_the_server_asks_for_exactly_one(lines: tuple[str, ...], status: int) -> None:
     server = AdminServer("127.0.0.1", 0, ())
-    await server.start(Fixed(serving()))
+    await server.start(Fixed(serving()), token_file())
     try:
         head = "\r\n".join(("GET /livez HTTP/1.1", *lines, "Connection: close", "", "")).encode()
         assert await _status(server.address, head) == status

@@ -19,6 +19,7 @@ from proxy.model.channel import Ack, DurationHistogram, Hello, RequestCount, Sta
 from proxy.model.codec import decode_snapshot, encode_snapshot
 from proxy.model.snapshot import SCHEMA, Snapshot
 from tests.admin.test_api import Fixed
+from tests.support.admintoken import BEARER, token_file
 from tests.support.dataplane import snapshot
 from tests.support.states import LISTENER, SERVICE, serving
 from tests.support.translation import fleet_of, gateway
@@ -90,7 +91,7 @@ class Busy(Fixed):
 async def address(tmp_path: Path) -> AsyncIterator[str]:
     source = Busy(tmp_path)
     server = AdminServer("127.0.0.1", 0, ())
-    await server.start(source)
+    await server.start(source, token_file())
     yield server.address
     await server.stop()
     await source.close()
@@ -109,7 +110,8 @@ async def test_a_question_leaves_the_loop_to_others(address: str, path: str) -> 
         "POST /api/v1/explain": '{"url": "http://h5.example.com:8001/"}',
         "POST /api/v1/diff": '{"objects": []}',
     }.get(path)
-    body = ("-H", "Content-Type: application/json", "-d", asked) if asked is not None else ()
+    bearer = f"Authorization: {BEARER['Authorization']}"
+    body = ("-H", bearer, "-H", "Content-Type: application/json", "-d", asked) if asked is not None else ()
     url = f"http://{address}{path.removeprefix('POST ')}"
     async with turns() as watched:
         curl = await create_subprocess_exec(

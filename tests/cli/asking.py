@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from controlplane.admin.server import AdminServer
 from controlplane.admin.state import Source
+from tests.support.admintoken import token_file
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ async def fleetgate(*args: str, stdin: str = "") -> Done:
 async def admin(source: Source) -> AsyncIterator[str]:
     """An admin API; yields its address."""
     server = AdminServer("127.0.0.1", 0, ())
-    await server.start(source)
+    await server.start(source, token_file())
     try:
         yield server.address
     finally:

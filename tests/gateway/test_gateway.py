@@ -15,8 +15,8 @@ from controlplane.gateway.gateway import Gateway
 from loadtest.ports import free_port
 from tests.fleet.conftest import secret
 from tests.support.clusters import MEMBERS, Clusters, Json, ask, clusters, gateway_on, ready
-from tests.support.translation import gateway
-from tests.support.waiting import until
+from tests.support.translation import endpoint_slice, gateway
+from tests.support.waiting import until, until_async
 
 
 async def test_the_first_answer_of_a_ready_gateway_comes_from_a_pod(tmp_path: Path) -> None:
@@ -276,3 +276,33 @@ def reasons(rig: Clusters) -> dict[str, str]:
     """Return the objects that Events are about, by reason."""
     events = rig.fleet.store.objects["events"].values()
     return {event["reason"]: event["involvedObject"]["name"] for event in events}
+
+
+async def test_replicas_of_one_gateway_have_one_name_and_other_gateways_another(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        names: list[str] = []
+        for number, namespace in enumerate(("here", "here", "there")):
+            told = {"state_dir": tmp_path / f"state-{number}", "namespace": namespace}
+            async with gateway_on(rig, **told) as running:
+                await ready(running)
+                found = running.state().snapshot
+                assert found is not None
+                names.append(found.gateway)
+    assert names[0] == names[1] != names[2]
+    assert all(len(name) == 16 for name in names)
+
+
+async def test_no_endpoint_is_a_listener_of_the_gateway_and_the_owner_is_told(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+        await ready(running)
+        own = [{"name": "", "port": port, "protocol": "TCP"}]
+        endpoints = [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}]
+        rig.apply(endpoint_slice("shop/web", endpoints, ports=own), rig.apis["cluster-1"])
+        await until(lambda: any(item.code == "FG0603" for item in running.state().diagnostics))
+        await until_async(partial(answers, port, {(200, "cluster-2")}), 10, "one cluster")
+
+
+async def answers(port: int, expected: set[tuple[int, str]]) -> bool:
+    return {await ask(port) for _ in range(4)} == expected

@@ -17,7 +17,8 @@ import pytest
 
 from controlplane.supervisor.roster import Entry, Roster
 from loadtest.ports import free_port
-from tests.support.clusters import Clusters, ask, clusters
+from tests.cli.asking import fleetgate
+from tests.support.clusters import HOST, Clusters, ask, clusters
 from tests.support.dataplane import kill
 from tests.support.waiting import until, until_async
 
@@ -151,3 +152,41 @@ async def test_a_stopped_control_plane_does_not_kill_its_workers_when_it_goes_on
             answer = await api.get(f"http://127.0.0.1:{admin}/metrics")
         assert 'fleetgate_worker_up{worker="1"} 1.0' in answer.text
         assert listed(state_dir) == before
+
+
+async def test_the_admin_api_has_a_token_that_its_own_user_finds_and_no_log_has(
+    tmp_path: Path, state_dir: Path
+) -> None:
+    port, admin = free_port(), free_port()
+    async with clusters(tmp_path, port) as rig, fleetgate_run(rig, state_dir, admin):
+        token = (state_dir / "admin-token").read_text().strip()
+        assert (state_dir / "admin-token").stat().st_mode & 0o777 == 0o600
+        asked = ("explain", "GET", f"http://{HOST}:{port}/", "--admin", f"127.0.0.1:{admin}")
+        done = await fleetgate(*asked)
+        assert (done.code, "chosen" in done.out or "web" in done.out) == (0, True), done.err
+        other = tmp_path / "other"
+        other.touch(0o600)
+        other.write_text("not-the-token-of-this-gateway")
+        done = await fleetgate(*asked, "--admin-token-file", str(other))
+        assert (done.code, "asks for its token" in done.err) == (2, True)
+        other.chmod(0o644)
+        done = await fleetgate(*asked, "--admin-token-file", str(other))
+        assert (done.code, "chmod 600" in done.err) == (2, True)
+        async with httpx.AsyncClient() as api:
+            url = f"http://127.0.0.1:{admin}/api/v1/failback"
+            question = {"ingress": "shop/web"}
+            assert (await api.post(url, json=question)).status_code == 401
+            answer = await api.post(url, json=question, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 400  # understood: that Ingress has no failback by hand
+    assert token not in (tmp_path / f"log-{admin}").read_text()
+
+
+async def test_a_token_file_that_others_can_read_is_refused_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("readable-by-everybody")
+    path.chmod(0o644)
+    done = await fleetgate("run", "--admin-token-file", str(path), "--state-dir", str(tmp_path / "state"))
+    assert done.code == 2
+    assert "--admin-token-file" in done.err
+    assert "chmod 600" in done.err
+    assert "readable-by-everybody" not in done.err

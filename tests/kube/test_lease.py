@@ -145,3 +145,25 @@ async def test_a_lease_that_may_not_be_read_is_said_once(
     assert record.__dict__["lease"] == "kube-system/fleetgate"
     assert "is forbidden" in record.__dict__["cause"]
     assert not one.is_leader
+
+
+async def test_replicas_have_the_uid_of_their_lease_in_common(
+    api: FakeApi, client: ApiClient, other_client: ApiClient, clock: FakeClock, spawn: Spawn
+) -> None:
+    answers: list[str] = []
+    one = elector(client, clock)
+    two = LeaderElector(
+        other_client,
+        "kube-system",
+        "fleetgate",
+        "b",
+        on_answer=lambda: answers.append(two.uid),
+        clock=clock.clock,
+    )
+    spawn(one.run())
+    await one.leading()
+    spawn(two.run())
+    await until(lambda: bool(two.uid))
+    assert one.uid == two.uid == api.store.objects["leases"]["kube-system/fleetgate"]["metadata"]["uid"]
+    assert answers == [two.uid]
+    assert not two.is_leader

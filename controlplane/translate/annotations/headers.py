@@ -11,6 +11,7 @@ from proxy.model.policies import HeaderChange, HeaderOperation
 
 FRAMING: Final = frozenset(
     (
+        "cdn-loop",  # without it, requests that come back to the gateway are not known again
         "connection",
         "content-length",
         "host",

@@ -69,7 +69,9 @@ class Gateway:
 
     def explain(self, request: Planned) -> Any:
         asked = {"url": f"http://{HOST}:{self._port}{request.path}", "headers": request.headers}
-        return self.admin.post("/api/v1/explain", json=asked).raise_for_status().json()
+        token = (self._directory / "state" / "admin-token").read_text().strip()
+        sent = {"Authorization": f"Bearer {token}"}
+        return self.admin.post("/api/v1/explain", json=asked, headers=sent).raise_for_status().json()
 
     def events(self) -> list[Json]:
         """Return the Events of the Fleet that tell of something bad, or of its end."""

@@ -1,0 +1,34 @@
+"""Requests that come back: CDN-Loop (RFC 8586) names the gateways that a request has passed.
+
+Not Via, which says the same: origins take it for a proxy that cannot do everything, and nginx, for one,
+stops compressing its answers. A client can write the field, too, and gets less by it, never more.
+"""
+
+import re
+from typing import Final
+
+FIELD: Final = b"cdn-loop"
+MAX_HOPS: Final = 16
+"""Entries of the field, by whomever: no chain of gateways and CDNs that is meant is that long."""
+
+UNNAMED: Final = b"\n"
+"""The pseudonym of a gateway that has no name: no field has it."""
+
+_NAME: Final = re.compile(r"[0-9a-z]{1,64}")
+
+
+def pseudonym_of(gateway: str) -> bytes:
+    """Return what the field calls a gateway, in lower case."""
+    return b"fleetgate-" + gateway.encode() if _NAME.fullmatch(gateway) is not None else UNNAMED
+
+
+def mark_of(pseudonym: bytes) -> bytes:
+    """Return the line that a gateway adds to requests, b"" for one without a name."""
+    return b"CDN-Loop: %b\r\n" % pseudonym if pseudonym != UNNAMED else b""
+
+
+def is_loop(passed: bytes, pseudonym: bytes) -> bool:
+    """Say whether a request is not to go on; `passed` are the values of its fields, joined, in lower case."""
+    return passed.count(b",") >= MAX_HOPS or any(
+        entry.partition(b";")[0].strip(b" \t") == pseudonym for entry in passed.split(b",")
+    )
