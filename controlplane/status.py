@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from controlplane.findingevents import FindingEvents
 from controlplane.kube.backoff import Backoff, BackoffSettings, RateLimit
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
@@ -15,13 +16,9 @@ from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status, status_patch, with_transition_times
 from controlplane.kube.store import StoredStatus
+from controlplane.kube.turns import in_turn
 from controlplane.resources.kinds import (
-    ALBCONFIGS,
-    INGRESS_CLASSES,
     INGRESSES,
-    MSE_INGRESS_CONFIGS,
-    SECRETS,
-    SERVER_GROUPS,
     Kind,
 )
 from controlplane.translate.diagnostics import Diagnostic
@@ -36,16 +33,8 @@ CHECK_EVERY_S = 30.0
 RETRY = BackoffSettings(first=0.5, cap=CHECK_EVERY_S, jitter=0.0)
 """After a write that was refused. Mostly the watch was behind, and nothing else tells when it is not."""
 
-REMIND_AFTER_S = 1800.0
-"""API servers forget Events after an hour: a finding that persists is told again before."""
-
 YIELD_EVERY = 50  # comparisons, about a millisecond
 CONFLICTS = (404, 409, 422)  # the object is gone, was changed meanwhile, or is another one of that name
-API_VERSIONS = {
-    kind.kind: kind.api_version
-    for kind in (INGRESSES, INGRESS_CLASSES, ALBCONFIGS, MSE_INGRESS_CONFIGS, SERVER_GROUPS, SECRETS)
-}
-
 CurrentStatus = Callable[[Kind[Any], str, str], StoredStatus | None]
 """The status of an object as the watch last showed it, or None."""
 
@@ -84,8 +73,9 @@ class StatusWriter:
         self._statuses: tuple[ObjectStatus, ...] = ()
         self._diagnostics: tuple[Diagnostic, ...] = ()
         self._settled: dict[str, tuple[ObjectStatus, StoredStatus]] = {}  # by uid: asked for, came out
-        self._told: dict[tuple[str, ...], float] = {}  # findings that were told, and when
+        self._findings = FindingEvents(recorder, elector, clock)
         self._synced: dict[str, int] = {}  # by uid: generation that was told to be live
+        self._written_at: dict[str, float] = {}  # by namespace: when a status was sent last, monotonic
         self._woken = asyncio.Event()
         self._retries = Backoff(RETRY, clock)
         self._check_in_s = CHECK_EVERY_S
@@ -94,18 +84,22 @@ class StatusWriter:
         """Replace what is desired. Returns at once; only the newest submission is ever written."""
         self._statuses = statuses
         self._diagnostics = diagnostics
+        self._findings.submit(diagnostics)
         self._woken.set()
 
     async def run(self) -> None:
         """Write until cancelled; nothing while another replica leads or no API server answers."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._findings.run(), name="findings")
+            group.create_task(self._write_forever(), name="statuses")
+
+    async def _write_forever(self) -> None:
         while True:
             await self._wait_for_work()
             await self._elector.leading()
             await self._client.reconnected()
             try:
                 await self._write_statuses(self._statuses)
-                if self._elector.is_leader:
-                    self._tell_findings()
             except Unreachable as error:
                 self.last_error = str(error)
                 self._woken.set()
@@ -121,7 +115,7 @@ class StatusWriter:
     async def _write_statuses(self, statuses: tuple[ObjectStatus, ...]) -> None:
         failed = {item.uid for item in self._diagnostics if item.level == "error"}
         refused = self.counters.conflict + self.counters.failed
-        for number, desired in enumerate(statuses):
+        for number, desired in enumerate(in_turn(statuses, lambda each: each.namespace, self._written_at)):
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
             if self._woken.is_set() or not self._elector.is_leader:
@@ -133,6 +127,8 @@ class StatusWriter:
         uids = {desired.uid for desired in statuses}
         self._settled = {uid: value for uid, value in self._settled.items() if uid in uids}
         self._synced = {uid: value for uid, value in self._synced.items() if uid in uids}
+        namespaces = {desired.namespace for desired in statuses}
+        self._written_at = {name: at for name, at in self._written_at.items() if name in namespaces}
         self._plan_check(refused < self.counters.conflict + self.counters.failed)
 
     def _plan_check(self, was_refused: bool) -> None:
@@ -173,6 +169,7 @@ class StatusWriter:
         if not self._elector.is_leader:
             self._woken.set()
             return None
+        self._written_at[desired.namespace] = self._clock.monotonic()
         try:
             written = await patch_status(
                 self._client, desired.kind, desired.namespace, desired.name, current, patch
@@ -206,10 +203,6 @@ class StatusWriter:
             return
         if desired.generation != current.generation:
             return  # the object was edited meanwhile: its next status tells of that
-        self._synced[desired.uid] = desired.generation
-        entry = entries[0]
-        address = entry.get("hostname") or entry.get("ip", "")
-        ports = ", ".join(str(port["port"]) for port in entry.get("ports", ()))
         subject = EventSubject(
             desired.kind.api_version,
             desired.kind.kind,
@@ -218,33 +211,13 @@ class StatusWriter:
             desired.uid,
             current.generation,
         )
+        if not self._recorder.has_room(subject):
+            return
+        self._synced[desired.uid] = desired.generation
+        entry = entries[0]
+        address = entry.get("hostname") or entry.get("ip", "")
+        ports = ", ".join(str(port["port"]) for port in entry.get("ports", ()))
         self._recorder.record(subject, "Normal", "Synced", f"serving at {address}, port {ports}")
-
-    def _tell_findings(self) -> None:
-        """Tell each finding when it appears, and again while it persists."""
-        now = self._clock.monotonic()
-        told: dict[tuple[str, ...], float] = {}
-        for item in self._diagnostics:
-            if not item.uid or item.kind not in API_VERSIONS:
-                continue
-            key = (item.uid, _about(item), str(item.generation))
-            told[key] = self._told.get(key, float("-inf"))
-            if now - told[key] >= REMIND_AFTER_S:
-                told[key] = now
-                self._tell(item)
-        self._told = told
-
-    def _tell(self, item: Diagnostic) -> None:
-        subject = EventSubject(
-            API_VERSIONS[item.kind], item.kind, item.namespace, item.name, item.uid, item.generation
-        )
-        kind = "Normal" if item.level == "info" else "Warning"
-        self._recorder.record(subject, kind, item.reason, item.text, about=_about(item))
-
-
-def _about(item: Diagnostic) -> str:
-    # A field can have the same finding twice, about two of the clusters it names for example
-    return f"{item.code} {item.field} {item.message}"
 
 
 def _decoded(status: bytes) -> dict[str, Any]:

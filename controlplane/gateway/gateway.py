@@ -17,12 +17,12 @@ from controlplane.gateway.confirmation import Confirmation
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.failovers import FailoverWatch
 from controlplane.gateway.identity import Identity
+from controlplane.gateway.memberlog import MemberLog
 from controlplane.gateway.notices import Notices
 from controlplane.gateway.owners import Owners
 from controlplane.gateway.settings import Settings
 from controlplane.gateway.translator import Translator
 from controlplane.kube.client import ApiClient
-from controlplane.kube.cluster import ClusterHealth
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
 from controlplane.proposal.job import Basis
@@ -98,7 +98,7 @@ class Gateway:
         self._latest: Snapshot | None = None
         self._from_disk = False
         self._failed_ports: dict[int, str] = {}
-        self._health: dict[str, tuple[bool, bool]] = {}
+        self._members = MemberLog()
         self._started_at = time.time()
         self._patience_ends: float | None = None
         self._answers_patience_ends: float | None = None
@@ -120,6 +120,7 @@ class Gateway:
             ("status", self._status.run),
             ("host names", self._hosts.run),
             ("failovers", self._failovers.run),
+            ("findings in the log", self._translator.log.run),
             *self._notices.works(),
             ("reconcile", self._reconcile_forever),
         ):
@@ -206,7 +207,7 @@ class Gateway:
             await asyncio.sleep(BURST_PAUSE_S)
 
     def _reconcile(self) -> None:
-        self._log_health()
+        self._members.look(self._fleet.health())
         version = self._plane.publisher.wanted_version + 1
         translation = self._translator.translate(self._failed_ports, version, self._latest)
         self._fleet.attach(translation.attached, translation.labelled)
@@ -270,13 +271,6 @@ class Gateway:
             loop.call_later(ANSWERS_PATIENCE_S, self._changed.set)
         return loop.time() < self._answers_patience_ends
 
-    def _log_health(self) -> None:
-        for member in self._fleet.health():
-            state = (member.synced, member.stale)
-            if member.attached and state != self._health.get(member.cluster, (False, False)):
-                self._health[member.cluster] = state
-                _log_member(member)
-
     async def _announce_fleet(self) -> None:
         """Say once, and clearly, that the Fleet does not answer; and when it does."""
         said = False
@@ -296,13 +290,6 @@ class Gateway:
                 async with asyncio.timeout(0.2):
                     await self._fleet.synced.wait()
         log.info("Fleet listed", extra={"server": self._client.server})
-
-
-def _log_member(member: ClusterHealth) -> None:
-    level = logging.WARNING if member.stale or not member.synced else logging.INFO
-    text = "member cluster " + ("stale" if member.stale else "current" if member.synced else "not listed yet")
-    extra = {"cluster": member.cluster, "server": member.server}
-    log.log(level, text, extra=extra | ({"cause": member.last_error} if member.last_error else {}))
 
 
 async def _keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from controlplane import statedir
 from controlplane.fleet import Fleet
+from controlplane.gateway.findinglog import FindingLog
 from controlplane.gateway.identity import Identity
 from controlplane.gateway.settings import Settings
 from controlplane.interfaces import Interfaces
@@ -35,6 +36,7 @@ class Translator:
         self._hosts = hosts
         self._identity = identity
         self._interfaces = Interfaces()
+        self.log = FindingLog()
         self._last_good = LastGood()
         self._saver: Saver[LastGood] = Saver(self._path, msgspec.json.encode)
 
@@ -86,8 +88,6 @@ class Translator:
         await self._saver.close()
 
     def _log_findings(self, findings: tuple[Diagnostic, ...]) -> None:
-        known = {str(finding) for finding in self.diagnostics}
-        for finding in findings:
-            if finding.level != "info" and str(finding) not in known:
-                log.warning("finding", extra={"about": str(finding)})
+        known = frozenset(map(str, self.diagnostics))
+        self.log.note(findings, known)
         self.diagnostics = findings

@@ -1,5 +1,7 @@
 """Kubernetes Events about the objects of users: deduplicated, limited, never for a healthy steady state.
 
+Namespaces take turns, and in each its objects: see `turns`.
+
 They are written as core/v1, which every API server and `kubectl describe` know; the API server
 shows the same ones as events.k8s.io/v1.
 """
@@ -16,6 +18,7 @@ from controlplane.kube.backoff import RateLimit
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
 from controlplane.kube.errors import ApiError, KubeError, Unreachable
+from controlplane.kube.turns import Bounds, Turns
 
 CONTROLLER = "fleetgate"
 REPEAT_S = 300.0
@@ -25,7 +28,7 @@ CLOCKS_DIFFER_S = 5.0
 """Replicas see the same thing at times, and by clocks, that differ by so much."""
 
 RATE_PER_S, BURST = 5.0, 50
-MAX_PENDING = 1000
+BOUNDS = Bounds()
 MAX_REMEMBERED = 10_000
 MAX_NOTE = 1000  # the API server refuses more than 1 kB
 CLUSTER_SCOPED_NAMESPACE = "default"
@@ -84,7 +87,8 @@ class EventRecorder:
         self._instance = instance
         self._clock = clock
         self._limit = RateLimit(RATE_PER_S, BURST, clock)
-        self._pending: OrderedDict[str, _Event] = OrderedDict()
+        self._turns: Turns[_Event] = Turns(BOUNDS)
+        self._pending: set[str] = set()  # keys
         self._told_at: OrderedDict[str, float] = OrderedDict()
         self._woken = asyncio.Event()
 
@@ -102,10 +106,11 @@ class EventRecorder:
         told_at = self._told_at.get(key)
         if key in self._pending or (told_at is not None and self._clock.monotonic() - told_at < REPEAT_S):
             return False
-        if len(self._pending) >= MAX_PENDING:
+        if not self.has_room(subject):
             self.counters.dropped += 1
             return False
-        self._pending[key] = _Event(subject, type, reason, _note(note), key, since)
+        self._pending.add(key)
+        self._turns.put(*_place(subject), _Event(subject, type, reason, _note(note), key, since))
         self._woken.set()
         return True
 
@@ -113,24 +118,32 @@ class EventRecorder:
     def pending(self) -> int:
         return len(self._pending)
 
+    def pending_in(self, namespace: str) -> int:
+        """Return how many Events about objects of a namespace wait."""
+        return self._turns.of_namespace(namespace)
+
+    def has_room(self, subject: EventSubject) -> bool:
+        """Say whether another Event about this object would be taken: not where too many of its own wait."""
+        return self._turns.has_room(*_place(subject))
+
     async def run(self) -> None:
         """Write what is queued until cancelled. While the API server is unreachable it waits."""
         while True:
-            if not self._pending:
+            if not self._turns:
                 self._woken.clear()
                 await self._woken.wait()
             await self._limit.take()
-            key, event = next(iter(self._pending.items()))
+            event = self._turns.take()
             try:
                 await self._write(event)
-                self._told(key)
             except Unreachable:
+                self._turns.put_back(*_place(event.subject), event)
                 await self._client.reconnected()
                 continue
             except KubeError:
                 self.counters.failed += 1  # an Event is worth no second attempt
-                self._told(key)
-            self._pending.pop(key, None)
+            self._told(event.key)
+            self._pending.discard(event.key)
 
     def _told(self, key: str) -> None:
         self._told_at[key] = self._clock.monotonic()
@@ -199,6 +212,10 @@ class EventRecorder:
             "reportingInstance": self._instance,
         }
         return msgspec.json.encode(document)
+
+
+def _place(subject: EventSubject) -> tuple[str, str]:
+    return subject.namespace, f"{subject.kind}/{subject.name}"
 
 
 def _note(note: str) -> str:

@@ -14,6 +14,7 @@ from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.errors import ApiError, KubeError, Unreachable
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import WRITE_TIMEOUT_S
+from controlplane.kube.turns import in_turn
 from controlplane.notices.placements import Ingress
 from controlplane.resources.kinds import INGRESSES
 from controlplane.translate.annotations.effective_shares import KEY
@@ -95,7 +96,7 @@ class ShareAnnotator:
             await self._clock.sleep(LOOK_S)
 
     def due(self) -> list[Ingress]:
-        """Return the Ingresses to write to now, those that have differed for longest first."""
+        """Return the Ingresses to write to now: namespaces in turn, what has differed for longest first."""
         now, annotated = self._clock.monotonic(), self._annotated()
         differs: dict[Ingress, float] = {}
         for ingress in self._wanted.keys() | annotated.keys():
@@ -105,10 +106,11 @@ class ShareAnnotator:
         self._written = {each: at for each, at in self._written.items() if now - at < PAUSE_S}
         if now < self._denied_until:
             return []
-        return sorted(
-            (each for each, since in differs.items() if now - since >= SETTLE_S and self._may(each, now)),
-            key=differs.__getitem__,
-        )
+        due = (each for each, since in differs.items() if now - since >= SETTLE_S and self._may(each, now))
+        served: dict[str, float] = {}
+        for (namespace, _), at in self._written.items():
+            served[namespace] = max(at, served.get(namespace, at))
+        return in_turn(sorted(due, key=differs.__getitem__), lambda each: each[0], served)
 
     def _may(self, ingress: Ingress, now: float) -> bool:
         return ingress not in self._written and (ingress in self._wanted or now >= self._removes_from)

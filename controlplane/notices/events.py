@@ -7,7 +7,7 @@ from typing import Final
 
 from controlplane.admin.absences import RETURNING, SERVING
 from controlplane.admin.timeline import GAP_S, Failover
-from controlplane.kube.events import MAX_PENDING, EventRecorder, EventSubject
+from controlplane.kube.events import BOUNDS, EventRecorder, EventSubject
 from controlplane.notices.absent import Absent
 from controlplane.notices.placements import Ingress
 from controlplane.notices.standings import Reduced
@@ -16,8 +16,8 @@ from controlplane.publish import Pair
 
 FAILED_OVER, RETURNED, NOBODY = "ClusterFailedOver", "ClusterReturned", "NoClusterServes"
 
-ROOM: Final = MAX_PENDING // 2
-"""So many Events may wait when others are added: the rest of the queue is for findings."""
+ROOM: Final = BOUNDS.of_namespace // 2
+"""So many Events of a namespace may wait when others are added: the rest of its queue is for findings."""
 
 TRY_AGAIN_S: Final = 10.0
 """After an Event that was not taken, because the same was told lately or the queue is full."""
@@ -112,10 +112,10 @@ class FailoverEvents:
             self._returns[key] = _Return(loss, absent.now, present, elsewhere, absent.now + GAP_S)
 
     def _tell_loss(self, key: Key, loss: _Loss, services: dict[str, Reduced], absent: Absent) -> None:
-        if loss.try_at > absent.now or self._recorder.pending >= ROOM:
+        ingress, cluster = key
+        if loss.try_at > absent.now or self._recorder.pending_in(ingress[0]) >= ROOM:
             return
         loss.try_at = absent.now + TRY_AGAIN_S
-        ingress, cluster = key
         subject = self._subject(ingress)
         if subject is None:
             return
@@ -128,10 +128,10 @@ class FailoverEvents:
             loss.told.update(services)
 
     def _tell_return(self, key: Key, back: _Return, now: float) -> None:
-        if back.try_at > now or self._recorder.pending >= ROOM:
+        ingress, cluster = key
+        if back.try_at > now or self._recorder.pending_in(ingress[0]) >= ROOM:
             return
         back.try_at = now + TRY_AGAIN_S
-        ingress, cluster = key
         subject = self._subject(ingress)
         if subject is not None:
             text = self._return_text(cluster, back)

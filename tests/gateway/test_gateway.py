@@ -16,7 +16,7 @@ from loadtest.ports import free_port
 from tests.fleet.conftest import secret
 from tests.support.clusters import MEMBERS, Clusters, Json, ask, clusters, gateway_on, ready
 from tests.support.translation import endpoint_slice, gateway
-from tests.support.waiting import until, until_async
+from tests.support.waiting import until
 
 
 async def test_the_first_answer_of_a_ready_gateway_comes_from_a_pod(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from controlplane.kube.client import ApiClient
-from controlplane.kube.events import EventRecorder, EventSubject
+from controlplane.kube.events import BOUNDS, EventRecorder, EventSubject
 from tests.support.clock import FakeClock
 from tests.support.fakeapi import FakeApi
 from tests.support.waiting import until
@@ -109,13 +109,51 @@ async def test_a_flood_is_slowed_down_and_bounded(
 ) -> None:
     recorder = EventRecorder(client, "gateway-1", clock=clock.clock)
     for number in range(1500):
-        recorder.record(INGRESS, "Warning", "Conflict", "taken", about=str(number))
-    assert recorder.pending == 1000
-    assert recorder.counters.dropped == 500
+        for subject in (INGRESS, ALBCONFIG, of(f"web-{number}"), of("web", f"team-{number}")):
+            recorder.record(subject, "Warning", "Conflict", "taken", about=str(number))
+    assert recorder.pending_in("demo") == BOUNDS.of_namespace
+    assert recorder.pending_in("") == BOUNDS.of_object
+    assert BOUNDS.whole <= recorder.pending <= BOUNDS.whole + 1500 * BOUNDS.least
+    assert recorder.counters.dropped == 4 * 1500 - recorder.pending
     started = clock.now_s
     spawn(recorder.run())
     await until(lambda: recorder.counters.written >= 100)
     assert clock.now_s - started >= 9
+
+
+def of(name: str, namespace: str = "demo") -> EventSubject:
+    return EventSubject("networking.k8s.io/v1", "Ingress", namespace, name, f"{namespace}-{name}", 1)
+
+
+async def test_one_namespace_does_not_hold_up_another_nor_one_object_its_neighbours(
+    api: FakeApi, client: ApiClient, clock: FakeClock, spawn: Spawn
+) -> None:
+    recorder = EventRecorder(client, "gateway-1", clock=clock.clock)
+    for number in range(8000):
+        recorder.record(of("noisy"), "Warning", "Conflict", "taken", about=str(number))
+        recorder.record(of(f"web-{number}"), "Warning", "Conflict", "taken")
+    assert recorder.record(of("web", "quiet"), "Warning", "Conflict", "taken")
+    started = clock.now_s
+    spawn(recorder.run())
+    await until(lambda: any(key.startswith("quiet/") for key in api.store.objects["events"]))
+    assert recorder.counters.written <= 3
+    assert clock.now_s - started < 1
+    await until(lambda: recorder.pending == 0)
+    assert BOUNDS.of_object <= recorder.counters.written <= BOUNDS.of_namespace + 1
+
+
+async def test_an_event_that_could_not_be_sent_is_the_next_one(
+    api: FakeApi, client: ApiClient, clock: FakeClock, spawn: Spawn
+) -> None:
+    recorder = EventRecorder(client, "gateway-1", clock=clock.clock)
+    await api.stop()
+    for namespace in ("a", "b"):
+        recorder.record(of("web", namespace), "Warning", "Conflict", "taken")
+    spawn(recorder.run())
+    await until(lambda: not client._contact.is_set())
+    await api.start()
+    await until(lambda: recorder.pending == 0)
+    assert [key.partition("/")[0] for key in api.store.objects["events"]] == ["a", "b"]
 
 
 async def test_a_long_note_is_cut_to_what_the_api_takes(

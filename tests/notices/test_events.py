@@ -250,17 +250,18 @@ async def test_what_ended_while_another_one_led_is_not_told(api: FakeApi, desk: 
 async def test_a_flood_leaves_room_for_findings_and_is_told_bit_by_bit(api: FakeApi) -> None:
     clock = FakeClock(auto=False)  # nothing is written
     async with replica(api, clock) as desk:
-        names = [("demo", f"web-{number}") for number in range(10_000)]
+        names = [("demo", f"web-{number}") for number in range(10_000)] + [("other", "web")]
         desk.ingresses = {*names}
         short = {name: {"x": reduced()} for name in names}
         now = clock._now().timestamp()
         for _ in range(3):
             desk.events.tell(Absent(now, {("x", "b"): "breaker_open"}, {}, short), leading=True)
-        assert desk.recorder.pending == ROOM
+        assert (desk.recorder.pending_in("demo"), desk.recorder.pending_in("other")) == (ROOM, 1)
         assert desk.recorder.counters.dropped == 0
-        desk.recorder._pending.clear()
+        while desk.recorder.pending_in("demo"):
+            desk.recorder._turns.take()
         desk.events.tell(Absent(now, {("x", "b"): "breaker_open"}, {}, short), leading=True)
-        assert desk.recorder.pending == ROOM
+        assert desk.recorder.pending_in("demo") == ROOM
 
 
 async def test_an_ingress_that_is_gone_gets_no_event(desk: Desk) -> None:

@@ -1,12 +1,14 @@
 """Statuses are written once, by the leader, and only when they say something new."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from controlplane.findingevents import MOST_OF_OBJECT
 from controlplane.kube.store import StoredStatus
-from controlplane.resources.kinds import ALBCONFIGS
+from controlplane.resources.kinds import ALBCONFIGS, INGRESSES
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.model import ObjectStatus
 from tests.status.conftest import Desk, served
@@ -234,3 +236,58 @@ async def test_an_accepted_ingress_is_told_synced_once_per_generation(desk: Desk
     desk.writer.submit((served("web", uid, generation=2),), ())
     await until(lambda: len(events(desk, "Synced")) == 2)
     assert events(desk, "Synced")[0] == "serving at gw.example, port 8001"
+
+
+def placed(desk: Desk, namespace: str, name: str) -> tuple[ObjectStatus, Diagnostic]:
+    """Store an Ingress in a namespace; return a status for it, and a finding."""
+    meta = {"namespace": namespace, "name": name, "generation": 1}
+    uid = desk.api.store.put("ingresses", {"metadata": meta})["metadata"]["uid"]
+    findings = Findings(Subject("Ingress", namespace, name, uid, 1))
+    findings.add("FG0201", "metadata.annotations.x", "y", problem="is no number", allowed="a number")
+    status = {"loadBalancer": {"ingress": [{"hostname": "gw.example"}]}}
+    return ObjectStatus(INGRESSES, namespace, name, uid, status, 1), findings.items[0]
+
+
+def written(desk: Desk) -> list[str]:
+    """Return the Ingresses whose statuses were written, in that order."""
+    parts = [request.path.split("/") for request in desk.api.seen(PATCH)]
+    return [f"{each[each.index('namespaces') + 1]}/{each[each.index('ingresses') + 1]}" for each in parts]
+
+
+async def test_neither_statuses_nor_findings_of_one_namespace_hold_up_those_of_another(desk: Desk) -> None:
+    noisy = [placed(desk, "a-noisy", f"web-{number}") for number in range(2000)]
+    quiet = placed(desk, "b-quiet", "web")
+    statuses, findings = zip(*noisy, quiet, strict=True)
+    desk.writer.submit(statuses, findings)
+    await until(lambda: "b-quiet/web" in written(desk))
+    await until(lambda: [key for key in desk.api.store.objects["events"] if key.startswith("b-quiet/")])
+    assert len(written(desk)) <= 60  # a burst, and the first of the quiet one among it
+    assert written(desk).index("b-quiet/web") == 1
+    assert desk.recorder.counters.written <= 60
+    assert desk.recorder.counters.dropped == 0
+
+
+async def test_a_namespace_that_changes_all_the_time_does_not_keep_another_from_its_turn(desk: Desk) -> None:
+    quiet, _ = placed(desk, "b-quiet", "web")
+    noisy = [placed(desk, "a-noisy", f"web-{number}")[0] for number in range(20)]
+    await asyncio.sleep(0)
+    for number in range(200):
+        status = {"loadBalancer": {"ingress": [{"hostname": f"gw-{number}.example"}]}}
+        changing = tuple(replace(each, status=status) for each in noisy)
+        desk.writer.submit((*changing, quiet), ())
+        await asyncio.sleep(0.005)
+        if "b-quiet/web" in written(desk):
+            break
+    assert "b-quiet/web" in written(desk)
+
+
+async def test_many_findings_of_one_object_are_few_events_and_one_that_counts_the_rest(desk: Desk) -> None:
+    uid = desk.add("web")
+    many = tuple(finding(uid, problem=f"names c{number}") for number in range(8000))
+    desk.writer.submit((), many)
+    await until(lambda: events(desk, "MoreFindings"))
+    await until(lambda: desk.recorder.pending == 0)
+    assert len(events(desk, "InvalidAnnotation")) == MOST_OF_OBJECT
+    (summary,) = events(desk, "MoreFindings")
+    assert summary.startswith(f"{8000 - MOST_OF_OBJECT} more findings (")
+    assert "/api/v1/diagnostics?namespace=demo&name=web" in summary
