@@ -29,6 +29,8 @@ def mark_of(pseudonym: bytes) -> bytes:
 
 def is_loop(passed: bytes, pseudonym: bytes) -> bool:
     """Say whether a request is not to go on; `passed` are the values of its fields, joined, in lower case."""
-    return passed.count(b",") >= MAX_HOPS or any(
-        entry.partition(b";")[0].strip(b" \t") == pseudonym for entry in passed.split(b",")
-    )
+    if passed.count(b",") >= MAX_HOPS:
+        return True
+    if pseudonym not in passed:
+        return False
+    return any(entry.partition(b";")[0].strip(b" \t") == pseudonym for entry in passed.split(b","))

@@ -56,7 +56,7 @@ def _translated() -> Iterator[Snapshot]:
         case = yaml.safe_load(path.read_text().partition("\n--- # expected\n")[0])
         yield run_case(case).snapshot
     options = {option: "59" if default != "59" else "58" for option, default, _, _ in described()}
-    facts = Facts(limits=parse_limits(options))
+    facts = Facts(limits=parse_limits(options), gateway="a1")
     yield translate(fleet_of([]), {}, facts, LastGood(), 1).snapshot
 
 
