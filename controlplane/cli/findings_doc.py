@@ -30,6 +30,7 @@ _CHAPTERS: Final = {
     "FG06": "Services, endpoints, server groups and health checks",
     "FG07": "Several Ingresses together",
     "FG08": "Workers",
+    "FG09": "Registration of member clusters",
 }
 
 

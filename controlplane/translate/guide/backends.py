@@ -60,6 +60,11 @@ PAGES: Final[dict[str, Page]] = {
         "spec: {id: sgp-1} in two ServerGroups",
         "Change one of the two ids.",
     ),
+    "FG0613": Page(
+        "A server of the group is the gateway itself: its own address with a port it listens on.",
+        "servers: [{address: 127.0.0.1, port: 9901}]",
+        "Write the address and port of the server that is meant.",
+    ),
     "FG0620": Page(
         "Two Ingresses ask for different health checks of one Service. The older one's is made.",
         "healthcheck-path: /a and healthcheck-path: /b",

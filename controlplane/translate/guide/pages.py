@@ -9,12 +9,13 @@ from controlplane.translate.guide import (
     conflicts,
     listeners,
     objects,
+    registration,
     rules,
 )
 from controlplane.translate.guide.page import Page
 
 PAGES: Final[dict[str, Page]] = {
     code: page
-    for chapter in (objects, annotations, rules, clusters, listeners, backends, conflicts)
+    for chapter in (objects, annotations, rules, clusters, listeners, backends, conflicts, registration)
     for code, page in chapter.PAGES.items()
 }
