@@ -23,6 +23,7 @@ from controlplane.resources.kinds import (
 )
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import ObjectStatus
+from controlplane.translate.statuses import kept_entries
 
 RATE_PER_S, BURST = 10.0, 50
 """Half of what the client may send: the watches and the Lease always get through."""
@@ -159,6 +160,8 @@ class StatusWriter:
 
     def _patch(self, desired: ObjectStatus, current: StoredStatus) -> dict[str, Any]:
         present = _decoded(current.status)
+        if desired.releases:
+            return _release(present, desired.releases)
         wanted = with_transition_times(present, desired.status, rfc3339(self._clock.now()))
         return status_patch(present, wanted)
 
@@ -172,7 +175,13 @@ class StatusWriter:
         self._written_at[desired.namespace] = self._clock.monotonic()
         try:
             written = await patch_status(
-                self._client, desired.kind, desired.namespace, desired.name, current, patch
+                self._client,
+                desired.kind,
+                desired.namespace,
+                desired.name,
+                current,
+                patch,
+                exact=bool(desired.releases),
             )
         except Unreachable:
             self.counters.failed += 1
@@ -218,6 +227,16 @@ class StatusWriter:
         address = entry.get("hostname") or entry.get("ip", "")
         ports = ", ".join(str(port["port"]) for port in entry.get("ports", ()))
         self._recorder.record(subject, "Normal", "Synced", f"serving at {address}, port {ports}")
+
+
+def _release(present: dict[str, Any], address: str) -> dict[str, Any]:
+    """Return the patch that takes our address out of a status, {} where it is not in there."""
+    balancer = present.get("loadBalancer")
+    entries = balancer.get("ingress") if isinstance(balancer, dict) else None
+    if not isinstance(entries, list):
+        return {}
+    kept = kept_entries(entries, address)
+    return {"loadBalancer": {"ingress": kept}} if len(kept) < len(entries) else {}
 
 
 def _decoded(status: bytes) -> dict[str, Any]:

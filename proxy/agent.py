@@ -36,6 +36,7 @@ from proxy.model.channel import (
     Report,
     Stats,
     StatsPart,
+    UseSessionKey,
     batches,
     encode,
     to_worker_framer,
@@ -160,6 +161,8 @@ class Agent:
                         self._heed(endpoints)
                     case Holds(clusters):
                         self._plane.services.hold(clusters)
+                    case UseSessionKey(key):
+                        self._plane.services.session_key.use(key)
                     case LetBack(clusters):
                         self._plane.services.let_back(clusters)
                     case Report():

@@ -20,6 +20,7 @@ from controlplane.gateway.identity import Identity
 from controlplane.gateway.memberlog import MemberLog
 from controlplane.gateway.notices import Notices
 from controlplane.gateway.owners import Owners
+from controlplane.gateway.session_key import SessionKeys
 from controlplane.gateway.settings import Settings
 from controlplane.gateway.translator import Translator
 from controlplane.kube.client import ApiClient
@@ -91,6 +92,13 @@ class Gateway:
             self._elector,
             write_shares=settings.write_shares,
         )
+        self._session_keys = SessionKeys(
+            client,
+            settings.namespace,
+            self._elector,
+            settings.state_dir.resolve() / "session-key.json",
+            self._plane.publisher.use_session_key,
+        )
         self._checker = Checker(self._verdict_changed)
         self._verdicts_due: asyncio.TimerHandle | None = None
         self._hosts = HostResolver(self._changed.set)
@@ -109,6 +117,7 @@ class Gateway:
         """Start workers and watches. Raises OSError, StateDirectoryInUse."""
         self._latest = await self._plane.start()
         self._from_disk = self._latest is not None
+        self._session_keys.load()
         if self._latest is not None:
             self._checker.want(self._latest.services)
         self._translator.load()
@@ -119,6 +128,7 @@ class Gateway:
             ("leader election", self._elector.run),
             ("status", self._status.run),
             ("host names", self._hosts.run),
+            ("session key", self._session_keys.run),
             ("failovers", self._failovers.run),
             ("findings in the log", self._translator.log.run),
             *self._notices.works(),

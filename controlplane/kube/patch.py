@@ -65,13 +65,16 @@ async def patch_status(
     name: str,
     current: StoredStatus,
     patch: dict[str, Json],
+    *,
+    exact: bool = False,
 ) -> StoredStatus:
     """Send the patch from `current` and return the status as the API server has it now.
 
-    It fails (409 or 422) for another object of the same name. Raises what the client raises.
+    It fails (409 or 422) for another object of the same name, and if `exact` for any other version of this
+    one. Raises what the client raises.
     """
     metadata = {"uid": current.uid}
-    if not kind.group.endswith(".k8s.io"):
+    if exact or not kind.group.endswith(".k8s.io"):
         # The status endpoint of custom resources ignores the uid (seen in Kubernetes 1.28), but not this.
         metadata["resourceVersion"] = current.resource_version
     body: dict[str, Json] = {"metadata": metadata, "status": patch}

@@ -32,6 +32,7 @@ from proxy.model.channel import (
     Nack,
     Report,
     Stats,
+    UseSessionKey,
     encode,
 )
 from proxy.model.snapshot import Route, Snapshot
@@ -73,6 +74,7 @@ class Publisher:
         self._ledger = Ledger()
         self._counted: tuple[Route, ...] = ()  # routes whose counters are kept
         self._ejected = Ejected()
+        self._session_key: bytes | None = None
         self._orphans: set[Session] = set()
         self._strangers: set[Session] = set()
 
@@ -129,6 +131,11 @@ class Publisher:
     def repeat(self) -> None:
         """Send the good snapshot to all workers again: they look for new sockets when they get one."""
         self._dispatcher.repeat()
+
+    def use_session_key(self, key: bytes) -> None:
+        """Let all workers, and those that come later, name endpoints in cookies with this key."""
+        self._session_key = key
+        self._tell(UseSessionKey(key), None)
 
     async def collect(self) -> tuple[Stats, ...]:
         """Ask every worker for its counters; those silent for 1 s are missing from the answer."""
@@ -297,6 +304,8 @@ class Publisher:
             self._settled()
         else:
             self._dispatcher.joined(hello.worker, session)
+            if self._session_key is not None and session.feedable:
+                session.send(encode(UseSessionKey(self._session_key)))
             known = self._ejected.known(monotonic())
             if known and session.feedable:
                 session.send(encode(Ejections(known)))
@@ -313,7 +322,7 @@ class Publisher:
             log.warning("cluster held out", extra=msgspec.structs.asdict(hold))
         self._tell(Holds(clusters), session)
 
-    def _tell(self, message: Ejections | Holds | LetBack, source: Session | None) -> None:
+    def _tell(self, message: Ejections | Holds | LetBack | UseSessionKey, source: Session | None) -> None:
         """Tell all workers but the one that it comes from."""
         data = encode(message)
         for session in self._dispatcher.sessions.values():

@@ -12,14 +12,17 @@ from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.endpoints import Resolution, ServiceResolver
 from controlplane.translate.gateways import Gateways, build_gateways
 from controlplane.translate.hostaccess import guard_hosts
+from controlplane.translate.https import report_endless
 from controlplane.translate.live import Outcome, World, translate_ingresses
 from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
 from controlplane.translate.ownsockets import OwnSockets
 from controlplane.translate.servergroups import ServerGroups, build_groups
 from controlplane.translate.services import labels_needed
+from controlplane.translate.sessions import name_sessions
 from controlplane.translate.statuses import (
     gateway_status,
     ingress_status,
+    released_status,
     server_group_status,
     unreadable_status,
 )
@@ -54,7 +57,8 @@ def translate(
     )
     outcomes = translate_ingresses(World(fleet, gateways, groups, resolver, last_good))
     joined = join_canaries(outcomes)
-    routes = guard_hosts(outcomes, joined.routes)
+    routes = name_sessions(guard_hosts(outcomes, joined.routes))
+    report_endless(outcomes, facts.trusted_proxies)
     report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
     checks = bind_checks(outcomes)
@@ -173,6 +177,11 @@ def _statuses(
             ingress_status(outcome.findings.subject, _serving_routes(outcome, idle), facts)
             for outcome in outcomes
             if outcome.ours
+        ),
+        *(
+            released_status(outcome.findings.subject, facts)
+            for outcome in outcomes
+            if not outcome.ours and facts.address
         ),
     )
 

@@ -150,6 +150,30 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "the annotations of ALB on Alibaba Cloud, in docs/annotations.md",
         "leave the Ingress to the AWS controller, or write it for this gateway",
     ),
+    "FG0230": Entry(
+        "warning",
+        "RedirectsForEver",
+        "every request is redirected, and again after that, because none can come by https: the gateway has"
+        " no HTTPS listener, and trusts no proxy in front of it to say X-Forwarded-Proto: https",
+        "",
+        "start the gateway with --trusted-proxy and the addresses of the proxy that takes HTTPS, or remove"
+        " the annotation",
+    ),
+    "FG0231": Entry(
+        "warning",
+        "RedirectsForEver",
+        "requests that a trusted proxy reports as https are redirected to their own URL, for ever",
+        "the annotation ssl-redirect, which redirects only what came by http",
+        "forward the rule to a Service, with the annotation alb.ingress.kubernetes.io/ssl-redirect: true",
+    ),
+    "FG0232": Entry(
+        "warning",
+        "NoEffect",
+        "sends no request to the canary: of one Ingress {decides} alone decides, where ingress-nginx would go"
+        " on to this annotation for requests without it",
+        "one way to choose the requests of a canary",
+        "write a second canary Ingress that has this annotation without {decides}",
+    ),
     # The Ingress spec
     "FG0301": Entry(
         "error", "InvalidRule", "{problem}", "a DNS name, *.<DNS name>, or nothing", "correct the host"

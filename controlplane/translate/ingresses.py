@@ -64,6 +64,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         host_access=closed_hosts(closed) or draft.host_access,
         health=draft.health,
         closed=closed,
+        to_https=draft.to_https.field if draft.to_https is not None else "",
     )
 
 

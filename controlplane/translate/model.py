@@ -78,6 +78,7 @@ class ObjectStatus:
     """The desired `.status` of an object on the Fleet.
 
     Conditions come without lastTransitionTime: the writer, who has a clock, fills it in.
+    With `releases` the object is not ours (any more): of its addresses those go that we wrote, as this one.
     """
 
     kind: Kind[Any]
@@ -86,6 +87,7 @@ class ObjectStatus:
     uid: str
     status: dict[str, Any]
     generation: int = 0  # of the object as it was translated
+    releases: str = ""
 
 
 @dataclass(frozen=True, slots=True)

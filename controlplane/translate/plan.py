@@ -83,3 +83,4 @@ class IngressPlan:
     host_access: Access | None = None  # of all rules of its hosts that have none of their own
     health: PlannedCheck | None = None
     closed: Closed | None = None  # then the routes answer 503
+    to_https: str = ""  # the annotation that redirects what came by http

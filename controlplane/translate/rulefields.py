@@ -15,6 +15,7 @@ from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import PATH_TYPES, PathProblem, parse_path
 from controlplane.translate.responses import PlannedResponse
 from controlplane.translate.services import ServiceRef
+from proxy.model.policies import ValueSource
 from proxy.model.snapshot import PathMatch
 
 _PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
@@ -62,11 +63,30 @@ def _check_groups(place: str, path: IngressPath, match: PathMatch, around: Surro
     """Report a group of the rewrite that holds for the path, and that the path has not."""
     name = path.backend.service.name if path.backend.service is not None else ""
     own = (around.actions.get(name) or NO_ACTION).rewrite
-    group, count = missing_group(own or around.draft.rewrite, match)
-    if group:
-        rewrite = f"Rewrite of actions.{name}" if own is not None else "rewrite-target"
-        has = f"{count} group{'s' if count > 1 else ''}" if count else "no groups"
-        around.findings.add("FG0311", f"{place}.path", path.path, rewrite=rewrite, group=group, count=has)
+    templates = _templates(around.draft)
+    if own is not None:
+        templates = {f"Rewrite of actions.{name}": (own.path, own.query or "")}
+    for annotation, texts in templates.items():
+        group, count = missing_group(texts, match)
+        if group:
+            has = f"{count} group{'s' if count > 1 else ''}" if count else "no groups"
+            details = {"rewrite": annotation, "group": group, "count": has}
+            around.findings.add("FG0311", f"{place}.path", path.path, **details)
+
+
+def _templates(draft: Draft) -> dict[str, tuple[str, ...]]:
+    """Return the templates of an Ingress that groups may stand in, by what they are written in."""
+    templates: dict[str, tuple[str, ...]] = {
+        change.name: (change.value,)
+        for change in draft.request_headers
+        if change.source is ValueSource.TEMPLATE
+    }
+    if draft.rewrite is not None:
+        templates["rewrite-target"] = (draft.rewrite.path, draft.rewrite.query or "")
+    if draft.answer is not None:
+        answer = draft.answer
+        templates["the redirect"] = (answer.host, answer.path, answer.query, answer.location)
+    return templates
 
 
 def read_service(place: str, backend: IngressBackend, findings: Findings) -> ServiceBackend | None:

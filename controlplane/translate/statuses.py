@@ -30,6 +30,34 @@ def ingress_status(subject: Subject, routes: Iterable[Route], facts: Facts) -> O
     return ObjectStatus(INGRESSES, subject.namespace, subject.name, subject.uid, status, subject.generation)
 
 
+def released_status(subject: Subject, facts: Facts) -> ObjectStatus:
+    """Return what an Ingress that is not ours (any more) keeps of its status: all but our address."""
+    return ObjectStatus(
+        INGRESSES,
+        subject.namespace,
+        subject.name,
+        subject.uid,
+        {},
+        subject.generation,
+        releases=facts.address,
+    )
+
+
+def kept_entries(entries: list[Any], address: str) -> list[Any]:
+    """Return the entries of a load balancer without those that `ingress_status` writes for an address."""
+    return [entry for entry in entries if not _is_own(entry, address)]
+
+
+def _is_own(entry: Any, address: str) -> bool:
+    """Say whether we wrote it. Others may have the same address; ports as we list them they do not have."""
+    if not isinstance(entry, dict) or entry.get(_address_field(address)) != address:
+        return False
+    ports = entry.get("ports")
+    if set(entry) != {_address_field(address), "ports"} or not isinstance(ports, list) or not ports:
+        return False
+    return all(isinstance(port, dict) and set(port) == {"port", "protocol"} for port in ports)
+
+
 def gateway_status(gateway: Gateway, members: Mapping[str, MemberObjects], facts: Facts) -> ObjectStatus:
     """Return the status of a gateway, with the fields that scripts for its dialect read."""
     conditions = [

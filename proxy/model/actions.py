@@ -72,6 +72,7 @@ class HashSource(StrEnum):
 
     CLIENT = "client"  # address
     URI = "uri"  # path and query
+    PATH = "path"
     HOST = "host"
     HEADER = "header"
     QUERY = "query"
@@ -83,6 +84,7 @@ class HashKey(msgspec.Struct, frozen=True, gc=False):
 
     source: HashSource
     name: str = ""  # of the header (lower case), query parameter or cookie
+    then: tuple["HashKey", ...] = ()  # what the key is made of besides, in this order
 
 
 class StickyMode(StrEnum):
@@ -128,7 +130,7 @@ class Redirect(msgspec.Struct, frozen=True, gc=False, tag="redirect"):
     """Answer with a Location. The parts are templates; what is not given is as in the request.
 
     Variables: ${protocol}, ${host} (without port), ${port}, ${path}, ${query} (without '?'),
-    ${1} to ${9} (groups of the route's regular expression).
+    ${request_uri} (path and query), ${1} to ${9} (groups of the route's regular expression).
     """
 
     status: int

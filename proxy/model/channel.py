@@ -16,6 +16,7 @@ import msgspec
 from proxy.model.snapshot import Route, Service, Snapshot
 
 MAX_MESSAGE_BYTES = 256 << 20
+SESSION_KEY_BYTES = 32
 PART_SIZE = 64
 """Routes, or services with their endpoints, in one part of a snapshot."""
 
@@ -81,6 +82,15 @@ class Ejections(msgspec.Struct, frozen=True, tag="ejections"):
     endpoints: tuple[Ejection, ...]
 
 
+class UseSessionKey(msgspec.Struct, frozen=True, tag="session-key"):
+    """Name endpoints in cookies with this key. It travels here and nowhere else: no snapshot has it."""
+
+    key: bytes
+
+    def __repr__(self) -> str:
+        return "UseSessionKey(…)"
+
+
 class Hold(msgspec.Struct, frozen=True):
     """A cluster that stays out of what an Ingress with `failback: manual` sends to a service."""
 
@@ -104,7 +114,7 @@ class LetBack(msgspec.Struct, frozen=True, tag="let-back"):
     clusters: tuple[Hold, ...]
 
 
-ToWorker = Ejections | Holds | LetBack | Part | Apply | EndpointsChanged | Report | Drain
+ToWorker = Ejections | Holds | LetBack | UseSessionKey | Part | Apply | EndpointsChanged | Report | Drain
 
 
 # From a worker to the control plane

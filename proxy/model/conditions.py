@@ -15,7 +15,7 @@ class TextKind(StrEnum):
 
 
 class HeaderCondition(msgspec.Struct, frozen=True, gc=False, tag="header"):
-    """Holds when any value of the header matches any pattern."""
+    """Holds when any value of the header, or any member where that is a list, matches any pattern."""
 
     name: str  # lower case
     patterns: tuple[str, ...]

@@ -19,6 +19,7 @@ class ValueSource(StrEnum):
     """Where the value of an inserted header comes from."""
 
     LITERAL = "literal"  # HeaderChange.value
+    TEMPLATE = "template"  # HeaderChange.value, with the variables of a Redirect
     HEADER = "header"  # the request header that HeaderChange.value names, in lower case; none: no change
     CLIENT_ADDRESS = "client_address"
     CLIENT_PORT = "client_port"
@@ -141,6 +142,7 @@ class Policies(msgspec.Struct, frozen=True, gc=False):
     rate_limits: tuple[RateLimit, ...] = ()
     concurrency: ConcurrencyLimit | None = None
     cors: Cors | None = None
+    to_https: Redirect | None = None  # of requests that came by http, as trusted proxies report it
     rewrite: Rewrite | None = None
     request_headers: tuple[HeaderChange, ...] = ()
     mirror: Mirror | None = None

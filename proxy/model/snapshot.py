@@ -16,7 +16,7 @@ from proxy.model.conditions import Condition
 from proxy.model.limits import Limits
 from proxy.model.policies import Access, Policies
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when an older worker could misread a newer snapshot; such a worker answers with a NACK."""
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from proxy.model.policies import HeaderChange, HeaderOperation, ValueSource
 from proxy.policies.asked import Asked
 from proxy.policies.errors import PolicyError
+from proxy.policies.template import Template
 
 # Where a message ends, how its connection goes on, whom it is for and where it has been is nobody's to change
 FRAMING: Final = frozenset(
@@ -15,7 +16,9 @@ FRAMING: Final = frozenset(
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]{1,256}")  # no underscore: see http.grammar
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-_PER_CLIENT: Final = frozenset((ValueSource.CLIENT_ADDRESS, ValueSource.CLIENT_PORT, ValueSource.PROTOCOL))
+_PER_REQUEST: Final = frozenset(
+    (ValueSource.CLIENT_ADDRESS, ValueSource.CLIENT_PORT, ValueSource.PROTOCOL, ValueSource.TEMPLATE)
+)
 
 _SET, _ADD, _DEFAULT, _REMOVE = range(4)
 _OPERATIONS: Final = {
@@ -29,7 +32,7 @@ _OPERATIONS: Final = {
 class Change:
     """One of them, checked."""
 
-    __slots__ = ("_literal", "_name", "_source", "_source_name", "operation", "prefix")
+    __slots__ = ("_literal", "_name", "_source", "_source_name", "_template", "operation", "prefix")
 
     def __init__(self, config: HeaderChange) -> None:
         """Raises PolicyError."""
@@ -44,8 +47,16 @@ class Change:
         self._source = config.source
         self._source_name = config.value.lower().encode()
         self._literal = config.value.strip().encode()
-        if config.source is ValueSource.LITERAL and _VALUE.fullmatch(self._literal) is None:
+        self._template = Template(config.value.strip()) if config.source is ValueSource.TEMPLATE else None
+        if (
+            config.source in (ValueSource.LITERAL, ValueSource.TEMPLATE)
+            and _VALUE.fullmatch(self._literal) is None
+        ):
             raise PolicyError(f"the value of header {config.name} has a control character: {config.value!r}")
+
+    @property
+    def has_groups(self) -> bool:
+        return self._template is not None and self._template.has_groups
 
     def line(self, asked: Asked) -> bytes | None:
         """Return the line it adds, without CRLF; None when there is no value to add."""
@@ -56,6 +67,9 @@ class Change:
         source = self._source
         if source is ValueSource.LITERAL:
             return self._literal
+        if self._template is not None:
+            value = self._template.expand(asked)
+            return value if _VALUE.fullmatch(value) is not None else None
         if source is ValueSource.HEADER:
             values = asked.headers.values(self._source_name)
             return b", ".join(values) if values else None
@@ -71,14 +85,15 @@ class Change:
 class Changes:
     """Several, made one after the other."""
 
-    __slots__ = ("_changes", "is_per_client", "names", "uses_request")
+    __slots__ = ("_changes", "has_groups", "is_per_request", "names", "uses_request")
 
     def __init__(self, config: tuple[HeaderChange, ...]) -> None:
         """Raises PolicyError."""
         self._changes = [Change(change) for change in config]
+        self.has_groups = any(change.has_groups for change in self._changes)
         self.names = frozenset(change.prefix[:-1] for change in self._changes)
         made = [change.source for change in config if change.operation is not HeaderOperation.REMOVE]
-        self.is_per_client = any(source in _PER_CLIENT for source in made)
+        self.is_per_request = any(source in _PER_REQUEST for source in made)
         self.uses_request = any(source is not ValueSource.LITERAL for source in made)
 
     def apply(self, lines: list[bytes], asked: Asked) -> list[bytes]:

@@ -26,7 +26,7 @@ FORBIDDEN = Verdict(Refusal(403, "Clients of this address may not come here."), 
 class Gate:
     """Of one route; every part may be missing. They are looked at in the order of the parameters."""
 
-    __slots__ = ("_access", "_action", "_concurrency", "_cors", "_crowded", "_rates")
+    __slots__ = ("_access", "_action", "_concurrency", "_cors", "_crowded", "_rates", "_to_https")
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class Gate:
         rates: list[tuple[RateLimiter, OwnAnswer]],
         concurrency: tuple[ConcurrencyLimiter, OwnAnswer] | None,
         cors: CorsPolicy | None,
+        to_https: OwnAnswer | None,
         action: OwnAnswer | None,
     ) -> None:
         self._access = access
@@ -41,6 +42,7 @@ class Gate:
         self._concurrency = concurrency[0] if concurrency is not None else None
         self._crowded = Verdict(concurrency[1], "CL") if concurrency is not None else None
         self._cors = Verdict(cors, "LR") if cors is not None else None
+        self._to_https = Verdict(to_https, "LR") if to_https is not None else None
         self._action = Verdict(action, "LR") if action is not None else None
 
     def enter(self, asked: Asked, now: float) -> Verdict | None:
@@ -56,6 +58,8 @@ class Gate:
         cors = self._cors
         if cors is not None and isinstance(cors.answer, CorsPolicy) and cors.answer.is_preflight(asked):
             return cors
+        if self._to_https is not None and asked.scheme == b"http":
+            return self._to_https
         if self._action is not None:
             return self._action
         if self._concurrency is not None and not self._concurrency.enter():

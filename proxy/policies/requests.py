@@ -29,10 +29,17 @@ class RequestChanges:
         self._changes_own = changes is not None and any(_is_own(name) for name in changes.names)
         self._is_repeatable = (
             not self._changes_own
-            and (changes is None or not changes.is_per_client)
+            and (changes is None or not changes.is_per_request)
             and (rewriter is None or not rewriter.has_host)
         )
         self._remembered: dict[RequestHeaders, bytes] = {}
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether it looks at what the route's expression matched."""
+        return (self._rewriter is not None and self._rewriter.has_groups) or (
+            self._changes is not None and self._changes.has_groups
+        )
 
     def line(self, asked: Asked) -> bytes:
         """Return the request line. Raises RequestError for a path that cannot be asked for."""

@@ -7,7 +7,7 @@ from proxy.model.policies import ResponseRule
 from proxy.policies.asked import Asked
 from proxy.policies.changes import Changes, without
 from proxy.policies.cors import RESPONSE_FIELDS, VARY_ORIGIN, CorsPolicy
-from proxy.routing.patterns import Texts
+from proxy.routing.lists import FieldTexts
 
 _MAX_REMEMBERED: Final = 256
 
@@ -35,16 +35,14 @@ class Rule:
         """Raises PolicyError, PatternError."""
         self.changes = Changes(config.changes)
         self._statuses = frozenset(config.statuses)
-        self._headers: list[tuple[bytes, Texts]] = [
-            (condition.name.lower().encode(), Texts(condition.kind, condition.patterns))
-            for condition in config.headers
-        ]
+        self._headers = [FieldTexts(condition) for condition in config.headers]
 
     def holds(self, status: int, fields: ResponseFields) -> bool:
         if self._statuses and status not in self._statuses:
             return False
-        for name, texts in self._headers:  # noqa: SIM110
-            if not any(texts.match(value) for value in fields.values(name)):
+        for texts in self._headers:
+            values = fields.values(texts.name)
+            if not values or not texts.match(values):
                 return False
         return True
 

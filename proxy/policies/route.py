@@ -39,7 +39,7 @@ class RoutePolicies:
         if (
             _has_groups(action)
             or any(_has_groups(own_answer(refusal)) for refusal in refusals)
-            or (rewriter is not None and rewriter.has_groups)
+            or (self.request is not None and self.request.has_groups)
         ):
             self._pattern = compile_path(route.path)
 
@@ -62,12 +62,13 @@ def _gate(
         (limiters.rate(route, limit), own_answer(limit.refusal)) for limit in policies.rate_limits
     ]
     concurrency: tuple[ConcurrencyLimiter, OwnAnswer] | None = None
+    to_https = own_answer(policies.to_https) if policies.to_https is not None else None
     limit = policies.concurrency
     if limit is not None:
         concurrency = limiters.concurrency(route, limit), own_answer(limit.refusal)
-    if access is None and not rates and concurrency is None and cors is None and action is None:
+    if not rates and all(part is None for part in (access, concurrency, cors, to_https, action)):
         return None
-    return Gate(access, rates, concurrency, cors, action)
+    return Gate(access, rates, concurrency, cors, to_https, action)
 
 
 def _request(policies: Policies, rewriter: Rewriter | None) -> RequestChanges | None:

@@ -11,9 +11,9 @@ from proxy.policies.asked import Asked
 from proxy.policies.errors import PolicyError
 
 _VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
-_NAMES: Final = ("protocol", "host", "port", "path", "query")
+_NAMES: Final = ("protocol", "host", "port", "path", "query", "request_uri")
 
-_TEXT, _PROTOCOL, _HOST, _PORT, _PATH, _QUERY, _GROUP = range(7)
+_TEXT, _PROTOCOL, _HOST, _PORT, _PATH, _QUERY, _REQUEST_URI, _GROUP = range(8)
 
 _STRAY_PERCENT: Final = rb"%(?![0-9A-Fa-f]{2})|"
 NOT_IN_PATH: Final = re.compile(_STRAY_PERCENT + rb"[^!$%&'()*+,\-./0-9:;=@A-Z_a-z~]")
@@ -32,7 +32,7 @@ def _percent(match: re.Match[bytes]) -> bytes:
 
 
 class Template:
-    """A text with ${protocol}, ${host}, ${port}, ${path}, ${query} and ${1} to ${9}."""
+    """A text with ${protocol}, ${host}, ${port}, ${path}, ${query}, ${request_uri} and ${1} to ${9}."""
 
     __slots__ = ("_parts", "text")
 
@@ -95,4 +95,6 @@ def _value(kind: int, asked: Asked) -> bytes:
         return asked.host
     if kind == _PORT:
         return asked.port
+    if kind == _REQUEST_URI:
+        return b"%b?%b" % (asked.sent_path, asked.query) if asked.query else asked.sent_path
     return asked.path if kind == _PATH else asked.query

@@ -17,6 +17,7 @@ from proxy.model.conditions import (
     SourceCondition,
     TextKind,
 )
+from proxy.routing.lists import FieldTexts
 from proxy.routing.networks import Networks
 from proxy.routing.parameters import CookieName, ParameterName
 from proxy.routing.patterns import Texts
@@ -40,21 +41,19 @@ class Check(ABC):
 
 
 class HeaderCheck(Check):
-    __slots__ = ("_name", "_texts")
+    __slots__ = ("_field", "_name")
 
     def __init__(self, condition: HeaderCondition) -> None:
         super().__init__(condition)
-        self._name = condition.name.encode()
-        self._texts = Texts(condition.kind, condition.patterns)
+        self._field = FieldTexts(condition)
+        self._name = self._field.name
 
     def found(self, facts: Facts) -> Sequence[bytes]:
         return facts.fields.values(self._name)
 
     def holds(self, facts: Facts) -> bool:
-        for value in facts.fields.values(self._name):  # loops here, not any(): run for every request  # noqa: SIM110
-            if self._texts.match(value):
-                return True
-        return False
+        values = facts.fields.values(self._name)
+        return bool(values) and self._field.match(values)
 
 
 class HostCheck(Check):

@@ -173,6 +173,12 @@ def healed(weights: Sequence[int], options: Sequence[Reach]) -> list[int]:
     return [weight if best and can == best else 0 for weight, can in zip(weights, options, strict=True)]
 
 
+def first_clusters(split: Split) -> frozenset[str]:
+    """Return the clusters that a split means to serve when all can: those that are no standbys."""
+    weighted, standbys = next(_ranks(split), ({}, {}))
+    return frozenset(weighted or standbys)
+
+
 def _ranks(split: Split) -> Iterator[tuple[Tier, Tier]]:
     """Yield weighted clusters and standbys of each tier of a split, as far as it allows them."""
     by_endpoints = split.mode is SplitMode.ENDPOINTS

@@ -49,9 +49,9 @@ class LiveEndpoint:
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
-        "_back_at", "_ejected_s", "_id", "_in_a_row", "_observed", "_outrun", "_part", "_seed",
-        "_since", "_unanswered", "address", "cluster", "connections", "draining", "ejections",
-        "failing", "failures", "faults", "fell_silent", "group", "heard", "idle", "in_flight",
+        "_back_at", "_ejected_s", "_in_a_row", "_observed", "_outrun", "_part", "_seed", "_session_epoch",
+        "_session_name", "_since", "_unanswered", "address", "cluster", "connections", "draining",
+        "ejections", "failing", "failures", "faults", "fell_silent", "group", "heard", "idle", "in_flight",
         "is_pod", "is_probed", "is_quiet", "is_watched", "label", "last_failure", "log",
         "must_answer", "notice_send", "port", "requests", "room", "service", "stalled_at", "state",
         "suspected", "weight",
@@ -71,8 +71,9 @@ class LiveEndpoint:
         self.log = b'"service":%b,"cluster":%b,"endpoint":%b' % tuple(
             msgspec.json.encode(name) for name in (self.service, self.cluster, self.label)
         )
-        self._id = b""
-        self._seed = 0
+        self._seed = -1
+        self._session_name = b""
+        self._session_epoch = 0  # of the key it was made with
         self._since = since  # when it appeared, monotonic
         self._part = 0.0  # of a turn, saved up while it is new
         # Moved by the control plane
@@ -110,17 +111,18 @@ class LiveEndpoint:
             f"<{self.label} in {self.cluster}: {self.state}, {self.in_flight} active, {len(self.idle)} idle>"
         )
 
-    def id(self) -> bytes:
+    def session_name(self) -> bytes:
         """Return what cookies call it: the same in every worker and replica, for as long as it is there."""
-        if not self._id:
-            self._id = opaque_id(self.service, self.cluster, self.address, str(self.port))
-            self._seed = seed_of(self._id)
-        return self._id
+        key = self.group.service.session_key
+        if self._session_epoch != key.epoch:
+            self._session_name = key.name(self.service, self.cluster, self.address, str(self.port))
+            self._session_epoch = key.epoch
+        return self._session_name
 
     def seed(self) -> int:
         """Return what it is hashed by."""
-        if not self._id:
-            self.id()
+        if self._seed < 0:
+            self._seed = seed_of(opaque_id(self.service, self.cluster, self.address, str(self.port)))
         return self._seed
 
     def observed(self) -> Observed:

@@ -7,6 +7,7 @@ from time import monotonic
 from proxy.model.channel import FailbackStats, Hold
 from proxy.model.snapshot import ClusterEndpoints, Service
 from proxy.upstream.balancing.failback import Failbacks, Meant
+from proxy.upstream.balancing.session_key import SessionKey
 from proxy.upstream.connections.room import Room, Tally
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.evidence.doubt import Doubt
@@ -22,17 +23,19 @@ class LiveService:
     """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
 
     __slots__ = (
-        "_by_id", "_by_id_epoch", "_clusters", "_is_described", "_tally", "_wanted", "back", "doubt",
-        "epoch", "failbacks", "groups", "id", "recovery", "verdicts",
+        "_by_name", "_by_name_epoch", "_clusters", "_is_described", "_tally", "_wanted", "back", "doubt",
+        "epoch", "failbacks", "groups", "id", "recovery", "session_key", "verdicts",
     )  # fmt: skip
 
     def __init__(
-        self, service_id: str, tally: Tally, recovery: Recovery, verdicts: Verdicts, failbacks: Failbacks
-    ) -> None:
+        self, service_id: str, tally: Tally, recovery: Recovery, verdicts: Verdicts, failbacks: Failbacks,
+        session_key: SessionKey,
+    ) -> None:  # fmt: skip
         self.id = service_id
         self._is_described = False
-        self._by_id: dict[bytes, LiveEndpoint] = {}
-        self._by_id_epoch = 0
+        self.session_key = session_key
+        self._by_name: dict[bytes, LiveEndpoint] = {}
+        self._by_name_epoch = 0
         self._clusters: tuple[ClusterEndpoints, ...] = ()
         self._wanted: tuple[ClusterEndpoints, ...] = ()  # what the steps under way lead to
         self._tally = tally
@@ -79,12 +82,13 @@ class LiveService:
             group.set_endpoints(described.endpoints, since)
         self.epoch += 1
 
-    def by_id(self, identity: bytes) -> LiveEndpoint | None:
+    def by_name(self, name: bytes) -> LiveEndpoint | None:
         """Return the endpoint that a cookie names."""
-        if self._by_id_epoch != self.epoch:
-            self._by_id = {endpoint.id(): endpoint for endpoint in self.endpoints()}
-            self._by_id_epoch = self.epoch
-        return self._by_id.get(identity)
+        epoch = self.epoch + self.session_key.epoch  # both only grow
+        if self._by_name_epoch != epoch:
+            self._by_name = {endpoint.session_name(): endpoint for endpoint in self.endpoints()}
+            self._by_name_epoch = epoch
+        return self._by_name.get(name)
 
     @property
     def size(self) -> int:
@@ -98,7 +102,9 @@ class LiveService:
 class Services:
     """All live services of a worker."""
 
-    __slots__ = ("_services", "failbacks", "histories", "offered", "recovery", "tally", "verdicts")
+    __slots__ = (
+        "_services", "failbacks", "histories", "offered", "recovery", "session_key", "tally", "verdicts",
+    )  # fmt: skip
 
     def __init__(self, histories: Histories | None = None) -> None:
         self.histories = histories or Histories()
@@ -106,6 +112,7 @@ class Services:
         self.recovery = Recovery()
         self.verdicts = Verdicts()
         self.failbacks = Failbacks()
+        self.session_key = SessionKey()
         self._services: dict[str, LiveService] = {}
         self.offered = Offered(self._services)
 
@@ -113,7 +120,9 @@ class Services:
         """Return a service; one that no snapshot has described yet has no endpoints."""
         service = self._services.get(service_id)
         if service is None:
-            service = LiveService(service_id, self.tally, self.recovery, self.verdicts, self.failbacks)
+            service = LiveService(
+                service_id, self.tally, self.recovery, self.verdicts, self.failbacks, self.session_key
+            )
             self._services[service_id] = service
         return service
 

@@ -21,6 +21,7 @@ from proxy.model.actions import (
     Sticky,
     StickyMode,
 )
+from proxy.model.channel import UseSessionKey
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
 from tests.support.origin import Answer, Connection, Origin, header
 from tests.support.requests import request, tally
@@ -179,12 +180,14 @@ async def test_sessions_are_the_same_in_another_worker(worker: WorkerProcess, po
     forward = Forward((Backend(BASE),), ONE, Balance(sticky=Sticky("SRV")))
     async with Origin(named("a")) as a, Origin(named("b")) as b:
         config = routed(port, forward, service({"c1": [a.address, b.address]}))
+        worker.send(UseSessionKey(b"k" * 32))
         await worker.apply(config)
         client = await RawClient.connect(port)
         home, line = await get(client)
         await client.close()
         await worker.apply(replace(config, version=2, listeners=()))
         async with WorkerProcess() as other:
+            other.send(UseSessionKey(b"k" * 32))
             await other.apply(config)
             client = await RawClient.connect(port)
             assert {await get(client, line.partition(";")[0]) for _ in range(6)} == {(home, "")}

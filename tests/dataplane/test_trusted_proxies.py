@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from proxy.model.actions import FixedResponse as Fixed
+from proxy.model.actions import Redirect
 from proxy.model.channel import Nack
 from proxy.model.conditions import SourceCondition
 from proxy.model.limits import Limits
@@ -217,3 +218,21 @@ async def test_a_trusted_proxy_may_say_who_its_client_is_by_certificate(
         await worker.apply(changing)
         await ask(proxy, fields)
         assert header(origin.requests[-1][0], b"x-forwarded-prefix") == [b"/ours"]
+
+
+async def test_only_what_came_by_http_is_redirected_to_https(
+    worker: WorkerProcess, port: int, connect: Connect
+) -> None:
+    policies = Policies(to_https=Redirect(308, protocol="https", port="443"))
+    async with Origin() as origin:
+        await worker.apply(policed(port, origin, policies=policies, trusted_proxies=("127.0.0.2",)))
+        proxy, stranger = await connect(source="127.0.0.2"), await connect(source="127.0.0.3")
+        by_http, by_https = "X-Forwarded-Proto: http\r\n", "X-Forwarded-Proto: https\r\n"
+        for client, extra, expected in (
+            (proxy, by_https, 200), (proxy, by_http, 308), (proxy, "", 308), (stranger, by_https, 308),
+        ):  # fmt: skip
+            await client.send(request("/a?b", extra=extra))
+            status, fields, _ = await client.response()
+            assert status == expected
+            assert fields.get("location") == ("https://demo.example/a?b" if status == 308 else None)
+        assert len(origin.requests) == 1

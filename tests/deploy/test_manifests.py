@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import controlplane.embedded
+from controlplane.gateway.session_key import SECRET
 
 ROOT = Path(__file__).parents[2]
 PACKAGED = Path(controlplane.embedded.__file__).parent / "deploy"
@@ -151,6 +152,14 @@ def test_events_that_happen_again_can_be_counted() -> None:
     assert set(verbs) == {"create", "get", "patch"}
 
 
+def test_the_gateway_reads_its_session_key_alone() -> None:
+    (role,) = (item for item in documents(ROOT / "deploy/rbac/fleet.yaml") if item["kind"] == "Role")
+    secrets = [rule for rule in role["rules"] if rule["resources"] == ["secrets"]]
+    assert role["metadata"]["namespace"] == "fleetgate-system"
+    named = {tuple(rule["verbs"]): rule.get("resourceNames") for rule in secrets}
+    assert named == {("create",): None, ("get",): [SECRET]}
+
+
 def test_the_gateway_only_reads_members_and_writes_nothing_but_status_on_the_fleet() -> None:
     reads = {"get", "list", "watch"}
     for path in set((ROOT / "deploy/rbac").glob("*.yaml")) - {SHARES}:
@@ -159,6 +168,9 @@ def test_the_gateway_only_reads_members_and_writes_nothing_but_status_on_the_fle
                 writes = set(rule["verbs"]) - reads
                 assert "*" not in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])
                 for resource in rule["resources"] if writes else ():
+                    if resource == "secrets":
+                        assert (item["kind"], writes) == ("Role", {"create"}), path.name
+                        continue
                     assert resource.endswith("/status") or resource in ("events", "leases"), path.name
                     assert path.name != "member.yaml"
 

@@ -45,6 +45,25 @@ def test_changes(changes: tuple[HeaderChange, ...], expected: list[str]) -> None
     assert [line.decode() for line in lines] == expected
 
 
+def test_templates_are_filled_for_each_request() -> None:
+    changes = Changes((HeaderChange(SET, "X-Forwarded-Prefix", "/${1}/${host}", ValueSource.TEMPLATE),))
+    made = RequestChanges(None, changes)
+    assert made.has_groups
+    for group in ("shop", "blog"):
+        block = made.fields(asked("/", groups=("/", group)), b"")
+        assert f"X-Forwarded-Prefix: /{group}/shop.example.com\r\n" in block.decode()
+
+
+@given(st.text())
+def test_no_group_ends_a_line(group: str) -> None:
+    changes = Changes((HeaderChange(SET, "X-Forwarded-Prefix", "/${1}", ValueSource.TEMPLATE),))
+    request = asked("/")
+    request.groups = (b"/", group.encode("utf-8", "replace"))
+    (line, *others) = changes.apply([], request) or [b""]
+    assert not others
+    assert not line or FIELD_LINE.fullmatch(line)
+
+
 @pytest.mark.parametrize(
     "name",
     ["Host", "connection", "Content-Length", "Transfer-Encoding", "Upgrade", "TE", "Keep-Alive", "", "a b",

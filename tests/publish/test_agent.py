@@ -11,9 +11,19 @@ from proxy.agent import Agent
 from proxy.dataplane import Change, DataPlane
 from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
-from proxy.model.channel import Ack, Apply, EndpointsChanged, FromWorker, Hello, encode, from_worker_framer
+from proxy.model.channel import (
+    Ack,
+    Apply,
+    EndpointsChanged,
+    FromWorker,
+    Hello,
+    UseSessionKey,
+    encode,
+    from_worker_framer,
+)
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
 from proxy.upstream.growth import MOST_STEPS
+from tests.support.waiting import until
 
 SERVICES = 2000
 
@@ -106,3 +116,24 @@ async def test_a_long_change_of_endpoints_leaves_turns_of_the_loop_to_others(
         counting.cancel()
         assert sum(service.size for service in plane.services.all()) == 5 * SERVICES
         assert turns >= at_least
+
+
+async def test_workers_name_endpoints_by_the_key_that_they_are_told(tmp_path: Path) -> None:
+    async with (
+        connected(tmp_path / "one.sock") as (one, first),
+        connected(tmp_path / "two.sock") as (
+            two,
+            second,
+        ),
+    ):
+        names = [plane.services.session_key.name("demo/web:80") for plane in (first, second)]
+        assert names[0] != names[1]
+        for control in (one, two):
+            writer = await control.connections.get()
+            writer.write(encode(UseSessionKey(b"k" * 32)))
+        services = first.services, second.services
+        await until(lambda: len({each.session_key.name("demo/web:80") for each in services}) == 1)
+
+
+def test_a_session_key_is_not_shown() -> None:
+    assert "k" * 8 not in repr(UseSessionKey(b"k" * 32))

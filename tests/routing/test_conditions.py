@@ -1,5 +1,6 @@
 """What each condition looks at, and that what is remembered is right for everybody else."""
 
+from time import process_time
 from urllib.parse import parse_qsl, quote_plus
 
 import pytest
@@ -246,3 +247,61 @@ def test_what_the_fields_decide_is_remembered() -> None:
     fields = Counting(is_remembered=True, stage="blue")
     assert [find_in(table, PORT, "a", headers=fields) for _ in range(3)] == ["demo/rest/"] * 3
     assert Counting.looked_up == 1
+
+
+LISTED = [
+    (["red"], True),
+    (["red", "gray"], True),
+    (["red, gray"], True),
+    (["blue,\tgray ,red"], True),
+    (["blue", "green,gray"], True),
+    ([",, gray,"], True),
+    (['"a, gray, b", gray'], True),
+    (['"a, gray, b"'], False),
+    (['"a\\", gray, b"'], False),
+    (['"a, gray'], False),
+    (["redgray"], False),
+    (["red gray"], False),
+    ([""], False),
+    ([], False),
+]
+
+
+@pytest.mark.parametrize("kind", [TextKind.GLOB, TextKind.EXACT, TextKind.REGEX])
+@pytest.mark.parametrize(("fields", "matches"), LISTED)
+def test_members_of_a_line_count_as_lines(kind: TextKind, fields: list[str], matches: bool) -> None:
+    condition = HeaderCondition("stage", ("red", "gray"), kind)
+    assert holds(condition, Headers(stage=fields)) == matches
+
+
+@given(st.lists(st.sampled_from(["red", "gray", "blue", '"a, b"']), min_size=1, max_size=6), st.data())
+def test_a_list_is_the_same_in_any_lines(listed: list[str], data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(1, len(listed)), max_size=3).map(sorted))
+    starts = [0, *cuts]
+    lines = [", ".join(listed[i:j]) for i, j in zip(starts, [*cuts, len(listed)], strict=True) if i < j]
+    for pattern in ("red", "red, gray", "*blue", '"a, b"', "red, gray, blue*"):
+        condition = HeaderCondition("stage", (pattern,))
+        apart, together = Headers(stage=listed), Headers(stage=[", ".join(listed)])
+        expected = holds(condition, together)
+        assert holds(condition, apart) == holds(condition, Headers(stage=lines)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "pattern"),
+    [
+        ("user-agent", "Mozilla/5.0 (KHTML, like Gecko)", "like Gecko)"),
+        ("if-modified-since", "Mon, 30 Nov 2026 16:00:00 GMT", "Mon"),
+        ("authorization", 'Digest username="a", realm="b"', 'realm="b"'),
+        ("cookie", "a=1, b=2", "b=2"),
+    ],
+)
+def test_commas_of_fields_that_are_no_lists_separate_nothing(name: str, value: str, pattern: str) -> None:
+    assert not holds(HeaderCondition(name, (pattern,)), Headers(**{name: value}))
+    assert holds(HeaderCondition(name, (value,)), Headers(**{name: value}))
+
+
+def test_quotes_that_are_not_closed_cost_no_more_than_their_length() -> None:
+    hostile = '"a\\' * 20_000
+    started = process_time()
+    assert not holds(HeaderCondition("stage", ("red",)), Headers(stage=[hostile]))
+    assert process_time() - started < 1.0

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -291,3 +292,49 @@ async def test_many_findings_of_one_object_are_few_events_and_one_that_counts_th
     (summary,) = events(desk, "MoreFindings")
     assert summary.startswith(f"{8000 - MOST_OF_OBJECT} more findings (")
     assert "/api/v1/diagnostics?namespace=demo&name=web" in summary
+
+
+OWN = {"hostname": "gw.example", "ports": [{"port": 8001, "protocol": "TCP"}]}
+FOREIGN: list[dict[str, Any]] = [
+    {"hostname": "gw.example"},
+    {"hostname": "other.example", "ports": [{"port": 8001, "protocol": "TCP"}]},
+    {"ip": "192.0.2.1"},
+    {"hostname": "gw.example", "ports": [{"port": 8001, "protocol": "TCP", "error": "x"}]},
+]
+
+
+def released(name: str, uid: str) -> ObjectStatus:
+    return ObjectStatus(INGRESSES, "demo", name, uid, {}, 1, releases="gw.example")
+
+
+@pytest.mark.parametrize("others", [[], *([entry] for entry in FOREIGN), FOREIGN])
+async def test_our_address_goes_with_the_class_and_no_other_does(
+    desk: Desk, others: list[dict[str, Any]]
+) -> None:
+    uid = desk.add("web", status={"loadBalancer": {"ingress": [*others, OWN]}})
+    desk.writer.submit((released("web", uid),), ())
+    await until(lambda: desk.status("web") == {"loadBalancer": {"ingress": others}})
+    await desk.idle()
+    assert len(desk.api.seen(PATCH)) == 1
+
+
+async def test_a_foreign_ingress_is_not_written(desk: Desk) -> None:
+    uids = {
+        f"web-{number}": desk.add(f"web-{number}", status={"loadBalancer": {"ingress": [entry]}})
+        for number, entry in enumerate(FOREIGN)
+    }
+    uids["none"] = desk.add("none")
+    desk.writer.submit(tuple(released(name, uid) for name, uid in uids.items()), ())
+    await desk.idle()
+    assert desk.api.seen(PATCH) == []
+
+
+async def test_an_address_that_another_controller_writes_meanwhile_is_not_touched(desk: Desk) -> None:
+    uid = desk.add("web", status={"loadBalancer": {"ingress": [OWN]}})
+    seen = desk.current(INGRESSES, "demo", "web")
+    assert seen is not None
+    desk.frozen = {"demo/web": seen}  # the watch lags behind what another controller writes
+    desk.add("web", status={"loadBalancer": {"ingress": [FOREIGN[1]]}})
+    desk.writer.submit((released("web", uid),), ())
+    await until(lambda: desk.writer.counters.conflict)
+    assert desk.status("web") == {"loadBalancer": {"ingress": [FOREIGN[1]]}}

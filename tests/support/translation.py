@@ -189,7 +189,7 @@ def shown(translation: Translation) -> dict[str, Any]:
     return {
         "snapshot": snapshot,
         "diagnostics": [_shown_diagnostic(diagnostic) for diagnostic in translation.diagnostics],
-        "statuses": {_named(status): status.status for status in translation.statuses},
+        "statuses": {_named(status): _shown_status(status) for status in translation.statuses},
     }
 
 
@@ -220,6 +220,10 @@ def _shown_diagnostic(diagnostic: Diagnostic) -> dict[str, str]:
         "allowed": diagnostic.allowed,
         "fix": diagnostic.fix,
     }
+
+
+def _shown_status(status: ObjectStatus) -> dict[str, Any]:
+    return {"releases": status.releases} if status.releases else status.status
 
 
 def _named(status: ObjectStatus) -> str:

@@ -89,8 +89,8 @@ def test_one_annotation_decides_and_the_others_are_told() -> None:
     draft, found = drafted(written)
     assert draft.canary is not None
     assert draft.canary.condition == HeaderCondition("s", ("v", "always"), EXACT)
-    assert [item.code for item in found] == ["FG0204", "FG0204"]
-    assert all("canary-by-header-value alone decides" in item.message for item in found)
+    assert [item.code for item in found] == ["FG0232", "FG0232"]
+    assert all("canary-by-header alone decides" in item.message for item in found)
 
 
 def test_without_canary_the_others_say_nothing() -> None:

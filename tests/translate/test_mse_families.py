@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlplane.translate.annotations.draft import Draft, PlannedBackend
+from controlplane.translate.annotations.draft import Draft, HttpsRedirect, PlannedBackend
 from controlplane.translate.annotations.registry import ROWS
 from controlplane.translate.annotations.row import Support
 from controlplane.translate.diagnostics import Findings, Subject
@@ -34,6 +34,7 @@ from proxy.model.policies import (
     Retry,
     RetryScope,
     Rewrite,
+    ValueSource,
 )
 from proxy.policies.limits import Limiters
 from proxy.policies.route import RoutePolicies
@@ -98,6 +99,13 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"rewrite-target": "/$2/x"}, "rewrite", Rewrite(path="/${2}/x")),
     ({"rewrite-target": r"/\1${3}"}, "rewrite", Rewrite(path="/${1}${3}")),
     ({"rewrite-target": "/"}, "rewrite", Rewrite(path="/")),
+    ({"rewrite-target": "/a?b=c"}, "rewrite", Rewrite(path="/a", query="b=c&${query}")),
+    ({"rewrite-target": "/a?b=$1?"}, "rewrite", Rewrite(path="/a", query="b=${1}")),
+    ({"rewrite-target": "/a?"}, "rewrite", Rewrite(path="/a", query="")),
+    ({"rewrite-target": "/v1$uri"}, "rewrite", Rewrite(path="/v1${path}")),
+    ({"rewrite-target": "/v1$request_uri"}, "rewrite", Rewrite(path="/v1${path}")),
+    ({"x-forwarded-prefix": "/$1/$host"}, "request_headers",
+     [HeaderChange(SET, "X-Forwarded-Prefix", "/${1}/${host}", ValueSource.TEMPLATE)]),
     ({"rewrite-path": "/v1"}, "rewrite", Rewrite(path="/v1", path_kind=PathRewriteKind.MATCHED)),
     ({"upstream-vhost": "in.example.com:8080"}, "rewrite", Rewrite(host="in.example.com:8080")),
     ({"server-alias": "WWW.example.com, *.example.org"}, "aliases", ("www.example.com", "*.example.org")),
@@ -106,12 +114,42 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
      "answer", Redirect(302, location="https://a.example/x?y=1")),
     ({"temporal-redirect": "http://a.example", "temporal-redirect-code": "307"}, "answer",
      Redirect(307, location="http://a.example")),
+    ({"permanent-redirect": "https://a.example/$1?x=$2"}, "answer",
+     Redirect(301, "https", "a.example", "443", "/${1}", "x=${2}")),
+    ({"permanent-redirect": "https://a.example$1"}, "answer",
+     Redirect(301, "https", "a.example", "443", "${1}", "")),
+    ({"permanent-redirect": "https://$1.a.example/"}, "answer",
+     Redirect(301, "https", "${1}.a.example", "443", "/", "")),
+    ({"permanent-redirect": "$scheme://www.$host$request_uri"}, "answer",
+     Redirect(301, host="www.${host}")),
+    ({"permanent-redirect": "https://a.example/x${request_uri}"}, "answer",
+     Redirect(301, "https", "a.example", "443", "/x${path}")),
+    ({"temporal-redirect": "https://a.example/?to=$request_uri"}, "answer",
+     Redirect(302, "https", "a.example", "443", "/", "to=${request_uri}")),
+    ({"temporal-redirect": "https://a.example$uri$is_args$args"}, "answer",
+     Redirect(302, "https", "a.example", "443")),
+    ({"temporal-redirect": "https://a.example:81/#/$1"}, "answer",
+     Redirect(302, location="https://a.example:81/#/${1}")),
+    ({"rewrite-target": "https://a.example/v2/$1"}, "answer",
+     Redirect(302, "https", "a.example", "443", "/v2/${1}")),
+    ({"rewrite-target": "https://a.example/v2/$1"}, "paths", PathOptions(is_regex=True)),
+    ({"rewrite-target": "https://a.example/v2"}, "answer",
+     Redirect(302, "https", "a.example", "443", "/v2")),
+    ({"rewrite-target": "https://a.example/v2?a=b"}, "answer",
+     Redirect(302, "https", "a.example", "443", "/v2", "a=b&${query}")),
+    ({"rewrite-target": "https://a.example/v2?"}, "answer",
+     Redirect(302, "https", "a.example", "443", "/v2", "")),
+    ({"rewrite-target": "https://a.example/", "permanent-redirect": "https://b.example/"}, "answer",
+     Redirect(301, location="https://b.example/")),
     ({"permanent-redirect": "https://a.example$request_uri"},
      "answer", Redirect(301, "https", "a.example", "443")),
     ({"permanent-redirect": "http://a.example:81$request_uri", "permanent-redirect-code": "308"}, "answer",
      Redirect(308, "http", "a.example", "81")),
-    ({"ssl-redirect": "false"}, "answer", None),
-    ({"force-ssl-redirect": "true"}, "answer", Redirect(308, protocol="https", port="443")),
+    ({"ssl-redirect": "false"}, "to_https", None),
+    ({"force-ssl-redirect": "true"}, "to_https",
+     HttpsRedirect(Redirect(308, protocol="https", port="443"),
+                   "metadata.annotations[mse.ingress.kubernetes.io/force-ssl-redirect]")),
+    ({"force-ssl-redirect": "true"}, "answer", None),
     ({"app-root": "/app"}, "app_root", "/app"),
     # Addresses
     ({"whitelist-source-range": "10.0.0.1, 192.168.1.5/16,2001:db8::/32"}, "access",
@@ -143,6 +181,10 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"upstream-hash-by": "$http_x_user"}, "hash_key", HashKey(HashSource.HEADER, "x-user")),
     ({"upstream-hash-by": "$arg_User"}, "hash_key", HashKey(HashSource.QUERY, "User")),
     ({"upstream-hash-by": "$cookie_user"}, "hash_key", HashKey(HashSource.COOKIE, "user")),
+    ({"upstream-hash-by": "$request_uri$host"}, "hash_key",
+     HashKey(HashSource.URI, then=(HashKey(HashSource.HOST),))),
+    ({"upstream-hash-by": "${uri}-x-$http_x_user:$arg_a.b"}, "hash_key",
+     HashKey(HashSource.PATH, then=(HashKey(HashSource.HEADER, "x-user"), HashKey(HashSource.QUERY, "a.b")))),
     ({"upstream-hash-by": "$request_uri"}, "algorithm", Algorithm.HASH),
     ({"upstream-hash-by": "$remote_addr"}, "hash_key", HashKey(HashSource.CLIENT)),
     ({"warmup": "30"}, "warmup_s", 30.0),
@@ -223,8 +265,7 @@ INVALID: list[tuple[dict[str, str], str]] = [
     ({"full-path-regex": "2"}, "true, false"),
     ({"ignore-path-case": "no"}, "true, false"),
     ({"rewrite-target": "x"}, "$1 to $9"),
-    ({"rewrite-target": "/a?b=c"}, "without ? and #"),
-    ({"rewrite-target": "/$uri"}, "$1 to $9"),
+    ({"rewrite-target": "/$nonsense"}, "$1 to $9"),
     ({"rewrite-target": ""}, "a path"),
     ({"rewrite-path": "v1"}, "a path"),
     ({"rewrite-path": "/$1"}, "and $"),
@@ -235,8 +276,18 @@ INVALID: list[tuple[dict[str, str], str]] = [
     ({"server-alias": ""}, "DNS names"),
     ({"temporal-redirect": "ftp://a.example/"}, "http://"),
     ({"temporal-redirect": "/path"}, "http://"),
-    ({"permanent-redirect": "https://a.example/$scheme"}, "$request_uri"),
-    ({"permanent-redirect": "https://a.example/x$request_uri"}, "$request_uri"),
+    ({"permanent-redirect": "https://a.example/$nonsense"}, "$request_uri"),
+    ({"permanent-redirect": "https://a.example/$"}, "$request_uri"),
+    ({"permanent-redirect": "https://$1/"}, "$request_uri"),
+    ({"permanent-redirect": "https://a.$1/"}, "$request_uri"),
+    ({"permanent-redirect": "https://$1a.example/"}, "$request_uri"),
+    ({"permanent-redirect": "https://a.example.$1.com/"}, "$request_uri"),
+    ({"permanent-redirect": "https://a@b.example/"}, "$request_uri"),
+    ({"permanent-redirect": "https://a.example$1#x"}, "$request_uri"),
+    ({"permanent-redirect": "https://a.example/\r\nX: y"}, "$request_uri"),
+    ({"rewrite-target": "https://$1/"}, "$request_uri"),
+    ({"rewrite-target": "/a#b"}, "without #"),
+    ({"x-forwarded-prefix": "/$nonsense"}, "$request_uri"),
     ({"permanent-redirect": "https://a.example", "permanent-redirect-code": "304"}, "301, 302"),
     ({"permanent-redirect": "https://a.example", "permanent-redirect-code": "200"}, "301, 302"),
     ({"ssl-redirect": "yes"}, "true, false"),
@@ -262,7 +313,9 @@ INVALID: list[tuple[dict[str, str], str]] = [
      "one of the two"),
     ({"concurrency-limit": "-1"}, "1 to 1000000"),
     ({"load-balance": "mcp-sse"}, "round_robin"),
-    ({"upstream-hash-by": "$request_uri$host"}, "$request_uri"),
+    ({"upstream-hash-by": "$request_uri$nonsense"}, "$request_uri"),
+    ({"upstream-hash-by": "$request_uri$"}, "$request_uri"),
+    ({"upstream-hash-by": "a"}, "$request_uri"),
     ({"upstream-hash-by": ""}, "$request_uri"),
     ({"warmup": "3601"}, "0 to 3600"),
     ({"affinity": "ip"}, "cookie"),
@@ -310,7 +363,7 @@ IDLE: list[tuple[dict[str, str], str]] = [
         {"temporal-redirect": "http://a.example", "permanent-redirect": "http://b.example"},
         "permanent-redirect",
     ),
-    ({"ssl-redirect": "true", "temporal-redirect": "http://a.example"}, "temporal-redirect"),
+    ({"ssl-redirect": "true", "temporal-redirect": "http://a.example"}, "ssl-redirect"),
     ({"rewrite-target": "/", "rewrite-path": "/v1"}, "rewrite-path"),
     ({"whitelist-source-range": "::/0", "allowlist-source-range": "::/0"}, "allowlist-source-range"),
     ({"denylist-source-range": "::/0", "blacklist-source-range": "::/0"}, "blacklist-source-range"),
@@ -399,6 +452,55 @@ def test_the_root_of_an_application_is_a_redirect_at_each_host() -> None:
     routes, found = routed(ingress("web", {"app-root": "/app", "server-alias": "www.example.com"}))
     assert found == []
     assert routes["web"].action == Redirect(302, path="/app", query="")
+
+
+def test_the_root_of_an_application_is_reached_by_https_alone() -> None:
+    routes, _ = routed(ingress("web", {"app-root": "/app", "force-ssl-redirect": "true"}))
+    policies = routes["web"].policies
+    assert policies is not None
+    assert policies.to_https == Redirect(308, protocol="https", port="443")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "written"),
+    [
+        ({"permanent-redirect": "https://a.example/$2"}, "the redirect"),
+        ({"x-forwarded-prefix": "/$2"}, "X-Forwarded-Prefix"),
+        ({"rewrite-target": "/$1?x=$2"}, "rewrite-target"),
+    ],
+)
+def test_groups_that_the_path_has_not(annotations: Mapping[str, str], written: str) -> None:
+    one = ingress("web", {**annotations, "use-regex": "true"}, path="/a/(.*)", path_type="Prefix")
+    _, found = routed(one)
+    (finding,) = [item for item in found if item.code == "FG0311"]
+    assert finding.message.startswith(f"{written} has ${{2}}, but the path has 1 group")
+
+
+@pytest.mark.parametrize(
+    ("further", "shadowed"),
+    [
+        ({"canary-weight": "50"}, ["canary-weight"]),
+        ({"canary-weight": "0"}, []),
+        ({"canary-by-cookie": "c"}, ["canary-by-cookie"]),
+        ({"canary-by-cookie": "c", "canary-weight": "1"}, ["canary-weight", "canary-by-cookie"]),
+    ],
+)
+def test_what_ingress_nginx_would_send_to_a_canary_besides_is_a_warning(
+    further: dict[str, str], shadowed: list[str]
+) -> None:
+    annotations = nginx({"canary": "true", "canary-by-header": "stage", **further})
+    _, found = routed(ingress("base"), ingress("canary", annotations, service="next"))
+    fields = [f"metadata.annotations[nginx.ingress.kubernetes.io/{name}]" for name in shadowed]
+    assert [item.field for item in found if item.code == "FG0232"] == fields
+    assert {item.level for item in found if item.code == "FG0232"} <= {"warning"}
+
+
+@pytest.mark.parametrize(("behavior", "codes"), [("sticky", []), ("legacy", ["FG0204"])])
+def test_clients_stay_with_the_canary_as_the_note_says(behavior: str, codes: list[str]) -> None:
+    annotations = {**STICKY, "affinity-canary-behavior": behavior}
+    plan_found = Findings(Subject("Ingress", "demo", "web"))
+    plan_ingress(ingress("web", annotations), Dialect.MSE, plan_found)
+    assert [item.code for item in plan_found.items] == codes
 
 
 def test_addresses_of_a_host_hold_for_rules_of_others_without_their_own() -> None:

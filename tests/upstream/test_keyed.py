@@ -21,6 +21,7 @@ from proxy.model.actions import (
 )
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.balancing.hashing import best, best_of_equals, number_of, opaque_id, seed_of
+from proxy.upstream.balancing.keyed import KeyReader
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retries.retry import Failure
@@ -180,3 +181,24 @@ def test_the_order_of_the_others_does_not_depend_on_the_one_that_leaves(key: byt
 def test_names_of_different_lengths_are_told_apart() -> None:
     assert opaque_id("a", "bc") != opaque_id("ab", "c")
     assert len(opaque_id("demo/web:80", "c1", "10.0.0.1", "8080")) == 16
+
+
+def test_a_key_of_several_parts_tells_their_ends_apart() -> None:
+    key = HashKey(HashSource.HEADER, "x-a", (HashKey(HashSource.HEADER, "x-b"),))
+    reader = KeyReader(key)
+
+    def read(fields: bytes) -> bytes:
+        return reader.read(b"::1", LINE, parse_headers(b"Host: a\r\n" + fields))
+
+    assert read(b"X-A: ab\r\nX-B: c\r\n") != read(b"X-A: a\r\nX-B: bc\r\n")
+    assert read(b"X-B: c\r\n") != read(b"X-A: c\r\n")
+    assert read(b"") == b""
+    path = KeyReader(HashKey(HashSource.PATH, then=(HashKey(HashSource.HOST),)))
+    assert path.read(b"::1", LINE, HEADERS) == b"/a/b\0shop.example"
+
+
+def test_a_list_is_the_same_key_in_any_lines() -> None:
+    reader = KeyReader(HashKey(HashSource.HEADER, "x-a"))
+    spelled = (b"X-A: a\r\nX-A: b\r\n", b"X-A: a, b\r\n", b"X-A: a,b\r\n")
+    keys = {reader.read(b"::1", LINE, parse_headers(b"Host: a\r\n" + fields)) for fields in spelled}
+    assert len(keys) == 1

@@ -11,11 +11,15 @@ from proxy.model.actions import (
     Destination,
     HashKey,
     HashSource,
+    Share,
+    Split,
+    SplitMode,
     Sticky,
     StickyMode,
 )
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.balancing.choice import Choice
+from proxy.upstream.balancing.hashing import opaque_id
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
@@ -47,7 +51,7 @@ def port(choice: Choice) -> int:
 
 def id_of(services: Services, number: int) -> bytes:
     (found,) = [e for s in services.all() for e in s.endpoints() if e.port == number]
-    return found.id()
+    return found.session_name()
 
 
 @pytest.fixture
@@ -127,16 +131,16 @@ def test_insert_sets_a_cookie_unless_the_client_has_it(services: Services) -> No
     choice = choose(plan)
     endpoint = choice.first()
     assert endpoint is not None
-    line = b"Set-Cookie: SRV=%b; Path=/app; Max-Age=60; HttpOnly\r\n" % endpoint.id()
+    line = b"Set-Cookie: SRV=%b; Path=/app; Max-Age=60; HttpOnly\r\n" % endpoint.session_name()
     marked = plan.sticky.marked(HEAD, choice, endpoint)
     assert marked.start == HEAD.start + line
     assert marked.whole == HEAD.start + line + b"Content-Length: 2\r\n\r\n"
     assert (marked.status, marked.length, marked.dated, marked.body_bytes) == (200, 2, True, 2)
-    session = choose(plan, b"SRV=" + endpoint.id())
+    session = choose(plan, b"SRV=" + endpoint.session_name())
     assert plan.sticky.marked(HEAD, session, endpoint) is HEAD
     other = session.following([endpoint], attempts=1, stay=True)
     assert other is not None
-    assert other.id() in plan.sticky.marked(HEAD, session, other).start
+    assert other.session_name() in plan.sticky.marked(HEAD, session, other).start
 
 
 def test_the_cookie_tells_no_address(services: Services) -> None:
@@ -167,3 +171,43 @@ def test_rewrite_leaves_other_responses_alone(services: Services) -> None:
     assert endpoint is not None
     plain = parse_response_head(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: xsid=1\r\nX: sid=2\r\n")
     assert plan.sticky.marked(plain, None, endpoint) is plain
+
+
+def test_a_cookie_cannot_be_computed_without_the_key(services: Services) -> None:
+    plan = plan_of(services, Backend(BASE), balance=INSERT)
+    guessed = opaque_id(BASE, "c2", "::1", "3")
+    assert {port(choose(plan, b"SRV=" + guessed)) for _ in range(20)} == {1, 2, 3, 4}
+    other = Services()
+    describe(other, {BASE: {"c2": [3]}})
+    assert id_of(services, 3) != id_of(other, 3)
+
+
+def test_workers_and_replicas_with_the_same_key_agree(services: Services) -> None:
+    plan = plan_of(services, Backend(BASE), balance=INSERT)
+    before = id_of(services, 3)
+    assert port(choose(plan, b"SRV=" + before)) == 3
+    services.session_key.use(b"k" * 32)
+    assert {port(choose(plan, b"SRV=" + before)) for _ in range(20)} == {1, 2, 3, 4}
+    other = Services()
+    describe(other, {BASE: {"c2": [3]}})
+    other.session_key.use(b"k" * 32)
+    assert id_of(services, 3) == id_of(other, 3)
+    assert {port(choose(plan, b"SRV=" + id_of(other, 3))) for _ in range(10)} == {3}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        Split(SplitMode.WEIGHTS, (Share("c1", 100), Share("c2", 0))),
+        Split(SplitMode.ENDPOINTS, (Share("c1"), Share("c2", tier=1))),
+    ],
+    ids=["standby", "later tier"],
+)
+def test_a_cookie_is_no_way_into_a_cluster_that_stands_by(services: Services, own: Split) -> None:
+    plan = plan_of(services, Backend(BASE), own=own, balance=INSERT)
+    cookie = b"SRV=" + id_of(services, 3)
+    assert {port(choose(plan, cookie)) for _ in range(10)} == {1, 2}
+    describe(services, {BASE: {"c2": [3, 4]}})
+    assert {port(choose(plan, cookie)) for _ in range(10)} == {3}
+    describe(services, {BASE: {"c1": [1, 2], "c2": [3, 4]}})
+    assert {port(choose(plan, cookie)) for _ in range(10)} == {1, 2}

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint
 from proxy.upstream.balancing.failback import Failbacks
+from proxy.upstream.balancing.session_key import SessionKey
 from proxy.upstream.connections.room import Tally
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.health.recovery import Recovery
@@ -15,7 +16,7 @@ from proxy.upstream.service import LiveService
 
 
 def group_of(*endpoints: Endpoint) -> ClusterGroup:
-    service = LiveService("demo/web:80", Tally(), Recovery(), Verdicts(), Failbacks())
+    service = LiveService("demo/web:80", Tally(), Recovery(), Verdicts(), Failbacks(), SessionKey())
     service.update((ClusterEndpoints("c1", endpoints),))
     return service.groups["c1"]
 

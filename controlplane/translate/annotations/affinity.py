@@ -79,12 +79,13 @@ CANARY_BEHAVIOR: Final = Annotation(
     Dialect.MSE,
     "says whether a client stays with the canary or the base",
     "word",
-    "legacy, sticky",
-    "legacy",
+    "sticky, legacy",
+    "sticky",
     Support.NO_EFFECT,
-    "each request is divided between canary and base anew",
-    ("legacy",),
-    example="legacy",
+    "a client stays with the endpoint that answered it first, be it one of the canary or of the base, as with"
+    " sticky",
+    ("sticky",),
+    example="sticky",
 )
 ROWS: Final = (AFFINITY, NAME, PATH, MAX_AGE, EXPIRES, MODE, CANARY_BEHAVIOR)
 

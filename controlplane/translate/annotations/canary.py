@@ -200,16 +200,18 @@ class _Spelling:
 
     canary: Annotation
     kinds: tuple[_Kind, ...]
+    cookie: Annotation
     weight: Annotation
     total: Annotation | None
     rows: tuple[Annotation, ...]
 
 
 _SPELLINGS: Final = {
-    Dialect.MSE: _Spelling(CANARY, _KINDS, WEIGHT, TOTAL, _MSE_ROWS),
+    Dialect.MSE: _Spelling(CANARY, _KINDS, COOKIE, WEIGHT, TOTAL, _MSE_ROWS),
     Dialect.ALB: _Spelling(
         ALB_CANARY,
         (_Kind(ALB_HEADER, ALB_HEADER_VALUE, _TOKEN, _header), _Kind(ALB_COOKIE, None, _TOKEN, _cookie)),
+        ALB_COOKIE,
         ALB_WEIGHT,
         None,
         _ALB_ROWS,
@@ -228,11 +230,20 @@ def apply(reader: Reader, draft: Draft) -> None:
         draft.canary = _weighted(reader, spelling)
         return
     used = (kind.name,) if kind.value is None else (kind.name, kind.value)
+    _report_shadowed(kind, spelling, reader)
     reader.idle([row for row in rows if row not in used], f"{used[-1].name} alone decides")
     condition = _condition(kind, reader)
     if condition is not None:
         rank = len(spelling.kinds) - spelling.kinds.index(kind)
         draft.canary = Canary(condition, rank, field=_field(used[-1], reader))
+
+
+def _report_shadowed(kind: _Kind, spelling: _Spelling, reader: Reader) -> None:
+    """Report what would send requests to the canary, too, if the Ingress were served by ingress-nginx."""
+    for row in (spelling.weight, spelling.cookie):
+        given = reader.given(row)
+        if given is not None and row is not kind.name and given.text not in ("", "0"):
+            reader.findings.add("FG0232", given.field, given.text, decides=kind.name.name)
 
 
 def _is_asked_for(kind: _Kind, reader: Reader) -> bool:

@@ -74,6 +74,14 @@ class PlannedCheck:
     field: str
 
 
+@dataclass(frozen=True, slots=True)
+class HttpsRedirect:
+    """What came by http goes to https; `field` is the annotation that asks for it."""
+
+    redirect: Redirect
+    field: str
+
+
 @dataclass(slots=True)
 class Draft:
     namespace: str
@@ -102,6 +110,7 @@ class Draft:
 
     # What is done with a request
     answer: Redirect | None = None  # instead of forwarding
+    to_https: HttpsRedirect | None = None
     app_root: str = ""  # where "/" is redirected to
     mirror: tuple[PlannedBackend, ...] = ()
     mirror_percent: int = 100
@@ -138,6 +147,7 @@ class Draft:
             rate_limits=tuple(self.rate_limits),
             concurrency=self.concurrency,
             cors=self.cors,
+            to_https=self.to_https.redirect if self.to_https is not None else None,
             rewrite=self.rewrite,
             request_headers=tuple(self.request_headers),
             retry=self.retry,

@@ -4,10 +4,11 @@ import re
 from typing import Final
 
 from controlplane.translate.annotations.draft import Draft
+from controlplane.translate.annotations.nginx_variables import NAMES, VariableProblem, template_of
 from controlplane.translate.annotations.reader import Given, Reader
 from controlplane.translate.annotations.row import ANY_MSE, VENDOR, Annotation
 from controlplane.translate.dialects import Dialect
-from proxy.model.policies import HeaderChange, HeaderOperation
+from proxy.model.policies import HeaderChange, HeaderOperation, ValueSource
 
 FRAMING: Final = frozenset(
     (
@@ -81,7 +82,7 @@ PREFIX: Final = Annotation(
     Dialect.MSE,
     "tells the endpoints in X-Forwarded-Prefix which path was cut off",
     "path",
-    "printable characters",
+    f"printable characters; variables are {NAMES}",
     example="/shop",
 )
 ROWS: Final = (*(row for _, row in REQUEST), *(row for _, row in RESPONSE), PREFIX)
@@ -92,18 +93,20 @@ def apply(reader: Reader, draft: Draft) -> None:
         draft.request_headers += _changes(operation, row, reader)
     for operation, row in RESPONSE:
         draft.response_headers += _changes(operation, row, reader)
-    prefix = reader.text(PREFIX)
-    if prefix is not None:
-        if _VALUE.fullmatch(prefix):
-            draft.request_headers.append(HeaderChange(HeaderOperation.SET, "X-Forwarded-Prefix", prefix))
-        else:
-            _reject(reader, PREFIX, "is not a header value")
+    given = reader.given(PREFIX)
+    if given is not None and reader.text(PREFIX) is not None:
+        try:
+            draft.request_headers.append(_prefix(given.text))
+        except VariableProblem as problem:
+            reader.reject(given, problem, PREFIX.allowed)
 
 
-def _reject(reader: Reader, row: Annotation, problem: str) -> None:
-    given = reader.given(row)
-    if given is not None:
-        reader.reject(given, problem, row.allowed)
+def _prefix(text: str) -> HeaderChange:
+    """Return the change that adds the prefix. Raises VariableProblem."""
+    if not _VALUE.fullmatch(text):
+        raise VariableProblem("is not a header value")
+    source = ValueSource.TEMPLATE if "$" in text else ValueSource.LITERAL
+    return HeaderChange(HeaderOperation.SET, "X-Forwarded-Prefix", template_of(text), source)
 
 
 def _changes(operation: HeaderOperation, row: Annotation, reader: Reader) -> list[HeaderChange]:

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+import msgspec
+
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.row import ANY_MSE, VENDOR, Annotation
@@ -33,8 +35,9 @@ HASH_BY: Final = Annotation(
     ANY_MSE,
     Dialect.MSE,
     "sends requests that are alike in this to the same endpoint; it wins over load-balance",
-    "variable",
-    "$request_uri, $host, $remote_addr, $http_<header>, $arg_<query parameter> or $cookie_<cookie>",
+    "variables",
+    "one or more of $request_uri, $uri, $host, $remote_addr, $http_<header>, $arg_<query parameter> and"
+    " $cookie_<cookie>; text between them says nothing",
     example="$http_x_user",
 )
 WARMUP: Final = Annotation(
@@ -50,14 +53,21 @@ WARMUP: Final = Annotation(
 ROWS: Final = (ALGORITHM, HASH_BY, WARMUP)
 
 _SOURCES: Final = {
-    "$request_uri": HashSource.URI,
-    "$host": HashSource.HOST,
-    "$remote_addr": HashSource.CLIENT,
-    "$binary_remote_addr": HashSource.CLIENT,
+    "request_uri": HashSource.URI,
+    "uri": HashSource.PATH,
+    "document_uri": HashSource.PATH,
+    "host": HashSource.HOST,
+    "http_host": HashSource.HOST,
+    "remote_addr": HashSource.CLIENT,
+    "binary_remote_addr": HashSource.CLIENT,
 }
-_HEADER = re.compile(r"\$http_([A-Za-z0-9_-]{1,256})")
-_QUERY = re.compile(r"\$arg_([A-Za-z0-9_.~-]{1,256})")
-_COOKIE = re.compile(r"\$cookie_([A-Za-z0-9_.~-]{1,256})")
+_NAMED: Final = (
+    (re.compile(r"http_([A-Za-z0-9_-]{1,256})"), HashSource.HEADER),
+    (re.compile(r"arg_([A-Za-z0-9_.~-]{1,256})"), HashSource.QUERY),
+    (re.compile(r"cookie_([A-Za-z0-9_.~-]{1,256})"), HashSource.COOKIE),
+)
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z0-9_.~-]+)\}|((?:arg|cookie|http)_[A-Za-z0-9_.~-]+|[A-Za-z0-9_]+))")
+_MAX_PARTS: Final = 8
 
 
 def apply(reader: Reader, draft: Draft) -> None:
@@ -82,14 +92,22 @@ def _hash_key(reader: Reader) -> HashKey | None:
     given = reader.given(HASH_BY)
     if given is None:
         return None
-    source = _SOURCES.get(given.text)
+    keys = [_key(match[1] or match[2]) for match in _VARIABLE.finditer(given.text)]
+    known = [key for key in keys if key is not None]
+    if len(known) < len(keys) or "$" in _VARIABLE.sub("", given.text) or not 0 < len(known) <= _MAX_PARTS:
+        reader.reject(given, "is not made of variables to go by", HASH_BY.allowed)
+        return None
+    return msgspec.structs.replace(known[0], then=tuple(known[1:]))
+
+
+def _key(variable: str) -> HashKey | None:
+    source = _SOURCES.get(variable)
     if source is not None:
         return HashKey(source)
-    if header := _HEADER.fullmatch(given.text):
-        return HashKey(HashSource.HEADER, header[1].lower().replace("_", "-"))  # nginx writes "_" for "-"
-    if query := _QUERY.fullmatch(given.text):
-        return HashKey(HashSource.QUERY, query[1])
-    if cookie := _COOKIE.fullmatch(given.text):
-        return HashKey(HashSource.COOKIE, cookie[1])
-    reader.reject(given, "is not a variable to go by", HASH_BY.allowed)
+    for pattern, named in _NAMED:
+        match = pattern.fullmatch(variable)
+        if match is not None:
+            # nginx writes "_" for the "-" of headers
+            name = match[1].lower().replace("_", "-") if named is HashSource.HEADER else match[1]
+            return HashKey(named, name)
     return None

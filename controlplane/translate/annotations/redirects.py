@@ -4,20 +4,15 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from controlplane.translate.annotations.draft import Draft
-from controlplane.translate.annotations.numbers import integer
-from controlplane.translate.annotations.reader import Given, Reader
-from controlplane.translate.annotations.row import ALB_OR_NGINX, ANY_MSE, Annotation, Support
+from controlplane.translate.annotations.draft import Draft, HttpsRedirect
+from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.row import ALB_OR_NGINX, ANY_MSE, Annotation
+from controlplane.translate.annotations.targets import ALLOWED, TargetProblem, redirect_to
 from controlplane.translate.dialects import Dialect
 from proxy.model.actions import Redirect
 
 CODES: Final = (301, 302, 303, 307, 308)
-REQUEST_URI: Final = "$request_uri"
-
-_URL: Final = (
-    f"a URL that begins with http:// or https://; {REQUEST_URI} may stand where its path would begin"
-)
-_TO_HTTPS: Final = Redirect(308, protocol="https", port="443")
+TO_HTTPS: Final = Redirect(308, protocol="https", port="443")
 
 
 def _row(name: str, summary: str, type_: str, allowed: str, default: str, example: str) -> Annotation:
@@ -28,7 +23,7 @@ TEMPORAL: Final = _row(
     "temporal-redirect",
     "answers every request with a redirect to this URL, which clients do not remember",
     "URL",
-    _URL,
+    ALLOWED,
     "",
     "https://example.org/",
 )
@@ -44,7 +39,7 @@ PERMANENT: Final = _row(
     "permanent-redirect",
     "answers every request with a redirect to this URL; temporal-redirect wins",
     "URL",
-    _URL,
+    ALLOWED,
     "",
     "https://example.org$request_uri",
 )
@@ -68,14 +63,10 @@ ALB_TO_HTTPS: Final = Annotation(
     "ssl-redirect",
     ALB_OR_NGINX,
     Dialect.ALB,
-    "redirects requests on HTTP listeners to HTTPS with 308",
+    "redirects requests that came by http, as trusted proxies report it, to https with 308",
     type="boolean",
     allowed="true, false",
     default="false",
-    support=Support.APPROXIMATED,
-    note="requests are redirected to port 443, where this gateway does not listen yet: something in front of"
-    " it has to take HTTPS",
-    neutral=("false", ""),
     example="true",
 )
 MSE_TO_HTTPS: Final = replace(ALB_TO_HTTPS, prefixes=ANY_MSE, dialect=Dialect.MSE)
@@ -91,9 +82,7 @@ ROWS: Final = (
     FORCED,
 )
 
-_REDIRECT = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?((?:[/?#][!-~]*)?)")
 _ROOT = re.compile(r"/[!-~]+")
-_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 
 def apply(reader: Reader, draft: Draft) -> None:
@@ -102,12 +91,15 @@ def apply(reader: Reader, draft: Draft) -> None:
     permanent = _redirect(PERMANENT, PERMANENT_CODE, 301, reader)
     if temporal is not None:
         reader.idle((PERMANENT,), f"{TEMPORAL.name} wins")
-    to_https = [reader.boolean(row) for row in (ALB_TO_HTTPS, MSE_TO_HTTPS, FORCED)]
-    if any(to_https):
-        reader.idle((TEMPORAL, PERMANENT), "requests are redirected to HTTPS first")
-        draft.answer = _TO_HTTPS
-    else:
-        draft.answer = temporal or permanent
+    draft.answer = temporal or permanent or draft.answer
+    for row in (ALB_TO_HTTPS, MSE_TO_HTTPS, FORCED):
+        given = reader.given(row)
+        if reader.boolean(row) and given is not None:
+            draft.to_https = HttpsRedirect(TO_HTTPS, given.field)
+    if draft.to_https is not None and (temporal or permanent) is not None:
+        wins = TEMPORAL if temporal is not None else PERMANENT
+        reader.idle((ALB_TO_HTTPS, MSE_TO_HTTPS, FORCED), f"{wins.name} wins")
+        draft.to_https = None
 
 
 def _apply_root(reader: Reader, draft: Draft) -> None:
@@ -126,16 +118,8 @@ def _redirect(row: Annotation, code_row: Annotation, default: int, reader: Reade
         reader.idle((code_row,), f"there is no {row.name}")
         return None
     status = reader.choice(code_row, tuple(map(str, CODES)))
-    return _to(given, int(status or default), reader)
-
-
-def _to(given: Given, status: int, reader: Reader) -> Redirect | None:
-    text, found, _ = given.text.partition(REQUEST_URI)
-    match = _REDIRECT.fullmatch(text)
-    is_whole = match is not None and (not found or (not match[4] and given.text.endswith(REQUEST_URI)))
-    if match is None or "$" in text or not is_whole or integer(match[3] or "80", 1, 65535) is None:
-        reader.reject(given, "is not a URL to go to", _URL)
+    try:
+        return redirect_to(given.text, int(status or default))
+    except TargetProblem as problem:
+        reader.reject(given, problem, row.allowed)
         return None
-    if not found:
-        return Redirect(status, location=text)
-    return Redirect(status, match[1], match[2], match[3] or _DEFAULT_PORTS[match[1]])

@@ -1,12 +1,20 @@
 """rewrite-target, rewrite-path, upstream-vhost: what the endpoints are asked for instead."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from controlplane.translate.annotations.draft import Draft
-from controlplane.translate.annotations.reader import Given, Reader
+from controlplane.translate.annotations.nginx_variables import (
+    NAMES,
+    VariableProblem,
+    has_groups,
+    template_of,
+)
+from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.row import ALB, ANY_MSE, VENDOR, Annotation
+from controlplane.translate.annotations.targets import TargetProblem, is_url, redirect_to
 from controlplane.translate.annotations.templates import ALB_VARIABLES, template_problem
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.hosts import is_host_field
@@ -20,7 +28,7 @@ ALB_TARGET: Final = Annotation(
     Dialect.ALB,
     "asks endpoints for this path; paths of type Prefix are then regular expressions that ignore case",
     type="path",
-    allowed=f"/… with each of {', '.join(ALB_VARIABLES)} at most once",
+    allowed=f"/… without ? and #, with each of {', '.join(ALB_VARIABLES)} at most once",
     example="/v2/${1}",
 )
 ALB_REGEX: Final = Annotation(
@@ -33,8 +41,9 @@ ALB_REGEX: Final = Annotation(
     default="false",
     example="true",
 )
-_GROUPS: Final = (
-    "a path of printable ASCII characters without ? and #; $1 to $9 are groups of the rule's path"
+_TARGET_ALLOWED: Final = (
+    "a path of printable ASCII characters without #, with or without a query, or a URL that begins with"
+    f" http:// or https://; variables are {NAMES}"
 )
 _PATH: Final = "a path of printable ASCII characters without ?, # and $"
 
@@ -42,9 +51,11 @@ TARGET: Final = Annotation(
     "rewrite-target",
     ANY_MSE,
     Dialect.MSE,
-    "is the whole path that endpoints are asked for; with $1 the paths of the rules are regular expressions",
-    "path",
-    _GROUPS,
+    "is the whole path that endpoints are asked for, or a URL that clients are redirected to with 302; with"
+    " $1 the paths of the rules are regular expressions; the request's query follows that of the value,"
+    " unless that ends in ?",
+    "path or URL",
+    _TARGET_ALLOWED,
     example="/$2",
 )
 PREFIX: Final = Annotation(
@@ -68,8 +79,8 @@ HOST: Final = Annotation(
 )
 ROWS: Final = (ALB_TARGET, ALB_REGEX, TARGET, PREFIX, HOST)
 
-_TARGET = re.compile(r"/[!-~]*|[$\\][!-~]*")
-_REFERENCE = re.compile(r"\$\{([1-9])\}|[$\\]([1-9])")
+_TARGET = re.compile(r"[/$\\][!-~]*")
+_BACKSLASH = re.compile(r"\\([1-9])")
 _GROUP = re.compile(r"\$\{([1-9])\}")
 _LITERAL = re.compile(r"/[!-~]*")
 
@@ -78,9 +89,9 @@ def apply(reader: Reader, draft: Draft) -> None:
     (_apply_mse if reader.dialect is Dialect.MSE else _apply_alb)(reader, draft)
 
 
-def missing_group(rewrite: Rewrite | None, path: PathMatch) -> tuple[str, int]:
-    """Return the first group of the rewrite that the path has not, and how many it has; "" for none."""
-    wanted = sorted(set(_GROUP.findall(rewrite.path))) if rewrite is not None else []
+def missing_group(templates: Iterable[str], path: PathMatch) -> tuple[str, int]:
+    """Return the first group in the templates that the path has not, and how many it has; "" for none."""
+    wanted = sorted({number for template in templates for number in _GROUP.findall(template)})
     if not wanted:
         return "", 0
     count = group_count(path)
@@ -102,6 +113,8 @@ def _alb_target(reader: Reader) -> str:
     problem = template_problem(given.text, ALB_VARIABLES)
     if not problem and not given.text.startswith("/"):
         problem = "does not start with /"
+    if not problem and not {"?", "#"}.isdisjoint(given.text):
+        problem = "has a query or a fragment, which are no part of a path"
     if problem:
         reader.reject(given, problem, ALB_TARGET.allowed)
         return ""
@@ -113,10 +126,16 @@ def _apply_mse(reader: Reader, draft: Draft) -> None:
     target = reader.given(TARGET)
     if target is not None:
         reader.idle((PREFIX,), f"{TARGET.name} says what the path is")
-        path = _target(target, reader)
-        if "${" in path:
+        text = _BACKSLASH.sub(r"$\1", target.text)  # as Higress writes groups
+        try:
+            if is_url(text):
+                draft.answer = redirect_to(text, 302, keeps_query=True)
+            else:
+                rewrite = _path_and_query(text, rewrite.host)
+        except (TargetProblem, VariableProblem) as problem:
+            reader.reject(target, problem, TARGET.allowed)
+        if has_groups(text):
             draft.paths = replace(draft.paths, is_regex=True)
-        rewrite = Rewrite(rewrite.host, path)
     elif (prefix := reader.given(PREFIX)) is not None:
         if not _LITERAL.fullmatch(prefix.text) or not {"?", "#", "$"}.isdisjoint(prefix.text):
             reader.reject(prefix, "is not a path", PREFIX.allowed)
@@ -125,14 +144,16 @@ def _apply_mse(reader: Reader, draft: Draft) -> None:
         draft.rewrite = rewrite
 
 
-def _target(given: Given, reader: Reader) -> str:
-    """Return the path with its groups as templates have them."""
-    literal = _REFERENCE.sub("", given.text)
-    if not _TARGET.fullmatch(given.text) or not {"?", "#"}.isdisjoint(given.text):
-        reader.reject(given, "is not a path", TARGET.allowed)
-    elif not {"$", "\\"}.isdisjoint(literal):
-        reader.reject(given, "has a variable that is no group", TARGET.allowed)
-    return _REFERENCE.sub(lambda match: f"${{{match[1] or match[2]}}}", given.text)
+def _path_and_query(text: str, host: str) -> Rewrite:
+    """Return the rewrite to a path, with a query if it has one. Raises TargetProblem, VariableProblem."""
+    if not _TARGET.fullmatch(text) or "#" in text:
+        raise TargetProblem("is not a path")
+    path, mark, query = template_of(text).partition("?")
+    path = path.replace("${request_uri}", "${path}")
+    if not mark:
+        return Rewrite(host, path)
+    more = "" if text.endswith("?") else "&${query}"  # as nginx has it
+    return Rewrite(host, path, query=f"{query}{more}".strip("&?"))
 
 
 def _host(reader: Reader) -> str:

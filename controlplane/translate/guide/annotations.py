@@ -12,7 +12,7 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "FG0202": Page(
         "The annotation works here, with a difference that the message tells.",
-        'nginx.ingress.kubernetes.io/ssl-redirect: "true"',
+        "nginx.ingress.kubernetes.io/load-balance: ewma",
         "Read the note in the message, which is also in docs/annotations.md; nothing has to change where the"
         " difference does not matter.",
     ),
@@ -87,5 +87,27 @@ PAGES: Final[dict[str, Page]] = {
         "alb.ingress.kubernetes.io/scheme: internal",
         "Keep the Ingress with the AWS controller, or write it for ALB: listeners are in the AlbConfig,"
         " weights and conditions in docs/annotations.md.",
+    ),
+    "FG0230": Page(
+        "The annotation redirects what came by http to https. No listener of this gateway takes HTTPS, and no"
+        " proxy in front of it is trusted to say that a request came by https, so the redirected request"
+        " comes by http again.",
+        'nginx.ingress.kubernetes.io/force-ssl-redirect: "true", and fleetgate run without --trusted-proxy',
+        "Start the gateway with --trusted-proxy and the addresses of the load balancer that takes HTTPS; it"
+        " has to send X-Forwarded-Proto. Where clients are meant to use http, leave the annotation out.",
+    ),
+    "FG0231": Page(
+        "The Redirect of an ALB action changes nothing but the protocol. Whoever comes by https, as a trusted"
+        " proxy reports it, is redirected to the URL that was asked for.",
+        'actions.web: \'[{"type": "Redirect", "RedirectConfig": {"protocol": "HTTPS", "port": "443"}}]\'',
+        'Let the rule forward to its Service, with alb.ingress.kubernetes.io/ssl-redirect: "true": that one'
+        " redirects only what came by http.",
+    ),
+    "FG0232": Page(
+        "A canary Ingress has several ways to choose requests. Here, as in Higress, the first of header,"
+        " query, cookie and weight decides alone; ingress-nginx goes on to the next one for requests without"
+        " the header.",
+        'nginx.ingress.kubernetes.io/canary-by-header: stage beside canary-weight: "50"',
+        "Write a second canary Ingress with the same host and path that has the other annotation.",
     ),
 }

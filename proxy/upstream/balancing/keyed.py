@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
 from proxy.model.actions import HashKey, HashSource, SplitMode
+from proxy.routing.lists import joined
 from proxy.routing.parameters import CookieName, ParameterName
 from proxy.upstream.balancing.choice import Backend, Choice
 from proxy.upstream.balancing.hashing import best, best_of_equals
@@ -16,25 +17,37 @@ from proxy.upstream.group import ClusterGroup
 class KeyReader:
     """Finds the key of a request."""
 
-    __slots__ = ("_cookie", "_header", "_parameter", "_source")
+    __slots__ = ("_cookie", "_header", "_parameter", "_source", "_then")
 
     def __init__(self, key: HashKey) -> None:
         self._source = key.source
         self._header = key.name.encode()
         self._cookie = CookieName(key.name)
         self._parameter = ParameterName(key.name)
+        self._then = [KeyReader(part) for part in key.then]
 
     def read(self, address: bytes, line: RequestLine, headers: RequestHeaders) -> bytes:
         """Return the key, b"" when the request has none. `address` is the client's."""
+        part = self._part(address, line, headers)
+        if not self._then:
+            return part
+        parts = [part, *[reader.read(address, line, headers) for reader in self._then]]
+        return (
+            b"\0".join(parts) if any(parts) else b""
+        )  # which is in no part: "ab" and "c" are not "a" and "bc"
+
+    def _part(self, address: bytes, line: RequestLine, headers: RequestHeaders) -> bytes:
         source = self._source
         if source is HashSource.CLIENT:
             return address
         if source is HashSource.URI:
             return line.resource.path + line.query
+        if source is HashSource.PATH:
+            return line.resource.path
         if source is HashSource.HOST:
             return headers.control.host
         if source is HashSource.HEADER:
-            return b",".join(headers.values(self._header))
+            return joined(self._header, headers.values(self._header))
         if source is HashSource.QUERY:
             return next(iter(self._parameter.values(line.query)), b"")
         for field in headers.values(b"cookie"):

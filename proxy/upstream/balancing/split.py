@@ -2,7 +2,7 @@
 
 from proxy.model.actions import Split
 from proxy.routing.schedule import schedule
-from proxy.routing.shares import Reach, divided, reach, tiers
+from proxy.routing.shares import Reach, divided, first_clusters, reach, tiers
 from proxy.upstream.group import ClusterGroup
 from proxy.upstream.service import LiveService
 
@@ -18,7 +18,9 @@ def is_last_resort(tier: Tier) -> bool:
 class ClusterSplit:
     """A split bound to a live service; looked at anew whenever that has changed."""
 
-    __slots__ = ("_at", "_epoch", "_order", "_reach", "_split", "_tiers", "mode", "service")
+    __slots__ = (
+        "_at", "_epoch", "_first", "_order", "_reach", "_serving", "_split", "_tiers", "mode", "service",
+    )  # fmt: skip
 
     def __init__(self, split: Split, service: LiveService) -> None:
         self._split = split
@@ -28,6 +30,8 @@ class ClusterSplit:
         self._order: list[ClusterGroup] = []
         self._tiers: list[Tier] = []
         self._reach = Reach.NOTHING
+        self._first = first_clusters(split)
+        self._serving: frozenset[str] = frozenset()
         self._at = 0
 
     def pick(self) -> ClusterGroup | None:
@@ -55,9 +59,13 @@ class ClusterSplit:
             self._rebuild()
         return self._reach
 
-    def allows(self, group: ClusterGroup) -> bool:
-        """Whether a cluster of the service may serve, first or as a last resort."""
-        return any(group is other for tier in self.tiers() for other, _ in tier)
+    def keeps(self, group: ClusterGroup) -> bool:
+        """Whether sessions in a cluster go on: it serves new requests now, or would but for its draining."""
+        if self._epoch != self.service.epoch:
+            self._rebuild()
+        return group.cluster in self._serving or (
+            group.usable.is_only_reserve and group.cluster in self._first
+        )
 
     def _rebuild(self) -> None:
         """Rank everything that may serve, and lay out the schedule of the best tier that can."""
@@ -67,6 +75,7 @@ class ClusterSplit:
         self._tiers = [[(groups[c], weight) for c, weight in tier.items()] for tier in ranked if tier]
         self._reach = reach(ranked, usable)
         parts = divided(self._split, ranked, usable)
+        self._serving = frozenset([cluster for cluster, part in parts.items() if part])
         clusters = [groups[cluster] for cluster in parts]
         self._order = [clusters[index] for index in schedule(list(parts.values()))]
         self._epoch = self.service.epoch

@@ -1,4 +1,7 @@
-"""Sessions: a cookie names the endpoint, by an opaque id, and is followed for as long as that can serve.
+"""Sessions: a cookie names the endpoint, as only the gateway can, and is followed while that can serve.
+
+A cookie is no way into a cluster that does not serve the route: a standby leaves its sessions to the clusters
+that stand in front of it as soon as those serve.
 
 INSERT: the cookie is ours. REWRITE: it is the endpoint's own; its value goes to the client as id~value, and
 back to the endpoint without the id.
@@ -76,8 +79,8 @@ class Sticky:
                 named = value if self._inserts else value.partition(b"~")[0]
                 for backend in backends:
                     split = backend.serving()
-                    found = split.service.by_id(named)
-                    if found is not None and found.is_chosen() and split.allows(found.group):
+                    found = split.service.by_name(named)
+                    if found is not None and found.is_chosen() and split.keeps(found.group):
                         return found, backend
         return None
 
@@ -91,9 +94,14 @@ class Sticky:
     def marked(self, head: ResponseHead, choice: Choice | None, endpoint: LiveEndpoint) -> ResponseHead:
         """Return the head of `endpoint`'s response, with the session in it that begins or goes on."""
         if not self._inserts:
-            start = self._set.sub(rb"\g<1>" + endpoint.id() + b"~", head.start)
+            start = self._set.sub(rb"\g<1>" + endpoint.session_name() + b"~", head.start)
         elif isinstance(choice, Session) and choice.endpoint is endpoint:
             return head
         else:
-            start = b"%bSet-Cookie: %b=%b%b\r\n" % (head.start, self._name, endpoint.id(), self._attributes)
+            start = b"%bSet-Cookie: %b=%b%b\r\n" % (
+                head.start,
+                self._name,
+                endpoint.session_name(),
+                self._attributes,
+            )
         return head if start == head.start else head.replaced(start)
