@@ -2,24 +2,22 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
+from controlplane.lookups import Lookups
 from controlplane.translate.model import HostAddresses
 
 log = logging.getLogger(__name__)
 
 REFRESH_S: Final = 30.0
 RETRY_S: Final = 5.0
-"""While a name has no address at all."""
+"""While a name has no address at all: doubled each time it is asked for, up to MAX_RETRY_S."""
+
+MAX_RETRY_S: Final = 60.0
 
 MAX_ADDRESSES: Final = 32
-THREADS: Final = 4
-"""getaddrinfo blocks, for half a minute when no DNS server answers: it gets threads of its own."""
-
 Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
 """Return the addresses of a host name. Raises OSError."""
 
@@ -34,8 +32,8 @@ class HostResolver:
         self, on_change: Callable[[], None], *, lookup: Lookup | None = None, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self._on_change = on_change
-        self._threads = _Threads()
-        self._lookup = lookup or self._threads.lookup
+        self._lookups = Lookups()
+        self._lookup = lookup or self._lookups.lookup
         self._clock = clock
         self._known: dict[str, HostAddresses] = {}
         self._wanted: frozenset[str] = frozenset()
@@ -44,6 +42,8 @@ class HostResolver:
     def want(self, hosts: frozenset[str]) -> None:
         """Say which names to resolve; the others are forgotten."""
         if hosts != self._wanted:
+            for host in self._wanted - hosts:
+                self._lookups.forget(host)
             self._wanted = hosts
             self._known = {host: found for host, found in self._known.items() if host in hosts}
             self._changed.set()
@@ -68,10 +68,8 @@ class HostResolver:
                     following[host] = group.create_task(self._follow(host), name=f"resolve {host}")
                 await self._changed.wait()
 
-    def close(self) -> None:
-        self._threads.close()
-
     async def _follow(self, host: str) -> None:
+        retry_s = RETRY_S
         while True:
             found = await self._resolve(host)
             if found != self._known.get(host):
@@ -81,7 +79,8 @@ class HostResolver:
                     extra={"host": host, "addresses": found.addresses, "cause": found.problem},
                 )
                 self._on_change()
-            pause = REFRESH_S if found.addresses else RETRY_S
+            pause = REFRESH_S if found.addresses else retry_s
+            retry_s = RETRY_S if found.addresses else min(2 * retry_s, MAX_RETRY_S)
             await self._clock.sleep(pause * (0.8 + 0.4 * self._clock.random()))
 
     async def _resolve(self, host: str) -> HostAddresses:
@@ -94,25 +93,3 @@ class HostResolver:
         if not addresses:
             return HostAddresses(before.addresses, "the name has no address")
         return HostAddresses(tuple(sorted(set(addresses))[:MAX_ADDRESSES]))
-
-
-class _Threads:
-    """The resolver of the operating system, in threads that start when they are first needed."""
-
-    def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
-
-    async def lookup(self, host: str) -> tuple[str, ...]:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="resolve")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _getaddrinfo, host)
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _getaddrinfo(host: str) -> tuple[str, ...]:
-    """Return the addresses, without those of a family that this machine has no address of."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return tuple(str(address[0]) for *_, address in found)

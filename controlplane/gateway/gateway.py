@@ -153,7 +153,6 @@ class Gateway:
             self._verdicts_due.cancel()
         self._confirmation.close()
         await self._checker.close()
-        self._hosts.close()
         await self._translator.close()
         await self._owners.close()
         await stopping

@@ -12,6 +12,7 @@ from controlplane.kube.access import Access, Source, load_access
 from controlplane.kube.backoff import KNOCK, Backoff, RateLimit
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.errors import ApiError, ConfigError, Unreachable
+from controlplane.kube.resolver import NameResolver
 from controlplane.kube.transport import (
     FAILURES,
     WatchStream,
@@ -70,7 +71,9 @@ class ApiClient:
         self._stamps = access.stamps()
         self._stamped_at = clock.monotonic()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, socket_factory=keepalive_socket),
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS, socket_factory=keepalive_socket, resolver=NameResolver()
+            ),
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
             trust_env=False,  # a token must not go to whatever HTTP_PROXY or ~/.netrc name
         )

@@ -33,3 +33,6 @@ def check_backend(
         if cluster in resolution.unlabelled:
             labels = ", ".join(f"{key}={value}" for key, value in ref.labels)
             findings.add("FG0604", field, labels, cluster=cluster, service=there, labels=labels)
+    for cluster, trouble in resolution.troubles:
+        if cluster in gateway.clusters:
+            trouble.report(cluster, ref.key_in(cluster), field, findings)

@@ -54,6 +54,7 @@ def translate(
         previous=previous,
         server_groups=groups.services,
         own=own,
+        hosts=facts.hosts,
     )
     outcomes = translate_ingresses(World(fleet, gateways, groups, resolver, last_good))
     joined = join_canaries(outcomes)
@@ -88,7 +89,7 @@ def translate(
         last_good=_next_last_good(gateways, outcomes, groups),
         attached=attached,
         labelled=labels_needed(service_ids),
-        hosts=groups.hosts,
+        hosts=groups.hosts | resolver.hosts,
     )
 
 

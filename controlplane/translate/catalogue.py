@@ -438,6 +438,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "correct the address or the port",
     ),
     # Health checks
+    "FG0614": Entry(
+        "warning",
+        "HostRefused",
+        "{cluster}: Service {service} stands for the host {host}, which {problem}; the cluster serves nothing"
+        " for it",
+        "a DNS name outside of the clusters, of two labels or more, and a port of it",
+        "correct the name, or name the Service that it stands for in the rule",
+    ),
     "FG0620": Entry(
         "warning",
         "Conflict",

@@ -1,7 +1,7 @@
 """The endpoints of a Service name in all its clusters (reference: EndpointSlice of discovery.k8s.io/v1)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,15 +12,18 @@ from controlplane.resources.endpointslice import (
     SliceEndpoint,
 )
 from controlplane.resources.pod import Pod
+from controlplane.resources.service import EXTERNAL_NAME
 from controlplane.resources.service import Service as ServiceObject
 from controlplane.resources.view import MemberObjects
-from controlplane.translate.addresses import refused_address, refused_port
-from controlplane.translate.model import Facts
+from controlplane.translate.allowed import Allowed
+from controlplane.translate.hostnames import HostEndpoints, HostNames, HostTrouble, external_port
+from controlplane.translate.model import Facts, HostAddresses
 from controlplane.translate.ownsockets import OwnSockets
 from controlplane.translate.services import GROUP, ServiceRef
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
 
-_IP_VERSIONS: Final = {"IPv4": 4, "IPv6": 6}  # FQDN would let a slice name any host: never used
+_IP_VERSIONS: Final = {"IPv4": 4, "IPv6": 6}
+_NAMES: Final = "FQDN"
 _Ready = dict[tuple[str, int], bool]
 
 
@@ -45,6 +48,7 @@ class Resolution:
     unsynced: frozenset[str]  # clusters that cannot say yet what they have
     unlabelled: frozenset[str]  # clusters that do not let us see the labels of pods, which are needed
     refused: tuple[Refused, ...]
+    troubles: tuple[tuple[str, HostTrouble], ...] = ()  # with hosts that stand for pods, by cluster
 
 
 class ServiceResolver:
@@ -63,10 +67,12 @@ class ServiceResolver:
         previous: Snapshot | None = None,
         server_groups: Mapping[str, Service] | None = None,
         own: OwnSockets | None = None,
+        hosts: Mapping[str, HostAddresses] | None = None,
     ) -> None:
         self._members = members
         self._clusters = tuple(sorted(clusters))
-        self._allowed = _Allowed(allow_loopback, own or OwnSockets(Facts(), ()))
+        self._allowed = Allowed(allow_loopback, own or OwnSockets(Facts(), ()))
+        self._hosts = HostNames(hosts or {}, self._allowed)
         self._previous = {service.id: service for service in previous.services} if previous else {}
         self._slices = {
             cluster: _slices_by_service(members[cluster])
@@ -83,6 +89,11 @@ class ServiceResolver:
             resolution = self._resolved[service_id] = self._resolve(service_id)
         return resolution
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names that the services resolved so far are to be reached by."""
+        return frozenset(self._hosts.wanted)
+
     def _is_synced(self, cluster: str) -> bool:
         return cluster in self._members and self._members[cluster].synced
 
@@ -95,6 +106,7 @@ class ServiceResolver:
         existing: set[str] = set()
         without_port: dict[str, str] = {}
         refused: list[Refused] = []
+        troubles: list[tuple[str, HostTrouble]] = []
         unsynced = {cluster for cluster in self._clusters if not self._knows(cluster, ref)}
         for cluster in self._clusters:
             if cluster in unsynced:
@@ -104,14 +116,13 @@ class ServiceResolver:
             if service is None:
                 continue
             existing.add(cluster)
-            port_name = _port_name(service, ref.port_in(cluster))
-            if port_name is None:
+            of_hosts = HostEndpoints(self._hosts, self._kept(service_id, cluster))
+            part = self._part(cluster, service, ref, of_hosts, refused)
+            if part is None:
                 without_port[cluster] = _listed_ports(service)
                 continue
-            slices = self._slices[cluster].get(ref.key_in(cluster), ())
-            wanted = _Wanted(port_name, ref.labels, self._members[cluster].pods.get(ref.namespace, {}))
-            endpoints = _Collector(cluster, wanted, self._allowed, refused).collect(slices)
-            parts.append(ClusterEndpoints(cluster, endpoints))
+            parts.append(part)
+            troubles += [(cluster, trouble) for trouble in dict.fromkeys(of_hosts.troubles)]
         return Resolution(
             Service(service_id, tuple(parts)),
             frozenset(existing),
@@ -119,7 +130,32 @@ class ServiceResolver:
             frozenset(unsynced),
             frozenset(cluster for cluster in unsynced if self._denies_pods(cluster, ref)),
             tuple(refused),
+            tuple(troubles),
         )
+
+    def _part(
+        self,
+        cluster: str,
+        service: ServiceObject,
+        ref: ServiceRef,
+        of_hosts: HostEndpoints,
+        refused: list[Refused],
+    ) -> ClusterEndpoints | None:
+        """Return the endpoints of a Service in a cluster, None where it has no such port."""
+        if service.spec.type == EXTERNAL_NAME:
+            number = external_port(service, ref.port_in(cluster))
+            if number is None:
+                return None
+            if not ref.labels:  # else only pods are asked for
+                of_hosts.add(service.spec.external_name, number, is_ready=True)
+            return ClusterEndpoints(cluster, of_hosts.endpoints(()), pods=False)
+        port_name = _port_name(service, ref.port_in(cluster))
+        if port_name is None:
+            return None
+        slices = self._slices[cluster].get(ref.key_in(cluster), ())
+        wanted = _Wanted(port_name, ref.labels, self._members[cluster].pods.get(ref.namespace, {}))
+        endpoints = _Collector(cluster, wanted, self._allowed, refused, of_hosts).collect(slices)
+        return ClusterEndpoints(cluster, of_hosts.endpoints(endpoints), pods=not of_hosts.is_used)
 
     def _knows(self, cluster: str, ref: ServiceRef) -> bool:
         return self._is_synced(cluster) and (not ref.labels or ref.namespace in self._members[cluster].pods)
@@ -188,43 +224,43 @@ class _Wanted:
         return pod is not None and all(pod.metadata.labels.get(key) == value for key, value in self.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class _Allowed:
-    """Which addresses and ports an endpoint may have."""
-
-    loopback: bool
-    own: OwnSockets
-
-    def cause(self, address: str, port: int, version: int) -> str:
-        """Return why it may not have these, "" when it may."""
-        return (
-            refused_address(address, version, self.loopback)
-            or refused_port(port)
-            or self.own.cause(address, port)
-        )
-
-
 class _Collector:
     """Gathers the endpoints of one Service port from the slices of one cluster."""
 
-    __slots__ = ("_allowed", "_cluster", "_refused", "_wanted")
+    __slots__ = ("_allowed", "_cluster", "_of_hosts", "_refused", "_wanted")
 
-    def __init__(self, cluster: str, wanted: _Wanted, allowed: _Allowed, refused: list[Refused]) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        wanted: _Wanted,
+        allowed: Allowed,
+        refused: list[Refused],
+        of_hosts: HostEndpoints,
+    ) -> None:
         self._cluster = cluster
         self._wanted = wanted
         self._allowed = allowed
         self._refused = refused
+        self._of_hosts = of_hosts
 
     def collect(self, slices: Iterable[EndpointSlice]) -> tuple[Endpoint, ...]:
         families: dict[int, _Ready] = {4: {}, 6: {}}
         for piece in slices:
             version = _IP_VERSIONS.get(piece.address_type)
             if version is not None:
-                self._add(piece, version, families[version])
-        family = _one_family(families[4], families[6])
-        return tuple(Endpoint(address, port, not ready) for (address, port), ready in sorted(family.items()))
+                for address, port, ready in self._chosen(piece):
+                    if self._is_allowed(piece, address, port, version):
+                        # While pods move between slices one can be in two: ready wins, and it counts once.
+                        family = families[version]
+                        family[address, port] = ready or family.get((address, port), False)
+            elif piece.address_type == _NAMES:
+                for host, port, ready in self._chosen(piece):
+                    self._of_hosts.add(host, port, is_ready=ready)
+        found = _one_family(families[4], families[6])
+        return tuple(Endpoint(address, port, not ready) for (address, port), ready in sorted(found.items()))
 
-    def _add(self, piece: EndpointSlice, version: int, family: _Ready) -> None:
+    def _chosen(self, piece: EndpointSlice) -> Iterator[tuple[str, int, bool]]:
+        """Yield address or name, port and readiness of the endpoints of a slice that may serve."""
         # The slice's port is the target port and may differ from slice to slice; nil is "all ports".
         ports = [
             port.port
@@ -239,9 +275,7 @@ class _Collector:
                 continue
             address = endpoint.addresses[0]  # the others have no defined meaning
             for port in ports:
-                if self._is_allowed(piece, address, port, version):
-                    # While pods move between slices one can be in two: ready wins, and it counts once.
-                    family[address, port] = ready or family.get((address, port), False)
+                yield address, port, ready
 
     def _is_allowed(self, piece: EndpointSlice, address: str, port: int, version: int) -> bool:
         cause = self._allowed.cause(address, port, version)

@@ -36,7 +36,7 @@ class Facts:
     `limits`, `trusted_proxies` (networks) and `listen_address` (of this machine, "" for all) are those the
     gateway was started with.
     `allow_loopback` lets endpoints be on this machine: the demo runs its pods there.
-    `hosts` are the addresses of servers that are given by name.
+    `hosts` are the addresses of servers and Services that are given by name.
     `gateway` names the gateway, not the replica. `own_addresses` are those of this machine, `admin` is what
     the admin API listens on.
     """

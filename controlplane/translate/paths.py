@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from controlplane.translate.spelling import SpellingProblem, expression, literal
+from proxy.model.paths import ascii_path
 from proxy.model.snapshot import PathKind, PathMatch
 from proxy.routing.match import PathPattern
 from proxy.routing.patterns import PatternError, compile_regex
@@ -12,24 +14,29 @@ PATH_TYPES: Final = ("Exact", "Prefix", "ImplementationSpecific")
 ANY_PATH: Final = PathMatch(PathKind.PREFIX, "/")
 
 _MAX_PATTERN = 128  # of ALB
-_URI_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()+,;=:@/%-]*")  # RFC 3986 pchar without the wildcard '*'
-_ALB_PATH = re.compile(r"/[A-Za-z0-9$_.+/&~@:*?-]*")
+_ENCODED = "%[0-9A-Fa-f]{2}"
+# RFC 3986 pchar without the wildcard '*'
+_URI_PATH = re.compile(rf"/(?:[A-Za-z0-9._~!$&'()+,;=:@/-]|{_ENCODED})*")
+_ALB_PATH = re.compile(rf"/(?:[A-Za-z0-9$_.+/&~@:*?-]|{_ENCODED})*")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 # What kube-apiserver refuses too: a path that cannot survive the normalisation of any client.
-_NOT_NORMAL = re.compile(r"//|/\.{1,2}(?:/|\Z)|%2f", re.IGNORECASE)
-_URI_GRAMMAR = "an absolute path of URI characters, without //, /./, /../ and %2f"
+_NOT_NORMAL = re.compile(r"//|/\.{1,2}(?:/|\Z)|%2F|%00")
+_SPECIAL = re.compile(r"[\\*?()|\[\]{}^$]")  # nearly never in a path that is none
+_URI_GRAMMAR = "an absolute path of URI characters or letters, without //, /./, /../, %2F and %00"
 _OR_REGEX = "; or, with the annotation use-regex, a regular expression"
 _ALB_GRAMMAR = (
     f"/ and up to {_MAX_PATTERN} of letters, digits, $-_.+/&~@: and the wildcards * and ?" + _OR_REGEX
 )
-_REGEX_GRAMMAR = "a regular expression of RE2, of printable ASCII characters"
+_REGEX_GRAMMAR = "a regular expression of RE2, of printable characters; in brackets of ASCII"
 
 
 @dataclass(frozen=True, slots=True)
 class PathOptions:
-    """How annotations change what paths mean. Where Prefix stands, or no type, are regular expressions."""
+    """What paths mean, by dialect and annotations. Exact is Exact everywhere."""
 
-    is_regex: bool = False
+    specific_is_prefix: bool = False  # ImplementationSpecific, as in MSE; else a pattern, as in ALB
+    is_regex: bool = False  # a Prefix, and what means the same
+    is_regex_if_special: bool = False  # one with characters that only expressions have
     is_full: bool = False  # the expression matches the whole path, not its beginning
     regex_ignores_case: bool = False  # expressions only
     ignores_case: bool = False
@@ -48,8 +55,11 @@ class PathProblem(ValueError):
 
 def parse_path(path_type: str, path: str, options: PathOptions = LITERAL) -> PathMatch:
     """Return what a path matches; an unset path type is ImplementationSpecific. Raises PathProblem."""
-    if options.is_regex and path_type != "Exact" and path not in ("", "/"):
-        pattern = _printable(path)
+    if path_type not in ("Exact", "Prefix") and options.specific_is_prefix:
+        path_type = "Prefix"
+    is_regex = options.is_regex or (options.is_regex_if_special and _SPECIAL.search(path) is not None)
+    if is_regex and path_type == "Prefix" and path not in ("", "/"):
+        pattern = _expression(path)
         if options.is_full:
             pattern = f"(?:{pattern})$"  # a group, so that it holds for each side of a "|"
         ignores_case = options.ignores_case or options.regex_ignores_case
@@ -99,10 +109,11 @@ def _as_written(path_type: str, path: str) -> PathMatch:
 def _literal(path: str, path_type: str) -> str:
     if "*" in path or "?" in path:
         allowed = _URI_GRAMMAR + (_OR_REGEX if path_type == "Prefix" else "")
-        raise PathProblem(f"has a wildcard, which pathType {path_type} does not know", allowed)
-    if not _URI_PATH.fullmatch(path) or _NOT_NORMAL.search(path):
+        raise PathProblem("has a wildcard, which this pathType does not know", allowed)
+    found = literal(path)
+    if not _URI_PATH.fullmatch(ascii_path(path)) or _NOT_NORMAL.search(found):
         raise PathProblem("is not a path that a request can have", _URI_GRAMMAR)
-    return path
+    return found
 
 
 def _pattern(path: str) -> PathMatch:
@@ -111,17 +122,22 @@ def _pattern(path: str) -> PathMatch:
     if len(path) > _MAX_PATTERN:
         raise PathProblem(f"has {len(path)} characters", _ALB_GRAMMAR)
     if path.startswith("~*"):
-        return PathMatch(PathKind.REGEX, _printable(path[2:]), ignore_case=True)
+        return PathMatch(PathKind.REGEX, _expression(path[2:]), ignore_case=True)
     if path.startswith("~"):
-        return PathMatch(PathKind.REGEX, _printable(path[1:]))
-    if not _ALB_PATH.fullmatch(path):
+        return PathMatch(PathKind.REGEX, _expression(path[1:]))
+    found = literal(path)
+    if not _ALB_PATH.fullmatch(ascii_path(path)) or found.count("*") != path.count("*"):
         raise PathProblem("is not a path pattern", _ALB_GRAMMAR)
     if "*" in path or "?" in path:
-        return PathMatch(PathKind.GLOB, path)
-    return PathMatch(PathKind.EXACT, path)
+        return PathMatch(PathKind.GLOB, found)
+    return PathMatch(PathKind.EXACT, found)
 
 
-def _printable(pattern: str) -> str:
-    if not _PRINTABLE.fullmatch(pattern):
-        raise PathProblem("is not a regular expression of printable ASCII characters", _REGEX_GRAMMAR)
-    return pattern
+def _expression(pattern: str) -> str:
+    try:
+        found = expression(pattern)
+    except SpellingProblem as problem:
+        raise PathProblem(str(problem), _REGEX_GRAMMAR) from None
+    if not _PRINTABLE.fullmatch(found):
+        raise PathProblem("is not a regular expression of printable characters", _REGEX_GRAMMAR)
+    return found

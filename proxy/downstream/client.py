@@ -185,7 +185,8 @@ class ClientConnection(ReceivingClient):
         """A body that is waited for must not only come, but come fast enough: slow POST attacks."""
         limits = self._plane.limits
         self._awaited_s += CHECK_S
-        if self._awaited_s > limits.request_timeout_s > 0:
+        is_late = self._awaited_s > limits.request_timeout_s > 0
+        if is_late and not exchange.plan.allows_more_than(limits.max_body_bytes):
             self._refuse_body(exchange, RequestError(408, "the request takes too long to arrive"), "DT")
             return
         due_s = self._awaited_s - limits.min_body_rate_grace_s
@@ -317,15 +318,16 @@ class ClientConnection(ReceivingClient):
                 self._answer(400, _AMBIGUOUS, "DPE", line, headers)
                 return end
             line = settled_line
-        if control.length > 0 and control.length > self._plane.limits.max_body_bytes > 0:
-            detail = f"The body is larger than {self._plane.limits.max_body_bytes} bytes."
-            self._answer(413, detail, "DPE", line, headers)
-            return end
-        exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
         if control.length == 0:
+            exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
             exchange.start()
             return end
-        body = self._body = RequestBody(control.length, self._plane.limits.max_body_bytes)
+        most = plan.body_limit(self._plane.limits.max_body_bytes)
+        if control.length > most > 0:
+            self._answer(413, f"The body is larger than {most} bytes.", "DPE", line, headers)
+            return end
+        exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
+        body = self._body = RequestBody(control.length, most)
         self._awaited_s = 0.0
         self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
         if end < len(data):

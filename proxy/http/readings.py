@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from proxy.http.errors import RequestError
-from proxy.http.path import merge_slashes, resolve
+from proxy.http.path import as_matched, resolve
 
 _ENCODED: Final = re.compile(rb"%(?:2[Ff]|5[Cc]|3[Bb])")
 _SLASH: Final = re.compile(rb"%2[Ff]")
@@ -37,7 +37,7 @@ def readings(path: bytes) -> Readings | None:
     is_reference = path.startswith(b"//")
     if not is_reference and b";" not in path and _ENCODED.search(path) is None:
         return None
-    matched = frozenset((merge_slashes(path),))
+    matched = frozenset((as_matched(path),))
     as_path = _spellings(path) - matched
     as_reference: frozenset[bytes] = frozenset()
     if is_reference:
@@ -62,4 +62,4 @@ def _spellings(path: bytes) -> frozenset[bytes]:
 def _read(path: bytes) -> bytes:
     if b".." in path.split(b"/"):
         raise RequestError(400, "the path has a dot segment behind an encoded slash or before a semicolon")
-    return merge_slashes(resolve(path))
+    return as_matched(resolve(path))

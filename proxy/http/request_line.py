@@ -7,7 +7,7 @@ from proxy.http.errors import RequestError
 from proxy.http.grammar import COMMON_REQUEST_LINE, END_OF_REQUEST_LINE, HOST, REQUEST_LINE
 from proxy.http.memo import Memo
 from proxy.http.opening import other_protocol
-from proxy.http.path import merge_slashes, resolve
+from proxy.http.path import as_matched, resolve
 from proxy.http.readings import Readings, readings
 
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))  # RFC 9110 §9.2.2
@@ -28,7 +28,7 @@ class Resource:
         if method in _REFUSED:
             raise RequestError(405, f"{method.decode()} is not served by a reverse proxy")
         self.method = method
-        self.path = path  # what routes match: slashes are merged
+        self.path = path  # what routes match
         self.readings = path_readings
         self.forward = b"%b %b" % (method, sent_path)  # what an endpoint gets
         self.is_head = method == b"HEAD"
@@ -98,7 +98,7 @@ def _needs_work(path: bytes) -> bool:
 
 def _unusual(method: bytes, path: bytes) -> Resource:
     sent_path = resolve(path)
-    return Resource(method, merge_slashes(sent_path), sent_path, readings(sent_path))
+    return Resource(method, as_matched(sent_path), sent_path, readings(sent_path))
 
 
 def _parse_any(line: bytes) -> RequestLine:

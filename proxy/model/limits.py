@@ -63,7 +63,13 @@ class Limits(msgspec.Struct, frozen=True):
         ),
     ] = 300.0
     max_body_bytes: Annotated[
-        int, Meta(ge=0, le=1 << 50, description="Of a request body; larger ones get 413; 0 is no limit.")
+        int,
+        Meta(
+            ge=0,
+            le=1 << 50,
+            description="Of a request body; larger ones get 413; 0 is no limit. "
+            "An Ingress with proxy-body-size has a limit of its own.",
+        ),
     ] = 100 << 20
     tunnel_idle_timeout_s: Annotated[
         float,

@@ -147,6 +147,7 @@ class Policies(msgspec.Struct, frozen=True, gc=False):
     request_headers: tuple[HeaderChange, ...] = ()
     mirror: Mirror | None = None
     retry: Retry | None = None
+    max_body_bytes: int | None = None  # of a request, instead of the gateway's limit; 0: any size
     response_timeout_s: float | None = None  # instead of the listener's; 0: none
     response_headers: tuple[HeaderChange, ...] = ()
     response_rules: tuple[ResponseRule, ...] = ()

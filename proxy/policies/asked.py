@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from proxy.http.path import merge_slashes
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
+from proxy.model.paths import normal
 
 DEFAULT_PORTS: Final = {b"http": b"80", b"https": b"443"}
 
@@ -44,8 +46,16 @@ class Asked:
 
     @property
     def path(self) -> bytes:
-        """As routes match it: slashes are merged."""
+        """As routes match it."""
         return self.line.resource.path
+
+    @property
+    def plain_path(self) -> bytes:
+        """As rewrites take it: slashes are merged, and what the client encoded stays encoded.
+
+        `%2B` is matched like `+`, but object stores that read `+` as a space must not get it instead.
+        """
+        return normal(merge_slashes(self.line.resource.sent_path))
 
     @property
     def sent_path(self) -> bytes:

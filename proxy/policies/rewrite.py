@@ -12,7 +12,7 @@ from proxy.policies.template import NOT_IN_PATH, NOT_IN_QUERY, Template, escaped
 class Rewriter:
     """A Rewrite of the requests that took a route with this path."""
 
-    __slots__ = ("_host", "_is_matched", "_path", "_prefix_bytes", "_query")
+    __slots__ = ("_host", "_is_matched", "_path", "_prefix", "_query")
 
     def __init__(self, config: Rewrite, path: PathMatch) -> None:
         """Raises PolicyError."""
@@ -20,9 +20,7 @@ class Rewriter:
         self._path = Template(config.path) if config.path else None
         self._query = Template(config.query) if config.query is not None else None
         self._is_matched = config.path_kind is PathRewriteKind.MATCHED
-        self._prefix_bytes = len(
-            path.value.rstrip("/").encode() if path.kind is PathKind.PREFIX else path.value.encode()
-        )
+        self._prefix = (path.value.rstrip("/") if path.kind is PathKind.PREFIX else path.value).encode()
         if self._host is not None and self._host.is_static and HOST.fullmatch(config.host.encode()) is None:
             raise PolicyError(f"host {config.host!r} of a rewrite is no host name")
 
@@ -61,7 +59,13 @@ class Rewriter:
 
     def _rewritten(self, value: bytes, asked: Asked) -> bytes:
         if self._is_matched:
-            rest = asked.path[len(asked.groups[0]) if asked.groups else self._prefix_bytes :]
+            rest = self._unmatched(asked)
             value += rest.removeprefix(b"/") if value.endswith(b"/") else rest
         # What groups bring together may be a dot segment: the endpoint gets the one normal form
         return merge_slashes(resolve(escaped(b"/" + value.lstrip(b"/"), NOT_IN_PATH)))
+
+    def _unmatched(self, asked: Asked) -> bytes:
+        """Return the path behind what the route matched, encoded as it came where that can be told."""
+        taken = asked.groups[0] if asked.groups else self._prefix
+        path = asked.plain_path
+        return (path if path.startswith(taken) else asked.path)[len(taken) :]

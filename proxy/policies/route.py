@@ -46,7 +46,7 @@ class RoutePolicies:
     def look_at(self, asked: Asked) -> None:
         """Note what the templates of this route want to know of a request."""
         if self._pattern is not None:
-            asked.groups = self._pattern.groups(asked.path)
+            asked.groups = self._pattern.groups(asked.plain_path) or self._pattern.groups(asked.path)
 
 
 def _has_groups(answer: OwnAnswer | None) -> bool:

@@ -97,4 +97,4 @@ def _value(kind: int, asked: Asked) -> bytes:
         return asked.port
     if kind == _REQUEST_URI:
         return b"%b?%b" % (asked.sent_path, asked.query) if asked.query else asked.sent_path
-    return asked.path if kind == _PATH else asked.query
+    return asked.plain_path if kind == _PATH else asked.query

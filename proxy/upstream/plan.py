@@ -1,5 +1,7 @@
 """What a route does with a request, bound to live services: which backend, cluster, endpoint, and how."""
 
+from typing import Final
+
 import msgspec
 
 from proxy.model.actions import Forward
@@ -15,6 +17,7 @@ from proxy.upstream.retries.retry import BY_DEFAULT, RETRY_STATUSES, RetryRules
 from proxy.upstream.service import Services
 
 _NONE = Policies()
+_GATEWAYS: Final = -1
 
 
 class RoutePlan(Backends):
@@ -24,8 +27,8 @@ class RoutePlan(Backends):
     """
 
     __slots__ = (
-        "counters", "error_backends", "error_statuses", "kinds", "log", "mirroring", "policies",
-        "response_timeout_s", "retry", "watched",
+        "counters", "error_backends", "error_statuses", "kinds", "log", "max_body_bytes", "mirroring",
+        "policies", "response_timeout_s", "retry", "watched",
     )  # fmt: skip
 
     def __init__(self, route: Route, services: Services, counters: RouteCounters, limiters: Limiters) -> None:
@@ -39,7 +42,7 @@ class RoutePlan(Backends):
         ingress = f"{route.source.namespace}/{route.source.name}"
         self.log = b'"route":%b,"ingress":%b' % (msgspec.json.encode(route.id), msgspec.json.encode(ingress))
         self.policies: RoutePolicies | None = None
-        if route.policies is not None or action is None:
+        if config != Policies(max_body_bytes=config.max_body_bytes) or action is None:
             self.policies = RoutePolicies(route, limiters)
         mirror, errors = config.mirror, config.errors
         self.mirroring: Mirroring | None = (
@@ -52,5 +55,15 @@ class RoutePlan(Backends):
             self.error_statuses = frozenset(errors.statuses)
         self.retry = RetryRules(config.retry) if config.retry is not None else BY_DEFAULT
         self.response_timeout_s = config.response_timeout_s
+        self.max_body_bytes: int = _GATEWAYS if config.max_body_bytes is None else config.max_body_bytes
         # Statuses of endpoints that are not simply passed on
         self.watched = RETRY_STATUSES | self.retry.statuses | self.error_statuses
+
+    def body_limit(self, of_gateway: int) -> int:
+        """Return how many bytes the body of a request may have; 0: any number."""
+        return of_gateway if self.max_body_bytes == _GATEWAYS else self.max_body_bytes
+
+    def allows_more_than(self, of_gateway: int) -> bool:
+        """Say whether bodies may be larger here than those of other routes."""
+        limit = self.body_limit(of_gateway)
+        return limit > of_gateway > 0 or limit == 0 < of_gateway

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from controlplane.resolve import MAX_ADDRESSES, REFRESH_S, RETRY_S, HostResolver
+from controlplane.resolve import MAX_ADDRESSES, MAX_RETRY_S, REFRESH_S, RETRY_S, HostResolver
 from controlplane.translate.model import HostAddresses
 from tests.support.clock import FakeClock
 from tests.support.waiting import until
@@ -44,7 +44,6 @@ async def dns() -> AsyncIterator[Dns]:
     yield made
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    made.resolver.close()
 
 
 async def test_names_are_resolved_at_once_and_again_every_half_minute(dns: Dns) -> None:
@@ -97,6 +96,22 @@ async def test_a_name_that_never_had_an_address_is_asked_for_more_often(dns: Dns
     await until(lambda: len(dns.asked) == 2)
 
 
+async def test_a_name_without_an_address_is_asked_for_less_and_less_often(dns: Dns) -> None:
+    dns.answers["a.example"] = OSError("no such name")
+    dns.resolver.want(frozenset({"a.example"}))
+    pauses = [5.0, 10.0, 20.0, 40.0, MAX_RETRY_S, MAX_RETRY_S]
+    for times, pause in enumerate(pauses, 1):
+        await until(lambda times=times: len(dns.asked) == times)
+        await dns.clock.asleep()
+        await dns.clock.advance(pause - 0.1)
+        assert len(dns.asked) == times
+        await dns.clock.advance(0.1)
+    dns.answers["a.example"] = ("10.0.0.1",)
+    await dns.clock.asleep()
+    await dns.clock.advance(MAX_RETRY_S)
+    await until(lambda: dns.resolver.known()["a.example"].addresses == ("10.0.0.1",))
+
+
 async def test_one_name_that_gets_no_answer_holds_up_no_other(dns: Dns) -> None:
     dns.answers["b.example"] = ("10.0.0.1",)
     dns.resolver.want(frozenset({"a.example", "b.example"}))
@@ -129,7 +144,6 @@ async def test_the_operating_system_resolves(dns: Dns) -> None:
     await until(lambda: not resolver.waits(), deadline_s=40)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    resolver.close()
     assert {*resolver.known()["localhost"].addresses} <= {"127.0.0.1", "::1"}
     assert resolver.known()["localhost"].problem == ""
     assert resolver.known()["a.b.invalid"].problem

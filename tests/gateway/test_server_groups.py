@@ -1,11 +1,11 @@
-"""A ServerGroup on the Fleet, seen by a running gateway: its status, its host names, and its absence."""
+"""Host names, as a running gateway resolves them: of ServerGroups on the Fleet, of Services of members."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controlplane import resolve
+from controlplane import lookups, resolve
 from loadtest.ports import free_port
 from tests.support.clusters import ask, clusters, gateway_on, ready
 from tests.support.fakeapi import Exchange
@@ -24,7 +24,7 @@ async def test_the_status_of_a_group_follows_its_host_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dns: dict[str, tuple[str, ...]] = {"idc.example": ("10.9.0.1", "10.9.0.2")}
-    monkeypatch.setattr(resolve, "_getaddrinfo", dns.__getitem__)
+    monkeypatch.setattr(lookups, "_getaddrinfo", dns.__getitem__)
     monkeypatch.setattr(resolve, "REFRESH_S", 0.1)
     port = free_port()
     async with clusters(tmp_path, port) as rig:
@@ -59,3 +59,24 @@ async def test_a_fleet_without_server_groups_serves(tmp_path: Path, answer: tupl
             assert running.state().fleet_synced
             if answer[0] == 404:
                 assert running.state().fleet_error == ""
+
+
+async def test_an_external_name_of_a_member_is_resolved_and_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "_getaddrinfo", {"web.example.": ("127.0.0.1",)}.__getitem__)
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        target = {"port": 80, "targetPort": rig.origins["cluster-1"].port}
+        rig.apply(
+            {
+                "kind": "Service",
+                "metadata": {"namespace": "shop", "name": "web"},
+                "spec": {"type": "ExternalName", "externalName": "web.example", "ports": [target]},
+            },
+            rig.apis["cluster-1"],
+        )
+        rig.pods("cluster-2", ready=False)
+        async with gateway_on(rig) as running:
+            await ready(running)
+            assert await ask(port) == (200, "cluster-1")

@@ -53,6 +53,11 @@ def target(rewrite: Rewrite, path: PathMatch, request: Asked) -> str:
         (Rewrite(path="/${1}.${2}"), REGEX, asked("/", groups=("/", ".", "/x")), None),
         (Rewrite(path="/a/${1}${2}"), REGEX, asked("/", groups=("/", ".", "./x")), "/x"),
         (Rewrite(host="b.example"), ROOT, asked("/a?b"), "/a?b"),
+        # What the client encoded stays encoded, however the rule was matched
+        (Rewrite(path="/bar", path_kind=MATCHED), FOO, asked("/foo/%40a%2b%c3%a9"), "/bar/%40a%2B%C3%A9"),
+        (Rewrite(path="/bar", path_kind=MATCHED), PathMatch(PathKind.PREFIX, "/@foo"),
+         asked("/%40foo/%22"), "/bar/%22"),
+        (Rewrite(path="/v1${path}"), ROOT, asked("/%40a%2B"), "/v1/%40a%2B"),
     ],
 )  # fmt: skip
 def test_targets(rewrite: Rewrite, path: PathMatch, request_: Asked, expected: str | None) -> None:

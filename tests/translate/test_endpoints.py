@@ -92,7 +92,7 @@ def test_only_the_first_address_counts() -> None:
 
 
 def test_host_names_are_ignored() -> None:
-    assert resolve(endpoint_slice(S, pods(["pod.example.com"]), addressType="FQDN")) == []
+    assert resolve(endpoint_slice(S, pods(["pod.example.com"]), addressType="FQDN")) == []  # not resolved yet
 
 
 @pytest.mark.parametrize(

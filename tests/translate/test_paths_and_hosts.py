@@ -1,13 +1,21 @@
 """Hosts and paths of Ingress rules: what they become, and that no text raises anything else."""
 
+import re
+from dataclasses import replace
+from urllib.parse import quote
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import PATH_TYPES, PathOptions, PathProblem, parse_path
+from controlplane.translate.spelling import literal
+from proxy.http.request_line import parse_request_line
 from proxy.model.snapshot import PathKind, PathMatch
 from proxy.routing.match import PathPattern, compile_path
+
+SAFE = "!$&'()*+,;=:@"  # what a path may carry as it is (RFC 3986 §3.3), beside the unreserved
 
 
 @pytest.mark.parametrize(
@@ -26,6 +34,17 @@ from proxy.routing.match import PathPattern, compile_path
         ("ImplementationSpecific", "/a?c", PathMatch(PathKind.GLOB, "/a?c")),
         ("ImplementationSpecific", "~^/a+$", PathMatch(PathKind.REGEX, "^/a+$")),
         ("", "~*/A", PathMatch(PathKind.REGEX, "/A", ignore_case=True)),
+        # one form for every spelling of a path
+        ("Prefix", "/caf%c3%a9", PathMatch(PathKind.PREFIX, "/caf%C3%A9")),
+        ("Prefix", "/café", PathMatch(PathKind.PREFIX, "/caf%C3%A9")),
+        ("Exact", "/日本", PathMatch(PathKind.EXACT, "/%E6%97%A5%E6%9C%AC")),
+        ("Prefix", "/%7Euser/%41", PathMatch(PathKind.PREFIX, "/~user/A")),
+        ("Exact", "/%40me/c%2b%2b/%22", PathMatch(PathKind.EXACT, '/@me/c++/"')),
+        ("Exact", "/%5ca%3f%2525", PathMatch(PathKind.EXACT, "/%5Ca%3F%2525")),
+        ("ImplementationSpecific", "/caf%c3%a9/*", PathMatch(PathKind.GLOB, "/caf%C3%A9/*")),
+        ("ImplementationSpecific", "/é?", PathMatch(PathKind.GLOB, "/%C3%A9?")),
+        ("ImplementationSpecific", "~/%7e%c3é+[%7e]", PathMatch(PathKind.REGEX, "/\\~%C3(?:%C3%A9)+[%7e]")),
+        ("ImplementationSpecific", "~/%5b(a)\\[", PathMatch(PathKind.REGEX, "/\\[(a)\\[")),
     ],
 )
 def test_paths_become_patterns(path_type: str, path: str, expected: PathMatch) -> None:
@@ -40,7 +59,11 @@ def test_paths_become_patterns(path_type: str, path: str, expected: PathMatch) -
         ("Exact", "/a*"),
         ("Exact", "/a?b"),
         ("Exact", "/a\n"),
-        ("Exact", "/ü"),
+        ("Exact", "/100%"),
+        ("Exact", "/a%0"),
+        ("Exact", "/a b"),
+        ("Prefix", "/%2e%2e/a"),
+        ("Prefix", "/a%00"),
         ("Prefix", "/a*"),
         ("Prefix", "//"),
         ("Prefix", "/a/./b"),
@@ -50,7 +73,10 @@ def test_paths_become_patterns(path_type: str, path: str, expected: PathMatch) -
         ("ImplementationSpecific", "/a;b"),
         ("ImplementationSpecific", "~"),
         ("ImplementationSpecific", "~*("),
-        ("ImplementationSpecific", "~ä"),
+        ("ImplementationSpecific", "~[ä]"),
+        ("ImplementationSpecific", "~\\ä"),
+        ("ImplementationSpecific", "~\\Qä\\E"),
+        ("ImplementationSpecific", "/a*%2a"),
         ("ImplementationSpecific", "~a(?=b)"),
         ("ImplementationSpecific", "~a{2000}"),
         ("ImplementationSpecific", "/" + "a" * 128),
@@ -142,3 +168,53 @@ def test_a_literal_path_in_any_case_is_as_long_as_an_expression_may_be() -> None
     assert parse_path("Exact", "/" + "a" * 400, options).ignore_case
     with pytest.raises(PathProblem, match="repeats too much"):
         parse_path("Exact", "/" + "a" * 4000, options)
+
+
+MSE = PathOptions(specific_is_prefix=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "expected"),
+    [
+        ("/", MSE, PathMatch(PathKind.PREFIX, "/")),
+        ("", MSE, PathMatch(PathKind.PREFIX, "/")),
+        ("/aaa", MSE, PathMatch(PathKind.PREFIX, "/aaa")),
+        ("/aaa/", MSE, PathMatch(PathKind.PREFIX, "/aaa")),
+        ("/a[0-9]+", replace(MSE, is_regex=True), PathMatch(PathKind.REGEX, "/a[0-9]+")),
+        ("/a(/|$)(.*)", replace(MSE, is_regex_if_special=True), PathMatch(PathKind.REGEX, "/a(/|$)(.*)")),
+        ("/v1.0", replace(MSE, is_regex_if_special=True), PathMatch(PathKind.PREFIX, "/v1.0")),
+        # ALB takes a pattern for what it is, whatever is rewritten
+        ("/a/*", PathOptions(is_regex=True), PathMatch(PathKind.GLOB, "/a/*")),
+    ],
+)
+@pytest.mark.parametrize("path_type", ["ImplementationSpecific", ""])
+def test_what_no_type_says_is_the_dialects(
+    path_type: str, path: str, options: PathOptions, expected: PathMatch
+) -> None:
+    assert parse_path(path_type, path, options) == expected
+
+
+@pytest.mark.parametrize("path", ["/a*", "/a?b", "~/a", "~*/a", "a"])
+def test_what_is_a_pattern_of_alb_only_is_told_in_mse(path: str) -> None:
+    with pytest.raises(PathProblem):
+        parse_path("ImplementationSpecific", path, MSE)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+@example("%4")
+@example("%25%32%46")
+def test_a_rule_in_its_form_is_in_that_form(path: str) -> None:
+    assert literal(literal(path)) == literal(path)
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF), min_size=1, max_size=8))
+@example("@+;%")
+def test_a_rule_covers_itself_however_it_is_encoded(segment: str) -> None:
+    segment = re.sub(r"[/\\.?*#]", "x", segment)
+    spellings = {quote(segment, safe=safe) for safe in ("", SAFE)}
+    spellings |= {re.sub("%..", lambda octet: octet[0].lower(), each) for each in spellings}
+    written = {literal(f"/{quote(segment, safe=safe)}") for safe in ("", SAFE)}
+    assert len(written) == 1
+    for spelling in spellings:
+        line = parse_request_line(f"GET /{spelling} HTTP/1.1".encode())
+        assert {line.resource.path.decode()} == written

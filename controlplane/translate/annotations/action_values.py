@@ -8,6 +8,7 @@ from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.annotations.templates import ALB_VARIABLES, template_problem
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from proxy.model.actions import FixedResponse, Redirect
+from proxy.model.paths import ascii_path
 from proxy.model.policies import (
     Cors,
     HeaderChange,
@@ -66,6 +67,8 @@ class _Config:
 
     def template(self, name: str, default: str) -> str:
         value = self.take(name, default)
+        if isinstance(value, str) and name.lower() != "host":
+            value = ascii_path(value)
         problem = template_problem(value, ALB_VARIABLES)
         if problem:
             self.reject(

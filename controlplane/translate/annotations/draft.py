@@ -126,6 +126,7 @@ class Draft:
     response_rules: list[ResponseRule] = field(default_factory=list)
     retry: Retry | None = None
     response_timeout_s: float | None = None
+    max_body_bytes: int | None = None
 
     # Endpoints
     algorithm: Algorithm | None = None
@@ -151,6 +152,7 @@ class Draft:
             rewrite=self.rewrite,
             request_headers=tuple(self.request_headers),
             retry=self.retry,
+            max_body_bytes=self.max_body_bytes,
             response_timeout_s=self.response_timeout_s,
             response_headers=tuple(self.response_headers),
             response_rules=tuple(self.response_rules),

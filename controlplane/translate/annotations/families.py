@@ -8,6 +8,7 @@ from controlplane.translate.annotations import (
     actions,
     affinity,
     aws,
+    body_size,
     canary,
     cluster_weight,
     conditions,
@@ -78,6 +79,7 @@ FAMILIES: Final = (
     Family(affinity.ROWS, affinity.apply),
     Family(destination.ROWS, destination.apply),
     Family(limits.ROWS, limits.apply),
+    Family(body_size.ROWS, body_size.apply),
     Family(load_balance.ROWS, load_balance.apply),
     Family(matching.ROWS, matching.apply),
     Family(conditions.ROWS),  # of single rules: translate/rules.py

@@ -10,6 +10,7 @@ from controlplane.translate.annotations.reader import Given, Reader
 from controlplane.translate.annotations.row import ANY_MSE, VENDOR, Annotation
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.hosts import HostProblem, parse_host
+from controlplane.translate.paths import PathOptions
 from proxy.model.conditions import (
     Condition,
     HeaderCondition,
@@ -36,7 +37,10 @@ def _flag(name: str, prefixes: tuple[str, ...], summary: str) -> Annotation:
 
 
 USE_REGEX: Final = _flag(
-    "use-regex", ANY_MSE, "reads the paths of the rules as regular expressions that paths begin with"
+    "use-regex",
+    ANY_MSE,
+    "reads the paths of the rules as regular expressions that paths begin with; spelled"
+    " nginx.ingress.kubernetes.io/, ignoring case",
 )
 FULL_REGEX: Final = _flag(
     "full-path-regex", VENDOR, "reads the paths of the rules as regular expressions of whole paths"
@@ -101,13 +105,8 @@ _TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,4096}")
 
 
 def apply(reader: Reader, draft: Draft) -> None:
-    is_full = reader.boolean(FULL_REGEX)
-    draft.paths = replace(
-        draft.paths,
-        is_regex=reader.boolean(USE_REGEX) or is_full or draft.paths.is_regex,
-        is_full=is_full,
-        ignores_case=reader.boolean(IGNORE_CASE),
-    )
+    if reader.dialect is Dialect.MSE:
+        draft.paths = _paths(reader, draft.paths)
     draft.aliases = _aliases(reader)
     _apply_methods(reader, draft)
     for kind, headers, queries, pseudo in zip(KINDS, HEADERS, QUERIES, PSEUDO_HEADERS, strict=True):
@@ -120,6 +119,22 @@ def apply(reader: Reader, draft: Draft) -> None:
         for given in reader.members(pseudo):
             if _is_usable(given, kind, pseudo, reader):
                 _apply_pseudo(given, kind, reader, draft.conditions)
+
+
+def _paths(reader: Reader, before: PathOptions) -> PathOptions:
+    """Return what paths mean in MSE. Written as an annotation of ingress-nginx, use-regex ignores case."""
+    given = reader.given(USE_REGEX)
+    uses_regex = reader.boolean(USE_REGEX)
+    is_full = reader.boolean(FULL_REGEX)
+    is_of_nginx = uses_regex and given is not None and given.is_of_nginx
+    return replace(
+        before,
+        specific_is_prefix=True,
+        is_regex=uses_regex or is_full or before.is_regex,
+        is_full=is_full,
+        regex_ignores_case=is_of_nginx or before.regex_ignores_case,
+        ignores_case=reader.boolean(IGNORE_CASE),
+    )
 
 
 def _aliases(reader: Reader) -> tuple[str, ...]:

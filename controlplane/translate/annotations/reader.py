@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.numbers import integer
-from controlplane.translate.annotations.row import Annotation, field_of
+from controlplane.translate.annotations.row import NGINX, Annotation, field_of
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.dialects import Dialect
 
@@ -24,6 +24,10 @@ class Given:
     @property
     def field(self) -> str:
         return field_of(self.key)
+
+    @property
+    def is_of_nginx(self) -> bool:
+        return self.key.startswith(NGINX)
 
 
 class Reader:

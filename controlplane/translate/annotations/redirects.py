@@ -10,6 +10,7 @@ from controlplane.translate.annotations.row import ALB_OR_NGINX, ANY_MSE, Annota
 from controlplane.translate.annotations.targets import ALLOWED, TargetProblem, redirect_to
 from controlplane.translate.dialects import Dialect
 from proxy.model.actions import Redirect
+from proxy.model.paths import ascii_path
 
 CODES: Final = (301, 302, 303, 307, 308)
 TO_HTTPS: Final = Redirect(308, protocol="https", port="443")
@@ -55,7 +56,7 @@ APP_ROOT: Final = _row(
     "app-root",
     "answers requests for / with a redirect to this path",
     "path",
-    "a path other than /, of printable ASCII characters without ?, # and $",
+    "a path other than /, of printable characters without ?, # and $",
     "",
     "/app",
 )
@@ -106,8 +107,9 @@ def _apply_root(reader: Reader, draft: Draft) -> None:
     given = reader.given(APP_ROOT)
     if given is None:
         return
-    if _ROOT.fullmatch(given.text) and {"?", "#", "$"}.isdisjoint(given.text):
-        draft.app_root = given.text
+    path = ascii_path(given.text)
+    if _ROOT.fullmatch(path) and {"?", "#", "$"}.isdisjoint(path):
+        draft.app_root = path
     else:
         reader.reject(given, "is not a path to go to", APP_ROOT.allowed)
 
@@ -119,7 +121,7 @@ def _redirect(row: Annotation, code_row: Annotation, default: int, reader: Reade
         return None
     status = reader.choice(code_row, tuple(map(str, CODES)))
     try:
-        return redirect_to(given.text, int(status or default))
+        return redirect_to(ascii_path(given.text), int(status or default))
     except TargetProblem as problem:
         reader.reject(given, problem, row.allowed)
         return None

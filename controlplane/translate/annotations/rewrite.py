@@ -19,6 +19,7 @@ from controlplane.translate.annotations.templates import ALB_VARIABLES, template
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.hosts import is_host_field
 from controlplane.translate.paths import PathOptions, group_count
+from proxy.model.paths import ascii_path
 from proxy.model.policies import PathRewriteKind, Rewrite
 from proxy.model.snapshot import PathMatch
 
@@ -42,18 +43,19 @@ ALB_REGEX: Final = Annotation(
     example="true",
 )
 _TARGET_ALLOWED: Final = (
-    "a path of printable ASCII characters without #, with or without a query, or a URL that begins with"
+    "a path of printable characters without #, with or without a query, or a URL that begins with"
     f" http:// or https://; variables are {NAMES}"
 )
-_PATH: Final = "a path of printable ASCII characters without ?, # and $"
+_PATH: Final = "a path of printable characters without ?, # and $"
 
 TARGET: Final = Annotation(
     "rewrite-target",
     ANY_MSE,
     Dialect.MSE,
     "is the whole path that endpoints are asked for, or a URL that clients are redirected to with 302; with"
-    " $1 the paths of the rules are regular expressions; the request's query follows that of the value,"
-    " unless that ends in ?",
+    " $1 the paths of the rules are regular expressions, and so are those with characters that only"
+    " expressions have; spelled nginx.ingress.kubernetes.io/, ignoring case; the request's query follows that"
+    " of the value, unless that ends in ?",
     "path or URL",
     _TARGET_ALLOWED,
     example="/$2",
@@ -110,15 +112,16 @@ def _alb_target(reader: Reader) -> str:
     given = reader.given(ALB_TARGET)
     if given is None or not given.text:
         return ""
-    problem = template_problem(given.text, ALB_VARIABLES)
-    if not problem and not given.text.startswith("/"):
+    target = ascii_path(given.text)
+    problem = template_problem(target, ALB_VARIABLES)
+    if not problem and not target.startswith("/"):
         problem = "does not start with /"
-    if not problem and not {"?", "#"}.isdisjoint(given.text):
+    if not problem and not {"?", "#"}.isdisjoint(target):
         problem = "has a query or a fragment, which are no part of a path"
     if problem:
         reader.reject(given, problem, ALB_TARGET.allowed)
         return ""
-    return given.text
+    return target
 
 
 def _apply_mse(reader: Reader, draft: Draft) -> None:
@@ -126,7 +129,7 @@ def _apply_mse(reader: Reader, draft: Draft) -> None:
     target = reader.given(TARGET)
     if target is not None:
         reader.idle((PREFIX,), f"{TARGET.name} says what the path is")
-        text = _BACKSLASH.sub(r"$\1", target.text)  # as Higress writes groups
+        text = _BACKSLASH.sub(r"$\1", ascii_path(target.text))  # as Higress writes groups
         try:
             if is_url(text):
                 draft.answer = redirect_to(text, 302, keeps_query=True)
@@ -134,12 +137,17 @@ def _apply_mse(reader: Reader, draft: Draft) -> None:
                 rewrite = _path_and_query(text, rewrite.host)
         except (TargetProblem, VariableProblem) as problem:
             reader.reject(target, problem, TARGET.allowed)
-        if has_groups(text):
-            draft.paths = replace(draft.paths, is_regex=True)
+        draft.paths = replace(
+            draft.paths,
+            is_regex=has_groups(text),
+            is_regex_if_special=True,
+            regex_ignores_case=target.is_of_nginx,
+        )
     elif (prefix := reader.given(PREFIX)) is not None:
-        if not _LITERAL.fullmatch(prefix.text) or not {"?", "#", "$"}.isdisjoint(prefix.text):
+        text = ascii_path(prefix.text)
+        if not _LITERAL.fullmatch(text) or not {"?", "#", "$"}.isdisjoint(text):
             reader.reject(prefix, "is not a path", PREFIX.allowed)
-        rewrite = Rewrite(rewrite.host, prefix.text, PathRewriteKind.MATCHED)
+        rewrite = Rewrite(rewrite.host, text, PathRewriteKind.MATCHED)
     if rewrite != Rewrite():
         draft.rewrite = rewrite
 

@@ -76,9 +76,8 @@ _NO_EFFECT: Final = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "bodies of any size are passed on as they come",
+        "bodies are passed on as they come",
         {
-            "proxy-body-size": size("limits the size of request bodies"),
             "client-body-buffer-size": size("is how much of a request body is kept in memory"),
             "proxy-buffering": switch("collects responses before they are sent"),
             "proxy-buffer-size": size("is the size of a buffer for responses"),

@@ -65,6 +65,13 @@ PAGES: Final[dict[str, Page]] = {
         "servers: [{address: 127.0.0.1, port: 9901}]",
         "Write the address and port of the server that is meant.",
     ),
+    "FG0614": Page(
+        "A Service of a member cluster stands for a host (type ExternalName, or an EndpointSlice of type"
+        " FQDN) whose name or port the gateway does not use: it would lead into the gateway's own cluster.",
+        "externalName: web.other.svc.cluster.local",
+        "Name the Service that it stands for in the rule, or use the full DNS name of a host outside of the"
+        " clusters.",
+    ),
     "FG0620": Page(
         "Two Ingresses ask for different health checks of one Service. The older one's is made.",
         "healthcheck-path: /a and healthcheck-path: /b",
