@@ -1,13 +1,14 @@
 """Which client addresses may use a listener: aclConfig of ALB, ipAccessControl of MSE."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from controlplane.translate.diagnostics import Findings
-from controlplane.translate.fields import networks, reject
+from controlplane.translate.fields import networks, part, reject
 from controlplane.translate.networks import NOBODY
 from proxy.model.policies import Access
 
+ACL_FIELDS: Final = ("aclName", "aclType", "aclEntries", "aclIds")
 _TYPES: Final = ("white", "black")
 
 
@@ -25,8 +26,25 @@ def access_of(allowed: Any, denied: Any, where: tuple[str, str], findings: Findi
     return Access(allow, deny) if allow or deny else None
 
 
-def acl_access(acl: Mapping[str, Any], where: str, findings: Findings) -> Access | None:
-    """Return what an aclConfig, its keys in lower case, asks for."""
+def is_readable(control: Any, known: Iterable[str], where: str, findings: Findings) -> bool:
+    """Whether an object of access lists has nothing but fields that are known; others are errors.
+
+    A list under another name was written to hold.
+    """
+    if not isinstance(control, dict):
+        return control in (None, "")
+    names = {name.lower() for name in known}
+    unknown = [name for name in sorted(control) if name.lower() not in names]
+    for name in unknown:
+        reject(f"{where}.{name}", control[name], "is no part of an access list", ", ".join(known), findings)
+    return not unknown
+
+
+def acl_access(control: Any, where: str, findings: Findings) -> Access | None:
+    """Return what an aclConfig asks for."""
+    if not is_readable(control, ACL_FIELDS, where, findings):
+        return Access(deny=NOBODY)
+    acl = part(control)
     kind, entries, ids = acl.get("acltype") or "", acl.get("aclentries"), acl.get("aclids")
     if not entries and not ids:
         return None

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from controlplane.translate.access import ACL_FIELDS
 from controlplane.translate.fields import Field
 
 _CLOUD: Final = "it describes a cloud load balancer, which this gateway does not create"
@@ -45,13 +46,11 @@ _FORWARDED: Final = (
 LISTENER: Final = (
     # Read in translate/listeners.py
     *map(Field, ("port", "protocol", "description", "idleTimeout", "requestTimeout", "gzipEnabled")),
-    Field("aclConfig", fields=tuple(map(Field, ("aclName", "aclType", "aclEntries", "aclIds")))),
+    Field("aclConfig", fields=tuple(map(Field, ACL_FIELDS))),
     Field("xForwardedForConfig", fields=_FORWARDED),
     Field("http2Enabled", "an HTTP listener speaks HTTP/1.1"),
-    *(
-        Field(name, _NO_TLS, matters=True)
-        for name in ("securityPolicyId", "certificates", "caEnabled", "caCertificates")
-    ),
+    Field("caEnabled"),
+    *(Field(name, _NO_TLS, matters=True) for name in ("securityPolicyId", "certificates", "caCertificates")),
     Field(
         "quicConfig",
         fields=(Field("quicUpgradeEnabled", "HTTP/3 is not offered"), Field("quicListenerId")),

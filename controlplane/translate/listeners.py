@@ -10,6 +10,8 @@ from controlplane.translate.albfields import LISTENER, SPEC
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.fields import check_fields, flag, part, reject
+from controlplane.translate.networks import NOBODY
+from proxy.model.policies import Access
 from proxy.model.snapshot import ForwardedHeaders, Listener, Source
 
 _NOT_YET: Final = ("HTTPS", "QUIC")
@@ -77,11 +79,20 @@ def _listener(where: str, written: dict[str, Any], source: Source, findings: Fin
         source=source,
         idle_timeout_s=idle,
         response_timeout_s=request,
-        access=acl_access(part(fields, "aclConfig"), f"{where}.aclConfig", findings),
+        access=_access(fields, where, findings),
         forwarded=_forwarded(part(fields, "xForwardedForConfig"), where, findings),
         # Only when it is asked for: ALB's default compresses, and changes what endpoints sent unasked.
         gzip=flag(fields.get("gzipenabled"), f"{where}.gzipEnabled", findings),
     )
+
+
+def _access(fields: dict[str, Any], where: str, findings: Findings) -> Access | None:
+    """Return who may come. Nobody may where clients are to show a certificate, which needs TLS."""
+    if flag(fields.get("caenabled"), f"{where}.caEnabled", findings):
+        problem, allowed = "asks clients for a certificate, which an HTTP listener cannot", "false"
+        reject(f"{where}.caEnabled", fields["caenabled"], problem, allowed, findings)
+        return Access(deny=NOBODY)
+    return acl_access(fields.get("aclconfig"), f"{where}.aclConfig", findings)
 
 
 def _forwarded(config: dict[str, Any], where: str, findings: Findings) -> ForwardedHeaders:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from controlplane.resources.mseingressconfig import MseIngressConfig
-from controlplane.translate.access import access_of
+from controlplane.translate.access import access_of, is_readable
 from controlplane.translate.annotations.gateway_listeners import LISTENERS
 from controlplane.translate.annotations.listen_ports import parse
 from controlplane.translate.annotations.loosejson import JsonProblem
@@ -14,6 +14,8 @@ from controlplane.translate.diagnostics import Findings
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.fields import Field, check_fields, part, reject
 from controlplane.translate.listeners import PlannedListener
+from controlplane.translate.networks import NOBODY
+from proxy.model.policies import Access
 from proxy.model.snapshot import Listener, Source
 
 _IDLE_S: Final = 180.0  # Higress: downstream.idleTimeout
@@ -21,6 +23,7 @@ _NO_TIMEOUT: Final = 0.0  # Higress: routeTimeout
 _DEFAULT: Final = (("HTTP", 80),)
 _REMEDY: Final = f": {LISTENERS.keys[0]}: '{LISTENERS.example}'"
 
+_LISTS: Final = ("whitelist", "blacklist")
 _CLOUD: Final = "it describes a cloud gateway, which fleetgate does not create"
 _FIELDS: Final = (
     Field("name"),
@@ -47,7 +50,7 @@ _FIELDS: Final = (
         "global",
         fields=(
             Field("tls", fields=(Field("enableHardwareAcceleration", "there is no special hardware"),)),
-            Field("ipAccessControl", fields=(Field("whitelist"), Field("blacklist"))),
+            Field("ipAccessControl", fields=tuple(map(Field, _LISTS))),
         ),
     ),
     Field(
@@ -65,9 +68,7 @@ def plan_mse_listeners(config: MseIngressConfig, findings: Findings) -> tuple[Pl
     """Return the HTTP listeners of an MseIngressConfig: port 80, or those of its annotation."""
     check_fields(config.spec, "spec", _FIELDS, findings)
     where = "spec.global.ipAccessControl"
-    control = part(config.spec, "global", "ipAccessControl")
-    lists = (f"{where}.whitelist", f"{where}.blacklist")
-    access = access_of(control.get("whitelist"), control.get("blacklist"), lists, findings)
+    access = _access(part(config.spec, "global").get("ipaccesscontrol"), where, findings)
     metadata = config.metadata
     source = Source("MseIngressConfig", metadata.namespace, metadata.name, metadata.generation)
     field = field_of(LISTENERS.keys[0])
@@ -85,6 +86,13 @@ def plan_mse_listeners(config: MseIngressConfig, findings: Findings) -> tuple[Pl
         )
         planned.append(PlannedListener(field, listener, _REMEDY))
     return tuple(planned)
+
+
+def _access(control: Any, where: str, findings: Findings) -> Access | None:
+    if not is_readable(control, _LISTS, where, findings):
+        return Access(deny=NOBODY)
+    allowed, denied = (part(control).get(name) for name in _LISTS)
+    return access_of(allowed, denied, (f"{where}.{_LISTS[0]}", f"{where}.{_LISTS[1]}"), findings)
 
 
 def selector_of(config: MseIngressConfig, findings: Findings) -> Selector:

@@ -19,6 +19,7 @@ class Guard(StrEnum):
     CERTIFICATES = "certificates"  # nobody is asked for a certificate
     ADDRESSES = "addresses"  # allow and deny lists do not hold
     INSPECTION = "inspection"  # no firewall reads the requests
+    MATCHING = "matching"  # rules take requests that they were not written for
     FOREIGN = "foreign"  # configuration of another proxy is lost, whatever it did
     LIMIT = "limit"  # clients may do more, or endpoints get more
     TLS = "tls"  # something is plain text, or not verified
@@ -26,7 +27,7 @@ class Guard(StrEnum):
 
 
 PROTECTING: Final = frozenset(
-    (Guard.LOGIN, Guard.CERTIFICATES, Guard.ADDRESSES, Guard.INSPECTION, Guard.FOREIGN)
+    (Guard.LOGIN, Guard.CERTIFICATES, Guard.ADDRESSES, Guard.INSPECTION, Guard.MATCHING, Guard.FOREIGN)
 )
 """They decide who may come, so an Ingress on which they cannot be honoured is closed."""
 
@@ -46,6 +47,12 @@ _BY_GUARD: Final[Mapping[Guard, str]] = {
     Guard.INSPECTION: """
         enable-modsecurity enable-owasp-core-rules modsecurity-snippet
         wafv2-acl-arn wafv2-acl-name waf-acl-id web-acl-id shield-advanced-protection
+    """,
+    Guard.MATCHING: """
+        conditions.* match-method
+        exact-match-header-* prefix-match-header-* regex-match-header-*
+        exact-match-query-* prefix-match-query-* regex-match-query-*
+        exact-match-pseudo-header-* prefix-match-pseudo-header-* regex-match-pseudo-header-*
     """,
     Guard.FOREIGN: "configuration-snippet server-snippet wasmplugin",
     Guard.LIMIT: """
@@ -73,6 +80,7 @@ NOTES: Final[Mapping[Guard, str]] = {
     Guard.CERTIFICATES: "nobody would be asked for a certificate, and everybody let in",
     Guard.ADDRESSES: "every address would be let in",
     Guard.INSPECTION: "requests would reach the endpoints without being looked at",
+    Guard.MATCHING: "the rules would take requests that do not meet it, from whatever address they come",
     Guard.FOREIGN: "it is configuration of another proxy, which may say who is let in, and is not read",
     Guard.LIMIT: "an Ingress of this class has other annotations for limits",
     Guard.TLS: "an Ingress of this class does not get TLS from it",
@@ -85,6 +93,8 @@ _REMEDIES: Final[Mapping[Guard, str]] = {
     Guard.LOGIN: "let the application, or a proxy in front of its Service, ask who the client is" + _BEFORE,
     Guard.CERTIFICATES: "let a proxy in front of the gateway ask for certificates" + _BEFORE,
     Guard.INSPECTION: "put a firewall that reads requests in front of the gateway" + _BEFORE,
+    Guard.MATCHING: "write it as conditions.<service> for ALB, or match-method and exact-match-* for MSE"
+    + _BEFORE,
     Guard.FOREIGN: "find out what it protects, and protect that in another way" + _BEFORE,
     Guard.LIMIT: "limit it in another way; docs/annotations.md has the limits that work",
     Guard.TLS: "let something in front of the gateway take TLS, and trust endpoints no further than their"

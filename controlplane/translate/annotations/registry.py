@@ -10,6 +10,7 @@ from controlplane.translate.annotations.guards import (
     GUARDS,
     NOTES,
     PROTECTING,
+    Guard,
     remedy,
     seems_protecting,
 )
@@ -137,7 +138,8 @@ def _check_unknown(
     belongs = _belongs(prefix + "/", dialect)
     row, spelled = near if belongs else _NOTHING_NEAR
     hint = f", did you mean {spelled}?" if spelled else ""
-    protects = seems_protecting(name) or (row is not None and GUARDS.get(row.name) in PROTECTING)
+    guard = GUARDS.get(row.name) if row is not None else None
+    protects = seems_protecting(name) or (guard in PROTECTING and guard is not Guard.MATCHING)
     if protects and scope is Scope.INGRESS:
         findings.add("FG0211", field_of(key), value, hint=hint)
     elif belongs:
