@@ -29,6 +29,7 @@ COMPILED = (
     "proxy/downstream",
     "proxy/attempts.py",
     "proxy/backlog.py",
+    "proxy/careful.py",
     "proxy/client.py",
     "proxy/dataplane.py",
     "proxy/exchange.py",

@@ -47,10 +47,10 @@ class Attempts(Sending):
         if pause_s:
             self.plane.connector.later(pause_s, partial(self._resume, endpoint))
         else:
-            self._attempt(endpoint)
+            self.plane.backlog.do(partial(self._resume, endpoint), self.kept_bytes)
 
     def _resume(self, endpoint: LiveEndpoint) -> None:
-        """The pause is over: meanwhile the client may have gone, or the endpoint."""
+        """The pause is over, or its turn has come: meanwhile the client may have gone, or the endpoint."""
         choice = self.choice
         if self.is_done or choice is None:
             return

@@ -8,11 +8,13 @@ those that have had a quantum, and one that brought more than half a quantum sta
 nothing: so the requests of a client that sends one at a time never wait for those of a client that floods.
 
 What many connections bring in one turn is bounded too: once it has lasted for TURN_S, each connection that
-is read from is listed with what it received.
+is read from is listed with what it received. So is work that no read brings, and that cannot be divided: to
+open a connection, to send a body again.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Final, Protocol
 
@@ -24,7 +26,12 @@ FREE: Final = 64
 TURN_S: Final = 0.005
 """Input that is read so much later in the same turn is listed, whatever its connection."""
 SLICE_S: Final = 0.003
-"""Of each turn, for listed connections: at most one quantum more."""
+"""Of each turn, for listed connections: at most one quantum more. What it takes is gone from TURN_S."""
+LEAST_S: Final = 0.002
+"""So much of a turn is for input that is read, however long the slice took."""
+_WORK_S: Final = 0.0015  # of a slice, for work that waits: it comes before listed connections
+WORK_COST: Final = 4
+"""What a piece of such work costs, in messages: 100 µs for a connection that is opened."""
 READERS: Final = 16
 """Listed connections that are read from again, per turn: each may bring a read of 256 KB."""
 READ_BYTES: Final = 1 << 18
@@ -67,13 +74,18 @@ def chunks_cost(size: int) -> int:
 class Backlog:
     """One per worker. `left` counts messages down to the next look at the clock, so that they cost little."""
 
-    __slots__ = ("_is_scheduled", "_loop", "_new", "_old", "_turn_end", "deferred", "few", "left", "many")
+    __slots__ = (
+        "_is_scheduled", "_loop", "_new", "_old", "_turn_end", "_turn_s", "_work", "deferred", "few", "left",
+        "many",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._new: deque[Flow] = deque()
         self._old: deque[Flow] = deque()
+        self._work: deque[tuple[Callable[[], None], int]] = deque()
         self._is_scheduled = False
+        self._turn_s = TURN_S  # for input that is read in this turn
         self._turn_end = 0.0  # monotonic; 0 until the clock has been looked at in this turn
         self.left = FREE
         self.many = memoryview(bytearray(READ_BYTES))  # what was read is copied out of it at once
@@ -84,7 +96,7 @@ class Backlog:
         """Whether this turn has had enough of new input. Asked when nothing is `left`."""
         now = monotonic()
         if not self._turn_end:
-            self._turn_end = now + TURN_S
+            self._turn_end = now + self._turn_s
             self._schedule()
         elif now >= self._turn_end:
             return True
@@ -100,6 +112,20 @@ class Backlog:
         (self._new if is_new else self._old).append(flow)
         self._schedule()
 
+    def do(self, work: Callable[[], None], size: int = 0) -> None:
+        """Do a piece of work: at once, or in a later turn, where this one has had enough.
+
+        `size` is that of the body it sends.
+        """
+        cost = WORK_COST + (size >> _LOG_UNIT_BYTES)
+        if self._work or (self.left < 0 and self.is_over()):
+            self._work.append((work, cost))
+            self.deferred += 1
+            self._schedule()
+        else:
+            self.left -= cost
+            work()
+
     def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
@@ -109,8 +135,24 @@ class Backlog:
         """A turn has begun: give connections theirs, each one at most, for the length of a slice."""
         self._is_scheduled = False
         self._turn_end = 0.0
+        self._turn_s = TURN_S
         self.left = FREE
-        end = monotonic() + SLICE_S
+        begun = monotonic()
+        self._do_some(begun + _WORK_S)
+        self._proceed_some(begun + SLICE_S)
+        self._turn_s = max(TURN_S - (monotonic() - begun), LEAST_S)
+        if self._new or self._old or self._work:
+            self._schedule()
+
+    def _do_some(self, end: float) -> None:
+        for _ in range(len(self._work)):
+            work, cost = self._work.popleft()
+            self.left -= cost
+            work()
+            if monotonic() >= end:
+                return
+
+    def _proceed_some(self, end: float) -> None:
         readers = READERS
         for _ in range(len(self._new) + len(self._old)):
             flow = self._new.popleft() if self._new else self._old.popleft()
@@ -122,6 +164,4 @@ class Backlog:
             if outcome == READS:
                 readers -= 1
             if not readers or monotonic() >= end:
-                break
-        if self._new or self._old:
-            self._schedule()
+                return

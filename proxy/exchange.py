@@ -188,7 +188,8 @@ class Exchange(Attempts):
     # Response body
 
     def slice_bytes(self) -> int:
-        return _COMPRESSED_AT_ONCE if self.compressor is not None else 0
+        may_compress = self.client.gzip if self.status == 0 else self.compressor is not None
+        return _COMPRESSED_AT_ONCE if may_compress else 0
 
     def on_response_data(self, payload: bytes) -> None:
         if self.compressor is not None:

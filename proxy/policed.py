@@ -6,6 +6,7 @@
 from math import inf
 from typing import Final
 
+from proxy.backlog import body_cost
 from proxy.http.chunked import decode_whole
 from proxy.http.errors import RequestError
 from proxy.http.response import CHUNKED, ResponseHead
@@ -95,6 +96,7 @@ class PolicedRequest(RequestRecord):
             return
         request = None
         if self.body is not None and self.body_bytes <= REPLAY_BYTES:
+            self.plane.backlog.left -= body_cost(self.body_bytes)
             head = self._changed_head(b"")
             mark = copy_mark(self.headers.values(MARK_NAME))
             request = b"%b%b\r\n%b" % (head[:-2], mark, b"".join(self.body))

@@ -1,6 +1,7 @@
 """One attempt of a request: an endpoint, a connection to it, the request sent. What follows: `attempts`."""
 
 from abc import abstractmethod
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -13,6 +14,7 @@ from proxy.upstream.retries.failover import Failover
 from proxy.upstream.retries.retry import REPLAY_BYTES, Failure
 
 UPLOAD_IDLE_S: Final = 300.0
+_LARGE_BYTES: Final = 65536  # of a body that was kept: to send it takes as long as to serve some requests
 
 
 class Sending(PolicedRequest):
@@ -44,7 +46,19 @@ class Sending(PolicedRequest):
             connection.endpoint.release(connection)
             return
         self._move_to(connection.endpoint)
-        self._send(connection)
+        if self.kept_bytes < _LARGE_BYTES:
+            self._send(connection)
+        else:
+            self.plane.backlog.do(partial(self._send_in_turn, connection), self.kept_bytes)
+
+    def _send_in_turn(self, connection: UpstreamConnection) -> None:
+        """Meanwhile the client may have gone, or the connection."""
+        if self.is_done:
+            connection.endpoint.release(connection)
+        elif connection.transport.is_closing():
+            self._attempt_failed(Failure.REFUSED)  # nothing was sent
+        else:
+            self._send(connection)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         if self.is_done:

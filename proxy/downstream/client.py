@@ -328,6 +328,7 @@ class ClientConnection(ReceivingClient):
             return end
         exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
         body = self._body = RequestBody(control.length, most)
+        self._notice_size(len(data))
         self._awaited_s = 0.0
         self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
         if end < len(data):
@@ -380,6 +381,7 @@ class ClientConnection(ReceivingClient):
 
     def _deliver(self, exchange: Exchange, data: bytes) -> None:
         """Pass on what has come of a body, or in a tunnel."""
+        self._notice_size(len(data))
         self._backlog.left -= body_cost(len(data))
         if exchange.tunnel is not None:
             self._hold(False)

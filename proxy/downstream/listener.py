@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable, Iterator
 from math import inf
 from typing import Any, Final, cast
 
+from proxy.careful import CarefulReader
 from proxy.dataplane import DataPlane
 from proxy.downstream.accept_queue import BACKLOG, AcceptQueue
 from proxy.downstream.admission import CAUSES, WAITED, Admission
@@ -15,7 +16,6 @@ from proxy.downstream.descriptors import DescriptorBudget
 from proxy.downstream.guard import DescriptorGuard
 from proxy.downstream.overload import OverloadGuard
 from proxy.downstream.presence import keep_alive
-from proxy.downstream.receiving import CarefulReader
 from proxy.downstream.refusals import RefusalLog
 from proxy.model import snapshot
 from proxy.model.channel import PauseCount
@@ -56,6 +56,9 @@ class Listener:
         self._socket: socket.socket | None = None
         self._queue: AcceptQueue | None = None
         self._is_paused = False
+        self._is_stopping = False
+        self._is_taking = False
+        self._to_take = 0  # connections, in this turn of the loop and those that follow
         self._accepting: set[asyncio.Task[Any]] = set()
 
     def configure(self, config: snapshot.Listener) -> None:
@@ -115,15 +118,32 @@ class Listener:
 
     def take(self, count: int) -> None:
         """Accept so many connections, as far as there are descriptors for them."""
-        # Those that were accepted in the turn before are not counted by the guard yet
-        room = self._guard.room - len(self._accepting)
-        for _ in range(min(count, room, ACCEPTS)):
-            client = self.queue.accept() if self.queue is not None else None
+        self._to_take = max(count, 0)
+        if not self._is_taking:
+            self._take_some()
+
+    def _take_some(self) -> None:
+        """Accept those that are to be taken, some of them per turn of the loop."""
+        for _ in range(min(self._to_take, ACCEPTS)):
+            client = self._next()
             if client is None:
-                return
+                self._to_take = 0
+                break
+            self._to_take -= 1
             self.admit(client)
-        if count > ACCEPTS:
-            asyncio.get_running_loop().call_soon(self.take, count - ACCEPTS)
+        self._is_taking = self._to_take > 0
+        if self._is_taking:
+            asyncio.get_running_loop().call_soon(self._take_some)
+        elif self._is_stopping:
+            self._close_socket()
+
+    def _next(self) -> socket.socket | None:
+        """Return who has waited longest, None when nobody waits or may come in now."""
+        if self._queue is None:
+            return None
+        # Those that were accepted just now are not counted by the guard yet
+        has_room = not self._is_paused and self._guard.room > len(self._accepting)
+        return self._queue.accept() if has_room or self._is_stopping else None
 
     def admit(self, client: socket.socket) -> None:
         """Take a connection that was accepted otherwise."""
@@ -146,13 +166,19 @@ class Listener:
         return self._admission.is_crowded
 
     def stop_accepting(self) -> None:
-        """Close the socket. Who waits in its queue has been promised a connection: they are taken first."""
-        if self._socket is None or self._queue is None:
+        """Close the socket. Who waits in its queue has been promised a connection: they are taken first.
+
+        Others may come meanwhile; no more than the queue holds are taken in all.
+        """
+        if self._is_stopping or self._socket is None:
             return
-        while (client := self._queue.accept()) is not None:
-            self.admit(client)
+        self._is_stopping = True
         self.pause()
-        self._socket.close()
+        self.take(BACKLOG)
+
+    def _close_socket(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
         self._socket = self._queue = None
 
     def close(self) -> None:
@@ -176,7 +202,7 @@ class Listener:
 
     @property
     def is_busy(self) -> bool:
-        return bool(self.connections or self._accepting)
+        return bool(self.connections or self._accepting or self._queue)
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.ensure_future(work)

@@ -4,7 +4,7 @@ import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.backlog import Backlog
+from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
 from proxy.dataplane import DataPlane
 from proxy.downstream.closing import ClosingClient
 
@@ -19,6 +19,7 @@ class ReceivingClient(ClosingClient):
 
     __slots__ = (
         "_backlog",
+        "_calm",
         "_checked",
         "_is_careful",
         "_is_held",
@@ -33,6 +34,7 @@ class ReceivingClient(ClosingClient):
         self._backlog = plane.backlog
         self.is_listed = False  # in the backlog
         self._is_careful = True  # is read from by a CarefulReader
+        self._calm = 1  # until so many reads in a row have brought little
         self._checked = 0  # bytes of an incomplete head, at the beginning of `_buffer`
         self._more: list[bytes] = []  # received behind `_buffer`
         self._more_bytes = 0
@@ -63,15 +65,29 @@ class ReceivingClient(ClosingClient):
     def _wait_for_turn(self, *, is_new: bool) -> None:
         """Go on with what was received when others have had their turns, and read with care from then on."""
         self._backlog.add(self, is_new=is_new)
+        self._read_with_care()
+
+    def _read_with_care(self) -> None:
         if not self._is_careful:
             self._is_careful = True
             self.transport.set_protocol(cast(asyncio.BaseProtocol, CarefulReader(self, self._backlog)))
 
-    def settle(self) -> None:
-        """Read without a buffer again, if nothing was left over."""
-        if self._is_careful and not (self.is_listed or self._is_held or self._buffer or self.has_open_body()):
-            self._is_careful = False
-            self.transport.set_protocol(cast(asyncio.BaseProtocol, self))
+    def _notice_size(self, size: int) -> None:
+        """Read with care who sends so much at once."""
+        if size > CALM_BYTES:
+            self._calm = CALM_READS
+            self._read_with_care()
+
+    def settle(self, size: int) -> None:
+        """Read without a buffer again, if little came and nothing was left over."""
+        if size > CALM_BYTES:
+            self._calm = CALM_READS
+        elif not (self.is_listed or self._is_held or self._buffer or self.has_open_body()):
+            self._calm -= 1
+            if self._calm <= 0 and self._is_careful:
+                self._calm = 1
+                self._is_careful = False
+                self.transport.set_protocol(cast(asyncio.BaseProtocol, self))
 
     @abstractmethod
     def has_open_body(self) -> bool:
@@ -113,45 +129,3 @@ class ReceivingClient(ClosingClient):
             self.transport.resume_reading()
         else:
             self.transport.pause_reading()
-
-
-class CarefulReader:
-    """An asyncio.BufferedProtocol by its methods: reads little where a turn of the loop is over.
-
-    It stands in for a connection that is new, or has sent more than a quantum at once, until a read leaves
-    nothing over. To read through a buffer costs 1 µs more, so the others are read from without.
-    """
-
-    __slots__ = ("_backlog", "_connection")
-
-    def __init__(self, connection: ReceivingClient, backlog: Backlog) -> None:
-        self._connection = connection
-        self._backlog = backlog
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._connection.connection_made(transport)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        backlog = self._backlog
-        return backlog.few if backlog.left < 0 and backlog.is_over() else backlog.many
-
-    def buffer_updated(self, size: int) -> None:
-        self._connection.data_received(bytes(self._backlog.many[:size]))
-        self._connection.settle()
-
-    def data_received(self, data: bytes) -> None:
-        """Called by event loops that know buffered protocols by their base class: asyncio's own."""
-        self._connection.data_received(data)
-        self._connection.settle()
-
-    def eof_received(self) -> bool | None:
-        return self._connection.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._connection.resume_writing()

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.backlog import GONE, QUANTUM, READS, WAITS, Backlog, body_cost
+from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
 from proxy.http import limits
 from proxy.http.chunked import ChunkDecoder, ChunkError, plain_size
 from proxy.http.errors import ResponseError
@@ -41,9 +42,10 @@ class UpstreamConnection:
     """
 
     __slots__ = (
-        "_backlog", "_before", "_buffer", "_buffers", "_checked", "_decoder", "_head", "_interims",
-        "_is_held", "_is_waiting", "_known", "_left", "_memo", "_rest", "_tunnel", "_watch", "_wheel",
-        "deadline", "endpoint", "exchange", "is_listed", "served", "since", "transport", "written",
+        "_backlog", "_before", "_buffer", "_buffers", "_calm", "_checked", "_decoder", "_head", "_interims",
+        "_is_careful", "_is_held", "_is_streaming", "_is_waiting", "_known", "_left", "_memo", "_rest",
+        "_tunnel", "_watch", "_wheel", "deadline", "endpoint", "exchange", "is_listed", "served", "since", "transport",
+        "written",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +66,9 @@ class UpstreamConnection:
         self._buffers = buffers
         self._backlog = backlog
         self.is_listed = False  # in the backlog
+        self._is_careful = False  # is read from by a CarefulReader, but for the rest of a long body
+        self._calm = 0  # until so many reads in a row have brought little
+        self._is_streaming = False  # a BodyStream reads
         self.served = 0  # requests answered
         self.written = 0  # bytes written, for the proof that a request was never delivered
         self.deadline = 0.0
@@ -139,7 +144,7 @@ class UpstreamConnection:
         self._interims = 0
         if self.transport.get_write_buffer_size():
             self.transport.abort()  # an answer to a request that was not read: the next one would wait for it
-        elif head is None or not head.idle_s or self._buffer or self.transport.is_closing():
+        elif head is None or not head.idle_s or self._buffer or self._rest or self.transport.is_closing():
             self.transport.close()
         else:
             if self._is_held or self.is_listed:
@@ -176,12 +181,35 @@ class UpstreamConnection:
             self.transport.abort()
             return
         self.endpoint.heard = monotonic()
+        if len(data) > CALM_BYTES and not self._is_careful:
+            self._read_with_care()
         backlog = self._backlog
         if self.is_listed or (backlog.left < 0 and backlog.is_over()):
             self._rest += data
             self._wait_for_turn(is_new=True)
         else:
             self._receive(exchange, data)
+
+    def _read_with_care(self) -> None:
+        self._is_careful = True
+        self._calm = CALM_READS
+        self.read_heads()
+
+    def settle(self, size: int) -> None:
+        """Read without a buffer again, if it has brought little for a while, and nothing is left over."""
+        if size > CALM_BYTES:
+            self._calm = CALM_READS
+        elif self._head is None and not (self.is_listed or self._rest or self._buffer):
+            self._calm -= 1
+            if self._calm <= 0:
+                self._is_careful = False
+                self.read_heads()
+
+    def read_heads(self) -> None:
+        """Read for itself, and not by a stream."""
+        self._is_streaming = False
+        reader = CarefulReader(self, self._backlog) if self._is_careful else self
+        self.transport.set_protocol(cast(asyncio.BaseProtocol, reader))
 
     def _receive(self, exchange: ResponseSink, data: bytes) -> None:
         if self._head is not None:
@@ -249,6 +277,8 @@ class UpstreamConnection:
             return WAITS
         if self.exchange is not exchange:
             return GONE  # it is answered
+        if self._head is not None and self._decoder is None and not self._is_streaming:
+            self._stream(exchange)
         if not self._is_held:
             self.transport.resume_reading()
         return READS
@@ -377,15 +407,27 @@ class UpstreamConnection:
             size = plain_size(data, at) if exchange.takes_chunks() else -1
             if size >= 0:
                 exchange.on_response(head, data, at, size)
-            else:
-                self._start_chunked(exchange, head, data[at:])
-            return
-        acknowledge(self.transport)
-        exchange.on_response_start(head, data, at)
-        if length > 0:
-            self._left = length - (len(data) - at)
-            if self._left >= LEAST_BYTES and self.exchange is exchange:
-                BodyStream(self, exchange, self._left, self._buffers).start()
+                return
+        most = exchange.slice_bytes()
+        if len(data) - at > most > 0:
+            self._rest = data[at + most :]
+            data = data[: at + most]
+        if length == CHUNKED:
+            self._start_chunked(exchange, head, data[at:])
+        else:
+            acknowledge(self.transport)
+            exchange.on_response_start(head, data, at)
+            if length > 0:
+                self._left = length - (len(data) - at)
+                self._stream(exchange)
+        if self._rest and self.exchange is exchange:
+            self._wait_for_turn(is_new=False)
+
+    def _stream(self, exchange: ResponseSink) -> None:
+        """Let a stream read the body, if enough of it is to come."""
+        if self._left >= LEAST_BYTES and not self._rest and self.exchange is exchange:
+            self._is_streaming = True
+            BodyStream(self, exchange, self._left, self._buffers).start()
 
     def _start_chunked(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
         decoder = ChunkDecoder()
@@ -460,11 +502,20 @@ class UpstreamConnection:
         self.endpoint.heard = monotonic()
         self.deadline = self._wheel.now + STREAM_IDLE_S
         self._backlog.left -= body_cost(size)
-        if self.is_pressed():
+        if self._is_pressed():
             self._wait_for_turn(is_new=False)
 
-    def is_pressed(self) -> bool:
-        """Whether others wait for this turn of the loop to end."""
+    def take_over(self, left: int, data: bytes) -> None:
+        """Go on without the stream, of which `left` bytes were still to come: it read `data` late in a turn."""
+        self._left = left
+        self.read_heads()
+        self.data_received(data)
+
+    def few_if_pressed(self) -> memoryview | None:
+        """Return a small buffer to read into, if others wait for this turn of the loop to end."""
+        return self._backlog.few if self._is_pressed() else None
+
+    def _is_pressed(self) -> bool:
         return self._backlog.left < 0 and self._backlog.is_over()
 
     def on_stream_end(self, exchange: ResponseSink, surplus: bytes) -> None:

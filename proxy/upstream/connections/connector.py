@@ -88,7 +88,19 @@ class Connector:
             connection.endpoint.release(connection)
 
     def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
-        """Open a connection for `waiter`; it hears of it, or why not, later on."""
+        """Open a connection for `waiter`; it hears of it, or why not, later on.
+
+        Where this turn of the loop has lasted for long enough, it begins in a later one.
+        """
+        endpoint.room.begin()
+        self.backlog.do(partial(self._begin, endpoint, waiter))
+
+    def connect_now(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
+        """The same for a probe, of which the time until it is answered is evidence."""
+        endpoint.room.begin()
+        self._begin(endpoint, waiter)
+
+    def _begin(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         self._start(self._connect(endpoint, waiter))
 
     def suspect(self, endpoint: LiveEndpoint, suspect: Suspect) -> None:
@@ -130,6 +142,7 @@ class Connector:
     def _probe(self, endpoint: LiveEndpoint) -> None:
         self._probes.pop(endpoint, None)
         if endpoint.state is State.EJECTED:
+            endpoint.room.begin()
             self._start(self._run_probe(endpoint))
 
     def _resume(self, pending: Pending) -> None:
@@ -171,8 +184,8 @@ class Connector:
         return await is_answered
 
     async def _open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
+        """Open a connection that its room knows of."""
         room = endpoint.room
-        room.begin()
         started = monotonic()
         try:
             result = await self._try_open(endpoint)

@@ -16,7 +16,6 @@ LEAST_BYTES: Final = 131072
 """Below this the switch to buffers costs more than the copy."""
 
 _LEAST_READ_BYTES: Final = 65536
-_PRESSED_BYTES: Final = 4096  # where others wait: what is not read waits in the kernel
 _BUFFER_BYTES: Final = 524288
 _MAX_SPARE: Final = 16
 
@@ -40,7 +39,7 @@ class Buffers:
 class BodyStream:
     """An asyncio.BufferedProtocol by its methods; it stands in for its connection while a body lasts."""
 
-    __slots__ = ("_buffer", "_buffers", "_connection", "_exchange", "_left")
+    __slots__ = ("_buffer", "_buffers", "_connection", "_exchange", "_few", "_left")
 
     def __init__(
         self, connection: "UpstreamConnection", exchange: ResponseSink, left: int, buffers: Buffers
@@ -51,6 +50,7 @@ class BodyStream:
         self._left = left
         self._buffers = buffers
         self._buffer: memoryview | None = None  # being read into
+        self._few: memoryview | None = None  # instead, when a turn of the loop is over
 
     def start(self) -> None:
         self._connection.transport.set_protocol(cast(asyncio.BaseProtocol, self))
@@ -60,15 +60,19 @@ class BodyStream:
 
         Few large reads and writes are what makes long bodies cheap: each wakes the other side up.
         """
+        self._few = self._connection.few_if_pressed()
+        if self._few is not None:
+            return self._few
         self._buffer = self._buffers.take()
-        if self._connection.is_pressed():
-            return self._buffer[:_PRESSED_BYTES]
         return self._buffer[: max(_LEAST_READ_BYTES, self._exchange.room())]
 
     def buffer_updated(self, size: int) -> None:
+        connection, few = self._connection, self._few
+        if few is not None:
+            connection.take_over(self._left, bytes(few[:size]))
+            return
         buffer, self._buffer = self._buffer, None
         assert buffer is not None
-        connection = self._connection
         if connection.exchange is not self._exchange:  # it has ended, and the connection with it
             self._buffers.give(buffer)
             return
@@ -81,14 +85,12 @@ class BodyStream:
         if self._exchange.on_response_piece(buffer[:size]):
             self._buffers.give(buffer)
         if not self._left and connection.exchange is self._exchange:
-            connection.transport.set_protocol(cast(asyncio.BaseProtocol, connection))
+            connection.read_heads()
             connection.on_stream_end(self._exchange, surplus)
 
     def data_received(self, data: bytes) -> None:
         """Step aside on event loops that know buffered protocols by their base class: asyncio's own."""
-        connection = self._connection
-        connection.transport.set_protocol(cast(asyncio.BaseProtocol, connection))
-        connection.data_received(data)
+        self._connection.take_over(self._left, data)
 
     def eof_received(self) -> bool | None:
         return self._connection.eof_received()

@@ -50,7 +50,7 @@ class LivenessProbe:
         if idle is not None:
             self._ask(idle)
         else:
-            self._connector.connect(self._endpoint, self)
+            self._connector.connect_now(self._endpoint, self)
 
     def stop(self) -> None:
         connection = self._connection
