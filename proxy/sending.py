@@ -14,7 +14,7 @@ from proxy.upstream.retries.failover import Failover
 from proxy.upstream.retries.retry import REPLAY_BYTES, Failure
 
 UPLOAD_IDLE_S: Final = 300.0
-_LARGE_BYTES: Final = 65536  # of a body that was kept: to send it takes as long as to serve some requests
+_LARGE_BYTES: Final = 32768  # of a body that was kept: to send it takes as long as to serve some requests
 
 
 class Sending(PolicedRequest):

@@ -22,6 +22,9 @@ class Clock:
     def call_soon(self, callback: Callable[[], None], *_: Any) -> None:
         self._due.append(callback)
 
+    def pass_s(self, seconds: float) -> None:
+        self.now += seconds
+
     def turn(self) -> None:
         due, self._due = self._due, []
         for callback in due:
@@ -140,3 +143,33 @@ def test_a_turn_is_over_after_its_time(clock: Clock, backlog: Backlog) -> None:
     assert backlog.left == FREE
     backlog.left = -1
     assert not backlog.is_over()
+
+
+def test_what_the_slice_takes_is_gone_from_the_turn(clock: Clock, backlog: Backlog) -> None:
+    backlog.add(Peer(clock, "a", [], 9, SLICE_S), is_new=True)
+    clock.turn()
+    backlog.left = -1
+    assert not backlog.is_over()
+    clock.now += TURN_S - SLICE_S
+    backlog.left = -1
+    assert backlog.is_over()
+
+
+def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: Clock, backlog: Backlog) -> None:
+    done: list[int] = []
+    backlog.do(lambda: done.append(0))
+    assert done == [0]
+    backlog.left = -1
+    backlog.is_over()
+    clock.now += TURN_S
+    for number in range(1, 100):
+        backlog.left = -1
+        backlog.do(lambda number=number: (done.append(number), clock.pass_s(SLICE_S * 0.2)))  # type: ignore[misc]
+    assert done == [0]
+    backlog.add(Peer(clock, "a", names := [], 1), is_new=True)
+    clock.turn()
+    assert done == [0, 1, 2, 3]
+    assert names == ["a"]  # work leaves half of the slice to connections
+    while not clock.is_idle:
+        clock.turn()
+    assert done == list(range(100))

@@ -506,7 +506,7 @@ class UpstreamConnection:
             self._wait_for_turn(is_new=False)
 
     def take_over(self, left: int, data: bytes) -> None:
-        """Go on without the stream, of which `left` bytes were still to come: it read `data` late in a turn."""
+        """Go on without the stream, for which `left` bytes were still to come, and which has read `data`."""
         self._left = left
         self.read_heads()
         self.data_received(data)
