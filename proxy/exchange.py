@@ -26,7 +26,7 @@ from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
 
-_COMPRESSED_AT_ONCE: Final = 65536  # bytes: 1 ms
+_COMPRESSED_AT_ONCE: Final = 32768  # bytes: 0.5 to 1 ms
 _LOG_COMPRESSED_UNIT: Final = 11  # bytes that cost as much as a message, when they are compressed
 _SMALL_BODY_BYTES: Final = 16384  # up to here one joined write is cheaper than two
 

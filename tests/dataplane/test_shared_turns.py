@@ -164,7 +164,7 @@ def test_bodies_are_compressed_one_piece_at_a_time_when_a_turn_is_over(
                     await client.close()
 
     run(uvloop.new_event_loop, test())
-    assert max(sizes) <= 65536
+    assert max(sizes) <= 32768
     assert turns.most <= 2
 
 
