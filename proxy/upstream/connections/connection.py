@@ -44,8 +44,8 @@ class UpstreamConnection:
     __slots__ = (
         "_backlog", "_before", "_buffer", "_buffers", "_calm", "_checked", "_decoder", "_head", "_interims",
         "_is_careful", "_is_held", "_is_streaming", "_is_waiting", "_known", "_left", "_memo", "_rest",
-        "_tunnel", "_watch", "_wheel", "deadline", "endpoint", "exchange", "is_listed", "served", "since", "transport",
-        "written",
+        "_tunnel", "_watch", "_wheel", "deadline", "endpoint", "exchange", "is_listed", "served", "since",
+        "transport", "written",
     )  # fmt: skip
 
     def __init__(
