@@ -101,7 +101,7 @@ class Watched:
         self.services = services
         services.change(self.service)
         self.pods = {endpoint.port: endpoint for endpoint in services.endpoints()}
-        connector = cast(Connector, SimpleNamespace(connect=self._connect, probe_after=self._probe_after))
+        connector = cast(Connector, SimpleNamespace(connect_now=self._connect, probe_after=self._probe_after))
         self.memory = memoryview(bytearray(MEMORY_BYTES))
         self.corroboration = Corroboration(Board(self.memory, 0))
         self.watch = StallWatch(asyncio.get_running_loop(), connector, self.corroboration, lambda: self.now)
