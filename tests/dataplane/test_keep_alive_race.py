@@ -49,6 +49,7 @@ class Punctual(Origin):
 
     def __init__(self) -> None:
         super().__init__(self._act)
+        self.answer_probe = self._act  # a connection has not been idle that carried a probe
         self.closed = 0
         self._timers: dict[Connection, asyncio.TimerHandle] = {}
 

@@ -137,7 +137,8 @@ async def test_a_program_that_does_not_read_is_left_alone(worker: WorkerProcess,
         connection.transport.resume_reading()
         await sending
         assert (await client.final_response())[0] == 200
-        assert len(one.requests) == len(one.connections) == 1
+        # A probe may have come on a connection of its own while the program worked on 8 MB
+        assert (len(one.requests), two.connections) == (1, [])
         assert await failures(worker) == {}
         await client.close()
 
