@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from controlplane.admin.absences import RETURNING
 from controlplane.admin.breakers import agreed
 from controlplane.admin.timeline import Failover, Observation, Timeline
+from controlplane.kube.turns import LeftOut, in_turn
 from controlplane.publish import Pair, Publisher
+from controlplane.translate.services import namespace_of
 from proxy.model.actions import Forward, Split, SplitMode
 from proxy.model.snapshot import Route, Snapshot
 
@@ -16,6 +18,9 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """As often as the workers report."""
+
+MOST_LINES = 20
+"""Of the log, with each look."""
 
 
 class FailoverWatch:
@@ -49,8 +54,7 @@ class FailoverWatch:
             carries=places.carries,
             failures=self._publisher.failures(),
         )
-        for failover in self._timeline.observe(observation):
-            _log(failover)
+        _log_all(self._timeline.observe(observation))
 
     def latest(self) -> tuple[Failover, ...]:
         return self._timeline.failovers()
@@ -101,6 +105,18 @@ def _named(split: Split) -> Iterable[str]:
     named = [share for share in split.shares if share.weight or split.mode is SplitMode.ENDPOINTS]
     first = min((share.tier for share in named), default=0)
     return [share.cluster for share in named if share.tier == first]
+
+
+def _log_all(failovers: Iterable[Failover]) -> None:
+    """Namespaces take turns: one with thousands of Services neither fills the log nor hides another."""
+    lines = in_turn(failovers, lambda failover: namespace_of(failover.service), {})
+    for failover in lines[:MOST_LINES]:
+        _log(failover)
+    left_out = LeftOut()
+    for failover in lines[MOST_LINES:]:
+        left_out.add(namespace_of(failover.service))
+    if left_out:
+        log.warning("failovers left out of the log", extra=left_out.take() | {"all": "/api/v1/failovers"})
 
 
 def _log(failover: Failover) -> None:

@@ -111,6 +111,11 @@ def names_service(wanted: str, service_id: str) -> bool:
     return wanted in (service_id, plain, whole, whole.rpartition("/")[2])
 
 
+def namespace_of(service_id: str) -> str:
+    """Return the namespace of a Service, or of a server group."""
+    return unquote(service_id.removeprefix(GROUP).partition("/")[0])
+
+
 def labels_needed(service_ids: Iterable[str]) -> frozenset[str]:
     """Return the namespaces in which these services need the labels of pods."""
     return frozenset(ServiceRef.parse(text).namespace for text in service_ids if "[" in text)

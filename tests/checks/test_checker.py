@@ -10,7 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from controlplane.checks import Checker, checker
+from controlplane.checks.changelog import ChangeLog
 from controlplane.checks.checker import CheckView
+from controlplane.checks.verdict import Verdict
 from proxy.model.snapshot import Endpoint, HealthCheck, Service
 from tests.support.origin import Connection, Origin, ok
 from tests.support.snapshots import service
@@ -104,6 +106,19 @@ async def test_a_cluster_that_dies_does_not_fill_the_log(
     lines = [record for record in caplog.records if record.name.startswith("controlplane.checks")]
     assert [record.getMessage() for record in lines[:3]] == ["endpoint unhealthy"] * 3
     assert (len(lines), lines[3].__dict__["count"]) == (4, 5)
+
+
+async def test_each_namespace_has_its_lines_when_a_cluster_dies(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controlplane.checks.changelog.MAX_LINES", 3)
+    failing = Verdict(0.0, failing=True, last_cause="refused")
+    changes = ChangeLog(logging.getLogger("controlplane.checks"))
+    for number in range(100):
+        changes.changed(failing, "192.0.2.1", number, [(f"noisy/s{number}:80", "c1")])
+    changes.changed(failing, "192.0.2.2", 80, [("quiet/web:80", "c1")])
+    changes.close()
+    assert [record.__dict__["service"] for record in caplog.records][3:] == ["quiet/web:80"]
 
 
 async def test_one_check_serves_all_that_share_it() -> None:

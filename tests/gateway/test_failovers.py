@@ -8,7 +8,8 @@ import pytest
 
 from controlplane.admin import views
 from controlplane.admin.failovers import failover_views
-from controlplane.gateway.failovers import carrying
+from controlplane.admin.timeline import Failover
+from controlplane.gateway.failovers import MOST_LINES, _log_all, carrying
 from controlplane.gateway.gateway import Gateway
 from loadtest.ports import free_port
 from proxy.model.actions import Backend, Forward, Redirect, Share, Split, SplitMode
@@ -95,3 +96,15 @@ TIERED = Split(SplitMode.ENDPOINTS, (Share("a"), Share("b", tier=1)))
 def test_who_has_a_share(action: Forward | Redirect, expected: set[tuple[str, str]]) -> None:
     path = PathMatch(PathKind.PREFIX, "/")
     assert set(carrying([Route("r", Source("Ingress", "demo", "r"), (80,), "", path, action)])) == expected
+
+
+def test_thousands_of_failovers_of_one_namespace_hide_none_of_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "controlplane.gateway.failovers")
+    noisy = [Failover(f"a-noisy/s{number}:80", "cluster-1", 1.0) for number in range(5000)]
+    _log_all([*noisy, Failover("servergroup:b-quiet/idc", "zone:a", 1.0)])
+    lines = [record.__dict__ for record in caplog.records]
+    assert len(lines) == MOST_LINES + 1
+    assert "servergroup:b-quiet/idc" in [line.get("service") for line in lines]
+    assert (lines[-1]["count"], lines[-1]["most"]) == (5001 - MOST_LINES, f"a-noisy: {5001 - MOST_LINES}")
