@@ -34,8 +34,11 @@ def members(values: Sequence[bytes]) -> list[bytes]:
     """Return the members of a list without white space around them; empty ones are none."""
     found: list[bytes] = []
     for value in values:
-        for match in _MEMBER.finditer(value):
-            member = match.group().strip(b" \t")
+        parts = (
+            value.split(b",") if b'"' not in value else [match.group() for match in _MEMBER.finditer(value)]
+        )
+        for part in parts:
+            member = part.strip(b" \t")
             if member:
                 found.append(member)
     return found
@@ -60,10 +63,10 @@ class FieldTexts:
         self._is_list = self.name not in NO_LISTS
 
     def match(self, values: Sequence[bytes]) -> bool:
-        """`values` are those of the field's lines."""
+        """`values` are those of the field's lines; there is at least one."""
         texts = self.texts
-        if not self._is_list or len(values) == 1:
-            for value in values:  # a loop, not any(): run for every request
+        if len(values) == 1 or not self._is_list:
+            for value in values:  # a loop, not any(): run for every request that repeats nothing
                 if texts.match(value):
                     return True
             if not self._is_list or b"," not in values[0]:
