@@ -1,6 +1,7 @@
 """From objects on API servers to answers on a port, and through every outage of the API servers."""
 
 import asyncio
+import base64
 import json
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -141,6 +142,43 @@ async def test_statuses_and_open_ports_follow_the_albconfig(tmp_path: Path) -> N
         await until(lambda: "status" in objects["ingresses"]["shop/web"])
         published = objects["ingresses"]["shop/web"]["status"]["loadBalancer"]["ingress"]
         assert [entry["hostname"] for entry in published] == ["gateway.example.com"]
+
+
+async def test_an_ingress_whose_class_goes_to_another_controller_loses_our_address(tmp_path: Path) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
+        await ready(running)
+        stored = rig.fleet.store.objects["ingresses"]
+        await until(lambda: written_address(stored["shop/web"]) == ["gateway.example.com"])
+        foreign = {**stored["shop/web"], "spec": {**stored["shop/web"]["spec"], "ingressClassName": "other"}}
+        rig.apply(foreign)
+        await until(lambda: written_address(stored["shop/web"]) == [])
+        rig.apply({**foreign, "status": {"loadBalancer": {"ingress": [{"hostname": "other.example"}]}}})
+        rig.ingress("other", "/other")
+        await until(lambda: written_address(stored["shop/other"]) == ["gateway.example.com"])
+        assert written_address(stored["shop/web"]) == ["other.example"]
+
+
+def written_address(ingress: Json) -> list[str]:
+    entries = ingress.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+    return [entry["hostname"] for entry in entries]
+
+
+async def test_the_session_key_is_in_its_file_alone(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    async with clusters(tmp_path, port) as rig:
+        async with gateway_on(rig) as running:
+            await ready(running)
+            secrets = rig.fleet.store.objects["secrets"]
+            await until(lambda: "default/fleetgate-session-key" in secrets)
+            key = secrets["default/fleetgate-session-key"]["data"]["key"].encode()
+            state = repr(running.state()).encode()
+        files = [path for path in (tmp_path / "state").iterdir() if path.is_file()]
+        assert [path.name for path in files if key in path.read_bytes()] == ["session-key.json"]
+        assert key not in state
+        assert base64.b64decode(key) not in state
 
 
 def written_listeners(objects: Mapping[str, Json]) -> list[tuple[int, str]]:
