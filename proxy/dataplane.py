@@ -16,14 +16,15 @@ from proxy.http.loops import UNNAMED, mark_of, pseudonym_of
 from proxy.model.actions import FixedResponse
 from proxy.model.channel import ChannelError, Ejection, Part, decode_routes, decode_services
 from proxy.model.limits import Limits
+from proxy.model.policies import Policies
 from proxy.model.snapshot import Listener, Route, Service, Snapshot, destinations_of
 from proxy.pace import Pace
 from proxy.policies.access import AccessList
+from proxy.policies.compiled import Compiled
 from proxy.policies.compression import Compression
 from proxy.policies.errors import PolicyError
 from proxy.policies.limits import Limiters
 from proxy.routing.match import RouteError
-from proxy.routing.patterns import PatternError
 from proxy.routing.table import RouteTable
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCounters, SuppressedCounters
@@ -68,8 +69,8 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
-        "backlog", "compression", "connector", "corroboration", "draining", "heads", "learning", "limiters",
-        "limits", "local", "log", "mark", "mirrors", "pseudonym", "replay", "services", "stalls",
+        "backlog", "compiled", "compression", "connector", "corroboration", "draining", "heads", "learning",
+        "limiters", "limits", "local", "log", "mark", "mirrors", "pseudonym", "replay", "services", "stalls",
         "suppressed", "table", "trusted", "version", "wheel",
     )  # fmt: skip
 
@@ -108,6 +109,7 @@ class DataPlane:
         self.pseudonym = UNNAMED
         self.mark = b""  # the line by which this gateway knows a request again
         self.table: RouteTable[RoutePlan] = RouteTable(self._bind)
+        self.compiled = Compiled()
 
     async def apply(self, change: Change) -> None:
         """Compile and swap, while requests go on; one change at a time.
@@ -144,14 +146,19 @@ class DataPlane:
         self.mark = mark_of(self.pseudonym)
         self.services.want_failbacks(change.failbacks)
         self.table, table = table, self.table
+        self.compiled = Compiled()
         await _dismantle(table, pace)
         await self._forget(wanted, change.referenced, pace)
 
     async def _fill(self, table: RouteTable[RoutePlan], change: Change, pace: Pace) -> None:
+        policies: dict[Policies, Policies] = {}  # one object for all routes with equal ones
         while change.parts:
             part = change.parts.popleft()
             change.services.extend(decode_services(part))
             for route in decode_routes(part):
+                if route.policies is not None:
+                    same = policies.setdefault(route.policies, route.policies)
+                    msgspec.structs.force_setattr(route, "policies", same)
                 table.add(route, self.table)
                 for service_id, split in destinations_of(route):
                     change.referenced.add(service_id)
@@ -209,8 +216,8 @@ class DataPlane:
         if counters is None:
             counters = self._counters[route.id] = RouteCounters(route.id)
         try:
-            return RoutePlan(route, self.services, counters, self.limiters)
-        except (PolicyError, PatternError, RouteError) as error:
+            return RoutePlan(route, self.services, counters, self.limiters, self.compiled)
+        except ValueError as error:  # PolicyError, and whatever else the values of a route are no good for
             # The control plane should have refused it. Without its policies the route must not serve.
             log.error("route %s cannot be used: %s", route.id, error)
             closed = msgspec.structs.replace(route, action=_UNUSABLE, policies=None)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from controlplane.resources.view import FleetObjects, MemberObjects
+from controlplane.translate.budgets.hosts import within_host_budgets
 from controlplane.translate.canaries import join_canaries
 from controlplane.translate.checks import bind_checks, with_check
 from controlplane.translate.conflicts import report_conflicts
@@ -56,7 +57,8 @@ def translate(
         own=own,
         hosts=facts.hosts,
     )
-    outcomes = translate_ingresses(World(fleet, gateways, groups, resolver, last_good))
+    world = World(fleet, gateways, groups, resolver, last_good, facts.limits)
+    outcomes = within_host_budgets(translate_ingresses(world), world)
     joined = join_canaries(outcomes)
     routes = name_sessions(guard_hosts(outcomes, joined.routes))
     report_endless(outcomes, facts.trusted_proxies)

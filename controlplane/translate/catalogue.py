@@ -225,9 +225,9 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0310": Entry(
         "error",
         "InvalidRule",
-        "the rule cannot be compiled, so it is not installed: {problem}",
-        "",
-        "correct the path or the condition",
+        "no worker could use the rule with this value of {part}: it {problem}",
+        "{allowed}",
+        "correct the annotation or the field of the rule that says so",
     ),
     "FG0311": Entry(
         "warning",
@@ -489,6 +489,22 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "the canaries of {base} would get {sum} of {total}; this one, the youngest of them, gets nothing",
         "weights that sum to at most {total}",
         "lower the weights of the canaries, or raise canary-weight-total",
+    ),
+    # Budgets
+    "FG0721": Entry(
+        "error",
+        "BudgetExceeded",
+        "{found} {what} are more than the budget {budget}",
+        "at most {most}",
+        "divide the Ingress, make its patterns simpler, or start fleetgate with --limit {budget}=<more>",
+    ),
+    "FG0722": Entry(
+        "error",
+        "BudgetExceeded",
+        "with {found} steps per octet of this Ingress a request to {host} could take {total}, more than the"
+        " budget {budget}; {effect}",
+        "at most {most} of all Ingresses of the host; {left} are left",
+        "make its patterns simpler, or start fleetgate with --limit {budget}=<more>",
     ),
     # Between the translation and the workers
     "FG0801": Entry(

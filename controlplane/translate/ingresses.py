@@ -1,6 +1,7 @@
 """One Ingress to its plan, on its own: the same object always gives the same plan and findings."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from controlplane.resources.ingress import Ingress
 from controlplane.translate.annotations import actions, cluster_weight, conditions, rule_direction
@@ -10,15 +11,22 @@ from controlplane.translate.annotations.families import apply_all
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.registry import check_keys, note_approximated
 from controlplane.translate.annotations.row import Scope, field_of
+from controlplane.translate.budgets.ingress import check_budgets, most_routes
 from controlplane.translate.closed import closed_hosts, closed_routes, unhonoured
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
-from controlplane.translate.plan import Closed, IngressPlan, PlannedRoute
+from controlplane.translate.plan import IngressPlan
 from controlplane.translate.rulefields import Surroundings
 from controlplane.translate.rules import backend_services, plan_routes
+from controlplane.translate.usable import usable_routes
+from proxy.model.limits import Limits
+
+_LIMITS: Final = Limits()
 
 
-def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> IngressPlan:
+def plan_ingress(
+    ingress: Ingress, dialect: Dialect, findings: Findings, limits: Limits = _LIMITS
+) -> IngressPlan:
     """Return what an Ingress asks for.
 
     Values that cannot be used become error findings. One that concerns the whole Ingress leaves the
@@ -48,7 +56,12 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
     _check_services(actions.FAMILY, around.actions, around)
     if ingress.spec.tls:
         findings.add("FG0307", "spec.tls")
-    routes = plan_routes(around)
+    planned = plan_routes(around, most_routes(limits))
+    if closed is not None:
+        # A closed canary has none: what it would take is its base's
+        planned = closed_routes(planned) if draft.canary is None else ()
+    work = check_budgets(planned, limits, findings)
+    routes = usable_routes(planned, draft.canary, findings) if work is not None else ()
     note_approximated(annotations, Scope.INGRESS, dialect, findings)
     return IngressPlan(
         subject=Subject.of("Ingress", ingress.metadata),
@@ -57,7 +70,7 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         weights=draft.weights,
         weights_key=draft.weights_key,
         failover=draft.failover,
-        routes=_usable(routes, draft, closed, concerns_all=concerns_all),
+        routes=() if concerns_all and closed is None else routes,
         tiers=draft.tiers,
         failback=draft.failback,
         canary=draft.canary,
@@ -65,16 +78,8 @@ def plan_ingress(ingress: Ingress, dialect: Dialect, findings: Findings) -> Ingr
         health=draft.health,
         closed=closed,
         to_https=draft.to_https.field if draft.to_https is not None else "",
+        work=work or {},
     )
-
-
-def _usable(
-    routes: tuple[PlannedRoute, ...], draft: Draft, closed: Closed | None, *, concerns_all: bool
-) -> tuple[PlannedRoute, ...]:
-    """Return the routes to install. A closed canary has none: what it would take is its base's."""
-    if closed is not None and draft.canary is None:
-        return closed_routes(routes)
-    return () if concerns_all else routes
 
 
 def _check_failover(ingress: Ingress, weighted: bool, findings: Findings) -> None:

@@ -7,7 +7,7 @@ rules of the edit answer 503, since the Ingress was not meant to stay open.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.view import FleetObjects
@@ -22,6 +22,7 @@ from controlplane.translate.model import AcceptedIngress, LastGood
 from controlplane.translate.plan import IngressPlan
 from controlplane.translate.routes import Binding, bind_routes
 from controlplane.translate.servergroups import ServerGroups
+from proxy.model.limits import Limits
 from proxy.model.snapshot import Route
 
 
@@ -45,6 +46,7 @@ class World:
     groups: ServerGroups
     resolver: ServiceResolver
     last_good: LastGood
+    limits: Limits = field(default_factory=Limits)
 
 
 def translate_ingresses(world: World) -> tuple[Outcome, ...]:
@@ -75,6 +77,11 @@ class _Choice:
     owner: Membership | None
     plan: IngressPlan | None
 
+    @property
+    def serves(self) -> bool:
+        """Whether there is something to serve, or it is only the gateway that is missing."""
+        return self.plan is None or bool(self.plan.routes)
+
 
 def _outcome(findings: Findings, current: Ingress | None, world: World) -> Outcome:
     kept = world.last_good.ingresses.get(findings.subject.identity)
@@ -85,15 +92,34 @@ def _outcome(findings: Findings, current: Ingress | None, world: World) -> Outco
         if owner is None:
             # Without its class it is not served, but a class that comes back finds it as it was.
             return Outcome(findings, live=kept if findings.items else None)
-        newest = _Choice(AcceptedIngress(current), owner, plan_ingress(current, owner.dialect, own))
+        newest = _Choice(
+            AcceptedIngress(current), owner, plan_ingress(current, owner.dialect, own, world.limits)
+        )
     choice = _choose(newest, kept, world, findings, own)
     if choice is None:
         return Outcome(findings, ours=current is not None)
+    return _bound(choice, world, findings)
+
+
+def _bound(choice: _Choice, world: World, findings: Findings) -> Outcome:
     gateway = _gateway(choice.owner, world.gateways, findings)
     if gateway is None or choice.plan is None:
         return Outcome(findings, True, choice.live)
     binding = Binding(gateway, world.resolver, world.groups, findings)
     return Outcome(findings, True, choice.live, bind_routes(choice.plan, binding), choice.plan)
+
+
+def before_edit(outcome: Outcome, world: World) -> Outcome | None:
+    """Return an outcome with the last good version, for one that cannot be served beside others as it is now.
+
+    None when there is no other version. What is wrong with it was told when it was new.
+    """
+    kept = world.last_good.ingresses.get(outcome.findings.subject.identity)
+    if kept is None or kept == outcome.live:
+        return None
+    untold = Findings(outcome.findings.subject)
+    earlier = _bound(_kept(kept, world, outcome.findings.subject), world, untold)
+    return replace(earlier, findings=outcome.findings)
 
 
 def _choose(
@@ -109,7 +135,8 @@ def _choose(
         effect = EFFECT if partial else "the Ingress is not served"
         choice = replace(newest, live=AcceptedIngress(newest.live.ingress, complete=False))
     elif kept is not None and (kept.complete or not partial):
-        effect, choice = "the last good version stays live", _kept(kept, world, findings.subject)
+        choice = _kept(kept, world, findings.subject)
+        effect = "the last good version stays live" if choice.serves else "the Ingress is not served"
     elif partial and newest is not None:
         effect = "the rules it concerns are not installed"
         choice = replace(newest, live=AcceptedIngress(newest.live.ingress, complete=False))
@@ -136,7 +163,7 @@ def _kept(kept: AcceptedIngress, world: World, subject: Subject) -> _Choice:
     """Return an earlier version as it is served now. What is wrong with it was told when it was new."""
     untold = Findings(subject)
     owner = membership(kept.ingress, world.gateways.classes, untold)
-    plan = plan_ingress(kept.ingress, owner.dialect, untold) if owner is not None else None
+    plan = plan_ingress(kept.ingress, owner.dialect, untold, world.limits) if owner is not None else None
     return _Choice(kept, owner, plan)
 
 

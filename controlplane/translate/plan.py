@@ -1,7 +1,7 @@
 """One Ingress, understood on its own: what it asks for, before any other object is looked at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from controlplane.translate.annotations.draft import (
@@ -84,3 +84,4 @@ class IngressPlan:
     health: PlannedCheck | None = None
     closed: Closed | None = None  # then the routes answer 503
     to_https: str = ""  # the annotation that redirects what came by http
+    work: Mapping[str, int] = field(default_factory=dict)  # by host: steps per octet, no less than they are

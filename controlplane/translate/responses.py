@@ -39,17 +39,30 @@ def with_responses(
 ) -> tuple[PlannedRoute, ...]:
     """Return the routes with the rules about their responses; report those that are about none."""
     changed = list(routes)
+    shared: dict[tuple[int, int], tuple[object, Policies]] = {}
     for response in planned:
         rule = _rule(response, findings)
         covered = [number for number, route in enumerate(changed) if response.covers(route)]
         if rule is not None and not covered:
             findings.add("FG0309", response.field)
-        for number in covered if rule is not None else ():
+        if rule is None:
+            continue
+        for number in covered:
             route = changed[number]
-            policies = route.policies or Policies()
-            rules = (*policies.response_rules, rule)
-            changed[number] = replace(route, policies=msgspec.structs.replace(policies, response_rules=rules))
+            changed[number] = replace(route, policies=_with_rule(route.policies, rule, shared))
     return tuple(changed)
+
+
+def _with_rule(
+    policies: Policies | None, rule: ResponseRule, shared: dict[tuple[int, int], tuple[object, Policies]]
+) -> Policies:
+    """Return the policies with one more rule; the same object again for the same policies and rule."""
+    key = id(policies), id(rule)
+    if key not in shared:
+        own = policies or Policies()
+        changed = msgspec.structs.replace(own, response_rules=(*own.response_rules, rule))
+        shared[key] = (policies, rule), changed
+    return shared[key][1]
 
 
 def _rule(response: PlannedResponse, findings: Findings) -> ResponseRule | None:

@@ -21,7 +21,6 @@ from proxy.model.actions import Action, Backend, Destination, Forward, Split
 from proxy.model.conditions import HeaderCondition
 from proxy.model.policies import ErrorFallback, Mirror, Policies
 from proxy.model.snapshot import Route, Source
-from proxy.routing.match import RouteError, compile_conditions, compile_path
 
 _LISTEN_PORTS: Final = field_of(LISTEN_PORTS.keys[0])
 
@@ -51,7 +50,7 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
         return ()
     subject = plan.subject
     source = Source(subject.kind, subject.namespace, subject.name, subject.generation)
-    routes = (
+    return tuple(
         Route(
             id=route.id,
             source=source,
@@ -66,22 +65,6 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
         )
         for route in plan.routes
     )
-    return tuple(
-        route
-        for route, planned in zip(routes, plan.routes, strict=True)
-        if _can_be_compiled(route, planned.field, binding.findings)
-    )
-
-
-def _can_be_compiled(route: Route, field: str, findings: Findings) -> bool:
-    """Try what a worker will do: a route that it cannot use would cost all others their new version."""
-    try:
-        compile_conditions(route)
-        compile_path(route.path)
-    except RouteError as error:
-        findings.add("FG0310", field, route.id, problem=error)
-        return False
-    return True
 
 
 def _action(route: PlannedRoute, split: Split, binding: Binding) -> Action:

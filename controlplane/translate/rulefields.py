@@ -15,7 +15,7 @@ from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import PATH_TYPES, PathProblem, parse_path
 from controlplane.translate.responses import PlannedResponse
 from controlplane.translate.services import ServiceRef
-from proxy.model.policies import ValueSource
+from proxy.model.policies import Policies, ValueSource
 from proxy.model.snapshot import PathMatch
 
 _PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
@@ -33,6 +33,13 @@ class Surroundings:
     findings: Findings
     planned_responses: list[PlannedResponse] = field(default_factory=list)
     is_closed: bool = False  # rules are there to answer 503: none is left out for its backend
+    _policies: dict[int, Policies | None] = field(default_factory=dict)
+
+    def policies(self, action: RuleAction = NO_ACTION) -> Policies | None:
+        """Return one object for all rules with this action: it may be large, and they may be thousands."""
+        if id(action) not in self._policies:
+            self._policies[id(action)] = action.policies(self.draft)
+        return self._policies[id(action)]
 
 
 def read_host(place: str, text: str, findings: Findings) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from controlplane.resources.ingress import Ingress, IngressBackend, IngressRule, ServiceBackend
@@ -39,17 +40,21 @@ class _Match:
     order: int
 
 
-def plan_routes(around: Surroundings) -> tuple[PlannedRoute, ...]:
-    """Return the routes that can be installed; what is wrong with the others becomes a finding."""
+def plan_routes(around: Surroundings, most: int) -> tuple[PlannedRoute, ...]:
+    """Return the routes that can be installed; what is wrong with the others becomes a finding.
+
+    No more are planned than one above `most`: hosts and paths of conditions multiply.
+    """
     spec = around.ingress.spec
     routes: list[PlannedRoute] = []
     for index, rule in enumerate(spec.rules):
-        routes += _plan_rule(around, index, rule)
+        routes += islice(_plan_rule(around, index, rule), most + 1 - len(routes))
     if spec.default_backend is not None:
         # Below every rule of every Ingress, whatever its order: an order no annotation can give.
         order = order_annotation.LAST + around.draft.order
         match = _Match(DEFAULT_BACKEND, "", ANY_PATH, order)
-        routes += _plan_route(around, match, spec.default_backend, match.field)
+        planned = _plan_route(around, match, spec.default_backend, match.field)
+        routes += islice(planned, most + 1 - len(routes))
     if around.draft.app_root:
         routes = _with_root(around, routes)
     if not spec.rules and spec.default_backend is None:
@@ -70,7 +75,7 @@ def _with_root(around: Surroundings, routes: list[PlannedRoute]) -> list[Planned
             action=action,
             conditions=tuple(around.draft.conditions),
             order=by_host[host].order,
-            policies=around.draft.policies(),
+            policies=around.policies(),
         )
         for host in sorted(by_host)
     ]
@@ -158,7 +163,7 @@ def _route(
         action=final if isinstance(final, Redirect | FixedResponse) else _forward(final, action, draft),
         conditions=(*pattern, *draft.conditions, *conditions.of_request),
         order=match.order,
-        policies=action.policies(draft),
+        policies=around.policies(action),
         mirror=PlannedMirror(mirror, draft.mirror_percent) if mirror else None,
         errors=errors,
         default_backend=draft.default_backend,

@@ -7,6 +7,8 @@ Field names exclude the underscore: CGI and WSGI servers fold `X_Forwarded_For` 
 import re
 from typing import Final
 
+from proxy.model import grammar
+
 # RFC 9112 §3: method SP request-target SP HTTP-version. A target has no control characters, no space, no
 # fragment and no octet above 0x7e; no backslash before the query (some servers read it as a slash). In a
 # query browsers send it as it is, and `"<>^`{|}` anywhere: nginx and HAProxy pass these, so we do.
@@ -37,8 +39,7 @@ CODED: Final = re.compile(rb"(?:" + _CODING + rb"[ \t]*+,[ \t]*+)++chunked")
 
 DIGITS: Final = re.compile(rb"[0-9]{1,19}")
 
-# RFC 9112 §3.2, reduced to what names a server: letters, digits, "-._~" or an IP literal, and a port.
-HOST: Final = re.compile(rb"([A-Za-z0-9\-._~]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{0,5}))?")
+HOST: Final = re.compile(grammar.HOST.pattern.encode())
 
 # RFC 9112 §4. The reason phrase may be missing together with its space: servers do that.
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?+")

@@ -95,6 +95,40 @@ class Limits(msgspec.Struct, frozen=True):
             "others go to the next cluster, or are answered 503.",
         ),
     ] = 256
+    max_ingress_bytes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1 << 30,
+            description="Of the rules of one Ingress, as they are sent to workers; a larger one is refused.",
+        ),
+    ] = 16 << 20
+    max_header_changes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Of headers, by one rule; an Ingress with more is refused.",
+        ),
+    ] = 100
+    max_ingress_pattern_work: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Steps per octet that the patterns of one Ingress may cost a request to a host; "
+            "an Ingress with more is refused.",
+        ),
+    ] = 500
+    max_host_pattern_work: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000_000,
+            description="The same of all Ingresses with rules for the host; "
+            "the Ingress that brings it above is refused.",
+        ),
+    ] = 1000
 
 
 class LimitError(Exception):

@@ -1,8 +1,9 @@
 """Which client addresses may come."""
 
 from proxy.model.policies import Access
-from proxy.policies.errors import PolicyError
+from proxy.policies.errors import demand
 from proxy.routing.networks import Networks, is_address
+from proxy.validation.policies import of_access
 
 
 class AccessList:
@@ -12,11 +13,9 @@ class AccessList:
 
     def __init__(self, config: Access) -> None:
         """Raises PolicyError for what is no network in CIDR notation."""
-        try:
-            self._allow = Networks(config.allow) if config.allow else None
-            self._deny = Networks(config.deny)
-        except ValueError as error:
-            raise PolicyError(f"access: {error}") from None
+        demand(of_access(config))
+        self._allow = Networks(config.allow) if config.allow else None
+        self._deny = Networks(config.deny)
 
     def permits(self, client: bytes) -> bool:
         """Whether this address may come. What is no address may come only where nobody is refused: it could

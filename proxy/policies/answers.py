@@ -1,18 +1,14 @@
 """Answers that a route gives itself: redirects, fixed responses, refusals."""
 
-import re
 from abc import ABC, abstractmethod
-from typing import Final
 
 from proxy.http.grammar import HOST
 from proxy.http.replies import compose, reply
 from proxy.model.actions import FixedResponse, Redirect
 from proxy.policies.asked import DEFAULT_PORTS, Asked
-from proxy.policies.errors import PolicyError
+from proxy.policies.errors import demand
 from proxy.policies.template import NOT_IN_PATH, NOT_IN_QUERY, NOT_IN_URL, Template, escaped
-
-REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
-_CONTENT_TYPE: Final = re.compile(r"[!-~][\x20-~]{0,127}")
+from proxy.validation.actions import of_fixed, of_redirect
 
 
 class OwnAnswer(ABC):
@@ -48,12 +44,7 @@ class FixedAnswer(OwnAnswer):
 
     def __init__(self, config: FixedResponse) -> None:
         """Raises PolicyError."""
-        if not 200 <= config.status <= 599:
-            raise PolicyError(f"status {config.status} of a fixed response is not from 200 to 599")
-        if config.content_type and _CONTENT_TYPE.fullmatch(config.content_type) is None:
-            raise PolicyError(
-                f"content type {config.content_type!r} is not printable ASCII of 1 to 128 characters"
-            )
+        demand(of_fixed(config))
         self.status = config.status
         self._content = config.content.encode()
         self._fields = b""
@@ -75,8 +66,7 @@ class RedirectAnswer(OwnAnswer):
 
     def __init__(self, config: Redirect) -> None:
         """Raises PolicyError."""
-        if config.status not in REDIRECTS:
-            raise PolicyError(f"status {config.status} of a redirect is not 301, 302, 303, 307 or 308")
+        demand(of_redirect(config))
         self.status = config.status
         self._location = Template(config.location) if config.location else None
         self._protocol = Template(config.protocol.lower())
@@ -84,14 +74,6 @@ class RedirectAnswer(OwnAnswer):
         self._port = Template(config.port)
         self._path = Template(config.path)
         self._query = Template(config.query)
-        if self._protocol.is_static and self._protocol.text not in ("http", "https"):
-            raise PolicyError(
-                f"protocol {config.protocol!r} of a redirect is not HTTP, HTTPS or ${{protocol}}"
-            )
-        if self._host.is_static and HOST.fullmatch(config.host.encode()) is None:
-            raise PolicyError(f"host {config.host!r} of a redirect is no host name")
-        if self._port.is_static and not (config.port.isdecimal() and 1 <= int(config.port) <= 65535):
-            raise PolicyError(f"port {config.port!r} of a redirect is not from 1 to 65535 or ${{port}}")
 
     @property
     def has_groups(self) -> bool:
@@ -113,17 +95,24 @@ class RedirectAnswer(OwnAnswer):
         return b"%b%b?%b" % (origin, path, query) if query else origin + path
 
     def _origin(self, asked: Asked) -> bytes:
-        """Return scheme, host and port; b"" when there is no usable host: the same server is meant."""
+        """Return scheme, host and port; b"" when there is no usable host: the same server is meant.
+
+        A port that the host brings is the port: it is not written twice.
+        """
         protocol = self._protocol.expand(asked)
-        host = self._host.expand(asked)
-        if protocol not in DEFAULT_PORTS or HOST.fullmatch(host) is None:
+        host = HOST.fullmatch(self._host.expand(asked))
+        if protocol not in DEFAULT_PORTS or host is None:
             return b""
+        port = host[2] or self._port_for(protocol, asked)
+        if port == DEFAULT_PORTS[protocol] or not port.isdigit():
+            return b"%b://%b" % (protocol, host[1])
+        return b"%b://%b:%b" % (protocol, host[1], port)
+
+    def _port_for(self, protocol: bytes, asked: Asked) -> bytes:
         port = self._port.expand(asked)
         if self._port.text == "${port}" and port == DEFAULT_PORTS[asked.scheme]:
-            port = DEFAULT_PORTS[protocol]  # the default stays the default: http://a/ becomes https://a/
-        if port == DEFAULT_PORTS[protocol] or not port.isdigit():
-            return b"%b://%b" % (protocol, host)
-        return b"%b://%b:%b" % (protocol, host, port)
+            return DEFAULT_PORTS[protocol]  # the default stays the default: http://a/ becomes https://a/
+        return port
 
 
 def own_answer(config: FixedResponse | Redirect) -> OwnAnswer:

@@ -5,16 +5,10 @@ from typing import Final
 
 from proxy.model.policies import HeaderChange, HeaderOperation, ValueSource
 from proxy.policies.asked import Asked
-from proxy.policies.errors import PolicyError
+from proxy.policies.errors import demand
 from proxy.policies.template import Template
+from proxy.validation.policies import of_change
 
-# Where a message ends, how its connection goes on, whom it is for and where it has been is nobody's to change
-FRAMING: Final = frozenset(
-    (b"cdn-loop", b"connection", b"content-length", b"host", b"http2-settings", b"keep-alive",
-     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
-)  # fmt: skip
-
-_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]{1,256}")  # no underscore: see http.grammar
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _PER_REQUEST: Final = frozenset(
     (ValueSource.CLIENT_ADDRESS, ValueSource.CLIENT_PORT, ValueSource.PROTOCOL, ValueSource.TEMPLATE)
@@ -36,23 +30,14 @@ class Change:
 
     def __init__(self, config: HeaderChange) -> None:
         """Raises PolicyError."""
-        lower = config.name.lower().encode()
-        if _NAME.fullmatch(config.name) is None:
-            raise PolicyError(f"{config.name!r} is no header name: letters, digits and '-', up to 256")
-        if lower in FRAMING:
-            raise PolicyError(f"header {config.name} steers the connection and cannot be changed")
+        demand(of_change(config))
         self.operation = _OPERATIONS[config.operation]
-        self.prefix = lower + b":"
+        self.prefix = config.name.lower().encode() + b":"
         self._name = config.name.encode()
         self._source = config.source
         self._source_name = config.value.lower().encode()
         self._literal = config.value.strip().encode()
         self._template = Template(config.value.strip()) if config.source is ValueSource.TEMPLATE else None
-        if (
-            config.source in (ValueSource.LITERAL, ValueSource.TEMPLATE)
-            and _VALUE.fullmatch(self._literal) is None
-        ):
-            raise PolicyError(f"the value of header {config.name} has a control character: {config.value!r}")
 
     @property
     def has_groups(self) -> bool:

@@ -5,8 +5,9 @@ from proxy.http.path import merge_slashes, resolve
 from proxy.model.policies import PathRewriteKind, Rewrite
 from proxy.model.snapshot import PathKind, PathMatch
 from proxy.policies.asked import Asked
-from proxy.policies.errors import PolicyError
+from proxy.policies.errors import demand
 from proxy.policies.template import NOT_IN_PATH, NOT_IN_QUERY, Template, escaped
+from proxy.validation.policies import of_rewrite
 
 
 class Rewriter:
@@ -16,13 +17,12 @@ class Rewriter:
 
     def __init__(self, config: Rewrite, path: PathMatch) -> None:
         """Raises PolicyError."""
+        demand(of_rewrite(config))
         self._host = Template(config.host) if config.host else None
         self._path = Template(config.path) if config.path else None
         self._query = Template(config.query) if config.query is not None else None
         self._is_matched = config.path_kind is PathRewriteKind.MATCHED
         self._prefix = (path.value.rstrip("/") if path.kind is PathKind.PREFIX else path.value).encode()
-        if self._host is not None and self._host.is_static and HOST.fullmatch(config.host.encode()) is None:
-            raise PolicyError(f"host {config.host!r} of a rewrite is no host name")
 
     @property
     def has_groups(self) -> bool:

@@ -7,11 +7,9 @@ nothing in it can end a line, a request target or a part of a URL.
 import re
 from typing import Final
 
+from proxy.model.grammar import VARIABLE, VARIABLES, is_variable
 from proxy.policies.asked import Asked
 from proxy.policies.errors import PolicyError
-
-_VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
-_NAMES: Final = ("protocol", "host", "port", "path", "query", "request_uri")
 
 _TEXT, _PROTOCOL, _HOST, _PORT, _PATH, _QUERY, _REQUEST_URI, _GROUP = range(8)
 
@@ -41,7 +39,7 @@ class Template:
         self.text = text
         self._parts: list[tuple[int, int, bytes]] = []  # kind, number of the group, text
         at = 0
-        for match in _VARIABLE.finditer(text):
+        for match in VARIABLE.finditer(text):
             self._add_text(text[at : match.start()])
             self._add_variable(match.group(1))
             at = match.end()
@@ -52,19 +50,12 @@ class Template:
             self._parts.append((_TEXT, 0, text.encode()))
 
     def _add_variable(self, name: str) -> None:
-        if name in _NAMES:
-            self._parts.append((_NAMES.index(name) + 1, 0, b""))
-        elif len(name) == 1 and name in "123456789":
-            self._parts.append((_GROUP, int(name), b""))
+        if not is_variable(name):
+            raise PolicyError(f"{self.text!r} has the variable ${{{name}}}")
+        if name in VARIABLES:
+            self._parts.append((VARIABLES.index(name) + 1, 0, b""))
         else:
-            known = ", ".join(f"${{{name}}}" for name in _NAMES)
-            raise PolicyError(
-                f"{self.text!r} has the variable ${{{name}}}; there are {known}, ${{1}} to ${{9}}"
-            )
-
-    @property
-    def is_static(self) -> bool:
-        return all(kind == _TEXT for kind, _, _ in self._parts)
+            self._parts.append((_GROUP, int(name), b""))
 
     @property
     def has_groups(self) -> bool:

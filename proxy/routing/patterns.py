@@ -59,6 +59,12 @@ def compile_regex(pattern: str, *, ignore_case: bool = False, captures: bool = F
     return regex
 
 
+def program_size(pattern: str, *, ignore_case: bool = False) -> int:
+    """Return how many instructions an expression has, the most steps for an octet. Raises PatternError."""
+    size: int = compile_regex(pattern, ignore_case=ignore_case).programsize  # type: ignore[attr-defined]
+    return size
+
+
 def compile_globs(patterns: Sequence[str], *, ignore_case: bool = False) -> re.Pattern[bytes]:
     """Return an expression to `match` that takes what any of the globs takes as a whole.
 
@@ -75,6 +81,14 @@ def _glob(pattern: str) -> str:
         return rf"{first}\Z"
     *between, last = rest
     return first + "".join(f"(?>.*?{part})" for part in between if part) + rf".*{last}\Z"
+
+
+def origin_pattern(origin: str) -> str:
+    """Return an expression for an origin with '*' for any run of characters but '/'.
+
+    It is for RE2: `re` would go back once more for each further '*'.
+    """
+    return "[^/]*".join(re.escape(part) for part in origin.split("*"))
 
 
 class Texts:

@@ -7,6 +7,7 @@ import msgspec
 from proxy.model.actions import Forward
 from proxy.model.policies import Policies, RetryScope
 from proxy.model.snapshot import Route
+from proxy.policies.compiled import Compiled
 from proxy.policies.limits import Limiters
 from proxy.policies.route import RoutePolicies
 from proxy.telemetry.counters import RouteCounters
@@ -31,8 +32,11 @@ class RoutePlan(Backends):
         "policies", "response_timeout_s", "retry", "watched",
     )  # fmt: skip
 
-    def __init__(self, route: Route, services: Services, counters: RouteCounters, limiters: Limiters) -> None:
-        """Raises PolicyError, PatternError."""
+    def __init__(
+        self, route: Route, services: Services, counters: RouteCounters, limiters: Limiters,
+        compiled: Compiled | None = None,
+    ) -> None:  # fmt: skip
+        """Raises PolicyError, PatternError. `compiled` is what routes share of their policies."""
         action = route.action if isinstance(route.action, Forward) else None
         config = route.policies or _NONE
         scope = config.retry.scope if config.retry is not None else RetryScope.ANY
@@ -43,7 +47,7 @@ class RoutePlan(Backends):
         self.log = b'"route":%b,"ingress":%b' % (msgspec.json.encode(route.id), msgspec.json.encode(ingress))
         self.policies: RoutePolicies | None = None
         if config != Policies(max_body_bytes=config.max_body_bytes) or action is None:
-            self.policies = RoutePolicies(route, limiters)
+            self.policies = RoutePolicies(route, limiters, compiled)
         mirror, errors = config.mirror, config.errors
         self.mirroring: Mirroring | None = (
             Mirroring(route.id, mirror, services) if mirror is not None else None

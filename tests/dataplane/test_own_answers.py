@@ -82,7 +82,7 @@ async def test_own_answers_are_logged_with_their_route(port: int, connect: Conne
 
 
 async def test_a_route_whose_policies_cannot_be_used_does_not_serve(port: int, connect: Connect) -> None:
-    async with Origin() as origin, WorkerProcess(complains="header Host") as worker:
+    async with Origin() as origin, WorkerProcess(complains="name 'Host'") as worker:
         wrong = Policies(request_headers=(HeaderChange(HeaderOperation.SET, "Host", "x"),))
         await worker.apply(policed(port, origin, policies=wrong))
         client = await connect()

@@ -1,6 +1,7 @@
 """Properties of the translation as a whole: deterministic, isolated, with a memory of good versions."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from hypothesis import strategies as st
 
 from controlplane.resources.kinds import INGRESSES
 from controlplane.resources.view import FleetObjects
-from controlplane.translate import routes
+from controlplane.translate import usable
 from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 from controlplane.translate.builder import translate
 from controlplane.translate.model import Facts, LastGood
 from proxy.model.codec import encode_snapshot
 from proxy.model.snapshot import PathMatch
-from proxy.routing.match import RouteError
+from proxy.validation.problem import Problem
 from tests.support.translation import Manifest, deployed, fleet_of, gateway, member_of, run_case
 
 ALB = "alb.ingress.kubernetes.io/"
@@ -151,11 +152,11 @@ def test_an_ingress_without_uid_is_remembered_by_name() -> None:
 def test_a_route_no_worker_could_use_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever check was forgotten: one bad rule must not cost all others their new version."""
 
-    def refuse(path: PathMatch) -> None:
+    def refuse(path: PathMatch) -> Iterator[Problem]:
         if path.value == "/bad":
-            raise RouteError("cannot be")
+            yield Problem("path", path.value, "cannot be", "another path")
 
-    monkeypatch.setattr(routes, "compile_path", refuse)
+    monkeypatch.setattr(usable, "of_path_match", refuse)
     translation = run_case(
         {
             "gateway": {"port": 80},
@@ -164,7 +165,10 @@ def test_a_route_no_worker_could_use_is_left_out(monkeypatch: pytest.MonkeyPatch
         }
     )
     assert [route.path.value for route in translation.snapshot.routes] == ["/good"]
-    assert [item.code for item in translation.diagnostics if item.level == "error"] == ["FG0310"]
+    (found,) = [item for item in translation.diagnostics if item.level == "error"]
+    assert (found.code, found.field, found.value, found.allowed) == (
+        "FG0310", "spec.rules[0].http.paths[0]", "/bad", "another path",
+    )  # fmt: skip
 
 
 def web_ingress(path: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The configuration of ALB's actions other than ForwardGroup: fields, defaults and limits."""
 
 import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from controlplane.translate.annotations.loosejson import JsonProblem, fold, written
@@ -8,6 +10,7 @@ from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.annotations.templates import ALB_VARIABLES, template_problem
 from controlplane.translate.diagnostics import Findings, did_you_mean
 from proxy.model.actions import FixedResponse, Redirect
+from proxy.model.grammar import REDIRECT_STATUSES
 from proxy.model.paths import ascii_path
 from proxy.model.policies import (
     Cors,
@@ -18,8 +21,10 @@ from proxy.model.policies import (
     Rewrite,
     ValueSource,
 )
+from proxy.validation.actions import of_fixed, of_redirect
+from proxy.validation.policies import of_change, of_cors, of_rewrite
+from proxy.validation.problem import Problem
 
-REDIRECT_CODES: Final = (301, 302, 303, 307, 308)
 CONTENT_TYPES: Final = (
     "text/plain", "text/css", "text/html", "application/javascript", "application/json",
 )  # fmt: skip
@@ -29,8 +34,9 @@ MAX_AGE_S: Final = 172_800
 TOO_MANY: Final = FixedResponse(503, "Too many requests.\n")
 """What ALB answers beyond a limit."""
 
-_HEADER_KEY = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_HEADER_KEY = re.compile(r"[A-Za-z0-9-]{1,40}")
 _HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e]{1,128}(?<! )")
+_AS_IT_IS: Final[Mapping[str, str]] = MappingProxyType({})
 _RESERVED: Final = ("cookie", "host")
 _SYSTEM: Final = {
     "ClientSrcPort": ValueSource.CLIENT_PORT,
@@ -95,8 +101,13 @@ class _Config:
             return ()
         return tuple(stripped for item in items if (stripped := item.strip()))
 
-    def finish(self) -> bool:
-        """Report unknown fields; say whether everything can be used."""
+    def finish(self, problems: Iterable[Problem] = (), names: Mapping[str, str] = _AS_IT_IS) -> bool:
+        """Report unknown fields, and what a worker could not use; say whether everything can be used.
+
+        `names` are those of the fields as the annotation spells them, where the snapshot has others.
+        """
+        for found in problems if self.is_usable else ():
+            self.reject(names.get(found.part, found.part), found.value, found.problem, found.allowed)
         for name in sorted(self._values):
             hint = did_you_mean(name, [known.lower() for known in self._names])
             self.findings.add(
@@ -114,8 +125,8 @@ def redirect(field: str, value: Any, findings: Findings) -> Redirect | None:
     config = _Config(field, value, findings)
     code = config.take("httpCode", "301")
     status = integer(code, 300, 399)
-    if status not in REDIRECT_CODES:
-        allowed = ", ".join(map(str, REDIRECT_CODES))
+    if status not in REDIRECT_STATUSES:
+        allowed = ", ".join(map(str, REDIRECT_STATUSES))
         config.reject("httpCode", written(code), "is not a redirect status", allowed)
     protocol = config.take("protocol", "${protocol}")
     if isinstance(protocol, str) and protocol.upper() in ("HTTP", "HTTPS"):
@@ -123,15 +134,18 @@ def redirect(field: str, value: Any, findings: Findings) -> Redirect | None:
     if protocol not in ("${protocol}", "HTTP", "HTTPS"):
         config.reject("protocol", written(protocol), "is not a protocol", "HTTP, HTTPS, ${protocol}")
     port = config.take("port", "${port}")
-    if port != "${port}" and integer(port, 1, 65535) is None:
+    number = integer(port, 1, 65535)
+    if port != "${port}" and number is None:
         config.reject("port", written(port), "is not a port", "1 to 65535, ${port}")
-    parts = [config.template(name, f"${{{name}}}") for name in ("host", "path", "query")]
-    if not config.finish() or status is None:
+    host, path, query = (config.template(name, f"${{{name}}}") for name in ("host", "path", "query"))
+    where = "${port}" if number is None else str(number)
+    answer = Redirect(status or 0, str(protocol).lower(), host, where, path, query)
+    if not config.finish(of_redirect(answer)):
         return None
-    if [protocol, port, *parts] == ["${protocol}", "${port}", "${host}", "${path}", "${query}"]:
+    if answer == Redirect(answer.status):
         config.reject("", written(value), "redirects every request to itself", "a part that differs")
         return None
-    return Redirect(status, str(protocol).lower(), parts[0], str(port), parts[1], parts[2])
+    return answer
 
 
 def fixed_response(field: str, value: Any, findings: Findings) -> FixedResponse | None:
@@ -148,7 +162,9 @@ def fixed_response(field: str, value: Any, findings: Findings) -> FixedResponse 
         config.reject(
             "content", written(content), "is not a content", f"up to {MAX_CONTENT} ASCII characters"
         )
-    return FixedResponse(status or 0, content, kind) if config.finish() else None
+    answer = FixedResponse(status or 0, written(content), written(kind))
+    names = {"status": "httpCode", "content_type": "contentType"}
+    return answer if config.finish(of_fixed(answer), names) else None
 
 
 def rewrite(field: str, value: Any, findings: Findings) -> Rewrite | None:
@@ -156,13 +172,13 @@ def rewrite(field: str, value: Any, findings: Findings) -> Rewrite | None:
     host, path, query = (config.template(name, f"${{{name.lower()}}}") for name in ("Host", "Path", "Query"))
     if not path.startswith(("/", "${path}")):
         config.reject("Path", path, "is not a path", "/… or ${path}")
-    if not config.finish():
-        return None
-    return Rewrite(
+    changed = Rewrite(
         host="" if host == "${host}" else host,
         path="" if path == "${path}" else path,
         query=None if query == "${query}" else query,
     )
+    names = {"host": "Host", "path": "Path", "query": "Query"}
+    return changed if config.finish(of_rewrite(changed), names) else None
 
 
 def insert_header(field: str, value: Any, findings: Findings) -> HeaderChange | None:
@@ -173,36 +189,35 @@ def insert_header(field: str, value: Any, findings: Findings) -> HeaderChange | 
     cover = config.take("coverEnabled", True)
     source = ValueSource.LITERAL
     if kind == "SystemDefined":
-        source = _SYSTEM.get(text, source)
-        if text not in _SYSTEM:
+        source = _SYSTEM.get(written(text), source)
+        if text not in tuple(_SYSTEM):
             config.reject("value", written(text), "is not a system value here", ", ".join(_SYSTEM))
     elif kind == "ReferenceHeader":
         source = ValueSource.HEADER
         if not isinstance(text, str) or not _HEADER_KEY.fullmatch(text):
-            config.reject("value", written(text), "is not a header name", "1 to 40 letters, digits, - and _")
+            config.reject("value", written(text), "is not a header name", "1 to 40 letters, digits and -")
     elif kind != "UserDefined":
         allowed = "UserDefined, ReferenceHeader, SystemDefined"
         config.reject("valueType", written(kind), "is not a value type", allowed)
     elif not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
         config.reject("value", written(text), "is not a header value", "1 to 128 printable ASCII characters")
-    if not config.finish():
-        return None
     operation = HeaderOperation.SET if cover in (True, "true") else HeaderOperation.DEFAULT
-    value_text = text.lower() if source is ValueSource.HEADER else text
-    return HeaderChange(operation, name, value_text if kind != "SystemDefined" else "", source)
+    inserted = written(text).lower() if source is ValueSource.HEADER else written(text)
+    change = HeaderChange(operation, name, inserted if kind != "SystemDefined" else "", source)
+    return change if config.finish(of_change(change), {"name": "key"}) else None
 
 
 def remove_header(field: str, value: Any, findings: Findings) -> HeaderChange | None:
     config = _Config(field, value, findings)
-    name = _header_name(config)
-    return HeaderChange(HeaderOperation.REMOVE, name) if config.finish() else None
+    change = HeaderChange(HeaderOperation.REMOVE, _header_name(config))
+    return change if config.finish(of_change(change), {"name": "key"}) else None
 
 
 def _header_name(config: _Config) -> str:
     name = config.take("key")
     if isinstance(name, str) and _HEADER_KEY.fullmatch(name) and name.lower() not in _RESERVED:
         return name
-    allowed = "1 to 40 letters, digits, - and _, not Cookie or Host"
+    allowed = "1 to 40 letters, digits and -, not Cookie or Host"
     config.reject("key", written(name), "is not a header that can be changed", allowed)
     return ""
 
@@ -251,6 +266,11 @@ def cors(field: str, value: Any, findings: Findings) -> Cors | None:
     origins, methods, headers, expose = (
         config.strings(name) for name in ("AllowOrigin", "AllowMethods", "AllowHeaders", "ExposeHeaders")
     )
-    if not config.finish():
-        return None
-    return Cors(origins or ("*",), methods, headers, expose, credentials == "on", max_age_s)
+    policy = Cors(origins or ("*",), methods, headers, expose, credentials == "on", max_age_s)
+    names = {
+        "origins": "AllowOrigin",
+        "methods": "AllowMethods",
+        "headers": "AllowHeaders",
+        "expose_headers": "ExposeHeaders",
+    }
+    return policy if config.finish(of_cors(policy), names) else None

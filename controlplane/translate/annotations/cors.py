@@ -1,24 +1,25 @@
 """enable-cors and cors-*: which pages of other origins may read the answers."""
 
-import re
 from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.row import ALB, ANY_MSE, Annotation
 from controlplane.translate.dialects import Dialect
 from proxy.model.policies import Cors
+from proxy.validation.policies import of_cors
 
 _METHODS: Final = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
 _HEADERS: Final = (
     "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,"
     "Authorization"
 )
-_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/,]+|[^\s/,:]+(:\d+)?")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _MAX_AGE_S: Final = {Dialect.ALB: 172_800, Dialect.MSE: 1_728_000}
 """The default; of ALB also the highest."""
+_NO_CORS: Final = Cors()
 _HIGHEST_AGE_S: Final = {Dialect.ALB: 172_800, Dialect.MSE: 31_536_000}
 
 
@@ -81,9 +82,9 @@ def apply(reader: Reader, draft: Draft) -> None:
     enabled, origins, methods, headers, expose, credentials, max_age = _SPELLINGS[reader.dialect]
     cors = Cors(
         origins=_origins(reader, origins),
-        methods=_items(reader, methods, _TOKEN) or tuple(_METHODS.split(", ")),
-        headers=_items(reader, headers, _TOKEN) or tuple(_HEADERS.split(",")),
-        expose_headers=_items(reader, expose, _TOKEN),
+        methods=_items(reader, methods, "methods") or tuple(_METHODS.split(", ")),
+        headers=_items(reader, headers, "headers") or tuple(_HEADERS.split(",")),
+        expose_headers=_items(reader, expose, "expose_headers"),
         credentials=reader.boolean(credentials, default=True),
         max_age_s=_max_age_s(reader, max_age),
     )
@@ -95,7 +96,7 @@ def apply(reader: Reader, draft: Draft) -> None:
 
 def _origins(reader: Reader, row: Annotation) -> tuple[str, ...]:
     """Return the origins; what a browser never says is reported."""
-    origins = _items(reader, row, _ORIGIN) or ("*",)
+    origins = _items(reader, row, "origins") or ("*",)
     given = reader.given(row)
     for origin in origins:
         if given is not None and origin != "null" and "*" not in origin and "://" not in origin:
@@ -104,14 +105,14 @@ def _origins(reader: Reader, row: Annotation) -> tuple[str, ...]:
     return origins
 
 
-def _items(reader: Reader, row: Annotation, grammar: "re.Pattern[str]") -> tuple[str, ...]:
+def _items(reader: Reader, row: Annotation, part: str) -> tuple[str, ...]:
+    """Return the items of a comma list that can be this part of a policy."""
     given = reader.given(row)
     if given is None or not given.text:
         return ()
     items = reader.items(row) or ()
-    bad = [item for item in items if not grammar.fullmatch(item)]
-    if bad:
-        reader.reject(given, f"has {bad[0]}, which is not what it lists", row.allowed)
+    for found in of_cors(msgspec.structs.replace(_NO_CORS, **{part: items})):
+        reader.reject(given, f"has {found.value}, which {found.problem}", row.allowed)
         return ()
     return ("*",) if "*" in items else items
 

@@ -1,6 +1,5 @@
 """request-/response-header-control-*, x-forwarded-prefix: changes of the fields of requests and responses."""
 
-import re
 from typing import Final
 
 from controlplane.translate.annotations.draft import Draft
@@ -9,28 +8,10 @@ from controlplane.translate.annotations.reader import Given, Reader
 from controlplane.translate.annotations.row import ANY_MSE, VENDOR, Annotation
 from controlplane.translate.dialects import Dialect
 from proxy.model.policies import HeaderChange, HeaderOperation, ValueSource
-
-FRAMING: Final = frozenset(
-    (
-        "cdn-loop",  # without it, requests that come back to the gateway are not known again
-        "connection",
-        "content-length",
-        "host",
-        "http2-settings",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
-"""Fields that say where a message ends, or belong to one connection: changing them splits messages."""
+from proxy.validation.policies import of_change
 
 _LINES: Final = "lines of a header and its value, as: x-stage gray"
 _NAMES: Final = "a comma list of headers"
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]{1,256}")  # endpoints may take "_" for "-": proxy.http.grammar
-_VALUE = re.compile(r"[\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]{0,4096}")
 _QUOTES: Final = ('"', "'")
 
 
@@ -96,17 +77,25 @@ def apply(reader: Reader, draft: Draft) -> None:
     given = reader.given(PREFIX)
     if given is not None and reader.text(PREFIX) is not None:
         try:
-            draft.request_headers.append(_prefix(given.text))
+            change = _prefix(given.text)
+            if not _reject(given, PREFIX, change, reader):
+                draft.request_headers.append(change)
         except VariableProblem as problem:
             reader.reject(given, problem, PREFIX.allowed)
 
 
 def _prefix(text: str) -> HeaderChange:
     """Return the change that adds the prefix. Raises VariableProblem."""
-    if not _VALUE.fullmatch(text):
-        raise VariableProblem("is not a header value")
     source = ValueSource.TEMPLATE if "$" in text else ValueSource.LITERAL
     return HeaderChange(HeaderOperation.SET, "X-Forwarded-Prefix", template_of(text), source)
+
+
+def _reject(given: Given, row: Annotation, change: HeaderChange, reader: Reader) -> bool:
+    """Report what a worker could not use of a change; say whether there is anything."""
+    problems = list(of_change(change))
+    for found in problems:
+        reader.reject(given, f"has {found.value!r}, which {found.problem}", f"{row.allowed}; {found.allowed}")
+    return bool(problems)
 
 
 def _changes(operation: HeaderOperation, row: Annotation, reader: Reader) -> list[HeaderChange]:
@@ -119,11 +108,9 @@ def _changes(operation: HeaderOperation, row: Annotation, reader: Reader) -> lis
         pairs = _pairs(given, row, reader)
     changes: list[HeaderChange] = []
     for name, value in pairs:
-        problem = _problem(name, value)
-        if problem:
-            reader.reject(given, problem, row.allowed)
-        else:
-            changes.append(HeaderChange(operation, name, value))
+        change = HeaderChange(operation, name, value)
+        if not _reject(given, row, change, reader):
+            changes.append(change)
     return changes
 
 
@@ -144,14 +131,3 @@ def _unquoted(text: str) -> str:
     """Return the text without quotes around it, as Higress reads it."""
     quoted = len(text) >= 2 and text[0] in _QUOTES and text[-1] == text[0]
     return text[1:-1] if quoted else text
-
-
-def _problem(name: str, value: str) -> str:
-    """Say why a header cannot be changed so; "" when it can."""
-    if not _NAME.fullmatch(name):
-        return f"names {name!r}, which is not the name of a header (letters, digits and -)"
-    if name.lower() in FRAMING:
-        return f"names {name}, which the gateway itself writes"
-    if not _VALUE.fullmatch(value):
-        return f"gives {name} a value that a header cannot have"
-    return ""

@@ -10,9 +10,10 @@ from controlplane.translate.annotations.row import ALB_OR_NGINX, ANY_MSE, Annota
 from controlplane.translate.annotations.targets import ALLOWED, TargetProblem, redirect_to
 from controlplane.translate.dialects import Dialect
 from proxy.model.actions import Redirect
+from proxy.model.grammar import REDIRECT_STATUSES as CODES
 from proxy.model.paths import ascii_path
+from proxy.validation.actions import of_redirect
 
-CODES: Final = (301, 302, 303, 307, 308)
 TO_HTTPS: Final = Redirect(308, protocol="https", port="443")
 
 
@@ -121,7 +122,11 @@ def _redirect(row: Annotation, code_row: Annotation, default: int, reader: Reade
         return None
     status = reader.choice(code_row, tuple(map(str, CODES)))
     try:
-        return redirect_to(ascii_path(given.text), int(status or default))
+        answer = redirect_to(ascii_path(given.text), int(status or default))
     except TargetProblem as problem:
         reader.reject(given, problem, row.allowed)
         return None
+    for found in of_redirect(answer):
+        reader.reject(given, f"has the {found.part} {found.value}, which {found.problem}", row.allowed)
+        return None
+    return answer

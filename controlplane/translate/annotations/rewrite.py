@@ -12,7 +12,7 @@ from controlplane.translate.annotations.nginx_variables import (
     has_groups,
     template_of,
 )
-from controlplane.translate.annotations.reader import Reader
+from controlplane.translate.annotations.reader import Given, Reader
 from controlplane.translate.annotations.row import ALB, ANY_MSE, VENDOR, Annotation
 from controlplane.translate.annotations.targets import TargetProblem, is_url, redirect_to
 from controlplane.translate.annotations.templates import ALB_VARIABLES, template_problem
@@ -22,6 +22,7 @@ from controlplane.translate.paths import PathOptions, group_count
 from proxy.model.paths import ascii_path
 from proxy.model.policies import PathRewriteKind, Rewrite
 from proxy.model.snapshot import PathMatch
+from proxy.validation.policies import of_rewrite
 
 ALB_TARGET: Final = Annotation(
     "rewrite-target",
@@ -101,15 +102,15 @@ def missing_group(templates: Iterable[str], path: PathMatch) -> tuple[str, int]:
 
 
 def _apply_alb(reader: Reader, draft: Draft) -> None:
-    target = _alb_target(reader)
-    if target:
-        draft.rewrite = Rewrite(path=target)
+    given = reader.given(ALB_TARGET)
+    target = _alb_target(given, reader)
+    if target and given is not None:
+        draft.rewrite = _checked(given, Rewrite(path=target), reader)
     if target or reader.boolean(ALB_REGEX):
         draft.paths = PathOptions(is_regex=True, regex_ignores_case=True)
 
 
-def _alb_target(reader: Reader) -> str:
-    given = reader.given(ALB_TARGET)
+def _alb_target(given: Given | None, reader: Reader) -> str:
     if given is None or not given.text:
         return ""
     target = ascii_path(given.text)
@@ -134,7 +135,7 @@ def _apply_mse(reader: Reader, draft: Draft) -> None:
             if is_url(text):
                 draft.answer = redirect_to(text, 302, keeps_query=True)
             else:
-                rewrite = _path_and_query(text, rewrite.host)
+                rewrite = _checked(target, _path_and_query(text, rewrite.host), reader)
         except (TargetProblem, VariableProblem) as problem:
             reader.reject(target, problem, TARGET.allowed)
         draft.paths = replace(
@@ -147,7 +148,7 @@ def _apply_mse(reader: Reader, draft: Draft) -> None:
         text = ascii_path(prefix.text)
         if not _LITERAL.fullmatch(text) or not {"?", "#", "$"}.isdisjoint(text):
             reader.reject(prefix, "is not a path", PREFIX.allowed)
-        rewrite = Rewrite(rewrite.host, text, PathRewriteKind.MATCHED)
+        rewrite = _checked(prefix, Rewrite(rewrite.host, text, PathRewriteKind.MATCHED), reader)
     if rewrite != Rewrite():
         draft.rewrite = rewrite
 
@@ -162,6 +163,14 @@ def _path_and_query(text: str, host: str) -> Rewrite:
         return Rewrite(host, path)
     more = "" if text.endswith("?") else "&${query}"  # as nginx has it
     return Rewrite(host, path, query=f"{query}{more}".strip("&?"))
+
+
+def _checked(given: Given, rewrite: Rewrite, reader: Reader) -> Rewrite:
+    """Return the rewrite; without its path, and with a finding, if no endpoint can ever be asked for that."""
+    for found in of_rewrite(Rewrite(path=rewrite.path)):
+        reader.reject(given, found.problem, found.allowed)
+        return Rewrite(rewrite.host)
+    return rewrite
 
 
 def _host(reader: Reader) -> str:

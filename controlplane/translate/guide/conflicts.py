@@ -30,6 +30,20 @@ PAGES: Final[dict[str, Page]] = {
         "domain-whitelist-source-range on two Ingresses of one host",
         "Write the addresses on one Ingress, and make sure that they are the ones that are meant.",
     ),
+    "FG0721": Page(
+        "The rules of the Ingress are more than a budget of the gateway: their bytes, the changes of headers"
+        " of one rule, or the work that their patterns make of one request.",
+        "8,000 paths on an Ingress whose annotations add 5,000 headers to each request",
+        "Divide the Ingress or make its patterns simpler; or start fleetgate with --limit and the budget that"
+        " the finding names (docs/limits.md). The last good version stays live until then.",
+    ),
+    "FG0722": Page(
+        "All Ingresses of a host have patterns that together make more work of one request than the budget of"
+        " a host. This one was edited last, or is the youngest.",
+        "forty paths like /x(a|b)*a(a|b){40}, on three Ingresses of shop.example.com",
+        "Make the patterns simpler; or start fleetgate with --limit max-host-pattern-work=<more>"
+        " (docs/limits.md).",
+    ),
     "FG0801": Page(
         "A worker could not use the new rules, so all workers go on with those of before.",
         "rules that pass every check of the translation",

@@ -52,9 +52,11 @@ PAGES: Final[dict[str, Page]] = {
         "Give it the host and path of the rule whose responses it should change.",
     ),
     "FG0310": Page(
-        "The path or a condition of the rule passed all other checks and still makes no usable pattern.",
+        "A value of the rule, or of an annotation that concerns it, passed all other checks, and no worker"
+        " could use it. The last good version of the Ingress stays live.",
         "path: /(((",
-        "Simplify the expression; expressions are RE2's, without look-around and back-references.",
+        "Write a value that the finding allows; expressions are RE2's, without look-around and"
+        " back-references.",
     ),
     "FG0311": Page(
         "The rewrite uses a group of the path that the path does not have.",

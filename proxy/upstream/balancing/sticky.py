@@ -15,9 +15,11 @@ from proxy.http.request_headers import RequestHeaders
 from proxy.http.response import ResponseHead
 from proxy.model import actions
 from proxy.model.actions import StickyMode
+from proxy.policies.errors import demand
 from proxy.routing.parameters import CookieName
 from proxy.upstream.balancing.choice import Backend, Choice
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.validation.actions import of_sticky
 
 _COOKIE_LINE: Final = re.compile(rb"^Cookie:[^\r]*+", re.IGNORECASE | re.MULTILINE)
 
@@ -57,6 +59,8 @@ class Sticky:
     __slots__ = ("_attributes", "_cookie", "_inserts", "_name", "_prefix", "_set")
 
     def __init__(self, sticky: actions.Sticky) -> None:
+        """Raises PolicyError."""
+        demand(of_sticky(sticky))
         self._name = sticky.cookie.encode()
         self._inserts = sticky.mode is StickyMode.INSERT
         self._cookie = CookieName(sticky.cookie)

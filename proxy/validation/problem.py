@@ -1,0 +1,25 @@
+"""A value that cannot be used."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """`part` is the field of the struct that has it: `host`, or `policies.cors.headers`."""
+
+    part: str
+    value: str
+    problem: str  # what follows the value in a sentence: "is not a host name"
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.value!r} {self.problem}; allowed: {self.allowed}"
+
+
+Problems = Iterator[Problem]
+
+
+def within(part: str, problems: Problems) -> Problems:
+    """Yield the problems of a part of something larger."""
+    for found in problems:
+        yield found._replace(part=f"{part}.{found.part}")
