@@ -135,7 +135,7 @@ class Exchange(Attempts):
         connection, endpoint = self.connection, self.endpoint
         if connection is not None and endpoint is not None:
             now, learning = endpoint.heard, self.plane.learning
-            is_due = now >= learning.due or endpoint.is_probed or now - connection.since >= FAST_S
+            is_due = now >= learning.due or endpoint.beside_probe > 0 or now - connection.since >= FAST_S
             if is_due and self.body_complete and not self.fallback_code:
                 learning.answered(self.plan.kinds, self.line.resource, connection, now)
 

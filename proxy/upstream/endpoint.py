@@ -50,9 +50,9 @@ class LiveEndpoint:
 
     __slots__ = (
         "_back_at", "_ejected_s", "_in_a_row", "_observed", "_outrun", "_part", "_seed", "_session_epoch",
-        "_session_name", "_since", "_unanswered", "address", "cluster", "connections", "draining",
-        "ejections", "failing", "failures", "faults", "fell_silent", "group", "heard", "idle", "in_flight",
-        "is_pod", "is_probed", "is_quiet", "is_watched", "label", "last_failure", "log",
+        "_session_name", "_since", "_unanswered", "address", "beside_probe", "cluster", "connections",
+        "draining", "ejections", "failing", "failures", "faults", "fell_silent", "group", "heard", "idle",
+        "in_flight", "is_pod", "is_quiet", "is_watched", "label", "last_failure", "log",
         "must_answer", "notice_send", "port", "requests", "room", "service", "stalled_at", "state",
         "suspected", "weight",
     )  # fmt: skip
@@ -89,7 +89,7 @@ class LiveEndpoint:
         self.failures = 0
         self.last_failure = ""
         self._observed: Observed | None = None
-        self.is_probed = False  # a liveness probe is under way, or was a moment ago
+        self.beside_probe = 0  # answers that are noted still, because a liveness probe is or was under way
         self.is_quiet = False  # nothing has come for longer than what waits explains
         self.heard = LONG_AGO  # when the last byte of a response came, monotonic
         self.fell_silent = LONG_AGO  # when silence was found to be longer than usual; see `suspects`

@@ -15,7 +15,8 @@ from proxy.upstream.evidence.kinds import Kind, Kinds
 from proxy.upstream.evidence.pauses import Pauses
 
 SAMPLE: Final = 16  # answers in a row: of those that come at the same time, several have to be seen
-APART_S: Final = 0.016  # two samples of a worker begin
+APART_S: Final = 0.016  # between two samples of a worker
+BUSY_APART_S: Final = 0.128  # where a sample takes less than APART_S: 125 answers in a second say enough
 _AVERAGED: Final = 8.0
 _MOST_LOOKED_AT: Final = (
     64  # requests in flight at an endpoint; of more nothing is learned from those that wait
@@ -25,12 +26,13 @@ _MOST_LOOKED_AT: Final = (
 class Learning:
     """One per worker."""
 
-    __slots__ = ("_left", "_pauses", "due")
+    __slots__ = ("_begun", "_left", "_pauses", "due")
 
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
         self.due = -inf  # from when on answers are taken for a sample, monotonic
         self._left = SAMPLE  # of the sample
+        self._begun = -inf
 
     def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamConnection, now: float) -> None:
         """Take in that the endpoint has begun to answer, at `now`, the request that the connection serves."""
@@ -39,15 +41,24 @@ class Learning:
             return  # it had stopped meanwhile: that says nothing of how long it works
         is_sample = now >= self.due
         if is_sample:
-            self._left -= 1
-            if not self._left:
-                self._left = SAMPLE
-                self.due = now + APART_S
+            self._count(now)
         kind = kinds.of(resource.method, resource.path)
         took_s = now - since - self._pauses.within_s(since, now)
         kind.note(took_s, now, is_sample=is_sample)
-        if is_sample or endpoint.is_probed:
-            _note_concurrency(endpoint, connection, kind, took_s, now)
+        if endpoint.beside_probe > 0:
+            endpoint.beside_probe -= 1
+        elif not is_sample:
+            return
+        _note_concurrency(endpoint, connection, kind, took_s, now)
+
+    def _count(self, now: float) -> None:
+        """Count an answer of the sample; after the last one find out when the next sample begins."""
+        if self._left == SAMPLE:
+            self._begun = now
+        self._left -= 1
+        if not self._left:
+            self._left = SAMPLE
+            self.due = now + (APART_S if now - self._begun >= APART_S else BUSY_APART_S)
 
 
 def _note_concurrency(

@@ -32,6 +32,7 @@ from proxy.upstream.evidence.silence import (
     may_be_stopped,
 )
 from proxy.upstream.health.corroboration import Corroboration
+from proxy.upstream.health.learning import SAMPLE
 from proxy.upstream.health.liveness import APART_S, BEGUN_S, LivenessProbe
 from proxy.upstream.health.waiting import busy_at, waiting_at, waiting_for
 
@@ -228,7 +229,7 @@ class StallWatch:
         return False
 
     def _probe(self, endpoint: LiveEndpoint, *, at_random: bool = False) -> None:
-        endpoint.is_probed = True
+        endpoint.beside_probe = SAMPLE
         probe = LivenessProbe(endpoint, self._connector, self._clock, at_random=at_random)
         self._probes[endpoint] = probe
         probe.start()
@@ -287,7 +288,7 @@ class StallWatch:
     def _is_probing(self, endpoint: LiveEndpoint) -> bool:
         """Whether the answer to a probe is still to come."""
         if endpoint not in self._probes:
-            endpoint.is_probed = False
+            endpoint.beside_probe = 0
         is_probing = _goes_on(self._probes, endpoint)
         return _goes_on(self._companions, endpoint) or is_probing
 
