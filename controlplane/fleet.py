@@ -18,6 +18,8 @@ from controlplane.resources.kinds import (
     INGRESS_CLASSES,
     INGRESSES,
     MSE_INGRESS_CONFIGS,
+    REFERENCE_GRANTS,
+    REFERENCE_GRANTS_BETA,
     SECRETS,
     SERVER_GROUPS,
     Kind,
@@ -75,8 +77,13 @@ class Fleet:
         self._groups = Reflector(
             client, SERVER_GROUPS, self._changed, keep_status=True, optional=True, clock=clock
         )
+        self._grants = Reflector(client, REFERENCE_GRANTS, self._changed, optional=True, clock=clock)
+        self._beta_grants = Reflector(
+            client, REFERENCE_GRANTS_BETA, self._changed, optional=True, clock=clock
+        )
         self._main = (self._ingresses, self._classes, self._albconfigs)
-        self._later = (self._mse_configs, self._groups)  # what an older ClusterRole may lack
+        # What an older ClusterRole may lack
+        self._later = (self._mse_configs, self._groups, self._grants, self._beta_grants)
         self._watch = ClusterWatch(FLEET, (*self._main, *self._later, self._secrets), self._changed, clock)
         self._registered = registrations(members, {})
         self._on_owners = on_owners
@@ -116,15 +123,27 @@ class Fleet:
 
     def fleet_objects(self) -> FleetObjects:
         reflectors = (*self._main, *self._later)
-        malformed = (item for reflector in reflectors for item in reflector.malformed.values())
+        malformed = {
+            (item.kind, item.key): item for reflector in reflectors for item in reflector.malformed.values()
+        }
         return FleetObjects(
             ingresses=self._ingresses.objects,
             ingress_classes=self._classes.objects,
             albconfigs=self._albconfigs.objects,
             server_groups=self._groups.objects,
             mse_configs=self._mse_configs.objects,
-            malformed=tuple(malformed),
+            reference_grants={**self._beta_grants.objects, **self._grants.objects},
+            malformed=tuple(malformed.values()),
         )
+
+    def no_grants(self) -> str:
+        """Return why there are no ReferenceGrants; "" where there can be some."""
+        healths = (self._grants.health, self._beta_grants.health)
+        if all(health.unknown for health in healths):
+            return "the Fleet does not serve them"
+        if all(health.unknown or health.denied for health in healths):
+            return "the gateway may not list them: apply deploy/rbac/fleet.yaml"
+        return ""
 
     def member_objects(self) -> Mapping[str, MemberObjects]:
         return {cluster: member.objects() for cluster, member in self._members.items()}

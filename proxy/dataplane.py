@@ -122,7 +122,7 @@ class DataPlane:
         except ValueError as error:
             raise RouteError(f"trusted_proxies: {error}") from None
         _check(change.snapshot.listeners)
-        table = RouteTable(self._bind)
+        table = RouteTable(self._bind, owned=change.snapshot.hosts_owned)
         try:
             await self._fill(table, change, pace)
         except (RouteError, ChannelError):

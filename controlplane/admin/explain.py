@@ -19,7 +19,7 @@ from controlplane.admin.views import Json, percent
 from controlplane.resources.ingress import Ingress
 from proxy.model.actions import Algorithm, Forward, Split
 from proxy.model.snapshot import Listener, Route, Snapshot, Source
-from proxy.routing.explain import Considered, Part, Verdict, explain
+from proxy.routing.explain import Asked, Considered, Part, Verdict, explain
 from proxy.routing.shares import Usable, tiers
 
 _MOST_NEAR: Final = 10
@@ -34,7 +34,8 @@ def explanation(
     `ingresses` are those of the Fleet by key: one that was refused may be what the request was meant for.
     """
     request = request_of(question, snapshot)
-    found = explain(snapshot.routes, request.asked, None if question.all else _MOST_NEAR)
+    most = None if question.all else _MOST_NEAR
+    found = explain(snapshot.routes, request.asked, most, owned=snapshot.hosts_owned)
     winner = found.chosen.route if found.chosen is not None else None
     shown = found.considered if question.all else tuple(_near(found.considered))
     return {
@@ -42,7 +43,7 @@ def explanation(
         "listener": None if request.listener is None else _listener(request.listener),
         "note": request.note or _ambiguity(snapshot, request, winner),
         "chosen": winner.id if winner is not None else None,
-        "considered": [_considered(each, winner) for each in shown],
+        "considered": [_considered(each) for each in shown],
         "left": found.left + len(found.considered) - len(shown),
         "answer": {"status": 404, "reason": "NR"}
         if winner is None
@@ -62,12 +63,16 @@ def _ambiguity(snapshot: Snapshot, request: Request, winner: Route | None) -> st
     """Say so when workers refuse the path because servers read it differently: proxy.downstream.spelling."""
     if winner is not None:
         for path in request.readings:
-            other = explain(snapshot.routes, replace(request.asked, path=path), 0).chosen
+            other = _chosen(snapshot, replace(request.asked, path=path))
             if other is not None and other.route != winner:
                 return (
                     f"answered 400: some servers read {path} in this path, which takes route {other.route.id}"
                 )
     return ""
+
+
+def _chosen(snapshot: Snapshot, asked: Asked) -> Considered | None:
+    return explain(snapshot.routes, asked, 0, owned=snapshot.hosts_owned).chosen
 
 
 def _timeout(route: Route, listener: Listener | None) -> Json:
@@ -111,12 +116,12 @@ def _listener(listener: Listener) -> Json:
     }
 
 
-def _considered(each: Considered, winner: Route | None) -> Json:
+def _considered(each: Considered) -> Json:
     route = each.route
     return {
         "id": route.id,
         "verdict": each.verdict,
-        "reason": reason(each, winner),
+        "reason": reason(each),
         "host": route.host or "*",
         "path": msgspec.to_builtins(route.path),
         "conditions": [condition_text(condition) for condition in route.conditions],

@@ -13,13 +13,16 @@ from proxy.model.conditions import (
     SourceCondition,
 )
 from proxy.model.snapshot import PathKind, Route
-from proxy.routing.explain import Considered, Difference, Part, Rule
+from proxy.routing.contest import Rule
+from proxy.routing.explain import Considered, Difference, Part
 
 _LOST: Final[dict[Rule, str]] = {
+    Rule.OWNER: "the host belongs to another namespace",
     Rule.ORDER: "its order {loser.order} comes after {winner.order}",
     Rule.HOST: "its host is less specific",
     Rule.PATH_KIND: "{loser.path.kind} {loser.path.value} comes after {winner.path.kind}",
     Rule.PATH_LENGTH: "its path is shorter",
+    Rule.SINCE: "rules of the namespace {winner.source.namespace} have been at this place for longer",
     Rule.PRIORITY: "the other is a canary of higher precedence",
     Rule.CONDITIONS: "it has fewer conditions ({losing} to {winning})",
     Rule.AGE: "its {loser.source.kind} is younger",
@@ -28,10 +31,10 @@ _LOST: Final[dict[Rule, str]] = {
 }
 
 
-def reason(considered: Considered, winner: Route | None) -> str:
+def reason(considered: Considered) -> str:
     """Return why a route lost or did not match; "" for the one that was taken."""
-    if considered.lost_by is not None and winner is not None:
-        loser = considered.route
+    if considered.lost_by is not None:
+        loser, winner = considered.route, considered.lost_to or considered.route
         return "matches, but " + _LOST[considered.lost_by].format(
             loser=loser, winner=winner, losing=len(loser.conditions), winning=len(winner.conditions)
         )

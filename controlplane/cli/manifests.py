@@ -76,13 +76,21 @@ def manifest_options(*, required: bool, members: bool = True) -> Callable[[F], F
 
 
 def read(
-    paths: Iterable[str], members: Mapping[str, Iterable[str]], namespace: str, dialect: str | None
+    paths: Iterable[str],
+    members: Mapping[str, Iterable[str]],
+    namespace: str,
+    dialect: str | None,
+    host_ownership: str = "shared",
+    cross_namespace: str = "grant",
 ) -> "Checked":
     """Return what the files become. Raises Failure."""
     from controlplane.files.reading import FileProblem
     from controlplane.files.translation import check
+    from controlplane.translate.model import CrossNamespace, HostOwnership, Tenancy
 
     try:
-        return check(paths, members, namespace, Dialect(dialect.upper()) if dialect else None)
+        chosen = Dialect(dialect.upper()) if dialect else None
+        tenancy = Tenancy(HostOwnership(host_ownership), CrossNamespace(cross_namespace))
+        return check(paths, members, namespace, chosen, tenancy)
     except FileProblem as problem:
         raise Failure(str(problem)) from None

@@ -10,6 +10,7 @@ import click
 
 from controlplane import cpus, signals, statedir
 from controlplane.cli.failure import Failure, Unavailable
+from controlplane.cli.tenancy import tenancy_options
 
 if TYPE_CHECKING:
     from proxy.model.limits import Limits
@@ -221,6 +222,7 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     envvar="FLEETGATE_WRITE_SHARES",
     help="Annotate Ingresses while clusters do not get their shares; needs the right to patch Ingresses.",
 )
+@tenancy_options
 @click.option(
     "--allow-loopback-endpoints",
     is_flag=True,
@@ -243,11 +245,14 @@ def command(
     limits: "Limits",
     trusted_proxies: tuple[str, ...],
     write_shares: bool,
+    host_ownership: str,
+    cross_namespace: str,
     allow_loopback_endpoints: bool,
 ) -> None:
     signals.prepare()
     from controlplane.gateway import run
     from controlplane.gateway.settings import Settings
+    from controlplane.translate.model import CrossNamespace, HostOwnership, Tenancy
 
     settings = Settings(
         state_dir=state_dir,
@@ -267,6 +272,7 @@ def command(
         limits=limits,
         trusted_proxies=trusted_proxies,
         write_shares=write_shares,
+        tenancy=Tenancy(HostOwnership(host_ownership), CrossNamespace(cross_namespace)),
     )
     try:
         run.run(settings)

@@ -8,6 +8,7 @@ import click
 
 from controlplane.cli.manifests import manifest_options, read
 from controlplane.cli.output import coloured, counted, echo_json
+from controlplane.cli.tenancy import tenancy_options
 
 if TYPE_CHECKING:
     from controlplane.files.finding import Finding
@@ -27,6 +28,7 @@ Exit codes: 0 nothing to mend, 1 errors (with --strict: or warnings), 2 wrong us
 
 @click.command(name="validate", epilog=EXAMPLES)
 @manifest_options(required=True)
+@tenancy_options
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.option(
     "-o",
@@ -43,11 +45,13 @@ def command(
     namespace: str,
     members: dict[str, list[str]],
     dialect: str | None,
+    host_ownership: str,
+    cross_namespace: str,
     strict: bool,
     output: str,
 ) -> None:
     """Check manifests with the gateway's own translation; nothing is contacted."""
-    checked = read(paths, members, namespace, dialect)
+    checked = read(paths, members, namespace, dialect, host_ownership, cross_namespace)
     _FORMATS[output](checked)
     fatal = ("error", "warning") if strict else ("error",)
     ctx.exit(any(finding.level in fatal for finding in checked.findings))

@@ -15,6 +15,8 @@ from controlplane.resources.kinds import (
     INGRESSES,
     MSE_INGRESS_CONFIGS,
     PODS,
+    REFERENCE_GRANTS,
+    REFERENCE_GRANTS_BETA,
     SERVER_GROUPS,
     SERVICES,
     Kind,
@@ -26,6 +28,7 @@ FLEET_KINDS: Final[Mapping[str, Kind[Any]]] = {
     "ingresses": INGRESSES,
     "ingress_classes": INGRESS_CLASSES,
     "albconfigs": ALBCONFIGS,
+    "reference_grants": REFERENCE_GRANTS,
     "server_groups": SERVER_GROUPS,
     "mse_configs": MSE_INGRESS_CONFIGS,
 }
@@ -37,6 +40,9 @@ MEMBER_KINDS: Final[Mapping[str, Kind[Any]]] = {
     "pods": PODS,
 }
 """By the field of MemberObjects that has them."""
+
+SAME_FIELDS: Final = (REFERENCE_GRANTS_BETA,)
+"""Kinds that are read as the other version of theirs above."""
 
 _FORMER_GROUPS: Final = ("extensions",)  # Ingress up to Kubernetes 1.21
 
@@ -74,11 +80,17 @@ def read_objects(manifests: Iterable[Manifest], kinds: Mapping[str, Kind[Any]], 
         name, kind = by_kind.get(manifest.kind, ("", None))
         if kind is None or manifest.group not in (kind.group, *_FORMER_GROUPS):
             objects.others += 1
-        elif manifest.api_version != kind.api_version:
+        elif manifest.api_version not in versions_of(kind):
             objects.findings.append(_wrong_version(manifest, kind))
         else:
             _add(objects, name, kind, manifest, namespace)
     return objects
+
+
+def versions_of(kind: Kind[Any]) -> tuple[str, ...]:
+    """Return the apiVersions by which objects of a kind are read."""
+    same = (other.api_version for other in SAME_FIELDS if other.kind == kind.kind)
+    return (kind.api_version, *same)
 
 
 def fleet_of(objects: Objects) -> FleetObjects:
@@ -124,5 +136,5 @@ def _wrong_version(manifest: Manifest, kind: Kind[Any]) -> Finding:
         value=manifest.api_version,
         kind=manifest.kind,
         version=manifest.api_version,
-        allowed=kind.api_version,
+        allowed=" or ".join(versions_of(kind)),
     )

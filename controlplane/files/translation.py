@@ -34,7 +34,7 @@ from controlplane.translate.builder import translate
 from controlplane.translate.closed import ANSWER
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.dialects import Dialect
-from controlplane.translate.model import Facts, LastGood, Translation
+from controlplane.translate.model import DEFAULT_TENANCY, Facts, LastGood, Tenancy, Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +60,22 @@ def check(
     members: Mapping[str, Iterable[str]],
     namespace: str = "default",
     dialect: Dialect | None = None,
+    tenancy: Tenancy = DEFAULT_TENANCY,
 ) -> Checked:
     """Translate the manifests in `paths`; `members` has those of each member cluster.
 
     `dialect` is that of Ingresses which no gateway in the files takes. Raises FileProblem.
     """
     read = {cluster: read_manifests(read_paths(given)) for cluster, given in members.items()}
-    return judge(read_manifests(read_paths(paths)), read, namespace, dialect)
+    return judge(read_manifests(read_paths(paths)), read, namespace, dialect, tenancy)
 
 
 def judge(
-    manifests: Manifests, members: Mapping[str, Manifests], namespace: str, dialect: Dialect | None = None
+    manifests: Manifests,
+    members: Mapping[str, Manifests],
+    namespace: str,
+    dialect: Dialect | None = None,
+    tenancy: Tenancy = DEFAULT_TENANCY,
 ) -> Checked:
     """Translate manifests that were read; see `check`."""
     objects = read_objects(manifests.objects, FLEET_KINDS, namespace)
@@ -88,7 +93,7 @@ def judge(
     if not members:
         clusters = {name: MemberObjects(name, synced=False) for name in named_clusters(assumed.fleet)}
         notes.append("backends are not judged: give the objects of the clusters with --member ID=PATH")
-    facts = Facts(known_clusters=frozenset(clusters), allow_loopback=True)
+    facts = Facts(known_clusters=frozenset(clusters), allow_loopback=True, tenancy=tenancy)
     translation = translate(assumed.fleet, clusters, facts, LastGood(), 1)
     shown = about_files(translation.diagnostics, assumed)
     found = (located.finding(diagnostic) for diagnostic in shown)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controlplane import children
+from controlplane.translate.model import Tenancy
 from proxy.model.limits import Limits
 
 DEFAULT_ADMIN_HOST = "127.0.0.1"
@@ -41,4 +42,5 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[str, ...] = ()
     write_shares: bool = False
+    tenancy: Tenancy = field(default_factory=Tenancy)
     worker_argv: tuple[str, ...] = children.python("proxy.worker")

@@ -82,6 +82,8 @@ class Translator:
             gateway=self._identity.name(previous),
             own_addresses=self._interfaces.addresses(),
             admin=(self._settings.admin_host, self._settings.admin_port),
+            tenancy=self._settings.tenancy,
+            no_grants=self._fleet.no_grants(),
         )
 
     async def close(self) -> None:

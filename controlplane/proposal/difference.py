@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from controlplane.files.objects import FLEET_KINDS
+from controlplane.files.objects import FLEET_KINDS, versions_of
 from controlplane.proposal.job import Basis
 from controlplane.resources.decode import decode
 from controlplane.resources.kinds import Kind
@@ -20,7 +20,9 @@ from proxy.model.snapshot import Snapshot
 Json = dict[str, Any]
 
 _KINDS: Final[dict[tuple[str, str], tuple[str, Kind[Any]]]] = {
-    (kind.api_version, kind.kind): (field, kind) for field, kind in FLEET_KINDS.items()
+    (version, kind.kind): (field, kind)
+    for field, kind in FLEET_KINDS.items()
+    for version in versions_of(kind)
 }
 
 

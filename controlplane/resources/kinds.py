@@ -1,6 +1,6 @@
 """The kinds that the gateway reads: where the API server serves them, and their views."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from controlplane.resources.albconfig import AlbConfig
@@ -8,6 +8,7 @@ from controlplane.resources.endpointslice import EndpointSlice
 from controlplane.resources.ingress import Ingress, IngressClass
 from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.pod import Pod
+from controlplane.resources.referencegrant import ReferenceGrant
 from controlplane.resources.secret import Secret
 from controlplane.resources.servergroup import ServerGroup
 from controlplane.resources.service import Service
@@ -55,6 +56,11 @@ SERVER_GROUPS: Final = Kind("fleetgate.io", "v1", "servergroups", "ServerGroup",
 MSE_INGRESS_CONFIGS: Final = Kind(
     "mse.alibabacloud.com", "v1alpha1", "mseingressconfigs", "MseIngressConfig", False, MseIngressConfig
 )
+REFERENCE_GRANTS: Final = Kind(
+    "gateway.networking.k8s.io", "v1", "referencegrants", "ReferenceGrant", True, ReferenceGrant
+)
+REFERENCE_GRANTS_BETA: Final = replace(REFERENCE_GRANTS, version="v1beta1")
+"""The same fields; what installations of Gateway API serve that do not know v1 yet."""
 SECRETS: Final = Kind("", "v1", "secrets", "Secret", True, Secret)
 SERVICES: Final = Kind("", "v1", "services", "Service", True, Service)
 ENDPOINT_SLICES: Final = Kind(

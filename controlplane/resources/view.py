@@ -8,6 +8,7 @@ from controlplane.resources.endpointslice import EndpointSlice
 from controlplane.resources.ingress import Ingress, IngressClass
 from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.pod import Pod
+from controlplane.resources.referencegrant import ReferenceGrant
 from controlplane.resources.servergroup import ServerGroup
 from controlplane.resources.service import Service
 
@@ -39,6 +40,7 @@ class FleetObjects:
     albconfigs: Mapping[str, AlbConfig] = field(default_factory=dict)
     mse_configs: Mapping[str, MseIngressConfig] = field(default_factory=dict)
     server_groups: Mapping[str, ServerGroup] = field(default_factory=dict)
+    reference_grants: Mapping[str, ReferenceGrant] = field(default_factory=dict)
     malformed: tuple[Malformed, ...] = ()
 
 

@@ -12,14 +12,24 @@ from controlplane.translate.conflicts import report_conflicts
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.endpoints import Resolution, ServiceResolver
 from controlplane.translate.gateways import Gateways, build_gateways
+from controlplane.translate.grants import Grants
 from controlplane.translate.hostaccess import guard_hosts
+from controlplane.translate.hostowners import with_owners
 from controlplane.translate.https import report_endless
 from controlplane.translate.live import Outcome, World, translate_ingresses
-from controlplane.translate.model import Facts, LastGood, ObjectStatus, Translation
+from controlplane.translate.model import (
+    CrossNamespace,
+    Facts,
+    HostOwnership,
+    LastGood,
+    ObjectStatus,
+    Translation,
+)
 from controlplane.translate.ownsockets import OwnSockets
 from controlplane.translate.servergroups import ServerGroups, build_groups
 from controlplane.translate.services import labels_needed
 from controlplane.translate.sessions import name_sessions
+from controlplane.translate.sharing import report_sharing
 from controlplane.translate.statuses import (
     gateway_status,
     ingress_status,
@@ -57,12 +67,19 @@ def translate(
         own=own,
         hosts=facts.hosts,
     )
-    world = World(fleet, gateways, groups, resolver, last_good, facts.limits)
-    outcomes = within_host_budgets(translate_ingresses(world), world)
-    joined = join_canaries(outcomes)
+    grants = Grants(
+        fleet.reference_grants.values(),
+        allow_all=facts.tenancy.cross_namespace is CrossNamespace.ALLOW,
+        absence=facts.no_grants,
+    )
+    world = World(fleet, gateways, groups, resolver, last_good, facts.limits, grants)
+    outcomes = _accepted(world, facts.tenancy.host_ownership)
+    joined = join_canaries(outcomes, grants)
     routes = name_sessions(guard_hosts(outcomes, joined.routes))
     report_endless(outcomes, facts.trusted_proxies)
-    report_conflicts(routes, {outcome.findings.subject.key: outcome.findings for outcome in outcomes})
+    findings = {outcome.findings.subject.key: outcome.findings for outcome in outcomes}
+    report_conflicts(routes, findings)
+    report_sharing(routes, findings)
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
     checks = bind_checks(outcomes)
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
@@ -75,6 +92,7 @@ def translate(
         limits=facts.limits,
         trusted_proxies=facts.trusted_proxies,
         gateway=facts.gateway,
+        hosts_owned=facts.tenancy.host_ownership is HostOwnership.NAMESPACE,
     )
     return Translation(
         snapshot=snapshot,
@@ -95,6 +113,16 @@ def translate(
     )
 
 
+def _accepted(world: World, ownership: HostOwnership) -> tuple[Outcome, ...]:
+    """Return what becomes of each Ingress, without the rules under hosts of others or over a budget.
+
+    What is refused for its host uses up no budget of it; the earlier versions that budgets bring back are
+    looked at once more.
+    """
+    owned = with_owners(translate_ingresses(world), ownership)
+    return with_owners(within_host_budgets(owned, world), ownership)
+
+
 def _listeners(gateways: Gateways, address: str) -> tuple[Listener, ...]:
     listeners = (
         msgspec.structs.replace(listener, address=address)
@@ -113,10 +141,10 @@ def _clusters(attached: Iterable[str], members: Mapping[str, MemberObjects]) -> 
     return tuple(clusters)
 
 
-def _unreadable_classes(fleet: FleetObjects) -> list[Findings]:
+def _unreadable_others(fleet: FleetObjects) -> list[Findings]:
     found: list[Findings] = []
     for malformed in fleet.malformed:
-        if malformed.kind == "IngressClass":
+        if malformed.kind in ("IngressClass", "ReferenceGrant"):
             findings = Findings(Subject(malformed.kind, malformed.namespace, malformed.name, malformed.uid))
             findings.add("FG0100", problem=malformed.error)
             found.append(findings)
@@ -159,7 +187,7 @@ def _diagnostics(
         *(gateway.findings for gateway in gateways.all),
         *gateways.unreadable,
         *(outcome.findings for outcome in outcomes),
-        *_unreadable_classes(fleet),
+        *_unreadable_others(fleet),
         *others,
     ]
     findings.sort(key=lambda item: (item.subject.kind, item.subject.namespace, item.subject.name))

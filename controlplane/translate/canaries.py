@@ -2,11 +2,12 @@
 
 A canary by header, query or cookie is a copy of the base's route with its own backends, before the base;
 a canary by weight gives its backends to the base's route. Both fall back to the base, never the other way
-round (DESIGN.md §4.7). A canary without a base routes nothing.
+round (DESIGN.md §4.7). A canary without a base routes nothing. The base is one of the canary's own namespace,
+if there is one; that of another namespace must be granted.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -15,19 +16,18 @@ from typing import Final
 import msgspec
 
 from controlplane.translate.annotations.draft import Canary
+from controlplane.translate.bases import Bases, base_of, bases_of
+from controlplane.translate.grants import NO_GRANTS, Grants
 from controlplane.translate.live import Outcome
 from controlplane.translate.plan import IngressPlan
 from proxy.model.actions import Backend, Destination, Forward, Split, SplitMode
 from proxy.model.conditions import Condition
 from proxy.model.policies import Policies
-from proxy.model.snapshot import PathMatch, Route
+from proxy.model.snapshot import Route
 from proxy.routing.rank import precedence
 
 _TOTAL: Final = 100
 _NO_POLICIES: Final = Policies()
-
-_Place = tuple[int, str, PathMatch, frozenset[Condition]]
-"""Port, host, path and conditions: what a canary and its base have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,17 @@ class Joined:
     idle: frozenset[str] = frozenset()
 
 
-def join_canaries(outcomes: Sequence[Outcome]) -> Joined:
+def join_canaries(outcomes: Sequence[Outcome], grants: Grants = NO_GRANTS) -> Joined:
     """Join the canaries; what cannot be joined is reported."""
     canaries = [outcome for outcome in outcomes if _canary(outcome) is not None]
     if not canaries:
         return Joined(tuple(route for outcome in outcomes for route in outcome.routes))
     plain = [route for outcome in outcomes if _canary(outcome) is None for route in outcome.routes]
-    parts = [part for outcome in canaries for part in _parts(outcome, _bases(plain, canaries))]
+    bases = bases_of(plain, (route for outcome in canaries for route in outcome.routes))
+    parts = [part for outcome in canaries for part in _parts(outcome, bases, grants)]
     by_id = {part.route.id: part for part in parts}
     weighted = defaultdict(list)
-    for part in sorted(parts, key=lambda part: precedence(part.route)[1:]):
+    for part in sorted(parts, key=lambda part: precedence(part.route)[2:]):
         if part.canary.condition is None:
             weighted[part.base.id].append(part)
     idle = {route.id for outcome in canaries for route in outcome.routes} - by_id.keys()
@@ -88,48 +89,32 @@ def _canary(outcome: Outcome) -> Canary | None:
     return outcome.plan.canary if outcome.plan is not None else None
 
 
-def _places(route: Route) -> Iterator[_Place]:
-    conditions = frozenset(route.conditions)
-    return ((port, route.host, route.path, conditions) for port in route.ports)
-
-
-def _bases(plain: Iterable[Route], canaries: Iterable[Outcome]) -> dict[_Place, Route]:
-    """Return, where a canary has a rule, the route that is taken there without it."""
-    wanted = {place for outcome in canaries for route in outcome.routes for place in _places(route)}
-    hosts = {host for _, host, _, _ in wanted}
-    found: dict[_Place, Route] = {}
-    for route in sorted((route for route in plain if route.host in hosts), key=_rank):
-        for place in _places(route):
-            if place in wanted:
-                found.setdefault(place, route)
-    return found
-
-
-def _rank(route: Route) -> tuple[object, ...]:
-    return route.order, precedence(route)
-
-
-def _parts(outcome: Outcome, bases: dict[_Place, Route]) -> Iterator[_Part]:
+def _parts(outcome: Outcome, bases: Bases, grants: Grants) -> Iterator[_Part]:
     """Yield each rule of a canary with its base; what cannot be joined is reported."""
     plan, canary = outcome.plan, _canary(outcome)
     if plan is None or canary is None:
         return
     fields = {planned.id: planned.field for planned in plan.routes}
     for route in outcome.routes:
-        base = next((bases[place] for place in _places(route) if place in bases), None)
+        base, refused = base_of(route, bases, grants)
         field = fields.get(route.id, "spec")
-        if base is None:
-            outcome.findings.add("FG0702", field, f"{route.host}{route.path.value}")
+        place = f"{route.host}{route.path.value}"
+        if refused:
+            own = route.source.namespace
+            outcome.findings.add("FG0711", field, place, namespace=refused, own=own, absence=grants.absence)
+        elif base is None:
+            outcome.findings.add("FG0702", field, place)
         elif not isinstance(base.action, Forward):
-            outcome.findings.add("FG0703", field, f"{route.host}{route.path.value}", answering=base.id)
+            outcome.findings.add("FG0703", field, place, answering=base.id)
         elif canary.condition is None and not isinstance(route.action, Forward):
-            outcome.findings.add("FG0703", field, f"{route.host}{route.path.value}", answering=route.id)
+            outcome.findings.add("FG0703", field, place, answering=route.id)
         else:
             yield _Part(outcome, plan, canary, route, base)
 
 
 def _before_base(part: _Part, condition: Condition) -> Route:
     route, base = part.route, part.base
+    is_guest = route.source.namespace != base.source.namespace
     action = route.action
     if isinstance(action, Forward):
         backends = tuple(_falling_back(backend, action.split, part) for backend in action.backends)
@@ -143,7 +128,9 @@ def _before_base(part: _Part, condition: Condition) -> Route:
         conditions=(*base.conditions, condition),
         policies=_with_own_headers(base.policies, route.policies),
         priority=part.canary.priority,
-        order=min(route.order, base.order),
+        order=base.order if is_guest else min(route.order, base.order),
+        alias=base.alias,
+        tenant=base.source.namespace if is_guest else "",
     )
 
 

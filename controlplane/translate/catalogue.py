@@ -437,6 +437,24 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "an address and port that are not the gateway's own",
         "correct the address or the port",
     ),
+    # Other namespaces
+    "FG0631": Entry(
+        "error",
+        "RefNotPermitted",
+        "the Service is of the namespace {namespace}, in which no ReferenceGrant allows it{absence};"
+        " {effect}",
+        "a Service of the namespace {own}, or one that a ReferenceGrant of the namespace {namespace} allows:"
+        " from Ingress (networking.k8s.io) of the namespace {own}, to Service {name}",
+        "use a Service of the namespace {own}, or ask those who run {namespace} for a ReferenceGrant",
+    ),
+    "FG0632": Entry(
+        "error",
+        "RefNotPermitted",
+        "the Service is of the namespace {namespace}, and {gateway} watches the namespace {watched} only;"
+        " {effect}",
+        "a Service of the namespace {watched}",
+        "use a Service of the namespace {own}, or clear spec.ingress.local.watchNamespace of the gateway",
+    ),
     # Health checks
     "FG0614": Entry(
         "warning",
@@ -475,6 +493,52 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "the canary has no base and routes nothing: no other Ingress of its gateway has this host and path",
         "an Ingress without the annotation canary, with the same host, path and pathType",
         "create the base Ingress, or remove the canary annotations",
+    ),
+    "FG0711": Entry(
+        "error",
+        "RefNotPermitted",
+        "the canary routes nothing: its base is of the namespace {namespace}, in which no ReferenceGrant"
+        " allows it{absence}",
+        "a base of the namespace {own}, or one that a ReferenceGrant of the namespace {namespace} allows:"
+        " from Ingress (networking.k8s.io) of the namespace {own}, to Ingress (networking.k8s.io)",
+        "move the canary to the namespace of its base, or ask those who run {namespace} for a ReferenceGrant",
+    ),
+    "FG0712": Entry(
+        "warning",
+        "NoEffect",
+        "order {order} counts among the Ingresses of the namespace {own} only: on {host} rules of {others}"
+        " come first where their host and path are more specific, or as specific and older",
+        "",
+        "give rules that must come first a more specific host or path, or agree with the other namespace",
+    ),
+    "FG0713": Entry(
+        "info",
+        "SharedHost",
+        "takes requests from {others}, because its {part} is more specific",
+        "",
+        "nothing has to be done if both namespaces agree; with --host-ownership namespace a host is for one",
+    ),
+    "FG0714": Entry(
+        "warning",
+        "SharedHost",
+        "requests go to {others} of another namespace, because the {part} there is more specific",
+        "",
+        "agree with the other namespace; with --host-ownership namespace a host is for one",
+    ),
+    "FG0715": Entry(
+        "error",
+        "HostOwned",
+        "the host belongs to the namespace {owner}, which has an older Ingress with it{covering}; the rules"
+        " for it are not installed",
+        "a host that no other namespace had before",
+        "use another host, or ask those who run {owner} to route it",
+    ),
+    "FG0716": Entry(
+        "error",
+        "HostOwned",
+        "an Ingress of the namespace {owner} has this host itself{covering}; the alias is not installed",
+        "an alias that is no host of another namespace",
+        "remove the alias, or ask those who run {owner} to route it",
     ),
     "FG0703": Entry(
         "warning",

@@ -9,7 +9,6 @@ import msgspec
 
 from controlplane.translate.annotations.draft import PlannedCheck
 from controlplane.translate.live import Outcome
-from controlplane.translate.services import GROUP
 from proxy.model.snapshot import HealthCheck, Service, destinations_of
 
 Checks = dict[str, HealthCheck]
@@ -44,5 +43,7 @@ def _by_age(outcomes: Iterable[Outcome]) -> Iterator[tuple[Outcome, PlannedCheck
 
 
 def _services(outcome: Outcome) -> list[str]:
+    """Return the services that an Ingress may have asked: those of its own namespace."""
+    own = f"{outcome.findings.subject.namespace}/"
     named = {service for route in outcome.routes for service, _ in destinations_of(route)}
-    return sorted(service for service in named if not service.startswith(GROUP))
+    return sorted(service for service in named if service.startswith(own))

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from controlplane.translate.diagnostics import Findings
 from proxy.model.conditions import Condition
-from proxy.model.snapshot import PathMatch, Route
-from proxy.routing.rank import precedence
+from proxy.model.snapshot import PathMatch, Route, tenant_of
+from proxy.routing.rank import Place, place, precedence
 
 _Rule = tuple[int, str, PathMatch, frozenset[Condition]]
 
@@ -16,7 +16,7 @@ def report_conflicts(routes: Iterable[Route], findings: Mapping[str, Findings]) 
     `findings` are by "namespace/name" of the Ingress.
     """
     winners: dict[_Rule, Route] = {}
-    for route in sorted(routes, key=lambda route: (route.order, precedence(route))):
+    for route in in_precedence(routes):
         conditions = frozenset(route.conditions)
         shadows = [
             winners.setdefault((port, route.host, route.path, conditions), route) for port in route.ports
@@ -25,3 +25,18 @@ def report_conflicts(routes: Iterable[Route], findings: Mapping[str, Findings]) 
             source = route.source
             winner = f"rule {shadows[0].id}"
             findings[f"{source.namespace}/{source.name}"].add("FG0701", value=route.id, winner=winner)
+
+
+def in_precedence(routes: Iterable[Route]) -> list[Route]:
+    """Return the routes so that of those with the same host and path the one that is taken comes first."""
+    routes = list(routes)
+    since: dict[tuple[Place, str], str] = {}
+    for route in routes:
+        key = place(route), tenant_of(route)
+        since[key] = min(since.get(key, route.created), route.created)
+    return sorted(
+        routes,
+        key=lambda route: (
+            route.alias, since[place(route), tenant_of(route)], tenant_of(route), precedence(route)
+        ),
+    )  # fmt: skip

@@ -38,6 +38,7 @@ class Gateway:
     findings: Findings
     unknown_clusters: tuple[str, ...] = ()  # named, and no members of the Fleet
     serves_ingresses: bool = True  # some class leads to it
+    watched: str = ""  # the only namespace that it looks at; "": all
 
     @property
     def name(self) -> str:
@@ -195,7 +196,14 @@ def _gateway(version: _Version, owners: dict[int, str], referred: frozenset[str]
         findings.add("FG0107", "spec.ingress.local.ingressClass")
     listeners = _owned(version, owners, facts)
     return Gateway(
-        dialect, findings.subject, listeners, clusters.attached, findings, clusters.unknown, serves
+        dialect,
+        findings.subject,
+        listeners,
+        clusters.attached,
+        findings,
+        clusters.unknown,
+        serves,
+        selector.namespace if selector is not None else "",
     )
 
 

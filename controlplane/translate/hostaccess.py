@@ -1,15 +1,15 @@
-"""Client addresses that may come to a host: said by one Ingress, held by the rules of all."""
+"""Client addresses that may come to a host: said by one Ingress, held by all rules of its namespace."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from controlplane.translate.live import Outcome
 from proxy.model.policies import Access, Policies
-from proxy.model.snapshot import Route
+from proxy.model.snapshot import Route, tenant_of
 
-_Place = tuple[int, str]
-"""Port and host."""
+_Place = tuple[int, str, str]
+"""Port, host and namespace."""
 
 
 def guard_hosts(outcomes: Sequence[Outcome], routes: tuple[Route, ...]) -> tuple[Route, ...]:
@@ -35,14 +35,18 @@ def _add(outcome: Outcome, found: dict[_Place, tuple[str, Access]]) -> None:
     if access is None:
         return
     own = outcome.findings.subject.key
-    for place in dict.fromkeys((port, route.host) for route in outcome.routes for port in route.ports):
+    for place in dict.fromkeys(place for route in outcome.routes for place in _places(route)):
         older, holding = found.setdefault(place, (own, access))
         if holding != access:
             outcome.findings.add("FG0705", "metadata.annotations", place[1], winner=older)
 
 
+def _places(route: Route) -> Iterator[_Place]:
+    return ((port, route.host, tenant_of(route)) for port in route.ports)
+
+
 def _guarded(route: Route, found: dict[_Place, tuple[str, Access]]) -> Route:
-    entry = next((found[port, route.host] for port in route.ports if (port, route.host) in found), None)
+    entry = next((found[place] for place in _places(route) if place in found), None)
     policies = route.policies or Policies()
     if entry is None or policies.access is not None:
         return route

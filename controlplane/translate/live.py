@@ -17,6 +17,7 @@ from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway, Gateways
+from controlplane.translate.grants import NO_GRANTS, Grants
 from controlplane.translate.ingresses import plan_ingress
 from controlplane.translate.model import AcceptedIngress, LastGood
 from controlplane.translate.plan import IngressPlan
@@ -47,6 +48,7 @@ class World:
     resolver: ServiceResolver
     last_good: LastGood
     limits: Limits = field(default_factory=Limits)
+    grants: Grants = NO_GRANTS
 
 
 def translate_ingresses(world: World) -> tuple[Outcome, ...]:
@@ -105,7 +107,7 @@ def _bound(choice: _Choice, world: World, findings: Findings) -> Outcome:
     gateway = _gateway(choice.owner, world.gateways, findings)
     if gateway is None or choice.plan is None:
         return Outcome(findings, True, choice.live)
-    binding = Binding(gateway, world.resolver, world.groups, findings)
+    binding = Binding(gateway, world.resolver, world.groups, findings, world.grants)
     return Outcome(findings, True, choice.live, bind_routes(choice.plan, binding), choice.plan)
 
 

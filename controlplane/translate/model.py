@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
 import msgspec
 
@@ -27,6 +28,31 @@ class HostAddresses:
     problem: str = ""
 
 
+class HostOwnership(StrEnum):
+    """Whose rules a host is for."""
+
+    SHARED = "shared"  # everybody's; the more specific path wins
+    NAMESPACE = "namespace"  # those of the namespace that has its oldest Ingress
+
+
+class CrossNamespace(StrEnum):
+    """What lets an Ingress refer to an object of another namespace."""
+
+    GRANT = "grant"  # a ReferenceGrant there
+    ALLOW = "allow"  # nothing is needed
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """What the namespaces that share a gateway may do to each other."""
+
+    host_ownership: HostOwnership = HostOwnership.SHARED
+    cross_namespace: CrossNamespace = CrossNamespace.GRANT
+
+
+DEFAULT_TENANCY: Final = Tenancy()
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the gateway knows and no object says.
@@ -39,6 +65,7 @@ class Facts:
     `hosts` are the addresses of servers and Services that are given by name.
     `gateway` names the gateway, not the replica. `own_addresses` are those of this machine, `admin` is what
     the admin API listens on.
+    `no_grants` says why there are no ReferenceGrants.
     """
 
     address: str = ""
@@ -52,6 +79,8 @@ class Facts:
     gateway: str = ""
     own_addresses: frozenset[str] = frozenset()
     admin: tuple[str, int] | None = None
+    tenancy: Tenancy = field(default_factory=Tenancy)
+    no_grants: str = ""
 
 
 class AcceptedIngress(msgspec.Struct, frozen=True):

@@ -57,6 +57,7 @@ class PlannedRoute:
     mirror: PlannedMirror | None = None
     errors: PlannedErrors | None = None
     default_backend: PlannedBackend | None = None  # which is among the fallbacks of the action
+    alias: bool = False  # the host is one that the Ingress only takes besides its own
     id: str = ""  # given when all routes of the Ingress are known
 
 
@@ -80,7 +81,7 @@ class IngressPlan:
     tiers: tuple[tuple[str, ...], ...] = ()  # cluster ids, those that serve first in front; () is one tier
     failback: PlannedFailback | None = None
     canary: Canary | None = None
-    host_access: Access | None = None  # of all rules of its hosts that have none of their own
+    host_access: Access | None = None  # of all rules of its hosts and namespace without one
     health: PlannedCheck | None = None
     closed: Closed | None = None  # then the routes answer 503
     to_https: str = ""  # the annotation that redirects what came by http

@@ -14,7 +14,9 @@ from controlplane.translate.diagnostics import Findings
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import Gateway
+from controlplane.translate.grants import NO_GRANTS, Grants
 from controlplane.translate.plan import IngressPlan, PlannedForward, PlannedRoute
+from controlplane.translate.references import References
 from controlplane.translate.servergroups import ServerGroups
 from controlplane.translate.splits import split_of
 from proxy.model.actions import Action, Backend, Destination, Forward, Split
@@ -33,6 +35,11 @@ class Binding:
     resolver: ServiceResolver
     groups: ServerGroups
     findings: Findings
+    grants: Grants = NO_GRANTS
+
+    @property
+    def references(self) -> References:
+        return References(self.findings.subject.namespace, self.gateway, self.grants)
 
 
 def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
@@ -62,6 +69,7 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
             policies=_policies(route, split, binding),
             order=route.order,
             created=plan.created,
+            alias=route.alias,
         )
         for route in plan.routes
     )
@@ -75,6 +83,10 @@ def _action(route: PlannedRoute, split: Split, binding: Binding) -> Action:
 
 def _policies(route: PlannedRoute, split: Split, binding: Binding) -> Policies | None:
     mirror, errors = route.mirror, route.errors
+    if mirror is not None and not any(_is_allowed(backend, binding) for backend in mirror.backends):
+        mirror = None
+    if errors is not None and not _is_allowed(errors.backend, binding):
+        errors = None
     if mirror is None and errors is None:
         return route.policies
     policies = route.policies or Policies()
@@ -93,15 +105,23 @@ def _backends(
     found: list[Backend] = []
     for backend in planned:
         here = _destination(backend, route, binding)
-        fallbacks = tuple(_destination(fallback, route, binding) for fallback in backend.fallbacks)
+        fallbacks = tuple(
+            _destination(fallback, route, binding)
+            for fallback in backend.fallbacks
+            if _is_allowed(fallback, binding)
+        )
         found.append(Backend(here.service, backend.weight, here.split, fallbacks))
     return tuple(found)
+
+
+def _is_allowed(backend: PlannedBackend, binding: Binding) -> bool:
+    return bool(backend.group) or binding.references.allow(backend.service)
 
 
 def _destination(backend: PlannedBackend, route: PlannedRoute, binding: Binding) -> Destination:
     """Return a Service in the clusters of the route, or a server group, which has its own zones."""
     if not backend.group:
-        return Destination(backend.service)
+        return binding.references.destination(backend.service)
     return binding.groups.resolve(_namespace(route), backend.group)
 
 
@@ -162,7 +182,11 @@ def _check_backends(plan: IngressPlan, binding: Binding) -> None:
             elif backend.service:
                 services.setdefault(backend.service, (route.field, effect))
     for service_id in sorted(services):
-        check_backend(service_id, *services[service_id], binding.gateway, binding.resolver, binding.findings)
+        place = services[service_id]
+        if binding.references.allow(service_id):
+            check_backend(service_id, *place, binding.gateway, binding.resolver, binding.findings)
+        else:
+            binding.references.report(service_id, *place, binding.findings)
     for group in sorted(groups):
         binding.groups.check(*group, *groups[group], binding.findings)
 

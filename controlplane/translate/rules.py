@@ -163,6 +163,7 @@ def _route(
         action=final if isinstance(final, Redirect | FixedResponse) else _forward(final, action, draft),
         conditions=(*pattern, *draft.conditions, *conditions.of_request),
         order=match.order,
+        alias=host.is_alias,
         policies=around.policies(action),
         mirror=PlannedMirror(mirror, draft.mirror_percent) if mirror else None,
         errors=errors,
@@ -179,9 +180,10 @@ def _targets(
 ) -> Iterator[tuple[Host, PathMatch]]:
     """Yield each host with each path. Hosts of conditions stand beside that of the rule, if it has one."""
     named = [Host(host)] if host or not conditions.hosts else []
-    hosts = dict.fromkeys([*named, *map(Host, draft.aliases), *conditions.hosts])
+    own = dict.fromkeys([*named, *conditions.hosts])
+    aliases = (Host(alias, is_alias=True) for alias in draft.aliases if Host(alias) not in own)
     paths = dict.fromkeys([path, *conditions.paths])
-    for each in hosts:
+    for each in (*own, *dict.fromkeys(aliases)):
         for every in paths:
             yield each, every
 

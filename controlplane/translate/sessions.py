@@ -50,7 +50,7 @@ def _service(route: Route) -> str:
 def _marked(cookie: str, routes: Iterable[Route]) -> Iterator[tuple[str, str]]:
     """Yield id and new name of each route that shares a cookie with an older one of another service."""
     kept = _Owners()
-    for route in sorted(routes, key=lambda route: precedence(route)[2:]):
+    for route in sorted(routes, key=lambda route: precedence(route)[3:]):
         service = _service(route)
         if not kept.take(route.host, service):
             mark = sha256(service.encode()).hexdigest()[:_MARK_DIGITS]

@@ -8,6 +8,7 @@ The values are trees, so the garbage collector is spared them: a hundred thousan
 
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -66,6 +67,10 @@ class PathMatch(msgspec.Struct, frozen=True, gc=False):
     ignore_case: bool = False
 
 
+LAST_ORDER: Final = 1000
+"""The highest order of a rule. What is above it belongs to default backends: they come after all rules."""
+
+
 class Route(msgspec.Struct, frozen=True, gc=False):
     """One compiled rule."""
 
@@ -78,8 +83,15 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...] = ()
     policies: Policies | None = None
     priority: int = 0  # among routes with the same order, host and path the higher wins: canaries
-    order: int = 10  # the ALB annotation; lower wins before everything else
+    order: int = 10  # the ALB annotation; in its namespace the lower wins before everything else
     created: str = ""  # creationTimestamp of the source, RFC 3339; the older wins
+    alias: bool = False  # the host is only an alias: rules that have it themselves come first
+    tenant: str = ""  # the namespace among whose rules it stands; "": that of the source. Of canaries
+
+
+def tenant_of(route: Route) -> str:
+    """Return the namespace in which the order of a route counts."""
+    return route.tenant or route.source.namespace
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
@@ -148,6 +160,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     workers: int = 1  # that share the limits which hold for the whole gateway
     trusted_proxies: tuple[str, ...] = ()  # networks (CIDR) that may say who the client is
     gateway: str = ""  # the same in all replicas, in no other gateway; of 0-9 and a-z; "": no loop is found
+    hosts_owned: bool = False  # requests to a host are for no rules but those of the namespace that has it
     schema: int = SCHEMA
 
 

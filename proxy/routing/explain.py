@@ -13,8 +13,9 @@ from typing import Final
 
 from proxy.model.conditions import Condition
 from proxy.model.snapshot import PathKind, Route
+from proxy.routing.contest import Contest, Rule
 from proxy.routing.match import compile_conditions, compile_path
-from proxy.routing.rank import HostRank, Rank, host_rank, rank
+from proxy.routing.rank import Rank, rank
 from proxy.routing.request import Facts
 
 _SLICE: Final = 1000
@@ -40,20 +41,6 @@ class Verdict(StrEnum):
     MISSED = "missed"  # it does not match
 
 
-class Rule(StrEnum):
-    """What a route is better by than another that matches too; in the order of their importance."""
-
-    ORDER = "order"
-    HOST = "host"  # exact before wildcard before any
-    PATH_KIND = "path_kind"  # exact before prefix before pattern before /
-    PATH_LENGTH = "path_length"
-    PRIORITY = "priority"
-    CONDITIONS = "conditions"  # more of them
-    AGE = "age"
-    NAME = "name"
-    PLACE = "place"  # in the same Ingress
-
-
 class Part(StrEnum):
     """What of a request a route does not match by."""
 
@@ -76,7 +63,8 @@ class Difference:
 class Considered:
     route: Route
     verdict: Verdict
-    lost_by: Rule | None = None  # to the chosen route
+    lost_by: Rule | None = None
+    lost_to: Route | None = None  # the chosen route, or the first of its own namespace
     differences: tuple[Difference, ...] = ()  # all of them, when it was missed
 
 
@@ -93,51 +81,38 @@ class Explanation:
         return first if first is not None and first.verdict is Verdict.CHOSEN else None
 
 
-def explain(routes: Iterable[Route], asked: Asked, most: int | None = None) -> Explanation:
+def explain(
+    routes: Iterable[Route], asked: Asked, most: int | None = None, *, owned: bool = False
+) -> Explanation:
     """Return what becomes of the request among the routes of a snapshot. Raises RouteError.
 
     `most`: so many of those that do not match are kept, the nearest. To keep 100,000 of them, and to
-    collect the garbage, stops all other threads for a second.
+    collect the garbage, stops all other threads for a second. `owned`: hosts belong to one namespace each.
     """
     facts = _facts(asked)
-    matching: list[Route] = []
+    contest = Contest(owned=owned)
     missed: list[Considered] = []
     count = 0
     for route in routes:
         differences = tuple(_differences(route, asked, facts))
+        parts = [difference.part for difference in differences]
+        if Part.PORT not in parts and Part.HOST not in parts:
+            contest.note(route)
         if not differences:
-            matching.append(route)
+            contest.enter(route)
             continue
         count += 1
         missed.append(Considered(route, Verdict.MISSED, differences=differences))
         if most is not None and len(missed) >= most + _SLICE:
             missed = _nearest(missed, asked.path, most)
-    matching.sort(key=rank)
     missed = _nearest(missed, asked.path, most)
-    return Explanation((*_judged(matching), *missed), count - len(missed))
+    return Explanation((*_judged(contest), *missed), count - len(missed))
 
 
-def _judged(matching: list[Route]) -> Iterator[Considered]:
-    for position, route in enumerate(matching):
-        if position == 0:
-            yield Considered(route, Verdict.CHOSEN)
-        else:
-            yield Considered(route, Verdict.LOST, lost_by=better_by(matching[0], route))
-
-
-_RULES = (
-    Rule.ORDER, Rule.HOST, Rule.PATH_KIND, Rule.PATH_LENGTH, Rule.PRIORITY, Rule.CONDITIONS, Rule.AGE,
-)  # fmt: skip
-"""Of the parts of a Rank; what comes after them is the name, and in one Ingress the place."""
-
-
-def better_by(winner: Route, loser: Route) -> Rule:
-    """Return the first rule by which two routes that both match differ."""
-    for rule, better, worse in zip(_RULES, rank(winner), rank(loser), strict=False):
-        if better != worse:
-            is_root = rule is Rule.PATH_KIND and winner.path.kind is loser.path.kind
-            return Rule.PATH_LENGTH if is_root else rule
-    return Rule.NAME if winner.source != loser.source else Rule.PLACE
+def _judged(contest: Contest) -> Iterator[Considered]:
+    for route, lost_by, winner in contest.in_turn():
+        verdict = Verdict.CHOSEN if lost_by is None else Verdict.LOST
+        yield Considered(route, verdict, lost_by=lost_by, lost_to=winner)
 
 
 def _differences(route: Route, asked: Asked, facts: Facts) -> Iterator[Difference]:
@@ -156,11 +131,10 @@ def _differences(route: Route, asked: Asked, facts: Facts) -> Iterator[Differenc
 def covers_host(wanted: str, host: str) -> bool:
     """Whether a route with the host `wanted` takes requests to `host`."""
     host = host.lower()
-    kind = host_rank(wanted)
-    if kind is HostRank.WILDCARD:
+    if wanted.startswith("*."):
         label, dot, parent = host.partition(".")
         return bool(label and dot) and parent == wanted[2:]
-    return kind is HostRank.ANY or wanted == host
+    return wanted in ("", host)
 
 
 def _covers_path(route: Route, path: str) -> bool:

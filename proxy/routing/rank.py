@@ -1,14 +1,23 @@
-"""Which of two routes that both match goes first (DESIGN §4.1): one key, least first."""
+"""Which of two routes that both match goes first (DESIGN §4.1 and §4.9): keys, least first.
+
+Each namespace has a first match of its own, in its own order (`rank`). Among these the most specific host and
+path win, then the namespace that has been at that place for longest (`standing`). How many conditions a rule
+has counts in its namespace only: with a condition that always holds it would take all requests of a place.
+"""
 
 from enum import IntEnum
 
-from proxy.model.snapshot import PathKind, PathMatch, Route
+from proxy.model.snapshot import LAST_ORDER, PathKind, PathMatch, Route, tenant_of
 
 
 class HostRank(IntEnum):
     EXACT = 0
-    WILDCARD = 1
-    ANY = 2
+    EXACT_ALIAS = 1
+    WILDCARD = 2
+    WILDCARD_ALIAS = 3
+    ANY = 4
+    DEFAULT = 5
+    """A default backend: below every rule of every namespace."""
 
 
 class PathRank(IntEnum):
@@ -19,18 +28,27 @@ class PathRank(IntEnum):
     """The prefix "/": what covers everything comes last, or no pattern beside it were ever taken."""
 
 
-Precedence = tuple[int, int, str, str, str]
+Precedence = tuple[int, int, int, str, str, str]
 Rank = tuple[int, HostRank, PathRank, int, int, int, str, str, str]
-"""Order, host, kind and length of the path, then what `precedence` returns. Sorting by it must be stable:
+"""Order, host, kind and length of the path, then priority, conditions, age and name.
 
-routes of one Ingress that are equal in all of this keep their order, the first of them goes first.
+Sorting by it must be stable: routes of one Ingress that are equal in all of this keep their order, the first
+of them goes first.
 """
 
+Place = tuple[HostRank, str, PathRank, str]
+"""Host and path, as far as several routes there are told apart by age. Patterns of a length share a place."""
 
-def host_rank(host: str) -> HostRank:
-    if not host:
-        return HostRank.ANY
-    return HostRank.WILDCARD if host.startswith("*.") else HostRank.EXACT
+Standing = tuple[HostRank, PathRank, int, str, str]
+"""Host, kind and length of the path, since when the namespace is at this place, its name."""
+
+
+def host_rank(route: Route) -> HostRank:
+    if not route.host:
+        return HostRank.DEFAULT if route.order > LAST_ORDER else HostRank.ANY
+    if route.host.startswith("*."):
+        return HostRank.WILDCARD_ALIAS if route.alias else HostRank.WILDCARD
+    return HostRank.EXACT_ALIAS if route.alias else HostRank.EXACT
 
 
 def path_rank(path: PathMatch) -> PathRank:
@@ -41,10 +59,34 @@ def path_rank(path: PathMatch) -> PathRank:
     return PathRank.PREFIX if path.value.strip("/") else PathRank.ROOT
 
 
+def path_length(path: PathMatch) -> int:
+    return len(path.value if path_rank(path) is PathRank.PATTERN else path.value.rstrip("/"))
+
+
+def path_place(path: PathMatch) -> tuple[PathRank, str]:
+    """Return what of a place is its path."""
+    kind = path_rank(path)
+    if kind is PathRank.PATTERN:
+        return kind, str(len(path.value))
+    return kind, path.value if kind is PathRank.EXACT else path.value.rstrip("/")
+
+
+def place(route: Route) -> Place:
+    kind, text = path_place(route.path)
+    return host_rank(route), route.host, kind, text
+
+
+def party(route: Route) -> str:
+    """Return whose order a route stands in: the rules of a namespace, or its default backends."""
+    tenant = tenant_of(route)
+    return f"{tenant}/" if host_rank(route) is HostRank.DEFAULT else tenant
+
+
 def precedence(route: Route) -> Precedence:
-    """Sort key among routes with the same order, host and path."""
+    """Sort key among the routes of a namespace with the same host and path."""
     source = route.source
     return (
+        route.order,
         -route.priority,
         -len(route.conditions),
         route.created,
@@ -53,16 +95,14 @@ def precedence(route: Route) -> Precedence:
     )
 
 
-def pattern_precedence(route: Route) -> tuple[int, Precedence]:
-    """Sort key among the patterns of a host: the longest first."""
-    return -len(route.path.value), precedence(route)
-
-
 def rank(route: Route) -> Rank:
-    """Sort key among all routes that match a request."""
-    kind = path_rank(route.path)
-    if kind is PathRank.PATTERN:
-        length, rest = pattern_precedence(route)
-    else:
-        length, rest = -len(route.path.value.rstrip("/")), precedence(route)
-    return (route.order, host_rank(route.host), kind, length, *rest)
+    """Sort key among all routes of a namespace that match a request."""
+    order, priority, conditions, created, namespace, name = precedence(route)
+    host, kind, length = host_rank(route), path_rank(route.path), -path_length(route.path)
+    return (order, host, kind, length, priority, conditions, created, namespace, name)
+
+
+def standing(route: Route, since: str) -> Standing:
+    """Sort key among the first matches of all namespaces; `since`: the age of the oldest rule of the route's
+    namespace at its place."""
+    return (host_rank(route), path_rank(route.path), -path_length(route.path), since, tenant_of(route))

@@ -13,6 +13,15 @@ from tests.files.test_check import GATEWAY, INGRESS
 BAD = INGRESS.replace("{}", "{alb.ingress.kubernetes.io/order: many, alb.ingress.kubernetes.io/ordr: '1'}")
 
 
+MSE_GATEWAY = """\
+---
+apiVersion: mse.alibabacloud.com/v1alpha1
+kind: MseIngressConfig
+metadata: {name: mse}
+spec: {ingress: {local: {ingressClass: mse}}}
+"""
+
+
 def validate(*args: str, text: str = "") -> subprocess.CompletedProcess[str]:
     argv = (sys.executable, "-m", "controlplane.cli.main", "validate", *args)
     return subprocess.run(
@@ -101,3 +110,50 @@ def test_wrong_usage_is_one_line_and_exit_2(args: tuple[str, ...], said: str) ->
 
 def test_no_files_is_wrong_usage() -> None:
     assert validate().returncode == 2
+
+
+SHARED = (
+    GATEWAY
+    + "---\n"
+    + INGRESS.replace("- http", "- host: a.example.com\n      http")
+    + "---\n"
+    + INGRESS.replace("- http", "- host: a.example.com\n      http")
+    .replace("name: web\n  annotations", "name: web\n  namespace: shop\n  annotations")
+    .replace("path: /,", "path: /x,")
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [((), 0, "FG0713"), (("--host-ownership", "namespace"), 1, "FG0715")],
+    ids=["shared", "owned"],
+)
+def test_what_namespaces_may_do_is_an_option(args: tuple[str, ...], code: int, said: str) -> None:
+    done = validate("-f", "-", *args, text=SHARED)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert said in done.stdout
+
+
+GRANT = """\
+---
+apiVersion: gateway.networking.k8s.io/{version}
+kind: ReferenceGrant
+metadata: {{name: may, namespace: shop}}
+spec:
+  from: [{{group: networking.k8s.io, kind: Ingress, namespace: default}}]
+  to: [{{group: "", kind: Service}}]
+"""
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1", "v1alpha2", ""])
+def test_grants_are_read_from_files(version: str) -> None:
+    text = (
+        INGRESS.replace("alb", "mse").replace(
+            "{}", "{mse.ingress.kubernetes.io/destination: web.shop.svc.cluster.local:80}"
+        )
+        + MSE_GATEWAY
+    )
+    done = validate("-f", "-", text=text + (GRANT.format(version=version) if version else ""))
+    assert ("FG0631" in done.stdout) == (version not in ("v1", "v1beta1"))
+    assert ("FG0115" in done.stdout) == (version == "v1alpha2")
+    assert "FG0631" not in validate("-f", "-", "--cross-namespace", "allow", text=text).stdout

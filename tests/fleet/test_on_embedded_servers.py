@@ -28,6 +28,7 @@ from controlplane.resources.kinds import (
     ENDPOINT_SLICES,
     INGRESSES,
     PODS,
+    REFERENCE_GRANTS_BETA,
     SECRETS,
     SERVER_GROUPS,
     SERVICES,
@@ -52,6 +53,7 @@ from tests.support.waiting import until
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 CRDS = Path(__file__).parents[2] / "deploy/crds"
 ALBCONFIG_CRD = CRDS / "albconfigs.alibabacloud.com.yaml"
+GRANT_CRD = CRDS.parent / "demo/fleet/05-referencegrants.yaml"
 SERVER_GROUP_CRD = CRDS / "servergroups.fleetgate.io.yaml"
 
 
@@ -140,6 +142,34 @@ async def test_secrets_of_other_namespaces_register_nothing(
         await fleet_server.create(SECRETS, {"metadata": meta, "data": {"kubeconfig": kubeconfig}})
     await until(lambda: "ours" in fleet.known_clusters())
     assert fleet.known_clusters() == {"ours"}
+
+
+async def test_grants_come_and_go_with_their_definition(fleet_server: Cluster, fleet: Fleet) -> None:
+    """The definition is that of the demo, which has the older version only."""
+    assert fleet.no_grants() == "the Fleet does not serve them"
+    document = yaml.safe_load(GRANT_CRD.read_text())
+    await fleet_server.client.create(DEFINITIONS, json.dumps(document).encode())
+    spec = {
+        "from": [{"group": "networking.k8s.io", "kind": "Ingress", "namespace": "shop"}],
+        "to": [{"group": "", "kind": "Service"}],
+    }
+    item = {"metadata": {"name": "shop", "namespace": "demo"}, "spec": spec}
+
+    async def made() -> bool:
+        try:
+            await fleet_server.create(REFERENCE_GRANTS_BETA, item)
+        except ApiError:
+            return False
+        return True
+
+    async with asyncio.timeout(10):
+        while not await made():
+            await asyncio.sleep(0.05)
+    await until(lambda: "demo/shop" in fleet.fleet_objects().reference_grants, 60)
+    (source,) = fleet.fleet_objects().reference_grants["demo/shop"].spec.from_
+    assert (source.kind, source.namespace, fleet.no_grants()) == ("Ingress", "shop", "")
+    await fleet_server.delete(REFERENCE_GRANTS_BETA, "demo", "shop")
+    await until(lambda: not fleet.fleet_objects().reference_grants)
 
 
 @pytest.mark.parametrize("kind", [INGRESSES, ALBCONFIGS], ids=lambda kind: kind.plural)

@@ -17,9 +17,10 @@ from proxy.model.conditions import (
     SourceCondition,
     TextKind,
 )
-from proxy.model.snapshot import PathKind, PathMatch, Route
-from proxy.routing.explain import Asked, Difference, Part, Rule, Verdict, explain
-from proxy.routing.rank import rank
+from proxy.model.snapshot import PathKind, PathMatch, Route, tenant_of
+from proxy.routing.contest import Rule
+from proxy.routing.explain import Asked, Difference, Part, Verdict, explain
+from proxy.routing.rank import party, place, rank, standing
 from proxy.routing.table import RouteTable
 from tests.support.asking import Headers, find_in
 from tests.support.snapshots import route
@@ -101,6 +102,26 @@ def requests(draw: st.DrawFn) -> Asked:
     )
 
 
+OWNERS = {"": "one", "a.b": "two", "c.a.b": "three", "b": "one", "*.b": "two", "*.a.b": "one"}
+NAMESPACES = st.sampled_from(["one", "two", "three"])
+
+
+@st.composite
+def shared_tables(draw: st.DrawFn) -> list[Route]:
+    """Return rules of several namespaces on few hosts and paths, so that they meet."""
+    return [
+        replace(
+            wanted,
+            source=replace(wanted.source, namespace=draw(NAMESPACES)),
+            created=draw(st.sampled_from(["2024", "2025", "2026"])),
+            tenant=draw(st.sampled_from(["", "", "", "one", "two", "three"])),
+            alias=draw(st.booleans()) and wanted.host != "",
+            order=draw(st.sampled_from([1, 10, 10, 1010])) if not wanted.host else wanted.order,
+        )
+        for wanted in draw(tables())
+    ]
+
+
 SEVERAL_REQUESTS = st.lists(requests(), min_size=REQUESTS, max_size=REQUESTS)
 
 
@@ -135,6 +156,41 @@ def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], sever
         assert [each.route for each in considered if each.differences] == [
             each.route for each in considered if each.route in remaining
         ]
+
+
+@settings(max_examples=EXAMPLES)
+@given(shared_tables(), SEVERAL_REQUESTS, st.booleans())
+def test_both_choose_the_same_among_namespaces(
+    wanted: list[Route], several: list[Asked], owned: bool
+) -> None:
+    if owned:  # the translation has refused the others
+        wanted = [replace(each, tenant=OWNERS[each.host]) for each in wanted]
+    table = table_of(wanted, owned=owned)
+    for asked in several:
+        chosen = explain(wanted, asked, owned=owned).chosen
+        assert found_by(table, asked, headers_of(asked)) == (chosen.route.id if chosen else None)
+
+
+@settings(max_examples=EXAMPLES)
+@given(shared_tables(), SEVERAL_REQUESTS)
+def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], several: list[Asked]) -> None:
+    """Said in the words of DESIGN §4.9, without the table and the contest."""
+    for asked in several:
+        matching = [each.route for each in explain(wanted, asked).considered if not each.differences]
+        parties = {party(each) for each in matching}
+        firsts = [min((e for e in matching if party(e) == each), key=rank) for each in sorted(parties)]
+
+        def since(first: Route, asked: Asked = asked) -> str:
+            there = (e for e in wanted if asked.port in e.ports and place(e) == place(first))
+            return min(e.created for e in there if tenant_of(e) == tenant_of(first))
+
+        best = min((standing(first, since(first)) for first in firsts), default=None)
+        chosen = explain(wanted, asked).chosen
+        if chosen is None:
+            assert best is None
+        else:
+            assert standing(chosen.route, since(chosen.route)) == best
+            assert rank(chosen.route) == min(rank(e) for e in firsts if party(e) == party(chosen.route))
 
 
 @settings(max_examples=EXAMPLES // 3)

@@ -12,8 +12,10 @@ def table_of(
     routes: Iterable[Route],
     earlier: RouteTable[Any] | None = None,
     bind: Callable[[Route], Any] = attrgetter("id"),
+    *,
+    owned: bool = False,
 ) -> RouteTable[Any]:
-    table = RouteTable(bind)
+    table = RouteTable(bind, owned=owned)
     for route in routes:
         table.add(route, earlier)
     return table

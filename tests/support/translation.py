@@ -15,6 +15,7 @@ from controlplane.resources.kinds import (
     INGRESSES,
     MSE_INGRESS_CONFIGS,
     PODS,
+    REFERENCE_GRANTS,
     SERVER_GROUPS,
     SERVICES,
     Kind,
@@ -22,7 +23,14 @@ from controlplane.resources.kinds import (
 from controlplane.resources.view import FleetObjects, Malformed, MemberObjects
 from controlplane.translate.builder import translate
 from controlplane.translate.diagnostics import Diagnostic
-from controlplane.translate.model import Facts, HostAddresses, LastGood, ObjectStatus, Translation
+from controlplane.translate.model import (
+    Facts,
+    HostAddresses,
+    LastGood,
+    ObjectStatus,
+    Tenancy,
+    Translation,
+)
 from proxy.model.snapshot import Snapshot
 
 Manifest = dict[str, Any]
@@ -36,6 +44,7 @@ _KINDS: dict[str, Kind[Any]] = {
         INGRESS_CLASSES,
         INGRESSES,
         PODS,
+        REFERENCE_GRANTS,
         SERVER_GROUPS,
         SERVICES,
     )
@@ -95,6 +104,7 @@ def fleet_of(manifests: Iterable[Manifest]) -> FleetObjects:
         albconfigs=views["AlbConfig"],
         mse_configs=views["MseIngressConfig"],
         server_groups=views["ServerGroup"],
+        reference_grants=views["ReferenceGrant"],
         malformed=malformed,
     )
 
@@ -172,6 +182,7 @@ def _translate(case: Mapping[str, Any], last_good: LastGood, previous: Snapshot 
     facts.update(case.get("facts", {}))
     known = frozenset(facts.pop("known_clusters"))
     facts["trusted_proxies"] = tuple(facts.get("trusted_proxies", ()))
+    facts["tenancy"] = msgspec.convert(facts.get("tenancy", {}), Tenancy)
     facts["hosts"] = {
         host: HostAddresses(tuple(found.get("addresses", ())), found.get("problem", ""))
         for host, found in facts.get("hosts", {}).items()

@@ -26,14 +26,14 @@ DENY_TOO: Final = _row(
 DOMAIN_ALLOW: Final = _row(
     "domain-whitelist-source-range",
     VENDOR,
-    "lets only clients with these addresses come to the hosts of the Ingress, whoever's rules they take;"
-    " an Ingress with addresses of its own is left out",
+    "lets only clients with these addresses come to the hosts of the Ingress, whichever rules of its"
+    " namespace they take; an Ingress with addresses of its own is left out",
 )
 DOMAIN_DENY: Final = _row(
     "domain-blacklist-source-range",
     VENDOR,
-    "answers clients with these addresses 403 at the hosts of the Ingress, whoever's rules they take;"
-    " an Ingress with addresses of its own is left out",
+    "answers clients with these addresses 403 at the hosts of the Ingress, whichever rules of its"
+    " namespace they take; an Ingress with addresses of its own is left out",
 )
 ROWS: Final = (ALLOW, ALLOW_TOO, DENY, DENY_TOO, DOMAIN_ALLOW, DOMAIN_DENY)
 

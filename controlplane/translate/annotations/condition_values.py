@@ -34,6 +34,7 @@ class Host:
 
     name: str
     pattern: HostCondition | None = None
+    is_alias: bool = False
 
 
 class ValueProblem(ValueError):

@@ -18,7 +18,8 @@ DESTINATION: Final = Annotation(
     "destination",
     VENDOR,
     Dialect.MSE,
-    "sends the requests of all rules to these Services, by weight, instead of those in the rules",
+    "sends the requests of all rules to these Services, by weight, instead of those in the rules; Services of"
+    " other namespaces need a ReferenceGrant there",
     "lines",
     f"lines of [<weight>%] {_HOST_GRAMMAR}; a single one needs no weight",
     example="60% web.demo.svc.cluster.local:80\n40% web-next.demo.svc.cluster.local:80",
@@ -27,7 +28,8 @@ DEFAULT_BACKEND: Final = Annotation(
     "default-backend",
     ANY_MSE,
     Dialect.MSE,
-    "names the Service whose first port serves when that of a rule has no endpoint",
+    "names the Service whose first port serves when that of a rule has no endpoint; one of another namespace"
+    " needs a ReferenceGrant there",
     "Service",
     "the name of a Service, of this namespace or as <namespace>/<name>",
     example="fallback",
@@ -36,7 +38,8 @@ FALLBACK_SERVICE: Final = Annotation(
     "fallback-service",
     VENDOR,
     Dialect.MSE,
-    "names the Service that serves when that of a rule has no endpoint; default-backend wins",
+    "names the Service that serves when that of a rule has no endpoint; default-backend wins; one of another"
+    " namespace needs a ReferenceGrant there",
     "Service",
     _HOST_GRAMMAR,
     example="fallback.demo.svc.cluster.local:80",
@@ -54,7 +57,8 @@ MIRROR: Final = Annotation(
     "mirror-target-service",
     VENDOR,
     Dialect.MSE,
-    "sends a copy of each request to this Service; its answer is thrown away",
+    "sends a copy of each request to this Service; its answer is thrown away; one of another namespace needs"
+    " a ReferenceGrant there",
     "Service",
     "[<namespace>/]<name>[:<port>]; without a port the first one of the Service",
     example="demo/shadow:80",

@@ -116,7 +116,7 @@ class Draft:
     mirror_percent: int = 100
     error_statuses: tuple[int, ...] = ()
     access: Access | None = None
-    host_access: Access | None = None  # of every rule of its hosts, whoever's, that has no access of its own
+    host_access: Access | None = None  # of all rules of its hosts and namespace without one
     rate_limits: list[RateLimit] = field(default_factory=list)
     concurrency: ConcurrencyLimit | None = None
     cors: Cors | None = None

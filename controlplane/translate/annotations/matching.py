@@ -49,7 +49,7 @@ IGNORE_CASE: Final = _flag("ignore-path-case", VENDOR, "takes paths in any case"
 ALIASES: Final = _row(
     "server-alias",
     ANY_MSE,
-    "names hosts that the rules hold for besides their own",
+    "names hosts that the rules hold for besides their own, where no rule that names the host itself matches",
     "comma list",
     "a comma list of DNS names and *.<DNS name>",
     "",

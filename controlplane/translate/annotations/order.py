@@ -7,13 +7,15 @@ from controlplane.translate.annotations.draft import DEFAULT_ORDER, Draft
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.row import ALB, Annotation
 from controlplane.translate.dialects import Dialect
+from proxy.model.snapshot import LAST_ORDER
 
-LAST: Final = 1000
+LAST: Final = LAST_ORDER
 ORDER: Final = Annotation(
     "order",
     (ALB,),
     Dialect.ALB,
-    "puts the rules of the Ingress before those of Ingresses with a higher number, however specific they are",
+    "puts the rules of the Ingress before those of Ingresses of its namespace with a higher number, however"
+    " specific they are",
     type="integer",
     allowed=f"an integer from 1 to {LAST}",
     default=str(DEFAULT_ORDER),

@@ -72,6 +72,17 @@ PAGES: Final[dict[str, Page]] = {
         "Name the Service that it stands for in the rule, or use the full DNS name of a host outside of the"
         " clusters.",
     ),
+    "FG0631": Page(
+        "The Ingress names a Service of another namespace, which has not allowed it with a ReferenceGrant.",
+        "default-backend: web/errors on an Ingress of the namespace shop",
+        "Use a Service of the own namespace, or ask for a ReferenceGrant to Service in the other one."
+        " docs/behaviour.md, Namespaces, has an example.",
+    ),
+    "FG0632": Page(
+        "The MseIngressConfig watches one namespace, and the Ingress names a Service of another one.",
+        "watchNamespace: shop, and destination: web.other.svc.cluster.local:80",
+        "Use a Service of the namespace that is watched.",
+    ),
     "FG0620": Page(
         "Two Ingresses ask for different health checks of one Service. The older one's is made.",
         "healthcheck-path: /a and healthcheck-path: /b",

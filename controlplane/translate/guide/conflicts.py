@@ -44,6 +44,39 @@ PAGES: Final[dict[str, Page]] = {
         "Make the patterns simpler; or start fleetgate with --limit max-host-pattern-work=<more>"
         " (docs/limits.md).",
     ),
+    "FG0711": Page(
+        "The base of the canary is of another namespace, which has not allowed it.",
+        "a canary of the namespace shop with the host and path of an Ingress of the namespace web",
+        "Move the canary to the namespace of its base, or ask for a ReferenceGrant to Ingress there.",
+    ),
+    "FG0712": Page(
+        "Rules of another namespace have the host, and an order counts in its own namespace only.",
+        'alb.ingress.kubernetes.io/order: "1" on an Ingress without a host',
+        "Give rules that must come first a more specific host or path, or agree with the other namespace.",
+    ),
+    "FG0713": Page(
+        "The Ingress takes requests that rules of another namespace would get without it: its path is longer"
+        " under their host, or its host is below their wildcard.",
+        "path: /cart of host shop.example.com, whose path: / is another namespace's",
+        "Nothing has to be done where both namespaces agree.",
+    ),
+    "FG0714": Page(
+        "Rules of another namespace take requests of this Ingress: their path is longer under its host, or"
+        " their host is below its wildcard.",
+        "host: '*.example.com', when another namespace has one.example.com",
+        "Agree with the other namespace. With --host-ownership namespace a host is for one of them.",
+    ),
+    "FG0715": Page(
+        "The gateway runs with --host-ownership namespace, and an older Ingress of another namespace has the"
+        " host, or a wildcard above it.",
+        "host: shop.example.com in two namespaces",
+        "Use another host, or have the namespace that owns it route the path.",
+    ),
+    "FG0716": Page(
+        "The alias is a host that an Ingress of another namespace names itself, or is below its wildcard.",
+        "server-alias: shop.example.com, the host of another namespace",
+        "Leave the host out of the alias, or have the namespace that owns it route it.",
+    ),
     "FG0801": Page(
         "A worker could not use the new rules, so all workers go on with those of before.",
         "rules that pass every check of the translation",

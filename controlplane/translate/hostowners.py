@@ -1,0 +1,116 @@
+"""Whose a host is: which rules of other namespaces are not installed under it. Pure.
+
+An alias is never installed where the host itself is another namespace's. With HostOwnership.NAMESPACE nothing
+of another namespace is, and a host below a wildcard belongs to whoever came first, host or wildcard.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from controlplane.translate.live import Outcome
+from controlplane.translate.model import HostOwnership
+from proxy.model.snapshot import Route
+
+_Place = tuple[int, str]
+"""Port and host."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Claim:
+    """Who has a host: rules that name it before those that have it as an alias, then the oldest."""
+
+    alias: bool
+    created: str
+    namespace: str
+    name: str
+
+
+def with_owners(outcomes: Sequence[Outcome], ownership: HostOwnership) -> tuple[Outcome, ...]:
+    """Return the outcomes without the routes that are refused; who wrote them is told.
+
+    Canaries have no hosts of their own: they go where their bases are.
+    """
+    owners = Owners(route for outcome in outcomes if not _is_canary(outcome) for route in outcome.routes)
+    return tuple(
+        outcome if _is_canary(outcome) else _checked(outcome, owners, ownership) for outcome in outcomes
+    )
+
+
+def _is_canary(outcome: Outcome) -> bool:
+    return outcome.plan is not None and outcome.plan.canary is not None
+
+
+class Owners:
+    """The oldest claim to each host of each port."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._claims: dict[_Place, _Claim] = {}
+        for route in routes:
+            claim = _Claim(route.alias, route.created, route.source.namespace, route.source.name)
+            for port in route.ports:
+                known = self._claims.get((port, route.host))
+                if known is None or claim < known:
+                    self._claims[port, route.host] = claim
+
+    def of(self, port: int, host: str) -> tuple[str, str]:
+        """Return the namespace that has a host of some route, and the host by which it has it."""
+        named = list(self._named(port, host))
+        claim, by = min(named)
+        return claim.namespace, by
+
+    def itself(self, port: int, host: str, namespace: str) -> tuple[str, str] | None:
+        """Return which other namespace has the host, or a wildcard above it, and not as an alias."""
+        for claim, by in self._named(port, host):
+            if not claim.alias and claim.namespace != namespace:
+                return claim.namespace, by
+        return None
+
+    def _named(self, port: int, host: str) -> Iterator[tuple[_Claim, str]]:
+        for name in (host, wildcard_above(host)):
+            claim = self._claims.get((port, name)) if name is not None else None
+            if claim is not None and name is not None:
+                yield claim, name
+
+
+def wildcard_above(host: str) -> str | None:
+    """Return the wildcard that covers an exact host; None for what none covers."""
+    label, dot, parent = host.partition(".")
+    return f"*.{parent}" if dot and label != "*" else None
+
+
+def _checked(outcome: Outcome, owners: Owners, ownership: HostOwnership) -> Outcome:
+    namespace = outcome.findings.subject.namespace
+    kept: list[Route] = []
+    told: dict[str, tuple[str, str, str]] = {}  # by host: code, owner, the host by which it is the owner's
+    for route in outcome.routes:
+        ports: list[int] = []
+        for port in route.ports:
+            refusal = _refusal(owners, ownership, namespace, port, route)
+            if refusal is None:
+                ports.append(port)
+            else:
+                told.setdefault(route.host, refusal)
+        if len(ports) == len(route.ports):
+            kept.append(route)
+        elif ports:
+            kept.append(msgspec.structs.replace(route, ports=tuple(ports)))
+    for host, (code, owner, by) in told.items():
+        covering = f", by {by}" if by != host else ""
+        outcome.findings.add(code, "spec.rules", host or "*", owner=owner, covering=covering)
+    return replace(outcome, routes=tuple(kept)) if told else outcome
+
+
+def _refusal(
+    owners: Owners, ownership: HostOwnership, namespace: str, port: int, route: Route
+) -> tuple[str, str, str] | None:
+    if route.alias:
+        other = owners.itself(port, route.host, namespace)
+        if other is not None:
+            return "FG0716", *other
+    if ownership is HostOwnership.NAMESPACE:
+        owner, by = owners.of(port, route.host)
+        if owner != namespace:
+            return "FG0715", owner, by
+    return None

@@ -1,0 +1,145 @@
+"""The routes of one port, by host, and which of those that match a request is taken."""
+
+from collections.abc import Iterator
+from typing import Generic
+
+from proxy.model.snapshot import Route
+from proxy.routing.paths import Candidate, PathTable, Target
+from proxy.routing.rank import HostRank, host_rank
+from proxy.routing.request import Facts
+
+
+class HostTable(Generic[Target]):
+    """The routes of one port."""
+
+    __slots__ = ("_any", "_exact", "_lowest", "_orders", "_owned", "_wildcards", "is_contested")
+
+    def __init__(self, *, owned: bool = False) -> None:
+        self._owned = owned  # a host is for the rules of the namespace only that has it
+        self.is_contested = owned  # the most specific match may have to give way to another
+        self._any: PathTable[Target] | None = None
+        self._exact: dict[bytes, PathTable[Target]] = {}
+        self._wildcards: dict[bytes, PathTable[Target]] = {}
+        self._orders: dict[str, int] = {}  # by party: the order of one of its routes
+        self._lowest: dict[str, int] = {}  # by party, of those that have more than one order
+
+    def add(self, candidate: Candidate[Target]) -> None:
+        known = self._orders.setdefault(candidate.party, candidate.order)
+        if known != candidate.order:
+            lowest = self._lowest.get(candidate.party, known)
+            self._lowest[candidate.party] = min(lowest, candidate.order)
+            self.is_contested = True
+        self._paths(candidate.route).add(candidate)
+
+    def _paths(self, route: Route) -> PathTable[Target]:
+        kind = host_rank(route)
+        if kind is HostRank.ANY or kind is HostRank.DEFAULT:
+            if self._any is None:
+                self._any = PathTable()
+            return _beneath(self._any) if kind is HostRank.DEFAULT else self._any
+        if kind is HostRank.EXACT or kind is HostRank.EXACT_ALIAS:
+            table = _at(self._exact, route.host.encode())
+        else:
+            table = _at(self._wildcards, route.host[2:].encode())
+        return _beneath(table) if route.alias else table
+
+    def dismantle(self) -> Iterator[None]:
+        if self._any is not None:
+            yield from _dismantle(self._any)
+        for tables in (self._exact, self._wildcards):
+            while tables:
+                _, table = tables.popitem()
+                yield from _dismantle(table)
+
+    def find(self, path: bytes, facts: Facts) -> Candidate[Target] | None:
+        """Return the most specific match, whosever it is."""
+        host = facts.host
+        table = self._exact.get(host)
+        while table is not None:
+            candidate = table.find(path, facts)
+            if candidate is not None:
+                return candidate
+            table = table.beneath
+        if self._wildcards:
+            label, dot, parent = host.partition(b".")
+            table = self._wildcards.get(parent) if dot and label else None
+            while table is not None:
+                candidate = table.find(path, facts)
+                if candidate is not None:
+                    return candidate
+                table = table.beneath
+        table = self._any
+        while table is not None:
+            candidate = table.find(path, facts)
+            if candidate is not None:
+                return candidate
+            table = table.beneath
+        return None
+
+    def settle(self, candidate: Candidate[Target], path: bytes, facts: Facts) -> Candidate[Target] | None:
+        """Return the most specific of the first matches that the namespaces have in their own orders.
+
+        `candidate` is the most specific match. It is mostly the first one of its namespace.
+        """
+        is_first = candidate.order <= self._lowest.get(candidate.party, candidate.order)
+        if is_first and not (self._owned and candidate.host_rank is not HostRank.EXACT):
+            return candidate
+        firsts: dict[str, Candidate[Target]] = {}  # by party, the most specific first
+        owner = self._owner(facts.host) if self._owned else None
+        for candidate in self._near(path, facts.host):
+            if owner is not None and candidate.tenant != owner:
+                continue
+            earlier = firsts.get(candidate.party)
+            if earlier is not None and earlier.order <= candidate.order:
+                continue
+            if not candidate.takes(path, facts):
+                continue
+            firsts.pop(candidate.party, None)
+            firsts[candidate.party] = candidate
+            leader = next(iter(firsts.values()))
+            if leader.order <= self._lowest.get(leader.party, leader.order):
+                return leader
+        return next(iter(firsts.values()), None)
+
+    def _near(self, path: bytes, host: bytes) -> Iterator[Candidate[Target]]:
+        for table in self._tables(host):
+            yield from table.near(path)
+
+    def _tables(self, host: bytes) -> Iterator[PathTable[Target]]:
+        """Yield the tables of a host, the most specific first."""
+        label, dot, parent = host.partition(b".")
+        wildcard = self._wildcards.get(parent) if dot and label else None
+        for table in (self._exact.get(host), wildcard, self._any):
+            while table is not None:
+                yield table
+                table = table.beneath
+
+    def _owner(self, host: bytes) -> str | None:
+        """Return the namespace of the most specific rules of a host that is named, exactly or by wildcard."""
+        any_host = self._any
+        for table in self._tables(host):
+            if table is any_host:
+                return None
+            tenant = next(table.tenants(), None)
+            if tenant is not None:
+                return tenant
+        return None
+
+
+def _at(tables: dict[bytes, PathTable[Target]], key: bytes) -> PathTable[Target]:
+    table = tables.get(key)
+    if table is None:
+        table = tables[key] = PathTable()
+    return table
+
+
+def _beneath(table: PathTable[Target]) -> PathTable[Target]:
+    if table.beneath is None:
+        table.beneath = PathTable()
+    return table.beneath
+
+
+def _dismantle(table: PathTable[Target]) -> Iterator[None]:
+    yield from table.dismantle()
+    if table.beneath is not None:
+        yield from table.beneath.dismantle()
