@@ -158,7 +158,7 @@ def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], sever
         ]
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES // 3)
 @given(shared_tables(), SEVERAL_REQUESTS, st.booleans())
 def test_both_choose_the_same_among_namespaces(
     wanted: list[Route], several: list[Asked], owned: bool
@@ -171,7 +171,7 @@ def test_both_choose_the_same_among_namespaces(
         assert found_by(table, asked, headers_of(asked)) == (chosen.route.id if chosen else None)
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES // 3)
 @given(shared_tables(), SEVERAL_REQUESTS)
 def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], several: list[Asked]) -> None:
     """Said in the words of DESIGN §4.9, without the table and the contest."""
