@@ -274,6 +274,18 @@ def test_limits_of_another_dialect_are_a_warning(key: str) -> None:
     assert isinstance(only(result).action, Forward)
 
 
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize(("value", "limit"), [("0", 0), ("8m", 8 << 20), ("1g", 1 << 30), ("17", 17)])
+def test_the_size_of_bodies_is_a_limit_that_every_dialect_has(
+    value: str, limit: int, dialect: Dialect
+) -> None:
+    result = translated(ingress(dialect, {NGINX + "proxy-body-size": value}))
+    assert [item for item in result.diagnostics if item.kind == "Ingress"] == []
+    policies = only(result).policies
+    assert policies is not None
+    assert policies.max_body_bytes == limit
+
+
 @pytest.mark.parametrize("name", ["force-ssl-redirect", "proxy-ssl-secret", "ssl-ciphers"])
 def test_demands_for_tls_are_a_warning(name: str) -> None:
     result = translated(ingress(Dialect.ALB, {NGINX + name: "true"}))
