@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Generic
 
-from proxy.model.snapshot import Route
+from proxy.model.snapshot import Route, tenant_of
 from proxy.routing.paths import Candidate, PathTable, Target
-from proxy.routing.rank import HostRank, host_rank
+from proxy.routing.rank import HostRank, host_rank, party
 from proxy.routing.request import Facts
 
 
@@ -24,12 +24,13 @@ class HostTable(Generic[Target]):
         self._lowest: dict[str, int] = {}  # by party, of those that have more than one order
 
     def add(self, candidate: Candidate[Target]) -> None:
-        known = self._orders.setdefault(candidate.party, candidate.order)
-        if known != candidate.order:
-            lowest = self._lowest.get(candidate.party, known)
-            self._lowest[candidate.party] = min(lowest, candidate.order)
+        route = candidate.route
+        mine = party(route)
+        known = self._orders.setdefault(mine, route.order)
+        if known != route.order:
+            self._lowest[mine] = min(self._lowest.get(mine, known), route.order)
             self.is_contested = True
-        self._paths(candidate.route).add(candidate)
+        self._paths(route).add(candidate)
 
     def _paths(self, route: Route) -> PathTable[Target]:
         kind = host_rank(route)
@@ -81,25 +82,32 @@ class HostTable(Generic[Target]):
 
         `candidate` is the most specific match. It is mostly the first one of its namespace.
         """
-        is_first = candidate.order <= self._lowest.get(candidate.party, candidate.order)
-        if is_first and not (self._owned and candidate.host_rank is not HostRank.EXACT):
+        if self._is_first(candidate) and not (
+            self._owned and host_rank(candidate.route) is not HostRank.EXACT
+        ):
             return candidate
         firsts: dict[str, Candidate[Target]] = {}  # by party, the most specific first
         owner = self._owner(facts.host) if self._owned else None
         for candidate in self._near(path, facts.host):
-            if owner is not None and candidate.tenant != owner:
+            if owner is not None and tenant_of(candidate.route) != owner:
                 continue
-            earlier = firsts.get(candidate.party)
-            if earlier is not None and earlier.order <= candidate.order:
+            mine = party(candidate.route)
+            earlier = firsts.get(mine)
+            if earlier is not None and earlier.route.order <= candidate.route.order:
                 continue
             if not candidate.takes(path, facts):
                 continue
-            firsts.pop(candidate.party, None)
-            firsts[candidate.party] = candidate
+            firsts.pop(mine, None)
+            firsts[mine] = candidate
             leader = next(iter(firsts.values()))
-            if leader.order <= self._lowest.get(leader.party, leader.order):
+            if self._is_first(leader):
                 return leader
         return next(iter(firsts.values()), None)
+
+    def _is_first(self, candidate: Candidate[Target]) -> bool:
+        """Say whether no rule of its namespace can come before it: it stands in the lowest order."""
+        order = candidate.route.order
+        return order <= self._lowest.get(party(candidate.route), order)
 
     def _near(self, path: bytes, host: bytes) -> Iterator[Candidate[Target]]:
         for table in self._tables(host):

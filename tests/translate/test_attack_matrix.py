@@ -245,6 +245,9 @@ def tenant(kind: str, place: str, annotations: Mapping[str, str]) -> Manifest:
     rules = PLACES[place]
     spec = {} if rules is not None else {"defaultBackend": BACKEND}
     name = place.replace(" ", "-").replace(",", "")
+    if (kind, place) == ("mse", "a pattern"):
+        rules = [rule(HOST, "/x", path_type="ImplementationSpecific")]
+        annotations = {MSE + "use-regex": "true", **annotations}
     return ingress("tenant", name, rules or [], annotations, "2026-01-01T00:00:00Z", kind, **spec)
 
 
