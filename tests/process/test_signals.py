@@ -29,9 +29,9 @@ SLOW_START = """
 import asyncio
 from controlplane.admin.server import AdminServer
 started = AdminServer.start
-async def start_slowly(self, source):
+async def start_slowly(self, *words):
     await asyncio.sleep(2)
-    await started(self, source)
+    await started(self, *words)
 AdminServer.start = start_slowly
 from controlplane.cli.main import main
 main()
