@@ -40,7 +40,7 @@ _SEVERITIES: Final = ("error", "warning", "info")
 
 @dataclass(frozen=True, slots=True)
 class _Notice:
-    """What an Event says."""
+    """Type, reason and message of an Event."""
 
     type: str
     reason: str

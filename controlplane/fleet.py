@@ -82,7 +82,7 @@ class Fleet:
             client, REFERENCE_GRANTS_BETA, self._changed, optional=True, clock=clock
         )
         self._main = (self._ingresses, self._classes, self._albconfigs)
-        # What an older ClusterRole may lack
+        # An older ClusterRole may lack the rights to these kinds
         self._later = (self._mse_configs, self._groups, self._grants, self._beta_grants)
         self._watch = ClusterWatch(FLEET, (*self._main, *self._later, self._secrets), self._changed, clock)
         self._registered = registrations(members, {})

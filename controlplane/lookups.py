@@ -17,7 +17,7 @@ from typing import Final
 
 SLOTS: Final = 16
 PATIENCE_S: Final = 0.25
-"""So long a lookup holds its slot. One that is answered from a cache takes a millisecond."""
+"""Seconds that a lookup holds its slot. An answer from a cache takes a millisecond."""
 
 MAX_OVERDUE: Final = 128
 """Threads of lookups that had no answer in that time."""
@@ -29,7 +29,7 @@ Addresses = tuple[str, ...]
 
 
 class _Turn(IntEnum):
-    """Who gets the next slot first: what answered in time, then what is new, then what did not answer."""
+    """Order of waiting names: those that answered in time, new ones, those that did not answer."""
 
     PROMPT = 0
     UNKNOWN = 1

@@ -31,7 +31,7 @@ LEAST_S: Final = 0.002
 """So much of a turn is for input that is read, however long the slice took."""
 _WORK_S: Final = 0.0015  # of a slice, for work that waits: it comes before listed connections
 WORK_COST: Final = 4
-"""What a piece of such work costs, in messages: 100 µs for a connection that is opened."""
+"""Cost of a piece of such work, in messages: 100 µs for a connection that is opened."""
 READERS: Final = 16
 """Listed connections that are read from again, per turn: each may bring a read of 256 KB."""
 READ_BYTES: Final = 1 << 18

@@ -10,9 +10,9 @@ from typing import Final, Protocol
 from proxy.backlog import Backlog
 
 CALM_BYTES: Final = 16384
-"""Whoever sends more at once is read from with care: it may send as much again, like hundreds of others."""
+"""A larger read makes a connection careful: the peer may send as much again, like hundreds of others."""
 CALM_READS: Final = 16
-"""After so many smaller reads in a row it is not any more."""
+"""Smaller reads in a row that end it."""
 
 
 class Receiver(Protocol):

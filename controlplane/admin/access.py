@@ -1,4 +1,4 @@
-"""Who may ask the admin API what: changes need a token, and everything does that can come from elsewhere."""
+"""Access to the admin API: changes need a token, and so does everything where it is not on loopback."""
 
 import logging
 from dataclasses import dataclass

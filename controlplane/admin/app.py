@@ -1,7 +1,7 @@
 """The admin API: health, metrics and JSON. Nothing here changes anything but `failback`.
 
-What changes something, or needs more than a query string, is asked by POST, as JSON and with a token: neither
-a web page can send that unasked, nor whoever makes another program of this machine ask.
+Requests that change something, or need more than a query string, are POSTs of JSON with a token: a web page
+cannot send such a request unasked, and neither can a program of this machine that does not know the token.
 """
 
 import asyncio

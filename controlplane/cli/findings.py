@@ -1,4 +1,4 @@
-"""What a finding code means, for a terminal and for docs/findings.md."""
+"""The page of a finding code, for a terminal and for docs/findings.md."""
 
 from dataclasses import dataclass
 from typing import Any, Final

@@ -23,6 +23,6 @@ def tenancy_options(command: F) -> F:
         default="grant",
         show_default=True,
         envvar="FLEETGATE_CROSS_NAMESPACE",
-        help="What lets an Ingress refer to another namespace: a ReferenceGrant there, or nothing.",
+        help="Condition on which an Ingress may refer to another namespace: a ReferenceGrant there, or none.",
     )
     return ownership(references(command))

@@ -149,7 +149,7 @@ class Located:
 def about_files(diagnostics: Iterable[Diagnostic], assumed: Assumed) -> Iterator[Diagnostic]:
     """Yield the findings without the gateways that were assumed: nobody can look at these.
 
-    What they lack is no fault of the files, but for listeners that none has.
+    A missing part of an assumed object is no fault of the files, except a listener that no gateway has.
     """
     for item in diagnostics:
         title = next((title for title in assumed.titles if title in item.message), None)

@@ -1,4 +1,4 @@
-"""What this gateway is called where requests tell which gateways they have passed; see proxy.http.loops."""
+"""The name of this gateway in `CDN-Loop`, the gateways that a request has passed; see proxy.http.loops."""
 
 from hashlib import sha256
 from secrets import token_hex

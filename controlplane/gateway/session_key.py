@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 SECRET: Final = "fleetgate-session-key"
 FIELD: Final = "key"
 CHECK_S: Final = 60.0
-"""So long may an operator's new key take to be used."""
+"""Seconds until the gateway uses a key that an operator has put into the Secret."""
 RETRY_S: Final = 2.0
 
 Value = TypeVar("Value")
@@ -39,7 +39,7 @@ _OTHERS_MAY_READ: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class KeyProblem(ValueError):
-    """What is there is no key; the message says why, and never what it is."""
+    """The Secret or file holds no usable key; the message says why, and never quotes the value."""
 
 
 class _Secret(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What Ingresses may refer to in other namespaces: what a ReferenceGrant there allows. Pure."""
+"""References of Ingresses to objects of other namespaces, which a ReferenceGrant there allows. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -25,7 +25,7 @@ _OF_CLUSTER: Final = re.compile(r".*\.cluster\.local|.*\.(?:svc|pod)|[^.]+\.[^.]
 
 @dataclass(frozen=True, slots=True)
 class HostTrouble:
-    """What keeps a host of a Service from serving, or some of its addresses; one of the three is not ""."""
+    """Why a host name, or some of its addresses, cannot serve; one of the three is not ""."""
 
     host: str
     refused: str = ""  # why the name is not used

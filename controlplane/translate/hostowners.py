@@ -19,7 +19,7 @@ _Place = tuple[int, str]
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Claim:
-    """Who has a host: rules that name it before those that have it as an alias, then the oldest."""
+    """A claim to a host. Rules that name the host come before aliases; among equals the oldest owns it."""
 
     alias: bool
     created: str

@@ -36,7 +36,7 @@ class HostOwnership(StrEnum):
 
 
 class CrossNamespace(StrEnum):
-    """What lets an Ingress refer to an object of another namespace."""
+    """The condition on which an Ingress may refer to an object of another namespace."""
 
     GRANT = "grant"  # a ReferenceGrant there
     ALLOW = "allow"  # nothing is needed
@@ -44,7 +44,7 @@ class CrossNamespace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """What the namespaces that share a gateway may do to each other."""
+    """How far namespaces that share a gateway are kept apart."""
 
     host_ownership: HostOwnership = HostOwnership.SHARED
     cross_namespace: CrossNamespace = CrossNamespace.GRANT

@@ -12,7 +12,7 @@ from controlplane.translate.model import Facts
 from proxy.model.snapshot import ClusterEndpoints
 
 ALL: Final = frozenset(("", "0.0.0.0", "::"))
-"""What a socket may be bound to that is reached by every address of the machine."""
+"""Bind addresses of a socket that every address of the machine reaches."""
 ADMIN, LISTENER = "is the admin API of this gateway", "is a listener of this gateway: requests would go round"
 
 

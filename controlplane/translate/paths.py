@@ -32,7 +32,7 @@ _REGEX_GRAMMAR = "a regular expression of RE2, of printable characters; in brack
 
 @dataclass(frozen=True, slots=True)
 class PathOptions:
-    """What paths mean, by dialect and annotations. Exact is Exact everywhere."""
+    """The meaning of path types, by dialect and annotations. Exact is Exact everywhere."""
 
     specific_is_prefix: bool = False  # ImplementationSpecific, as in MSE; else a pattern, as in ALB
     is_regex: bool = False  # a Prefix, and what means the same

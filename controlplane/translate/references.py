@@ -11,7 +11,7 @@ from proxy.model.actions import Destination, Split, SplitMode
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What the Ingresses of one namespace may refer to through one gateway."""
+    """The objects that Ingresses of one namespace may refer to through one gateway."""
 
     namespace: str
     gateway: Gateway

@@ -141,7 +141,7 @@ class Listener:
         """Return who has waited longest, None when nobody waits or may come in now."""
         if self._queue is None:
             return None
-        # Those that were accepted just now are not counted by the guard yet
+        # The guard does not count connections yet that were accepted just now
         has_room = not self._is_paused and self._guard.room > len(self._accepting)
         return self._queue.accept() if has_room or self._is_stopping else None
 

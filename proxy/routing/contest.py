@@ -9,7 +9,7 @@ from proxy.routing.rank import HostRank, Place, Standing, host_rank, party, plac
 
 
 class Rule(StrEnum):
-    """What a route is better by than another that matches too; in the order of their importance."""
+    """The reasons why one matching route comes before another, the most important first."""
 
     OWNER = "owner"  # the host belongs to another namespace
     ORDER = "order"  # in its namespace

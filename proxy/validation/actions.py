@@ -1,4 +1,4 @@
-"""What a route does with a request: redirects, fixed responses, and how an endpoint is chosen."""
+"""Checks of a route's action: redirects, fixed responses, and the choice of an endpoint."""
 
 from typing import Final
 

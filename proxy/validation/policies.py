@@ -1,4 +1,4 @@
-"""What a route says of requests and responses: each policy by itself, and all of a route."""
+"""Checks of a route's policies: each by itself, and all of a route."""
 
 from collections.abc import Iterable
 from typing import Final

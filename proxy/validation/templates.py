@@ -16,7 +16,7 @@ _SAMPLES: Final = {
     "query": "q",
     "request_uri": "/",
 }
-"""What variables may stand for. A path begins with a slash, so it is never a part of a host."""
+"""Values that variables may have. A path begins with a slash, so it is never a part of a host."""
 
 
 def is_static(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What only the AWS Load Balancer Controller reads, under the prefix that it shares with ALB."""
+"""Annotations that only the AWS Load Balancer Controller reads; it shares its prefix with ALB."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -76,7 +76,7 @@ class PlannedCheck:
 
 @dataclass(frozen=True, slots=True)
 class HttpsRedirect:
-    """What came by http goes to https; `field` is the annotation that asks for it."""
+    """A redirect of requests that came by http to https; `field` is the annotation that asks for it."""
 
     redirect: Redirect
     field: str

@@ -13,7 +13,7 @@ from controlplane.translate.dialects import Dialect
 
 
 class Guard(StrEnum):
-    """What becomes of an Ingress on which the annotation is passed over."""
+    """The protection that an Ingress loses when the annotation is ignored."""
 
     LOGIN = "login"  # nobody is asked for a password or token
     CERTIFICATES = "certificates"  # nobody is asked for a certificate
@@ -86,7 +86,7 @@ NOTES: Final[Mapping[Guard, str]] = {
     Guard.TLS: "an Ingress of this class does not get TLS from it",
     Guard.EXPOSURE: "listeners are open on every address of the machine",
 }
-"""What is told where no row of the dialect has a note of its own."""
+"""The finding's text where no row of the dialect has a note of its own."""
 
 _BEFORE: Final = " before you change the annotation"
 _REMEDIES: Final[Mapping[Guard, str]] = {

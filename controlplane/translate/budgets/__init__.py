@@ -1,1 +1,1 @@
-"""What one Ingress, and all of a host together, may cost a worker: what is more is refused, and named."""
+"""Budgets of one Ingress, and of all those of a host; an Ingress over a budget is refused with a finding."""

@@ -1,7 +1,7 @@
 """RE2 expressions as trees, over an alphabet of ASCII, everything else, and the end of the text.
 
-It reads what rules are commonly made of. Whoever writes something else is told nothing: the caller assumes
-the worst of it.
+The reader knows the syntax that rules commonly use. For any other expression it returns nothing, and the
+caller assumes the highest cost.
 """
 
 import re

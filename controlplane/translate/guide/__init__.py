@@ -1,1 +1,1 @@
-"""What each finding means, as data: docs/findings.md and `fleetgate explain CODE` read it."""
+"""The page of each finding, as data: docs/findings.md and `fleetgate explain CODE` read it."""
