@@ -19,6 +19,7 @@ from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.health.corroboration import Corroboration
 from proxy.upstream.health.liveness import BEGUN_S, LivenessProbe
 from proxy.upstream.health.stalls import PASSED_OVER, REHEARSED_AFTER, TICK_S, StallWatch
+from proxy.upstream.health.witness import Question
 from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 
@@ -227,6 +228,18 @@ async def test_nothing_moves_where_the_endpoint_may_be_at_work(
     watched.pass_time(1.0)
     assert fast.moved == moves
     assert (watched.pods[1].state is State.STALLED) is bool(moves)
+
+
+async def test_a_probe_takes_no_place_before_the_requests_that_follow_it(watched: Watched) -> None:
+    watched.shows(1, 3)
+    watched.wait(1, SLOW)
+    watched.pass_time(0.02)
+    probe = watched.wait(1, None)
+    probe.exchange = Question(cast(UpstreamConnection, probe), lambda _is_answered: None)
+    watched.pass_time(0.001)
+    fast = watched.wait(1)
+    watched.pass_time(1.0)
+    assert fast.moved == 1
 
 
 async def test_requests_that_were_given_up_may_fill_the_endpoint(watched: Watched) -> None:

@@ -3,6 +3,7 @@
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.evidence.silence import Waiting
+from proxy.upstream.health.witness import Question
 
 
 def waiting_at(endpoint: LiveEndpoint, now: float) -> list[Waiting]:
@@ -23,6 +24,13 @@ def waiting_for(since: float, kind: Kind, now: float) -> Waiting:
 
 def busy_at(endpoint: LiveEndpoint, now: float) -> list[float]:
     """Return when all requests were sent that the endpoint may be working on, those that were given up
-    too."""
-    sent = [connection.since for connection in endpoint.connections if connection.exchange is not None]
+    too.
+
+    A probe is none of them: an endpoint with room for it answers at once, and without room it takes none.
+    """
+    sent = [
+        connection.since
+        for connection in endpoint.connections
+        if connection.exchange is not None and not isinstance(connection.exchange, Question)
+    ]
     return sent + endpoint.observed().given_up.still(now)
