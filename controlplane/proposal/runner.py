@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from controlplane import children
 from controlplane.proposal.difference import ProposalError
@@ -59,20 +59,19 @@ class Differ:
             stderr=asyncio.subprocess.PIPE,
             env=children.environment(),
         )
+        telling = asyncio.ensure_future(_tell(process, body, basis, rates))
+        reading = [asyncio.ensure_future(_all_of(stream)) for stream in (process.stdout, process.stderr)]
         try:
             async with asyncio.timeout(PATIENCE_S):
-                _, answer, said = await asyncio.gather(
-                    _tell(process, body, basis, rates), _all_of(process.stdout), _all_of(process.stderr)
-                )
+                answer, said = await asyncio.gather(*reading)
+                await telling
                 status = await process.wait()
         except TimeoutError:
             raise Failed(
                 f"it takes longer than {PATIENCE_S:.0f} s; ask about fewer objects at a time"
             ) from None
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            await _end(process, telling, *reading)
         if status == REFUSED:
             raise ProposalError(answer.decode())
         if status:
@@ -106,6 +105,22 @@ async def _tell(
     finally:
         measured.cancel()
         stdin.close()
+
+
+async def _end(process: asyncio.subprocess.Process, *tasks: "asyncio.Future[Any]") -> None:
+    """Kill a process that has not ended, and wait for its end.
+
+    asyncio sees the end of a process only when its pipes have ended: what they hold must be read first.
+    """
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+        process.kill()
+    for stream in (process.stdout, process.stderr):
+        while stream is not None and await stream.read(1 << 16):
+            continue
+    await process.wait()
 
 
 async def _all_of(stream: asyncio.StreamReader | None) -> bytes:

@@ -151,7 +151,7 @@ async def _rates() -> dict[str, float]:
         ("import time; time.sleep(60)", "longer than"),
         ("import sys; sys.exit(1)", "ended with status 1"),
         ("import os; os.kill(os.getpid(), 9)", "ended with status -9"),
-        ("import sys; sys.stdin.buffer.read(); sys.stdout.write('x' * (1 << 20))", "longer than 1000 bytes"),
+        ('import sys; sys.stdin.buffer.read(); sys.stdout.write("x" * (1 << 24))', "longer than 1000 bytes"),
     ],
 )
 async def test_a_child_that_fails_is_told_and_gone(
