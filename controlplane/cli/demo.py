@@ -14,6 +14,7 @@ import httpx
 
 from controlplane import cpus, signals
 from controlplane.cli.failure import Unavailable
+from controlplane.cli.gatewayoptions import tenancy_options
 from controlplane.embedded.demo import CLUSTERS, Demo, DemoError, DemoOptions
 from controlplane.statedir import Untrusted
 from controlplane.supervisor.roster import Roster
@@ -89,7 +90,16 @@ Try, in another terminal:
     "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), default=Path(".fleetgate/demo"),
     show_default=True, help="Kubeconfigs, logs and state.",
 )  # fmt: skip
-def command(port: int, mse_port: int, admin_port: int, workers: int, directory: Path) -> None:
+@tenancy_options
+def command(
+    port: int,
+    mse_port: int,
+    admin_port: int,
+    workers: int,
+    directory: Path,
+    host_ownership: str,
+    cross_namespace: str,
+) -> None:
     signals.prepare()
     options = {"--port": port, "--mse-port": mse_port, "--admin-port": admin_port}
     for option, number in options.items():
@@ -97,7 +107,8 @@ def command(port: int, mse_port: int, admin_port: int, workers: int, directory: 
             raise click.UsageError(f"{option} {number} is another listener's, too; choose different ports")
         _check_free(number, option)
     try:
-        asyncio.run(_serve(DemoOptions(port, mse_port, admin_port, workers, directory)))
+        gateway = ("--host-ownership", host_ownership, "--cross-namespace", cross_namespace)
+        asyncio.run(_serve(DemoOptions(port, mse_port, admin_port, workers, directory, gateway)))
     except DemoError as error:
         raise Unavailable(str(error)) from error
     except Untrusted as error:

@@ -8,11 +8,13 @@ import click
 
 from controlplane.cli.adminapi import Admin, admin_options, ask
 from controlplane.cli.failure import Failure
+from controlplane.cli.gatewayoptions import facts, gateway_options
 from controlplane.cli.manifests import manifest_options, read
 from controlplane.cli.output import echo_json
 
 if TYPE_CHECKING:
     from controlplane.files.translation import Checked
+    from proxy.model.limits import Limits
 
 EXAMPLES = """\b
 Examples:
@@ -36,6 +38,7 @@ _CODE: Final = re.compile(r"FG\d{4}", re.IGNORECASE)
 @click.option("--client", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Who asks.")
 @click.option("--all", "all_", is_flag=True, help="Also the routes that are nowhere near.")
 @manifest_options(required=False)
+@gateway_options
 @admin_options
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
 @click.pass_context
@@ -51,13 +54,19 @@ def command(
     namespace: str,
     members: dict[str, list[str]],
     dialect: str | None,
+    host_ownership: str,
+    cross_namespace: str,
+    limits: "Limits",
+    trusted_proxies: tuple[str, ...],
     admin: str,
     admin_token_file: Path | None,
     output: str,
 ) -> None:
     """Say which route a request takes, which ones it does not, and why. No request is sent.
 
-    Without -f the running gateway is asked; with it, the manifests are, and nothing is contacted.
+    Without -f the running gateway is asked; with it, the manifests are, and nothing is contacted. Then give
+    the options that the gateway was started with, as far as they are below.
+
     With the code of a finding instead of a request: what the finding means, and what to do.
     """
     if url is None:
@@ -72,7 +81,8 @@ def command(
     }
     _check_encoding(method, url, client, *headers, *cookies)
     if paths:
-        found = _offline(read(paths, members, namespace, dialect), question)
+        known = facts(host_ownership, cross_namespace, limits, trusted_proxies)
+        found = _offline(read(paths, members, namespace, dialect, known), question)
     else:
         found = ask(Admin(admin, admin_token_file), "/api/v1/explain", question, "considered")
     if output == "json":

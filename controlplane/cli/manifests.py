@@ -11,6 +11,7 @@ from controlplane.translate.dialects import Dialect
 
 if TYPE_CHECKING:
     from controlplane.files.translation import Checked
+    from controlplane.translate.model import Facts
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,17 +81,14 @@ def read(
     members: Mapping[str, Iterable[str]],
     namespace: str,
     dialect: str | None,
-    host_ownership: str = "shared",
-    cross_namespace: str = "grant",
+    facts: "Facts",
 ) -> "Checked":
-    """Return what the files become. Raises Failure."""
+    """Return what the files become for a gateway that knows `facts`. Raises Failure."""
     from controlplane.files.reading import FileProblem
     from controlplane.files.translation import check
-    from controlplane.translate.model import CrossNamespace, HostOwnership, Tenancy
 
     try:
         chosen = Dialect(dialect.upper()) if dialect else None
-        tenancy = Tenancy(HostOwnership(host_ownership), CrossNamespace(cross_namespace))
-        return check(paths, members, namespace, chosen, tenancy)
+        return check(paths, members, namespace, chosen, facts)
     except FileProblem as problem:
         raise Failure(str(problem)) from None

@@ -10,7 +10,7 @@ import click
 
 from controlplane import cpus, signals, statedir
 from controlplane.cli.failure import Failure, Unavailable
-from controlplane.cli.tenancy import tenancy_options
+from controlplane.cli.gatewayoptions import gateway_options, tenancy
 
 if TYPE_CHECKING:
     from proxy.model.limits import Limits
@@ -61,34 +61,6 @@ def parse_address(ctx: click.Context, parameter: click.Parameter, value: str) ->
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise Failure(f"--admin {value!r} is not HOST:PORT with a port from 0 to 65535; e.g. 127.0.0.1:9901")
     return host, int(port)
-
-
-def parse_limit_options(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> "Limits":
-    from proxy.model.limits import LimitError, parse_limits
-
-    settings: dict[str, str] = {}
-    for value in values:
-        name, equals, number = value.partition("=")
-        if not equals:
-            raise Failure(f"--limit {value!r} is not NAME=VALUE; write e.g. --limit max-connections=5000")
-        if name in settings:
-            raise Failure(f"--limit {name} is given twice; give it once")
-        settings[name] = number
-    try:
-        return parse_limits(settings)
-    except LimitError as error:
-        raise Failure(f"--limit {error}") from None
-
-
-def parse_networks(
-    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    for value in values:
-        try:
-            ipaddress.ip_network(value)
-        except ValueError as error:
-            raise Failure(f"--trusted-proxy {value!r} is no network: {error}; e.g. 10.0.0.0/8") from None
-    return values
 
 
 def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -199,30 +171,12 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     help="Seconds that requests in flight may take at the end.",
 )
 @click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    callback=parse_limit_options,
-    envvar="FLEETGATE_LIMITS",
-    metavar="NAME=VALUE",
-    help="What clients and endpoints may take of a worker, see docs/limits.md; repeatable.",
-)
-@click.option(
-    "--trusted-proxy",
-    "trusted_proxies",
-    multiple=True,
-    callback=parse_networks,
-    envvar="FLEETGATE_TRUSTED_PROXIES",
-    metavar="CIDR",
-    help="Network of proxies whose X-Forwarded-For and -Proto are believed; repeatable.",
-)
-@click.option(
     "--write-shares",
     is_flag=True,
     envvar="FLEETGATE_WRITE_SHARES",
     help="Annotate Ingresses while clusters do not get their shares; needs the right to patch Ingresses.",
 )
-@tenancy_options
+@gateway_options
 @click.option(
     "--allow-loopback-endpoints",
     is_flag=True,
@@ -252,7 +206,6 @@ def command(
     signals.prepare()
     from controlplane.gateway import run
     from controlplane.gateway.settings import Settings
-    from controlplane.translate.model import CrossNamespace, HostOwnership, Tenancy
 
     settings = Settings(
         state_dir=state_dir,
@@ -272,7 +225,7 @@ def command(
         limits=limits,
         trusted_proxies=trusted_proxies,
         write_shares=write_shares,
-        tenancy=Tenancy(HostOwnership(host_ownership), CrossNamespace(cross_namespace)),
+        tenancy=tenancy(host_ownership, cross_namespace),
     )
     try:
         run.run(settings)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from controlplane.cli.gatewayoptions import facts, gateway_options
 from controlplane.cli.manifests import manifest_options, read
 from controlplane.cli.output import coloured, counted, echo_json
-from controlplane.cli.tenancy import tenancy_options
 
 if TYPE_CHECKING:
     from controlplane.files.finding import Finding
     from controlplane.files.translation import Checked
+    from proxy.model.limits import Limits
 
 EXAMPLES = """\b
 Examples:
@@ -28,7 +29,7 @@ Exit codes: 0 nothing to mend, 1 errors (with --strict: or warnings), 2 wrong us
 
 @click.command(name="validate", epilog=EXAMPLES)
 @manifest_options(required=True)
-@tenancy_options
+@gateway_options
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 @click.option(
     "-o",
@@ -47,11 +48,17 @@ def command(
     dialect: str | None,
     host_ownership: str,
     cross_namespace: str,
+    limits: "Limits",
+    trusted_proxies: tuple[str, ...],
     strict: bool,
     output: str,
 ) -> None:
-    """Check manifests with the gateway's own translation; nothing is contacted."""
-    checked = read(paths, members, namespace, dialect, host_ownership, cross_namespace)
+    """Check manifests with the gateway's own translation; nothing is contacted.
+
+    Give the options that the gateway was started with, as far as they are below.
+    """
+    known = facts(host_ownership, cross_namespace, limits, trusted_proxies)
+    checked = read(paths, members, namespace, dialect, known)
     _FORMATS[output](checked)
     fatal = ("error", "warning") if strict else ("error",)
     ctx.exit(any(finding.level in fatal for finding in checked.findings))

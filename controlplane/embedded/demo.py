@@ -41,6 +41,7 @@ class DemoOptions:
     admin_port: int
     workers: int
     directory: Path
+    gateway: tuple[str, ...] = ()  # options of `fleetgate run` besides
 
     def kubeconfig(self, name: str) -> Path:
         return self.directory / f"{name}.kubeconfig"
@@ -120,7 +121,7 @@ class Demo:
             *("--workers", str(options.workers), "--admin", f"127.0.0.1:{options.admin_port}"),
             *("--state-dir", str(options.directory / "state"), "--address", "127.0.0.1"),
             *("--access-log", str(options.directory / "access.log")),
-            *("--grace", "3", "--allow-loopback-endpoints", "--write-shares"),
+            *("--grace", "3", "--allow-loopback-endpoints", "--write-shares", *options.gateway),
         )
 
     async def _spawn(self, name: str, module: str, *arguments: str) -> None:

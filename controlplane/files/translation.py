@@ -5,7 +5,8 @@ judged. Without any IngressClass or AlbConfig a gateway is assumed that has what
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from msgspec import structs
 
@@ -34,7 +35,9 @@ from controlplane.translate.builder import translate
 from controlplane.translate.closed import ANSWER
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.dialects import Dialect
-from controlplane.translate.model import DEFAULT_TENANCY, Facts, LastGood, Tenancy, Translation
+from controlplane.translate.model import Facts, LastGood, Translation
+
+_DEFAULT: Final = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,15 @@ def check(
     members: Mapping[str, Iterable[str]],
     namespace: str = "default",
     dialect: Dialect | None = None,
-    tenancy: Tenancy = DEFAULT_TENANCY,
+    facts: Facts = _DEFAULT,
 ) -> Checked:
     """Translate the manifests in `paths`; `members` has those of each member cluster.
 
-    `dialect` is that of Ingresses which no gateway in the files takes. Raises FileProblem.
+    `dialect` is that of Ingresses which no gateway in the files takes. Of `facts` what the gateway was
+    started with counts. Raises FileProblem.
     """
     read = {cluster: read_manifests(read_paths(given)) for cluster, given in members.items()}
-    return judge(read_manifests(read_paths(paths)), read, namespace, dialect, tenancy)
+    return judge(read_manifests(read_paths(paths)), read, namespace, dialect, facts)
 
 
 def judge(
@@ -75,7 +79,7 @@ def judge(
     members: Mapping[str, Manifests],
     namespace: str,
     dialect: Dialect | None = None,
-    tenancy: Tenancy = DEFAULT_TENANCY,
+    facts: Facts = _DEFAULT,
 ) -> Checked:
     """Translate manifests that were read; see `check`."""
     objects = read_objects(manifests.objects, FLEET_KINDS, namespace)
@@ -93,8 +97,8 @@ def judge(
     if not members:
         clusters = {name: MemberObjects(name, synced=False) for name in named_clusters(assumed.fleet)}
         notes.append("backends are not judged: give the objects of the clusters with --member ID=PATH")
-    facts = Facts(known_clusters=frozenset(clusters), allow_loopback=True, tenancy=tenancy)
-    translation = translate(assumed.fleet, clusters, facts, LastGood(), 1)
+    known = replace(facts, known_clusters=frozenset(clusters), allow_loopback=True)
+    translation = translate(assumed.fleet, clusters, known, LastGood(), 1)
     shown = about_files(translation.diagnostics, assumed)
     found = (located.finding(diagnostic) for diagnostic in shown)
     findings += [finding for finding in found if finding is not None]

@@ -73,6 +73,15 @@ async def test_members_of_files_have_shares_and_endpoints(manifests: str, tmp_pa
     )
 
 
+async def test_files_are_explained_with_the_options_of_the_gateway(manifests: str, tmp_path: Path) -> None:
+    other = GRAY.replace("name: gray", "name: gray\n  namespace: shop").replace("/cart", "/basket")
+    (tmp_path / "all.yaml").write_text("---\n".join((GATEWAY, INGRESS, GRAY, other)))
+    asked = ("explain", "GET", "http://shop.demo/basket", "-H", "stage: gray", "-f", manifests)
+    assert "Ingress shop/gray" in (await fleetgate(*asked)).out
+    owned = await fleetgate(*asked, "--host-ownership", "namespace")
+    assert "refused    Ingress shop/gray  error FG0715" in owned.out
+
+
 async def test_no_route_names_the_nearest_miss_and_exits_1(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GRAY)
     done = await fleetgate("explain", "GET", "http://shop.demo/cat", "-f", str(tmp_path))

@@ -134,6 +134,26 @@ def test_what_namespaces_may_do_is_an_option(args: tuple[str, ...], code: int, s
     assert said in done.stdout
 
 
+REDIRECTED = GATEWAY + "---\n" + INGRESS.replace("{}", '{alb.ingress.kubernetes.io/ssl-redirect: "true"}')
+
+
+def test_files_are_judged_by_the_proxies_that_the_gateway_trusts() -> None:
+    assert "warning FG0230" in validate("-f", "-", text=REDIRECTED).stdout
+    assert "FG0230" not in validate("-f", "-", "--trusted-proxy", "10.0.0.0/8", text=REDIRECTED).stdout
+
+
+def test_an_ingress_over_a_limit_of_the_gateway_is_an_error() -> None:
+    text = GATEWAY + "---\n" + INGRESS
+    assert validate("-f", "-", text=text).returncode == 0
+    done = validate("-f", "-", "--limit", "max-ingress-bytes=599", text=text)
+    assert (done.returncode, "FG0721" in done.stdout) == (1, True)
+
+
+def test_a_limit_that_does_not_exist_is_wrong_usage() -> None:
+    done = validate("-f", "-", "--limit", "max-hops=1", text=INGRESS)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 GRANT = """\
 ---
 apiVersion: gateway.networking.k8s.io/{version}
