@@ -177,10 +177,11 @@ def _check_backends(plan: IngressPlan, binding: Binding) -> None:
     groups: dict[tuple[str, str], tuple[str, str]] = {}
     for route in plan.routes:
         for backend, effect in _named(route, is_canary=plan.canary is not None):
+            place = (backend.place or route.field, effect)
             if backend.group:
-                groups.setdefault((_namespace(route), backend.group), (route.field, effect))
+                groups.setdefault((_namespace(route), backend.group), place)
             elif backend.service:
-                services.setdefault(backend.service, (route.field, effect))
+                services.setdefault(backend.service, place)
     for service_id in sorted(services):
         place = services[service_id]
         if binding.references.allow(service_id):

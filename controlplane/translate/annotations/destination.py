@@ -107,7 +107,7 @@ def _apply_default(reader: Reader, draft: Draft) -> None:
         return
     service = _service(given.text, grammar, draft.namespace)
     if service and not (row is DEFAULT_BACKEND and ":" in given.text):
-        draft.default_backend = PlannedBackend(service)
+        draft.default_backend = PlannedBackend(service, place=given.field)
     else:
         reader.reject(given, "is not a Service", row.allowed)
 
@@ -136,7 +136,7 @@ def _apply_destination(reader: Reader, draft: Draft) -> None:
         if not service or share > 100 or (weight is None and len(lines) > 1):
             reader.reject(given, f"has the line {' '.join(words)!r}", DESTINATION.allowed)
         else:
-            backends.append(PlannedBackend(service, share, fallbacks=fallbacks))
+            backends.append(PlannedBackend(service, share, fallbacks=fallbacks, place=given.field))
     total = sum(backend.weight for backend in backends)
     if len(backends) == len(lines) and not total:
         reader.reject(given, "names nothing with a weight above 0", DESTINATION.allowed)
@@ -156,7 +156,7 @@ def _apply_mirror(reader: Reader, draft: Draft) -> None:
     if not service:
         reader.reject(given, "is not a Service", MIRROR.allowed)
     elif percent != 0:
-        draft.mirror = (PlannedBackend(service),)
+        draft.mirror = (PlannedBackend(service, place=given.field),)
         draft.mirror_percent = 100 if percent is None else min(percent, 100)
 
 

@@ -49,6 +49,7 @@ class PlannedBackend:
     weight: int = 100
     group: str = ""
     fallbacks: tuple["PlannedBackend", ...] = ()  # serve, in this order, when it has no endpoint at all
+    place: str = field(default="", compare=False)  # the annotation that names it, "" where the rule does
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def _group(
     group_id = group.get("servergroupid")
     if group_id:  # wins where a Service is given too
         if isinstance(group_id, str) and _GROUP_ID.fullmatch(group_id):
-            return None if weight is None else PlannedBackend(group=group_id, weight=weight)
+            return None if weight is None else PlannedBackend(group=group_id, weight=weight, place=field)
         allowed = "the spec.id or the name of a ServerGroup in the namespace of the Ingress"
         problem = "is not the id of a server group"
         findings.add("FG0201", f"{field}.ServerGroupID", written(group_id), problem=problem, allowed=allowed)
@@ -87,7 +87,7 @@ def _group(
     name = _service_name(f"{field}.ServiceName", group.get("servicename"), findings)
     port = _port(f"{field}.ServicePort", group.get("serviceport"), findings)
     if name and port and weight is not None:
-        return PlannedBackend(ServiceRef.of(namespace, name, port).id, weight)
+        return PlannedBackend(ServiceRef.of(namespace, name, port).id, weight, place=field)
     return None
 
 
