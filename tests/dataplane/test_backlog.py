@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.backlog import FREE, GONE, QUANTUM, READERS, READS, SLICE_S, TURN_S, WAITS, Backlog
+from proxy.backlog import DROPS, FREE, GONE, QUANTUM, READERS, READS, SLICE_S, TURN_S, WAITS, Backlog
 
 
 class Clock:
@@ -173,3 +173,16 @@ def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: Clock, backlog: 
     while not clock.is_idle:
         clock.turn()
     assert done == list(range(100))
+
+
+def test_connections_are_dropped_a_few_per_turn_and_in_order(clock: Clock, backlog: Backlog) -> None:
+    dropped: list[int] = []
+    waits = [not backlog.drop(lambda number=number: dropped.append(number)) for number in range(100)]  # type: ignore[misc]
+    assert waits == [number >= DROPS for number in range(100)]
+    before = 0
+    while not clock.is_idle:
+        assert before < len(dropped) <= before + DROPS
+        before = len(dropped)
+        clock.turn()
+    assert dropped == list(range(100))
+    assert backlog.drop(lambda: dropped.append(100))

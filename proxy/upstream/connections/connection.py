@@ -161,7 +161,8 @@ class UpstreamConnection:
         """Drop the connection with whatever is in it; the exchange hears no more of it."""
         self._give_up()
         self.exchange = None
-        self.transport.abort()
+        if not self._backlog.drop(self.transport.abort):
+            self.transport.pause_reading()
 
     # The transport's side
 
@@ -173,6 +174,9 @@ class UpstreamConnection:
         self.endpoint.connections.add(self)
         self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
+        self._is_careful = True  # hundreds may be opened at once, for bodies of any length
+        self._calm = 1
+        self.read_heads()
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -334,9 +338,8 @@ class UpstreamConnection:
                 return None
             return now + CHECK_IDLE_S
         if now >= self.deadline:
-            self._give_up()
-            exchange, self.exchange = self.exchange, None
-            self.transport.abort()
+            exchange = self.exchange
+            self.abort()
             exchange.on_upstream_lost(Failure.TIMEOUT)
             return None
         return now + CHECK_ACTIVE_S
