@@ -565,8 +565,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0722": Entry(
         "error",
         "BudgetExceeded",
-        "with {found} steps per octet of this Ingress a request to {host} could take {total}, more than the"
-        " budget {budget}; {effect}",
+        "with {found} steps per octet of this Ingress a request to {host} could take {total}, more than"
+        " is left of the budget {budget}{others}; {effect}",
         "at most {most} of all Ingresses of the host; {left} are left",
         "make its patterns simpler, or start fleetgate with --limit {budget}=<more>",
     ),

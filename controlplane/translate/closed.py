@@ -2,9 +2,11 @@
 
 Were the rules left out, a less specific rule of another Ingress would take their requests past the
 protection: one Ingress for "/" and one with a login for "/admin" is how people write it. ingress-nginx
-answers 503, too, where it cannot read the Secret of auth-secret.
+answers 503, too, where it cannot read the Secret of auth-secret. The same goes for one that is over a budget:
+of its rules outlines stay, which cost little.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -16,6 +18,7 @@ from controlplane.translate.networks import NOBODY
 from controlplane.translate.plan import Closed, PlannedRoute
 from proxy.model.actions import FixedResponse
 from proxy.model.policies import Access
+from proxy.model.snapshot import PathKind, PathMatch
 
 ANSWER: Final = FixedResponse(
     503, "This gateway cannot protect this service as its Ingress asks: see the Events of the Ingress.\n"
@@ -24,6 +27,12 @@ EFFECT: Final = "the rules of the Ingress answer 503"
 
 _NEVER: Final = ("FG0210", "FG0211")
 """Codes of what no value can make usable."""
+
+_LITERAL: Final = re.compile(r"/(?:[\w/~%@:,;=&!'-](?![*?{]))*")
+"""What each path begins with that an expression matches, as far as it is easily told."""
+
+_GROUP: Final = re.compile(r"\([^()\\\[\]]*\)")
+"""A group without groups, classes and escapes in it."""
 
 _OF_HOSTS: Final = ("domain-whitelist-source-range", "domain-blacklist-source-range")
 
@@ -40,6 +49,38 @@ def unhonoured(annotations: Mapping[str, str], findings: Findings) -> Closed | N
         if code in _NEVER or (code and GUARDS.get(_name(key)) in PROTECTING)
     ]
     return Closed(frozenset(keys), any(codes[key] in _NEVER for key in keys)) if keys else None
+
+
+def protection(annotations: Mapping[str, str]) -> Closed | None:
+    """Return the annotations that protect, whether they can be used or not; None for none."""
+    keys = frozenset(key for key in annotations if GUARDS.get(_name(key)) in PROTECTING)
+    return Closed(keys, never=False) if keys else None
+
+
+def outlines(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:
+    """Return closed routes that cost little and take no less: without conditions, and with a path that
+    begins as an expression does instead of the expression."""
+    found: dict[tuple[str, PathMatch], PlannedRoute] = {}
+    for route in closed_routes(routes):
+        path = _outline(route.path)
+        found.setdefault((route.host, path), replace(route, path=path, conditions=()))
+    return tuple(found.values())
+
+
+def _outline(path: PathMatch) -> PathMatch:
+    if path.kind is not PathKind.REGEX:
+        return path
+    literal = _LITERAL.match(path.value)
+    beginning = literal[0] if literal is not None and not _has_alternatives(path.value) else "/"
+    return PathMatch(PathKind.GLOB, beginning + "*", path.ignore_case)
+
+
+def _has_alternatives(expression: str) -> bool:
+    """Whether it may be several expressions: a | outside of groups, or where that is not easily told."""
+    outside = _GROUP.sub("", expression)
+    while outside != expression:
+        expression, outside = outside, _GROUP.sub("", outside)
+    return "|" in outside
 
 
 def closed_routes(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:

@@ -32,13 +32,13 @@ def with_owners(outcomes: Sequence[Outcome], ownership: HostOwnership) -> tuple[
 
     Canaries have no hosts of their own: they go where their bases are.
     """
-    owners = Owners(route for outcome in outcomes if not _is_canary(outcome) for route in outcome.routes)
+    owners = Owners(route for outcome in outcomes if not is_canary(outcome) for route in outcome.routes)
     return tuple(
-        outcome if _is_canary(outcome) else _checked(outcome, owners, ownership) for outcome in outcomes
+        outcome if is_canary(outcome) else _checked(outcome, owners, ownership) for outcome in outcomes
     )
 
 
-def _is_canary(outcome: Outcome) -> bool:
+def is_canary(outcome: Outcome) -> bool:
     return outcome.plan is not None and outcome.plan.canary is not None
 
 

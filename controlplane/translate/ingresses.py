@@ -12,7 +12,14 @@ from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.registry import check_keys, note_approximated
 from controlplane.translate.annotations.row import Scope, field_of
 from controlplane.translate.budgets.ingress import check_budgets, most_routes
-from controlplane.translate.closed import closed_hosts, closed_routes, unhonoured
+from controlplane.translate.budgets.work import positive_work
+from controlplane.translate.closed import (
+    closed_hosts,
+    closed_routes,
+    outlines,
+    protection,
+    unhonoured,
+)
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.plan import IngressPlan
@@ -31,7 +38,7 @@ def plan_ingress(
 
     Values that cannot be used become error findings. One that concerns the whole Ingress leaves the
     plan without routes, one that concerns some rules leaves those out. A protection that cannot be
-    honoured closes them: see closed.py.
+    honoured, or an Ingress over a budget that has one, closes them: see closed.py.
     """
     annotations = ingress.metadata.annotations
     check_keys(annotations, Scope.INGRESS, dialect, findings)
@@ -61,7 +68,12 @@ def plan_ingress(
         # A closed canary has none: what it would take is its base's
         planned = closed_routes(planned) if draft.canary is None else ()
     work = check_budgets(planned, limits, findings)
-    routes = usable_routes(planned, draft.canary, findings) if work is not None else ()
+    if work is None:
+        closed = closed or protection(annotations)
+        # A canary takes nothing but a part of its base's
+        planned = outlines(planned) if closed is not None and draft.canary is None else ()
+        work = positive_work(planned, limits.max_ingress_pattern_work)
+    routes = usable_routes(planned, draft.canary, findings)
     note_approximated(annotations, Scope.INGRESS, dialect, findings)
     return IngressPlan(
         subject=Subject.of("Ingress", ingress.metadata),
@@ -78,7 +90,7 @@ def plan_ingress(
         health=draft.health,
         closed=closed,
         to_https=draft.to_https.field if draft.to_https is not None else "",
-        work=work or {},
+        work=work,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.view import FleetObjects
 from controlplane.translate.classes import Membership, membership
-from controlplane.translate.closed import EFFECT
+from controlplane.translate.closed import EFFECT, outlines, protection
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
@@ -122,6 +122,22 @@ def before_edit(outcome: Outcome, world: World) -> Outcome | None:
     untold = Findings(outcome.findings.subject)
     earlier = _bound(_kept(kept, world, outcome.findings.subject), world, untold)
     return replace(earlier, findings=outcome.findings)
+
+
+def closed_instead(outcome: Outcome, world: World) -> Outcome | None:
+    """Return an outcome whose rules answer 503, for one that cannot be served beside others as it is.
+
+    None where nothing protects it.
+    """
+    live, plan, subject = outcome.live, outcome.plan, outcome.findings.subject
+    closed = protection(live.ingress.metadata.annotations) if live is not None else None
+    if live is None or closed is None or plan is None or plan.canary is not None:
+        return None
+    untold = Findings(subject)
+    owner = membership(live.ingress, world.gateways.classes, untold)
+    outlined = replace(plan, routes=outlines(plan.routes), closed=closed, work={})
+    choice = _Choice(AcceptedIngress(live.ingress, complete=False), owner, outlined)
+    return replace(_bound(choice, world, untold), findings=outcome.findings)
 
 
 def _choose(

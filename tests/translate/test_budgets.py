@@ -12,12 +12,14 @@ from msgspec.structs import replace
 from controlplane.translate.budgets.automaton import is_small
 from controlplane.translate.budgets.work import instructions, least, steps, work_by_host
 from controlplane.translate.builder import translate
+from controlplane.translate.closed import ANSWER, outlines
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import Facts, LastGood, Translation
+from controlplane.translate.plan import PlannedForward, PlannedRoute
 from proxy.model.conditions import Condition, HeaderCondition, TextKind
 from proxy.model.limits import Limits, parse_limits
 from proxy.model.policies import Cors, Policies
-from proxy.model.snapshot import PathKind, Route
+from proxy.model.snapshot import PathKind, PathMatch, Route
 from proxy.routing.match import PathPattern
 from proxy.routing.patterns import Texts
 from tests.support.policies import asked
@@ -88,7 +90,6 @@ HOSTILE = [
     ),
     pytest.param([f"/{n}" for n in range(10)], CORS, "max-ingress-pattern-work", id="origins"),
     pytest.param([f"/{n}" for n in range(8000)], HEADERS, "max-header-changes", id="headers"),
-    pytest.param([f"/{n}" for n in range(8000)], NETWORKS, "max-ingress-bytes", id="networks"),
     pytest.param(
         [f"/{n}" for n in range(3000)],
         {NGINX + "server-alias": ",".join(f"h{n}.example.com" for n in range(3000))},
@@ -112,6 +113,14 @@ def test_an_ingress_over_a_budget_keeps_its_last_good_version(
     assert f"--limit {budget}=" in found[0].fix
     assert "the last good version stays live" in found[0].message
     assert after.snapshot.routes == before.snapshot.routes
+
+
+def test_an_edit_over_a_budget_that_begins_to_protect_answers_503() -> None:
+    before = translated(ingress("web", ["/good"]))
+    after = translated(ingress("web", [f"/{n}" for n in range(8000)], NETWORKS), last_good=before.last_good)
+    (found,) = errors(after)
+    assert "max-ingress-bytes; the rules of the Ingress answer 503" in found.message
+    assert {route.action for route in after.snapshot.routes} == {ANSWER}
 
 
 def test_what_never_was_good_is_not_served_and_says_so() -> None:
@@ -139,6 +148,55 @@ def test_a_raised_budget_lets_it_pass(paths: list[str], annotations: dict[str, s
     after = translated(ingress("web", paths, annotations), limits=limits)
     assert errors(after) == []
     assert len(after.snapshot.routes) == len(paths)
+
+
+ALLOWED = {NGINX + "whitelist-source-range": "10.0.0.0/8"}
+
+
+def planned(path: PathMatch) -> PlannedRoute:
+    return PlannedRoute("spec.rules[0]", "shop.example.com", path, PlannedForward(()), (), 10)
+
+
+def test_one_that_protects_and_is_over_a_budget_answers_503_with_all_its_rules() -> None:
+    paths = [f"/admin/{n}(a|b)*a(a|b){{40}}" for n in range(200)]
+    after = translated(ingress("web", paths, {**REGEX, **ALLOWED}), ingress("neighbour", ["/"]))
+    (found,) = errors(after)
+    assert (found.code, "the rules of the Ingress answer 503" in found.message) == ("FG0721", True)
+    table = [route for route in after.snapshot.routes if route.source.name == "web"]
+    assert {route.action for route in table} == {ANSWER}
+    assert {route.path for route in table} == {
+        PathMatch(PathKind.GLOB, f"/admin/{n}*", True) for n in range(200)
+    }
+
+
+@pytest.mark.parametrize(
+    ("expression", "outline"),
+    [
+        ("/admin(/|$)(.*)", "/admin*"),
+        ("/a((b|c)|d)", "/a*"),
+        ("/a|/b", "/*"),
+        ("/a([(]|b)", "/*"),
+        ("/a(b|c", "/*"),
+        ("/admin/.*", "/admin/*"),
+        ("/ab?c", "/a*"),
+        ("/ab{0,2}c", "/a*"),
+        ("/ab+c", "/ab*"),
+        ("/a.b", "/a*"),
+        ("/[ab]", "/*"),
+        ("/(?i)a", "/*"),
+        (".*", "/*"),
+    ],
+)
+def test_an_outline_takes_all_that_an_expression_takes(expression: str, outline: str) -> None:
+    (rule,) = outlines([planned(PathMatch(PathKind.REGEX, expression))])
+    assert rule.path == PathMatch(PathKind.GLOB, outline)
+
+
+def test_one_that_had_the_protection_before_keeps_its_last_good_version() -> None:
+    before = translated(ingress("web", ["/good"], ALLOWED))
+    paths = [HEAVY.format(n) for n in range(200)]
+    after = translated(ingress("web", paths, {**REGEX, **ALLOWED}), last_good=before.last_good)
+    assert after.snapshot.routes == before.snapshot.routes
 
 
 # The budget of a host
@@ -321,3 +379,27 @@ def counting() -> Iterator[list[str]]:
         patch.setattr(PathPattern, "matches", matches)
         patch.setattr(Texts, "match", match)
         yield tried
+
+
+def test_one_that_protects_and_does_not_fit_into_a_host_answers_503() -> None:
+    made = [share(name, creationTimestamp=f"2026-0{n}-01T00:00:00Z") for n, name in enumerate("abc", 1)]
+    made[2]["metadata"]["annotations"] = {**REGEX, **ALLOWED}
+    after = translated(*made)
+    (found,) = errors(after)
+    assert (found.code, found.name) == ("FG0722", "c")
+    assert "the rules of the Ingress answer 503" in found.message
+    assert {route.action for route in after.snapshot.routes if route.source.name == "c"} == {ANSWER}
+
+
+def test_other_namespaces_leave_half_of_the_budget_of_a_host_to_its_owner() -> None:
+    """Namespace b came later; what it writes never keeps a from writing as much as a half."""
+    owned = ingress("a", ["/a"], creationTimestamp="2026-01-01T00:00:00Z")
+    foreign = [share(name, namespace="b", creationTimestamp="2026-02-01T00:00:00Z") for name in ("x", "y")]
+    before = translated(owned, *foreign)
+    (found,) = [item for item in errors(before) if item.code == "FG0722"]
+    assert (found.namespace, found.name) == ("b", "y")
+    assert "half of which is for namespaces other than" in found.message
+    grown = share("a", creationTimestamp="2026-01-01T00:00:00Z")
+    after = translated(grown, *foreign, last_good=before.last_good)
+    assert {item.namespace for item in errors(after)} == {"b"}
+    assert names(after) == {"a", "x"}

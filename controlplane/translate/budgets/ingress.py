@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from controlplane.translate.budgets.sizes import ROUTE_BYTES, Sizes
-from controlplane.translate.budgets.work import work_within
+from controlplane.translate.budgets.work import positive_work
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.plan import PlannedRoute
 from proxy.model.limits import Limits
@@ -23,7 +23,7 @@ def check_budgets(
     sizes, changes, work = (
         _bytes(routes, limits),
         _changes(routes),
-        work_within(routes, limits.max_ingress_pattern_work),
+        positive_work(routes, limits.max_ingress_pattern_work),
     )
     host, steps = max(work.items(), key=lambda item: item[1], default=("", 0))
     over = [
@@ -37,7 +37,7 @@ def check_budgets(
     exceeded = [each for each in over if each[1] > each[2]]
     for budget, value, most, what in exceeded:
         findings.add("FG0721", "spec.rules", value, budget=budget, found=value, most=most, what=what)
-    return {name: value for name, value in work.items() if value} if not exceeded else None
+    return work if not exceeded else None
 
 
 def _bytes(routes: Sequence[PlannedRoute], limits: Limits) -> int:

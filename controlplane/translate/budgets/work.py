@@ -108,6 +108,11 @@ def work_within(rules: Sequence[Rule], most: int) -> dict[str, int]:
     return lowest if max(lowest.values()) > most else work_by_host(rules, steps)
 
 
+def positive_work(rules: Sequence[Rule], most: int) -> dict[str, int]:
+    """Return the same, of those hosts where there is any."""
+    return {host: work for host, work in work_within(rules, most).items() if work}
+
+
 def work_by_host(rules: Iterable[Rule], weigh: Weigh) -> dict[str, int]:
     """Return the most that a request to each host may cost."""
     hosts: dict[str, HostWork] = {}

@@ -39,7 +39,8 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "FG0722": Page(
         "All Ingresses of a host have patterns that together make more work of one request than the budget of"
-        " a host. This one was edited last, or is the youngest.",
+        " a host. This one was edited last, or is the youngest. Namespaces other than the one with the"
+        " oldest Ingress of the host have half of the budget together.",
         "forty paths like /x(a|b)*a(a|b){40}, on three Ingresses of shop.example.com",
         "Make the patterns simpler; or start fleetgate with --limit max-host-pattern-work=<more>"
         " (docs/limits.md).",
