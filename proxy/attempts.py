@@ -47,7 +47,7 @@ class Attempts(Sending):
         if pause_s:
             self.plane.connector.later(pause_s, partial(self._resume, endpoint))
         else:
-            self.plane.backlog.do(partial(self._resume, endpoint), self.kept_bytes)
+            self.plane.backlog.do(partial(self._resume, endpoint), endpoint, self.kept_bytes)
 
     def _resume(self, endpoint: LiveEndpoint) -> None:
         """The pause is over, or its turn has come: meanwhile the client may have gone, or the endpoint."""

@@ -86,7 +86,7 @@ class Backlog:
         self._loop = loop
         self._new: deque[Flow] = deque()
         self._old: deque[Flow] = deque()
-        self._work: deque[tuple[Callable[[], None], int]] = deque()
+        self._work: dict[object, deque[tuple[Callable[[], None], int]]] = {}  # by whom it is for
         self._drops: deque[Callable[[], None]] = deque()
         self._drops_left = DROPS
         self._is_scheduled = False
@@ -117,14 +117,15 @@ class Backlog:
         (self._new if is_new else self._old).append(flow)
         self._schedule()
 
-    def do(self, work: Callable[[], None], size: int = 0) -> None:
+    def do(self, work: Callable[[], None], endpoint: object, size: int = 0) -> None:
         """Do a piece of work: at once, or in a later turn, where this one has had enough.
 
+        Endpoints take turns: the requests for one of them never wait for those that flood another one.
         `size` is that of the body it sends.
         """
         cost = WORK_COST + (size >> _LOG_UNIT_BYTES)
         if self._work or (self.left < 0 and self.is_over()):
-            self._work.append((work, cost))
+            self._work.setdefault(endpoint, deque()).append((work, cost))
             self.deferred += 1
             self._schedule()
         else:
@@ -167,8 +168,12 @@ class Backlog:
             self._drops.popleft()()
 
     def _do_some(self, end: float) -> None:
-        for _ in range(len(self._work)):
-            work, cost = self._work.popleft()
+        while self._work:
+            endpoint = next(iter(self._work))
+            waiting = self._work.pop(endpoint)
+            work, cost = waiting.popleft()
+            if waiting:
+                self._work[endpoint] = waiting
             self.left -= cost
             work()
             if monotonic() >= end:

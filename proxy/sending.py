@@ -49,7 +49,9 @@ class Sending(PolicedRequest):
         if self.kept_bytes < _LARGE_BYTES:
             self._send(connection)
         else:
-            self.plane.backlog.do(partial(self._send_in_turn, connection), self.kept_bytes)
+            self.plane.backlog.do(
+                partial(self._send_in_turn, connection), connection.endpoint, self.kept_bytes
+            )
 
     def _send_in_turn(self, connection: UpstreamConnection) -> None:
         """Meanwhile the client may have gone, or the connection."""

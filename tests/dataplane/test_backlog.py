@@ -157,14 +157,14 @@ def test_what_the_slice_takes_is_gone_from_the_turn(clock: Clock, backlog: Backl
 
 def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: Clock, backlog: Backlog) -> None:
     done: list[int] = []
-    backlog.do(lambda: done.append(0))
+    backlog.do(lambda: done.append(0), "a")
     assert done == [0]
     backlog.left = -1
     backlog.is_over()
     clock.now += TURN_S
     for number in range(1, 100):
         backlog.left = -1
-        backlog.do(lambda number=number: (done.append(number), clock.pass_s(SLICE_S * 0.2)))  # type: ignore[misc]
+        backlog.do(lambda number=number: (done.append(number), clock.pass_s(SLICE_S * 0.2)), "a")  # type: ignore[misc]
     assert done == [0]
     backlog.add(Peer(clock, "a", names := [], 1), is_new=True)
     clock.turn()
@@ -173,6 +173,21 @@ def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: Clock, backlog: 
     while not clock.is_idle:
         clock.turn()
     assert done == list(range(100))
+
+
+def test_work_for_one_endpoint_does_not_wait_for_what_floods_another(clock: Clock, backlog: Backlog) -> None:
+    done: list[str] = []
+    backlog.left = -1
+    backlog.is_over()
+    clock.now += TURN_S
+    for name in [*["a"] * 100, "b", "a", "b"]:
+        backlog.left = -1
+        backlog.do(lambda name=name: (done.append(name), clock.pass_s(SLICE_S * 0.2)), name)  # type: ignore[misc]
+    clock.turn()
+    assert done == ["a", "b", "a"]
+    while not clock.is_idle:
+        clock.turn()
+    assert done == ["a", "b", "a", "b", *["a"] * 99]
 
 
 def test_connections_are_dropped_a_few_per_turn_and_in_order(clock: Clock, backlog: Backlog) -> None:

@@ -93,7 +93,7 @@ class Connector:
         Where this turn of the loop has lasted for long enough, it begins in a later one.
         """
         endpoint.room.begin()
-        self.backlog.do(partial(self._begin, endpoint, waiter))
+        self.backlog.do(partial(self._begin, endpoint, waiter), endpoint)
 
     def connect_now(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         """The same for a probe, of which the time until it is answered is evidence."""
