@@ -39,6 +39,10 @@ class Client(ABC):
         """Return how many bytes the kernel would take at once, 0 if that is unknown."""
 
     @abstractmethod
+    def has_sent_more(self) -> bool:
+        """Whether something waits behind the request."""
+
+    @abstractmethod
     def read_body(self, wanted: bool) -> None:
         """Go on, or stop for now, delivering the body."""
 

@@ -191,6 +191,9 @@ class Exchange(Attempts):
         may_compress = self.client.gzip if self.status == 0 else self.compressor is not None
         return _COMPRESSED_AT_ONCE if may_compress else 0
 
+    def is_pipelined(self) -> bool:
+        return self.client.has_sent_more()
+
     def on_response_data(self, payload: bytes) -> None:
         if self.compressor is not None:
             self.plane.backlog.left -= len(payload) >> _LOG_COMPRESSED_UNIT

@@ -252,6 +252,9 @@ class ClientConnection(ReceivingClient):
         if has_waiting:
             self._wait_for_turn(is_new=False)
 
+    def has_sent_more(self) -> bool:
+        return bool(self._buffer)
+
     def has_open_body(self) -> bool:
         return self._body is not None
 

@@ -190,7 +190,7 @@ class UpstreamConnection:
         backlog = self._backlog
         if self.is_listed or (backlog.left < 0 and backlog.is_over()):
             self._rest += data
-            self._wait_for_turn(is_new=True)
+            self._wait_for_turn(is_new=not exchange.is_pipelined())
         else:
             self._receive(exchange, data)
 

@@ -56,6 +56,10 @@ class ResponseSink(ABC):
         """Return how much of a body it takes at once, 0 for any number of bytes."""
         return 0
 
+    def is_pipelined(self) -> bool:
+        """Whether the client has sent more requests already: responses to others come first."""
+        return False
+
     @abstractmethod
     def on_response_end(self, last: bytes) -> None:
         """The end of the body, and its last bytes, if there are any left."""
