@@ -13,7 +13,7 @@ import uvloop
 
 import proxy.backlog
 from loadtest.ports import free_port
-from proxy.backlog import FEW_BYTES, Backlog
+from proxy.backlog import FEW_BYTES, Backlog, Flow
 from proxy.dataplane import DataPlane
 from proxy.downstream.client import ClientConnection
 from proxy.downstream.listener import ACCEPTS, Listener
@@ -192,6 +192,36 @@ def test_connections_are_opened_a_few_per_turn_when_turns_are_over(
     run(uvloop.new_event_loop, test())
     assert turns.total == CLIENTS
     assert turns.most == 1
+
+
+def test_responses_to_pipelined_requests_come_after_those_to_others(
+    press: Callable[[DataPlane], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[tuple[bytes, bool]] = []
+    real = Backlog.add
+
+    def noting(self: Backlog, flow: Flow, *, is_new: bool) -> None:
+        if isinstance(flow, UpstreamConnection) and isinstance(flow.exchange, Exchange):
+            listed.append((flow.exchange.line.resource.path, is_new))
+        real(self, flow, is_new=is_new)
+
+    monkeypatch.setattr(Backlog, "add", noting)
+
+    async def test() -> None:
+        port = free_port()
+        async with Origin() as origin, serving(snapshot(port, {"c1": [origin.address]})) as plane:
+            flood, other = [await RawClient.connect(port) for _ in range(2)]
+            press(plane)
+            await flood.send(request("/flood") * 3)
+            await other.send(request("/other"))
+            for client, answers in ((flood, 3), (other, 1)):
+                for _ in range(answers):
+                    assert (await client.response())[0] == 200
+                await client.close()
+
+    run(uvloop.new_event_loop, test())
+    assert [is_new for path, is_new in listed if path == b"/flood"] == [False, False, True]
+    assert [is_new for path, is_new in listed if path == b"/other"] == [True]
 
 
 def test_downloads_of_clients_that_leave_together_are_dropped_a_few_per_turn(
