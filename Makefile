@@ -4,8 +4,8 @@ VENV := .venv
 COMPILED := .venv-compiled
 LATEST := .venv-latest
 BIN := $(VENV)/bin
-# Many tests wait for processes and deadlines: three at a time keep two cores busy.
-PARALLEL := -n 3 --dist loadfile
+# Many tests wait for processes and deadlines: three at a time keep two cores busy. tests/conftest.py orders the files.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := -m pip --disable-pip-version-check --quiet

@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import gc
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,17 @@ settings.load_profile("fleetgate")
 heartbeat = Heartbeat()
 
 
+_TESTS = Path(__file__).parent
+_LONGEST = (
+    "e2e", "translate", "supervisor", "gateway", "loadtest", "dataplane", "process", "controller", "fleet",
+)  # fmt: skip
+
+
+def _turn(item: pytest.Item) -> int:
+    room = item.path.relative_to(_TESTS).parts[0]
+    return _LONGEST.index(room) if room in _LONGEST else len(_LONGEST)
+
+
 def pytest_collection_finish() -> None:
     """Spare the collector thousands of tests: endpoints that live in this process would pause for 0.1 s."""
     gc.collect()
@@ -26,7 +38,11 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Repeat a test that failed while the machine kept this process waiting, and say so; no other one."""
+    """Begin with what takes longest, or one process would be busy with it when the others are done.
+
+    Repeat a test that failed while the machine kept this process waiting, and say so; no other one.
+    """
+    items.sort(key=_turn)
     for item in items:
         item.add_marker(pytest.mark.flaky(reruns=2, condition=heartbeat.has_paused))
 
