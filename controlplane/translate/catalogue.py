@@ -514,14 +514,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0713": Entry(
         "info",
         "SharedHost",
-        "takes requests from {others}, because its {part} is more specific",
+        "takes requests from {others}, because {why}",
         "",
         "nothing has to be done if both namespaces agree; with --host-ownership namespace a host is for one",
     ),
     "FG0714": Entry(
         "warning",
         "SharedHost",
-        "requests go to {others} of another namespace, because the {part} there is more specific",
+        "requests go to {others} of another namespace, because {why}",
         "",
         "agree with the other namespace; with --host-ownership namespace a host is for one",
     ),
@@ -539,6 +539,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "an Ingress of the namespace {owner} has this host itself{covering}; the alias is not installed",
         "an alias that is no host of another namespace",
         "remove the alias, or ask those who run {owner} to route it",
+    ),
+    "FG0717": Entry(
+        "error",
+        "HostOwned",
+        "the namespace {owner} has an older Ingress with this host; its / is not redirected",
+        "app-root on a host that the namespace {own} had first",
+        "remove the annotation, or ask those who run {owner} to redirect",
     ),
     "FG0703": Entry(
         "warning",

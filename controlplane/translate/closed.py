@@ -6,7 +6,6 @@ answers 503, too, where it cannot read the Secret of auth-secret. The same goes 
 of its rules outlines stay, which cost little.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -19,6 +18,7 @@ from controlplane.translate.plan import Closed, PlannedRoute
 from proxy.model.actions import FixedResponse
 from proxy.model.policies import Access
 from proxy.model.snapshot import PathKind, PathMatch
+from proxy.routing.patterns import regex_beginning
 
 ANSWER: Final = FixedResponse(
     503, "This gateway cannot protect this service as its Ingress asks: see the Events of the Ingress.\n"
@@ -27,12 +27,6 @@ EFFECT: Final = "the rules of the Ingress answer 503"
 
 _NEVER: Final = ("FG0210", "FG0211")
 """Codes of what no value can make usable."""
-
-_LITERAL: Final = re.compile(r"/(?:[\w/~%@:,;=&!'-](?![*?{]))*")
-"""What each path begins with that an expression matches, as far as it is easily told."""
-
-_GROUP: Final = re.compile(r"\([^()\\\[\]]*\)")
-"""A group without groups, classes and escapes in it."""
 
 _OF_HOSTS: Final = ("domain-whitelist-source-range", "domain-blacklist-source-range")
 
@@ -70,17 +64,7 @@ def outlines(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:
 def _outline(path: PathMatch) -> PathMatch:
     if path.kind is not PathKind.REGEX:
         return path
-    literal = _LITERAL.match(path.value)
-    beginning = literal[0] if literal is not None and not _has_alternatives(path.value) else "/"
-    return PathMatch(PathKind.GLOB, beginning + "*", path.ignore_case)
-
-
-def _has_alternatives(expression: str) -> bool:
-    """Whether it may be several expressions: a | outside of groups, or where that is not easily told."""
-    outside = _GROUP.sub("", expression)
-    while outside != expression:
-        expression, outside = outside, _GROUP.sub("", outside)
-    return "|" in outside
+    return PathMatch(PathKind.GLOB, regex_beginning(path.value) + "*", path.ignore_case)
 
 
 def closed_routes(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:

@@ -11,6 +11,7 @@ import msgspec
 
 from controlplane.translate.live import Outcome
 from controlplane.translate.model import HostOwnership
+from controlplane.translate.rules import APP_ROOT
 from proxy.model.snapshot import Route
 
 _Place = tuple[int, str]
@@ -60,6 +61,10 @@ class Owners:
         claim, by = min(named)
         return claim.namespace, by
 
+    def first(self, port: int, host: str) -> str:
+        """Return the namespace that has a host of some route by that very name."""
+        return self._claims[port, host].namespace
+
     def itself(self, port: int, host: str, namespace: str) -> tuple[str, str] | None:
         """Return which other namespace has the host, or a wildcard above it, and not as an alias."""
         for claim, by in self._named(port, host):
@@ -83,11 +88,15 @@ def wildcard_above(host: str) -> str | None:
 def _checked(outcome: Outcome, owners: Owners, ownership: HostOwnership) -> Outcome:
     namespace = outcome.findings.subject.namespace
     kept: list[Route] = []
+    root = outcome.plan.app_root if outcome.plan is not None else ""
     told: dict[str, tuple[str, str, str]] = {}  # by host: code, owner, the host by which it is the owner's
     for route in outcome.routes:
         ports: list[int] = []
         for port in route.ports:
             refusal = _refusal(owners, ownership, namespace, port, route)
+            if refusal is None and root and route.path == APP_ROOT:
+                owner = owners.first(port, route.host)
+                refusal = ("FG0717", owner, route.host) if owner != namespace else None
             if refusal is None:
                 ports.append(port)
             else:
@@ -98,7 +107,8 @@ def _checked(outcome: Outcome, owners: Owners, ownership: HostOwnership) -> Outc
             kept.append(msgspec.structs.replace(route, ports=tuple(ports)))
     for host, (code, owner, by) in told.items():
         covering = f", by {by}" if by != host else ""
-        outcome.findings.add(code, "spec.rules", host or "*", owner=owner, covering=covering)
+        field = root if code == "FG0717" else "spec.rules"
+        outcome.findings.add(code, field, host or "*", owner=owner, own=namespace, covering=covering)
     return replace(outcome, routes=tuple(kept)) if told else outcome
 
 

@@ -90,6 +90,7 @@ def plan_ingress(
         health=draft.health,
         closed=closed,
         to_https=draft.to_https.field if draft.to_https is not None else "",
+        app_root=draft.app_root_field,
         work=work,
     )
 

@@ -85,4 +85,5 @@ class IngressPlan:
     health: PlannedCheck | None = None
     closed: Closed | None = None  # then the routes answer 503
     to_https: str = ""  # the annotation that redirects what came by http
+    app_root: str = ""  # the annotation that redirects / of each host
     work: Mapping[str, int] = field(default_factory=dict)  # by host: steps per octet, no less than they are

@@ -27,7 +27,8 @@ from controlplane.translate.rulefields import Surroundings, read_final, read_hos
 from proxy.model.actions import FixedResponse, Redirect
 from proxy.model.snapshot import PathKind, PathMatch
 
-_ROOT: Final = PathMatch(PathKind.EXACT, "/")
+APP_ROOT: Final = PathMatch(PathKind.EXACT, "/")
+"""The path that app-root redirects; an Ingress with it has no other rule for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def _with_root(around: Surroundings, routes: list[PlannedRoute]) -> list[Planned
         PlannedRoute(
             field=by_host[host].field,
             host=host,
-            path=_ROOT,
+            path=APP_ROOT,
             action=action,
             conditions=tuple(around.draft.conditions),
             order=by_host[host].order,
@@ -79,7 +80,7 @@ def _with_root(around: Surroundings, routes: list[PlannedRoute]) -> list[Planned
         )
         for host in sorted(by_host)
     ]
-    return [*(route for route in routes if route.path != _ROOT), *roots]
+    return [*(route for route in routes if route.path != APP_ROOT), *roots]
 
 
 def backend_services(ingress: Ingress) -> tuple[str, ...]:

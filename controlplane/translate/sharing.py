@@ -11,10 +11,18 @@ from controlplane.translate.annotations.row import field_of
 from controlplane.translate.conflicts import in_precedence
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.hostowners import wildcard_above
-from proxy.model.snapshot import LAST_ORDER, PathMatch, Route, tenant_of
-from proxy.routing.rank import PathRank, path_rank
+from proxy.model.snapshot import LAST_ORDER, Route, tenant_of
+from proxy.routing.rank import PathPlace, PathRank, path_place, path_rank
 
 _SHOWN: Final = 3
+_WHY: Final = {
+    ("FG0713", "path"): "its path is more specific",
+    ("FG0713", "host"): "its host is more specific",
+    ("FG0713", "age"): "its path is as specific and its namespace has been there for longer",
+    ("FG0714", "path"): "the path there is more specific",
+    ("FG0714", "host"): "the host there is more specific",
+    ("FG0714", "age"): "the path there is as specific and that namespace has been there for longer",
+}
 
 
 @dataclass(slots=True)
@@ -27,10 +35,12 @@ class _Host:
     prefixes: dict[str, Route] = field(default_factory=dict)
     patterns: list[Route] = field(default_factory=list)
     root: Route | None = None
+    firsts: dict[PathPlace, Route] = field(default_factory=dict)  # of those at a place the one that is taken
 
     def add(self, route: Route) -> None:
         self.routes.append(route)
         self.tenants.add(tenant_of(route))
+        self.firsts.setdefault(path_place(route.path), route)
         kind, value = path_rank(route.path), route.path.value
         if kind is PathRank.EXACT:
             self.exact.setdefault(value, route)
@@ -41,26 +51,26 @@ class _Host:
         elif self.root is None:
             self.root = route
 
-    def covering(self, path: PathMatch, *, strictly: bool) -> Route | None:
-        """Return the most specific rule that covers a path; `strictly`: with a less specific one.
+    def covering(self, route: Route, *, strictly: bool) -> Route | None:
+        """Return the most specific rule that covers the path of a route; `strictly`: by a less specific one.
 
-        Which paths a pattern covers is not worked out: it may cover all.
+        Which paths a pattern covers is not worked out: it may cover all, so one of its own namespace says
+        nothing about the others.
         """
-        kind = path_rank(path)
-        if kind in (PathRank.EXACT, PathRank.PREFIX):
-            own = path.value if kind is PathRank.EXACT else path.value.rstrip("/")
-            if kind is PathRank.EXACT and not strictly and own in self.exact:
-                return self.exact[own]
-            start = own if kind is PathRank.EXACT or not strictly else own[: own.rfind("/")]
-            while start:
-                if start in self.prefixes:
-                    return self.prefixes[start]
-                start = start[: start.rfind("/")]
-        length = len(path.value) if kind is PathRank.PATTERN and strictly else None
+        is_exact, own = path_place(route.path)
+        if is_exact and not strictly and own in self.exact:
+            return self.exact[own]
+        start = own if is_exact or not strictly else own[: own.rfind("/")]
+        while start:
+            if start in self.prefixes:
+                return self.prefixes[start]
+            start = start[: start.rfind("/")]
         for pattern in self.patterns:
-            if length is None or len(pattern.path.value) < length:
+            if tenant_of(pattern) == tenant_of(route):
+                continue
+            if is_exact or not strictly or len(path_place(pattern.path)[1]) < len(own):
                 return pattern
-        return None if kind is PathRank.ROOT and strictly else self.root
+        return self.root if is_exact or not strictly or own else None
 
 
 _Hosts = dict[tuple[int, str], _Host]
@@ -83,7 +93,7 @@ def report_sharing(routes: Iterable[Route], findings: Mapping[str, Findings]) ->
     for code, part, key in sorted(taken):
         others = taken[code, part, key]
         shown = _listed([f"Ingress {name}" for name in sorted(others)])
-        findings[key].add(code, "spec.rules", next(iter(others.values())), others=shown, part=part)
+        findings[key].add(code, "spec.rules", next(iter(others.values())), others=shown, why=_WHY[code, part])
     _report_orders(hosts, findings)
 
 
@@ -102,22 +112,30 @@ def _pairs(hosts: _Hosts) -> Iterator[tuple[Route, Route, str]]:
             continue
         if len(host.tenants) > 1:
             for route in host.routes:
-                loser = host.covering(route.path, strictly=True)
+                loser = host.covering(route, strictly=True)
                 if loser is not None and tenant_of(loser) != tenant_of(route):
                     yield route, loser, "path"
+                taker = host.firsts[path_place(route.path)]
+                if tenant_of(taker) != tenant_of(route) and not _is_equal(taker, route):
+                    yield taker, route, "age"
         wildcard = wildcard_above(name)
         above = hosts.get((port, wildcard)) if wildcard is not None else None
         if above is not None and len(host.tenants | above.tenants) > 1:
             yield from _below_wildcard(host, above)
 
 
+def _is_equal(taker: Route, loser: Route) -> bool:
+    """Whether the second one never matches, which is told as that."""
+    return taker.path == loser.path and set(taker.conditions) == set(loser.conditions)
+
+
 def _below_wildcard(host: _Host, above: _Host) -> Iterator[tuple[Route, Route, str]]:
     for route in host.routes:
-        loser = above.covering(route.path, strictly=False)
+        loser = above.covering(route, strictly=False)
         if loser is not None and tenant_of(loser) != tenant_of(route):
             yield route, loser, "host"
     for loser in above.routes:
-        taker = host.covering(loser.path, strictly=False)
+        taker = host.covering(loser, strictly=False)
         if taker is not None and tenant_of(taker) != tenant_of(loser):
             yield taker, loser, "host"
 

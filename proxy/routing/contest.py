@@ -14,7 +14,7 @@ class Rule(StrEnum):
     OWNER = "owner"  # the host belongs to another namespace
     ORDER = "order"  # in its namespace
     HOST = "host"  # exact before wildcard before any
-    PATH_KIND = "path_kind"  # exact before prefix before pattern before /
+    PATH_KIND = "path_kind"  # exact before prefix before pattern before /; among namespaces exact before all
     PATH_LENGTH = "path_length"
     SINCE = "since"  # another namespace has been at this place for longer
     PRIORITY = "priority"

@@ -1,6 +1,6 @@
 """The routes of one port, by host, and which of those that match a request is taken."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic
 
 from proxy.model.snapshot import Route, tenant_of
@@ -12,9 +12,19 @@ from proxy.routing.request import Facts
 class HostTable(Generic[Target]):
     """The routes of one port."""
 
-    __slots__ = ("_any", "_exact", "_lowest", "_orders", "_owned", "_wildcards", "is_contested")
+    __slots__ = (
+        "_any",
+        "_exact",
+        "_is_divided",
+        "_lowest",
+        "_orders",
+        "_owned",
+        "_wildcards",
+        "is_contested",
+    )
 
     def __init__(self, *, owned: bool = False) -> None:
+        self._is_divided = False  # some table is
         self._owned = owned  # a host is for the rules of the namespace only that has it
         self.is_contested = owned  # the most specific match may have to give way to another
         self._any: PathTable[Target] | None = None
@@ -30,7 +40,9 @@ class HostTable(Generic[Target]):
         if known != route.order:
             self._lowest[mine] = min(self._lowest.get(mine, known), route.order)
             self.is_contested = True
-        self._paths(route).add(candidate)
+        table = self._paths(route)
+        table.add(candidate)
+        self._is_divided = self._is_divided or table.is_divided
 
     def _paths(self, route: Route) -> PathTable[Target]:
         kind = host_rank(route)
@@ -82,26 +94,26 @@ class HostTable(Generic[Target]):
 
         `candidate` is the most specific match. It is mostly the first one of its namespace.
         """
-        if self._is_first(candidate) and not (
-            self._owned and host_rank(candidate.route) is not HostRank.EXACT
-        ):
+        is_exact = host_rank(candidate.route) is HostRank.EXACT
+        if self._is_first(candidate) and not self._is_divided and (is_exact or not self._owned):
             return candidate
         firsts: dict[str, Candidate[Target]] = {}  # by party, the most specific first
         owner = self._owner(facts.host) if self._owned else None
-        for candidate in self._near(path, facts.host):
-            if owner is not None and tenant_of(candidate.route) != owner:
-                continue
-            mine = party(candidate.route)
-            earlier = firsts.get(mine)
-            if earlier is not None and earlier.route.order <= candidate.route.order:
-                continue
-            if not candidate.takes(path, facts):
-                continue
-            firsts.pop(mine, None)
-            firsts[mine] = candidate
-            leader = next(iter(firsts.values()))
-            if self._is_first(leader):
-                return leader
+        for group in self._near(path, facts):
+            for candidate in group:
+                if owner is not None and tenant_of(candidate.route) != owner:
+                    continue
+                mine = party(candidate.route)
+                earlier = firsts.get(mine)
+                if earlier is not None and earlier.route.order <= candidate.route.order:
+                    continue
+                if not candidate.takes(path, facts):
+                    continue
+                firsts.pop(mine, None)
+                firsts[mine] = candidate
+                leader = next(iter(firsts.values()))
+                if self._is_first(leader):
+                    return leader
         return next(iter(firsts.values()), None)
 
     def _is_first(self, candidate: Candidate[Target]) -> bool:
@@ -109,9 +121,14 @@ class HostTable(Generic[Target]):
         order = candidate.route.order
         return order <= self._lowest.get(party(candidate.route), order)
 
-    def _near(self, path: bytes, host: bytes) -> Iterator[Candidate[Target]]:
-        for table in self._tables(host):
-            yield from table.near(path)
+    def _near(self, path: bytes, facts: Facts) -> Iterator[Iterable[Candidate[Target]]]:
+        """Yield what may match, the most specific first; of a divided table the first of each namespace."""
+        for table in self._tables(facts.host):
+            yield table.exact(path)
+            if table.is_divided:
+                yield _firsts(table, path, facts)
+            else:
+                yield table.below(path)
 
     def _tables(self, host: bytes) -> Iterator[PathTable[Target]]:
         """Yield the tables of a host, the most specific first."""
@@ -132,6 +149,19 @@ class HostTable(Generic[Target]):
             if tenant is not None:
                 return tenant
         return None
+
+
+def _firsts(table: PathTable[Target], path: bytes, facts: Facts) -> list[Candidate[Target]]:
+    """Return the first match that each namespace has in its lowest order, the most specific first."""
+    found: dict[str, Candidate[Target]] = {}
+    for candidate in table.below(path):
+        mine = party(candidate.route)
+        earlier = found.get(mine)
+        if earlier is not None and earlier.route.order <= candidate.route.order:
+            continue
+        if candidate.takes(path, facts):
+            found[mine] = candidate
+    return sorted(found.values(), key=table.standing)
 
 
 def _at(tables: dict[bytes, PathTable[Target]], key: bytes) -> PathTable[Target]:

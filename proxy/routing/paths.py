@@ -7,13 +7,7 @@ from typing import Generic, TypeVar
 from proxy.model.snapshot import Route, tenant_of
 from proxy.routing.conditions import Check
 from proxy.routing.match import PathPattern, compile_conditions, compile_path
-from proxy.routing.rank import (
-    PathRank,
-    Precedence,
-    path_place,
-    path_rank,
-    precedence,
-)
+from proxy.routing.rank import PathPlace, PathRank, Precedence, path_place, path_rank, precedence
 from proxy.routing.request import Facts
 
 Target = TypeVar("Target")
@@ -47,10 +41,15 @@ class Candidate(Generic[Target]):
 class PathTable(Generic[Target]):
     """The routes of one host, by how specific their paths are.
 
+    Which of two patterns comes first is different in a namespace and among several: where there are patterns
+    and several namespaces (`is_divided`), the first match of each is looked for.
     `beneath` are the less specific ones of the same host: those that have it as an alias; default backends.
     """
 
-    __slots__ = ("_exact", "_longest", "_patterns", "_prefixes", "_root", "_since", "beneath")
+    __slots__ = (
+        "_begun", "_exact", "_has_tenants", "_longest", "_patterns", "_prefixes", "_root", "_since",
+        "_tenant", "beneath",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._exact: dict[bytes, list[Candidate[Target]]] = {}
@@ -58,8 +57,12 @@ class PathTable(Generic[Target]):
         self._longest = 0  # prefix, in bytes
         self._patterns: list[Candidate[Target]] = []
         self._root: list[Candidate[Target]] = []
-        self._since: dict[tuple[PathRank, str], dict[str, str]] = {}
-        """Since when each namespace is at a place: where there are patterns, or several namespaces."""
+        self._since: dict[PathPlace, dict[str, str]] = {}
+        """Since when each namespace is at a place: where there are several namespaces, and no patterns."""
+        self._tenant = ""  # of a route with another path than an exact one
+        self._has_tenants = False  # several namespaces have such routes
+        self._begun: dict[tuple[str, str], str] | None = None
+        """Since when a namespace is at a place with no exact path, by both: where `is_divided`."""
         self.beneath: PathTable[Target] | None = None
 
     def add(self, candidate: Candidate[Target]) -> None:
@@ -68,14 +71,39 @@ class PathTable(Generic[Target]):
         kind = path_rank(path)
         if kind is PathRank.EXACT:
             self._insert(self._exact.setdefault(value, []), candidate)
-        elif kind is PathRank.PREFIX:
+            return
+        if kind is PathRank.PREFIX:
             prefix = value.rstrip(b"/")
             self._insert(self._prefixes.setdefault(prefix, []), candidate)
             self._longest = max(self._longest, len(prefix))
         elif kind is PathRank.PATTERN:
-            self._insert(self._patterns, candidate)
+            insort(self._patterns, candidate, key=_in_namespace)
         else:
             self._insert(self._root, candidate)
+        self._divide(candidate.route)
+
+    def _divide(self, route: Route) -> None:
+        """Take note of the namespace of a route, as far as it matters by now."""
+        tenant = tenant_of(route)
+        if self._tenant and tenant != self._tenant:
+            self._has_tenants = True
+        self._tenant = tenant
+        if self._begun is not None:
+            self._begin(self._begun, route)
+        elif self._has_tenants and self._patterns:
+            self._begun = {}
+            for group in (*self._prefixes.values(), self._patterns, self._root):
+                for candidate in group:
+                    self._begin(self._begun, candidate.route)
+
+    def _begin(self, begun: dict[tuple[str, str], str], route: Route) -> None:
+        key = path_place(route.path)[1], tenant_of(route)
+        begun[key] = min(begun.get(key, route.created), route.created)
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the first of several matches may come later in `below` than another."""
+        return self._begun is not None
 
     def _insert(self, group: list[Candidate[Target]], candidate: Candidate[Target]) -> None:
         if self._is_older(group, candidate):
@@ -88,33 +116,25 @@ class PathTable(Generic[Target]):
 
     def _is_older(self, group: list[Candidate[Target]], candidate: Candidate[Target]) -> bool:
         """Note since when its namespace is at its place; say whether that moves others of the namespace."""
-        place, created, tenant = (
-            path_place(candidate.route.path),
-            candidate.route.created,
-            tenant_of(candidate.route),
-        )
+        route = candidate.route
+        place, created, tenant = path_place(route.path), route.created, tenant_of(route)
         since = self._since.get(place)
         if since is None:
-            if place[0] is not PathRank.PATTERN and (not group or tenant_of(group[0].route) == tenant):
+            if not group or tenant_of(group[0].route) == tenant:
                 return False  # the whole group is of one namespace
             since = self._since[place] = {}
-            if place[0] is not PathRank.PATTERN:
-                since[tenant_of(group[0].route)] = min(each.route.created for each in group)
+            since[tenant_of(group[0].route)] = min(each.route.created for each in group)
         known = since.get(tenant)
         if known is not None and created >= known:
             return False
         since[tenant] = created
         return known is not None and len(since) > 1
 
-    def _standing(self, candidate: Candidate[Target]) -> tuple[int, str, str, Precedence]:
-        """Sort key in a group: patterns by length, then namespaces by age, then the routes of each."""
-        path = candidate.route.path
-        place = path_place(path)
-        since = self._since.get(place)
+    def _standing(self, candidate: Candidate[Target]) -> tuple[str, str, Precedence]:
+        """Sort key at a place: the namespaces by age, then the routes of each."""
+        since = self._since.get(path_place(candidate.route.path))
         tenant = tenant_of(candidate.route)
-        age = since[tenant] if since is not None else ""
-        length = len(path.value) if place[0] is PathRank.PATTERN else 0
-        return (-length, age, tenant, precedence(candidate.route))
+        return (since[tenant] if since is not None else "", tenant, precedence(candidate.route))
 
     def dismantle(self) -> Iterator[None]:
         for groups in (self._exact, self._prefixes):
@@ -132,6 +152,8 @@ class PathTable(Generic[Target]):
             for candidate in found:
                 if not candidate.conditions or candidate.holds(facts):
                     return candidate
+        if self._begun is not None:
+            return self._most_specific(path, facts)
         prefixes = self._prefixes
         if prefixes:
             # Element-wise: cut at slashes, longest first. "/a/" is covered by the prefix "/a". What is
@@ -155,9 +177,26 @@ class PathTable(Generic[Target]):
                 return candidate
         return None
 
-    def near(self, path: bytes) -> Iterator[Candidate[Target]]:
-        """Yield what `find` looks at, in the same order, without asking whether it matches."""
-        yield from self._exact.get(path, ())
+    def _most_specific(self, path: bytes, facts: Facts) -> Candidate[Target] | None:
+        """Return, of the first matches of the namespaces, the one that is taken. No exact path matches."""
+        firsts: dict[str, Candidate[Target]] = {}
+        for candidate in self.below(path):
+            tenant = tenant_of(candidate.route)
+            if tenant not in firsts and candidate.takes(path, facts):
+                firsts[tenant] = candidate
+        return min(firsts.values(), key=self.standing) if firsts else None
+
+    def standing(self, candidate: Candidate[Target]) -> tuple[int, str, str]:
+        """Sort key among the first matches of all namespaces that have no exact path; if `is_divided`."""
+        text, tenant = path_place(candidate.route.path)[1], tenant_of(candidate.route)
+        assert self._begun is not None
+        return (-len(text), self._begun[text, tenant], tenant)
+
+    def exact(self, path: bytes) -> list[Candidate[Target]]:
+        return self._exact.get(path, [])
+
+    def below(self, path: bytes) -> Iterator[Candidate[Target]]:
+        """Yield what `find` looks at after the exact paths, in its order, whether it matches or not."""
         prefix = path
         if len(path) > self._longest:
             prefix = path[: max(path.rfind(b"/", 0, self._longest + 1), 0)]
@@ -177,3 +216,8 @@ class PathTable(Generic[Target]):
             yield tenant_of(candidate.route)
         for candidate in self._root:
             yield tenant_of(candidate.route)
+
+
+def _in_namespace(candidate: Candidate[Target]) -> tuple[int, Precedence]:
+    """Sort key of patterns: in a namespace the longer comes first."""
+    return (-len(candidate.route.path.value), precedence(candidate.route))

@@ -65,6 +65,32 @@ def program_size(pattern: str, *, ignore_case: bool = False) -> int:
     return size
 
 
+_LITERAL_GLOB: Final = re.compile(r"[^*?]*")
+_LITERAL_REGEX: Final = re.compile(r"/(?:[\w/~%@:,;=&!'-](?![*?{]))*")
+_GROUP: Final = re.compile(r"\([^()\\\[\]]*\)")
+"""A group without groups, classes and escapes in it."""
+
+
+def glob_beginning(glob: str) -> str:
+    """Return what every path begins with that a glob takes."""
+    found = _LITERAL_GLOB.match(glob)
+    return found[0] if found is not None else ""
+
+
+def regex_beginning(expression: str) -> str:
+    """Return what every path begins with that an expression takes: /, and what of it is easy to tell."""
+    found = _LITERAL_REGEX.match(expression)
+    return found[0] if found is not None and not _has_alternatives(expression) else "/"
+
+
+def _has_alternatives(expression: str) -> bool:
+    """Whether it may be several expressions: a | outside of groups, or where that is not easily told."""
+    outside = _GROUP.sub("", expression)
+    while outside != expression:
+        expression, outside = outside, _GROUP.sub("", outside)
+    return "|" in outside
+
+
 def compile_globs(patterns: Sequence[str], *, ignore_case: bool = False) -> re.Pattern[bytes]:
     """Return an expression to `match` that takes what any of the globs takes as a whole.
 

@@ -3,11 +3,13 @@
 Each namespace has a first match of its own, in its own order (`rank`). Among these the most specific host and
 path win, then the namespace that has been at that place for longest (`standing`). How many conditions a rule
 has counts in its namespace only: with a condition that always holds it would take all requests of a place.
+So does how long a pattern is: among namespaces it is as specific as what all that it takes begins with.
 """
 
 from enum import IntEnum
 
 from proxy.model.snapshot import LAST_ORDER, PathKind, PathMatch, Route, tenant_of
+from proxy.routing.patterns import glob_beginning, regex_beginning
 
 
 class HostRank(IntEnum):
@@ -36,11 +38,14 @@ Sorting by it must be stable: routes of one Ingress that are equal in all of thi
 of them goes first.
 """
 
-Place = tuple[HostRank, str, PathRank, str]
-"""Host and path, as far as several routes there are told apart by age. Patterns of a length share a place."""
+PathPlace = tuple[bool, str]
+"""Whether the path is an exact one, and what all that it takes begins with, without slashes at the end."""
 
-Standing = tuple[HostRank, PathRank, int, str, str]
-"""Host, kind and length of the path, since when the namespace is at this place, its name."""
+Place = tuple[HostRank, str, bool, str]
+"""Host and path, as far as several routes there are told apart by age."""
+
+Standing = tuple[HostRank, bool, int, str, str]
+"""Host, whether the path is no exact one, less its length, since when the namespace is there, its name."""
 
 
 def host_rank(route: Route) -> HostRank:
@@ -63,17 +68,19 @@ def path_length(path: PathMatch) -> int:
     return len(path.value if path_rank(path) is PathRank.PATTERN else path.value.rstrip("/"))
 
 
-def path_place(path: PathMatch) -> tuple[PathRank, str]:
+def path_place(path: PathMatch) -> PathPlace:
     """Return what of a place is its path."""
-    kind = path_rank(path)
-    if kind is PathRank.PATTERN:
-        return kind, str(len(path.value))
-    return kind, path.value if kind is PathRank.EXACT else path.value.rstrip("/")
+    if path.kind is PathKind.EXACT:
+        return True, path.value
+    if path.kind is PathKind.PREFIX:
+        return False, path.value.rstrip("/")
+    beginning = glob_beginning(path.value) if path.kind is PathKind.GLOB else regex_beginning(path.value)
+    return False, (beginning.lower() if path.ignore_case else beginning).rstrip("/")
 
 
 def place(route: Route) -> Place:
-    kind, text = path_place(route.path)
-    return host_rank(route), route.host, kind, text
+    is_exact, text = path_place(route.path)
+    return host_rank(route), route.host, is_exact, text
 
 
 def party(route: Route) -> str:
@@ -105,4 +112,5 @@ def rank(route: Route) -> Rank:
 def standing(route: Route, since: str) -> Standing:
     """Sort key among the first matches of all namespaces; `since`: the age of the oldest rule of the route's
     namespace at its place."""
-    return (host_rank(route), path_rank(route.path), -path_length(route.path), since, tenant_of(route))
+    is_exact, text = path_place(route.path)
+    return (host_rank(route), not is_exact, -len(text), since, tenant_of(route))

@@ -43,12 +43,76 @@ def found(routes: list[Route], host: str, path: str = "/", *, owned: bool = Fals
         of("b", host="a.example.com", alias=True, created="2000"),
         of("b", "/*", host="a.example.com", kind=PathKind.GLOB, alias=True),
         of("b", order=1010),
+        of("b", "/*", host="a.example.com", kind=PathKind.GLOB),
+        of("b", "/.*", host="a.example.com", kind=PathKind.REGEX),
+        of("b", "/(x|.*)(padding)?", host="a.example.com", kind=PathKind.REGEX, order=1),
+        of("b", "/x|/y", host="a.example.com", kind=PathKind.REGEX),
+        of("b", "/x*y?z?|.*", host="a.example.com", kind=PathKind.REGEX),
     ],
     ids=lambda each: f"{each.host or 'any'} {each.path.value} {each.order} {each.priority} {each.alias}",
 )
 def test_what_is_no_more_specific_takes_nothing(hostile: Route) -> None:
     victim = of("a", host="a.example.com")
     assert found([victim, hostile], "a.example.com", "/x") == "a"
+
+
+@pytest.mark.parametrize(
+    ("hostile", "kind"),
+    [
+        ("/.*(aaaaaaaaaaaaaaaaaaaaaaaa)?", PathKind.REGEX),
+        ("/ap.*(aaaaaaaaaaaaaaaaaaaaaa)?", PathKind.REGEX),
+        ("/api.*(aaaaaaaaaaaaaaaaaaaaa)?", PathKind.REGEX),
+        ("/ap*", PathKind.GLOB),
+        ("/api*", PathKind.GLOB),
+        ("/api", PathKind.PREFIX),
+        ("/", PathKind.PREFIX),
+    ],
+)
+@pytest.mark.parametrize("victim", ["/api(/|$)(.*)", "/api/.*"])
+@pytest.mark.parametrize("order", [1, 10])
+def test_a_pattern_is_as_specific_as_its_beginning(
+    hostile: str, kind: PathKind, victim: str, order: int
+) -> None:
+    """However long it is, and whatever other rules the two namespaces have."""
+    rules = [
+        of("a", victim, host="a.example.com", kind=PathKind.REGEX),
+        of("b", hostile, host="a.example.com", kind=kind, order=order),
+    ]
+    assert found(rules, "a.example.com", "/api/x") == "a"
+    more = [of("a", "/[a-z]{3}/.{1,99}/x", host="a.example.com", kind=PathKind.REGEX, ident="longest of a")]
+    assert found([*rules, *more], "a.example.com", "/api/x") == "a"
+    assert (
+        found(
+            [*rules, of("b", "/zzzz", host="a.example.com", created="2000", ident="old")],
+            "a.example.com",
+            "/api/x",
+        )
+        == "a"
+    )
+
+
+def test_a_pattern_that_begins_with_more_takes() -> None:
+    victim = of("a", host="a.example.com")
+    for value, kind in (("/x.*", PathKind.REGEX), ("/x*", PathKind.GLOB)):
+        assert found([victim, of("b", value, host="a.example.com", kind=kind)], "a.example.com", "/xy") == "b"
+
+
+def test_the_order_of_a_namespace_decides_which_of_its_patterns_contends() -> None:
+    """The longest by its text, unless it says otherwise, as where there is no other namespace."""
+    rules = [
+        of("a", "/[x]{1,9}/long", host="a.example.com", kind=PathKind.REGEX, ident="a long"),
+        of("a", "/x/.*", host="a.example.com", kind=PathKind.REGEX, ident="a short"),
+    ]
+    assert found(rules, "a.example.com", "/x/long") == "a long"
+    assert (
+        found(
+            [*rules, of("b", "/x.*", host="a.example.com", kind=PathKind.REGEX)], "a.example.com", "/x/long"
+        )
+        == "b"
+    )
+    sooner = [rules[0], replace(rules[1], order=1)]
+    other = of("b", "/x.*", host="a.example.com", kind=PathKind.REGEX)
+    assert found([*sooner, other], "a.example.com", "/x/long") == "a short"
 
 
 def test_a_longer_path_and_an_exact_host_take() -> None:

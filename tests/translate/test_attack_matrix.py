@@ -122,6 +122,8 @@ PLACES: dict[str, Any] = {
     "a longer path": [rule(HOST, "/api/x")],
     "an exact path": [rule(HOST, "/api", path_type="Exact")],
     "a pattern": [rule(HOST, "/x*", path_type="ImplementationSpecific")],
+    "a pattern for everything": [rule(HOST, "/*", "/?*", path_type="ImplementationSpecific")],
+    "a pattern for what has a rule": [rule(HOST, "/api*", path_type="ImplementationSpecific")],
     "no host": [rule("", "/", "/api")],
     "a wildcard above": [rule("*.example.com", "/", "/api/x")],
     "a host below the wildcard": [rule("x.apps.example.com", "/")],
@@ -303,7 +305,7 @@ def reaches_nothing(before: Snapshot, after: Snapshot, cell: object) -> None:
 
 def may_take(places: list[str], annotations: Mapping[str, str]) -> bool:
     """Say whether rules there are more specific than the victim's: by place, or by what annotations add."""
-    says_more = ("conditions.", "use-regex", "app-root", "rewrite-target", "full-path-regex")
+    says_more = ("conditions.",)
     return places[0] in TAKING or any(word in key for key in annotations for word in says_more)
 
 

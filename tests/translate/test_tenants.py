@@ -225,3 +225,39 @@ def test_equal_rules_come_in_the_order_in_which_they_are_written() -> None:
     translation = translated(ingress("a", "web", patterns, said, OLD, "mse"))
     taken = find_in(table_of(translation.snapshot.routes), 81, HOST, "/xxx")
     assert taken.startswith("a/web/a.example.com/[xy]*")
+
+
+@pytest.mark.parametrize("path", ["/.*", "/(x|.*)(padding)?"])
+def test_an_expression_takes_no_more_of_a_host_than_what_it_begins_with(path: str) -> None:
+    hostile = ingress("b", "web", [rule(HOST, path)], {NGINX + "use-regex": "true"}, YOUNG, "mse")
+    translation = translated(site("a"), hostile)
+    for asked in ("/", "/x", "/x/y"):
+        assert taker(translation, asked) == "a"
+    told = {(each.namespace, each.code) for each in translation.diagnostics}
+    assert {("a", "FG0713"), ("b", "FG0714")} <= told
+
+
+def test_an_expression_with_a_beginning_takes_that_and_both_are_told() -> None:
+    hostile = ingress("b", "web", [rule(HOST, "/pay(/|$)(.*)")], {NGINX + "use-regex": "true"}, YOUNG, "mse")
+    translation = translated(site("a"), hostile)
+    assert [taker(translation, asked) for asked in ("/", "/pay", "/pay/x", "/x")] == ["a", "b", "b", "a"]
+    told = {(each.namespace, each.code) for each in translation.diagnostics}
+    assert {("b", "FG0713"), ("a", "FG0714")} <= told
+
+
+def test_app_root_redirects_hosts_of_its_own_namespace_only() -> None:
+    said = {NGINX + "app-root": "/shop"}
+    rules = [rule(HOST, "/shop"), rule("b.example.com", "/shop")]
+    translation = translated(site("a"), ingress("b", "web", rules, said, YOUNG, "mse"))
+    assert (taker(translation, "/"), taker(translation, "/shop")) == ("a", "b")
+    assert taker(translation, "/", "b.example.com") == "b"
+    (refused,) = [each for each in translation.diagnostics if each.code == "FG0717"]
+    assert (refused.namespace, refused.value) == ("b", HOST)
+    assert refused.field == f"metadata.annotations[{NGINX}app-root]"
+
+
+def taker(translation: Translation, path: str, host: str = HOST) -> str | None:
+    """Return the namespace of the rule that takes a request."""
+    table = table_of(list(translation.snapshot.routes))
+    found = find_in(table, 81, host, path)
+    return found.partition("/")[0] if found is not None else None

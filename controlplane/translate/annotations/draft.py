@@ -113,6 +113,7 @@ class Draft:
     answer: Redirect | None = None  # instead of forwarding
     to_https: HttpsRedirect | None = None
     app_root: str = ""  # where "/" is redirected to
+    app_root_field: str = ""  # the annotation that says so
     mirror: tuple[PlannedBackend, ...] = ()
     mirror_percent: int = 100
     error_statuses: tuple[int, ...] = ()

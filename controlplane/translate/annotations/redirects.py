@@ -110,7 +110,7 @@ def _apply_root(reader: Reader, draft: Draft) -> None:
         return
     path = ascii_path(given.text)
     if _ROOT.fullmatch(path) and {"?", "#", "$"}.isdisjoint(path):
-        draft.app_root = path
+        draft.app_root, draft.app_root_field = path, given.field
     else:
         reader.reject(given, "is not a path to go to", APP_ROOT.allowed)
 

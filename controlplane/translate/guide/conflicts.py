@@ -78,6 +78,11 @@ PAGES: Final[dict[str, Page]] = {
         "server-alias: shop.example.com, the host of another namespace",
         "Leave the host out of the alias, or have the namespace that owns it route it.",
     ),
+    "FG0717": Page(
+        "The annotation redirects / of each host of its Ingress, and the host is another namespace's.",
+        "app-root: /shop on an Ingress with the path /shop of a host that the namespace web had first",
+        "Remove the annotation, or have the namespace that owns the host redirect.",
+    ),
     "FG0801": Page(
         "A worker could not use the new rules, so all workers go on with those of before.",
         "rules that pass every check of the translation",
