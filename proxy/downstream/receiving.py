@@ -34,7 +34,9 @@ class ReceivingClient(ClosingClient):
         self._backlog = plane.backlog
         self.is_listed = False  # in the backlog
         self._is_careful = True  # is read from by a CarefulReader
-        self._calm = 1  # until so many reads in a row have brought little
+        # Until so many reads in a row have brought little. Two at first: a connection for one request ends as
+        # it began
+        self._calm = 2
         self._checked = 0  # bytes of an incomplete head, at the beginning of `_buffer`
         self._more: list[bytes] = []  # received behind `_buffer`
         self._more_bytes = 0

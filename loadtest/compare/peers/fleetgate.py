@@ -147,7 +147,8 @@ class Worker:
     def change_endpoints(self, services: tuple[model.Service, ...]) -> None:
         """Return when the endpoints are in use."""
         self._send(EndpointsChanged(1, services))
-        self.stats()  # orders are carried out one after the other, and this one is answered
+        answer = self._next()
+        assert isinstance(answer, Ack), answer
 
     def stats(self) -> Stats:
         self._send(Report())
