@@ -62,7 +62,8 @@ class PathTable(Generic[Target]):
         self._tenant = ""  # of a route with another path than an exact one
         self._has_tenants = False  # several namespaces have such routes
         self._begun: dict[tuple[str, str], str] | None = None
-        """Since when a namespace is at a place with no exact path, by both: where `is_divided`."""
+        """Since when a namespace is at a place with no exact path, by both, as far as it was asked: where
+        `is_divided`."""
         self.beneath: PathTable[Target] | None = None
 
     def add(self, candidate: Candidate[Target]) -> None:
@@ -88,17 +89,8 @@ class PathTable(Generic[Target]):
         if self._tenant and tenant != self._tenant:
             self._has_tenants = True
         self._tenant = tenant
-        if self._begun is not None:
-            self._begin(self._begun, route)
-        elif self._has_tenants and self._patterns:
+        if self._has_tenants and self._patterns:
             self._begun = {}
-            for group in (*self._prefixes.values(), self._patterns, self._root):
-                for candidate in group:
-                    self._begin(self._begun, candidate.route)
-
-    def _begin(self, begun: dict[tuple[str, str], str], route: Route) -> None:
-        key = path_place(route.path)[1], tenant_of(route)
-        begun[key] = min(begun.get(key, route.created), route.created)
 
     @property
     def is_divided(self) -> bool:
@@ -189,8 +181,23 @@ class PathTable(Generic[Target]):
     def standing(self, candidate: Candidate[Target]) -> tuple[int, str, str]:
         """Sort key among the first matches of all namespaces that have no exact path; if `is_divided`."""
         text, tenant = path_place(candidate.route.path)[1], tenant_of(candidate.route)
-        assert self._begun is not None
-        return (-len(text), self._begun[text, tenant], tenant)
+        begun = self._begun
+        since = begun.get((text, tenant)) if begun is not None else None
+        if since is None:
+            since = self._since_when(text, tenant)
+            if begun is not None:
+                begun[text, tenant] = since
+        return (-len(text), since, tenant)
+
+    def _since_when(self, text: str, tenant: str) -> str:
+        """Return the age of the oldest rule that a namespace has at a place with no exact path."""
+        there = [
+            *self._prefixes.get(text.encode(), ()),
+            *(each for each in self._patterns if path_place(each.route.path)[1] == text),
+            *(() if text else self._root),
+        ]
+        oldest: str = min(each.route.created for each in there if tenant_of(each.route) == tenant)
+        return oldest
 
     def exact(self, path: bytes) -> list[Candidate[Target]]:
         return self._exact.get(path, [])
