@@ -34,6 +34,7 @@ async def orphan(state_dir: Path) -> AsyncIterator[Entry]:
         entry = Entry(child.pid, started, "earlier")
         (state_dir / "workers.json").write_bytes(msgspec.json.encode([entry]))
         (state_dir / "workers.json").chmod(0o600)
+        await until(lambda: entry.alive)  # a new process has no command line yet, for a moment
         yield entry
     finally:
         if child.returncode is None:
