@@ -1,7 +1,6 @@
 """What holds for all tests."""
 
 import gc
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,14 +15,13 @@ settings.load_profile("fleetgate")
 heartbeat = Heartbeat()
 
 
-_TESTS = Path(__file__).parent
 _LONGEST = (
     "e2e", "translate", "supervisor", "gateway", "loadtest", "dataplane", "process", "controller", "fleet",
 )  # fmt: skip
 
 
 def _turn(item: pytest.Item) -> int:
-    room = item.path.relative_to(_TESTS).parts[0]
+    room = item.path.parent.name
     return _LONGEST.index(room) if room in _LONGEST else len(_LONGEST)
 
 
