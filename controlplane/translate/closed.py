@@ -52,8 +52,8 @@ def protection(annotations: Mapping[str, str]) -> Closed | None:
 
 
 def outlines(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:
-    """Return closed routes that cost little and take no less: without conditions, and with a path that
-    begins as an expression does instead of the expression."""
+    """Return closed routes that cost little and take at least the same requests: without conditions, and
+    with the beginning of an expression in place of the expression."""
     found: dict[tuple[str, PathMatch], PlannedRoute] = {}
     for route in closed_routes(routes):
         path = _outline(route.path)

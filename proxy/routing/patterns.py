@@ -72,13 +72,13 @@ _GROUP: Final = re.compile(r"\([^()\\\[\]]*\)")
 
 
 def glob_beginning(glob: str) -> str:
-    """Return what every path begins with that a glob takes."""
+    """Return the text with which each path of a glob begins."""
     found = _LITERAL_GLOB.match(glob)
     return found[0] if found is not None else ""
 
 
 def regex_beginning(expression: str) -> str:
-    """Return what every path begins with that an expression takes: /, and what of it is easy to tell."""
+    """Return a text with which each path of an expression begins: at least /, more where that is clear."""
     found = _LITERAL_REGEX.match(expression)
     return found[0] if found is not None and not _has_alternatives(expression) else "/"
 

@@ -3,7 +3,7 @@
 Each namespace has a first match of its own, in its own order (`rank`). Among these the most specific host and
 path win, then the namespace that has been at that place for longest (`standing`). How many conditions a rule
 has counts in its namespace only: with a condition that always holds it would take all requests of a place.
-So does how long a pattern is: among namespaces it is as specific as what all that it takes begins with.
+So does the length of a pattern: among namespaces it is as specific as the text with which its paths begin.
 """
 
 from enum import IntEnum
@@ -39,7 +39,7 @@ of them goes first.
 """
 
 PathPlace = tuple[bool, str]
-"""Whether the path is an exact one, and what all that it takes begins with, without slashes at the end."""
+"""Whether the path is an exact one, and the text with which its paths begin, without slashes at the end."""
 
 Place = tuple[HostRank, str, bool, str]
 """Host and path, as far as several routes there are told apart by age."""
