@@ -13,15 +13,8 @@ class HostTable(Generic[Target]):
     """The routes of one port."""
 
     __slots__ = (
-        "_any",
-        "_exact",
-        "_is_divided",
-        "_lowest",
-        "_orders",
-        "_owned",
-        "_wildcards",
-        "is_contested",
-    )
+        "_any", "_exact", "_is_divided", "_lowest", "_orders", "_owned", "_wildcards", "is_contested",
+    )  # fmt: skip
 
     def __init__(self, *, owned: bool = False) -> None:
         self._is_divided = False  # some table is
@@ -126,7 +119,7 @@ class HostTable(Generic[Target]):
         for table in self._tables(facts.host):
             yield table.exact(path)
             if table.is_divided:
-                yield _firsts(table, path, facts)
+                yield table.firsts(path, facts)
             else:
                 yield table.below(path)
 
@@ -149,19 +142,6 @@ class HostTable(Generic[Target]):
             if tenant is not None:
                 return tenant
         return None
-
-
-def _firsts(table: PathTable[Target], path: bytes, facts: Facts) -> list[Candidate[Target]]:
-    """Return the first match that each namespace has in its lowest order, the most specific first."""
-    found: dict[str, Candidate[Target]] = {}
-    for candidate in table.below(path):
-        mine = party(candidate.route)
-        earlier = found.get(mine)
-        if earlier is not None and earlier.route.order <= candidate.route.order:
-            continue
-        if candidate.takes(path, facts):
-            found[mine] = candidate
-    return sorted(found.values(), key=table.standing)
 
 
 def _at(tables: dict[bytes, PathTable[Target]], key: bytes) -> PathTable[Target]:

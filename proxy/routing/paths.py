@@ -145,7 +145,7 @@ class PathTable(Generic[Target]):
                 if not candidate.conditions or candidate.holds(facts):
                     return candidate
         if self._begun is not None:
-            return self._most_specific(path, facts)
+            return next(iter(self.firsts(path, facts)), None)
         prefixes = self._prefixes
         if prefixes:
             # Element-wise: cut at slashes, longest first. "/a/" is covered by the prefix "/a". What is
@@ -169,17 +169,21 @@ class PathTable(Generic[Target]):
                 return candidate
         return None
 
-    def _most_specific(self, path: bytes, facts: Facts) -> Candidate[Target] | None:
-        """Return, of the first matches of the namespaces, the one that is taken. No exact path matches."""
-        firsts: dict[str, Candidate[Target]] = {}
+    def firsts(self, path: bytes, facts: Facts) -> list[Candidate[Target]]:
+        """Return the first match with no exact path that each namespace has in its lowest order, the most
+        specific first; if `is_divided`."""
+        found: dict[str, Candidate[Target]] = {}
         for candidate in self.below(path):
             tenant = tenant_of(candidate.route)
-            if tenant not in firsts and candidate.takes(path, facts):
-                firsts[tenant] = candidate
-        return min(firsts.values(), key=self.standing) if firsts else None
+            earlier = found.get(tenant)
+            if earlier is not None and earlier.route.order <= candidate.route.order:
+                continue
+            if candidate.takes(path, facts):
+                found[tenant] = candidate
+        return sorted(found.values(), key=self._across)
 
-    def standing(self, candidate: Candidate[Target]) -> tuple[int, str, str]:
-        """Sort key among the first matches of all namespaces that have no exact path; if `is_divided`."""
+    def _across(self, candidate: Candidate[Target]) -> tuple[int, str, str]:
+        """Sort key among the first matches of all namespaces."""
         text, tenant = path_place(candidate.route.path)[1], tenant_of(candidate.route)
         begun = self._begun
         since = begun.get((text, tenant)) if begun is not None else None

@@ -6,6 +6,7 @@ here may backtrack: regular expressions are RE2's, and globs are written so that
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Protocol
 
 import re2
@@ -69,6 +70,9 @@ _LITERAL_GLOB: Final = re.compile(r"[^*?]*")
 _LITERAL_REGEX: Final = re.compile(r"/(?:[\w/~%@:,;=&!'-](?![*?{]))*")
 _GROUP: Final = re.compile(r"\([^()\\\[\]]*\)")
 """A group without groups, classes and escapes in it."""
+_NESTED: Final = 8
+"""Groups in each other that are looked into: each is another pass over the expression."""
+_REMEMBERED: Final = 16384
 
 
 def glob_beginning(glob: str) -> str:
@@ -77,6 +81,7 @@ def glob_beginning(glob: str) -> str:
     return found[0] if found is not None else ""
 
 
+@lru_cache(_REMEMBERED)
 def regex_beginning(expression: str) -> str:
     """Return a text with which each path of an expression begins: at least /, more where that is clear."""
     found = _LITERAL_REGEX.match(expression)
@@ -85,10 +90,9 @@ def regex_beginning(expression: str) -> str:
 
 def _has_alternatives(expression: str) -> bool:
     """Whether it may be several expressions: a | outside of groups, or where that is not easily told."""
-    outside = _GROUP.sub("", expression)
-    while outside != expression:
-        expression, outside = outside, _GROUP.sub("", outside)
-    return "|" in outside
+    for _ in range(_NESTED):
+        expression = _GROUP.sub("", expression)
+    return "|" in expression
 
 
 def compile_globs(patterns: Sequence[str], *, ignore_case: bool = False) -> re.Pattern[bytes]:

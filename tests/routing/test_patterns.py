@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from proxy.model.conditions import TextKind
 from proxy.model.snapshot import PathKind, PathMatch
 from proxy.routing.match import PathPattern, RouteError, compile_path
-from proxy.routing.patterns import Texts, compile_globs, compile_regex
+from proxy.routing.patterns import (
+    Texts,
+    compile_globs,
+    compile_regex,
+    glob_beginning,
+    regex_beginning,
+)
 
 LONG = 8000
 
@@ -138,3 +144,58 @@ def test_case(kind: PathKind) -> None:
 @pytest.mark.parametrize("kind", [PathKind.EXACT, PathKind.PREFIX])
 def test_what_is_looked_up_has_no_pattern(kind: PathKind) -> None:
     assert compile_path(PathMatch(kind, "/a")) is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "beginning"),
+    [
+        ("/pay(/|$)(.*)", "/pay"),
+        ("/a" + "(" * 900 + "b" + ")" * 900, "/a"),
+        ("/a" + "(" * 900 + "b" + ")" * 900 + "|/c", "/"),
+        ("/a" + "(b|" * 20 + "c" + ")" * 20, "/"),  # more than is looked into: no more is promised
+        (r"/aaaa\Q(\E|/.*", "/"),
+        (r"/aaaa(\()|/(.*)", "/"),
+        ("/aaaa[(]|/.*[)]", "/"),
+    ],
+    ids=range(7),
+)
+def test_each_path_of_an_expression_begins_with_its_beginning(expression: str, beginning: str) -> None:
+    assert regex_beginning(expression) == beginning
+
+
+PIECES = (
+    "/",
+    "a",
+    "b",
+    "ab",
+    "(",
+    ")",
+    "(?:",
+    "[",
+    "]",
+    "|",
+    "*",
+    "+",
+    "?",
+    "{0,2}",
+    ".",
+    "$",
+    "\\(",
+    "\\Q",
+    "\\E",
+)
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=8).map(lambda pieces: "/" + "".join(pieces)),
+    st.sampled_from([PathKind.REGEX, PathKind.GLOB]),
+    st.lists(st.text(alphabet="/ab()|", max_size=4).map(lambda rest: "/" + rest), min_size=8, max_size=8),
+)
+def test_no_path_that_matches_begins_with_anything_else(value: str, kind: PathKind, paths: list[str]) -> None:
+    try:
+        pattern = path_pattern(kind, value)
+    except RouteError:
+        return
+    beginning = glob_beginning(value) if kind is PathKind.GLOB else regex_beginning(value)
+    for path in (*paths, "/", "/a", "/ab", "/b", "/aab"):
+        assert not pattern.matches(path.encode()) or path.startswith(beginning), (value, path)
