@@ -27,19 +27,12 @@ COMPILED = (
     "proxy/upstream/connections",
     "proxy/upstream/retries",
     "proxy/downstream",
-    "proxy/attempts.py",
+    "proxy/request",
     "proxy/backlog.py",
     "proxy/careful.py",
-    "proxy/client.py",
     "proxy/dataplane.py",
-    "proxy/exchange.py",
-    "proxy/mirror.py",
     "proxy/pace.py",
-    "proxy/policed.py",
-    "proxy/record.py",
-    "proxy/sending.py",
     "proxy/timers.py",
-    "proxy/tunnel.py",
 )
 """What runs for every request. The model is msgspec's own C; agent and worker run once."""
 

@@ -6,7 +6,7 @@ from typing import Final
 
 COMPILED: Final = "compiled"
 PURE: Final = "pure"
-_ON_EVERY_REQUEST: Final = "proxy.exchange"
+_ON_EVERY_REQUEST: Final = "proxy.request.exchange"
 
 
 def dataplane() -> str:

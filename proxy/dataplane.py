@@ -31,12 +31,14 @@ from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCount
 from proxy.timers import TimerWheel
 from proxy.upstream.balancing.failback import Meant
 from proxy.upstream.connections.connector import Connector
+from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.shared import Shared
 from proxy.upstream.health.corroboration import Corroboration
 from proxy.upstream.health.learning import Learning
 from proxy.upstream.health.stalls import StallWatch
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retries.replay import ReplayMemory
+from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 
 log = logging.getLogger(__name__)
@@ -198,6 +200,15 @@ class DataPlane:
             else:
                 self.stalls.heed(endpoint, stalled=told.stalled, silent=told.silent)
         return unknown
+
+    def note_failure(self, endpoint: LiveEndpoint, failure: Failure) -> None:
+        """Count a failed attempt against its endpoint."""
+        self.probe_if_ejected(endpoint, endpoint.failed(failure))
+
+    def probe_if_ejected(self, endpoint: LiveEndpoint, seconds: float) -> None:
+        """Probe an endpoint that was ejected just now, for so many seconds; 0: it was not."""
+        if seconds:
+            self.connector.probe_after(endpoint, seconds)
 
     def request_id(self) -> bytes:
         """Return 24 hexadecimal digits that no other request has."""

@@ -17,15 +17,19 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.closing import CHECK_S, STALL_S
 from proxy.downstream.receiving import HIGH_WATER_BYTES, ReceivingClient
 from proxy.downstream.spelling import settled
-from proxy.exchange import Exchange
 from proxy.http.body import RequestBody
+from proxy.http.chunked import END, encode_chunk
 from proxy.http.errors import RequestError
 from proxy.http.forwarded import FIRST_ATTEMPT, NOBODY, read_hops, read_scheme
 from proxy.http.heads import HeadReader
 from proxy.http.loops import is_loop
+from proxy.http.replies import CONTINUE
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import HttpsRequestLine, RequestLine
-from proxy.tunnel import Tunnel
+from proxy.http.response import CHUNKED, ResponseHead
+from proxy.request.downstream import ClientInfo
+from proxy.request.exchange import Exchange
+from proxy.request.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
@@ -36,6 +40,7 @@ _AMBIGUOUS: Final = "Servers read this path differently, and what they read take
 _LOOP: Final = "The request has passed this gateway before, or too many others."
 _NO_HTTPS: Final = "The request target is an https URL, and the request did not come over HTTPS."
 _CR: Final = 13
+_SMALL_BODY_BYTES: Final = 16384  # up to here one joined write is cheaper than two
 _MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
 
 
@@ -55,7 +60,8 @@ class ClientConnection(ReceivingClient):
     """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_awaited_s", "_blank_lines", "_body", "_heads", "_is_processing", "_peer", "_peer_port",
+        "_awaited_s", "_blank_lines", "_body", "_expects_continue", "_goes_on", "_heads", "_is_processing",
+        "_is_proxy", "_peer", "_peer_port", "_writes_chunks",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -64,11 +70,16 @@ class ClientConnection(ReceivingClient):
         self._heads = HeadReader(plane.heads)
         self._peer = b""
         self._peer_port = 0
+        self._is_proxy = False  # a trusted proxy's
         self._blank_lines = 0
         self._is_processing = False
         # Per request
         self._body: RequestBody | None = None
         self._awaited_s = 0.0  # so long has its body been waited for
+        self._expects_continue = False  # the client waits for 100 (Continue)
+        # Per response
+        self._goes_on = False  # the connection goes on after it
+        self._writes_chunks = False
 
     # The transport's side
 
@@ -79,7 +90,7 @@ class ClientConnection(ReceivingClient):
         address = _written(peer[0]) if peer else NOBODY
         self._peer = address
         self._peer_port = peer[1] if peer else 0
-        self.speaks_for = self._plane.trusted.trusts(address)
+        self._is_proxy = self._plane.trusted.trusts(address)
         self.introduce()
         wheel = self._plane.wheel
         # A connection that says nothing is not kept for long
@@ -124,7 +135,7 @@ class ClientConnection(ReceivingClient):
         if exchange.tunnel is not None:
             exchange.tunnel.on_client_end()
             return True
-        if not exchange.body_complete:
+        if not exchange.record.has_whole_body:
             exchange.cancel()  # RFC 9112 §8: an incomplete request is never passed off as a whole one
             self._exchange = None
             return None
@@ -158,15 +169,15 @@ class ClientConnection(ReceivingClient):
         if self._linger_left >= 0 or self.transport.is_closing():
             return self._expire_closing(now)
         exchange = self._exchange
-        is_old = exchange is not None and now - exchange.started >= CHECK_S
+        is_old = exchange is not None and now - exchange.record.started >= CHECK_S
         if (is_old or self._paused) and not self._is_there(now):
             self.give_up()
             return now + CHECK_S
         if exchange is not None and exchange.tunnel is not None and self._is_unused(exchange.tunnel, now):
             exchange.cancel("SI")
-            self.on_tunnel_done()
+            self.tunnel_done()
             return now + CHECK_S
-        waits_for_endpoint = exchange is not None and (exchange.body_complete or not self._wants_body)
+        waits_for_endpoint = exchange is not None and (exchange.record.has_whole_body or not self._wants_body)
         if now < self._deadline or (waits_for_endpoint and not self._paused):
             if exchange is not None and self._body is not None and not waits_for_endpoint:
                 self._check_rate(exchange)
@@ -186,11 +197,11 @@ class ClientConnection(ReceivingClient):
         limits = self._plane.limits
         self._awaited_s += CHECK_S
         is_late = self._awaited_s > limits.request_timeout_s > 0
-        if is_late and not exchange.plan.allows_more_than(limits.max_body_bytes):
+        if is_late and not exchange.record.plan.allows_more_than(limits.max_body_bytes):
             self._refuse_body(exchange, RequestError(408, "the request takes too long to arrive"), "DT")
             return
         due_s = self._awaited_s - limits.min_body_rate_grace_s
-        if exchange.body_bytes < due_s * limits.min_body_rate:
+        if exchange.record.body_bytes < due_s * limits.min_body_rate:
             self._refuse_body(exchange, RequestError(408, "the request body arrives too slowly"), "DT")
 
     # Cutting requests
@@ -287,19 +298,23 @@ class ClientConnection(ReceivingClient):
         """Start the request whose head ends there in `data`; return where the next one begins."""
         self._blank_lines = 0
         self._has_asked = True
-        self.version = line.version
+        self.takes_chunks = line.version == 1
         control = headers.control
         self.keep_alive = line.version == 1 and not control.close
         if self._plane.draining or self._listener.is_closed or (self._saw_eof and end == len(data)):
             self.keep_alive = False
-        if self.speaks_for:
+        if self._is_proxy:
             self._believe(headers)
-        if line.authority is not None and isinstance(line, HttpsRequestLine) and self.scheme != b"https":
+        if (
+            line.authority is not None
+            and isinstance(line, HttpsRequestLine)
+            and self.client.scheme != b"https"
+        ):
             self.keep_alive = False
             self._answer(400, _NO_HTTPS, "DPE", line, headers)
             return end
         access = self._listener.access
-        if access is not None and not access.permits(self.address):
+        if access is not None and not access.permits(self.client.address):
             self._answer(403, "Clients of this address may not come here.", "AD", line, headers)
             return end
         if control.max_forwards == b"0" and line.resource.method == b"OPTIONS":
@@ -309,13 +324,15 @@ class ClientConnection(ReceivingClient):
             self._answer(508, _LOOP, "LD", line, headers)
             return end
         plan = self._plane.table.find(
-            self._listener.port, control.host, line.resource.path, headers, line, self.address
+            self._listener.port, control.host, line.resource.path, headers, line, self.client.address
         )
         if plan is None:
             self._answer(404, "No route matches.", "NR", line, headers)
             return end
         if line.resource.readings is not None:
-            settled_line = settled(self._plane.table, self._listener.port, line, headers, self.address, plan)
+            settled_line = settled(
+                self._plane.table, self._listener.port, line, headers, self.client.address, plan
+            )
             if settled_line is None:
                 self.keep_alive = False
                 self._answer(400, _AMBIGUOUS, "DPE", line, headers)
@@ -331,12 +348,13 @@ class ClientConnection(ReceivingClient):
             return end
         exchange = self._exchange = Exchange(self._plane, self, plan, line, headers)
         body = self._body = RequestBody(control.length, most)
+        self._expects_continue = control.expect and line.version == 1
         self._notice_size(len(data))
         self._awaited_s = 0.0
         self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
         if end < len(data):
             self._read_body(exchange, body, data, end)
-        if not exchange.is_done:
+        if not exchange.record.is_done:
             exchange.start()
         return len(data) - body.rest_bytes
 
@@ -345,28 +363,27 @@ class ClientConnection(ReceivingClient):
         hops = read_hops(self._peer, headers.values(b"x-forwarded-for"), self._plane.trusted)
         scheme = read_scheme(headers.values(b"x-forwarded-proto"), hops.count)
         port = self._peer_port if hops.client == self._peer else 0
-        self._introduce(hops.client, port, hops.chain, scheme)
-        self.forwarded += headers.vouched()
+        self.client = self._info(hops.client, port, hops.chain, scheme, headers.vouched())
 
     def introduce(self) -> None:
         """Take the peer for the client, and what the listener says now of its connections."""
-        self.gzip = self._listener.gzip
-        if self._exchange is None or not self.speaks_for:  # else its client is known already
-            self._introduce(self._peer, self._peer_port, self._peer, b"http")
+        if self._exchange is None or not self._is_proxy:  # else its client is known already
+            self.client = self._info(self._peer, self._peer_port, self._peer, b"http", b"")
 
-    def _introduce(self, client: bytes, port: int, chain: bytes, scheme: bytes) -> None:
-        """Say who the client is, to policies, to endpoints and in the log."""
-        self.address = client
-        self.client_port = port
-        self.scheme = scheme
-        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (chain, scheme)
-        forwarded = self._listener.forwarded
-        if forwarded.port:
-            self.forwarded += b"X-Forwarded-Port: %d\r\n" % self.listener_port
-        if forwarded.client_port and port:
-            self.forwarded += b"X-Forwarded-Client-Port: %d\r\n" % port
-        self.forwarded += FIRST_ATTEMPT + self._plane.mark
-        self.log = b'"client":"%b","listener":"%b"' % (client, self.listener_name.encode())
+    def _info(self, address: bytes, port: int, chain: bytes, scheme: bytes, vouched: bytes) -> ClientInfo:
+        """Return what policies, endpoints and the log are told of the client."""
+        listener = self._listener
+        forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (chain, scheme)
+        if listener.forwarded.port:
+            forwarded += b"X-Forwarded-Port: %d\r\n" % listener.port
+        if listener.forwarded.client_port and port:
+            forwarded += b"X-Forwarded-Client-Port: %d\r\n" % port
+        return ClientInfo(
+            address, port, scheme, forwarded + FIRST_ATTEMPT + self._plane.mark + vouched,
+            b'"client":"%b","listener":"%b"' % (address, listener.name.encode()),
+            is_proxy=self._is_proxy, listener=listener.name, listener_port=listener.port,
+            response_timeout_s=listener.response_timeout_s, compresses=listener.gzip,
+        )  # fmt: skip
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
         if self._body is None and exchange.tunnel is None:
@@ -401,12 +418,10 @@ class ClientConnection(ReceivingClient):
     def _read_body(self, exchange: Exchange, body: RequestBody, data: bytes, at: int) -> None:
         """Hand the body in data[at:] over; one in many chunks is listed for the rest of them."""
         try:
-            wire = body.feed(data, at)
+            payload = body.feed(data, at)
         except RequestError as error:
             self._refuse_body(exchange, error, "DPE")
             return
-        if wire:
-            exchange.on_body(wire)
         if body.is_chunked:
             self._backlog.left -= chunks_cost(len(data) - at)
         if body.has_more:
@@ -415,21 +430,66 @@ class ClientConnection(ReceivingClient):
             self._wait_for_turn(is_new=False)
         else:
             self._hold(False)
+        self._expects_continue = False  # RFC 9110 §10.1.1: the client did not wait
         if body.done:
             self._body = None
-            exchange.on_body_end()
+            exchange.on_body_end(payload, body.trailers)
+        elif payload:
+            exchange.on_body(payload)
 
-    # The exchange's side
+    # The response
 
-    def response_deadline(self) -> float:
-        return self._plane.wheel.now + self._listener.response_timeout_s
+    def respond(self, head: ResponseHead, data: bytes, at: int, *, is_decoded: bool = False) -> None:
+        keep = self._goes_on = self.keep_alive and self._body is None and not self._plane.draining
+        if is_decoded and head.length == CHUNKED and self.takes_chunks:
+            data, at = encode_chunk(data) + END if data else END, 0
+        self._write_start(self._head_for(head, keep), data, at)
 
-    def write(self, data: bytes) -> None:
-        self.transport.write(data)
+    def begin(self, head: ResponseHead, data: bytes, at: int) -> None:
+        is_chunked = self._writes_chunks = head.length < 0 and self.takes_chunks
+        keep = self.keep_alive and self._body is None and not self._plane.draining
+        self._goes_on = keep and (is_chunked or head.length >= 0)
+        if is_chunked and len(data) > at:
+            data, at = encode_chunk(data[at:]), 0
+        self._write_start(self._head_for(head, self._goes_on), data, at)
 
-    def write_piece(self, piece: memoryview) -> bool:
+    def _head_for(self, head: ResponseHead, keep: bool) -> bytes:
+        if keep and head.dated:
+            return head.whole
+        return head.text(1 if self.takes_chunks else 0, self._plane.wheel.date, keep=keep)
+
+    def _write_start(self, head: bytes, data: bytes, at: int) -> None:
+        """Write the head and data[at:]: in one piece, where copying that is cheaper than another write."""
+        if len(data) - at < _SMALL_BODY_BYTES:
+            self.transport.write(head + data[at:])
+        else:
+            self.transport.write(head)
+            self.piece(memoryview(data)[at:])
+
+    def data(self, payload: bytes) -> None:
+        self.transport.write(encode_chunk(payload) if self._writes_chunks else payload)
+
+    def piece(self, piece: memoryview) -> bool:
         self.transport.write(piece)
         return not self.transport.get_write_buffer_size()
+
+    def end(self, last: bytes, trailers: bytes) -> None:
+        """Trailers end here: RFC 9110 §6.5.1 lets an intermediary drop them."""
+        if self._writes_chunks:
+            last = encode_chunk(last) + END if last else END
+        if last:
+            self.transport.write(last)
+
+    def inform(self, head: ResponseHead) -> bool:
+        if self.takes_chunks:  # HTTP/1.0 knows no interim responses
+            self.transport.write(head.start + b"\r\n")
+        return self.takes_chunks
+
+    def accept_body(self) -> None:
+        self.read_body(True)
+        if self._expects_continue:
+            self._expects_continue = False
+            self.transport.write(CONTINUE)
 
     def room(self) -> int:
         try:
@@ -449,11 +509,9 @@ class ClientConnection(ReceivingClient):
                 self._wait_for_turn(is_new=False)
         self._read_or_pause()
 
-    def on_tunnel(self) -> None:
-        exchange = self._exchange
-        assert exchange is not None
-        tunnel = exchange.tunnel
-        assert tunnel is not None
+    def switch(self, head: ResponseHead, rest: bytes, tunnel: Tunnel) -> None:
+        self._writes_chunks = False
+        self.transport.write(head.start + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + rest)
         at, self._at = self._at, 0
         data = self._take_buffer()[at:]
         self._hold(False)
@@ -466,14 +524,14 @@ class ClientConnection(ReceivingClient):
         limit_s = self._plane.limits.tunnel_idle_timeout_s
         return tunnel.quiet_s(now) >= limit_s > 0.0
 
-    def on_tunnel_done(self) -> None:
+    def tunnel_done(self) -> None:
         self._exchange = None
         self._end()
 
-    def on_exchange_done(self, keep: bool) -> None:
+    def done(self) -> None:
         self._exchange = None
         self._body = None
-        if not keep or (self._saw_eof and not self._buffer):
+        if not self._goes_on or (self._saw_eof and not self._buffer):
             self._close()
             return
         if not self._wants_body:
@@ -504,7 +562,7 @@ class ClientConnection(ReceivingClient):
         exchange = self._exchange
         if exchange is None:
             self._close()
-        elif not exchange.body_complete:
+        elif not exchange.record.has_whole_body:
             exchange.cancel()
             self._exchange = None
             self._close()

@@ -10,16 +10,16 @@ from math import inf
 from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.client import Client
 from proxy.dataplane import DataPlane
 from proxy.downstream.departure import Departure
 from proxy.downstream.presence import VANISHED_S, look
 from proxy.downstream.unread import ends_with_head
-from proxy.exchange import Exchange
 from proxy.http.errors import RequestError
-from proxy.http.replies import reply
+from proxy.http.replies import refusal
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
+from proxy.request.downstream import Downstream
+from proxy.request.exchange import Exchange
 from proxy.telemetry.access_log import NO_ENDPOINT, NO_HEADERS, NO_RESOURCE, NO_ROUTE
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ CHECK_S: Final = 1.0
 _RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with RST
 
 
-class ClosingClient(Client):
+class ClosingClient(Downstream):
     """A client connection without its requests: its transport, the one deadline, and its ends."""
 
     __slots__ = (
         "_at", "_buffer", "_deadline", "_exchange", "_has_asked", "_is_departing", "_linger_left",
         "_listener", "_opened", "_overload", "_plane", "_saw_eof", "_silent_since", "_wants_body",
-        "address_group", "is_admitted", "transport",
+        "address_group", "is_admitted", "keep_alive", "transport",
     )  # fmt: skip
 
     def __init__(self, plane: DataPlane, listener: "Listener") -> None:
@@ -46,20 +46,10 @@ class ClosingClient(Client):
         self._plane = plane
         self._listener = listener
         self._overload = listener.overload
-        self.listener_name = listener.name
-        self.listener_port = listener.port
-        self.gzip = listener.gzip
-        self.address = b""
-        self.client_port = 0
-        self.scheme = b"http"
-        self.speaks_for = False
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.address_group = b""  # what the connection is counted by
         self.is_admitted = False
         self._opened = plane.wheel.now
-        self.address = b""
-        self.log = b""
-        self.forwarded = b""
         self._buffer = b""  # received, not yet looked at: pipelined requests, an incomplete head
         self._at = 0  # where that begins in `_buffer`
         self._linger_left = -1  # ≥ 0: closing, so much more is read and thrown away
@@ -71,7 +61,7 @@ class ClosingClient(Client):
         # Per request
         self._exchange: Exchange | None = None
         self._wants_body = True
-        self.version = 1
+        self.takes_chunks = True
         self.keep_alive = True
 
     # Between requests
@@ -144,7 +134,9 @@ class ClosingClient(Client):
 
     def abort(self) -> None:
         self._exchange = None
-        if self.version == 0:  # it takes any orderly end of the connection for the end of the response
+        if (
+            not self.takes_chunks
+        ):  # HTTP/1.0: it takes any orderly end of the connection for the end of the response
             self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
         self.transport.abort()
 
@@ -195,9 +187,8 @@ class ClosingClient(Client):
         """Answer without an exchange; a body that comes with the request ends the connection."""
         if headers.control.length != 0:
             self.keep_alive = False
-        date = self._plane.wheel.date
-        close = not self.keep_alive
-        self.write(reply(status, date, headers.request_id, detail, close=close, head=line.resource.is_head))
+        head, body = refusal(status, headers.request_id, detail)
+        self.respond(head, b"" if line.resource.is_head else body, 0)
         self._record(status, flag, line, headers)
         if not self.keep_alive:
             self._close()
@@ -207,7 +198,9 @@ class ClosingClient(Client):
     def _refuse(self, status: int, detail: str, flag: str | None) -> None:
         """Answer a request that cannot be accepted, and close."""
         detail = detail[:1].upper() + detail[1:].rstrip(".") + "."
-        self.write(reply(status, self._plane.wheel.date, b"", detail, close=True))
+        self.keep_alive = False
+        head, body = refusal(status, b"", detail)
+        self.respond(head, body, 0)
         if flag is not None:
             self._record(status, flag, None, None)
         self._close()
@@ -216,7 +209,7 @@ class ClosingClient(Client):
         """Answer a request that has waited too long, without a look at it; the log has a line for many."""
         plane = self._plane
         close = plane.draining or self._listener.is_closed or self._saw_eof or not ends_with_head(data)
-        self.write(self._overload.answer(close=close))
+        self.transport.write(self._overload.answer(close=close))
         self._listener.count_stale()
         if close:
             self._close()
@@ -224,7 +217,7 @@ class ClosingClient(Client):
             self._deadline = plane.wheel.now + self._listener.idle_timeout_s
 
     def _refuse_body(self, exchange: Exchange, error: RequestError, flag: str) -> None:
-        started = exchange.has_response_started
+        started = exchange.record.status != 0
         exchange.cancel(flag, error.status)
         if started:
             self.abort()  # anything we said would be read as part of the response
@@ -236,11 +229,12 @@ class ClosingClient(Client):
         self, status: int, flag: str, line: RequestLine | None, headers: RequestHeaders | None
     ) -> None:
         plane = self._plane
-        plane.local.record(self.listener_name, "", "", status, flag, 0.0, 0, 0)
+        plane.local.record(self.client.listener, "", "", status, flag, 0.0, 0, 0)
         if plane.log is not None:
             plane.log.request(
-                line.resource.log if line is not None else NO_RESOURCE, self.version,
+                line.resource.log if line is not None else NO_RESOURCE,
+                line.version if line is not None else 1,
                 headers.control.log if headers is not None else NO_HEADERS,
-                status, flag, 0, 0, 0, headers.request_id if headers is not None else b"", self.log, NO_ROUTE,
-                NO_ENDPOINT, 0, b"", plane.version,
+                status, flag, 0, 0, 0, headers.request_id if headers is not None else b"",
+                self.client.log, NO_ROUTE, NO_ENDPOINT, 0, b"", plane.version,
             )  # fmt: skip

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from proxy.downstream.presence import Presence, look
-from proxy.exchange import Exchange
+from proxy.request.exchange import Exchange
 
 if TYPE_CHECKING:
     from proxy.downstream.closing import ClosingClient
@@ -57,7 +57,8 @@ class Departure:
 
     def _goes_on(self, exchange: Exchange) -> bool:
         """Whether something was written since the last look, or another request is in flight."""
-        written = exchange.response_bytes + (1 if exchange.has_response_started else 0)
+        record = exchange.record
+        written = record.response_bytes + (1 if record.status else 0)
         if exchange is self._exchange and written == self._written:
             return False
         self._exchange = exchange

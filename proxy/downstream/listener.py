@@ -71,7 +71,7 @@ class Listener:
         self.gzip = config.gzip
         before, self._config = self._config, config
         mark, self._mark = self._mark, self._plane.mark
-        if (before.forwarded, before.gzip, mark) != (config.forwarded, config.gzip, self._mark):
+        if _told_of(before) != _told_of(config) or mark != self._mark:
             for connection in self.connections:
                 connection.introduce()
 
@@ -228,6 +228,11 @@ class Listener:
     def _protocol(self) -> asyncio.Protocol:
         connection = ClientConnection(self._plane, self)
         return cast(asyncio.Protocol, CarefulReader(connection, self._plane.backlog))
+
+
+def _told_of(config: snapshot.Listener) -> tuple[object, ...]:
+    """Return what connections tell of their listener."""
+    return config.forwarded, config.gzip, config.response_timeout_s
 
 
 class Listeners:

@@ -21,7 +21,7 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.accept_queue import refuse
 from proxy.downstream.admission import Admission
 from proxy.downstream.sojourn import Sojourn, waited_s
-from proxy.http.replies import reply
+from proxy.http.replies import refusal
 
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
@@ -145,10 +145,7 @@ class OverloadGuard:
     def _prepare(self) -> None:
         date = self._plane.wheel.date
         self._answers = tuple(
-            tuple(
-                reply(503, date, b"", DETAIL, close=close, retry_after_s=1 + number)
-                for number in range(MAX_RETRY_AFTER_S)
-            )
+            tuple(_wire(date, 1 + number, keep=not close) for number in range(MAX_RETRY_AFTER_S))
             for close in (False, True)
         )
 
@@ -173,3 +170,8 @@ class OverloadGuard:
             listener.count_shed(OVERLOAD)
             now, before = monotonic(), now
             self._left_s -= now - before
+
+
+def _wire(date: bytes, retry_after_s: int, *, keep: bool) -> bytes:
+    head, body = refusal(503, b"", DETAIL, retry_after_s=retry_after_s)
+    return head.text(1, date, keep=keep) + body

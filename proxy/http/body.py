@@ -1,6 +1,6 @@
-"""The body of a request: cut from the stream by its framing, framed anew for the endpoint."""
+"""The body of a request: cut from the stream by its framing."""
 
-from proxy.http.chunked import END, ChunkDecoder, ChunkError, encode_chunk
+from proxy.http.chunked import ChunkDecoder, ChunkError
 from proxy.http.control import CHUNKED
 from proxy.http.errors import RequestError
 
@@ -24,12 +24,17 @@ class RequestBody:
         return self._decoder is not None
 
     @property
+    def trailers(self) -> bytes:
+        """Field lines behind the body, once it is `done`."""
+        return self._decoder.trailers if self._decoder is not None else b""
+
+    @property
     def has_more(self) -> bool:
         """Whether what was fed is not decoded completely yet: feed b"" for more of it."""
         return self._decoder is not None and self._decoder.has_more
 
     def feed(self, data: bytes, at: int = 0) -> bytes:
-        """Return the body in data[at:], ready for the endpoint. Raises RequestError (400, 413)."""
+        """Return the body in data[at:], without its framing. Raises RequestError (400, 413)."""
         if self._decoder is not None:
             return self._feed_chunks(self._decoder, data, at)
         piece = data[at : at + self._left]
@@ -54,5 +59,4 @@ class RequestBody:
             raise RequestError(413, f"the body is larger than {self._most} bytes")
         self.done = decoder.done
         self.rest_bytes = decoder.rest_bytes
-        wire = encode_chunk(payload) if payload else b""
-        return wire + END if self.done else wire
+        return payload

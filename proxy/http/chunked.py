@@ -54,11 +54,11 @@ class ChunkDecoder:
     """Feed it what arrives, get payload back; `done` once the last CRLF was seen.
 
     What is decoded at once is bounded in chunks: where input `has_more` of them, feed b"" for the next ones.
-    Bytes after the end stay in `rest`. Trailers are checked and dropped (RFC 9110 §6.5.1 allows it).
+    Bytes after the end stay in `rest`, checked trailers as field lines in `trailers`.
     """
 
     __slots__ = (
-        "_at", "_data", "_extension_bytes", "_left", "_state", "_trailer_bytes", "done", "has_more",
+        "_at", "_data", "_extension_bytes", "_left", "_state", "done", "has_more", "trailers",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -67,9 +67,9 @@ class ChunkDecoder:
         self._state = _SIZE
         self._left = 0
         self._extension_bytes = 0
-        self._trailer_bytes = 0
         self.done = False
         self.has_more = False
+        self.trailers = b""  # at most MAX_TRAILER_BYTES, each with its CRLF
 
     @property
     def rest(self) -> bytes:
@@ -159,11 +159,11 @@ class ChunkDecoder:
             self._state = _DONE
             self.done = True
         else:
-            self._trailer_bytes += len(line)
             if FIELD_LINE.fullmatch(line, 0, len(line) - 2) is None:
                 raise ChunkError("a trailer line is malformed")
-            if self._trailer_bytes > limits.MAX_TRAILER_BYTES:
+            if len(self.trailers) + len(line) > limits.MAX_TRAILER_BYTES:
                 raise ChunkError(f"the trailers are larger than {limits.MAX_TRAILER_BYTES} bytes")
+            self.trailers += line
 
     def _size_line(self, line: bytes) -> None:
         match = _SIZE_LINE.fullmatch(line) if len(line) <= limits.MAX_CHUNK_LINE_BYTES else None

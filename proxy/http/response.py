@@ -82,6 +82,15 @@ class ResponseHead:
         other.whole = other.start + other.framing(1) + b"\r\n"
         return other
 
+    def text(self, version: int, date: bytes, *, keep: bool) -> bytes:
+        """Return the head complete, for a client of HTTP/1.`version` whose connection goes on or not."""
+        return b"%b%b%b%b\r\n" % (
+            self.start,
+            b"" if self.dated else b"Date: %b\r\n" % date,
+            self.framing(version),
+            b"" if keep else b"Connection: close\r\n",
+        )
+
     def framing(self, version: int) -> bytes:
         """Return the framing line for a client of HTTP/1.`version`, "" when there is none."""
         if self.status == 204 or self.status < 200:

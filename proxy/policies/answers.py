@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 from proxy.http.grammar import HOST
-from proxy.http.replies import compose, reply
+from proxy.http.replies import OwnResponse, own_response, refusal
 from proxy.model.actions import FixedResponse, Redirect
 from proxy.policies.asked import DEFAULT_PORTS, Asked
 from proxy.policies.errors import demand
@@ -19,8 +19,8 @@ class OwnAnswer(ABC):
     status: int
 
     @abstractmethod
-    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
-        """Return the whole response; `fields` are further lines of its head."""
+    def message(self, asked: Asked, request_id: bytes, fields: bytes) -> OwnResponse:
+        """Return the response as head and body; `fields` are further lines of the head."""
 
 
 class Refusal(OwnAnswer):
@@ -32,9 +32,8 @@ class Refusal(OwnAnswer):
         self.status = status
         self._detail = detail
 
-    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
-        head = asked.line.resource.is_head
-        return reply(self.status, date, request_id, self._detail, close=close, head=head)
+    def message(self, asked: Asked, request_id: bytes, fields: bytes) -> OwnResponse:
+        return refusal(self.status, request_id, self._detail)
 
 
 class FixedAnswer(OwnAnswer):
@@ -54,9 +53,8 @@ class FixedAnswer(OwnAnswer):
                 content_type += "; charset=utf-8"
             self._fields = b"Content-Type: %b\r\n" % content_type.encode()
 
-    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
-        head = asked.line.resource.is_head
-        return compose(self.status, date, self._fields + fields, self._content, close=close, head=head)
+    def message(self, asked: Asked, request_id: bytes, fields: bytes) -> OwnResponse:
+        return own_response(self.status, self._fields + fields, self._content)
 
 
 class RedirectAnswer(OwnAnswer):
@@ -80,10 +78,9 @@ class RedirectAnswer(OwnAnswer):
         templates = (self._host, self._path, self._query, self._location)
         return any(template is not None and template.has_groups for template in templates)
 
-    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
+    def message(self, asked: Asked, request_id: bytes, fields: bytes) -> OwnResponse:
         lines = b"Location: %b\r\n%b" % (self.location(asked), fields)
-        head = asked.line.resource.is_head
-        return compose(self.status, date, lines, b"", close=close, head=head)
+        return own_response(self.status, lines, b"")
 
     def location(self, asked: Asked) -> bytes:
         if self._location is not None:

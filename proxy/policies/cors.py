@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from proxy.http.grammar import TOKEN_LIST
-from proxy.http.replies import compose
+from proxy.http.replies import OwnResponse, own_response
 from proxy.model.policies import Cors
 from proxy.policies.answers import OwnAnswer
 from proxy.policies.asked import Asked
@@ -70,14 +70,14 @@ class CorsPolicy(OwnAnswer):
         permission = self._permission(asked)
         return permission + self._expose if permission else b""
 
-    def wire(self, asked: Asked, request_id: bytes, date: bytes, fields: bytes, *, close: bool) -> bytes:
+    def message(self, asked: Asked, request_id: bytes, fields: bytes) -> OwnResponse:
         """Answer a preflight. Without the fields of a permission the browser goes no further."""
         vary = b"Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\r\n"
         lines = vary + fields
         permission = self._permission(asked)
         if permission:
             lines += permission + self._allowed(asked) + self._max_age
-        return compose(self.status, date, lines, b"", close=close, head=False)
+        return own_response(self.status, lines, b"")
 
     def _permission(self, asked: Asked) -> bytes:
         """Return the lines that permit the request's origin, b"" where it is not permitted."""

@@ -75,13 +75,11 @@ class ResponseChanges:
             self._remembered[key] = found
         return found
 
-    def reply(self, wire: bytes, status: int, asked: Asked) -> bytes:
-        """Return an answer of our own with the changes."""
-        head, _, body = wire.partition(b"\r\n\r\n")
+    def own_head(self, head: ResponseHead, asked: Asked) -> ResponseHead:
+        """Return the head of a response that the gateway makes itself, with the changes."""
         is_preflight = self._cors is not None and self._cors.is_preflight(asked)
         cors = self._cors.lines(asked) if self._cors is not None and not is_preflight else b""
-        start = self._changed(head + b"\r\n", status, cors, asked, keeps_cors=is_preflight)
-        return b"%b\r\n%b" % (start, body)
+        return head.replaced(self._changed(head.start, head.status, cors, asked, keeps_cors=is_preflight))
 
     def _changed(
         self, start: bytes, status: int, cors: bytes, asked: Asked, *, keeps_cors: bool = False

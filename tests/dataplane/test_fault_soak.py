@@ -21,20 +21,20 @@ from loadtest.ports import free_port
 from proxy import mirror
 from proxy.dataplane import Change, DataPlane
 from proxy.downstream.client import ClientConnection
-from proxy.exchange import Exchange
-from proxy.mirror import MirrorAttempt
 from proxy.model.actions import Backend, FixedResponse
 from proxy.model.channel import parts_of
 from proxy.model.policies import ConcurrencyLimit, HeaderChange, HeaderOperation, Mirror, Policies, Retry
 from proxy.model.snapshot import Snapshot
 from proxy.policies.limits import ConcurrencyLimiter
+from proxy.request.exchange import Exchange
+from proxy.request.mirror import MirrorAttempt
+from proxy.request.tunnel import Tunnel
 from proxy.telemetry.access_log import AccessLog
-from proxy.tunnel import Tunnel
 from proxy.upstream.connections import connection
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.hedge import HedgedConnect
+from proxy.upstream.connections.long_body import LongBodyReader
 from proxy.upstream.connections.room import Pending
-from proxy.upstream.connections.stream import BodyStream
 from proxy.upstream.endpoint import State
 from proxy.upstream.health.silence import Suspicion, Watch
 from proxy.upstream.health.witness import Witness
@@ -55,7 +55,7 @@ ENDS_S = RESPONSE_S + 1.0 + 2.0
 """A request ends within its deadline and a second (I3); the rest is for a machine that others use."""
 
 KINDS = (
-    BodyStream, ClientConnection, Exchange, Failover, HedgedConnect, MirrorAttempt, Pending, Suspicion,
+    LongBodyReader, ClientConnection, Exchange, Failover, HedgedConnect, MirrorAttempt, Pending, Suspicion,
     Tunnel, UpstreamConnection, Watch, Witness,
 )  # fmt: skip
 FINE = ("-", "CF")

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from loadtest.ports import free_port
 from proxy.dataplane import Change, DataPlane
 from proxy.downstream.client import ClientConnection
-from proxy.exchange import Exchange
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
+from proxy.request.exchange import Exchange
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan

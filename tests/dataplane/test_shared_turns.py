@@ -17,9 +17,8 @@ from proxy.backlog import FEW_BYTES, Backlog, Flow
 from proxy.dataplane import DataPlane
 from proxy.downstream.client import ClientConnection
 from proxy.downstream.listener import ACCEPTS, Listener
-from proxy.exchange import Exchange
 from proxy.policies.compression import Compressor
-from proxy.sending import Sending
+from proxy.request.exchange import Exchange
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.connector import Connector
 from tests.dataplane.test_bounded_turns import Turns, run
@@ -202,7 +201,7 @@ def test_responses_to_pipelined_requests_come_after_those_to_others(
 
     def noting(self: Backlog, flow: Flow, *, is_new: bool) -> None:
         if isinstance(flow, UpstreamConnection) and isinstance(flow.exchange, Exchange):
-            listed.append((flow.exchange.line.resource.path, is_new))
+            listed.append((flow.exchange.record.line.resource.path, is_new))
         real(self, flow, is_new=is_new)
 
     monkeypatch.setattr(Backlog, "add", noting)
@@ -241,7 +240,7 @@ def test_downloads_of_clients_that_leave_together_are_dropped_a_few_per_turn(
             await asyncio.sleep(0.2)  # more has come than the clients have read
             async with turns.counted():
                 for download in downloads(plane):
-                    download.client.give_up()
+                    download._downstream.give_up()
                 await until(lambda: not endpoint_connections(plane))
             for client in clients:
                 await client.close()
@@ -261,8 +260,8 @@ def test_bodies_are_sent_again_one_at_a_time_when_turns_are_over(
         turns.note(1)
         send(self, *arguments)
 
-    send = Sending._send
-    monkeypatch.setattr(Sending, "_send", note)
+    send = Exchange._send
+    monkeypatch.setattr(Exchange, "_send", note)
 
     def answer(_connection: Connection, _request: h11.Request) -> None:
         """Never."""

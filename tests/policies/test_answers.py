@@ -17,7 +17,9 @@ def location(redirect: Redirect, request: Asked) -> str:
 
 
 def wire(answer: OwnAnswer, request: Asked, *, close: bool = False) -> bytes:
-    return answer.wire(request, b"", b"Thu, 01 Jan 1970 00:00:00 GMT", b"", close=close)
+    head, body = answer.message(request, b"", b"")
+    text = head.text(1, b"Thu, 01 Jan 1970 00:00:00 GMT", keep=not close)
+    return text if request.line.resource.is_head else text + body  # as an exchange writes it
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_no_template_ends_a_line(path: str, query: str, group: str) -> None:
     client.receive_data(answer)
     response = client.next_event()
     assert isinstance(response, h11.Response)
-    assert [name for name, _ in response.headers] == [b"server", b"date", b"location", b"content-length"]
+    assert [name for name, _ in response.headers] == [b"server", b"location", b"date", b"content-length"]
     assert not set(RedirectAnswer(redirect).location(request)) & set(b' \r\n\t"<>\\^`{|}')
 
 

@@ -77,10 +77,10 @@ def send(table: RouteTable[RoutePlan], plan: RoutePlan, asked: Asked) -> list[by
 def _own_answer(policies: RoutePolicies, asked: Asked) -> Iterator[bytes]:
     verdict = policies.gate.enter(asked, 1.0) if policies.gate is not None else None
     if verdict is not None:
-        wire = verdict.answer.wire(asked, b"id", _DATE, verdict.fields, close=False)
-        yield wire
+        head, body = verdict.answer.message(asked, b"id", verdict.fields)
+        yield head.text(1, _DATE, keep=True) + body
         if policies.response is not None:
-            yield policies.response.reply(wire, verdict.answer.status, asked)
+            yield policies.response.own_head(head, asked).text(1, _DATE, keep=True)
 
 
 def _forwarded(policies: RoutePolicies, asked: Asked) -> Iterator[bytes]:

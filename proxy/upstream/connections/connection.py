@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Final, cast
 from proxy.backlog import GONE, QUANTUM, READS, WAITS, Backlog, body_cost
 from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
 from proxy.http import limits
-from proxy.http.chunked import ChunkDecoder, ChunkError, plain_size
+from proxy.http.chunked import END, ChunkDecoder, ChunkError, encode_chunk, plain_size
 from proxy.http.errors import ResponseError
 from proxy.http.memo import Memo
 from proxy.http.response import CHUNKED, DEFAULT_IDLE_S, UNTIL_CLOSE, ResponseHead, parse_response_head
 from proxy.timers import TimerWheel
+from proxy.upstream.connections.long_body import LEAST_BYTES, Buffers, LongBodyReader
 from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.connections.sockets import acknowledge, bytes_acked, bytes_sent, set_options
-from proxy.upstream.connections.stream import LEAST_BYTES, BodyStream, Buffers
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.health.silence import Watch
 from proxy.upstream.retries.retry import Failure
@@ -35,8 +36,8 @@ MAX_INTERIM: Final = 10_000
 """Responses before the final one. RFC 2518 §10.1 asks for one every 20 s: that is two days."""
 
 
-class UpstreamConnection:
-    """Belongs to one endpoint for its whole life; `exchange` is set while it serves a request.
+class UpstreamConnection(UpstreamStream):
+    """Belongs to one endpoint for its whole life, and is its own stream while it serves a request.
 
     An asyncio.Protocol by its methods: mypyc's classes inherit only from each other.
     """
@@ -44,8 +45,7 @@ class UpstreamConnection:
     __slots__ = (
         "_backlog", "_before", "_buffer", "_buffers", "_calm", "_checked", "_decoder", "_head", "_interims",
         "_is_careful", "_is_held", "_is_streaming", "_is_waiting", "_known", "_left", "_memo", "_rest",
-        "_tunnel", "_watch", "_wheel", "deadline", "endpoint", "exchange", "is_listed", "served", "since",
-        "transport", "written",
+        "_sends_chunks", "_tunnel", "_watch", "_wheel", "is_listed", "served", "transport", "written",
     )  # fmt: skip
 
     def __init__(
@@ -68,7 +68,7 @@ class UpstreamConnection:
         self.is_listed = False  # in the backlog
         self._is_careful = False  # is read from by a CarefulReader, but for the rest of a long body
         self._calm = 0  # until so many reads in a row have brought little
-        self._is_streaming = False  # a BodyStream reads
+        self._is_streaming = False  # a LongBodyReader reads
         self.served = 0  # requests answered
         self.written = 0  # bytes written, for the proof that a request was never delivered
         self.deadline = 0.0
@@ -76,6 +76,7 @@ class UpstreamConnection:
         self.exchange: ResponseSink | None = None
         self.since = 0.0  # the endpoint has had all of the request, monotonic
         self._before = 0
+        self._sends_chunks = False  # what follows of the request body goes in chunks
         self._buffer = b""
         self._checked = 0  # bytes of an incomplete head, at the beginning of `_buffer`
         self._interims = 0
@@ -91,10 +92,18 @@ class UpstreamConnection:
         state = "busy" if self.exchange else "idle"
         return f"<connection to {self.endpoint.label}, {self.served} served, {state}>"
 
-    # The exchange's side
+    # The request
 
-    def send(self, exchange: ResponseSink, data: bytes, deadline: float) -> None:
-        """Start a request. `deadline` (monotonic seconds) is when its response head must be there."""
+    def send(
+        self, exchange: ResponseSink, head: bytes, body: bytes, deadline: float, *, in_chunks: bool,
+        is_complete: bool,
+    ) -> None:  # fmt: skip
+        data = head
+        self._sends_chunks = in_chunks and not is_complete
+        if in_chunks:
+            data = b"%b%b%b" % (head, encode_chunk(body) if body else b"", END if is_complete else b"")
+        elif body:
+            data = head + body
         self.exchange = exchange
         self._before = self.written
         self.written += len(data)
@@ -105,26 +114,35 @@ class UpstreamConnection:
             self._wheel.schedule(self._watch, self._wheel.now)
         self.transport.write(data)
 
-    def write(self, data: bytes) -> None:
-        """Send more of the request."""
+    def write(self, payload: bytes) -> None:
+        data = encode_chunk(payload) if self._sends_chunks else payload
         self.written += len(data)
         self.transport.write(data)
 
+    def end(self, last: bytes, trailers: bytes) -> None:
+        """Trailers end here: RFC 9110 §6.5.1 lets an intermediary drop them."""
+        data = last
+        if self._sends_chunks:
+            self._sends_chunks = False
+            data = encode_chunk(last) + END if last else END
+        if data:
+            self.written += len(data)
+            self.transport.write(data)
+
     def finish(self) -> None:
-        """Close this side of a tunnel; the endpoint has a while to close its own."""
         self.deadline = self._wheel.now + STREAM_IDLE_S
         self.transport.write_eof()
 
     def is_waiting(self) -> bool:
-        """Whether nothing has come of the response to the request it serves."""
         return self.exchange is not None and self._head is None and not self._tunnel
 
     def awaits(self) -> Kind | None:
-        """Return the kind of its request, None when its waiting says nothing."""
         return self.exchange.awaits() if self.exchange is not None else None
 
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
     def read_response(self, wanted: bool) -> None:
-        """Go on, or stop for now, delivering the response."""
         self._is_held = not wanted
         if not wanted:
             self.transport.pause_reading()
@@ -133,8 +151,10 @@ class UpstreamConnection:
         else:
             self.transport.resume_reading()
 
+    def give_back(self) -> None:
+        self.endpoint.release(self)
+
     def release(self) -> None:
-        """The request is over and was sent completely: back to the pool, if the response allows."""
         head = self._head
         self.exchange = None
         self.served += 1
@@ -157,8 +177,10 @@ class UpstreamConnection:
         self.exchange = None
         self.transport.close()
 
+    def leave_to(self, sink: ResponseSink) -> None:
+        self.exchange = sink
+
     def abort(self) -> None:
-        """Drop the connection with whatever is in it; the exchange hears no more of it."""
         self._give_up()
         self.exchange = None
         if not self._backlog.drop(self.transport.abort):
@@ -290,7 +312,9 @@ class UpstreamConnection:
     def eof_received(self) -> bool | None:
         exchange, head = self.exchange, self._head
         if exchange is not None and head is not None and self._left == UNTIL_CLOSE:
-            exchange.on_response_end(b"")  # RFC 9112 §6.3: the end of the connection is the end of the body
+            exchange.on_response_end(
+                b"", b""
+            )  # RFC 9112 §6.3: the end of the connection is the end of the body
             return None
         if exchange is not None:
             self.exchange = None
@@ -430,7 +454,7 @@ class UpstreamConnection:
         """Let a stream read the body, if enough of it is to come."""
         if self._left >= LEAST_BYTES and not self._rest and self.exchange is exchange:
             self._is_streaming = True
-            BodyStream(self, exchange, self._left, self._buffers).start()
+            LongBodyReader(self, exchange, self._left, self._buffers).start()
 
     def _start_chunked(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
         decoder = ChunkDecoder()
@@ -483,7 +507,7 @@ class UpstreamConnection:
             self._buffer = data[self._left :]
             data = data[: self._left]
             self._left = 0
-            exchange.on_response_end(data)
+            exchange.on_response_end(data, b"")
 
     def _chunked_body(self, exchange: ResponseSink, decoder: ChunkDecoder, data: bytes) -> None:
         try:
@@ -493,7 +517,7 @@ class UpstreamConnection:
             return
         if decoder.done:
             self._buffer = decoder.rest
-            exchange.on_response_end(payload)
+            exchange.on_response_end(payload, decoder.trailers)
             return
         if payload:
             exchange.on_response_data(payload)
@@ -524,7 +548,7 @@ class UpstreamConnection:
     def on_stream_end(self, exchange: ResponseSink, surplus: bytes) -> None:
         self._left = 0
         self._buffer = surplus
-        exchange.on_response_end(b"")
+        exchange.on_response_end(b"", b"")
 
     # Leaving
 

@@ -15,8 +15,8 @@ from proxy.model.limits import Limits
 from proxy.timers import TimerWheel
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.hedge import HedgedConnect
+from proxy.upstream.connections.long_body import Buffers
 from proxy.upstream.connections.room import PENDING_S, Pending, Requester
-from proxy.upstream.connections.stream import Buffers
 from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.health.silence import Suspect, Suspicion
 from proxy.upstream.health.witness import Question

@@ -21,7 +21,9 @@ PENDING_S: Final = 1.0  # as long as a connect may take: another cluster is wort
 class Requester(Protocol):
     """A request that needs a connection."""
 
-    is_done: bool
+    @property
+    def is_done(self) -> bool:
+        """Whether the request has ended: nothing more is obtained for it."""
 
     def on_connected(self, connection: "UpstreamConnection") -> None: ...
 

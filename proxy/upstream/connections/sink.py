@@ -1,4 +1,4 @@
-"""What an upstream connection tells whom it works for: the exchange implements it."""
+"""What a stream tells of a response: exchanges, mirrors and probes hear it."""
 
 from abc import ABC, abstractmethod
 
@@ -8,49 +8,59 @@ from proxy.upstream.retries.retry import Failure
 
 
 class ResponseSink(ABC):
-    """What a connection tells the exchange it works for."""
+    """What hears of a response. The defaults are those of a sink that no client waits behind."""
 
     __slots__ = ("is_head",)
 
-    is_head: bool
+    is_head: bool  # the request was HEAD: its response has no body
 
-    @abstractmethod
-    def awaits(self) -> Kind | None:
-        """Return the kind of the request, None when its waiting says nothing."""
-
-    @abstractmethod
-    def on_stalled(self) -> bool:
-        """Leave an endpoint that answers nothing and try another; False to go on waiting for it.
-
-        A witness has the connection then.
-        """
-
-    @abstractmethod
-    def takes_chunks(self) -> bool:
-        """Whether the client understands a chunked body."""
+    # The response
 
     @abstractmethod
     def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
         """The whole response has arrived; its body is data[at:], `size` bytes without its framing."""
 
-    @abstractmethod
     def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
         """The whole response has arrived, its body in chunks; `body` is what was in them."""
+        self.on_response(head, body, 0, len(body))
 
     @abstractmethod
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
         """The head, and the beginning of the body, data[at:]."""
 
-    @abstractmethod
-    def on_response_data(self, payload: bytes) -> None: ...
+    def on_response_data(self, payload: bytes) -> None:
+        """More of the body."""
 
-    @abstractmethod
     def on_response_piece(self, piece: memoryview) -> bool:
-        """Like on_response_data, but from memory that is used again; return whether it is free already."""
+        """More of the body, in memory that is used again; return whether it is free already."""
+        return True
+
+    def on_response_end(self, last: bytes, trailers: bytes) -> None:
+        """The end of the body: its last bytes, if there are any left, and the field lines behind it."""
+
+    def on_informational(self, head: ResponseHead) -> None:
+        """An interim response."""
 
     @abstractmethod
+    def on_switched(self, head: ResponseHead, rest: bytes) -> None:
+        """101: the connection is a tunnel from here on."""
+
+    def on_tunnel_data(self, data: bytes) -> None:
+        """Something has come through the tunnel."""
+
+    @abstractmethod
+    def on_upstream_lost(self, failure: Failure) -> None:
+        """The stream has ended before the response did."""
+
+    # How it is read
+
+    def takes_chunks(self) -> bool:
+        """Whether `on_response` may get a body in chunks, as the endpoint has framed it."""
+        return True
+
     def room(self) -> int:
         """Return how many bytes the kernel would take at once for the client, 0 if that is unknown."""
+        return 0
 
     def slice_bytes(self) -> int:
         """Return how much of a body it takes at once, 0 for any number of bytes."""
@@ -60,26 +70,21 @@ class ResponseSink(ABC):
         """Whether the client has sent more requests already: responses to others come first."""
         return False
 
-    @abstractmethod
-    def on_response_end(self, last: bytes) -> None:
-        """The end of the body, and its last bytes, if there are any left."""
+    def on_upstream_writable(self, writable: bool) -> None:
+        """The endpoint reads the request body, or does not for now."""
 
-    @abstractmethod
-    def on_informational(self, head: ResponseHead) -> None: ...
+    # While no response comes
 
-    @abstractmethod
-    def on_switched(self, head: ResponseHead, rest: bytes) -> None:
-        """101: the connection is a tunnel from here on."""
+    def awaits(self) -> Kind | None:
+        """Return the kind of the request, None when its waiting says nothing."""
+        return None
 
-    @abstractmethod
-    def on_tunnel_data(self, data: bytes) -> None: ...
+    def on_stalled(self) -> bool:
+        """Leave an endpoint that answers nothing and try another; False to go on waiting for it.
 
-    @abstractmethod
-    def on_upstream_lost(self, failure: Failure) -> None: ...
+        Another sink has the stream then.
+        """
+        return False
 
-    @abstractmethod
     def on_silence(self, seconds: float) -> None:
         """For so long the endpoint's machine has acknowledged nothing. Called again and again."""
-
-    @abstractmethod
-    def on_upstream_writable(self, writable: bool) -> None: ...

@@ -1,105 +1,78 @@
-"""The rest of a long body: read into buffers that are used again, and written from them, uncopied.
+"""What an attempt holds of an endpoint: the way of one request to it, and of the response back.
 
-Reading 256 KB as bytes, as protocols do, copies them once more and touches fresh memory each time:
-measured, a fifth of the time that a 1 MB answer takes.
+An HTTP/1 connection is its own stream, for one request at a time.
 """
 
-import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-from proxy.upstream.connections.sink import ResponseSink
+from proxy.upstream.evidence.kinds import Kind
 
 if TYPE_CHECKING:
-    from proxy.upstream.connections.connection import UpstreamConnection
-
-LEAST_BYTES: Final = 131072
-"""Below this the switch to buffers costs more than the copy."""
-
-_LEAST_READ_BYTES: Final = 65536
-_BUFFER_BYTES: Final = 524288
-_MAX_SPARE: Final = 16
+    from proxy.upstream.connections.sink import ResponseSink
+    from proxy.upstream.endpoint import LiveEndpoint
 
 
-class Buffers:
-    """Buffers that no stream uses at the moment. One per worker."""
+class UpstreamStream(ABC):
+    """Bodies come and go without framing: the stream has the framing of its protocol."""
 
-    __slots__ = ("_spare",)
+    __slots__ = ("deadline", "endpoint", "exchange", "since")
 
-    def __init__(self) -> None:
-        self._spare: list[memoryview] = []
+    endpoint: "LiveEndpoint"
+    exchange: "ResponseSink | None"  # that hears of the response; None: no request is in flight
+    since: float  # when the endpoint got the last byte of the request, monotonic
+    deadline: float  # when the response must have begun, or the next piece of either body have moved
 
-    def take(self) -> memoryview:
-        return self._spare.pop() if self._spare else memoryview(bytearray(_BUFFER_BYTES))
+    @abstractmethod
+    def send(
+        self, exchange: "ResponseSink", head: bytes, body: bytes, deadline: float, *, in_chunks: bool,
+        is_complete: bool,
+    ) -> None:  # fmt: skip
+        """Start a request. `head` is complete, as HTTP/1 text; `body` is what has come of the body so far.
 
-    def give(self, buffer: memoryview) -> None:
-        if len(self._spare) < _MAX_SPARE:
-            self._spare.append(buffer)
-
-
-class BodyStream:
-    """An asyncio.BufferedProtocol by its methods; it stands in for its connection while a body lasts."""
-
-    __slots__ = ("_buffer", "_buffers", "_connection", "_exchange", "_few", "_left")
-
-    def __init__(
-        self, connection: "UpstreamConnection", exchange: ResponseSink, left: int, buffers: Buffers
-    ) -> None:
-        """`left` bytes of the body are still to come."""
-        self._connection = connection
-        self._exchange = exchange
-        self._left = left
-        self._buffers = buffers
-        self._buffer: memoryview | None = None  # being read into
-        self._few: memoryview | None = None  # instead, when a turn of the loop is over
-
-    def start(self) -> None:
-        self._connection.transport.set_protocol(cast(asyncio.BaseProtocol, self))
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Offer as much room as the client's socket has: what is read for a slow client waits here.
-
-        Few large reads and writes are what makes long bodies cheap: each wakes the other side up.
+        `in_chunks`: the head says that the body comes in chunks. `is_complete`: nothing follows.
         """
-        self._few = self._connection.few_if_pressed()
-        if self._few is not None:
-            return self._few
-        self._buffer = self._buffers.take()
-        return self._buffer[: max(_LEAST_READ_BYTES, self._exchange.room())]
 
-    def buffer_updated(self, size: int) -> None:
-        connection, few = self._connection, self._few
-        if few is not None:
-            connection.take_over(self._left, bytes(few[:size]))
-            return
-        buffer, self._buffer = self._buffer, None
-        assert buffer is not None
-        if connection.exchange is not self._exchange:  # it has ended, and the connection with it
-            self._buffers.give(buffer)
-            return
-        surplus = b""
-        if size > self._left:
-            surplus = bytes(buffer[self._left : size])
-            size = self._left
-        self._left -= size
-        connection.on_stream(size)
-        if self._exchange.on_response_piece(buffer[:size]):
-            self._buffers.give(buffer)
-        if not self._left and connection.exchange is self._exchange:
-            connection.read_heads()
-            connection.on_stream_end(self._exchange, surplus)
+    @abstractmethod
+    def write(self, payload: bytes) -> None:
+        """Send more of the request body, or of what a tunnel brings."""
 
-    def data_received(self, data: bytes) -> None:
-        """Step aside on event loops that know buffered protocols by their base class: asyncio's own."""
-        self._connection.take_over(self._left, data)
+    @abstractmethod
+    def end(self, last: bytes, trailers: bytes) -> None:
+        """Send the last piece of the request body, empty or not, and the field lines behind it."""
 
-    def eof_received(self) -> bool | None:
-        return self._connection.eof_received()
+    @abstractmethod
+    def finish(self) -> None:
+        """Close this side of a tunnel; the endpoint has a while to close its own."""
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.connection_lost(exc)
+    @abstractmethod
+    def is_waiting(self) -> bool:
+        """Whether nothing has come of the response to the request in flight."""
 
-    def pause_writing(self) -> None:
-        self._connection.pause_writing()
+    @abstractmethod
+    def awaits(self) -> Kind | None:
+        """Return the kind of the request in flight, None when its waiting says nothing."""
 
-    def resume_writing(self) -> None:
-        self._connection.resume_writing()
+    @abstractmethod
+    def is_closing(self) -> bool:
+        """Whether no request can be sent any more."""
+
+    @abstractmethod
+    def read_response(self, wanted: bool) -> None:
+        """Go on, or stop for now, delivering the response."""
+
+    @abstractmethod
+    def give_back(self) -> None:
+        """Return to the pool what was obtained for a request that has ended meanwhile."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """The request was sent, and its response read, completely: back to the pool, if that is possible."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """End the request, whatever is in flight of it; its exchange hears no more."""
+
+    @abstractmethod
+    def leave_to(self, sink: "ResponseSink") -> None:
+        """Leave the request in flight to a sink: its exchange has gone elsewhere."""

@@ -9,7 +9,7 @@ from math import inf
 from typing import Final
 
 from proxy.http.request_line import Resource
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.kinds import Kind, Kinds
 from proxy.upstream.evidence.pauses import Pauses
@@ -34,7 +34,7 @@ class Learning:
         self._left = SAMPLE  # of the sample
         self._begun = -inf
 
-    def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamConnection, now: float) -> None:
+    def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamStream, now: float) -> None:
         """Take in that the endpoint has begun to answer, at `now`, the request that the connection serves."""
         endpoint, since = connection.endpoint, connection.since
         if endpoint.stalled_at >= since:
@@ -62,7 +62,7 @@ class Learning:
 
 
 def _note_concurrency(
-    endpoint: LiveEndpoint, connection: UpstreamConnection, kind: Kind, took_s: float, now: float
+    endpoint: LiveEndpoint, connection: UpstreamStream, kind: Kind, took_s: float, now: float
 ) -> None:
     waiting: list[float] = []
     if 1 < endpoint.in_flight <= _MOST_LOOKED_AT:

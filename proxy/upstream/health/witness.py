@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy.http.response import ResponseHead
-from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.sink import ResponseSink
-from proxy.upstream.evidence.kinds import Kind
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.health.silence import CERTAIN_S
 from proxy.upstream.retries.retry import Failure
 
@@ -20,58 +19,25 @@ class Witness(ResponseSink):
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: UpstreamConnection, *, is_head: bool) -> None:
+    def __init__(self, connection: UpstreamStream, *, is_head: bool) -> None:
         self._connection = connection
         self.is_head = is_head
-
-    def awaits(self) -> Kind | None:
-        return None
-
-    def on_stalled(self) -> bool:
-        return False
-
-    def takes_chunks(self) -> bool:
-        return True
-
-    def room(self) -> int:
-        return 0
 
     def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
         self._connection.release()  # as good as any other: it goes back to the pool
 
-    def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
-        self._connection.release()
-
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
         self._connection.abort()
-
-    def on_response_data(self, payload: bytes) -> None:
-        pass
-
-    def on_response_piece(self, piece: memoryview) -> bool:
-        return True
-
-    def on_response_end(self, last: bytes) -> None:
-        pass
-
-    def on_informational(self, head: ResponseHead) -> None:
-        pass
 
     def on_switched(self, head: ResponseHead, rest: bytes) -> None:
         self._connection.abort()
 
-    def on_tunnel_data(self, data: bytes) -> None:
-        pass
-
     def on_upstream_lost(self, failure: Failure) -> None:
-        pass
+        """The request left long ago: its end concerns nobody."""
 
     def on_silence(self, seconds: float) -> None:
         if seconds >= CERTAIN_S:
             self._connection.abort()  # it will see no answer
-
-    def on_upstream_writable(self, writable: bool) -> None:
-        pass
 
 
 _ANSWERS: Final = frozenset((Failure.MALFORMED, Failure.RESET))
@@ -88,7 +54,7 @@ class Question(Witness):
     __slots__ = ("_is_over", "_keep", "_on_over")
 
     def __init__(
-        self, connection: UpstreamConnection, on_over: Callable[[bool], None], *, keep: bool = True
+        self, connection: UpstreamStream, on_over: Callable[[bool], None], *, keep: bool = True
     ) -> None:
         """`on_over` is called once, with whether an answer came; `keep`: then the pool gets it."""
         super().__init__(connection, is_head=False)
@@ -100,18 +66,11 @@ class Question(Witness):
         """Send the request; the question is over by `deadline` (monotonic)."""
         host = self._connection.endpoint.label.encode()
         request = b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nUser-Agent: fleetgate\r\n\r\n" % host
-        self._connection.send(self, request, deadline)
+        self._connection.send(self, request, b"", deadline, in_chunks=False, is_complete=True)
 
     def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
         if self._keep:
             super().on_response(head, data, at, size)
-        else:
-            self._connection.abort()
-        self._end(is_answered=True)
-
-    def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
-        if self._keep:
-            super().on_response_chunked(head, body)
         else:
             self._connection.abort()
         self._end(is_answered=True)

@@ -1,17 +1,17 @@
 """A connection that has switched to another protocol: bytes both ways, until either side has ended it."""
 
-from proxy.client import Client
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.request.downstream import Downstream
+from proxy.upstream.connections.stream import UpstreamStream
 
 
 class Tunnel:
     """Between a client and an endpoint. `sent` bytes went to the endpoint, `received` came from it."""
 
-    __slots__ = ("_client", "_connection", "_moved", "_quiet_since", "received", "sent")
+    __slots__ = ("_downstream", "_moved", "_quiet_since", "_stream", "received", "sent")
 
-    def __init__(self, client: Client, connection: UpstreamConnection) -> None:
-        self._client = client
-        self._connection = connection
+    def __init__(self, downstream: Downstream, stream: UpstreamStream) -> None:
+        self._downstream = downstream
+        self._stream = stream
         self.sent = 0
         self.received = 0
         self._moved = -1  # bytes in both directions, at the last look
@@ -19,15 +19,15 @@ class Tunnel:
 
     def from_client(self, data: bytes) -> None:
         self.sent += len(data)
-        self._connection.write(data)
+        self._stream.write(data)
 
     def on_client_end(self) -> None:
         """The client has closed its side; what the endpoint still says is relayed."""
-        self._connection.finish()
+        self._stream.finish()
 
     def from_endpoint(self, data: bytes) -> None:
         self.received += len(data)
-        self._client.write(data)
+        self._downstream.data(data)
 
     def quiet_s(self, now: float) -> float:
         """Return for how long no byte has moved, as far as looks like this one tell."""

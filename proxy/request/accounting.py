@@ -1,0 +1,35 @@
+"""Metrics and the log line of a request, written once, when it is over."""
+
+from time import monotonic
+
+from proxy.dataplane import DataPlane
+from proxy.request.record import RequestRecord
+from proxy.telemetry.access_log import failed_attempts, no_endpoint
+from proxy.upstream.endpoint import LiveEndpoint
+
+
+def account(plane: DataPlane, record: RequestRecord, endpoint: LiveEndpoint | None, flag: str) -> None:
+    """Count and log a request; `endpoint` is the last that was tried, `flag` one of proxy.model.flags."""
+    duration_s = monotonic() - record.started
+    client, plan = record.client, record.plan
+    service, cluster = "", ""
+    if endpoint is not None:
+        service, cluster = endpoint.service, endpoint.cluster
+    elif record.choice is not None:
+        service = record.choice.service.id
+    plan.counters.record(
+        client.listener, service, cluster, record.status, flag, duration_s, record.body_bytes,
+        record.response_bytes,
+    )  # fmt: skip
+    log = plane.log
+    if log is not None:
+        history = record.history
+        log.request(
+            record.line.resource.log, record.line.version, record.headers.control.log, record.status, flag,
+            int(duration_s * 1_000_000.0), record.body_bytes, record.response_bytes, record.request_id,
+            client.log, plan.log,
+            endpoint.log if endpoint is not None else no_endpoint(service),
+            history.begun if history is not None else 1,
+            b"" if history is None else failed_attempts(history.trace, history.suppressed),
+            plane.version,
+        )  # fmt: skip

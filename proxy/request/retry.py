@@ -1,0 +1,112 @@
+"""The decision what follows a failed attempt: another endpoint, or none, and why.
+
+Pure, but for the retry budget that an attempt is taken from. `exchange` acts on the decisions.
+"""
+
+from proxy.http.forwarded import ATTEMPT_NAME
+from proxy.request.attempt import Attempt
+from proxy.request.record import RequestRecord
+from proxy.upstream.balancing.choice import Choice
+from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.health.suspects import is_suspect
+from proxy.upstream.retries.failover import Failover
+from proxy.upstream.retries.retry import REPLAY_BYTES, Failure, Suppressed
+
+
+def is_repeatable(record: RequestRecord) -> bool:
+    """Whether the request may go to another endpoint when one may have acted on it."""
+    if record.asks_for_tunnel or record.headers.values(ATTEMPT_NAME):
+        return False  # what a gateway in front of this one repeats would be multiplied here
+    return record.line.resource.is_idempotent or record.plan.retry.non_idempotent
+
+
+def next_endpoint(
+    record: RequestRecord, attempt: Attempt, failure: Failure, now: float
+) -> LiveEndpoint | None:
+    """Return the endpoint for another attempt after this one has failed, None for no other attempt.
+
+    The request's history gets the failed attempt, and the pause before the next one or the cause why there
+    is none.
+    `now` is exact (monotonic): the coarse clock would let begin what cannot end in time.
+    """
+    history = record.failover()
+    endpoint = attempt.endpoint
+    following = history.next(attempt.choice, endpoint, failure, repeatable=is_repeatable(record), now=now)
+    if following is not None and record.deadline:
+        answered = now + history.pause_s + following.room.times.hedge_s
+        if answered > record.deadline:
+            following = None  # not even a connect would be answered in time
+            history.suppressed = Suppressed.DEADLINE
+    if following is not None and not record.is_replayable:
+        following = None  # part of the body is gone: it cannot be sent again
+        history.suppressed = Suppressed.BODY if record.body_bytes > REPLAY_BYTES else Suppressed.MEMORY
+    if following is None:
+        _refine(record, history)
+        return None
+    return trusted(record, attempt.choice, following, now)
+
+
+def _refine(record: RequestRecord, history: Failover) -> None:
+    """Say more exactly why the method may not be repeated."""
+    if history.suppressed is Suppressed.METHOD:
+        if record.asks_for_tunnel:
+            history.suppressed = Suppressed.UPGRADE
+        elif record.headers.values(ATTEMPT_NAME):
+            history.suppressed = Suppressed.GATEWAY
+
+
+def trusted(record: RequestRecord, choice: Choice, endpoint: LiveEndpoint, now: float) -> LiveEndpoint:
+    """Return the endpoint, or another one in its place where this one may cost the request.
+
+    Of the requests that may be repeated, one at a time finds out whether an endpoint is well again, and none
+    leaves the cluster because an endpoint is quiet.
+    """
+    is_on_trial = bool(endpoint.ejections and endpoint.in_flight)
+    if is_repeatable(record) and not is_on_trial:
+        return choice.beside_quiet(endpoint) if endpoint.is_quiet else endpoint
+    if not is_suspect(endpoint, now):
+        return endpoint
+    other = choice.instead(endpoint, now)
+    history = record.history
+    if other is None or (history is not None and (other in history.tried or history.within())):
+        return endpoint
+    return other
+
+
+def instead_of_retired(record: RequestRecord, choice: Choice, endpoint: LiveEndpoint) -> LiveEndpoint | None:
+    """Return the endpoint of an attempt that waited for its turn, or another one if it has left meanwhile.
+
+    The address of an endpoint that has left its service may be another pod's by now.
+    """
+    return record.failover().instead(choice) if endpoint.state is State.RETIRED else endpoint
+
+
+def may_move(record: RequestRecord, attempt: Attempt, now: float) -> bool:
+    """Whether the request can be sent again, and there is another endpoint to send it to."""
+    endpoint, history = attempt.endpoint, record.history
+    seen = history.seen + 1 if history is not None else 1
+    tried = [*history.tried, endpoint] if history is not None else [endpoint]
+    if not record.is_replayable or not record.plan.retry.may_retry(
+        Failure.SILENT, repeatable=is_repeatable(record), attempts=seen
+    ):
+        return False
+    within = history.within(endpoint.cluster) if history is not None else ()
+    other = attempt.choice.beside(tried, within=within)
+    if other is None:
+        return False
+    group = other.group
+    return other.room.retries.has_left(group.all(), now, group.offered_elsewhere())
+
+
+def instead_of_stalled(
+    record: RequestRecord, attempt: Attempt, sent: float, now: float
+) -> LiveEndpoint | None:
+    """Return where to send a request again that waits, since `sent`, at an endpoint that has stalled.
+
+    None: it goes on waiting there.
+    """
+    if not record.has_whole_body or not record.is_replayable or record.error_status:
+        return None
+    return record.failover().leave(
+        attempt.choice, attempt.endpoint, repeatable=is_repeatable(record), since=sent, now=now
+    )
