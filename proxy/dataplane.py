@@ -210,6 +210,10 @@ class DataPlane:
         if seconds:
             self.connector.probe_after(endpoint, seconds)
 
+    def count_attempt(self, endpoint: LiveEndpoint, failure: Failure, to_cluster: str) -> None:
+        """Count a failed attempt in the metrics; `to_cluster` is where the next one goes, "" without one."""
+        self.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
+
     def request_id(self) -> bytes:
         """Return 24 hexadecimal digits that no other request has."""
         low = self._request_low

@@ -443,7 +443,10 @@ class ClientConnection(ReceivingClient):
         keep = self._goes_on = self.keep_alive and self._body is None and not self._plane.draining
         if is_decoded and head.length == CHUNKED and self.takes_chunks:
             data, at = encode_chunk(data) + END if data else END, 0
-        self._write_start(self._head_for(head, keep), data, at)
+        if keep and head.dated and len(data) - at < _SMALL_BODY_BYTES:  # nearly all
+            self.transport.write(head.whole + data[at:])
+        else:
+            self._write_start(self._head_for(head, keep), data, at)
 
     def begin(self, head: ResponseHead, data: bytes, at: int) -> None:
         is_chunked = self._writes_chunks = head.length < 0 and self.takes_chunks
@@ -538,7 +541,8 @@ class ClientConnection(ReceivingClient):
             self.read_body(True)
         if not self._paused:
             self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
-            self._go_on()
+            if self._buffer:
+                self._go_on()
 
     def _go_on(self) -> None:
         """Look at what came while no request could be started."""

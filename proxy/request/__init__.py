@@ -5,6 +5,7 @@
 | `exchange` | the phases in their order: pick, attempt, head, body, end |
 | `record` | what is known of the request, and its phase |
 | `downstream` | the interface to which a response is written, and what is known of the client |
+| `dispatch` | the attempts, one after the other, until an endpoint answers |
 | `attempt` | one try on one endpoint; `connecting` gets the stream for it |
 | `outgoing` | the request head as endpoints get it |
 | `replay` | the request body, for as long as it can be sent again |

@@ -3,13 +3,19 @@
 from time import monotonic
 
 from proxy.dataplane import DataPlane
-from proxy.request.record import RequestRecord
+from proxy.request.record import DONE, RequestRecord
 from proxy.telemetry.access_log import failed_attempts, no_endpoint
 from proxy.upstream.endpoint import LiveEndpoint
 
 
 def account(plane: DataPlane, record: RequestRecord, endpoint: LiveEndpoint | None, flag: str) -> None:
-    """Count and log a request; `endpoint` is the last that was tried, `flag` one of proxy.model.flags."""
+    """Count and log a request, which is done from now on.
+
+    `endpoint` is the last that was tried, `flag` one of proxy.model.flags.
+    """
+    record.phase = DONE
+    if record.policy is not None:
+        record.policy.leave()
     duration_s = monotonic() - record.started
     client, plan = record.client, record.plan
     service, cluster = "", ""

@@ -63,16 +63,13 @@ class Connecting:
         for endpoint in waiting:
             if tried.index(endpoint) < place:
                 self._record.failover().lost(endpoint, Failure.HEDGED)
-                self._count(endpoint, Failure.HEDGED, winner.cluster)
+                self._plane.count_attempt(endpoint, Failure.HEDGED, winner.cluster)
                 self._plane.probe_if_ejected(endpoint, endpoint.outrun())
             else:
-                self._count(endpoint, Failure.HEDGED, "")  # begun in vain
+                self._plane.count_attempt(endpoint, Failure.HEDGED, "")  # begun in vain
 
     def on_connect_lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self._plane.note_failure(endpoint, failure)
         if not self._record.is_done and self._attempt.stream is None:
             self._record.failover().lost(endpoint, failure)
-            self._count(endpoint, failure, "")
-
-    def _count(self, endpoint: LiveEndpoint, failure: Failure, to_cluster: str) -> None:
-        self._plane.attempts.record(endpoint.service, endpoint.cluster, to_cluster, failure.value)
+            self._plane.count_attempt(endpoint, failure, "")

@@ -7,13 +7,16 @@ from proxy.request.record import RequestRecord
 
 def response_deadline(record: RequestRecord, now: float) -> float:
     """Return the deadline (monotonic) of an attempt that has all of the request at `now`."""
-    whole = _whole_deadline(record, now)
-    try_timeout_s = record.plan.retry.try_timeout_s
+    plan = record.plan
+    try_timeout_s = plan.retry.try_timeout_s
     if try_timeout_s is not None:
         if not record.deadline:
-            record.deadline = whole
+            record.deadline = _whole_deadline(record, now)
         return min(record.deadline, now + try_timeout_s)
-    return min(whole, record.deadline) if record.deadline else whole
+    if record.deadline or plan.response_timeout_s is not None:
+        whole = _whole_deadline(record, now)
+        return min(whole, record.deadline) if record.deadline else whole
+    return now + record.client.response_timeout_s
 
 
 def limit_attempts(record: RequestRecord, sent: float, now: float) -> None:

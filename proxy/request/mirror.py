@@ -106,7 +106,9 @@ class MirrorAttempt(ResponseSink):
 
     # The response
 
-    def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
+    def on_response(
+        self, head: ResponseHead, data: bytes, at: int, size: int, *, is_decoded: bool = False
+    ) -> None:
         self._judge(head)
         self._succeed()
 

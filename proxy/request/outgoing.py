@@ -13,12 +13,12 @@ _UPGRADE: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 def request_head(record: RequestRecord) -> bytes:
     """Return the complete head for the attempt that is about to be sent."""
-    upgrade = _UPGRADE if record.asks_for_tunnel else b""
-    policy, history = record.policy, record.history
+    headers, policy, history = record.headers, record.policy, record.history
+    upgrade = _UPGRADE if headers.control.upgrade and record.asks_for_tunnel else b""
     if policy is None:
         head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (
             record.line.forward,
-            record.headers.forward,
+            headers.forward,
             upgrade,
             record.client.forwarded,
             record.request_id,

@@ -1,40 +1,56 @@
 """The body of a request, kept for as long as it can be sent to another endpoint."""
 
-from typing import Final
-
+from proxy.request.downstream import Downstream
+from proxy.request.record import RequestRecord
 from proxy.upstream.retries.replay import ReplayMemory
 from proxy.upstream.retries.retry import REPLAY_BYTES
-
-LARGE_BYTES: Final = 32768  # to send so much again takes as long as to serve some requests
 
 
 class ReplayBody:
     """Pieces without framing. They take from the memory that all requests of the worker share."""
 
-    __slots__ = ("_memory", "_pieces", "kept_bytes")
+    __slots__ = ("_downstream", "_memory", "_pieces", "_record", "kept_bytes")
 
-    def __init__(self, memory: ReplayMemory) -> None:
+    def __init__(self, record: RequestRecord, downstream: Downstream, memory: ReplayMemory) -> None:
+        self._record = record
+        self._downstream = downstream
         self._memory = memory
         self._pieces: list[bytes] = []
         self.kept_bytes = 0
 
-    def add(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-        self.kept_bytes += len(piece)
-        self._memory.take(len(piece))
+    def take(self, payload: bytes, *, is_sent: bool) -> None:
+        """Keep a piece of the body; `is_sent`: an endpoint gets it now.
 
-    @property
-    def is_too_large(self) -> bool:
-        return self.kept_bytes > REPLAY_BYTES or self._memory.is_full()
+        Of a body that is too large nothing is kept once an endpoint has it. Until then no more of it is read.
+        """
+        self._record.body_bytes += len(payload)
+        if not payload or not self._record.is_replayable:
+            return
+        self._pieces.append(payload)
+        self.kept_bytes += len(payload)
+        self._memory.take(len(payload))
+        if self.kept_bytes > REPLAY_BYTES or self._memory.is_full():
+            if is_sent:
+                self.forget()
+            else:
+                self._downstream.read_body(False)
 
-    @property
-    def is_memory_full(self) -> bool:
-        return self._memory.is_full()
+    def send(self) -> bytes:
+        """Return all that has come of the body; while the shared memory is full it is not kept any longer."""
+        body = b"".join(self._pieces)
+        if self._memory.is_full():
+            self.forget()
+        if not self._record.has_whole_body:
+            self._downstream.accept_body()
+        return body
 
-    def joined(self) -> bytes:
-        return b"".join(self._pieces)
+    def copy(self) -> bytes | None:
+        """Return the whole body for a mirror, None if it is not there any more."""
+        return b"".join(self._pieces) if self._record.is_replayable else None
 
     def forget(self) -> None:
+        """From here on the request cannot be sent again."""
+        self._record.is_replayable = False
         self._pieces.clear()
         self._memory.give_back(self.kept_bytes)
         self.kept_bytes = 0

@@ -103,7 +103,7 @@ class AccessLog:
             b'{"ts":%b.%b,%b,"protocol":"HTTP/1.%b",%b,"status":%b,"flag":"%b","dur_ms":%b.%b,"req_bytes":%b,"resp_bytes":%b,%b,'
             b'"request_id":"%b",%b,%b,"attempts":%b,%b"snapshot":%b}\n'
             % (
-                self._seconds, _THREE[ms % 1000], resource, number(version), headers, number(status),
+                self._seconds, _THREE[ms % 1000], resource, _DECIMAL[version], headers, _DECIMAL[status],
                 flag.encode(), number(duration_us // 1000), _THREE[duration_us % 1000],
                 number(request_bytes), number(response_bytes), client, request_id, route, endpoint,
                 number(attempts), failed, number(snapshot),

@@ -467,7 +467,7 @@ class UpstreamConnection(UpstreamStream):
             return
         if decoder.done:
             self._buffer = decoder.rest
-            exchange.on_response_chunked(head, body)
+            exchange.on_response(head, body, 0, len(body), is_decoded=True)
         else:
             self._decoder = decoder
             acknowledge(self.transport)

@@ -17,12 +17,13 @@ class ResponseSink(ABC):
     # The response
 
     @abstractmethod
-    def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
-        """The whole response has arrived; its body is data[at:], `size` bytes without its framing."""
+    def on_response(
+        self, head: ResponseHead, data: bytes, at: int, size: int, *, is_decoded: bool = False
+    ) -> None:
+        """The whole response has arrived; its body is data[at:], `size` bytes without its framing.
 
-    def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
-        """The whole response has arrived, its body in chunks; `body` is what was in them."""
-        self.on_response(head, body, 0, len(body))
+        A body whose head says CHUNKED is still in chunks, unless it `is_decoded`.
+        """
 
     @abstractmethod
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:

@@ -23,7 +23,9 @@ class Witness(ResponseSink):
         self._connection = connection
         self.is_head = is_head
 
-    def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
+    def on_response(
+        self, head: ResponseHead, data: bytes, at: int, size: int, *, is_decoded: bool = False
+    ) -> None:
         self._connection.release()  # as good as any other: it goes back to the pool
 
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
@@ -68,7 +70,9 @@ class Question(Witness):
         request = b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nUser-Agent: fleetgate\r\n\r\n" % host
         self._connection.send(self, request, b"", deadline, in_chunks=False, is_complete=True)
 
-    def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
+    def on_response(
+        self, head: ResponseHead, data: bytes, at: int, size: int, *, is_decoded: bool = False
+    ) -> None:
         if self._keep:
             super().on_response(head, data, at, size)
         else:
