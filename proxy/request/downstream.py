@@ -1,12 +1,9 @@
 """What a request writes its response to: HTTP/1 connections implement it, HTTP/2 streams can."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 from proxy.http.response import ResponseHead
-
-if TYPE_CHECKING:
-    from proxy.request.tunnel import Tunnel
+from proxy.request.tunnel import Tunnel
 
 
 class ClientInfo:
@@ -77,7 +74,7 @@ class Downstream(ABC):
         """Write an interim response (RFC 9110 §15.2); return whether the client understands such."""
 
     @abstractmethod
-    def switch(self, head: ResponseHead, rest: bytes, tunnel: "Tunnel") -> None:
+    def switch(self, head: ResponseHead, rest: bytes, tunnel: Tunnel) -> None:
         """Begin a tunnel with `rest`: what came behind the request, and all that comes, belongs to it."""
 
     @abstractmethod

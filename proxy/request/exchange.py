@@ -280,7 +280,7 @@ class Exchange(AttemptedRequest):
             return
         record.status = head.status
         record.phase = TUNNEL
-        tunnel = self.tunnel = Tunnel(self._downstream, stream)
+        tunnel = self.tunnel = Tunnel(self._downstream.data, stream)
         self._downstream.switch(self._with_session(attempt, head), rest, tunnel)
 
     def on_tunnel_data(self, data: bytes) -> None:

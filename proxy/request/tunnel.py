@@ -1,16 +1,18 @@
 """A connection that has switched to another protocol: bytes both ways, until either side has ended it."""
 
-from proxy.request.downstream import Downstream
+from collections.abc import Callable
+
 from proxy.upstream.connections.stream import UpstreamStream
 
 
 class Tunnel:
     """Between a client and an endpoint. `sent` bytes went to the endpoint, `received` came from it."""
 
-    __slots__ = ("_downstream", "_moved", "_quiet_since", "_stream", "received", "sent")
+    __slots__ = ("_moved", "_quiet_since", "_stream", "_write", "received", "sent")
 
-    def __init__(self, downstream: Downstream, stream: UpstreamStream) -> None:
-        self._downstream = downstream
+    def __init__(self, write: Callable[[bytes], None], stream: UpstreamStream) -> None:
+        """`write` gets what is for the client."""
+        self._write = write
         self._stream = stream
         self.sent = 0
         self.received = 0
@@ -27,7 +29,7 @@ class Tunnel:
 
     def from_endpoint(self, data: bytes) -> None:
         self.received += len(data)
-        self._downstream.data(data)
+        self._write(data)
 
     def quiet_s(self, now: float) -> float:
         """Return for how long no byte has moved, as far as looks like this one tell."""
