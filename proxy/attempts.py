@@ -11,13 +11,14 @@ from time import monotonic
 
 from proxy.http.forwarded import ATTEMPT_NAME
 from proxy.sending import Sending
+from proxy.upstream.connections.abandoned import AbandonedResponse
+from proxy.upstream.connections.unacknowledged import CERTAIN_S, GIVE_UP_S
 from proxy.upstream.endpoint import LiveEndpoint, State
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
-from proxy.upstream.health.silence import CERTAIN_S, GIVE_UP_S
-from proxy.upstream.health.suspects import is_suspect
-from proxy.upstream.health.witness import Witness
-from proxy.upstream.retries.failover import Failover
-from proxy.upstream.retries.retry import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Failure, Suppressed
+from proxy.upstream.retries.failover import Failover, may_move
+from proxy.upstream.retries.rules import ANSWERS, REPLAY_BYTES, RETRY_STATUSES, Suppressed
+from proxy.upstream.suspects import is_suspect
 
 
 class Attempts(Sending):
@@ -91,7 +92,7 @@ class Attempts(Sending):
         now = monotonic()  # the coarse clock is late, and would let begin what cannot end in time
         following = failover.next(choice, endpoint, failure, repeatable=self._is_repeatable(), now=now)
         if following is not None and self.deadline:
-            answered = now + failover.pause_s + following.room.times.hedge_s
+            answered = now + failover.pause_s + following.limits.times.hedge_s
             if answered > self.deadline:
                 following = None  # not even a connect would be answered in time
                 failover.suppressed = Suppressed.DEADLINE
@@ -138,7 +139,7 @@ class Attempts(Sending):
             connection.abort()
             self._attempt_failed(Failure.SILENT)
         else:
-            self.plane.connector.suspect(endpoint, self)
+            self.plane.prober.suspect(endpoint, self)
 
     def on_machine_gone(self, endpoint: LiveEndpoint) -> None:
         connection = self.connection
@@ -166,8 +167,7 @@ class Attempts(Sending):
         other = choice.beside(tried, within=within)
         if other is None:
             return False
-        group = other.group
-        return other.room.retries.has_left(group.all(), self.plane.wheel.now, group.offered_elsewhere())
+        return may_move(choice, other, self.plane.wheel.now)
 
     # Stall
 
@@ -191,7 +191,7 @@ class Attempts(Sending):
             return False
         self._limit_attempts()
         self._count(endpoint, Failure.STALLED, following.cluster)
-        connection.exchange = Witness(connection, is_head=self.is_head)
+        connection.exchange = AbandonedResponse(connection, is_head=self.is_head)
         self._end_attempt()
         self._attempt(following)
         return True

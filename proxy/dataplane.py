@@ -29,13 +29,17 @@ from proxy.routing.table import RouteTable
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCounters, SuppressedCounters
 from proxy.timers import TimerWheel
-from proxy.upstream.balancing.failback import Meant
-from proxy.upstream.connections.connector import Connector
+from proxy.upstream.detection.corroboration import Corroboration
+from proxy.upstream.detection.learning import Learning
+from proxy.upstream.detection.outliers import OutlierDetection
+from proxy.upstream.detection.prober import Prober
+from proxy.upstream.detection.shared_ejections import SharedEjections
+from proxy.upstream.detection.stalls import StallWatch
+from proxy.upstream.dialing.connector import Connector
+from proxy.upstream.evidence.failback import Meant
 from proxy.upstream.evidence.shared import Shared
-from proxy.upstream.health.corroboration import Corroboration
-from proxy.upstream.health.learning import Learning
-from proxy.upstream.health.stalls import StallWatch
 from proxy.upstream.plan import RoutePlan
+from proxy.upstream.retries.offered_load import OfferedLoad
 from proxy.upstream.retries.replay import ReplayMemory
 from proxy.upstream.service import Services
 
@@ -69,9 +73,10 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
-        "backlog", "compiled", "compression", "connector", "corroboration", "draining", "heads", "learning",
-        "limiters", "limits", "local", "log", "mark", "mirrors", "pseudonym", "replay", "services", "stalls",
-        "suppressed", "table", "trusted", "version", "wheel",
+        "backlog", "compiled", "compression", "connector", "corroboration", "draining", "ejections", "heads",
+        "learning", "limiters", "limits", "local", "log", "mark", "mirrors", "offered_load", "outliers",
+        "prober", "pseudonym", "replay", "services", "stalls", "suppressed", "table", "trusted", "version",
+        "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -81,11 +86,18 @@ class DataPlane:
         shared = shared or Shared()
         # For the life of the worker
         self.wheel = TimerWheel(loop)
-        self.connector = Connector(loop, self.wheel)
-        self.backlog = self.connector.backlog
-        self.corroboration = Corroboration(shared.board)
-        self.stalls = StallWatch(loop, self.connector, self.corroboration)
         self.services = Services(shared.histories)
+        self.connector = Connector(loop, self.wheel, self.services)
+        self.backlog = self.connector.backlog
+        self.prober = Prober(loop, self.connector, self.services)
+        self.ejections = SharedEjections()
+        self.outliers = OutlierDetection(self.services, self.prober, self.ejections)
+        self.connector.on_unreachable = self.outliers.on_unreachable
+        self.corroboration = Corroboration(shared.board)
+        self.stalls = StallWatch(
+            loop, self.services, self.connector, self.prober, self.corroboration, self.ejections
+        )
+        self.offered_load = OfferedLoad(self.services)
         self.learning = Learning(self.stalls.pauses)
         self.heads = Heads()
         self.log = log
@@ -137,7 +149,7 @@ class DataPlane:
             for _ in self.services.change_in_steps(change.newer.get(service.id, service)):
                 if pace.is_over():
                     await pace.rest()
-        self.heed(change.told)
+        self.believe(change.told)
         self.limiters.divide(change.snapshot.workers)
         self.version = change.version
         self.limits = self.connector.limits = change.snapshot.limits
@@ -188,7 +200,7 @@ class DataPlane:
         for service in services:
             self.services.change(service)
 
-    def heed(self, ejections: Iterable[Ejection]) -> list[Ejection]:
+    def believe(self, ejections: Iterable[Ejection]) -> list[Ejection]:
         """Take over what another worker has found out about endpoints; return what is unknown here."""
         unknown = []
         for told in ejections:
@@ -196,7 +208,7 @@ class DataPlane:
             if endpoint is None:
                 unknown.append(told)
             else:
-                self.stalls.heed(endpoint, stalled=told.stalled, silent=told.silent)
+                self.stalls.believe(endpoint, stalled=told.stalled, unreachable=told.silent)
         return unknown
 
     def request_id(self) -> bytes:

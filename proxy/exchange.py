@@ -19,10 +19,11 @@ from proxy.http.response import ResponseHead
 from proxy.policies.gate import Verdict
 from proxy.tunnel import Tunnel
 from proxy.upstream.balancing.choice import Choice
-from proxy.upstream.balancing.sticky import Sticky
+from proxy.upstream.balancing.sticky import StickySessions
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.latencies import FAST_S
-from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
+from proxy.upstream.retries.rules import RETRY_STATUSES
 
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
 
@@ -122,7 +123,8 @@ class Exchange(Attempts):
     def _begin_response(self, head: ResponseHead, size: int) -> None:
         """This head goes to the client; `size` bytes of the body are there."""
         if head.status not in RETRY_STATUSES and self.endpoint is not None:
-            self.endpoint.succeeded()
+            if self.endpoint.succeeded():
+                self.plane.outliers.reached(self.endpoint)
             failover = self.failover
             if failover is not None:
                 failover.answered()
@@ -156,7 +158,7 @@ class Exchange(Attempts):
             b"" if keep else b"Connection: close\r\n",
         )
 
-    def _marked(self, head: ResponseHead, sticky: Sticky) -> ResponseHead:
+    def _marked(self, head: ResponseHead, sticky: StickySessions) -> ResponseHead:
         if self.endpoint is None or self.fallback_code:  # an error page belongs to no session
             return head
         return sticky.marked(head, self.choice, self.endpoint)

@@ -15,10 +15,11 @@ from proxy.dataplane import DataPlane
 from proxy.http.response import ResponseHead
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.sink import ResponseSink
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
-from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
+from proxy.upstream.retries.rules import RETRY_STATUSES
 
 MARK_NAME: Final = b"x-fleetgate-mirror"
 _OWN: Final = token_hex(8).encode()
@@ -99,7 +100,7 @@ class MirrorAttempt(ResponseSink):
             connection.endpoint.release(connection)
             return
         self._leave()
-        self._enter(connection.endpoint)
+        self._enter(endpoint_of(connection))
         self._send(connection)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
@@ -185,8 +186,9 @@ class MirrorAttempt(ResponseSink):
         pass
 
     def _judge(self, head: ResponseHead) -> None:
-        if head.status not in RETRY_STATUSES and self._endpoint is not None:
-            self._endpoint.succeeded()
+        endpoint = self._endpoint
+        if head.status not in RETRY_STATUSES and endpoint is not None and endpoint.succeeded():
+            self._plane.outliers.reached(endpoint)
 
     # The end
 
@@ -197,10 +199,7 @@ class MirrorAttempt(ResponseSink):
         self._finish("answered")
 
     def _fail(self, failure: Failure) -> None:
-        endpoint = self._leave()
-        ejected_s = endpoint.failed(failure)
-        if ejected_s:
-            self._plane.connector.probe_after(endpoint, ejected_s)
+        self._plane.outliers.failed(self._leave(), failure)
         self._finish("failed")
 
     def _finish(self, outcome: str) -> None:

@@ -18,7 +18,7 @@ from proxy.policies.gate import Verdict
 from proxy.policies.requests import without_body
 from proxy.policies.route import RoutePolicies
 from proxy.record import RequestRecord
-from proxy.upstream.retries.retry import REPLAY_BYTES
+from proxy.upstream.retries.rules import REPLAY_BYTES
 
 _NO_PATH: Final = Verdict(Refusal(400, "The rewritten path climbs above the root."), "DPE")
 

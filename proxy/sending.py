@@ -9,9 +9,10 @@ from proxy.http.forwarded import numbered
 from proxy.http.replies import CONTINUE
 from proxy.policed import PolicedRequest
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.retries.failover import Failover
-from proxy.upstream.retries.retry import REPLAY_BYTES, Failure
+from proxy.upstream.retries.rules import REPLAY_BYTES
 
 UPLOAD_IDLE_S: Final = 300.0
 _LARGE_BYTES: Final = 32768  # of a body that was kept: to send it takes as long as to serve some requests
@@ -45,7 +46,7 @@ class Sending(PolicedRequest):
         if self.is_done:
             connection.endpoint.release(connection)
             return
-        self._move_to(connection.endpoint)
+        self._move_to(endpoint_of(connection))
         if self.kept_bytes < _LARGE_BYTES:
             self._send(connection)
         else:
@@ -95,7 +96,7 @@ class Sending(PolicedRequest):
             if tried.index(endpoint) < place:
                 self._failover().lost(endpoint, Failure.HEDGED)
                 self._count(endpoint, Failure.HEDGED, winner.cluster)
-                self._probe_if_ejected(endpoint, endpoint.outrun())
+                self.plane.outliers.outrun(endpoint)
             else:
                 self._count(endpoint, Failure.HEDGED, "")  # begun in vain
 
@@ -109,8 +110,9 @@ class Sending(PolicedRequest):
 
     def _send(self, connection: UpstreamConnection) -> None:
         self.connection = connection
-        if connection.endpoint.notice_send:
-            self.plane.stalls.on_send(connection.endpoint)
+        endpoint = self.endpoint
+        if endpoint is not None and endpoint.notice_send:
+            self.plane.stalls.on_send(endpoint)
         upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\n" if self._asks_for_tunnel() else b""
         if self.asked is None:
             head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (
@@ -187,11 +189,7 @@ class Sending(PolicedRequest):
         return endpoint
 
     def _eject_if_due(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        self._probe_if_ejected(endpoint, endpoint.failed(failure))
-
-    def _probe_if_ejected(self, endpoint: LiveEndpoint, seconds: float) -> None:
-        if seconds:
-            self.plane.connector.probe_after(endpoint, seconds)
+        self.plane.outliers.failed(endpoint, failure)
 
     def _failover(self) -> Failover:
         failover = self.failover

@@ -21,7 +21,7 @@ from proxy.exchange import Exchange
 from proxy.policies.compression import Compressor
 from proxy.sending import Sending
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.connector import Connector
+from proxy.upstream.dialing.connector import Connector
 from tests.dataplane.test_bounded_turns import Turns, run
 from tests.support.inprocess import serving
 from tests.support.origin import Connection, Origin

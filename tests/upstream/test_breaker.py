@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.upstream.health.breaker import STEPS, ClusterBreaker, Phase
+from proxy.upstream.evidence.breaker import STEPS, ClusterBreaker, Phase
 
 ALL = frozenset(range(10))
 NONE: frozenset[int] = frozenset()

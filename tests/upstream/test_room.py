@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from proxy.timers import TimerWheel
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.connector import Connector
-from proxy.upstream.connections.room import PENDING_S
+from proxy.upstream.dialing.connector import Connector
+from proxy.upstream.dialing.pending import PENDING_S, PendingConnect
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.retries.retry import Failure
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.service import Services
 from tests.support.snapshots import service
 
@@ -42,14 +42,15 @@ async def test_a_probe_above_the_limit_that_ends_prolongs_no_wait() -> None:
     services.change(service({"c1": [("127.0.0.1", 1)]}))
     (endpoint,) = services.endpoints()
     wheel = TimerWheel(asyncio.get_running_loop())
-    connector = Connector(asyncio.get_running_loop(), wheel)
+    connector = Connector(asyncio.get_running_loop(), wheel, services)
     connector.limits = replace(connector.limits, max_upstream_connections=1)
-    endpoint.room.opened()
+    endpoint.limits.opened()
     waiter = Waiter()
     connector.obtain(endpoint, waiter)
-    (pending,) = endpoint.room.waiting
-    endpoint.room.opened()
-    endpoint.room.closed()
-    assert list(endpoint.room.waiting) == [pending]
+    (pending,) = endpoint.limits.waiting
+    assert isinstance(pending, PendingConnect)
+    endpoint.limits.opened()
+    endpoint.limits.closed()
+    assert list(endpoint.limits.waiting) == [pending]
     pending.expire(wheel.now + PENDING_S)
     assert waiter.failure is Failure.OVERFLOW

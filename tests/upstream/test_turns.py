@@ -1,4 +1,4 @@
-"""Endpoints of different weights take turns."""
+"""Weighted round robin: endpoints of different weights take turns."""
 
 from collections import Counter
 
@@ -6,27 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint
-from proxy.upstream.balancing.failback import Failbacks
-from proxy.upstream.balancing.session_key import SessionKey
-from proxy.upstream.connections.room import Tally
-from proxy.upstream.group import ClusterGroup
-from proxy.upstream.health.recovery import Recovery
-from proxy.upstream.health.verdicts import Verdicts
-from proxy.upstream.service import LiveService
+from proxy.upstream.cluster import LiveCluster
+from proxy.upstream.service import Services
 
 
-def group_of(*endpoints: Endpoint) -> ClusterGroup:
-    service = LiveService("demo/web:80", Tally(), Recovery(), Verdicts(), Failbacks(), SessionKey())
+def cluster_of(*endpoints: Endpoint) -> LiveCluster:
+    service = Services().get("demo/web:80")
     service.update((ClusterEndpoints("c1", endpoints),))
-    return service.groups["c1"]
+    return service.clusters["c1"]
 
 
-def weighted(*weights: int) -> ClusterGroup:
-    return group_of(*(Endpoint("10.0.0.1", port, weight=weight) for port, weight in enumerate(weights)))
+def weighted(*weights: int) -> LiveCluster:
+    return cluster_of(*(Endpoint("10.0.0.1", port, weight=weight) for port, weight in enumerate(weights)))
 
 
-def picked(group: ClusterGroup, count: int) -> list[int]:
-    endpoints = [group.pick() for _ in range(count)]
+def picked(cluster: LiveCluster, count: int) -> list[int]:
+    endpoints = [cluster.pick() for _ in range(count)]
     return [endpoint.port for endpoint in endpoints if endpoint is not None]
 
 
@@ -36,11 +31,11 @@ def test_the_heavy_ones_are_spread() -> None:
 
 @given(st.lists(st.integers(1, 100), min_size=2, max_size=8).filter(lambda weights: len(set(weights)) > 1))
 def test_every_period_is_exact_and_no_stretch_far_off(weights: list[int]) -> None:
-    group = weighted(*weights)
+    cluster = weighted(*weights)
     total = sum(weights)
     for _ in range(2):
         seen: Counter[int] = Counter()
-        for position, port in enumerate(picked(group, total), 1):
+        for position, port in enumerate(picked(cluster, total), 1):
             seen[port] += 1
             assert abs(seen[port] - position * weights[port] / total) <= len(weights)
         assert seen == dict(enumerate(weights))
@@ -58,17 +53,17 @@ def test_no_weight_counts_as_reserve_for_its_cluster() -> None:
 
 
 def test_a_weight_can_change() -> None:
-    group = weighted(100, 100)
-    assert Counter(picked(group, 10)) == {0: 5, 1: 5}
-    group.set_endpoints((Endpoint("10.0.0.1", 0, weight=20), Endpoint("10.0.0.1", 1, weight=80)))
-    assert Counter(picked(group, 10)) == {0: 2, 1: 8}
+    cluster = weighted(100, 100)
+    assert Counter(picked(cluster, 10)) == {0: 5, 1: 5}
+    cluster.set_endpoints((Endpoint("10.0.0.1", 0, weight=20), Endpoint("10.0.0.1", 1, weight=80)))
+    assert Counter(picked(cluster, 10)) == {0: 2, 1: 8}
 
 
 def test_an_attempt_that_failed_is_followed_by_another_endpoint() -> None:
-    group = weighted(1, 50)
-    first = group.pick()
+    cluster = weighted(1, 50)
+    first = cluster.pick()
     assert first is not None
-    second = group.pick((first,))
+    second = cluster.pick((first,))
     assert second is not None
     assert second is not first
-    assert group.pick((first, second)) is None
+    assert cluster.pick((first, second)) is None

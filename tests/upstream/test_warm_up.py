@@ -1,35 +1,23 @@
-"""A new endpoint's part of the traffic grows; that of the first ones need not."""
+"""Slow start: a new endpoint's part of the traffic grows; that of the first endpoints need not."""
 
 import pytest
 
 from proxy.model.actions import Algorithm, Backend, Balance
-from proxy.upstream import service
-from proxy.upstream.balancing import balance
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import Services
 from tests.support.snapshots import split
+from tests.support.still_clock import StillClock
 from tests.upstream.test_backends import BASE, describe, plan_of, tally
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 5.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock(5.0)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(service, "monotonic", clock)
-    monkeypatch.setattr(balance, "monotonic", clock)
-    return clock
-
-
-@pytest.fixture
-def services() -> Services:
-    return Services()
+def services(clock: StillClock) -> Services:
+    return Services(clock=clock)
 
 
 @pytest.fixture(params=[Algorithm.LEAST_REQUEST, Algorithm.ROUND_ROBIN])
@@ -39,31 +27,31 @@ def plan(services: Services, request: pytest.FixtureRequest) -> RoutePlan:
     )
 
 
-def test_those_of_the_first_snapshot_are_warm(clock: Clock, services: Services, plan: RoutePlan) -> None:
+def test_those_of_the_first_snapshot_are_warm(clock: StillClock, services: Services, plan: RoutePlan) -> None:
     describe(services, {BASE: {"c1": [1, 2]}})
     assert tally(plan, 100) == {1: 50, 2: 50}
 
 
-def test_the_part_grows_linearly(clock: Clock, services: Services, plan: RoutePlan) -> None:
+def test_the_part_grows_linearly(clock: StillClock, services: Services, plan: RoutePlan) -> None:
     describe(services, {BASE: {"c1": [1]}})
     describe(services, {BASE: {"c1": [1, 2]}})
     counts = []
     for age_s in (0, 25, 50, 75, 100):
-        clock.now = 5.0 + age_s
+        clock.time = 5.0 + age_s
         counts.append(tally(plan, 1000)[2])
     # of its turns it takes the part a: a / (2 - (1 - a)) of all, for the others' turns come sooner
     expected = [1000 * part / (1 + part) for part in (0, 0.25, 0.5, 0.75, 1)]
     assert counts == pytest.approx(expected, abs=2)
 
 
-def test_when_all_are_new_they_share_evenly(clock: Clock, services: Services, plan: RoutePlan) -> None:
+def test_when_all_are_new_they_share_evenly(clock: StillClock, services: Services, plan: RoutePlan) -> None:
     describe(services, {BASE: {"c1": []}})
     describe(services, {BASE: {"c1": [1, 2]}})
     assert tally(plan, 100) == pytest.approx({1: 50, 2: 50}, abs=1)
 
 
 def test_a_failed_request_may_go_to_a_cold_endpoint(
-    clock: Clock, services: Services, plan: RoutePlan
+    clock: StillClock, services: Services, plan: RoutePlan
 ) -> None:
     describe(services, {BASE: {"c1": [1]}})
     describe(services, {BASE: {"c1": [1, 2]}})

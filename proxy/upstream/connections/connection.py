@@ -5,9 +5,10 @@ valid framing, with not one byte left over (docs/behaviour.md, "Upstream connect
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from proxy.backlog import GONE, QUANTUM, READS, WAITS, Backlog, body_cost
 from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
@@ -17,15 +18,13 @@ from proxy.http.errors import ResponseError
 from proxy.http.memo import Memo
 from proxy.http.response import CHUNKED, DEFAULT_IDLE_S, UNTIL_CLOSE, ResponseHead, parse_response_head
 from proxy.timers import TimerWheel
+from proxy.upstream.connections.carrier import Carrier
 from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.connections.sockets import acknowledge, bytes_acked, bytes_sent, set_options
 from proxy.upstream.connections.stream import LEAST_BYTES, BodyStream, Buffers
+from proxy.upstream.connections.unacknowledged import AcknowledgementWatch
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
-from proxy.upstream.health.silence import Watch
-from proxy.upstream.retries.retry import Failure
-
-if TYPE_CHECKING:
-    from proxy.upstream.endpoint import LiveEndpoint
 
 HIGH_WATER_BYTES: Final = 65536
 STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
@@ -35,7 +34,36 @@ MAX_INTERIM: Final = 10_000
 """Responses before the final one. RFC 2518 §10.1 asks for one every 20 s: that is two days."""
 
 
-class UpstreamConnection:
+class ConnectionOwner(ABC):
+    """The endpoint of a connection, as the connection sees it: it is below endpoints in the layers."""
+
+    __slots__ = ("heard", "label")
+
+    label: str  # address and port
+    heard: float  # when the last byte of a response came, monotonic
+
+    @abstractmethod
+    def opened(self, connection: "UpstreamConnection") -> None:
+        """The connection is established."""
+
+    @abstractmethod
+    def closed(self, connection: "UpstreamConnection") -> None:
+        """The connection has ended, for whatever reason."""
+
+    @abstractmethod
+    def release(self, connection: "UpstreamConnection") -> None:
+        """Keep a connection that is fit for another request, or close it."""
+
+    @abstractmethod
+    def forget_idle(self, connection: "UpstreamConnection") -> None:
+        """Give the connection to no request, if it is idle."""
+
+    @abstractmethod
+    def gave_up(self, since: float, longest_s: float, now: float) -> None:
+        """A request sent at `since` was given up; its kind takes `longest_s` at most, inf if unknown."""
+
+
+class UpstreamConnection(Carrier):
     """Belongs to one endpoint for its whole life; `exchange` is set while it serves a request.
 
     An asyncio.Protocol by its methods: mypyc's classes inherit only from each other.
@@ -44,13 +72,12 @@ class UpstreamConnection:
     __slots__ = (
         "_backlog", "_before", "_buffer", "_buffers", "_calm", "_checked", "_decoder", "_head", "_interims",
         "_is_careful", "_is_held", "_is_streaming", "_is_waiting", "_known", "_left", "_memo", "_rest",
-        "_tunnel", "_watch", "_wheel", "deadline", "endpoint", "exchange", "is_listed", "served", "since",
-        "transport", "written",
+        "_tunnel", "_watch", "_wheel", "deadline", "endpoint", "is_listed", "served", "since", "written",
     )  # fmt: skip
 
     def __init__(
         self,
-        endpoint: "LiveEndpoint",
+        endpoint: ConnectionOwner,
         wheel: TimerWheel,
         memo: Memo[ResponseHead],
         buffers: Buffers,
@@ -58,9 +85,9 @@ class UpstreamConnection:
     ) -> None:
         # Per connection
         self.endpoint = endpoint
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.transport = cast(asyncio.Transport, None)
         self._wheel = wheel
-        self._watch: Watch | None = None
+        self._watch: AcknowledgementWatch | None = None
         self._memo = memo
         self._known: ResponseHead | None = None  # of the response before, where it is remembered
         self._buffers = buffers
@@ -73,7 +100,7 @@ class UpstreamConnection:
         self.written = 0  # bytes written, for the proof that a request was never delivered
         self.deadline = 0.0
         # Per request
-        self.exchange: ResponseSink | None = None
+        self.exchange = None
         self.since = 0.0  # the endpoint has had all of the request, monotonic
         self._before = 0
         self._buffer = b""
@@ -101,7 +128,7 @@ class UpstreamConnection:
         self.deadline = deadline
         self.since = monotonic()
         if self._watch is None:
-            self._watch = Watch(self)
+            self._watch = AcknowledgementWatch(self)
             self._wheel.schedule(self._watch, self._wheel.now)
         self.transport.write(data)
 
@@ -170,8 +197,7 @@ class UpstreamConnection:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         set_options(self.transport)
-        self.endpoint.room.opened()
-        self.endpoint.connections.add(self)
+        self.endpoint.opened(self)
         self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
         self._is_careful = True  # hundreds may be opened at once, for bodies of any length
@@ -300,8 +326,7 @@ class UpstreamConnection:
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.endpoint.room.closed()
-        self.endpoint.connections.discard(self)
+        self.endpoint.closed(self)
         self._watch = None  # it refers to this connection
         exchange = self.exchange
         if exchange is not None and self._rest:
@@ -533,13 +558,10 @@ class UpstreamConnection:
         if self.is_waiting():
             now, kind = monotonic(), self.awaits()
             longest_s = kind.longest_s(now) if kind is not None else inf
-            self.endpoint.observed().given_up.add(self.since, longest_s, now)
+            self.endpoint.gave_up(self.since, longest_s, now)
 
     def _leave_pool(self) -> None:
-        try:
-            self.endpoint.idle.remove(self)
-        except ValueError:
-            pass  # it was not idle, or is being closed by the pool itself
+        self.endpoint.forget_idle(self)
 
     def _lost(self, *, was_reset: bool) -> Failure:
         if self._was_never_delivered(was_reset=was_reset):

@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 
 from proxy.http.response import ResponseHead
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
-from proxy.upstream.retries.retry import Failure
 
 
 class ResponseSink(ABC):

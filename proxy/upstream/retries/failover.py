@@ -6,15 +6,9 @@ from typing import Final
 
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.retries.budget import RetryBudget
-from proxy.upstream.retries.retry import (
-    LEFT_BEHIND,
-    MAX_CLUSTERS,
-    UNDELIVERED,
-    Failure,
-    RetryRules,
-    Suppressed,
-)
+from proxy.upstream.evidence.failure import Failure
+from proxy.upstream.evidence.retry_budget import RetryBudget
+from proxy.upstream.retries.rules import LEFT_BEHIND, MAX_CLUSTERS, UNDELIVERED, RetryRules, Suppressed
 
 FIRST_PAUSE_S: Final = 0.025  # at most, before a third attempt where the second one was: Envoy's base
 LONGEST_PAUSE_S: Final = 0.25  # and its limit
@@ -60,7 +54,7 @@ class Failover:
         is_there = endpoint.state is not State.RETIRED  # else its address may be another pod's by now
         if failure in _OLD_CONNECTION and not self.fresh and is_there:
             self.fresh = True  # the connection was old, the endpoint need not be gone
-            return endpoint if failure in UNDELIVERED else self._afforded(endpoint, failure, now)
+            return endpoint if failure in UNDELIVERED else self._afforded(choice, endpoint, failure, now)
         self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
         # A machine that is gone may well be all of its cluster: no second attempt there
@@ -79,7 +73,7 @@ class Failover:
         if failure in UNDELIVERED:
             return following
         self.pause_s = self._pause_s(following)
-        return self._afforded(following, failure, now)
+        return self._afforded(choice, following, failure, now)
 
     def instead(self, choice: Choice) -> LiveEndpoint | None:
         """Return another endpoint: that of the next attempt has left the service before it began."""
@@ -101,13 +95,15 @@ class Failover:
         """
         if not self._rules.may_retry(Failure.STALLED, repeatable=repeatable, attempts=self.seen + 1):
             return None
-        answers = any(peer.heard >= since for peer in endpoint.group.live if peer is not endpoint)
+        cluster = choice.cluster_of(endpoint)
+        peers = cluster.live if cluster is not None else ()
+        answers = any(peer.heard >= since for peer in peers if peer is not endpoint)
         tried = [*self.tried, endpoint]
         attempts = 1 if answers else 2
         following = choice.following(tried, attempts=attempts, stay=True, within=self.within())
         if following is None or not following.is_chosen():
             return None
-        if self._afforded(following, Failure.STALLED, now) is None:
+        if self._afforded(choice, following, Failure.STALLED, now) is None:
             return None
         self._note(endpoint, Failure.STALLED)
         self._was_seen(endpoint)
@@ -145,11 +141,17 @@ class Failover:
         if self._owed is not None:
             self._owed.give_back()
 
-    def _afforded(self, following: LiveEndpoint, failure: Failure, now: float) -> LiveEndpoint | None:
+    def _afforded(
+        self, choice: Choice, following: LiveEndpoint, failure: Failure, now: float
+    ) -> LiveEndpoint | None:
         """Take the attempt from the budget of the cluster that it goes to."""
-        budget, group = following.room.retries, following.group
+        service, cluster = choice.service_of(following), choice.cluster_of(following)
+        if service is None or cluster is None:
+            return None
         moves = failure in LEFT_BEHIND
-        if not budget.take(group.all(), now, group.offered_elsewhere() if moves else 0.0):
+        elsewhere = service.offered_elsewhere(cluster) if moves else 0.0
+        budget = cluster.retries
+        if not budget.take(cluster.requests(), now, elsewhere):
             self.suppressed = Suppressed.BUDGET
             return None
         self._paid = budget
@@ -159,3 +161,11 @@ class Failover:
     def _note(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.attempts += 1
         self.trace.append((endpoint.cluster, endpoint.label, failure.value))
+
+
+def may_move(choice: Choice, following: LiveEndpoint, now: float) -> bool:
+    """Whether the budget of its cluster has an attempt left for a request that leaves a dead endpoint."""
+    service, cluster = choice.service_of(following), choice.cluster_of(following)
+    if service is None or cluster is None:
+        return False
+    return cluster.retries.has_left(cluster.requests(), now, service.offered_elsewhere(cluster))

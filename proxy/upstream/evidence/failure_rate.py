@@ -1,4 +1,4 @@
-"""Whether requests to an endpoint fail often, told by how many others lie between two that fail. Pure."""
+"""Whether requests to an endpoint fail often, by how many requests lie between two that fail. Pure."""
 
 from math import inf
 from typing import Final
@@ -10,8 +10,11 @@ OVER: Final = 4.0  # gaps without a failure, and it is over; where one of ten fa
 FRESH_S: Final = 5.0  # so long where nothing is sent there that could show it
 
 
-class Faults:
-    """Of one endpoint, in one worker. `requests` are those that it has had in all."""
+class FailureRate:
+    """How often requests to one endpoint fail, as one worker sees it.
+
+    `requests` is the number of requests that the endpoint has had in all, `now` is monotonic.
+    """
 
     __slots__ = ("_at", "_gap", "_last")
 
@@ -25,6 +28,6 @@ class Faults:
         self._last = requests
         self._at = now
 
-    def are_many(self, requests: int, now: float) -> bool:
+    def is_high(self, requests: int, now: float) -> bool:
         is_over = requests - self._last > OVER * self._gap or now - self._at >= FRESH_S
         return self._gap <= OFTEN and not is_over

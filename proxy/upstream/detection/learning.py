@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.http.request_line import Resource
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
 from proxy.upstream.evidence.kinds import Kind, Kinds
 from proxy.upstream.evidence.pauses import Pauses
 
@@ -36,7 +36,7 @@ class Learning:
 
     def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamConnection, now: float) -> None:
         """Take in that the endpoint has begun to answer, at `now`, the request that the connection serves."""
-        endpoint, since = connection.endpoint, connection.since
+        endpoint, since = endpoint_of(connection), connection.since
         if endpoint.stalled_at >= since:
             return  # it had stopped meanwhile: that says nothing of how long it works
         is_sample = now >= self.due
@@ -72,5 +72,5 @@ def _note_concurrency(
         ]
     observed, since = endpoint.observed(), connection.since
     observed.took_s += (took_s - observed.took_s) / _AVERAGED
-    least_s = kind.fastest_s(now) - endpoint.room.times.least_s
+    least_s = kind.fastest_s(now) - endpoint.limits.times.least_s
     observed.concurrency.answered(since, now, least_s, waiting)

@@ -10,12 +10,12 @@ from typing import Final
 from proxy.http.response import ResponseHead
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.sink import ResponseSink
+from proxy.upstream.connections.unacknowledged import CERTAIN_S
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
-from proxy.upstream.health.silence import CERTAIN_S
-from proxy.upstream.retries.retry import Failure
 
 
-class Witness(ResponseSink):
+class AbandonedResponse(ResponseSink):
     """Ends the connection with the first byte of a response; that it came is noted by the connection."""
 
     __slots__ = ("_connection",)
@@ -77,7 +77,7 @@ class Witness(ResponseSink):
 _ANSWERS: Final = frozenset((Failure.MALFORMED, Failure.RESET))
 
 
-class Question(Witness):
+class LivenessRequest(AbandonedResponse):
     """A request that asks for nothing. Every response answers it, a refusal as well.
 
     So does the end of a new connection in order: programs that do not know `OPTIONS *` hang up, and a stopped

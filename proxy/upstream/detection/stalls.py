@@ -9,14 +9,18 @@ nothing came for a while are looked at closely. `evidence.silence` decides; here
 """
 
 import asyncio
-from collections.abc import Callable
 from math import inf
 from random import random
-from time import monotonic
 from typing import Final
 
+from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.connector import Connector
+from proxy.upstream.detection.corroboration import Corroboration
+from proxy.upstream.detection.learning import SAMPLE
+from proxy.upstream.detection.liveness import APART_S, BEGUN_S, LivenessProbe
+from proxy.upstream.detection.prober import Prober
+from proxy.upstream.detection.shared_ejections import SharedEjections
+from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.evidence.board import Told
 from proxy.upstream.evidence.pauses import Pauses
@@ -31,10 +35,8 @@ from proxy.upstream.evidence.silence import (
     is_stuck,
     may_be_stopped,
 )
-from proxy.upstream.health.corroboration import Corroboration
-from proxy.upstream.health.learning import SAMPLE
-from proxy.upstream.health.liveness import APART_S, BEGUN_S, LivenessProbe
-from proxy.upstream.health.waiting import busy_at, waiting_at, waiting_for
+from proxy.upstream.service import Services
+from proxy.upstream.waiting import busy_at, waiting_at, waiting_for
 
 TICK_S: Final = 0.02
 REHEARSED_AFTER: Final = 16  # requests
@@ -48,21 +50,26 @@ class StallWatch:
     """One per worker."""
 
     __slots__ = (
-        "_awake", "_clock", "_companions", "_connector", "_corroboration", "_last", "_loop", "_probes",
-        "_timer", "_watched", "pauses",
+        "_awake", "_clock", "_companions", "_connector", "_corroboration", "_ejections", "_last", "_loop",
+        "_prober", "_probes", "_services", "_timer", "_watched", "pauses",
     )  # fmt: skip
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        services: Services,
         connector: Connector,
+        prober: Prober,
         corroboration: Corroboration,
-        clock: Callable[[], float] = monotonic,
+        ejections: SharedEjections,
     ) -> None:
-        self._corroboration = corroboration
         self._loop = loop
+        self._services = services
         self._connector = connector
-        self._clock = clock
+        self._prober = prober
+        self._corroboration = corroboration
+        self._ejections = ejections
+        self._clock = services.clock
         self._watched: list[LiveEndpoint] = []
         self._probes: dict[LiveEndpoint, LivenessProbe] = {}
         self._companions: dict[LiveEndpoint, LivenessProbe] = {}  # of probes that were sent in pairs
@@ -78,7 +85,7 @@ class StallWatch:
         if not endpoint.is_watched:
             self.watch(endpoint)
         observed = endpoint.observed()
-        if self._clock() - observed.rehearsed_at >= APART_S and not observed.concurrency.is_unknown():
+        if self._clock.now() - observed.rehearsed_at >= APART_S and not observed.concurrency.is_unknown():
             self._loop.call_later(BEGUN_S, self._rehearse, endpoint, False)
 
     def watch(self, endpoint: LiveEndpoint) -> None:
@@ -87,28 +94,31 @@ class StallWatch:
         self._watched.append(endpoint)
         self._corroboration.begin(endpoint)
         if self._timer is None:
-            self._last = self._awake = self._clock()
+            self._last = self._awake = self._clock.now()
             self.pauses.begin(self._last)
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
-    def heed(self, endpoint: LiveEndpoint, *, stalled: bool, silent: bool = False) -> None:
-        """Believe another worker that has ejected an endpoint: it gets no new requests. Those it has stay."""
+    def believe(self, endpoint: LiveEndpoint, *, stalled: bool, unreachable: bool = False) -> None:
+        """Eject an endpoint that another worker has ejected. The requests it has stay there."""
+        cluster = self._services.cluster_of(endpoint)
+        if cluster is None:
+            return
         if endpoint.state is State.HEALTHY:
-            self._eject(endpoint, stalled=stalled)
-        if silent and endpoint.state is State.EJECTED and not endpoint.is_silent:
-            endpoint.fall_silent()
-            self._connector.probe_after(endpoint, 0.0)
+            self._eject(cluster, endpoint, stalled=stalled)
+        if unreachable and endpoint.state is State.EJECTED and not endpoint.is_unreachable:
+            cluster.be_unreachable(endpoint)
+            self._prober.probe_after(endpoint, 0.0)
 
-    def _eject(self, endpoint: LiveEndpoint, *, stalled: bool) -> None:
+    def _eject(self, cluster: LiveCluster, endpoint: LiveEndpoint, *, stalled: bool) -> None:
         endpoint.must_answer = stalled
         if stalled:
-            endpoint.stalled_at = self._clock()
+            endpoint.stalled_at = self._clock.now()
         if stalled and _is_awaited(endpoint):
-            endpoint.stall(self._clock())
+            cluster.stall(endpoint, self._clock.now())
             if not endpoint.is_watched:
                 self.watch(endpoint)
         else:
-            self._connector.probe_after(endpoint, endpoint.give_up())
+            self._prober.probe_after(endpoint, cluster.give_up(endpoint))
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -120,7 +130,7 @@ class StallWatch:
         self._companions.clear()
 
     def _tick(self) -> None:
-        self._last = now = self._clock()
+        self._last = now = self._clock.now()
         self._timer = self._loop.call_later(TICK_S, self._tick)
         if self.pauses.ticked(now):
             self._awake = now
@@ -161,7 +171,7 @@ class StallWatch:
                 self._probe(endpoint)
             return False
         unanswered_s = now - max(probe.asked, self._awake)
-        if unanswered_s < UNANSWERED_S or not endpoint.is_pod or not _has_peer(endpoint, now):
+        if unanswered_s < UNANSWERED_S or not endpoint.is_pod or not self._has_peer(endpoint, now):
             return False
         told = self._corroboration.of(endpoint, probe.asked, now)
         if told is None or told.heard >= probe.asked:
@@ -172,7 +182,7 @@ class StallWatch:
         self, endpoint: LiveEndpoint, waiting: list[Waiting], told: Told, unanswered_s: float, now: float
     ) -> bool:
         """Judge an endpoint whose probe has no answer; return whether it has stopped for sure."""
-        observed, doubt = endpoint.observed(), endpoint.group.service.doubt
+        observed, doubt = endpoint.observed(), self._services.get(endpoint.service).doubt
         shown, heard = observed.concurrency.shown, max(endpoint.heard, told.heard)
         if not observed.has_stopped and unanswered_s >= doubt.unanswered_s(now):
             busy = busy_at(endpoint, now) + told.busy
@@ -180,23 +190,27 @@ class StallWatch:
         is_unreachable = unanswered_s >= UNREACHABLE_S and not is_explained(
             waiting, now - unanswered_s, shown, now
         )
-        if (observed.has_stopped or is_unreachable) and endpoint.state is State.HEALTHY:
-            endpoint.stall(now)
-            endpoint.group.service.verdicts.note(endpoint)
+        cluster = self._services.cluster_of(endpoint)
+        if (observed.has_stopped or is_unreachable) and cluster and endpoint.state is State.HEALTHY:
+            cluster.stall(endpoint, now)
+            self._ejections.note(endpoint.ejection())
         return observed.has_stopped
 
     def _settle(self, endpoint: LiveEndpoint, now: float) -> None:
         """One answer re-admits it. When no request is left that it could answer, it is probed instead."""
+        cluster = self._services.cluster_of(endpoint)
+        if cluster is None:
+            return
         if endpoint.heard > endpoint.stalled_at:
             observed, stalled_s = endpoint.observed(), endpoint.heard - endpoint.stalled_at
             if observed.moved and stalled_s < UNREACHABLE_S:
-                endpoint.group.service.doubt.was_wrong(now)
+                self._services.get(endpoint.service).doubt.was_wrong(now)
             observed.has_stopped = False
             observed.moved = 0
             observed.given_up.resumed(stalled_s)
-            endpoint.revive()
+            cluster.revive(endpoint)
         elif not _is_awaited(endpoint):
-            self._connector.probe_after(endpoint, endpoint.give_up())
+            self._prober.probe_after(endpoint, cluster.give_up(endpoint))
 
     def _evacuate(self, endpoint: LiveEndpoint, now: float) -> None:
         """Have what is stuck tried elsewhere, as far as it may be. The oldest leaves its connection
@@ -209,6 +223,20 @@ class StallWatch:
             if observed.moved:
                 connection.abort()
             observed.moved += 1
+
+    def _has_peer(self, endpoint: LiveEndpoint, now: float) -> bool:
+        """Whether another endpoint can serve.
+
+        When all are silent, waiting for a database perhaps, moving requests around would only add to it.
+        """
+        for cluster in self._services.get(endpoint.service).clusters.values():
+            for peer in cluster.live:
+                vouched_at = peer.observed().vouched_at
+                if peer is not endpoint and not may_be_stopped(
+                    waiting_at(peer, now), peer.heard, vouched_at, now
+                ):
+                    return True
+        return False
 
     # The liveness probe
 
@@ -261,7 +289,7 @@ class StallWatch:
         Once the endpoint is silent nothing can be learned any more. How long a probe takes is found out
         first.
         """
-        observed, now = endpoint.observed(), self._clock()
+        observed, now = endpoint.observed(), self._clock.now()
         concurrency = observed.concurrency
         if endpoint.state is not State.HEALTHY or not endpoint.is_pod or endpoint in self._probes:
             return
@@ -275,7 +303,7 @@ class StallWatch:
     def _rehearse_pair(self, endpoint: LiveEndpoint) -> None:
         """Send two probes beside a slow request: it keeps others away, so no two of them ever overlap
         there."""
-        observed, now = endpoint.observed(), self._clock()
+        observed, now = endpoint.observed(), self._clock.now()
         is_due = len(busy_at(endpoint, now)) + 1 >= observed.concurrency.shown
         is_due = is_due and endpoint not in self._companions
         if is_due and endpoint.is_pod and observed.concurrency.may_rehearse(now):
@@ -327,19 +355,6 @@ def _is_stuck(connection: UpstreamConnection, now: float) -> bool:
     if kind is None:
         return False
     return is_stuck(waiting_for(connection.since, kind, now), connection.endpoint.heard, now)
-
-
-def _has_peer(endpoint: LiveEndpoint, now: float) -> bool:
-    """Whether another endpoint can serve. When all are silent, waiting for a database perhaps, moving
-    requests around would only add to it."""
-    for group in endpoint.group.service.groups.values():
-        for peer in group.live:
-            vouched_at = peer.observed().vouched_at
-            if peer is not endpoint and not may_be_stopped(
-                waiting_at(peer, now), peer.heard, vouched_at, now
-            ):
-                return True
-    return False
 
 
 def _since(connection: UpstreamConnection) -> float:

@@ -5,10 +5,7 @@ Retries of a few requests help them; retries of all requests are what keeps a st
 
 from collections.abc import Iterable
 from math import exp, inf
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from proxy.upstream.endpoint import LiveEndpoint
+from typing import Final
 
 PART: Final = 0.2  # of the other requests: Envoy's and linkerd's
 LEAST_PER_S: Final = 10.0  # whatever the others are: linkerd's
@@ -28,15 +25,15 @@ class RetryBudget:
         self._spent = 0.0  # others
         self._unread = 0  # of these, those since that time: the endpoints count them like any
 
-    def has_left(self, endpoints: Iterable["LiveEndpoint"], now: float, elsewhere: float = 0.0) -> bool:
+    def has_left(self, requests: Iterable[int], now: float, elsewhere: float = 0.0) -> bool:
         """Whether an attempt may be made; `elsewhere`: what others were offered that this one may replace."""
         if now - self._since >= _REFRESH_S:
-            self.refresh(endpoints, now)
+            self.refresh(requests, now)
         return self._spent + 1.0 <= PART * (self.offered + elsewhere) + LEAST_PER_S * WINDOW_S
 
-    def take(self, endpoints: Iterable["LiveEndpoint"], now: float, elsewhere: float = 0.0) -> bool:
+    def take(self, requests: Iterable[int], now: float, elsewhere: float = 0.0) -> bool:
         """Spend one attempt; False when none is left, and then it must not be made."""
-        if not self.has_left(endpoints, now, elsewhere):
+        if not self.has_left(requests, now, elsewhere):
             return False
         self._spent += 1.0
         self._unread += 1
@@ -51,12 +48,12 @@ class RetryBudget:
         self._spent = max(self._spent - 1.0, 0.0)
         self._unread = max(self._unread - 1, 0)
 
-    def refresh(self, endpoints: Iterable["LiveEndpoint"], now: float) -> None:
+    def refresh(self, requests: Iterable[int], now: float) -> None:
         """Take note of what the endpoints were asked since the last time."""
         past_s = now - self._since
         if past_s <= 0.0:
             return
-        counted = sum([endpoint.requests for endpoint in endpoints])
+        counted = sum(requests)
         fading = exp(-past_s / WINDOW_S)
         # Less than before when endpoints have gone; before the first time nothing is known
         new = max(counted - self._counted - self._unread, 0) if self._since > -inf else 0

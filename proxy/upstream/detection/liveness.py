@@ -5,16 +5,16 @@ The kernel of a stopped program accepts connections and acknowledges bytes, so a
 connection in order: programs that do not know the method hang up, and a stopped one cannot.
 """
 
-from collections.abc import Callable
 from math import inf
 from typing import Final
 
+from proxy.clock import Clock
+from proxy.upstream.connections.abandoned import LivenessRequest
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.connector import Connector
+from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.health.suspects import outlive
-from proxy.upstream.health.witness import Question
-from proxy.upstream.retries.retry import Failure
+from proxy.upstream.evidence.failure import Failure
+from proxy.upstream.suspects import outlive
 
 APART_S: Final = 0.5  # two probes of one endpoint begin
 BEGUN_S: Final = 0.001  # after it was sent a request has reached the program
@@ -29,7 +29,7 @@ class LivenessProbe:
     )  # fmt: skip
 
     def __init__(
-        self, endpoint: LiveEndpoint, connector: Connector, clock: Callable[[], float], *, at_random: bool
+        self, endpoint: LiveEndpoint, connector: Connector, clock: Clock, *, at_random: bool
     ) -> None:
         """`at_random` unless something that the endpoint does, or does not, made it the time to ask."""
         self._at_random = at_random
@@ -69,28 +69,28 @@ class LivenessProbe:
 
     def _ask(self, connection: UpstreamConnection) -> None:
         self._connection = connection
-        endpoint, self.asked = self._endpoint, self._clock()
+        endpoint, self.asked = self._endpoint, self._clock.now()
         self._was_idle = not endpoint.in_flight
         self._before = [
             (c, c.since)
             for c in endpoint.connections
             if c is not connection and c.served and c.is_waiting() and c.since <= self.asked - BEGUN_S
         ]
-        Question(connection, self._on_over, keep=not self._connector.is_extra(connection)).ask(inf)
+        LivenessRequest(connection, self._on_over, keep=not self._connector.is_extra(connection)).ask(inf)
 
     def _on_over(self, is_answered: bool) -> None:
         self.is_over = True
         self._connection = None
         before, self._before = self._before, []
         if is_answered:
-            endpoint, now = self._endpoint, self._clock()
+            endpoint, now = self._endpoint, self._clock.now()
             endpoint.heard = now
             outlive(endpoint, now)
             observed = endpoint.observed()
             observed.passed_over = 0
             observed.vouched_at = now
             waiting = [since for c, since in before if c.is_waiting() and c.since == since]
-            took_s = max(now - self.asked - endpoint.room.times.least_s, 0.0)
+            took_s = max(now - self.asked - endpoint.limits.times.least_s, 0.0)
             observed.concurrency.probed(
                 self.asked, now, took_s, waiting, was_idle=self._was_idle, at_random=self._at_random
             )

@@ -8,26 +8,7 @@ from enum import Enum
 from typing import Final
 
 from proxy.model import policies
-
-
-class Failure(Enum):
-    """How an attempt failed; the value is the reason in metrics and log."""
-
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-    CONNECT_TIMEOUT = "connect_timeout"
-    OVERFLOW = "overflow"  # the service has as many connections in that cluster as it may have
-    LOCAL = "local"  # no descriptor or port left on this side: says nothing about the endpoint
-    HEDGED = "hedged"  # another connect, begun later, was answered first
-    UNSEEN = "unseen"  # the connection ended, and TCP proves that the request was never delivered
-    STALE = "stale"  # a pooled connection ended before any byte of the response
-    RESET = "reset"  # a new connection did
-    ABORTED = "aborted"  # it was reset, not closed: a program that aborts, or the kernel of one that died
-    STATUS = "status"  # 502, 503 or 504
-    STALLED = "stalled"  # the endpoint answers nothing at all; the request left it, and waits elsewhere
-    TIMEOUT = "timeout"  # no response head in time
-    SILENT = "silent"  # its machine acknowledges nothing
-    MALFORMED = "malformed"  # a response that breaks the protocol: a query of death is not spread
+from proxy.upstream.evidence.failure import Failure
 
 
 class Suppressed(Enum):
@@ -48,31 +29,33 @@ class Suppressed(Enum):
     MEMORY = "memory"  # the memory for bodies was used up
 
 
-class Retry(Enum):
+class RetryPolicy(Enum):
     ANY_METHOD = "any method"
     IDEMPOTENT = "idempotent methods"
     NEVER = "never"
 
 
-POLICY: Final[dict[Failure, Retry]] = {
-    Failure.REFUSED: Retry.ANY_METHOD,
-    Failure.UNREACHABLE: Retry.ANY_METHOD,
-    Failure.CONNECT_TIMEOUT: Retry.ANY_METHOD,
-    Failure.OVERFLOW: Retry.ANY_METHOD,
-    Failure.LOCAL: Retry.ANY_METHOD,
-    Failure.HEDGED: Retry.ANY_METHOD,
-    Failure.UNSEEN: Retry.ANY_METHOD,
-    Failure.STALE: Retry.IDEMPOTENT,
-    Failure.RESET: Retry.IDEMPOTENT,
-    Failure.ABORTED: Retry.IDEMPOTENT,
-    Failure.STATUS: Retry.IDEMPOTENT,
-    Failure.STALLED: Retry.IDEMPOTENT,
-    Failure.SILENT: Retry.IDEMPOTENT,
-    Failure.TIMEOUT: Retry.NEVER,
-    Failure.MALFORMED: Retry.NEVER,
+POLICY: Final[dict[Failure, RetryPolicy]] = {
+    Failure.REFUSED: RetryPolicy.ANY_METHOD,
+    Failure.UNREACHABLE: RetryPolicy.ANY_METHOD,
+    Failure.CONNECT_TIMEOUT: RetryPolicy.ANY_METHOD,
+    Failure.OVERFLOW: RetryPolicy.ANY_METHOD,
+    Failure.LOCAL: RetryPolicy.ANY_METHOD,
+    Failure.HEDGED: RetryPolicy.ANY_METHOD,
+    Failure.UNSEEN: RetryPolicy.ANY_METHOD,
+    Failure.STALE: RetryPolicy.IDEMPOTENT,
+    Failure.RESET: RetryPolicy.IDEMPOTENT,
+    Failure.ABORTED: RetryPolicy.IDEMPOTENT,
+    Failure.STATUS: RetryPolicy.IDEMPOTENT,
+    Failure.STALLED: RetryPolicy.IDEMPOTENT,
+    Failure.SILENT: RetryPolicy.IDEMPOTENT,
+    Failure.TIMEOUT: RetryPolicy.NEVER,
+    Failure.MALFORMED: RetryPolicy.NEVER,
 }
 
-UNDELIVERED: Final = frozenset(failure for failure, policy in POLICY.items() if policy is Retry.ANY_METHOD)
+UNDELIVERED: Final = frozenset(
+    failure for failure, policy in POLICY.items() if policy is RetryPolicy.ANY_METHOD
+)
 """No endpoint can have acted on a request that failed like this."""
 
 LEFT_BEHIND: Final = frozenset(
@@ -131,20 +114,20 @@ class RetryRules:
         `repeatable`: also if an endpoint can have acted on the request.
         """
         policy = self._policy(failure)
-        if policy is Retry.ANY_METHOD:
+        if policy is RetryPolicy.ANY_METHOD:
             return attempts < self.connects
-        return policy is Retry.IDEMPOTENT and repeatable and attempts < self.attempts
+        return policy is RetryPolicy.IDEMPOTENT and repeatable and attempts < self.attempts
 
     def suppressed(self, failure: Failure, *, repeatable: bool) -> Suppressed | None:
         """Return why there may be no other one, None where there never is."""
         policy = self._policy(failure)
-        if policy is Retry.NEVER:
+        if policy is RetryPolicy.NEVER:
             return None
-        return Suppressed.TRIES if repeatable or policy is Retry.ANY_METHOD else Suppressed.METHOD
+        return Suppressed.TRIES if repeatable or policy is RetryPolicy.ANY_METHOD else Suppressed.METHOD
 
-    def _policy(self, failure: Failure) -> Retry:
+    def _policy(self, failure: Failure) -> RetryPolicy:
         if failure is Failure.TIMEOUT and self.try_timeout_s is not None:
-            return Retry.IDEMPOTENT
+            return RetryPolicy.IDEMPOTENT
         return POLICY[failure]
 
 

@@ -6,16 +6,16 @@ A refusal is an answer, and so is anything that comes over a connection that is 
 from math import inf
 from typing import Final
 
-TO_BE_SILENT: Final = 2  # of one that was given up both SYNs may have been lost
+TO_BE_UNREACHABLE: Final = 2  # of one that was given up both SYNs may have been lost
 
 
 class Unanswered:
     """Connects to one endpoint that nothing came of, since the last sign of life. Times are monotonic."""
 
-    __slots__ = ("_answered", "_count", "is_silent")
+    __slots__ = ("_answered", "_count", "is_unreachable")
 
     def __init__(self) -> None:
-        self.is_silent = False
+        self.is_unreachable = False
         self._count = 0
         self._answered = -inf  # when a connect was answered last
 
@@ -30,11 +30,11 @@ class Unanswered:
 
     @property
     def is_enough(self) -> bool:
-        return self._count >= TO_BE_SILENT
+        return self._count >= TO_BE_UNREACHABLE
 
     def end(self, now: float) -> bool:
-        """There was a sign of life; return whether it was taken for silent."""
-        was_silent, self.is_silent = self.is_silent, False
+        """There was a sign of life; return whether it was unreachable."""
+        was_unreachable, self.is_unreachable = self.is_unreachable, False
         self._count = 0
         self._answered = now
-        return was_silent
+        return was_unreachable

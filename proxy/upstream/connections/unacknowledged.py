@@ -7,22 +7,15 @@ by a connect, which a living kernel answers at once, before it is believed to be
 
 import struct
 from socket import IPPROTO_TCP, TCP_INFO
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
-from proxy.upstream.connections.hedge import Delay
-from proxy.upstream.retries.retry import Failure
-
-if TYPE_CHECKING:
-    from proxy.upstream.connections.connection import UpstreamConnection
-    from proxy.upstream.connections.connector import Connector
-    from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.connections.carrier import Carrier
 
 CERTAIN_S: Final = 1.0
 """So long without an acknowledgement needs no other sign: the kernel has retransmitted twice, at least."""
 
 GIVE_UP_S: Final = 5.0  # of a request that nobody else may get: the kernel has retransmitted four times
 
-_REMEMBERED_S: Final = 0.5
 _LOOKS_APART_S: Final = 0.09  # they are one tick of the wheel apart, about
 _COARSE_S: Final = 0.02  # as both clocks are
 
@@ -30,12 +23,12 @@ _COARSE_S: Final = 0.02  # as both clocks are
 _INFO: Final = struct.Struct("=24xI28xI8xII44xQ")
 
 
-class Watch:
+class AcknowledgementWatch:
     """Looks at a connection once a tick, for as long as it finds a request on it."""
 
     __slots__ = ("_acked", "_connection", "_since")
 
-    def __init__(self, connection: "UpstreamConnection") -> None:
+    def __init__(self, connection: Carrier) -> None:
         self._connection = connection
         self._acked = 0
         self._since = 0.0  # that something is not acknowledged; 0: nothing is
@@ -73,59 +66,3 @@ class Watch:
             if silent_s >= max(_LOOKS_APART_S, (3 * rtt_us + 4 * variation_us) / 1e6):
                 return float(silent_s)
         return 0.0
-
-
-class Suspect(Protocol):
-    """A request whose endpoint has gone silent."""
-
-    def on_machine_gone(self, endpoint: "LiveEndpoint") -> None: ...
-
-
-class Suspicion:
-    """Asks the machine of an endpoint for a sign of life, once for all requests that suspect it."""
-
-    __slots__ = ("_connector", "_delay", "_endpoint", "_is_gone", "_is_over", "_suspects")
-
-    def __init__(self, connector: "Connector", endpoint: "LiveEndpoint") -> None:
-        self._connector = connector
-        self._endpoint = endpoint
-        self._suspects: list[Suspect] = []
-        self._is_gone = False
-        self._is_over = False
-        self._delay = Delay(connector)
-
-    def start(self) -> None:
-        self._delay.start(self._endpoint.room.times.hedge_s, self._on_delay)
-        self._connector.connect(self._endpoint, self)
-
-    def add(self, suspect: Suspect) -> None:
-        """Tell `suspect` when the machine is gone, or now if that is known."""
-        if self._is_gone:
-            suspect.on_machine_gone(self._endpoint)
-        elif not self._is_over:
-            self._suspects.append(suspect)
-
-    def on_connected(self, connection: "UpstreamConnection") -> None:
-        self._connector.keep(connection)
-        self._end(is_gone=False)
-
-    def on_connect_failed(self, endpoint: "LiveEndpoint", failure: Failure) -> None:
-        self._end(is_gone=failure is not Failure.LOCAL)
-
-    def _on_delay(self) -> None:
-        self._end(is_gone=True)
-
-    def _end(self, *, is_gone: bool) -> None:
-        if self._is_over:
-            return
-        self._is_over = True
-        self._is_gone = is_gone
-        self._delay.stop()
-        suspects, self._suspects = self._suspects, []
-        if is_gone:
-            for suspect in suspects:
-                suspect.on_machine_gone(self._endpoint)
-        self._connector.later(_REMEMBERED_S, self._forget)
-
-    def _forget(self) -> None:
-        self._connector.suspicions.pop(self._endpoint, None)

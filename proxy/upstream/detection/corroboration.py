@@ -4,7 +4,7 @@ workers."""
 from proxy.timers import TICK_S
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.board import Board, Told
-from proxy.upstream.health.waiting import busy_at
+from proxy.upstream.waiting import busy_at
 
 
 class Corroboration:

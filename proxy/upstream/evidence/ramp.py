@@ -10,7 +10,7 @@ STEP: Final = 0.125  # of the share
 STEP_S: Final = 1.0
 
 
-class Healing:
+class Ramp:
     """Of one service in one cluster, in one worker."""
 
     __slots__ = ("_next", "_target", "part")

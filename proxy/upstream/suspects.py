@@ -11,7 +11,7 @@ from typing import Final
 
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.latencies import FAST_S
-from proxy.upstream.health.waiting import waiting_at
+from proxy.upstream.waiting import waiting_at
 
 SIGN_S: Final = 0.5  # that a failure, or silence, is a sign for, unless something is heard earlier
 TIMES_USUAL: Final = 2.0  # without an answer, nor anything else: a fifth of what makes an endpoint quiet
@@ -25,7 +25,7 @@ def is_suspect(endpoint: LiveEndpoint, now: float) -> bool:
         endpoint.suspected = now  # from here: since it was let in its cluster may have been held open
     if endpoint.suspected >= heard and now - endpoint.suspected < SIGN_S:
         return True
-    if endpoint.faults.are_many(endpoint.requests, now):
+    if endpoint.failure_rate.is_high(endpoint.requests, now):
         return True
     if endpoint.fell_silent > heard and now - endpoint.fell_silent < SIGN_S:
         return True

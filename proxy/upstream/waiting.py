@@ -1,9 +1,9 @@
 """What an endpoint is working on, as far as its connections tell."""
 
+from proxy.upstream.connections.abandoned import LivenessRequest
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.evidence.silence import Waiting
-from proxy.upstream.health.witness import Question
 
 
 def waiting_at(endpoint: LiveEndpoint, now: float) -> list[Waiting]:
@@ -31,6 +31,6 @@ def busy_at(endpoint: LiveEndpoint, now: float) -> list[float]:
     sent = [
         connection.since
         for connection in endpoint.connections
-        if connection.exchange is not None and not isinstance(connection.exchange, Question)
+        if connection.exchange is not None and not isinstance(connection.exchange, LivenessRequest)
     ]
     return sent + endpoint.observed().given_up.still(now)
