@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.clock import Clock
 from proxy.http.forwarded import TrustedNetworks
 from proxy.http.heads import Heads
 from proxy.http.loops import UNNAMED, mark_of, pseudonym_of
@@ -73,10 +74,10 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
-        "backlog", "compiled", "compression", "connector", "corroboration", "draining", "ejections", "heads",
-        "learning", "limiters", "limits", "local", "log", "mark", "mirrors", "offered_load", "outliers",
-        "prober", "pseudonym", "replay", "services", "stalls", "suppressed", "table", "trusted", "version",
-        "wheel",
+        "backlog", "clock", "compiled", "compression", "connector", "corroboration", "draining", "ejections",
+        "heads", "learning", "limiters", "limits", "local", "log", "mark", "mirrors", "offered_load",
+        "outliers", "prober", "pseudonym", "replay", "services", "stalls", "suppressed", "table", "trusted",
+        "version", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -85,8 +86,9 @@ class DataPlane:
         """`shared` is what the workers of the gateway share; without it this one is alone."""
         shared = shared or Shared()
         # For the life of the worker
-        self.wheel = TimerWheel(loop)
-        self.services = Services(shared.histories)
+        self.clock = Clock()
+        self.wheel = TimerWheel(loop, self.clock)
+        self.services = Services(shared.histories, self.clock)
         self.connector = Connector(loop, self.wheel, self.services)
         self.backlog = self.connector.backlog
         self.prober = Prober(loop, self.connector, self.services)

@@ -7,7 +7,6 @@ valid framing, with not one byte left over (docs/behaviour.md, "Upstream connect
 import asyncio
 from abc import ABC, abstractmethod
 from math import inf
-from time import monotonic
 from typing import Final, cast
 
 from proxy.backlog import GONE, QUANTUM, READS, WAITS, Backlog, body_cost
@@ -126,7 +125,7 @@ class UpstreamConnection(Carrier):
         self._before = self.written
         self.written += len(data)
         self.deadline = deadline
-        self.since = monotonic()
+        self.since = self._wheel.clock.now()
         if self._watch is None:
             self._watch = AcknowledgementWatch(self)
             self._wheel.schedule(self._watch, self._wheel.now)
@@ -210,7 +209,7 @@ class UpstreamConnection(Carrier):
             self._leave_pool()
             self.transport.abort()
             return
-        self.endpoint.heard = monotonic()
+        self.endpoint.heard = self._wheel.clock.now()
         if len(data) > CALM_BYTES and not self._is_careful:
             self._read_with_care()
         backlog = self._backlog
@@ -527,7 +526,7 @@ class UpstreamConnection(Carrier):
 
     def on_stream(self, size: int) -> None:
         """So many bytes more of the body have come."""
-        self.endpoint.heard = monotonic()
+        self.endpoint.heard = self._wheel.clock.now()
         self.deadline = self._wheel.now + STREAM_IDLE_S
         self._backlog.left -= body_cost(size)
         if self._is_pressed():
@@ -556,7 +555,7 @@ class UpstreamConnection(Carrier):
     def _give_up(self) -> None:
         """Note that the endpoint may go on with a request that nobody waits for any more."""
         if self.is_waiting():
-            now, kind = monotonic(), self.awaits()
+            now, kind = self._wheel.clock.now(), self.awaits()
             longest_s = kind.longest_s(now) if kind is not None else inf
             self.endpoint.gave_up(self.since, longest_s, now)
 

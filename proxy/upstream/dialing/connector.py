@@ -40,7 +40,7 @@ class Connector(Opener):
         self.clock = services.clock
         self._tasks: set[asyncio.Task[None]] = set()
         self.memo: Memo[ResponseHead] = Memo()
-        self.backlog = Backlog(loop)
+        self.backlog = Backlog(loop, self.clock)
         self._buffers = Buffers()
         self.limits = Limits()
         # Called with an ejected endpoint once its connects get no answer any more
