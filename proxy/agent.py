@@ -158,7 +158,7 @@ class Agent:
                         await self._change_endpoints(version, services, pace)
                         writer.write(encode(Ack(self._plane.version)))
                     case Ejections(endpoints):
-                        self._heed(endpoints)
+                        self._believe(endpoints)
                     case Holds(clusters):
                         self._plane.services.hold(clusters)
                     case UseSessionKey(key):
@@ -187,8 +187,8 @@ class Agent:
         else:
             self._plane.version = max(self._plane.version, version)
 
-    def _heed(self, ejections: tuple[Ejection, ...]) -> None:
-        """Believe it at once; what endpoints it is about may be in a snapshot that is not applied yet."""
+    def _believe(self, ejections: tuple[Ejection, ...]) -> None:
+        """Eject the endpoints at once; some may be in a snapshot that is not applied yet."""
         unknown = self._plane.believe(ejections)
         for change in self._changes:
             change.told += unknown

@@ -47,7 +47,7 @@ class LiveCluster(Recovering):
 
     __slots__ = (
         "_is_stalling", "_next", "_service", "breaker", "ejected", "endpoints", "home", "live", "name",
-        "newest", "ramp", "reserve", "retries", "seed", "turns", "usable",
+        "newest", "ramp", "reserve", "retries", "seed", "usable", "weighted",
     )  # fmt: skip
 
     def __init__(self, service: ServiceState, home: ClusterState) -> None:
@@ -66,7 +66,7 @@ class LiveCluster(Recovering):
         self.newest = LONG_AGO  # when the last endpoint came that was not there from the start
         self._next = 0
         self._is_stalling = False  # it has ceased to serve by transient stalls, which are no failure yet
-        self.turns: WeightedRoundRobin | None = None  # of `live`, when their weights differ
+        self.weighted: WeightedRoundRobin | None = None  # of `live`, when their weights differ
 
     def __repr__(self) -> str:
         return f"<{self.home.service} in {self.name}: {len(self.live)} of {len(self.endpoints)} live>"
@@ -193,7 +193,7 @@ class LiveCluster(Recovering):
         )
         if self._is_on_its_way():
             self._service.recovery.add(self)
-        self.turns = weighted_round_robin([e.weight for e in self.live])
+        self.weighted = weighted_round_robin([e.weight for e in self.live])
         self._service.epoch += 1
 
     def _ramp_up(self, now: float) -> None:
@@ -285,8 +285,8 @@ class LiveCluster(Recovering):
         only take turns. Endpoints in `tried` are avoided. The reserve serves when no other is left, and
         ejected endpoints serve when there is no reserve either.
         """
-        if self.turns is not None and not tried:
-            return self.live[self.turns.next()]
+        if self.weighted is not None and not tried:
+            return self.live[self.weighted.next()]
         candidates = self.candidates(tried)
         count = len(candidates)
         if count < 2:

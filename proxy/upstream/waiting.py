@@ -23,10 +23,9 @@ def waiting_for(since: float, kind: Kind, now: float) -> Waiting:
 
 
 def busy_at(endpoint: LiveEndpoint, now: float) -> list[float]:
-    """Return when all requests were sent that the endpoint may be working on, those that were given up
-    too.
+    """Return when the requests were sent that the endpoint may be working on, given-up ones included.
 
-    A probe is none of them: an endpoint with room for it answers at once, and without room it takes none.
+    Probes are left out: an endpoint answers a probe at once, or does not begin with it.
     """
     sent = [
         connection.since

@@ -1,7 +1,7 @@
-"""The names that cookies have for endpoints: only who has the key can make one.
+"""The names of endpoints in cookies. Only a holder of the key can make one.
 
-A name that could be computed from what a client may know or guess, such as a service and an address, would
-let it choose its endpoint. All workers and replicas have the same key, so they agree without a word.
+A client that could compute a name, from a service and an address for instance, could choose its endpoint. All
+workers and replicas have the same key, so their names agree.
 """
 
 import hmac
@@ -27,6 +27,6 @@ class SessionKey:
             self.epoch += 1
 
     def name(self, *parts: str) -> bytes:
-        """Return 16 hexadecimal digits: 64 bits of HMAC-SHA-256, which nobody finds by trying."""
+        """Return 16 hexadecimal digits: 64 bits of HMAC-SHA-256, too many to be found by trying."""
         text = b"".join([b"%d:%b" % (len(part), part) for part in [part.encode() for part in parts]])
         return hmac.digest(self._key, text, "sha256").hex()[:NAME_DIGITS].encode()

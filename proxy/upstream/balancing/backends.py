@@ -16,7 +16,7 @@ from proxy.upstream.service import Services
 
 
 class Backends:
-    """Several, each with its part of the requests; a part whose backend cannot serve goes to the others."""
+    """Divides requests over backends by weight; backends that can serve take over from those that cannot."""
 
     __slots__ = (
         "_at", "_epoch", "_key", "_now", "_order", "_seeds", "_services", "_weights", "backends",
@@ -57,7 +57,7 @@ class Backends:
         return backends[self._order[at]]
 
     def pick_for(self, address: bytes, line: RequestLine, headers: RequestHeaders) -> Choice | None:
-        """Return the choice for a request that is not like the others; `address` is its client's."""
+        """Return the choice for one request, by its key or its session; `address` is its client's."""
         key = self._key.read(address, line, headers) if self._key is not None else b""
         number = number_of(key)
         found = self.sticky.find(headers, self._in_use()) if self.sticky is not None else None
@@ -81,7 +81,7 @@ class Backends:
         ]
 
     def _in_use(self) -> list[BackendChoice]:
-        """Return the backends that a session may be with."""
+        """Return the backends whose sessions are followed."""
         if len(self.backends) == 1:
             return list(self.backends)
         return [backend for backend, weight in zip(self.backends, self._weights, strict=True) if weight]

@@ -32,8 +32,8 @@ class RoundRobin(Balancer):
     __slots__ = ()
 
     def pick(self, cluster: LiveCluster, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
-        if cluster.turns is not None and not tried:
-            return cluster.live[cluster.turns.next()]
+        if cluster.weighted is not None and not tried:
+            return cluster.live[cluster.weighted.next()]
         candidates = cluster.candidates(tried)
         return candidates[cluster.step(len(candidates))] if candidates else None
 
@@ -45,7 +45,7 @@ class Random(Balancer):
         candidates = cluster.candidates(tried)
         if not candidates:
             return None
-        if cluster.turns is None:
+        if cluster.weighted is None:
             return candidates[randrange(len(candidates))]
         return choices(candidates, [endpoint.weight or 1 for endpoint in candidates])[0]
 

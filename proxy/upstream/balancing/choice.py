@@ -1,6 +1,6 @@
-"""Where a request goes: first, and after each failed attempt.
+"""Where a request goes first, and after each failed attempt.
 
-A backend of a route chooses for all its requests alike; see `keyed` for those that are not alike.
+The choice of a backend is the same for all its requests; `keyed` and `sticky` have choices for one request.
 """
 
 from abc import ABC, abstractmethod
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from proxy.model.policies import RetryScope
 from proxy.routing.shares import Reach, first_serving
 from proxy.upstream.balancing.balance import Balancer
-from proxy.upstream.balancing.split import ClusterSplit, Tier, is_last_resort
+from proxy.upstream.balancing.split import ClusterSplit, Tier, is_in_panic
 from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.service import LiveService
@@ -33,23 +33,23 @@ class Choice(ABC):
     ) -> LiveEndpoint | None:
         """Return the endpoint for another attempt after `attempts`, None when all have been tried.
 
-        The last of `tried` is the one that failed just now. `stay` is False when it is its cluster that
-        has no room. `within` are the clusters that may be asked, () for all.
+        The last of `tried` has failed just now. `stay` is False when its cluster is at its connection
+        limit. `within` are the clusters that may serve, () for all.
         """
 
     @abstractmethod
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
         """Return an endpoint for a connect beside those to `tried`, which do not answer yet; None for none.
 
-        `within` as above. Their silence says little so far: an endpoint with an open breaker is no
-        alternative to them.
+        `within` as above. That they do not answer says little so far: an endpoint with an open breaker is
+        no alternative to them.
         """
 
     @abstractmethod
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
-        """Return an endpoint that is no suspect and takes requests of choice as that one does.
+        """Return an endpoint in place of a suspect: no suspect itself, and balancing gives it requests.
 
-        None for none: then it is the suspect's. `now` is monotonic.
+        None where there is none: then the suspect gets the request. `now` is monotonic.
         """
 
     @abstractmethod
@@ -86,7 +86,7 @@ class BackendChoice(Choice):
         self._further: tuple[ClusterSplit, ...] = ()
 
     def also(self, further: tuple[ClusterSplit, ...]) -> None:
-        """Say what a request can turn to when every attempt here and at the fallbacks has failed."""
+        """Set the services of a request for which every attempt here and at the fallbacks has failed."""
         self._further = further
 
     def reach(self) -> Reach:
@@ -108,8 +108,8 @@ class BackendChoice(Choice):
             here = [(split, [item for item in tier if item[0].name == failed]) for split, tier in every]
             every = [(split, tier) for split, tier in here if tier]
         return [
-            *[item for item in every if not is_last_resort(item[1])],
-            *[item for item in every if is_last_resort(item[1])],
+            *[item for item in every if not is_in_panic(item[1])],
+            *[item for item in every if is_in_panic(item[1])],
         ]
 
     def first(self) -> LiveEndpoint | None:
@@ -142,7 +142,7 @@ class BackendChoice(Choice):
         return None
 
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
-        """Another cluster of the same tier, then the same cluster; what stands by is asked after both."""
+        """Another cluster of the same tier, then the same cluster, then standbys."""
         for _, tier in self.tiers(tried[-1].cluster):
             allowed = [cluster for cluster, _ in tier if not within or cluster.name in within]
             clusters = [cluster for cluster in allowed if cluster.live or cluster.reserve]
@@ -154,7 +154,7 @@ class BackendChoice(Choice):
         return None
 
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
-        """Its own cluster first; of others only those that have a share now, so a standby stays one."""
+        """The cluster of the suspect comes first, then clusters with a share: a standby stays one."""
         own = self.cluster_of(suspect)
         here = [own] if own is not None else []
         beside = self.serving().tiers()[:1] if self._scope is RetryScope.ANY else []

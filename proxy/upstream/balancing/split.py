@@ -1,4 +1,4 @@
-"""Divides one service's traffic over clusters, and heals when a cluster cannot serve."""
+"""Divides the traffic of one service over clusters, and over those that are left when one cannot serve."""
 
 from proxy.model.actions import Split
 from proxy.routing.schedule import schedule
@@ -7,16 +7,16 @@ from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.service import LiveService
 
 Tier = list[tuple[LiveCluster, int]]
-"""Clusters that may serve together, with their weights; at least one."""
+"""Clusters of one priority level, at least one, with their weights."""
 
 
-def is_last_resort(tier: Tier) -> bool:
+def is_in_panic(tier: Tier) -> bool:
     """Whether all endpoints of a tier are ejected."""
     return tier[0][0].usable.is_only_ejected
 
 
 class ClusterSplit:
-    """A split bound to a live service; looked at anew whenever that has changed."""
+    """A split bound to a live service; computed anew whenever the service has changed."""
 
     __slots__ = (
         "_at", "_epoch", "_first", "_order", "_reach", "_serving", "_split", "_state", "_tiers", "mode",

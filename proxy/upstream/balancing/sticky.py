@@ -1,7 +1,7 @@
-"""Sessions: a cookie names the endpoint, as only the gateway can, and is followed while that can serve.
+"""Sticky sessions: a cookie that only the gateway can make names the endpoint, for as long as it serves.
 
-A cookie is no way into a cluster that does not serve the route: a standby leaves its sessions to the clusters
-that stand in front of it as soon as those serve.
+A cookie leads into no cluster that does not serve the route: as soon as the clusters before a standby serve
+again, they take over its sessions.
 
 INSERT: the cookie is ours. REWRITE: it is the endpoint's own; its value goes to the client as id~value, and
 back to the endpoint without the id.

@@ -1,7 +1,7 @@
-"""What stays behind when a request leaves an endpoint that has stalled: whoever hears it if it lives.
+"""Sinks of responses that no client waits for: of abandoned requests, and of liveness probes.
 
-The endpoint has the request, and answers it once it goes on. That nobody waits for that answer any
-more does not make it less of a proof. When no such request is left, a question stands in for it.
+A stalled endpoint keeps the requests that were sent elsewhere meanwhile. When it goes on it answers one of
+them, which proves that it is well. Where no such request is left, a liveness probe takes its place.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,10 @@ from proxy.upstream.evidence.kinds import Kind
 
 
 class AbandonedResponse(ResponseSink):
-    """Ends the connection with the first byte of a response; that it came is noted by the connection."""
+    """The sink of an abandoned request: ends the connection with the first byte of the response.
+
+    The connection has noted by then that a byte came.
+    """
 
     __slots__ = ("_connection",)
 
@@ -37,7 +40,7 @@ class AbandonedResponse(ResponseSink):
         return 0
 
     def on_response(self, head: ResponseHead, data: bytes, at: int, size: int) -> None:
-        self._connection.release()  # as good as any other: it goes back to the pool
+        self._connection.release()  # back to the pool: the connection is as good as any other
 
     def on_response_chunked(self, head: ResponseHead, body: bytes) -> None:
         self._connection.release()
@@ -68,7 +71,7 @@ class AbandonedResponse(ResponseSink):
 
     def on_silence(self, seconds: float) -> None:
         if seconds >= CERTAIN_S:
-            self._connection.abort()  # it will see no answer
+            self._connection.abort()  # no answer can come over it
 
     def on_upstream_writable(self, writable: bool) -> None:
         pass
@@ -78,11 +81,10 @@ _ANSWERS: Final = frozenset((Failure.MALFORMED, Failure.RESET))
 
 
 class LivenessRequest(AbandonedResponse):
-    """A request that asks for nothing. Every response answers it, a refusal as well.
+    """A liveness probe: `OPTIONS *`, which asks for nothing. Every response answers it, a refusal as well.
 
     So does the end of a new connection in order: programs that do not know `OPTIONS *` hang up, and a stopped
-    one cannot. The kernel of a stopped program says nothing in its place; and of one that has died the next
-    connect tells.
+    program cannot. The kernel answers nothing in its place. That a program has died, the next connect tells.
     """
 
     __slots__ = ("_is_over", "_keep", "_on_over")
@@ -90,14 +92,14 @@ class LivenessRequest(AbandonedResponse):
     def __init__(
         self, connection: UpstreamConnection, on_over: Callable[[bool], None], *, keep: bool = True
     ) -> None:
-        """`on_over` is called once, with whether an answer came; `keep`: then the pool gets it."""
+        """`on_over` is called once, with whether an answer came; `keep`: the pool may have the connection."""
         super().__init__(connection, is_head=False)
         self._on_over = on_over
         self._keep = keep
         self._is_over = False
 
     def ask(self, deadline: float) -> None:
-        """Send the request; the question is over by `deadline` (monotonic)."""
+        """Send the request; `on_over` is called by `deadline` (monotonic) at the latest."""
         host = self._connection.endpoint.label.encode()
         request = b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nUser-Agent: fleetgate\r\n\r\n" % host
         self._connection.send(self, request, deadline)

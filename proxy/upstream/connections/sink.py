@@ -1,4 +1,4 @@
-"""What an upstream connection tells whom it works for: the exchange implements it."""
+"""What an upstream connection tells the owner of the request that it serves: the exchange implements it."""
 
 from abc import ABC, abstractmethod
 
@@ -22,7 +22,7 @@ class ResponseSink(ABC):
     def on_stalled(self) -> bool:
         """Leave an endpoint that answers nothing and try another; False to go on waiting for it.
 
-        A witness has the connection then.
+        An `AbandonedResponse` has the connection then.
         """
 
     @abstractmethod

@@ -1,8 +1,8 @@
-"""Whether the machine of an endpoint is gone: its kernel acknowledges nothing of what it was sent.
+"""Finds requests that the machine of an endpoint does not acknowledge: it may be gone.
 
-A program that is slow does not look like that, for its kernel acknowledges without it. One segment that is
-lost does, and so does a kernel that takes its time (Windows: 200 ms); so the machine is asked once more,
-by a connect, which a living kernel answers at once, before it is believed to be gone.
+A slow program is no reason: its kernel acknowledges what it is sent. A lost segment is one, and so is a
+kernel that acknowledges late (Windows: 200 ms). So before the machine counts as gone, a connect asks it once
+more: a living kernel answers that at once (`detection.suspicion`).
 """
 
 import struct
@@ -12,12 +12,12 @@ from typing import Final
 from proxy.upstream.connections.carrier import Carrier
 
 CERTAIN_S: Final = 1.0
-"""So long without an acknowledgement needs no other sign: the kernel has retransmitted twice, at least."""
+"""Without an acknowledgement for so long no other sign is needed: the kernel has retransmitted twice."""
 
-GIVE_UP_S: Final = 5.0  # of a request that nobody else may get: the kernel has retransmitted four times
+GIVE_UP_S: Final = 5.0  # of a request that may not be repeated: the kernel has retransmitted four times
 
-_LOOKS_APART_S: Final = 0.09  # they are one tick of the wheel apart, about
-_COARSE_S: Final = 0.02  # as both clocks are
+_LOOKS_APART_S: Final = 0.09  # two looks at a connection are about one tick of the wheel apart
+_COARSE_S: Final = 0.02  # resolution of the clock of the kernel and of that of the wheel
 
 # linux/tcp.h, struct tcp_info: unacked (segments), last_ack_recv (ms ago), rtt and rttvar (µs), bytes_acked
 _INFO: Final = struct.Struct("=24xI28xI8xII44xQ")
@@ -31,7 +31,7 @@ class AcknowledgementWatch:
     def __init__(self, connection: Carrier) -> None:
         self._connection = connection
         self._acked = 0
-        self._since = 0.0  # that something is not acknowledged; 0: nothing is
+        self._since = 0.0  # since when bytes are not acknowledged; 0: all are
 
     def expire(self, now: float) -> float | None:
         """Called by the timer wheel."""
@@ -47,7 +47,7 @@ class AcknowledgementWatch:
         return now
 
     def silent_s(self, now: float) -> float:
-        """Return for how long nothing has been acknowledged that ought to be; 0 when all is well."""
+        """Return for how many seconds sent bytes have not been acknowledged; 0 when all is well."""
         socket = self._connection.transport.get_extra_info("socket")
         try:
             unacked, heard_ms, rtt_us, variation_us, acked = _INFO.unpack_from(

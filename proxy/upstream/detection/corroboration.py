@@ -3,7 +3,7 @@ workers."""
 
 from proxy.timers import TICK_S
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.evidence.board import Board, Told
+from proxy.upstream.evidence.board import Board, Corroborated
 from proxy.upstream.waiting import busy_at
 
 
@@ -37,10 +37,10 @@ class Corroboration:
         if self._board is not None:
             self._board.ask(endpoint.observed().key, now)
 
-    def of(self, endpoint: LiveEndpoint, since: float, now: float) -> Told | None:
+    def of(self, endpoint: LiveEndpoint, since: float, now: float) -> Corroborated | None:
         """Return what is known besides; None while a worker has not told yet what it knows at `since`."""
         key = endpoint.observed().key
-        told = self._board.told(key, since, now) if self._board is not None else Told()
+        told = self._board.told(key, since, now) if self._board is not None else Corroborated()
         if told is not None:
             self._add(told, key, endpoint, now)
         return told
@@ -50,7 +50,7 @@ class Corroboration:
         board = self._board
         if board is not None:
             for key in board.wanted(now):
-                ours = Told()
+                ours = Corroborated()
                 self._add(ours, key, None, now)
                 board.tell(key, ours.heard, ours.busy, now)
         if self._idle:
@@ -68,7 +68,7 @@ class Corroboration:
         else:
             self._by_key.pop(key, None)
 
-    def _add(self, told: Told, key: int, but: LiveEndpoint | None, now: float) -> None:
+    def _add(self, told: Corroborated, key: int, but: LiveEndpoint | None, now: float) -> None:
         for endpoint in self._by_key.get(key, ()):
             if endpoint is not but:
                 told.heard = max(told.heard, endpoint.heard)

@@ -1,8 +1,7 @@
-"""Takes answers in as evidence of what is usual: a sample of all, and whatever was slow.
+"""Takes answers in as evidence of what is usual: a sample of all answers, and every slow one.
 
 A sample is enough for what requests of a kind usually take, and costs a worker under full load 0.2 % of its
-time. Slow answers are noted one and all, because the slowest one decides for how long a request is left
-where it is.
+time. All slow answers are noted, because the slowest one decides for how long a request stays where it is.
 """
 
 from math import inf
@@ -18,9 +17,8 @@ SAMPLE: Final = 16  # answers in a row: of those that come at the same time, sev
 APART_S: Final = 0.016  # between two samples of a worker
 BUSY_APART_S: Final = 0.128  # where a sample takes less than APART_S: 125 answers in a second say enough
 _AVERAGED: Final = 8.0
-_MOST_LOOKED_AT: Final = (
-    64  # requests in flight at an endpoint; of more nothing is learned from those that wait
-)
+_MOST_LOOKED_AT: Final = 64
+"""Requests in flight at an endpoint; where there are more, those that wait teach nothing."""
 
 
 class Learning:

@@ -16,8 +16,8 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.suspects import outlive
 
-APART_S: Final = 0.5  # two probes of one endpoint begin
-BEGUN_S: Final = 0.001  # after it was sent a request has reached the program
+APART_S: Final = 0.5  # from the beginning of a probe of one endpoint to that of the next
+BEGUN_S: Final = 0.001  # so long after it was sent a request has reached the program
 
 
 class LivenessProbe:
@@ -31,7 +31,7 @@ class LivenessProbe:
     def __init__(
         self, endpoint: LiveEndpoint, connector: Connector, clock: Clock, *, at_random: bool
     ) -> None:
-        """`at_random` unless something that the endpoint does, or does not, made it the time to ask."""
+        """`at_random` unless the endpoint gave the occasion by what it did, or did not do."""
         self._at_random = at_random
         self._endpoint = endpoint
         self._connector = connector
@@ -65,7 +65,7 @@ class LivenessProbe:
             self._ask(connection)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        self.is_over = True  # a refusal is the kernel's word; too few descriptors or ports are ours
+        self.is_over = True  # a refusal comes from the kernel; too few descriptors or ports are our own fault
 
     def _ask(self, connection: UpstreamConnection) -> None:
         self._connection = connection

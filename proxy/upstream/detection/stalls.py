@@ -22,7 +22,7 @@ from proxy.upstream.detection.prober import Prober
 from proxy.upstream.detection.shared_ejections import SharedEjections
 from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.evidence.board import Told
+from proxy.upstream.evidence.board import Corroborated
 from proxy.upstream.evidence.pauses import Pauses
 from proxy.upstream.evidence.silence import (
     QUIET_S,
@@ -39,11 +39,11 @@ from proxy.upstream.service import Services
 from proxy.upstream.waiting import busy_at, waiting_at, waiting_for
 
 TICK_S: Final = 0.02
-REHEARSED_AFTER: Final = 16  # requests
-REHEARSED_FROM_S: Final = 2 * BEGUN_S  # that answers take on average
+REHEARSED_AFTER: Final = 16  # requests that the endpoint has had
+REHEARSED_FROM_S: Final = 2 * BEGUN_S  # average time of an answer
 FIRST_APART_S: Final = 0.1  # two probes, while it is not known how long one takes
-PASSED_OVER: Final = 3  # probes in a row that had no answer while others had: they are not answered at all
-_LATE_S: Final = 0.05  # of a tick: then it was this worker that heard nothing, whatever was said to it
+PASSED_OVER: Final = 3  # probes in a row without an answer, among answered requests: no probe gets one
+_LATE_S: Final = 0.05  # a tick that late shows that this worker itself had stopped
 
 
 class StallWatch:
@@ -79,8 +79,7 @@ class StallWatch:
         self._awake = 0.0  # since when this worker has listened without a pause, monotonic
 
     def on_send(self, endpoint: LiveEndpoint) -> None:
-        """A request goes to an endpoint that wants it noticed: one that is not watched, or is to be
-        rehearsed."""
+        """A request goes to an endpoint that is not watched yet, or is to be rehearsed."""
         endpoint.notice_send = False
         if not endpoint.is_watched:
             self.watch(endpoint)
@@ -144,13 +143,13 @@ class StallWatch:
         self.pauses.end()
 
     def look(self, now: float) -> None:
-        """Act on what the endpoints have not said by `now`."""
+        """Act on the answers that have not come by `now`."""
         stopped = [endpoint for endpoint in self._watched if self._has_stopped(endpoint, now)]
-        for endpoint in stopped:  # all of them are out of the choice before the first request moves
+        for endpoint in stopped:  # balancing leaves out all of them before the first request moves
             self._evacuate(endpoint, now)
 
     def _has_stopped(self, endpoint: LiveEndpoint, now: float) -> bool:
-        """Look at one endpoint; return whether what is stuck there is to be tried elsewhere."""
+        """Look at one endpoint; return whether the requests stuck there are to be tried elsewhere."""
         if endpoint.state is State.STALLED:
             self._settle(endpoint, now)
         if endpoint.state is State.RETIRED or now - endpoint.heard < QUIET_S:
@@ -179,7 +178,12 @@ class StallWatch:
         return self._judge(endpoint, waiting, told, unanswered_s, now)
 
     def _judge(
-        self, endpoint: LiveEndpoint, waiting: list[Waiting], told: Told, unanswered_s: float, now: float
+        self,
+        endpoint: LiveEndpoint,
+        waiting: list[Waiting],
+        told: Corroborated,
+        unanswered_s: float,
+        now: float,
     ) -> bool:
         """Judge an endpoint whose probe has no answer; return whether it has stopped for sure."""
         observed, doubt = endpoint.observed(), self._services.get(endpoint.service).doubt
@@ -191,13 +195,17 @@ class StallWatch:
             waiting, now - unanswered_s, shown, now
         )
         cluster = self._services.cluster_of(endpoint)
-        if (observed.has_stopped or is_unreachable) and cluster and endpoint.state is State.HEALTHY:
+        if (
+            (observed.has_stopped or is_unreachable)
+            and cluster is not None
+            and endpoint.state is State.HEALTHY
+        ):
             cluster.stall(endpoint, now)
             self._ejections.note(endpoint.ejection())
         return observed.has_stopped
 
     def _settle(self, endpoint: LiveEndpoint, now: float) -> None:
-        """One answer re-admits it. When no request is left that it could answer, it is probed instead."""
+        """Re-admit a stalled endpoint that has answered; probe one that has no request left to answer."""
         cluster = self._services.cluster_of(endpoint)
         if cluster is None:
             return
@@ -213,8 +221,7 @@ class StallWatch:
             self._prober.probe_after(endpoint, cluster.give_up(endpoint))
 
     def _evacuate(self, endpoint: LiveEndpoint, now: float) -> None:
-        """Have what is stuck tried elsewhere, as far as it may be. The oldest leaves its connection
-        behind."""
+        """Have stuck requests tried elsewhere, as far as they may be. The connection of the oldest stays."""
         observed = endpoint.observed()
         for connection in sorted([c for c in endpoint.connections if _is_stuck(c, now)], key=_since):
             exchange = connection.exchange
@@ -241,8 +248,11 @@ class StallWatch:
     # The liveness probe
 
     def _is_ahead(self, probe: LivenessProbe, endpoint: LiveEndpoint) -> bool:
-        """Whether nothing has come from an endpoint since its probe was sent. A probe that was passed over
-        tells nothing any more, and an endpoint that passes over all of them cannot be judged by them."""
+        """Whether nothing has come from an endpoint since its probe was sent.
+
+        A probe that was passed over tells nothing any more. Probes tell nothing of an endpoint that passes
+        over all of them.
+        """
         if probe.is_over:
             del self._probes[endpoint]
             return False
@@ -284,7 +294,7 @@ class StallWatch:
                 self._rehearse_pair(endpoint)
 
     def _rehearse(self, endpoint: LiveEndpoint, at_random: bool) -> None:
-        """Send a probe beside requests that wait, where its answer shows that there is room beside them.
+        """Send a probe beside requests that wait: its answer shows how many the endpoint works on at a time.
 
         Once the endpoint is silent nothing can be learned any more. How long a probe takes is found out
         first.
@@ -301,8 +311,7 @@ class StallWatch:
             self._probe(endpoint, at_random=at_random)
 
     def _rehearse_pair(self, endpoint: LiveEndpoint) -> None:
-        """Send two probes beside a slow request: it keeps others away, so no two of them ever overlap
-        there."""
+        """Send two probes beside a slow request: it keeps other requests away, so no two would overlap."""
         observed, now = endpoint.observed(), self._clock.now()
         is_due = len(busy_at(endpoint, now)) + 1 >= observed.concurrency.shown
         is_due = is_due and endpoint not in self._companions
@@ -336,7 +345,7 @@ class StallWatch:
 
 
 def _goes_on(probes: dict[LiveEndpoint, LivenessProbe], endpoint: LiveEndpoint) -> bool:
-    """Forget a probe that is over; an endpoint that has left the service owes no answer."""
+    """Forget a probe that is over; an endpoint that has left its service need not answer."""
     probe = probes.get(endpoint)
     if probe is not None and endpoint.state is State.RETIRED:
         probe.stop()

@@ -130,7 +130,7 @@ class Connector(Opener):
             pending.requester.on_connect_failed(pending.endpoint, Failure.OVERFLOW)
         elif self.has_capacity(pending.endpoint):
             self.obtain(pending.endpoint, pending.requester)
-        else:  # what has gone was above the limit, a probe: the request waits on, and no longer than before
+        else:  # the connection that has gone was that of a probe, above the limit: the request waits on
             pending.wait_on()
 
     async def _connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:

@@ -1,7 +1,7 @@
-"""Clusters that have failed, and Ingresses that say when such a one gets its share back.
+"""Failback: when clusters that have failed get their share of an Ingress back.
 
-That a cluster was away is known of each service; an Ingress adds how long it waits, and whether somebody must
-say so. What is held out by hand is told to the other workers, and to those that start later.
+That a cluster was away is known for each service. An Ingress adds a delay and a ramp, or that an operator has
+to let the cluster back. The other workers are told of clusters that are held out, and later workers too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from proxy.model.actions import Failback
 from proxy.model.channel import FailbackStats, Hold
 
 STEPS: Final = 8  # in which a part grows
-LET_BACK_RAMP_S: Final = 8.0  # of a cluster that was held: it may have served nothing for days
+LET_BACK_RAMP_S: Final = 8.0  # of a cluster that was held out: it may have served nothing for days
 
 Meant = dict[str, dict[str, Failback]]
 """What the routes ask for, by service and Ingress."""
@@ -34,7 +34,7 @@ class Failbacks:
     def want(self, meant: Meant) -> dict[str, set[str]]:
         """Take over what the routes ask for.
 
-        Return the services for which that is something else, with the Ingresses that are newly `manual`.
+        Return the services for which it has changed, each with the Ingresses that are newly `manual`.
         """
         before, self._meant = self._meant, meant
         self._held = {hold: at for hold, at in self._held.items() if self._is_manual(hold)}
@@ -51,7 +51,7 @@ class Failbacks:
                 self.note(Hold(ingress, service, cluster))
 
     def note(self, hold: Hold) -> None:
-        """Hold a cluster out by what this worker has seen."""
+        """Hold a cluster out that has failed for this worker."""
         if self._held.get(hold) != inf:
             self._held[hold] = inf
             self._news.append(hold)
@@ -59,7 +59,7 @@ class Failbacks:
                 self.on_news()
 
     def hold(self, holds: Iterable[Hold]) -> None:
-        """Hold clusters out that others say have failed."""
+        """Hold clusters out that have failed for other workers."""
         for hold in holds:
             self._held[hold] = inf
 
@@ -69,14 +69,14 @@ class Failbacks:
                 self._held[hold] = now
 
     def take(self) -> tuple[Hold, ...]:
-        """Return what no other worker has been told of yet."""
+        """Return the holds that other workers do not know of yet."""
         news, self._news = self._news, []
         return tuple(news)
 
     def parts(self, service: str, cluster: str, back: float, now: float) -> Mapping[str, float]:
-        """Return what a cluster that is `back` since then (monotonic) takes of its share of each Ingress.
+        """Return the part, 0 to 1, of its share of each Ingress that a cluster takes `now`.
 
-        Those of which it takes all are left out.
+        `back` is when it began to serve again, monotonic. Ingresses of which it takes all are left out.
         """
         meant = self._meant.get(service)
         if meant is None:
@@ -110,7 +110,7 @@ class Failbacks:
         return [*self._meant]
 
     def _times(self, hold: Hold, failback: Failback, back: float) -> tuple[float, float, float]:
-        """Return from when the way back counts, the delay and the ramp, in seconds."""
+        """Return when the way back begins (monotonic), and its delay and ramp in seconds."""
         if failback.manual:
             return self._held.get(hold, -inf), 0.0, LET_BACK_RAMP_S
         return back, failback.delay_s, failback.ramp_s

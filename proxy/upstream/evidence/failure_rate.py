@@ -3,11 +3,12 @@
 from math import inf
 from typing import Final
 
-OFTEN: Final = 50.0  # requests from one failure to the next: two of a hundred fail
-MOST: Final = 100.0  # a gap counts for: however long all was well before, that is no comfort
-MEMORY: Final = 4.0  # failures
-OVER: Final = 4.0  # gaps without a failure, and it is over; where one of ten fails one gap in 60 is as long
-FRESH_S: Final = 5.0  # so long where nothing is sent there that could show it
+OFTEN: Final = 50.0  # requests from one failure to the next, or fewer: two of a hundred fail
+MOST: Final = 100.0  # requests that a gap counts for: a good past is no comfort
+MEMORY: Final = 4.0  # failures that are remembered
+OVER: Final = 4.0  # gaps without a failure, and the rate is low again; where one of ten requests fails,
+# one gap in 60 is as long
+FRESH_S: Final = 5.0  # after so long without a failure the rate is low again, however few requests came
 
 
 class FailureRate:

@@ -1,6 +1,6 @@
-"""How much of its share a cluster takes as its endpoints fail and return: it falls at once, and rises slowly.
+"""The ramp of a cluster's share: it falls at once when endpoints fail, and rises in steps when they are back.
 
-Pure: time is handed in. An endpoint that comes and goes every second does not swing traffic.
+So an endpoint that comes and goes every second does not swing traffic.
 """
 
 from math import inf
@@ -11,21 +11,21 @@ STEP_S: Final = 1.0
 
 
 class Ramp:
-    """Of one service in one cluster, in one worker."""
+    """One for each service and cluster, in each worker. Times are monotonic seconds."""
 
     __slots__ = ("_next", "_target", "part")
 
     def __init__(self) -> None:
         self.part = 1.0
         self._target = 1.0
-        self._next = inf  # when it rises, monotonic
+        self._next = inf  # when the part rises
 
     @property
     def is_rising(self) -> bool:
         return self.part < self._target
 
     def aim(self, target: float, now: float) -> None:
-        """Its endpoints can carry this part now."""
+        """Set the part of the share, 0 to 1, that the endpoints can carry now."""
         self._target = target
         if target <= self.part:
             self.part = target
@@ -34,12 +34,12 @@ class Ramp:
             self._next = now + STEP_S
 
     def reset(self) -> None:
-        """The cluster is away: how it comes back is for its breaker to say."""
+        """Take the whole share: no endpoint serves, and the breaker decides how the cluster comes back."""
         self.part = self._target = 1.0
         self._next = inf
 
     def rise(self, now: float) -> None:
-        """Go on if it is time."""
+        """Take the next step if it is time."""
         while now >= self._next:
             self.part = min(self.part + STEP, self._target)
             self._next = self._next + STEP_S if self.part < self._target else inf

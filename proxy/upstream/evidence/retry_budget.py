@@ -7,32 +7,32 @@ from collections.abc import Iterable
 from math import exp, inf
 from typing import Final
 
-PART: Final = 0.2  # of the other requests: Envoy's and linkerd's
-LEAST_PER_S: Final = 10.0  # whatever the others are: linkerd's
-WINDOW_S: Final = 10.0  # what is longer ago counts e times less
+PART: Final = 0.2  # of the first attempts may be repeated: the default of Envoy and linkerd
+LEAST_PER_S: Final = 10.0  # repetitions that are always allowed: the default of linkerd
+WINDOW_S: Final = 10.0  # attempts that are so long ago count e times less
 _REFRESH_S: Final = 0.1
 
 
 class RetryBudget:
-    """Costs requests that need no retry nothing: how many there are is read from the endpoints' counters."""
+    """Costs a request without a retry nothing: `requests` are the attempts that each endpoint has counted."""
 
     __slots__ = ("_counted", "_since", "_spent", "_unread", "offered")
 
     def __init__(self) -> None:
         self._since = -inf
-        self._counted = 0  # attempts at all the endpoints, at that time
-        self.offered = 0.0  # first attempts in the window
-        self._spent = 0.0  # others
-        self._unread = 0  # of these, those since that time: the endpoints count them like any
+        self._counted = 0  # attempts at all endpoints up to `_since`
+        self.offered = 0.0  # offered load: first attempts in the window
+        self._spent = 0.0  # repetitions in the window
+        self._unread = 0  # repetitions since `_since`: the endpoints count them like first attempts
 
     def has_left(self, requests: Iterable[int], now: float, elsewhere: float = 0.0) -> bool:
-        """Whether an attempt may be made; `elsewhere`: what others were offered that this one may replace."""
+        """Whether an attempt may be made; `elsewhere` is the offered load of clusters it may replace."""
         if now - self._since >= _REFRESH_S:
             self.refresh(requests, now)
         return self._spent + 1.0 <= PART * (self.offered + elsewhere) + LEAST_PER_S * WINDOW_S
 
     def take(self, requests: Iterable[int], now: float, elsewhere: float = 0.0) -> bool:
-        """Spend one attempt; False when none is left, and then it must not be made."""
+        """Spend one attempt; return False when none is left: then it must not be made."""
         if not self.has_left(requests, now, elsewhere):
             return False
         self._spent += 1.0
@@ -40,16 +40,16 @@ class RetryBudget:
         return True
 
     def give_back(self) -> None:
-        """An attempt was answered that an endpoint owed which is dead: it has moved, and adds to no load."""
+        """An attempt was answered that had left a dead endpoint: it has moved, and adds no load."""
         self._spent = max(self._spent - 1.0, 0.0)
 
     def undo(self) -> None:
-        """An attempt that was spent is not made."""
+        """An attempt that was taken is not made."""
         self._spent = max(self._spent - 1.0, 0.0)
         self._unread = max(self._unread - 1, 0)
 
     def refresh(self, requests: Iterable[int], now: float) -> None:
-        """Take note of what the endpoints were asked since the last time."""
+        """Take note of the attempts since the last time."""
         past_s = now - self._since
         if past_s <= 0.0:
             return
@@ -57,7 +57,7 @@ class RetryBudget:
         fading = exp(-past_s / WINDOW_S)
         # Less than before when endpoints have gone; before the first time nothing is known
         new = max(counted - self._counted - self._unread, 0) if self._since > -inf else 0
-        # They came evenly, for all we know: the first of them have faded already
+        # As far as is known they came evenly: the first of them have faded already
         self.offered = self.offered * fading + new * (1.0 - fading) * WINDOW_S / past_s
         self._spent *= fading
         self._counted = counted

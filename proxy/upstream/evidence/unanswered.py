@@ -1,16 +1,16 @@
-"""Whether connects to an endpoint get any answer: where none came lately, a request need not wait for one.
+"""Whether an endpoint is unreachable: its connects get no answer, so a request need not wait for one.
 
-A refusal is an answer, and so is anything that comes over a connection that is there already.
+A refusal is an answer, and so is any byte that comes over a connection that is already open.
 """
 
 from math import inf
 from typing import Final
 
-TO_BE_UNREACHABLE: Final = 2  # of one that was given up both SYNs may have been lost
+TO_BE_UNREACHABLE: Final = 2  # connects without an answer: of a single one both SYNs may have been lost
 
 
 class Unanswered:
-    """Connects to one endpoint that nothing came of, since the last sign of life. Times are monotonic."""
+    """Connects to one endpoint without an answer, since its last sign of life. Times are monotonic."""
 
     __slots__ = ("_answered", "_count", "is_unreachable")
 
@@ -22,8 +22,8 @@ class Unanswered:
     def add(self, started: float, heard: float) -> None:
         """A connect begun at `started` was given up; the endpoint was `heard` last at that time.
 
-        It counts only where nothing has come since it began: of many that were lost in one moment, and
-        answered in the next, none does.
+        The connect counts only if nothing has come since it began: where many connects were lost in one
+        moment, and the next ones answered, none of them counts.
         """
         if started > self._answered and started > heard:
             self._count += 1

@@ -27,16 +27,16 @@ class Failover:
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
         self.attempts = 0  # failed so far
-        self.begun = 1  # of all, connects beside others included
+        self.begun = 1  # attempts in all, hedged connects included
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
-        self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
-        self.seen = 0  # of them, those that an endpoint may have acted on
+        self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each failed attempt
+        self.seen = 0  # failed attempts that an endpoint may have acted on
         self.pause_s = 0.0  # before the next attempt
         self.suppressed: Suppressed | None = None  # why there is no further attempt
         self.tried: list[LiveEndpoint] = []
-        self._clusters: list[str] = []  # whose endpoints may have acted on it
-        self._paid: RetryBudget | None = None  # that the next attempt was taken from
-        self._owed: RetryBudget | None = None  # that gets this attempt back if it is answered
+        self._clusters: list[str] = []  # clusters whose endpoints may have acted on it
+        self._paid: RetryBudget | None = None  # from which the next attempt was taken
+        self._owed: RetryBudget | None = None  # gets this attempt back if it is answered
 
     def next(
         self, choice: Choice, endpoint: LiveEndpoint, failure: Failure, *, repeatable: bool, now: float
@@ -90,8 +90,8 @@ class Failover:
     ) -> LiveEndpoint | None:
         """Return where else to try a request that waits at an endpoint that has stalled, since `since`.
 
-        Its cluster is only tried again if somebody there has answered meanwhile. None: it goes on
-        waiting, and nothing has happened; it may be asked for again.
+        Its cluster is tried again only if a peer there has answered meanwhile. None: the request goes on
+        waiting, nothing has happened, and this may be called again.
         """
         if not self._rules.may_retry(Failure.STALLED, repeatable=repeatable, attempts=self.seen + 1):
             return None
@@ -116,15 +116,15 @@ class Failover:
             self._clusters.append(endpoint.cluster)
 
     def within(self, *also: str) -> Sequence[str]:
-        """Return the clusters that may get the request now, () for any; those of `also` will have seen it."""
+        """Return the clusters that may get the request, () for any; `also` are clusters that will see it."""
         clusters = [*self._clusters, *[cluster for cluster in also if cluster not in self._clusters]]
         return clusters if len(clusters) >= MAX_CLUSTERS else ()
 
     def _pause_s(self, following: LiveEndpoint) -> float:
-        """Return how long to wait before a repetition: not at all before the first, nor in a fresh cluster.
+        """Return how many seconds to wait before a repetition: 0 before the first, and in a fresh cluster.
 
-        Where two in a row have failed a third one at once finds what they found. Times are drawn from all
-        up to the limit, so that requests which failed together do not come back together.
+        Where two attempts in a row have failed, a third one at once would fail likewise. Times are drawn at
+        random up to the limit, so that requests which failed together do not come back together.
         """
         if self.seen < 2 or following.cluster not in self._clusters:
             return 0.0
@@ -137,7 +137,7 @@ class Failover:
             self._paid = None
 
     def answered(self) -> None:
-        """An endpoint has answered, and not that it cannot serve."""
+        """An endpoint has answered with a status that is no failure."""
         if self._owed is not None:
             self._owed.give_back()
 
