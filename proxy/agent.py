@@ -158,7 +158,7 @@ class Agent:
                         await self._change_endpoints(version, services, pace)
                         writer.write(encode(Ack(self._plane.version)))
                     case Ejections(endpoints):
-                        self._heed(endpoints)
+                        self._believe(endpoints)
                     case Holds(clusters):
                         self._plane.services.hold(clusters)
                     case UseSessionKey(key):
@@ -187,9 +187,9 @@ class Agent:
         else:
             self._plane.version = max(self._plane.version, version)
 
-    def _heed(self, ejections: tuple[Ejection, ...]) -> None:
-        """Believe it at once; what endpoints it is about may be in a snapshot that is not applied yet."""
-        unknown = self._plane.heed(ejections)
+    def _believe(self, ejections: tuple[Ejection, ...]) -> None:
+        """Eject the endpoints at once; some may be in a snapshot that is not applied yet."""
+        unknown = self._plane.believe(ejections)
         for change in self._changes:
             change.told += unknown
 
@@ -233,23 +233,23 @@ class Agent:
         That a cluster is held out is told later if it cannot be now, for it holds until somebody ends it.
         """
         news = asyncio.Event()
-        verdicts, failbacks = self._plane.services.verdicts, self._plane.services.failbacks
-        verdicts.on_news = failbacks.on_news = news.set
+        ejections, failbacks = self._plane.ejections, self._plane.services.failbacks
+        ejections.on_news = failbacks.on_news = news.set
         news.set()
         try:
             while True:
                 await news.wait()
                 await asyncio.sleep(TELL_AFTER_S)
                 news.clear()
-                ejected, held = verdicts.take(), failbacks.take()
+                ejected, held = ejections.take(), failbacks.take()
                 if ejected:
                     writer.write(encode(Ejections(ejected)))
                 if held:
                     writer.write(encode(Holds(held)))
                 await writer.drain()
         finally:
-            verdicts.on_news = failbacks.on_news = None
-            verdicts.take()
+            ejections.on_news = failbacks.on_news = None
+            ejections.take()
 
     def _stats_parts(self) -> Iterator[StatsPart]:
         """Count route by route and service by service; both may come and go between two parts."""

@@ -15,8 +15,9 @@ open a connection, to send a body again, to drop a connection.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Final, Protocol
+
+from proxy.clock import Clock
 
 QUANTUM: Final = 16
 """Messages that one connection may bring per turn; each 512 bytes of a head count as one more."""
@@ -78,12 +79,13 @@ class Backlog:
     """One per worker. `left` counts messages down to the next look at the clock, so that they cost little."""
 
     __slots__ = (
-        "_drops", "_drops_left", "_is_scheduled", "_loop", "_new", "_old", "_turn_end", "_turn_s", "_work",
-        "deferred", "few", "left", "many",
+        "_clock", "_drops", "_drops_left", "_is_scheduled", "_loop", "_new", "_old", "_turn_end", "_turn_s",
+        "_work", "deferred", "few", "left", "many",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop = loop
+        self._clock = clock
         self._new: deque[Flow] = deque()
         self._old: deque[Flow] = deque()
         self._work: dict[object, deque[tuple[Callable[[], None], int]]] = {}  # by whom it is for
@@ -99,7 +101,7 @@ class Backlog:
 
     def is_over(self) -> bool:
         """Whether this turn has had enough of new input. Asked when nothing is `left`."""
-        now = monotonic()
+        now = self._clock.now()
         if not self._turn_end:
             self._turn_end = now + self._turn_s
             self._schedule()
@@ -153,11 +155,11 @@ class Backlog:
         self._turn_end = 0.0
         self._turn_s = TURN_S
         self.left = FREE
-        begun = monotonic()
+        begun = self._clock.now()
         self._drop_some()
         self._do_some(begun + _WORK_S)
         self._proceed_some(begun + SLICE_S)
-        self._turn_s = max(TURN_S - (monotonic() - begun), LEAST_S)
+        self._turn_s = max(TURN_S - (self._clock.now() - begun), LEAST_S)
         if self._new or self._old or self._work or self._drops:
             self._schedule()
 
@@ -176,7 +178,7 @@ class Backlog:
                 self._work[endpoint] = waiting
             self.left -= cost
             work()
-            if monotonic() >= end:
+            if self._clock.now() >= end:
                 return
 
     def _proceed_some(self, end: float) -> None:
@@ -190,5 +192,5 @@ class Backlog:
                 self._old.append(flow)
             if outcome == READS:
                 readers -= 1
-            if not readers or monotonic() >= end:
+            if not readers or self._clock.now() >= end:
                 return

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.clock import Clock
 from proxy.http.forwarded import TrustedNetworks
 from proxy.http.heads import Heads
 from proxy.http.loops import UNNAMED, mark_of, pseudonym_of
@@ -29,16 +30,20 @@ from proxy.routing.table import RouteTable
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import AttemptCounters, MirrorCounters, RouteCounters, SuppressedCounters
 from proxy.timers import TimerWheel
-from proxy.upstream.balancing.failback import Meant
-from proxy.upstream.connections.connector import Connector
+from proxy.upstream.detection.corroboration import Corroboration
+from proxy.upstream.detection.learning import Learning
+from proxy.upstream.detection.outliers import OutlierDetection
+from proxy.upstream.detection.prober import Prober
+from proxy.upstream.detection.shared_ejections import SharedEjections
+from proxy.upstream.detection.stalls import StallWatch
+from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.evidence.failback import Meant
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.shared import Shared
-from proxy.upstream.health.corroboration import Corroboration
-from proxy.upstream.health.learning import Learning
-from proxy.upstream.health.stalls import StallWatch
 from proxy.upstream.plan import RoutePlan
+from proxy.upstream.retries.offered_load import OfferedLoad
 from proxy.upstream.retries.replay import ReplayMemory
-from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
 
 log = logging.getLogger(__name__)
@@ -71,9 +76,10 @@ class DataPlane:
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
-        "backlog", "compiled", "compression", "connector", "corroboration", "draining", "heads", "learning",
-        "limiters", "limits", "local", "log", "mark", "mirrors", "pseudonym", "replay", "services", "stalls",
-        "suppressed", "table", "trusted", "version", "wheel",
+        "backlog", "clock", "compiled", "compression", "connector", "corroboration", "draining", "ejections",
+        "heads", "learning", "limiters", "limits", "local", "log", "mark", "mirrors", "offered_load",
+        "outliers", "prober", "pseudonym", "replay", "services", "stalls", "suppressed", "table", "trusted",
+        "version", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -82,12 +88,20 @@ class DataPlane:
         """`shared` is what the workers of the gateway share; without it this one is alone."""
         shared = shared or Shared()
         # For the life of the worker
-        self.wheel = TimerWheel(loop)
-        self.connector = Connector(loop, self.wheel)
+        self.clock = Clock()
+        self.wheel = TimerWheel(loop, self.clock)
+        self.services = Services(shared.histories, self.clock)
+        self.connector = Connector(loop, self.wheel, self.services)
         self.backlog = self.connector.backlog
+        self.prober = Prober(loop, self.connector, self.services)
+        self.ejections = SharedEjections()
+        self.outliers = OutlierDetection(self.services, self.prober, self.ejections)
+        self.connector.on_unreachable = self.outliers.on_unreachable
         self.corroboration = Corroboration(shared.board)
-        self.stalls = StallWatch(loop, self.connector, self.corroboration)
-        self.services = Services(shared.histories)
+        self.stalls = StallWatch(
+            loop, self.services, self.connector, self.prober, self.corroboration, self.ejections
+        )
+        self.offered_load = OfferedLoad(self.services)
         self.learning = Learning(self.stalls.pauses)
         self.heads = Heads()
         self.log = log
@@ -139,7 +153,7 @@ class DataPlane:
             for _ in self.services.change_in_steps(change.newer.get(service.id, service)):
                 if pace.is_over():
                     await pace.rest()
-        self.heed(change.told)
+        self.believe(change.told)
         self.limiters.divide(change.snapshot.workers)
         self.version = change.version
         self.limits = self.connector.limits = change.snapshot.limits
@@ -190,7 +204,7 @@ class DataPlane:
         for service in services:
             self.services.change(service)
 
-    def heed(self, ejections: Iterable[Ejection]) -> list[Ejection]:
+    def believe(self, ejections: Iterable[Ejection]) -> list[Ejection]:
         """Take over what another worker has found out about endpoints; return what is unknown here."""
         unknown = []
         for told in ejections:
@@ -198,17 +212,8 @@ class DataPlane:
             if endpoint is None:
                 unknown.append(told)
             else:
-                self.stalls.heed(endpoint, stalled=told.stalled, silent=told.silent)
+                self.stalls.believe(endpoint, stalled=told.stalled, unreachable=told.silent)
         return unknown
-
-    def note_failure(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        """Count a failed attempt against its endpoint."""
-        self.probe_if_ejected(endpoint, endpoint.failed(failure))
-
-    def probe_if_ejected(self, endpoint: LiveEndpoint, seconds: float) -> None:
-        """Probe an endpoint that was ejected just now, for so many seconds; 0: it was not."""
-        if seconds:
-            self.connector.probe_after(endpoint, seconds)
 
     def count_attempt(self, endpoint: LiveEndpoint, failure: Failure, to_cluster: str) -> None:
         """Count a failed attempt in the metrics; `to_cluster` is where the next one goes, "" without one."""

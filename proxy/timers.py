@@ -7,8 +7,10 @@ each object, when its turn comes, whether something is due: no timer is armed pe
 import asyncio
 from collections import deque
 from email.utils import formatdate
-from time import monotonic, time
+from time import time
 from typing import Final, Protocol
+
+from proxy.clock import Clock
 
 TICK_S: Final = 0.1
 SLICE_S: Final = 0.003
@@ -24,21 +26,22 @@ class Timed(Protocol):
 class TimerWheel:
     """Calls `expire` of scheduled objects, at most one tick late; keeps the coarse clocks."""
 
-    __slots__ = ("_due", "_handle", "_loop", "_rest", "_slots", "_turn", "date", "lag_s", "now")
+    __slots__ = ("_due", "_handle", "_loop", "_rest", "_slots", "_turn", "clock", "date", "lag_s", "now")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock | None = None) -> None:
         self._loop = loop
+        self.clock = clock or Clock()
         self._slots: dict[int, list[Timed]] = {}
         self._due: deque[Timed] = deque()
         self._rest: asyncio.Handle | None = None  # goes on with them in the next turn
         self._handle: asyncio.TimerHandle | None = None
-        self.now = monotonic()  # of the last tick
+        self.now = self.clock.now()  # of the last tick
         self.date = b""  # RFC 9110 §5.6.7, for responses that carry none
         self.lag_s = 0.0  # worst delay of a tick since it was last taken
         self._turn = int(self.now / TICK_S)
 
     def start(self) -> None:
-        self.now = monotonic()
+        self.now = self.clock.now()
         self._turn = int(self.now / TICK_S)
         self._set_date()
         self._handle = self._loop.call_later(TICK_S, self._tick)
@@ -74,7 +77,7 @@ class TimerWheel:
         self.date = formatdate(time(), usegmt=True).encode()
 
     def _tick(self) -> None:
-        now = monotonic()
+        now = self.clock.now()
         self.lag_s = max(self.lag_s, now - self.now - TICK_S)
         self.now = now
         self._set_date()
@@ -91,7 +94,7 @@ class TimerWheel:
     def _expire_some(self) -> None:
         """Ask those that are due, for the length of a slice."""
         self._rest = None
-        due, end = self._due, monotonic() + SLICE_S
+        due, end = self._due, self.clock.now() + SLICE_S
         while due:
             for _ in range(min(len(due), _AT_ONCE)):
                 if not due:
@@ -100,6 +103,6 @@ class TimerWheel:
                 again = target.expire(self.now)
                 if again is not None:
                     self.schedule(target, again)
-            if due and monotonic() >= end:
+            if due and self.clock.now() >= end:
                 self._rest = self._loop.call_soon(self._expire_some)
                 return

@@ -76,7 +76,7 @@ class Worker:
             self._liveness.start(loop)
         plane.wheel.start()
         plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
-        plane.wheel.schedule(plane.services.offered, plane.wheel.now + TICK_S)
+        plane.wheel.schedule(plane.offered_load, plane.wheel.now + TICK_S)
         plane.wheel.schedule(plane.corroboration, plane.wheel.now + TICK_S)
         if plane.log is not None:
             plane.wheel.schedule(plane.log, plane.wheel.now + FLUSH_S)
@@ -87,6 +87,7 @@ class Worker:
         finally:
             agent.cancel()
             await asyncio.gather(agent, return_exceptions=True)
+            plane.prober.stop()
             await plane.connector.close()
             plane.stalls.stop()
             plane.wheel.stop()

@@ -1,7 +1,5 @@
 """Metrics and the log line of a request, written once, when it is over."""
 
-from time import monotonic
-
 from proxy.dataplane import DataPlane
 from proxy.request.record import DONE, RequestRecord
 from proxy.telemetry.access_log import failed_attempts, no_endpoint
@@ -16,7 +14,7 @@ def account(plane: DataPlane, record: RequestRecord, endpoint: LiveEndpoint | No
     record.phase = DONE
     if record.policy is not None:
         record.policy.leave()
-    duration_s = monotonic() - record.started
+    duration_s = plane.clock.now() - record.started
     client, plan = record.client, record.plan
     service, cluster = "", ""
     if endpoint is not None:

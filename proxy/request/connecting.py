@@ -6,8 +6,8 @@ from proxy.dataplane import DataPlane
 from proxy.request.attempt import Attempt
 from proxy.request.record import RequestRecord
 from proxy.upstream.connections.stream import UpstreamStream
-from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.retries.retry import Failure
+from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
+from proxy.upstream.evidence.failure import Failure
 
 
 class Connecting:
@@ -37,12 +37,12 @@ class Connecting:
         if self._record.is_done:
             stream.give_back()
             return
-        self._attempt.move_to(stream.endpoint)
+        self._attempt.move_to(endpoint_of(stream))
         self._on_stream(stream)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         if self._record.is_done:
-            self._plane.note_failure(endpoint, failure)
+            self._plane.outliers.failed(endpoint, failure)
         else:
             self._attempt.move_to(endpoint)
             self._on_failed(failure)
@@ -64,12 +64,12 @@ class Connecting:
             if tried.index(endpoint) < place:
                 self._record.failover().lost(endpoint, Failure.HEDGED)
                 self._plane.count_attempt(endpoint, Failure.HEDGED, winner.cluster)
-                self._plane.probe_if_ejected(endpoint, endpoint.outrun())
+                self._plane.outliers.outrun(endpoint)
             else:
                 self._plane.count_attempt(endpoint, Failure.HEDGED, "")  # begun in vain
 
     def on_connect_lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        self._plane.note_failure(endpoint, failure)
+        self._plane.outliers.failed(endpoint, failure)
         if not self._record.is_done and self._attempt.stream is None:
             self._record.failover().lost(endpoint, failure)
             self._plane.count_attempt(endpoint, failure, "")

@@ -7,7 +7,6 @@
 
 from abc import abstractmethod
 from functools import partial
-from time import monotonic
 from typing import Final
 
 from proxy.dataplane import DataPlane
@@ -20,12 +19,13 @@ from proxy.request.record import ATTEMPT, RequestRecord
 from proxy.request.replay import ReplayBody
 from proxy.request.retry import instead_of_retired, instead_of_stalled, may_move, next_endpoint
 from proxy.upstream.balancing.choice import Choice
+from proxy.upstream.connections.abandoned import AbandonedResponse
 from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.connections.stream import UpstreamStream
+from proxy.upstream.connections.unacknowledged import CERTAIN_S, GIVE_UP_S
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.health.silence import CERTAIN_S, GIVE_UP_S
-from proxy.upstream.health.witness import Witness
-from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
+from proxy.upstream.evidence.failure import Failure
+from proxy.upstream.retries.rules import RETRY_STATUSES
 
 UPLOAD_IDLE_S: Final = 300.0
 LARGE_BYTES: Final = 32768  # of a body: to send it again takes as long as to serve some requests
@@ -82,7 +82,7 @@ def _on_stream(request: AttemptedRequest, stream: UpstreamStream) -> None:
         _send(request, attempt, stream)
     else:
         send = partial(_send_in_turn, request, attempt, stream)
-        request.plane.backlog.do(send, stream.endpoint, replay.kept_bytes)
+        request.plane.backlog.do(send, attempt.endpoint, replay.kept_bytes)
 
 
 def _send_in_turn(request: AttemptedRequest, attempt: Attempt, stream: UpstreamStream) -> None:
@@ -98,8 +98,8 @@ def _send_in_turn(request: AttemptedRequest, attempt: Attempt, stream: UpstreamS
 def _send(request: AttemptedRequest, attempt: Attempt, stream: UpstreamStream) -> None:
     record, replay, now = request.record, request.replay, request.plane.wheel.now
     attempt.stream = stream
-    if stream.endpoint.notice_send:
-        request.plane.stalls.on_send(stream.endpoint)
+    if attempt.endpoint.notice_send:
+        request.plane.stalls.on_send(attempt.endpoint)
     head = request_head(record)
     if replay is None or record.error_status:
         deadline = response_deadline(record, now)
@@ -126,7 +126,7 @@ def send_last(request: AttemptedRequest, last: bytes, trailers: bytes) -> None:
         stream.end(last, trailers)
         if request.record.phase == ATTEMPT:
             stream.deadline = response_deadline(request.record, request.plane.wheel.now)
-            stream.since = monotonic()
+            stream.since = request.plane.clock.now()
 
 
 def commit(request: AttemptedRequest) -> None:
@@ -151,7 +151,7 @@ def attempt_failed(request: AttemptedRequest, failure: Failure) -> None:
         return
     _limit(request, attempt)
     endpoint = end_attempt(request, attempt)
-    request.plane.note_failure(endpoint, failure)
+    request.plane.outliers.failed(endpoint, failure)
     following = _next(request, attempt, failure)
     if following is None:
         request.on_attempts_over(failure, endpoint)
@@ -167,7 +167,7 @@ def _limit(request: AttemptedRequest, attempt: Attempt) -> None:
 def _next(request: AttemptedRequest, attempt: Attempt, failure: Failure) -> LiveEndpoint | None:
     """Decide what follows, and count the failed attempt with the decision."""
     endpoint = attempt.endpoint
-    following = next_endpoint(request.record, attempt, failure, monotonic())
+    following = next_endpoint(request.record, attempt, failure, request.plane.clock.now())
     suppressed = request.record.failover().suppressed
     if following is None and suppressed is not None:
         request.plane.suppressed.record(endpoint.service, endpoint.cluster, suppressed.value)
@@ -210,7 +210,7 @@ def takes_back_response(request: AttemptedRequest, attempt: Attempt, status: int
         return False
     _limit(request, attempt)
     if status in RETRY_STATUSES:
-        request.plane.note_failure(attempt.endpoint, Failure.STATUS)
+        request.plane.outliers.failed(attempt.endpoint, Failure.STATUS)
     choice: Choice | None = attempt.choice
     following = None
     if status in record.plan.retry.statuses:
@@ -259,7 +259,7 @@ def leave_stalled(request: AttemptedRequest) -> bool:
         return False
     _limit(request, attempt)
     request.plane.count_attempt(attempt.endpoint, Failure.STALLED, following.cluster)
-    stream.leave_to(Witness(stream, is_head=request.is_head))
+    stream.leave_to(AbandonedResponse(stream, is_head=request.is_head))
     end_attempt(request, attempt)
     begin_attempt(request, attempt.choice, following)
     return True
@@ -274,7 +274,7 @@ def on_silence(request: AttemptedRequest, seconds: float) -> None:
         stream.abort()
         attempt_failed(request, Failure.SILENT)
     else:
-        request.plane.connector.suspect(attempt.endpoint, request)
+        request.plane.prober.suspect(attempt.endpoint, request)
 
 
 def on_machine_gone(request: AttemptedRequest, endpoint: LiveEndpoint) -> None:
@@ -286,7 +286,7 @@ def on_machine_gone(request: AttemptedRequest, endpoint: LiveEndpoint) -> None:
         stream.abort()
         attempt_failed(request, Failure.SILENT)
     elif endpoint.state is State.HEALTHY:
-        request.plane.note_failure(endpoint, Failure.SILENT)
+        request.plane.outliers.failed(endpoint, Failure.SILENT)
 
 
 def _may_move(request: AttemptedRequest, attempt: Attempt) -> bool:

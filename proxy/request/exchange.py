@@ -9,7 +9,6 @@
 Each end accounts once. Nothing is retried once the client has a byte of the response.
 """
 
-from time import monotonic
 from typing import Final
 
 from proxy.dataplane import DataPlane
@@ -44,10 +43,11 @@ from proxy.request.retry import trusted
 from proxy.request.tunnel import Tunnel
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
 from proxy.upstream.evidence.latencies import FAST_S
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retries.retry import ANSWERS, RETRY_STATUSES, Failure
+from proxy.upstream.retries.rules import ANSWERS, RETRY_STATUSES
 
 CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only in log and metrics
 
@@ -64,8 +64,9 @@ class Exchange(AttemptedRequest):
         headers: RequestHeaders,
     ) -> None:  # fmt: skip
         record = RequestRecord(
-            downstream.client, plan, line, headers, headers.request_id or plane.request_id()
-        )
+            plane.clock.now(), downstream.client, plan, line, headers,
+            headers.request_id or plane.request_id(),
+        )  # fmt: skip
         replay = None
         if not record.has_whole_body:
             replay = ReplayBody(record, downstream, plane.replay)
@@ -95,7 +96,7 @@ class Exchange(AttemptedRequest):
             return
         record.first_cluster = endpoint.cluster
         if endpoint.ejections or endpoint.is_quiet or not record.line.resource.is_idempotent:
-            endpoint = trusted(record, choice, endpoint, monotonic())
+            endpoint = trusted(record, choice, endpoint, self.plane.clock.now())
         begin_attempt(self, choice, endpoint)
         if record.policy is not None and record.has_whole_body:
             self._mirror(record.policy)
@@ -220,7 +221,8 @@ class Exchange(AttemptedRequest):
         """This head goes to the client."""
         record, endpoint = self.record, attempt.endpoint
         if head.status not in RETRY_STATUSES:
-            endpoint.succeeded()
+            if endpoint.succeeded():
+                self.plane.outliers.reached(endpoint)
             if record.history is not None:
                 record.history.answered()
         stream = attempt.stream
@@ -332,7 +334,7 @@ class Exchange(AttemptedRequest):
     def _cut(self, attempt: Attempt, failure: Failure) -> None:
         """The endpoint failed in the middle of its response: the client must see that it is not whole."""
         endpoint = end_attempt(self, attempt)
-        self.plane.note_failure(endpoint, failure)
+        self.plane.outliers.failed(endpoint, failure)
         self.plane.count_attempt(endpoint, failure, "")
         self._account(endpoint, "UC")
         self._downstream.abort()

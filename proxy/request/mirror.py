@@ -11,9 +11,10 @@ from proxy.http.response import ResponseHead
 from proxy.request.attempt import Attempt
 from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.connections.stream import UpstreamStream
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
-from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
+from proxy.upstream.retries.rules import RETRY_STATUSES
 
 TIMEOUT_S: Final = 60.0  # for the response head, as by default for originals
 
@@ -83,7 +84,7 @@ class MirrorAttempt(ResponseSink):
         if self.is_done:
             stream.give_back()
             return
-        self._attempt.move_to(stream.endpoint)
+        self._attempt.move_to(endpoint_of(stream))
         self._send(stream)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
@@ -128,7 +129,9 @@ class MirrorAttempt(ResponseSink):
 
     def _judge(self, head: ResponseHead) -> None:
         if head.status not in RETRY_STATUSES:
-            self._attempt.endpoint.succeeded()
+            endpoint = self._attempt.endpoint
+            if endpoint.succeeded():
+                self._plane.outliers.reached(endpoint)
 
     # The end
 
@@ -138,7 +141,7 @@ class MirrorAttempt(ResponseSink):
         self._finish("answered")
 
     def _fail(self, failure: Failure) -> None:
-        self._plane.note_failure(self._attempt.endpoint, failure)
+        self._plane.outliers.failed(self._attempt.endpoint, failure)
         self._finish("failed")
 
     def _finish(self, outcome: str) -> None:

@@ -1,6 +1,5 @@
 """What is known of one request while it lasts, and the phase that it is in."""
 
-from time import monotonic
 from typing import Final
 
 from proxy.http.request_headers import RequestHeaders
@@ -43,14 +42,10 @@ class RequestRecord:
     )
 
     def __init__(
-        self,
-        client: ClientInfo,
-        plan: RoutePlan,
-        line: RequestLine,
-        headers: RequestHeaders,
+        self, started: float, client: ClientInfo, plan: RoutePlan, line: RequestLine, headers: RequestHeaders,
         request_id: bytes,
-    ) -> None:
-        self.started = monotonic()
+    ) -> None:  # fmt: skip
+        self.started = started  # monotonic
         self.client = client
         self.plan = plan
         self.line = line

@@ -3,7 +3,7 @@
 from proxy.request.downstream import Downstream
 from proxy.request.record import RequestRecord
 from proxy.upstream.retries.replay import ReplayMemory
-from proxy.upstream.retries.retry import REPLAY_BYTES
+from proxy.upstream.retries.rules import REPLAY_BYTES
 
 
 class ReplayBody:

@@ -8,9 +8,11 @@ from proxy.request.attempt import Attempt
 from proxy.request.record import RequestRecord
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.health.suspects import is_suspect
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.retries.failover import Failover
-from proxy.upstream.retries.retry import REPLAY_BYTES, Failure, Suppressed
+from proxy.upstream.retries.failover import may_move as may_move_to
+from proxy.upstream.retries.rules import REPLAY_BYTES, Suppressed
+from proxy.upstream.suspects import is_suspect
 
 
 def is_repeatable(record: RequestRecord) -> bool:
@@ -33,7 +35,7 @@ def next_endpoint(
     endpoint = attempt.endpoint
     following = history.next(attempt.choice, endpoint, failure, repeatable=is_repeatable(record), now=now)
     if following is not None and record.deadline:
-        answered = now + history.pause_s + following.room.times.hedge_s
+        answered = now + history.pause_s + following.limits.times.hedge_s
         if answered > record.deadline:
             following = None  # not even a connect would be answered in time
             history.suppressed = Suppressed.DEADLINE
@@ -92,10 +94,7 @@ def may_move(record: RequestRecord, attempt: Attempt, now: float) -> bool:
         return False
     within = history.within(endpoint.cluster) if history is not None else ()
     other = attempt.choice.beside(tried, within=within)
-    if other is None:
-        return False
-    group = other.group
-    return other.room.retries.has_left(group.all(), now, group.offered_elsewhere())
+    return other is not None and may_move_to(attempt.choice, other, now)
 
 
 def instead_of_stalled(

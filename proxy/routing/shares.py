@@ -10,7 +10,7 @@ from typing import Final
 from proxy.model.actions import Share, Split, SplitMode
 
 Tier = dict[str, int]
-"""Clusters that may serve together, with their weights."""
+"""Clusters of one priority level: they may serve together. With their weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +42,28 @@ class Usable:
 
 NONE = Usable()
 
-SPARE: Final = 1.4
-"""Endpoints can carry so many times what is meant for them: Envoy's overprovisioning factor."""
+OVERPROVISIONING_FACTOR: Final = 1.4
+"""Endpoints can carry so many times the load that is meant for them: Envoy's term and default."""
 
 _FINE: Final = 200  # steps of a level: eighths and hundredths are exact, and the schedule stays short
 
 
 class Reach(IntEnum):
-    """What a service can do for a request; the more the better."""
+    """What a service can do for a request; a larger value is better."""
 
     NOTHING = 0  # no endpoint in any allowed cluster
-    LAST_RESORT = 1  # ejected ones only
+    PANIC = 1  # ejected endpoints only: Envoy's term
     SERVING = 2
 
 
 def tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
-    """Return who may serve, best tier first; every cluster is in one tier at most, empty tiers are left in.
+    """Return the priority levels, best first. A cluster is in one at most; empty levels are left in.
 
-    By the tiers of the split, in each the weighted clusters before the standbys; then clusters that have
-    only a reserve; then those whose endpoints are all ejected, because an attempt can only tell us more
-    (panic, in Envoy's term): who may only pause before who has failed. Where connects get no answer it
-    cannot: those that are silent never serve.
-    Clusters that the failback of the split keeps out are in none of them while another one serves.
+    The tiers of the split come first, in each of them weighted clusters before standbys. Clusters that have
+    only a reserve follow. Then comes panic, in Envoy's term: clusters whose endpoints are all ejected,
+    because an attempt can only tell more; transient stalls come before failures. Unreachable endpoints never
+    serve: an attempt at one of them would tell nothing.
+    While another cluster serves, no tier has the clusters that the failback of the split keeps out.
     """
     if split.failback is None:
         return _tiers(split, endpoints)
@@ -79,18 +79,18 @@ def tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
 def _tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
     live: list[Tier] = []
     reserve: list[Tier] = []
-    pausing: list[Tier] = []
+    stalling: list[Tier] = []
     ejected: list[Tier] = []
     for weighted, standby in _ranks(split):
         seen = {cluster: endpoints.get(cluster, NONE) for cluster in (*weighted, *standby)}
         live.append({c: weight or seen[c].live for c, weight in weighted.items() if seen[c].live})
         live.append({c: seen[c].live for c in standby if seen[c].live})
         reserve.append({c: seen[c].reserve for c in seen if seen[c].is_only_reserve})
-        for last, pauses in ((pausing, True), (ejected, False)):
+        for last, pauses in ((stalling, True), (ejected, False)):
             out = [c for c in seen if seen[c].is_only_ejected and seen[c].pauses is pauses]
             last.append({c: weighted[c] or seen[c].ejected for c in out if c in weighted})
             last.append({c: seen[c].ejected for c in out if c in standby})
-    return (*live, *reserve, *pausing, *ejected)
+    return (*live, *reserve, *stalling, *ejected)
 
 
 def reach(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Reach:
@@ -98,7 +98,7 @@ def reach(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Reach:
     best = next((tier for tier in ranked if tier), {})
     if any(not endpoints.get(cluster, NONE).is_only_ejected for cluster in best):
         return Reach.SERVING
-    return Reach.LAST_RESORT if best else Reach.NOTHING
+    return Reach.PANIC if best else Reach.NOTHING
 
 
 def capacity(live: int, expected: int) -> float:
@@ -108,7 +108,7 @@ def capacity(live: int, expected: int) -> float:
     draining and have a weight. A service that was scaled down expects less. Without live ones other
     tiers decide, and it is 1.
     """
-    return min(1.0, SPARE * live / expected) if live and expected else 1.0
+    return min(1.0, OVERPROVISIONING_FACTOR * live / expected) if live and expected else 1.0
 
 
 def divided(split: Split, ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Tier:

@@ -1,4 +1,4 @@
-"""Which requests of a route are copied for somebody else, and how many copies may be under way."""
+"""Which requests of a route are copied to a mirror, and how many copies may be under way."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from proxy.model.policies import Mirror
 from proxy.upstream.balancing.backends import Backends
 from proxy.upstream.service import Services
 
-MAX_IN_FLIGHT: Final = 128  # per route and worker; what is more is not copied
+MAX_IN_FLIGHT: Final = 128  # copies per route and worker; further requests are not copied
 
 
 class Mirroring:
-    """A Mirror bound to live services. A part of the requests is every so-manieth of them, exactly."""
+    """A Mirror bound to live services. Of N percent, exactly N of each hundred requests are copied."""
 
     __slots__ = ("_credit", "_percent", "backends", "in_flight", "route")
 

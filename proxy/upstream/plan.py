@@ -14,7 +14,7 @@ from proxy.telemetry.counters import RouteCounters
 from proxy.upstream.balancing.backends import Backends
 from proxy.upstream.evidence.kinds import Kinds
 from proxy.upstream.mirroring import Mirroring
-from proxy.upstream.retries.retry import BY_DEFAULT, RETRY_STATUSES, RetryRules
+from proxy.upstream.retries.rules import BY_DEFAULT, RETRY_STATUSES, RetryRules
 from proxy.upstream.service import Services
 
 _NONE = Policies()

@@ -2,52 +2,46 @@
 
 from collections.abc import Iterable, Iterator
 from math import inf
-from time import monotonic
 
+from proxy.clock import Clock
 from proxy.model.channel import FailbackStats, Hold
 from proxy.model.snapshot import ClusterEndpoints, Service
-from proxy.upstream.balancing.failback import Failbacks, Meant
-from proxy.upstream.balancing.session_key import SessionKey
-from proxy.upstream.connections.room import Room, Tally
+from proxy.upstream.algorithms.session_key import SessionKey
+from proxy.upstream.cluster import LiveCluster, ServiceState
+from proxy.upstream.cluster_state import ClusterState
+from proxy.upstream.connections.limits import ConnectionLimits, Tally
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.evidence.doubt import Doubt
+from proxy.upstream.evidence.failback import Failbacks, Meant
 from proxy.upstream.evidence.histories import Histories
-from proxy.upstream.group import ClusterGroup
 from proxy.upstream.growth import steps
-from proxy.upstream.health.recovery import Recovery
-from proxy.upstream.health.verdicts import Verdicts
-from proxy.upstream.retries.offered import Offered
+from proxy.upstream.recovery import Recovery
 
 
 class LiveService:
-    """One service in all clusters. `epoch` changes whenever any group's usable endpoints do."""
+    """One service in all clusters."""
 
     __slots__ = (
-        "_by_name", "_by_name_epoch", "_clusters", "_is_described", "_tally", "_wanted", "back", "doubt",
-        "epoch", "failbacks", "groups", "id", "recovery", "session_key", "verdicts",
+        "_by_name", "_by_name_epoch", "_clock", "_described", "_is_described", "_tally", "_wanted",
+        "clusters", "doubt", "id", "session_key", "state",
     )  # fmt: skip
 
     def __init__(
-        self, service_id: str, tally: Tally, recovery: Recovery, verdicts: Verdicts, failbacks: Failbacks,
-        session_key: SessionKey,
+        self, service_id: str, tally: Tally, recovery: Recovery, failbacks: Failbacks,
+        session_key: SessionKey, clock: Clock,
     ) -> None:  # fmt: skip
         self.id = service_id
-        self._is_described = False
         self.session_key = session_key
+        self._clock = clock
+        self._tally = tally
+        self._is_described = False
         self._by_name: dict[bytes, LiveEndpoint] = {}
         self._by_name_epoch = 0
-        self._clusters: tuple[ClusterEndpoints, ...] = ()
+        self._described: tuple[ClusterEndpoints, ...] = ()
         self._wanted: tuple[ClusterEndpoints, ...] = ()  # what the steps under way lead to
-        self._tally = tally
-        self.recovery = recovery
-        self.verdicts = verdicts
-        self.failbacks = failbacks
+        self.state = ServiceState(service_id, recovery, failbacks)
         self.doubt = Doubt()
-        self.back: dict[
-            str, float
-        ] = {}  # since when clusters serve that did not, monotonic; inf: they do not
-        self.groups: dict[str, ClusterGroup] = {}
-        self.epoch = 1
+        self.clusters: dict[str, LiveCluster] = {}
 
     def update(self, clusters: tuple[ClusterEndpoints, ...]) -> None:
         for _ in self.in_steps(clusters):
@@ -58,70 +52,74 @@ class LiveService:
 
         Other work may come between the steps; a newer update that begins there ends this one.
         """
-        since = monotonic() if self._is_described else LONG_AGO
+        since = self._clock.now() if self._is_described else LONG_AGO
         self._is_described = True
         self._wanted = clusters
-        for grown in steps(self._clusters, clusters):
+        for grown in steps(self._described, clusters):
             if self._wanted is not clusters:
                 return
             self._set(grown, since)
             yield
 
     def _set(self, clusters: tuple[ClusterEndpoints, ...], since: float) -> None:
-        if clusters == self._clusters:
+        if clusters == self._described:
             return
-        self._clusters = clusters
+        self._described = clusters
         wanted = {c.cluster: c for c in clusters}
-        for cluster in [c for c in self.groups if c not in wanted]:
-            self.groups.pop(cluster).set_endpoints(())
-        for cluster, described in wanted.items():
-            group = self.groups.get(cluster)
-            if group is None:
-                room = Room(self._tally)
-                group = self.groups[cluster] = ClusterGroup(self, cluster, room, are_pods=described.pods)
-            group.set_endpoints(described.endpoints, since)
-        self.epoch += 1
+        for name in [name for name in self.clusters if name not in wanted]:
+            self.clusters.pop(name).set_endpoints(())
+        for name, described in wanted.items():
+            cluster = self.clusters.get(name)
+            if cluster is None:
+                limits = ConnectionLimits(self._tally)
+                home = ClusterState(
+                    self.id, name, limits, self.session_key, self._clock, are_pods=described.pods
+                )
+                cluster = self.clusters[name] = LiveCluster(self.state, home)
+            cluster.set_endpoints(described.endpoints, since)
+        self.state.epoch += 1
 
     def by_name(self, name: bytes) -> LiveEndpoint | None:
         """Return the endpoint that a cookie names."""
-        epoch = self.epoch + self.session_key.epoch  # both only grow
+        epoch = self.state.epoch + self.session_key.epoch  # both only grow
         if self._by_name_epoch != epoch:
             self._by_name = {endpoint.session_name(): endpoint for endpoint in self.endpoints()}
             self._by_name_epoch = epoch
         return self._by_name.get(name)
 
+    def offered_elsewhere(self, but: LiveCluster) -> float:
+        """Return how many requests the other clusters were offered lately: `but` may inherit them."""
+        return sum([cluster.retries.offered for cluster in self.clusters.values() if cluster is not but])
+
     @property
     def size(self) -> int:
-        return sum(len(group.endpoints) for group in self.groups.values())
+        return sum(len(cluster.endpoints) for cluster in self.clusters.values())
 
     def endpoints(self) -> Iterator[LiveEndpoint]:
-        for group in self.groups.values():
-            yield from group.endpoints.values()
+        for cluster in self.clusters.values():
+            yield from cluster.endpoints.values()
 
 
 class Services:
     """All live services of a worker."""
 
-    __slots__ = (
-        "_services", "failbacks", "histories", "offered", "recovery", "session_key", "tally", "verdicts",
-    )  # fmt: skip
+    __slots__ = ("_services", "clock", "failbacks", "histories", "recovery", "session_key", "tally")
 
-    def __init__(self, histories: Histories | None = None) -> None:
+    def __init__(self, histories: Histories | None = None, clock: Clock | None = None) -> None:
         self.histories = histories or Histories()
+        self.clock = clock or Clock()
         self.tally = Tally()
         self.recovery = Recovery()
-        self.verdicts = Verdicts()
         self.failbacks = Failbacks()
         self.session_key = SessionKey()
         self._services: dict[str, LiveService] = {}
-        self.offered = Offered(self._services)
 
     def get(self, service_id: str) -> LiveService:
         """Return a service; one that no snapshot has described yet has no endpoints."""
         service = self._services.get(service_id)
         if service is None:
             service = LiveService(
-                service_id, self.tally, self.recovery, self.verdicts, self.failbacks, self.session_key
+                service_id, self.tally, self.recovery, self.failbacks, self.session_key, self.clock
             )
             self._services[service_id] = service
         return service
@@ -130,7 +128,7 @@ class Services:
         return iter(self._services)
 
     def forget(self, service_id: str, *, referenced: bool) -> None:
-        """The snapshot does not name it: it has no endpoints any more.
+        """Take the endpoints from a service that the snapshot does not name.
 
         A `referenced` service stays known even so: plans hold it, and endpoints may come later.
         """
@@ -146,40 +144,51 @@ class Services:
         return self.get(service.id).in_steps(service.clusters)
 
     def want_failbacks(self, meant: Meant) -> None:
-        """Take over what the routes ask for; who asks for `manual` now holds out what is away now."""
+        """Take over what the routes ask for; a new `manual` holds out the clusters that are away now."""
         changed = self.failbacks.want(meant)
         for service_id, ingresses in changed.items():
-            for cluster in [cluster for cluster, since in self.get(service_id).back.items() if since == inf]:
+            for cluster in [
+                cluster for cluster, since in self.get(service_id).state.back.items() if since == inf
+            ]:
                 for ingress in ingresses:
                     self.failbacks.note(Hold(ingress, service_id, cluster))
         self._refresh(changed)
 
     def hold(self, holds: tuple[Hold, ...]) -> None:
-        """Hold clusters out that others say have failed."""
+        """Hold clusters out that have failed for other workers."""
         self.failbacks.hold(holds)
         self._refresh({hold.service for hold in holds})
 
     def let_back(self, holds: tuple[Hold, ...]) -> None:
-        self.failbacks.let_back(holds, monotonic())
+        self.failbacks.let_back(holds, self.clock.now())
         self._refresh({hold.service for hold in holds})
 
     def failback_stats(self) -> Iterator[FailbackStats]:
-        now = monotonic()
+        now = self.clock.now()
         for service_id in self.failbacks.services():
             service = self.get(service_id)
-            for cluster in service.groups:
-                yield from self.failbacks.stats(service_id, cluster, service.back.get(cluster, LONG_AGO), now)
+            for cluster in service.clusters:
+                yield from self.failbacks.stats(
+                    service_id, cluster, service.state.back.get(cluster, LONG_AGO), now
+                )
 
     def _refresh(self, service_ids: Iterable[str]) -> None:
         for service in [self._services[each] for each in service_ids if each in self._services]:
-            for group in service.groups.values():
-                group.refresh()
+            for cluster in service.clusters.values():
+                cluster.refresh()
 
     def find(self, service_id: str, cluster: str, address: str, port: int) -> LiveEndpoint | None:
         """Return an endpoint if it is known."""
+        found = self._cluster(service_id, cluster)
+        return found.endpoints.get((address, port)) if found is not None else None
+
+    def cluster_of(self, endpoint: LiveEndpoint) -> LiveCluster | None:
+        """Return the cluster that an endpoint is in, None when the snapshot does not name it any more."""
+        return self._cluster(endpoint.service, endpoint.cluster)
+
+    def _cluster(self, service_id: str, cluster: str) -> LiveCluster | None:
         service = self._services.get(service_id)
-        group = service.groups.get(cluster) if service is not None else None
-        return group.endpoints.get((address, port)) if group is not None else None
+        return service.clusters.get(cluster) if service is not None else None
 
     def all(self) -> list[LiveService]:
         return list(self._services.values())

@@ -6,7 +6,8 @@ from pathlib import Path
 from controlplane.admin.app import build_app
 from controlplane.admin.metrics import Metrics
 from proxy.model.flags import FLAGS
-from proxy.upstream.retries.retry import Failure, Suppressed
+from proxy.upstream.evidence.failure import Failure
+from proxy.upstream.retries.rules import Suppressed
 from tests.admin.test_api import Fixed
 from tests.support.admintoken import local
 from tests.support.states import serving

@@ -7,23 +7,21 @@ from typing import Any, cast
 import pytest
 
 from proxy.backlog import DROPS, FREE, GONE, QUANTUM, READERS, READS, SLICE_S, TURN_S, WAITS, Backlog
+from tests.support.still_clock import StillClock
 
 
-class Clock:
-    """Stands in for the event loop and for monotonic(): `turn` calls what is due."""
+class TurnClock(StillClock):
+    """A clock that is an event loop as well: `turn` calls what is due."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        super().__init__()
         self._due: list[Callable[[], None]] = []
-
-    def __call__(self) -> float:
-        return self.now
 
     def call_soon(self, callback: Callable[[], None], *_: Any) -> None:
         self._due.append(callback)
 
     def pass_s(self, seconds: float) -> None:
-        self.now += seconds
+        self.time += seconds
 
     def turn(self) -> None:
         due, self._due = self._due, []
@@ -38,7 +36,9 @@ class Clock:
 class Peer:
     """A connection with so many quanta of input; each takes `takes_s`."""
 
-    def __init__(self, clock: Clock, name: str, log: list[str], quanta: int, takes_s: float = 0.0) -> None:
+    def __init__(
+        self, clock: TurnClock, name: str, log: list[str], quanta: int, takes_s: float = 0.0
+    ) -> None:
         self.is_listed = False
         self.quanta = quanta
         self._clock, self._name, self._log, self._takes_s = clock, name, log, takes_s
@@ -47,24 +47,22 @@ class Peer:
         if not self.quanta:
             return GONE
         self.quanta -= 1
-        self._clock.now += self._takes_s
+        self._clock.time += self._takes_s
         self._log.append(self._name)
         return WAITS if self.quanta else READS
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("proxy.backlog.monotonic", clock)
-    return clock
+def clock() -> TurnClock:
+    return TurnClock()
 
 
 @pytest.fixture
-def backlog(clock: Clock) -> Backlog:
-    return Backlog(cast(asyncio.AbstractEventLoop, clock))
+def backlog(clock: TurnClock) -> Backlog:
+    return Backlog(cast(asyncio.AbstractEventLoop, clock), clock)
 
 
-def test_each_connection_has_one_quantum_per_turn(clock: Clock, backlog: Backlog) -> None:
+def test_each_connection_has_one_quantum_per_turn(clock: TurnClock, backlog: Backlog) -> None:
     log: list[str] = []
     for name in "abc":
         backlog.add(Peer(clock, name, log, 3), is_new=False)
@@ -75,7 +73,7 @@ def test_each_connection_has_one_quantum_per_turn(clock: Clock, backlog: Backlog
 
 
 def test_a_connection_that_is_new_comes_before_those_that_had_a_quantum(
-    clock: Clock, backlog: Backlog
+    clock: TurnClock, backlog: Backlog
 ) -> None:
     log: list[str] = []
     for number in range(500):
@@ -86,7 +84,7 @@ def test_a_connection_that_is_new_comes_before_those_that_had_a_quantum(
     assert log == ["flood-0", "flood-1", "other", "flood-2", "flood-3"]
 
 
-def test_a_slice_ends_after_its_time(clock: Clock, backlog: Backlog) -> None:
+def test_a_slice_ends_after_its_time(clock: TurnClock, backlog: Backlog) -> None:
     log: list[str] = []
     for number in range(500):
         backlog.add(Peer(clock, str(number), log, 2, SLICE_S * 0.4), is_new=False)
@@ -97,7 +95,7 @@ def test_a_slice_ends_after_its_time(clock: Clock, backlog: Backlog) -> None:
 
 
 def test_a_slice_ends_after_its_time_also_where_each_connection_is_done(
-    clock: Clock, backlog: Backlog
+    clock: TurnClock, backlog: Backlog
 ) -> None:
     log: list[str] = []
 
@@ -112,7 +110,7 @@ def test_a_slice_ends_after_its_time_also_where_each_connection_is_done(
     assert log == ["0", "1", "2"]
 
 
-def test_few_connections_are_read_from_again_in_one_turn(clock: Clock, backlog: Backlog) -> None:
+def test_few_connections_are_read_from_again_in_one_turn(clock: TurnClock, backlog: Backlog) -> None:
     log: list[str] = []
     for number in range(500):
         backlog.add(Peer(clock, str(number), log, 1), is_new=False)
@@ -120,7 +118,7 @@ def test_few_connections_are_read_from_again_in_one_turn(clock: Clock, backlog: 
     assert len(log) == READERS
 
 
-def test_a_connection_without_input_is_no_longer_listed(clock: Clock, backlog: Backlog) -> None:
+def test_a_connection_without_input_is_no_longer_listed(clock: TurnClock, backlog: Backlog) -> None:
     log: list[str] = []
     peer = Peer(clock, "a", log, 1)
     backlog.add(peer, is_new=True)
@@ -131,12 +129,12 @@ def test_a_connection_without_input_is_no_longer_listed(clock: Clock, backlog: B
     assert clock.is_idle
 
 
-def test_a_turn_is_over_after_its_time(clock: Clock, backlog: Backlog) -> None:
+def test_a_turn_is_over_after_its_time(clock: TurnClock, backlog: Backlog) -> None:
     for _ in range(100):
         backlog.left -= FREE
         assert not backlog.is_over()
         assert backlog.left == QUANTUM
-    clock.now += TURN_S
+    clock.time += TURN_S
     backlog.left = -1
     assert backlog.is_over()
     clock.turn()
@@ -145,23 +143,23 @@ def test_a_turn_is_over_after_its_time(clock: Clock, backlog: Backlog) -> None:
     assert not backlog.is_over()
 
 
-def test_what_the_slice_takes_is_gone_from_the_turn(clock: Clock, backlog: Backlog) -> None:
+def test_what_the_slice_takes_is_gone_from_the_turn(clock: TurnClock, backlog: Backlog) -> None:
     backlog.add(Peer(clock, "a", [], 9, SLICE_S), is_new=True)
     clock.turn()
     backlog.left = -1
     assert not backlog.is_over()
-    clock.now += TURN_S - SLICE_S
+    clock.time += TURN_S - SLICE_S
     backlog.left = -1
     assert backlog.is_over()
 
 
-def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: Clock, backlog: Backlog) -> None:
+def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: TurnClock, backlog: Backlog) -> None:
     done: list[int] = []
     backlog.do(lambda: done.append(0), "a")
     assert done == [0]
     backlog.left = -1
     backlog.is_over()
-    clock.now += TURN_S
+    clock.time += TURN_S
     for number in range(1, 100):
         backlog.left = -1
         backlog.do(lambda number=number: (done.append(number), clock.pass_s(SLICE_S * 0.2)), "a")  # type: ignore[misc]
@@ -175,11 +173,13 @@ def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: Clock, backlog: 
     assert done == list(range(100))
 
 
-def test_work_for_one_endpoint_does_not_wait_for_what_floods_another(clock: Clock, backlog: Backlog) -> None:
+def test_work_for_one_endpoint_does_not_wait_for_what_floods_another(
+    clock: TurnClock, backlog: Backlog
+) -> None:
     done: list[str] = []
     backlog.left = -1
     backlog.is_over()
-    clock.now += TURN_S
+    clock.time += TURN_S
     for name in [*["a"] * 100, "b", "a", "b"]:
         backlog.left = -1
         backlog.do(lambda name=name: (done.append(name), clock.pass_s(SLICE_S * 0.2)), name)  # type: ignore[misc]
@@ -190,7 +190,7 @@ def test_work_for_one_endpoint_does_not_wait_for_what_floods_another(clock: Cloc
     assert done == ["a", "b", "a", "b", *["a"] * 99]
 
 
-def test_connections_are_dropped_a_few_per_turn_and_in_order(clock: Clock, backlog: Backlog) -> None:
+def test_connections_are_dropped_a_few_per_turn_and_in_order(clock: TurnClock, backlog: Backlog) -> None:
     dropped: list[int] = []
     waits = [not backlog.drop(lambda number=number: dropped.append(number)) for number in range(100)]  # type: ignore[misc]
     assert waits == [number >= DROPS for number in range(100)]

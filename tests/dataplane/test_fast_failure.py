@@ -83,7 +83,7 @@ async def test_back_within_two_seconds_of_the_first_endpoint(port: int) -> None:
             for origin in (one, two):
                 silence_origin(origin)
             await asyncio.gather(*[tally(port, 1) for _ in range(4)])
-            await until(lambda: all(e.is_silent for e in endpoints))
+            await until(lambda: all(e.is_unreachable for e in endpoints))
             for _ in range(10):
                 for endpoint in endpoints:
                     endpoint.longer_ejection()  # as after many probes

@@ -31,13 +31,14 @@ from proxy.request.mirror import MirrorAttempt
 from proxy.request.tunnel import Tunnel
 from proxy.telemetry.access_log import AccessLog
 from proxy.upstream.connections import connection
+from proxy.upstream.connections.abandoned import AbandonedResponse
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.hedge import HedgedConnect
 from proxy.upstream.connections.long_body import LongBodyReader
-from proxy.upstream.connections.room import Pending
-from proxy.upstream.endpoint import State
-from proxy.upstream.health.silence import Suspicion, Watch
-from proxy.upstream.health.witness import Witness
+from proxy.upstream.connections.unacknowledged import AcknowledgementWatch
+from proxy.upstream.detection.suspicion import Suspicion
+from proxy.upstream.dialing.hedge import HedgedConnect
+from proxy.upstream.dialing.pending import PendingConnect
+from proxy.upstream.endpoint import State, endpoint_of
 from proxy.upstream.retries.failover import Failover
 from tests.support.crowd import Crowd, Ledger
 from tests.support.faulty import FaultyPod
@@ -55,8 +56,8 @@ ENDS_S = RESPONSE_S + 1.0 + 2.0
 """A request ends within its deadline and a second (I3); the rest is for a machine that others use."""
 
 KINDS = (
-    LongBodyReader, ClientConnection, Exchange, Failover, HedgedConnect, MirrorAttempt, Pending, Suspicion,
-    Tunnel, UpstreamConnection, Watch, Witness,
+    AbandonedResponse, AcknowledgementWatch, ClientConnection, Exchange, Failover, HedgedConnect,
+    LongBodyReader, MirrorAttempt, PendingConnect, Suspicion, Tunnel, UpstreamConnection,
 )  # fmt: skip
 FINE = ("-", "CF")
 
@@ -102,16 +103,16 @@ def left_over(plane: DataPlane) -> dict[str, object]:
     """Return everything that requests take and have to give back; at rest there is nothing of it."""
     endpoints = list(plane.services.endpoints())
     connections = [each for endpoint in endpoints for each in endpoint.connections]
-    rooms = {id(endpoint.room): endpoint.room for endpoint in endpoints}.values()
+    limits = {id(endpoint.limits): endpoint.limits for endpoint in endpoints}.values()
     found: dict[str, object] = {
         "requests in flight": [endpoint for endpoint in endpoints if endpoint.in_flight],
-        "connections in use": [each for each in connections if each not in each.endpoint.idle],
-        "rooms that count something else": sum(room.open for room in rooms) - len(connections),
+        "connections in use": [each for each in connections if each not in endpoint_of(each).idle],
+        "limits that count something else": sum(each.open for each in limits) - len(connections),
         "a total that counts something else": plane.services.tally.open - len(connections),
-        "connects": [room for room in rooms if room.opening],
-        "requests that wait for a connection": [room for room in rooms if room.waiting],
+        "connects": [each for each in limits if each.opening],
+        "requests that wait for a connection": [each for each in limits if each.waiting],
         "bytes kept for another attempt": plane.replay.held,
-        "suspicions": plane.connector.suspicions,
+        "suspicions": plane.prober.suspicions,
         "endpoints that are watched": [endpoint for endpoint in endpoints if endpoint.is_watched],
         "tasks": asyncio.all_tasks() - {asyncio.current_task()},
     }

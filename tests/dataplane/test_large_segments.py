@@ -75,8 +75,8 @@ async def narrowed(port: int, one: Origin, two: Origin) -> AsyncIterator[DataPla
     listener = replace(served.listeners[0], response_timeout_s=1.0)
     async with serving(replace(served, listeners=(listener,))) as plane:
         await tally(port, 40)
-        (group, _) = (group for s in plane.services.all() for group in s.groups.values())
-        for endpoint in group.endpoints.values():
+        (cluster, _) = (cluster for s in plane.services.all() for cluster in s.clusters.values())
+        for endpoint in cluster.endpoints.values():
             for connection in endpoint.connections:
                 lose_large(connection.transport.get_extra_info("socket"))
         yield plane

@@ -20,7 +20,7 @@ from proxy.downstream.listener import ACCEPTS, Listener
 from proxy.policies.compression import Compressor
 from proxy.request.exchange import Exchange
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.connector import Connector
+from proxy.upstream.dialing.connector import Connector
 from tests.dataplane.test_bounded_turns import Turns, run
 from tests.support.inprocess import serving
 from tests.support.origin import Connection, Origin

@@ -122,7 +122,7 @@ async def test_the_time_for_all_of_them(port: int) -> None:
         rule = replace(route(port, weights=TO_C1), policies=Policies(response_timeout_s=1.0))
         async with serving(snapshot(port, clusters, rule)) as plane:
             for endpoint in plane.services.endpoints():
-                endpoint.room.times.hedge_s = 0.8  # so long may a connect take
+                endpoint.limits.times.hedge_s = 0.8  # so long may a connect take
             assert await tally(port, 1) == {"502": 1}
             assert [(c.cluster, c.cause) for c in plane.suppressed.counts()] == [("c1", "deadline")]
 

@@ -7,18 +7,16 @@ from typing import Any, cast
 import pytest
 
 from proxy.timers import SLICE_S, TICK_S, TimerWheel
+from tests.support.still_clock import StillClock
 
 
 class Loop:
     """An event loop and a clock of the test."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.clock = StillClock()
         self._soon: list[Callable[[], None]] = []
         self._later: list[Callable[[], None]] = []
-
-    def __call__(self) -> float:
-        return self.now
 
     def call_later(self, _seconds: float, callback: Callable[[], None]) -> object:
         self._later.append(callback)
@@ -34,7 +32,7 @@ class Loop:
             callback()
 
     def tick(self) -> None:
-        self.now += 2 * TICK_S
+        self.clock.time += 2 * TICK_S
         due, self._later = self._later, []
         for callback in due:
             callback()
@@ -48,21 +46,19 @@ class Deadline:
 
     def expire(self, now: float) -> float | None:
         self.met += 1
-        self._loop.now += SLICE_S / 20
+        self._loop.clock.time += SLICE_S / 20
         if self._fails:
             raise ValueError("a deadline that fails")
         return None
 
 
 @pytest.fixture
-def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
-    loop = Loop()
-    monkeypatch.setattr("proxy.timers.monotonic", loop)
-    return loop
+def loop() -> Loop:
+    return Loop()
 
 
 def make_wheel(loop: Loop, deadlines: list[Deadline]) -> TimerWheel:
-    wheel = TimerWheel(cast(asyncio.AbstractEventLoop, cast(Any, loop)))
+    wheel = TimerWheel(cast(asyncio.AbstractEventLoop, cast(Any, loop)), loop.clock)
     wheel.start()
     for deadline in deadlines:
         wheel.schedule(deadline, wheel.now)

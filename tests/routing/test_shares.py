@@ -102,7 +102,7 @@ def test_without_failover_only_clusters_of_the_first_tier_that_have_a_weight(
     ("endpoints", "expected"),
     [
         ({}, Reach.NOTHING),
-        ({"a": EJECTED, "b": EJECTED}, Reach.LAST_RESORT),
+        ({"a": EJECTED, "b": EJECTED}, Reach.PANIC),
         ({"a": EJECTED, "d": RESERVE}, Reach.SERVING),
         ({"a": LIVE}, Reach.SERVING),
         ({"elsewhere": LIVE}, Reach.NOTHING),
@@ -113,7 +113,7 @@ def test_reach(endpoints: dict[str, Usable], expected: Reach) -> None:
 
 
 def test_a_fallback_serves_only_when_it_can_do_more() -> None:
-    nothing, last, serving = Reach.NOTHING, Reach.LAST_RESORT, Reach.SERVING
+    nothing, last, serving = Reach.NOTHING, Reach.PANIC, Reach.SERVING
     assert first_serving([serving, serving]) == 0
     assert first_serving([last, nothing, serving]) == 2
     assert first_serving([last, last]) == 0

@@ -23,7 +23,7 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
     listeners = Listeners(plane, DescriptorBudget(1024), opens_sockets=True)
     plane.wheel.start()
     plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
-    plane.wheel.schedule(plane.services.offered, plane.wheel.now + TICK_S)
+    plane.wheel.schedule(plane.offered_load, plane.wheel.now + TICK_S)
     plane.wheel.schedule(plane.corroboration, plane.wheel.now + TICK_S)
     await plane.apply(Change(snapshot, parts_of(snapshot)))
     await listeners.apply(snapshot.listeners)
@@ -35,6 +35,7 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
             connection.transport.abort()
         for endpoint in plane.services.endpoints():
             endpoint.retire()
+        plane.prober.stop()
         await plane.connector.close()
         plane.stalls.stop()
         plane.wheel.stop()

@@ -22,8 +22,8 @@ from proxy.policies.limits import Limiters
 from proxy.telemetry.counters import RouteCounters
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
+from tests.support.endpoints import fail
 from tests.support.policies import asked
 from tests.support.snapshots import source, split
 
@@ -89,7 +89,7 @@ def services() -> Services:
 
 def eject(services: Services, service: str) -> None:
     for endpoint in services.get(service).endpoints():
-        endpoint.failed(Failure.REFUSED)
+        fail(services, endpoint)
 
 
 def test_a_backend_has_a_split_of_its_own(services: Services) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.upstream.health.breaker import STEPS, ClusterBreaker, Phase
+from proxy.upstream.evidence.breaker import STEPS, ClusterBreaker, Phase
 
 ALL = frozenset(range(10))
 NONE: frozenset[int] = frozenset()
@@ -89,7 +89,7 @@ def test_after_a_long_one_the_share_grows_step_by_step(away_s: float, returns_s:
     back = 1.0 + away_s
     times = [returns_s * part for part in (0.0, 0.1, 0.13, 0.5, 0.9, 0.99)]
     assert levels(breaker, back, times) == [1, 1, 2, 5, 8, 8]
-    assert breaker.phase is Phase.RETURNING
+    assert breaker.phase is Phase.RAMPING
     breaker.look(ALL, ALL, NONE, back + returns_s)
     assert breaker.phase is Phase.CLOSED
 
@@ -181,21 +181,21 @@ def test_a_share_that_comes_back_does_so_through_a_pause() -> None:
     fail(breaker, 0.0)
     breaker.look(ALL, ALL, NONE, 10.0)
     pause(breaker, 13.0, 0.3)
-    assert (breaker.phase, breaker.level) == (Phase.RETURNING, 3)
+    assert (breaker.phase, breaker.level) == (Phase.RAMPING, 3)
     assert levels(breaker, 10.0, [5.0, 9.9]) == [5, 8]
 
 
-@pytest.mark.parametrize("pausing_s", [0.5, 1.9, 100.0])
-def test_what_turns_out_to_be_no_pause_is_held(pausing_s: float) -> None:
+@pytest.mark.parametrize("stalling_s", [0.5, 1.9, 100.0])
+def test_what_turns_out_to_be_no_pause_is_held(stalling_s: float) -> None:
     breaker = ClusterBreaker()
     fail(breaker, 0.0)
     breaker.look(ALL, ALL, NONE, 0.5)
     now = 10.0
     while now < 12.5:
-        breaker.look(NONE, ALL, ALL if now - 10.0 < pausing_s else NONE, now)
+        breaker.look(NONE, ALL, ALL if now - 10.0 < stalling_s else NONE, now)
         now += 0.1
     breaker.look(ALL, ALL, NONE, now)
-    assert (breaker.phase, breaker.flaps) == (Phase.RETURNING, 1)
+    assert (breaker.phase, breaker.flaps) == (Phase.RAMPING, 1)
 
 
 def test_a_failure_amid_a_pause_is_one() -> None:
@@ -208,7 +208,7 @@ def test_a_failure_amid_a_pause_is_one() -> None:
     breaker.look(ALL, ALL, NONE, 11.2)
     assert (breaker.phase, breaker.flaps) == (Phase.OPEN, 1)
     breaker.look(ALL, ALL, NONE, 12.0)
-    assert breaker.phase is Phase.RETURNING
+    assert breaker.phase is Phase.RAMPING
 
 
 def test_who_pauses_most_of_the_time_is_left_alone() -> None:

@@ -5,9 +5,9 @@ import socket
 
 from proxy.timers import TimerWheel
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.connector import Connector
+from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.retries.retry import Failure
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.service import Services
 from tests.support.origin import Origin
 from tests.support.snapshots import service
@@ -32,7 +32,7 @@ async def test_vanished_peers_are_found_on_idle_and_on_busy_connections() -> Non
         services.change(service({"c1": [origin.address]}, BASE))
         (endpoint,) = services.endpoints()
         waiting = Waiting()
-        connector = Connector(loop, TimerWheel(loop))
+        connector = Connector(loop, TimerWheel(loop), services)
         connector.connect(endpoint, waiting)
         connection = await asyncio.wait_for(waiting.connection, 5)
         found = connection.transport.get_extra_info("socket")

@@ -17,14 +17,12 @@ from proxy.model.actions import (
 )
 from proxy.model.channel import FailbackStats, Hold
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream import endpoint as endpoint_module
-from proxy.upstream import group as group_module
-from proxy.upstream import service as service_module
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
+from tests.support.endpoints import cluster_of, fail, readmit
 from tests.support.snapshots import split
+from tests.support.still_clock import StillClock
 from tests.upstream.test_backends import BASE, SPARE, attempts, plan_of, tally
 from tests.upstream.test_sticky import choose, id_of
 from tests.upstream.test_sticky import port as port_of
@@ -43,12 +41,9 @@ def asking(failback: Failback | None, weights: dict[str, int] | None = None) -> 
 class Gateway:
     """One endpoint, 1 and 2, in each of c1 and c2; time stands still, and then goes on in ticks."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr(endpoint_module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(group_module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(service_module, "monotonic", lambda: self.now)
-        self.services = Services()
+    def __init__(self) -> None:
+        self.clock = StillClock()
+        self.services = Services(clock=self.clock)
         self.endpoints(1, 2)
 
     def endpoints(self, *ports: int, service: str = BASE, failing: tuple[int, ...] = ()) -> None:
@@ -72,18 +67,18 @@ class Gateway:
         self.endpoints(1, 2)
 
     def pass_time(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self.now < end:
-            self.now += 0.1
-            self.services.recovery.expire(self.now)
+        end = self.clock.time + seconds
+        while self.clock.time < end:
+            self.clock.time += 0.1
+            self.services.recovery.expire(self.clock.time)
 
     def states(self) -> list[tuple[str, str, float, int]]:
         return [(s.cluster, s.state, s.part, round(s.left_s)) for s in self.services.failback_stats()]
 
 
 @pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    return Gateway(monkeypatch)
+def gateway() -> Gateway:
+    return Gateway()
 
 
 def part(plan: RoutePlan, port: int = 1) -> float:
@@ -147,7 +142,7 @@ def test_by_hand_it_stays_out_until_it_is_let_back(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     "fail",
     [
-        lambda gateway: [e.failed(Failure.REFUSED) for e in gateway.services.endpoints() if e.port == 1],
+        lambda gateway: [fail(gateway.services, e) for e in gateway.services.endpoints() if e.port == 1],
         lambda gateway: gateway.endpoints(1, 2, failing=(1,)),
         lambda gateway: gateway.endpoints(2),
         lambda gateway: gateway.services.change(
@@ -161,14 +156,14 @@ def test_every_way_not_to_serve_counts(gateway: Gateway, fail: Callable[[Gateway
     fail(gateway)
     gateway.endpoints(1, 2)
     for endpoint in gateway.services.endpoints():
-        endpoint.readmit()
+        readmit(gateway.services, endpoint)
     assert part(plan) == 0.0
     assert gateway.services.failbacks.take() == (HELD,)
 
 
 def stalled(gateway: Gateway) -> LiveEndpoint:
     (endpoint,) = [e for e in gateway.services.endpoints() if e.port == 1]
-    endpoint.stall(gateway.now)
+    cluster_of(gateway.services, endpoint).stall(endpoint, gateway.clock.time)
     return endpoint
 
 
@@ -179,14 +174,14 @@ def test_a_pause_is_no_failure(gateway: Gateway, failback: Failback, is_given_up
     plan = gateway.want(failback)
     endpoint = stalled(gateway)
     if is_given_up:
-        endpoint.give_up()
+        cluster_of(gateway.services, endpoint).give_up(endpoint)
     assert part(plan) == 0.0
     gateway.pass_time(1.8)
     assert part(plan) == 0.0
     if is_given_up:
-        endpoint.readmit()
+        readmit(gateway.services, endpoint)
     else:
-        endpoint.revive()
+        cluster_of(gateway.services, endpoint).revive(endpoint)
     assert part(plan) == 0.5
     gateway.pass_time(5.0)
     assert part(plan) == 0.5
@@ -199,7 +194,7 @@ def test_silence_that_lasts_is_a_failure_at_that_time(gateway: Gateway) -> None:
     endpoint = stalled(gateway)
     gateway.pass_time(2.3)
     assert gateway.services.failbacks.take() == (HELD,)
-    endpoint.revive()
+    cluster_of(gateway.services, endpoint).revive(endpoint)
     assert part(plan) == 0.0
     assert gateway.states() == [("c1", "held", 0.0, 0)]
 

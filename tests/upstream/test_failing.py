@@ -6,8 +6,8 @@ import pytest
 
 from proxy.model.actions import Backend, Balance, Destination, Sticky
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
+from tests.support.endpoints import fail, readmit
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, SPARE, attempts, plan_of, tally
 from tests.upstream.test_sticky import choose, id_of
@@ -82,10 +82,10 @@ def test_breaker_and_checks_are_told_apart() -> None:
     services = Services()
     change(services, {"c1": {1: {}, 2: FAILING, 3: FAILING | DRAINING, 4: DRAINING}})
     by_port = {endpoint.port: endpoint for endpoint in services.endpoints()}
-    by_port[2].failed(Failure.REFUSED)
+    fail(services, by_port[2])
     assert [by_port[number].stats().state for number in (1, 2, 3, 4)] == [
         "healthy", "ejected", "unhealthy", "draining",
     ]  # fmt: skip
-    by_port[2].readmit()
+    readmit(services, by_port[2])
     assert by_port[2].stats().state == "unhealthy"
     assert not by_port[2].serves()

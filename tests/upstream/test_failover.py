@@ -4,10 +4,12 @@ import pytest
 
 from proxy.model.actions import Backend
 from proxy.model.policies import Retry
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.retries import failover
 from proxy.upstream.retries.failover import FIRST_PAUSE_S, LONGEST_PAUSE_S, Failover
-from proxy.upstream.retries.retry import BY_DEFAULT, Failure, RetryRules, Suppressed
+from proxy.upstream.retries.rules import BY_DEFAULT, RetryRules, Suppressed
 from proxy.upstream.service import Services
+from tests.support.endpoints import cluster_of
 from tests.upstream.test_backends import BASE, plan_of
 from tests.upstream.test_failing import change
 
@@ -19,7 +21,8 @@ def test_a_wait_for_the_budget_is_why_a_timeout_was_the_last() -> None:
     assert choice is not None
     stalled, second = services.endpoints()
     for endpoint in services.endpoints():
-        while endpoint.room.retries.take(endpoint.group.all(), 0.0):
+        cluster = cluster_of(services, endpoint)
+        while cluster.retries.take(cluster.requests(), 0.0):
             pass
 
     def stays(failover: Failover) -> bool:
@@ -57,10 +60,10 @@ def test_a_client_that_leaves_in_a_pause_spends_no_retry(monkeypatch: pytest.Mon
     assert choice is not None
     first = choice.first()
     assert first is not None
-    budget = first.room.retries
+    cluster = cluster_of(services, first)
 
     def left() -> bool:
-        return budget.has_left(first.group.all(), 0.0)
+        return cluster.retries.has_left(cluster.requests(), 0.0)
 
     while left():
         past = Failover(RetryRules(Retry(tries=8)))

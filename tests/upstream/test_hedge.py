@@ -6,22 +6,19 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.clock import Clock
 from proxy.model.actions import Algorithm, Balance, HashKey, HashSource, Sticky
 from proxy.model.policies import RetryScope
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.connector import Connector
-from proxy.upstream.connections.hedge import (
-    FIRST_DELAY_S,
-    LEAST_DELAY_S,
-    MOST_DELAY_S,
-    ConnectTimes,
-    HedgedConnect,
-)
-from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.dialing.hedge import HedgedConnect, Opener, Waiter
+from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
+from proxy.upstream.evidence.connect_times import FIRST_DELAY_S, LEAST_DELAY_S, MOST_DELAY_S, ConnectTimes
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.retries.failover import Failover
-from proxy.upstream.retries.retry import BY_DEFAULT, Failure
+from proxy.upstream.retries.rules import BY_DEFAULT
 from proxy.upstream.service import Services
+from tests.support.endpoints import fail
 from tests.support.snapshots import split
 from tests.support.waiting import until
 from tests.upstream.test_backends import BASE, Backend, describe, plan_of
@@ -29,17 +26,18 @@ from tests.upstream.test_keyed import LINE
 from tests.upstream.test_sticky import choose, id_of
 
 
-class FakeConnector:
+class FakeConnector(Opener):
     """Connects are answered by the test."""
 
     def __init__(self) -> None:
+        self.clock = Clock()
         self.connects: list[int] = []
         self.full: set[int] = set()
 
-    def connect(self, endpoint: LiveEndpoint, waiter: object) -> None:
+    def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         self.connects.append(endpoint.port)
 
-    def has_room(self, endpoint: LiveEndpoint) -> bool:
+    def has_capacity(self, endpoint: LiveEndpoint) -> bool:
         return endpoint.port not in self.full
 
     def later(self, delay_s: float, work: Callable[[], None]) -> asyncio.TimerHandle:
@@ -66,7 +64,7 @@ class FakeRequest:
         self.told: list[tuple[Any, ...]] = []
 
     def on_connected(self, connection: UpstreamConnection) -> None:
-        self.told.append(("connected", connection.endpoint.port))
+        self.told.append(("connected", endpoint_of(connection).port))
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.told.append((failure.value, endpoint.port))
@@ -91,8 +89,8 @@ class Race:
         self.connector = FakeConnector()
         self.request = FakeRequest([self.endpoints[port] for port in others])
         for endpoint in self.endpoints.values():
-            endpoint.room.times.learn(0.001)
-        self.connect = HedgedConnect(cast(Connector, self.connector), self.request)
+            endpoint.limits.times.learn(0.001)
+        self.connect = HedgedConnect(self.connector, self.request)
         self.connect.start(self.endpoints[1])
 
     def connected(self, port: int) -> None:
@@ -263,7 +261,7 @@ def test_what_a_breaker_keeps_out_is_no_alternative() -> None:
     describe(services, {BASE: {"c1": [11, 12], "c2": [21]}})
     for endpoint in services.endpoints():
         if endpoint.port != 11:
-            endpoint.failed(Failure.REFUSED)
+            fail(services, endpoint)
     assert beside(choice_of(services, {"c1": 50, "c2": 50}), 9) == [11]
 
 

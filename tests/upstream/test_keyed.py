@@ -20,12 +20,12 @@ from proxy.model.actions import (
     SplitMode,
 )
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream.balancing.hashing import best, best_of_equals, number_of, opaque_id, seed_of
+from proxy.upstream.algorithms.hashing import best, best_of_equals, number_of, opaque_id, seed_of
 from proxy.upstream.balancing.keyed import KeyReader
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
+from tests.support.endpoints import fail
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, CANARY, describe, plan_of
 
@@ -106,7 +106,7 @@ def test_tiers_fallbacks_and_residency(services: Services) -> None:
     describe(services, {CANARY: {"c1": [11], "c2": [12]}, BASE: {"c1": [1], "c2": [2]}})
     assert order(plan, b"x") == [11, 1, 2]
     for endpoint in services.get(CANARY).endpoints():
-        endpoint.failed(Failure.REFUSED)
+        fail(services, endpoint)
     assert order(plan, b"x") == [1, 2, 11]
     describe(services, {CANARY: {}, BASE: {"c2": [2]}})
     assert order(plan, b"x") == [2]

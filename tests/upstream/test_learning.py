@@ -10,12 +10,12 @@ import pytest
 from proxy.http.request_line import Resource
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.detection.learning import SAMPLE, Learning
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.concurrency import Concurrency
 from proxy.upstream.evidence.histories import Histories
 from proxy.upstream.evidence.kinds import Kinds
 from proxy.upstream.evidence.pauses import Pauses
-from proxy.upstream.health.learning import SAMPLE, Learning
 from proxy.upstream.service import Services
 
 NOW, TOOK_S = 1000.0, 0.001

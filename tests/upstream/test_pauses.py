@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from proxy.http.request_line import Resource
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.detection.learning import Learning
 from proxy.upstream.evidence.histories import Histories
 from proxy.upstream.evidence.kinds import Kinds
 from proxy.upstream.evidence.pauses import Pauses
-from proxy.upstream.health.learning import Learning
 from proxy.upstream.service import Services
 
 NOW, TICK_S, LATE_S = 1000.0, 0.02, 0.05

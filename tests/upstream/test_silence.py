@@ -5,8 +5,8 @@ from typing import cast
 
 import pytest
 
-from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.health.silence import Watch
+from proxy.upstream.connections.carrier import Carrier
+from proxy.upstream.connections.unacknowledged import AcknowledgementWatch
 
 Info = tuple[int, int, int, int, int]
 """Unacknowledged segments, ms since the last ACK, RTT and its variation in µs, bytes acknowledged."""
@@ -55,7 +55,7 @@ WAN = 150_000, 10_000
 )
 def test_ticks(ticks: list[Info | None], silent: list[bool]) -> None:
     socket = FakeSocket()
-    watch = Watch(cast(UpstreamConnection, socket))
+    watch = AcknowledgementWatch(cast(Carrier, socket))
     found = []
     for number, info in enumerate(ticks):
         socket.info = info

@@ -10,18 +10,22 @@ import pytest
 import pytest_asyncio
 
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
+from proxy.upstream.cluster import LiveCluster
+from proxy.upstream.connections.abandoned import LivenessRequest
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.connector import Connector
+from proxy.upstream.detection.corroboration import Corroboration
+from proxy.upstream.detection.liveness import BEGUN_S, LivenessProbe
+from proxy.upstream.detection.prober import Prober
+from proxy.upstream.detection.shared_ejections import SharedEjections
+from proxy.upstream.detection.stalls import PASSED_OVER, REHEARSED_AFTER, TICK_S, StallWatch
+from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.evidence.board import MEMORY_BYTES, Board
 from proxy.upstream.evidence.histories import Histories
 from proxy.upstream.evidence.kinds import Kind
-from proxy.upstream.health.corroboration import Corroboration
-from proxy.upstream.health.liveness import BEGUN_S, LivenessProbe
-from proxy.upstream.health.stalls import PASSED_OVER, REHEARSED_AFTER, TICK_S, StallWatch
-from proxy.upstream.health.witness import Question
-from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
+from tests.support.endpoints import cluster_of, fail
+from tests.support.still_clock import StillClock
 
 NOW = 1000.0
 
@@ -91,9 +95,9 @@ class Watched:
     """The endpoints of one service, and a watch over them; probes go nowhere until they are answered."""
 
     def __init__(self, *, are_pods: bool = True) -> None:
-        self.now = NOW
         self.asked: list[LivenessProbe] = []
-        services = Services()
+        self.clock = StillClock(NOW)
+        services = Services(clock=self.clock)
         groups = [
             ClusterEndpoints("c1", (Endpoint("::1", 1), Endpoint("::1", 3)), are_pods),
             ClusterEndpoints("c2", (Endpoint("::1", 2),), are_pods),
@@ -102,15 +106,17 @@ class Watched:
         self.services = services
         services.change(self.service)
         self.pods = {endpoint.port: endpoint for endpoint in services.endpoints()}
-        connector = cast(Connector, SimpleNamespace(connect_now=self._connect, probe_after=self._probe_after))
+        connector = cast(Connector, SimpleNamespace(connect_now=self._connect))
+        prober = cast(Prober, SimpleNamespace(probe_after=self._probe_after))
         self.memory = memoryview(bytearray(MEMORY_BYTES))
         self.corroboration = Corroboration(Board(self.memory, 0))
-        self.watch = StallWatch(asyncio.get_running_loop(), connector, self.corroboration, lambda: self.now)
+        loop, ejections = asyncio.get_running_loop(), SharedEjections()
+        self.watch = StallWatch(loop, services, connector, prober, self.corroboration, ejections)
         self.ejected: list[LiveEndpoint] = []
         self.others: list[OtherWorker] = []
 
     def _connect(self, _endpoint: LiveEndpoint, probe: LivenessProbe) -> None:
-        probe.asked = self.now
+        probe.asked = self.clock.time
         self.asked.append(probe)
 
     def _probe_after(self, endpoint: LiveEndpoint, _delay_s: float) -> None:
@@ -118,27 +124,30 @@ class Watched:
 
     def wait(self, port: int, of: Kind | None = FAST, *, may_move: bool = True) -> Request:
         endpoint = self.pods[port]
-        request = Request(endpoint, self.now, of, may_move=may_move)
+        request = Request(endpoint, self.clock.time, of, may_move=may_move)
         endpoint.connections.add(cast(UpstreamConnection, request))
         endpoint.in_flight += 1
         if not endpoint.is_watched:
             self.watch.watch(endpoint)
         return request
 
+    def cluster(self, port: int) -> LiveCluster:
+        return cluster_of(self.services, self.pods[port])
+
     def shows(self, port: int, at_a_time: int) -> None:
         self.pods[port].observed().concurrency.shown = at_a_time
 
     def pass_time(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self.now < end - 1e-9:
-            self.now = min(self.now + TICK_S, end)
-            self.corroboration.expire(self.now)
+        end = self.clock.time + seconds
+        while self.clock.time < end - 1e-9:
+            self.clock.time = min(self.clock.time + TICK_S, end)
+            self.corroboration.expire(self.clock.time)
             for worker in self.others:
-                worker.expire(self.now)
-            self.watch.look(self.now)
+                worker.expire(self.clock.time)
+            self.watch.look(self.clock.time)
 
     def answer(self, port: int) -> None:
-        self.pods[port].heard = self.now
+        self.pods[port].heard = self.clock.time
 
 
 @pytest_asyncio.fixture
@@ -235,7 +244,7 @@ async def test_a_probe_takes_no_place_before_the_requests_that_follow_it(watched
     watched.wait(1, SLOW)
     watched.pass_time(0.02)
     probe = watched.wait(1, None)
-    probe.exchange = Question(cast(UpstreamConnection, probe), lambda _is_answered: None)
+    probe.exchange = LivenessRequest(cast(UpstreamConnection, probe), lambda _is_answered: None)
     watched.pass_time(0.001)
     fast = watched.wait(1)
     watched.pass_time(1.0)
@@ -267,7 +276,7 @@ async def test_five_seconds_turn_new_requests_away_and_move_nothing(watched: Wat
     watched.pass_time(0.2)
     assert watched.pods[1].state is State.STALLED
     assert not any(each.moved for each in waiting)
-    assert watched.pods[1] not in watched.pods[1].group.live
+    assert watched.pods[1] not in watched.cluster(1).live
 
 
 async def test_a_known_slow_request_explains_more_than_five_seconds(watched: Watched) -> None:
@@ -288,7 +297,7 @@ async def test_one_answer_brings_an_endpoint_back(watched: Watched) -> None:
     watched.answer(1)
     watched.pass_time(0.02)
     assert watched.pods[1].state is State.HEALTHY
-    assert watched.pods[1] in watched.pods[1].group.live
+    assert watched.pods[1] in watched.cluster(1).live
 
 
 async def test_after_a_wrong_verdict_nothing_moves_before_five_seconds(watched: Watched) -> None:
@@ -320,7 +329,7 @@ async def test_an_endpoint_that_was_away_for_long_is_judged_as_before(watched: W
 
 async def test_without_another_endpoint_there_is_nothing_to_be_gained(watched: Watched) -> None:
     for port in (2, 3):
-        watched.pods[port].failed(Failure.REFUSED)
+        fail(watched.services, watched.pods[port])
     watched.shows(1, 4)
     fast = watched.wait(1)
     watched.pass_time(6.0)
@@ -337,7 +346,7 @@ async def test_where_all_are_quiet_they_wait_for_something_they_share(watched: W
 
 
 async def test_a_peer_with_a_slow_request_can_serve(watched: Watched) -> None:
-    watched.pods[3].failed(Failure.REFUSED)
+    fail(watched.services, watched.pods[3])
     watched.shows(1, 4)
     watched.wait(2, SLOW)
     fast = watched.wait(1)
@@ -399,14 +408,14 @@ async def test_a_probe_that_is_passed_over_once_is_sent_again(watched: Watched) 
 async def test_another_workers_verdict_moves_nothing(watched: Watched) -> None:
     watched.shows(1, 4)
     fast = watched.wait(1)
-    watched.watch.heed(watched.pods[1], stalled=True)
+    watched.watch.believe(watched.pods[1], stalled=True)
     assert watched.pods[1].state is State.STALLED
     watched.pass_time(0.08)
     assert not fast.moved
 
 
 async def test_a_stalled_endpoint_without_requests_is_ejected_and_probed(watched: Watched) -> None:
-    watched.watch.heed(watched.pods[1], stalled=True)
+    watched.watch.believe(watched.pods[1], stalled=True)
     assert watched.pods[1].state is State.EJECTED
     assert watched.ejected == [watched.pods[1]]
 
@@ -418,18 +427,18 @@ async def test_requests_that_are_still_being_sent_say_nothing(watched: Watched) 
 
 
 async def test_a_stalled_endpoint_serves_only_when_no_other_can(watched: Watched) -> None:
-    pod = watched.pods[2]
-    pod.stall(NOW)
-    assert (pod.group.live, pod.group.ejected, pod.group.usable.is_only_ejected) == ([], [pod], True)
-    pod.revive()
-    assert (pod.group.live, pod.group.ejected) == ([pod], [])
+    pod, cluster = watched.pods[2], watched.cluster(2)
+    cluster.stall(pod, NOW)
+    assert (cluster.live, cluster.ejected, cluster.usable.is_only_ejected) == ([], [pod], True)
+    cluster.revive(pod)
+    assert (cluster.live, cluster.ejected) == ([pod], [])
 
 
 async def test_a_worker_that_was_held_up_suspects_nobody(watched: Watched) -> None:
     watched.shows(1, 4)
     fast = watched.wait(1)
     watched.pass_time(0.2)
-    watched.now += 9.0  # it did not listen
+    watched.clock.time += 9.0  # it did not listen
     watched.watch._tick()
     watched.pass_time(0.12)
     assert not fast.moved
@@ -443,7 +452,7 @@ async def test_an_endpoint_that_answers_another_worker_has_not_stopped(watched: 
     watched.others.append(other)
     fast = watched.wait(1)
     for _ in range(100):
-        other.heard = watched.now
+        other.heard = watched.clock.time
         watched.pass_time(0.1)
     assert not fast.moved
     assert watched.pods[1].state is State.HEALTHY
@@ -477,7 +486,7 @@ async def test_nothing_moves_before_every_worker_has_told_what_it_knows(watched:
 
 async def test_a_worker_that_has_ended_is_not_waited_for(watched: Watched) -> None:
     watched.shows(1, 4)
-    OtherWorker(watched.memory, 1).expire(watched.now)
+    OtherWorker(watched.memory, 1).expire(watched.clock.time)
     fast = watched.wait(1)
     watched.pass_time(2.0)
     assert not fast.moved
@@ -489,7 +498,7 @@ async def test_requests_of_another_service_at_the_same_address_may_fill_it(watch
     watched.shows(1, 2)
     watched.services.change(Service("demo/alias:80", (ClusterEndpoints("c1", (Endpoint("::1", 1),)),)))
     (alias,) = watched.services.get("demo/alias:80").endpoints()
-    request = Request(alias, watched.now - 1.0, SLOW, may_move=True)
+    request = Request(alias, watched.clock.time - 1.0, SLOW, may_move=True)
     alias.connections.add(cast(UpstreamConnection, request))
     alias.in_flight += 1
     watched.watch.watch(alias)

@@ -18,11 +18,11 @@ from proxy.model.actions import (
     StickyMode,
 )
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
+from proxy.upstream.algorithms.hashing import opaque_id
 from proxy.upstream.balancing.choice import Choice
-from proxy.upstream.balancing.hashing import opaque_id
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
+from tests.support.endpoints import fail
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, CANARY, describe, plan_of
 from tests.upstream.test_keyed import LINE
@@ -89,7 +89,7 @@ def test_draining_endpoints_keep_their_sessions_while_ejected_and_forbidden_ones
     assert {port(choose(plan, cookie)) for _ in range(10)} == {3}
     first = choose(plan, cookie).first()
     assert first is not None
-    first.failed(Failure.REFUSED)
+    fail(services, first)
     assert {port(choose(plan, cookie)) for _ in range(10)} == {1, 4}
 
 

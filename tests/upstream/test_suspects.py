@@ -8,11 +8,12 @@ from proxy.model.actions import Algorithm, Backend, Balance, HashKey, HashSource
 from proxy.model.policies import RetryScope
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
-from proxy.upstream.health.suspects import SIGN_S, is_suspect
 from proxy.upstream.plan import RoutePlan
-from proxy.upstream.retries.retry import Failure
 from proxy.upstream.service import Services
+from proxy.upstream.suspects import SIGN_S, is_suspect
+from tests.support.endpoints import cluster_of, fail, readmit
 from tests.support.snapshots import split
 from tests.upstream.test_backends import BASE, CANARY, describe, plan_of
 from tests.upstream.test_stalls import NEW, NOW, Request, kind
@@ -42,7 +43,7 @@ def pod(services: Services, port: int) -> LiveEndpoint:
 @pytest.mark.parametrize("failure", list(Failure))
 def test_a_failure_is_a_sign_where_it_is_the_endpoints(services: Services, failure: Failure) -> None:
     endpoint = pod(services, 1)
-    endpoint.failed(failure)
+    fail(services, endpoint, failure)
     ours = {Failure.OVERFLOW, Failure.HEDGED, Failure.LOCAL, Failure.STALE, Failure.UNSEEN}
     assert is_suspect(endpoint, endpoint.suspected) is (failure not in ours)
 
@@ -59,10 +60,10 @@ def test_it_is_one_until_something_is_heard_or_for_half_a_second(services: Servi
 @pytest.mark.parametrize("answers", [False, True])
 def test_one_that_is_let_in_again_is_one_from_when_it_is_asked_for(services: Services, answers: bool) -> None:
     endpoint = pod(services, 1)
-    endpoint.failed(Failure.REFUSED)
-    endpoint.readmit()
+    fail(services, endpoint)
+    readmit(services, endpoint)
     if answers:
-        endpoint.succeeded()
+        cluster_of(services, endpoint).succeeded(endpoint)
     late = NOW + 100.0  # its cluster was held open
     found = [is_suspect(endpoint, late + after) for after in (0.0, SIGN_S / 2, SIGN_S)]
     assert found == ([False] * 3 if answers else [True, True, False])
@@ -132,7 +133,7 @@ def test_a_peer_with_a_share_serves_instead(
 
 def test_what_is_out_of_the_choice_serves_nobody(services: Services) -> None:
     plan = plan_of(services, Backend(BASE), own=EQUAL)
-    pod(services, 2).failed(Failure.REFUSED)
+    fail(services, pod(services, 2))
     assert instead_of(plan, pod(services, 1)) == 3
 
 
@@ -168,7 +169,7 @@ def test_who_fails_often_is_a_suspect_between_failures_as_well(
     endpoint.requests = 1000
     for _ in range(failures):
         endpoint.requests += every
-        endpoint.faults.add(endpoint.requests, NOW)
+        endpoint.failure_rate.add(endpoint.requests, NOW)
     endpoint.heard = NOW
     endpoint.requests += then
     assert is_suspect(endpoint, NOW + later_s) is expected

@@ -1,6 +1,6 @@
 """When connects to an endpoint count as unanswered."""
 
-from proxy.upstream.health.unanswered import Unanswered
+from proxy.upstream.evidence.unanswered import Unanswered
 
 
 def test_two_connects_that_nothing_came_of_are_enough() -> None:
@@ -28,6 +28,6 @@ def test_a_sign_of_life_begins_anew() -> None:
     assert not unanswered.is_enough
     unanswered.add(started=3.0, heard=0.0)
     assert unanswered.is_enough
-    unanswered.is_silent = True
+    unanswered.is_unreachable = True
     assert unanswered.end(4.0)
-    assert not unanswered.is_silent
+    assert not unanswered.is_unreachable

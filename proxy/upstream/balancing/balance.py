@@ -1,13 +1,12 @@
-"""How an endpoint is chosen inside a cluster, by a route that does not want `ClusterGroup.pick`."""
+"""How an endpoint is chosen inside a cluster, by a route that does not want `LiveCluster.pick`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from random import choices, randrange
-from time import monotonic
 
 from proxy.model.actions import Algorithm, Balance
+from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.group import ClusterGroup
 
 
 class Balancer(ABC):
@@ -16,7 +15,7 @@ class Balancer(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+    def pick(self, cluster: LiveCluster, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
         """Return an endpoint that is not in `tried`, None when there is none."""
 
 
@@ -25,28 +24,28 @@ class LeastRequest(Balancer):
 
     __slots__ = ()
 
-    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
-        return group.pick(tried)
+    def pick(self, cluster: LiveCluster, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        return cluster.pick(tried)
 
 
 class RoundRobin(Balancer):
     __slots__ = ()
 
-    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
-        if group.turns is not None and not tried:
-            return group.turns.next()
-        candidates = group.candidates(tried)
-        return candidates[group.step(len(candidates))] if candidates else None
+    def pick(self, cluster: LiveCluster, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        if cluster.weighted is not None and not tried:
+            return cluster.live[cluster.weighted.next()]
+        candidates = cluster.candidates(tried)
+        return candidates[cluster.step(len(candidates))] if candidates else None
 
 
 class Random(Balancer):
     __slots__ = ()
 
-    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
-        candidates = group.candidates(tried)
+    def pick(self, cluster: LiveCluster, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        candidates = cluster.candidates(tried)
         if not candidates:
             return None
-        if group.turns is None:
+        if cluster.weighted is None:
             return candidates[randrange(len(candidates))]
         return choices(candidates, [endpoint.weight or 1 for endpoint in candidates])[0]
 
@@ -56,11 +55,11 @@ class LeastConnection(Balancer):
 
     __slots__ = ()
 
-    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
-        candidates = group.candidates(tried)
+    def pick(self, cluster: LiveCluster, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        candidates = cluster.candidates(tried)
         if not candidates:
             return None
-        start = group.step(len(candidates))
+        start = cluster.step(len(candidates))
         best = candidates[start]
         for endpoint in candidates[start + 1 :] + candidates[:start]:
             if endpoint.in_flight * (best.weight or 1) < best.in_flight * (endpoint.weight or 1):
@@ -68,10 +67,10 @@ class LeastConnection(Balancer):
         return best
 
 
-class WarmUp(Balancer):
-    """Lets an endpoint that is new take only a part of what falls to it; the others get the rest.
+class SlowStart(Balancer):
+    """Slow start: a new endpoint takes only a part of the requests that fall to it, the others get the rest.
 
-    The part grows linearly. What is handed over is counted out, not drawn by lot, so it is exact.
+    The part grows linearly. The requests that are handed over are counted out, not drawn by lot.
     """
 
     __slots__ = ("_balancer", "_seconds")
@@ -80,17 +79,17 @@ class WarmUp(Balancer):
         self._balancer = balancer
         self._seconds = seconds
 
-    def pick(self, group: ClusterGroup, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
-        found = self._balancer.pick(group, tried)
+    def pick(self, cluster: LiveCluster, tried: Sequence[LiveEndpoint]) -> LiveEndpoint | None:
+        found = self._balancer.pick(cluster, tried)
         if tried or found is None:
             return found
-        now = monotonic()
-        if now - group.newest >= self._seconds:
+        now = cluster.home.clock.now()
+        if now - cluster.newest >= self._seconds:
             return found
-        for _ in group.live:  # where all are new there is nobody to spare them
+        for _ in cluster.live:  # where all are new no other one can take the rest
             if found is None or found.takes_part(now, self._seconds):
                 break
-            found = self._balancer.pick(group, tried)
+            found = self._balancer.pick(cluster, tried)
         return found
 
 
@@ -102,11 +101,11 @@ _BALANCERS: dict[Algorithm, type[Balancer]] = {
 
 
 def balancer(balance: Balance | None) -> Balancer | None:
-    """Return who chooses inside a cluster for a route, None for the cluster itself."""
+    """Return what chooses inside a cluster for a route, None for the cluster itself."""
     if balance is None:
         return None
     wanted = _BALANCERS.get(balance.algorithm)
     found = wanted() if wanted is not None else None
     if balance.warmup_s > 0:
-        return WarmUp(found or LeastRequest(), balance.warmup_s)
+        return SlowStart(found or LeastRequest(), balance.warmup_s)
     return found

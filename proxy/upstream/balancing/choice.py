@@ -1,6 +1,6 @@
-"""Where a request goes: first, and after each failed attempt.
+"""Where a request goes first, and after each failed attempt.
 
-A backend of a route chooses for all its requests alike; see `keyed` for those that are not alike.
+The choice of a backend is the same for all its requests; `keyed` and `sticky` have choices for one request.
 """
 
 from abc import ABC, abstractmethod
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from proxy.model.policies import RetryScope
 from proxy.routing.shares import Reach, first_serving
 from proxy.upstream.balancing.balance import Balancer
-from proxy.upstream.balancing.split import ClusterSplit, Tier, is_last_resort
+from proxy.upstream.balancing.split import ClusterSplit, Tier, is_in_panic
+from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.group import ClusterGroup
-from proxy.upstream.health.suspects import is_suspect
 from proxy.upstream.service import LiveService
+from proxy.upstream.suspects import is_suspect
 
 
 class Choice(ABC):
@@ -33,31 +33,40 @@ class Choice(ABC):
     ) -> LiveEndpoint | None:
         """Return the endpoint for another attempt after `attempts`, None when all have been tried.
 
-        The last of `tried` is the one that failed just now. `stay` is False when it is its cluster that
-        has no room. `within` are the clusters that may be asked, () for all.
+        The last of `tried` has failed just now. `stay` is False when its cluster is at its connection
+        limit. `within` are the clusters that may serve, () for all.
         """
 
     @abstractmethod
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
         """Return an endpoint for a connect beside those to `tried`, which do not answer yet; None for none.
 
-        `within` as above. Their silence says little so far: an endpoint with an open breaker is no
-        alternative to them.
+        `within` as above. That they do not answer says little so far: an endpoint with an open breaker is
+        no alternative to them.
         """
 
     @abstractmethod
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
-        """Return an endpoint that is no suspect and takes requests of choice as that one does.
+        """Return an endpoint in place of a suspect: no suspect itself, and balancing gives it requests.
 
-        None for none: then it is the suspect's. `now` is monotonic.
+        None where there is none: then the suspect gets the request. `now` is monotonic.
         """
+
+    @abstractmethod
+    def service_of(self, endpoint: LiveEndpoint) -> LiveService | None:
+        """Return the service, of those that may serve, that an endpoint belongs to."""
+
+    def cluster_of(self, endpoint: LiveEndpoint) -> LiveCluster | None:
+        """Return the cluster that an endpoint is in, None when the snapshot does not name it any more."""
+        service = self.service_of(endpoint)
+        return service.clusters.get(endpoint.cluster) if service is not None else None
 
     @abstractmethod
     def beside_quiet(self, endpoint: LiveEndpoint) -> LiveEndpoint:
         """Return another endpoint of its cluster that is not quiet, or this one where there is none."""
 
 
-class Backend(Choice):
+class BackendChoice(Choice):
     """A backend of a route: its service, and what serves instead of it."""
 
     __slots__ = ("_balancer", "_further", "_scope", "options", "split")
@@ -77,7 +86,7 @@ class Backend(Choice):
         self._further: tuple[ClusterSplit, ...] = ()
 
     def also(self, further: tuple[ClusterSplit, ...]) -> None:
-        """Say what a request can turn to when every attempt here and at the fallbacks has failed."""
+        """Set the services of a request for which every attempt here and at the fallbacks has failed."""
         self._further = further
 
     def reach(self) -> Reach:
@@ -90,27 +99,25 @@ class Backend(Choice):
             return split
         return self.options[first_serving([option.reach() for option in self.options])]
 
-    def tiers(self, failed: ClusterGroup) -> list[tuple[ClusterSplit, Tier]]:
-        """Return all that a request may turn to after `failed`, in order: last resorts come last."""
+    def tiers(self, failed: str) -> list[tuple[ClusterSplit, Tier]]:
+        """Return all that a request may turn to after the cluster `failed`, in order: panic comes last."""
         if self._scope is RetryScope.NONE:
             return []
         every = [(split, tier) for split in (*self.options, *self._further) for tier in split.tiers()]
         if self._scope is RetryScope.SAME_CLUSTER:
-            here = [
-                (split, [item for item in tier if item[0].cluster == failed.cluster]) for split, tier in every
-            ]
+            here = [(split, [item for item in tier if item[0].name == failed]) for split, tier in every]
             every = [(split, tier) for split, tier in here if tier]
         return [
-            *[item for item in every if not is_last_resort(item[1])],
-            *[item for item in every if is_last_resort(item[1])],
+            *[item for item in every if not is_in_panic(item[1])],
+            *[item for item in every if is_in_panic(item[1])],
         ]
 
     def first(self) -> LiveEndpoint | None:
         split = self.split if len(self.options) == 1 else self.serving()
-        group = split.pick()
-        if group is None:
+        cluster = split.pick()
+        if cluster is None:
             return None
-        return group.pick() if self._balancer is None else self._balancer.pick(group, ())
+        return cluster.pick() if self._balancer is None else self._balancer.pick(cluster, ())
 
     def following(
         self, tried: list[LiveEndpoint], *, attempts: int, stay: bool, within: Sequence[str] = ()
@@ -119,45 +126,58 @@ class Backend(Choice):
         pod does not move a share; from the third on a cluster not tried yet is preferred."""
         if self._scope is RetryScope.NONE:
             return None
-        group = tried[-1].group
-        if stay and attempts == 1 and group.live:
-            found = self._pick(group, tried)
+        cluster = self.cluster_of(tried[-1])
+        if stay and attempts == 1 and cluster is not None and cluster.live:
+            found = self._pick(cluster, tried)
             if found is not None:
                 return found
-        others = [other for _, tier in self.tiers(group) for other, _ in tier if other is not group]
-        untried = [other for other in others if not any(endpoint.group is other for endpoint in tried)]
-        for candidate in (*untried, group, *others) if stay else untried:
-            found = self._pick(candidate, tried) if not within or candidate.cluster in within else None
+        tiers = self.tiers(tried[-1].cluster)
+        others = [other for _, tier in tiers for other, _ in tier if other is not cluster]
+        untried = [other for other in others if not _is_among(other, tried)]
+        here = [cluster] if cluster is not None else []
+        for candidate in (*untried, *here, *others) if stay else untried:
+            found = self._pick(candidate, tried) if not within or candidate.name in within else None
             if found is not None:
                 return found
         return None
 
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
-        """Another cluster of the same tier, then the same cluster; what stands by is asked after both."""
-        for _, tier in self.tiers(tried[-1].group):
-            allowed = [group for group, _ in tier if not within or group.cluster in within]
-            groups = [group for group in allowed if group.live or group.reserve]
-            fresh = [group for group in groups if not any(endpoint.group is group for endpoint in tried)]
-            for group in (*fresh, *[group for group in groups if group not in fresh]):
-                found = self._pick(group, tried)
+        """Another cluster of the same tier, then the same cluster, then standbys."""
+        for _, tier in self.tiers(tried[-1].cluster):
+            allowed = [cluster for cluster, _ in tier if not within or cluster.name in within]
+            clusters = [cluster for cluster in allowed if cluster.live or cluster.reserve]
+            fresh = [cluster for cluster in clusters if not _is_among(cluster, tried)]
+            for cluster in (*fresh, *[cluster for cluster in clusters if cluster not in fresh]):
+                found = self._pick(cluster, tried)
                 if found is not None and found not in tried:
                     return found
         return None
 
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
-        """Its own cluster first; of others only those that have a share now, so a standby stays one."""
-        here = suspect.group
+        """The cluster of the suspect comes first, then clusters with a share: a standby stays one."""
+        own = self.cluster_of(suspect)
+        here = [own] if own is not None else []
         beside = self.serving().tiers()[:1] if self._scope is RetryScope.ANY else []
-        for group in (here, *[group for tier in beside for group, _ in tier if group is not here]):
-            trusted = [e for e in group.live if e is not suspect and not is_suspect(e, now)]
+        for cluster in (*here, *[cluster for tier in beside for cluster, _ in tier if cluster is not own]):
+            trusted = [e for e in cluster.live if e is not suspect and not is_suspect(e, now)]
             if trusted:
-                return trusted[group.step(len(trusted))]
+                return trusted[cluster.step(len(trusted))]
         return None
 
     def beside_quiet(self, endpoint: LiveEndpoint) -> LiveEndpoint:
-        group = endpoint.group
-        heard = [e for e in group.live if not e.is_quiet]
-        return heard[group.step(len(heard))] if heard else endpoint
+        cluster = self.cluster_of(endpoint)
+        heard = [e for e in cluster.live if not e.is_quiet] if cluster is not None else []
+        return heard[cluster.step(len(heard))] if heard and cluster is not None else endpoint
 
-    def _pick(self, group: ClusterGroup, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
-        return group.pick(tried) if self._balancer is None else self._balancer.pick(group, tried)
+    def service_of(self, endpoint: LiveEndpoint) -> LiveService | None:
+        for split in (*self.options, *self._further):
+            if split.service.id == endpoint.service:
+                return split.service
+        return None
+
+    def _pick(self, cluster: LiveCluster, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+        return cluster.pick(tried) if self._balancer is None else self._balancer.pick(cluster, tried)
+
+
+def _is_among(cluster: LiveCluster, tried: list[LiveEndpoint]) -> bool:
+    return any(endpoint.home is cluster.home for endpoint in tried)

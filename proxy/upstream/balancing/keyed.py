@@ -7,11 +7,12 @@ from proxy.http.request_line import RequestLine
 from proxy.model.actions import HashKey, HashSource, SplitMode
 from proxy.routing.lists import joined
 from proxy.routing.parameters import CookieName, ParameterName
-from proxy.upstream.balancing.choice import Backend, Choice
-from proxy.upstream.balancing.hashing import best, best_of_equals
+from proxy.upstream.algorithms.hashing import best, best_of_equals
+from proxy.upstream.balancing.choice import BackendChoice, Choice
 from proxy.upstream.balancing.split import Tier
+from proxy.upstream.cluster_state import ClusterState
 from proxy.upstream.endpoint import LiveEndpoint
-from proxy.upstream.group import ClusterGroup
+from proxy.upstream.service import LiveService
 
 
 class KeyReader:
@@ -65,7 +66,7 @@ class KeyedChoice(Choice):
 
     __slots__ = ("_backend", "_key")
 
-    def __init__(self, backend: Backend, key: int) -> None:
+    def __init__(self, backend: BackendChoice, key: int) -> None:
         self.service = backend.service
         self._backend = backend
         self._key = key
@@ -78,10 +79,10 @@ class KeyedChoice(Choice):
     def following(
         self, tried: list[LiveEndpoint], *, attempts: int, stay: bool, within: Sequence[str] = ()
     ) -> LiveEndpoint | None:
-        failed = tried[-1].group
-        full = None if stay else failed
-        for split, tier in self._backend.tiers(failed):
-            allowed = [item for item in tier if not within or item[0].cluster in within]
+        failed = tried[-1]
+        full = None if stay else failed.home
+        for split, tier in self._backend.tiers(failed.cluster):
+            allowed = [item for item in tier if not within or item[0].name in within]
             found = self._best(allowed, split.mode, tried, full)
             if found is not None:
                 return found
@@ -95,21 +96,26 @@ class KeyedChoice(Choice):
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
         return None  # a key moves when its endpoint fails, not on a suspicion
 
+    def service_of(self, endpoint: LiveEndpoint) -> LiveService | None:
+        return self._backend.service_of(endpoint)
+
     def beside_quiet(self, endpoint: LiveEndpoint) -> LiveEndpoint:
         return endpoint
 
     def _best(
-        self, tier: Tier, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterGroup | None
+        self, tier: Tier, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterState | None
     ) -> LiveEndpoint | None:
         """Return the endpoint of a tier with the highest score, leaving out a cluster that is `full`."""
         candidates: list[LiveEndpoint] = []
-        clusters = [(group, weight) for group, weight in tier if group is not full]
+        clusters = [(cluster, weight) for cluster, weight in tier if cluster.home is not full]
         if mode is SplitMode.ENDPOINTS:
-            for group, _ in clusters:
-                candidates += group.candidates(tried)
+            for cluster, _ in clusters:
+                candidates += cluster.candidates(tried)
             return self._endpoint(candidates)
         while clusters and not candidates:
-            at = best(self._key, [group.seed for group, _ in clusters], [weight for _, weight in clusters])
+            at = best(
+                self._key, [cluster.seed for cluster, _ in clusters], [weight for _, weight in clusters]
+            )
             candidates = clusters.pop(at)[0].candidates(tried)
         return self._endpoint(candidates)
 

@@ -1,42 +1,44 @@
-"""Divides one service's traffic over clusters, and heals when a cluster cannot serve."""
+"""Divides the traffic of one service over clusters, and over those that are left when one cannot serve."""
 
 from proxy.model.actions import Split
 from proxy.routing.schedule import schedule
 from proxy.routing.shares import Reach, divided, first_clusters, reach, tiers
-from proxy.upstream.group import ClusterGroup
+from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.service import LiveService
 
-Tier = list[tuple[ClusterGroup, int]]
-"""Clusters that may serve together, with their weights; at least one."""
+Tier = list[tuple[LiveCluster, int]]
+"""Clusters of one priority level, at least one, with their weights."""
 
 
-def is_last_resort(tier: Tier) -> bool:
+def is_in_panic(tier: Tier) -> bool:
     """Whether all endpoints of a tier are ejected."""
     return tier[0][0].usable.is_only_ejected
 
 
 class ClusterSplit:
-    """A split bound to a live service; looked at anew whenever that has changed."""
+    """A split bound to a live service; computed anew whenever the service has changed."""
 
     __slots__ = (
-        "_at", "_epoch", "_first", "_order", "_reach", "_serving", "_split", "_tiers", "mode", "service",
+        "_at", "_epoch", "_first", "_order", "_reach", "_serving", "_split", "_state", "_tiers", "mode",
+        "service",
     )  # fmt: skip
 
     def __init__(self, split: Split, service: LiveService) -> None:
         self._split = split
         self.mode = split.mode
         self.service = service
+        self._state = service.state
         self._epoch = 0
-        self._order: list[ClusterGroup] = []
+        self._order: list[LiveCluster] = []
         self._tiers: list[Tier] = []
         self._reach = Reach.NOTHING
         self._first = first_clusters(split)
         self._serving: frozenset[str] = frozenset()
         self._at = 0
 
-    def pick(self) -> ClusterGroup | None:
+    def pick(self) -> LiveCluster | None:
         """Return the cluster for a new request, None when no allowed one has an endpoint."""
-        if self._epoch != self.service.epoch:
+        if self._epoch != self._state.epoch:
             self._rebuild()
         order = self._order
         if not order:
@@ -49,33 +51,33 @@ class ClusterSplit:
 
     def tiers(self) -> list[Tier]:
         """Return the clusters that may serve, with their weights, best tier first."""
-        if self._epoch != self.service.epoch:
+        if self._epoch != self._state.epoch:
             self._rebuild()
         return self._tiers
 
     def reach(self) -> Reach:
         """Return what the service can do for a request now."""
-        if self._epoch != self.service.epoch:
+        if self._epoch != self._state.epoch:
             self._rebuild()
         return self._reach
 
-    def keeps(self, group: ClusterGroup) -> bool:
+    def keeps(self, name: str) -> bool:
         """Whether sessions in a cluster go on: it serves new requests now, or would but for its draining."""
-        if self._epoch != self.service.epoch:
+        if self._epoch != self._state.epoch:
             self._rebuild()
-        return group.cluster in self._serving or (
-            group.usable.is_only_reserve and group.cluster in self._first
-        )
+        cluster = self.service.clusters.get(name)
+        is_only_reserve = cluster is not None and cluster.usable.is_only_reserve
+        return name in self._serving or (is_only_reserve and name in self._first)
 
     def _rebuild(self) -> None:
         """Rank everything that may serve, and lay out the schedule of the best tier that can."""
-        groups = self.service.groups
-        usable = {cluster: group.usable for cluster, group in groups.items()}
+        known = self.service.clusters
+        usable = {name: cluster.usable for name, cluster in known.items()}
         ranked = tiers(self._split, usable)
-        self._tiers = [[(groups[c], weight) for c, weight in tier.items()] for tier in ranked if tier]
+        self._tiers = [[(known[c], weight) for c, weight in tier.items()] for tier in ranked if tier]
         self._reach = reach(ranked, usable)
         parts = divided(self._split, ranked, usable)
-        self._serving = frozenset([cluster for cluster, part in parts.items() if part])
-        clusters = [groups[cluster] for cluster in parts]
+        self._serving = frozenset([name for name, part in parts.items() if part])
+        clusters = [known[name] for name in parts]
         self._order = [clusters[index] for index in schedule(list(parts.values()))]
-        self._epoch = self.service.epoch
+        self._epoch = self._state.epoch

@@ -1,7 +1,7 @@
-"""Sessions: a cookie names the endpoint, as only the gateway can, and is followed while that can serve.
+"""Sticky sessions: a cookie that only the gateway can make names the endpoint, for as long as it serves.
 
-A cookie is no way into a cluster that does not serve the route: a standby leaves its sessions to the clusters
-that stand in front of it as soon as those serve.
+A cookie leads into no cluster that does not serve the route: as soon as the clusters before a standby serve
+again, they take over its sessions.
 
 INSERT: the cookie is ours. REWRITE: it is the endpoint's own; its value goes to the client as id~value, and
 back to the endpoint without the id.
@@ -17,8 +17,9 @@ from proxy.model import actions
 from proxy.model.actions import StickyMode
 from proxy.policies.errors import demand
 from proxy.routing.parameters import CookieName
-from proxy.upstream.balancing.choice import Backend, Choice
+from proxy.upstream.balancing.choice import BackendChoice, Choice
 from proxy.upstream.endpoint import LiveEndpoint
+from proxy.upstream.service import LiveService
 from proxy.validation.actions import of_sticky
 
 _COOKIE_LINE: Final = re.compile(rb"^Cookie:[^\r]*+", re.IGNORECASE | re.MULTILINE)
@@ -49,11 +50,14 @@ class Session(Choice):
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
         return None  # as with keys
 
+    def service_of(self, endpoint: LiveEndpoint) -> LiveService | None:
+        return self._choice.service_of(endpoint)
+
     def beside_quiet(self, endpoint: LiveEndpoint) -> LiveEndpoint:
         return endpoint
 
 
-class Sticky:
+class StickySessions:
     """The sessions of a route."""
 
     __slots__ = ("_attributes", "_cookie", "_inserts", "_name", "_prefix", "_set")
@@ -75,16 +79,16 @@ class Sticky:
         )
 
     def find(
-        self, headers: RequestHeaders, backends: Sequence[Backend]
-    ) -> tuple[LiveEndpoint, Backend] | None:
-        """Return who the session is with, and of which backend; None when that may not serve any more."""
+        self, headers: RequestHeaders, backends: Sequence[BackendChoice]
+    ) -> tuple[LiveEndpoint, BackendChoice] | None:
+        """Return the endpoint of the session and its backend; None where that may not serve any more."""
         for field in headers.values(b"cookie"):
             for value in self._cookie.values(field):
                 named = value if self._inserts else value.partition(b"~")[0]
                 for backend in backends:
                     split = backend.serving()
                     found = split.service.by_name(named)
-                    if found is not None and found.is_chosen() and split.keeps(found.group):
+                    if found is not None and found.is_chosen() and split.keeps(found.cluster):
                         return found, backend
         return None
 

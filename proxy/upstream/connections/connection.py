@@ -5,9 +5,9 @@ valid framing, with not one byte left over (docs/behaviour.md, "Upstream connect
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from math import inf
-from time import monotonic
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from proxy.backlog import GONE, QUANTUM, READS, WAITS, Backlog, body_cost
 from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
@@ -17,16 +17,13 @@ from proxy.http.errors import ResponseError
 from proxy.http.memo import Memo
 from proxy.http.response import CHUNKED, DEFAULT_IDLE_S, UNTIL_CLOSE, ResponseHead, parse_response_head
 from proxy.timers import TimerWheel
+from proxy.upstream.connections.carrier import Carrier
 from proxy.upstream.connections.long_body import LEAST_BYTES, Buffers, LongBodyReader
 from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.connections.sockets import acknowledge, bytes_acked, bytes_sent, set_options
-from proxy.upstream.connections.stream import UpstreamStream
+from proxy.upstream.connections.unacknowledged import AcknowledgementWatch
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
-from proxy.upstream.health.silence import Watch
-from proxy.upstream.retries.retry import Failure
-
-if TYPE_CHECKING:
-    from proxy.upstream.endpoint import LiveEndpoint
 
 HIGH_WATER_BYTES: Final = 65536
 STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
@@ -36,7 +33,36 @@ MAX_INTERIM: Final = 10_000
 """Responses before the final one. RFC 2518 §10.1 asks for one every 20 s: that is two days."""
 
 
-class UpstreamConnection(UpstreamStream):
+class ConnectionOwner(ABC):
+    """The endpoint of a connection, as the connection sees it: it is below endpoints in the layers."""
+
+    __slots__ = ("heard", "label")
+
+    label: str  # address and port
+    heard: float  # when the last byte of a response came, monotonic
+
+    @abstractmethod
+    def opened(self, connection: "UpstreamConnection") -> None:
+        """The connection is established."""
+
+    @abstractmethod
+    def closed(self, connection: "UpstreamConnection") -> None:
+        """The connection has ended, for whatever reason."""
+
+    @abstractmethod
+    def release(self, connection: "UpstreamConnection") -> None:
+        """Keep a connection that is fit for another request, or close it."""
+
+    @abstractmethod
+    def forget_idle(self, connection: "UpstreamConnection") -> None:
+        """Give the connection to no request, if it is idle."""
+
+    @abstractmethod
+    def gave_up(self, since: float, longest_s: float, now: float) -> None:
+        """A request sent at `since` was given up; its kind takes `longest_s` at most, inf if unknown."""
+
+
+class UpstreamConnection(Carrier):
     """Belongs to one endpoint for its whole life, and is its own stream while it serves a request.
 
     An asyncio.Protocol by its methods: mypyc's classes inherit only from each other.
@@ -45,12 +71,12 @@ class UpstreamConnection(UpstreamStream):
     __slots__ = (
         "_backlog", "_before", "_buffer", "_buffers", "_calm", "_checked", "_decoder", "_head", "_interims",
         "_is_careful", "_is_held", "_is_streaming", "_is_waiting", "_known", "_left", "_memo", "_rest",
-        "_sends_chunks", "_tunnel", "_watch", "_wheel", "is_listed", "served", "transport", "written",
+        "_sends_chunks", "_tunnel", "_watch", "_wheel", "endpoint", "is_listed", "served", "written",
     )  # fmt: skip
 
     def __init__(
         self,
-        endpoint: "LiveEndpoint",
+        endpoint: ConnectionOwner,
         wheel: TimerWheel,
         memo: Memo[ResponseHead],
         buffers: Buffers,
@@ -58,9 +84,9 @@ class UpstreamConnection(UpstreamStream):
     ) -> None:
         # Per connection
         self.endpoint = endpoint
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.transport = cast(asyncio.Transport, None)
         self._wheel = wheel
-        self._watch: Watch | None = None
+        self._watch: AcknowledgementWatch | None = None
         self._memo = memo
         self._known: ResponseHead | None = None  # of the response before, where it is remembered
         self._buffers = buffers
@@ -73,7 +99,7 @@ class UpstreamConnection(UpstreamStream):
         self.written = 0  # bytes written, for the proof that a request was never delivered
         self.deadline = 0.0
         # Per request
-        self.exchange: ResponseSink | None = None
+        self.exchange = None
         self.since = 0.0  # the endpoint has had all of the request, monotonic
         self._before = 0
         self._sends_chunks = False  # what follows of the request body goes in chunks
@@ -108,9 +134,9 @@ class UpstreamConnection(UpstreamStream):
         self._before = self.written
         self.written += len(data)
         self.deadline = deadline
-        self.since = monotonic()
+        self.since = self._wheel.clock.now()
         if self._watch is None:
-            self._watch = Watch(self)
+            self._watch = AcknowledgementWatch(self)
             self._wheel.schedule(self._watch, self._wheel.now)
         self.transport.write(data)
 
@@ -192,8 +218,7 @@ class UpstreamConnection(UpstreamStream):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         set_options(self.transport)
-        self.endpoint.room.opened()
-        self.endpoint.connections.add(self)
+        self.endpoint.opened(self)
         self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
         self._is_careful = True  # hundreds may be opened at once, for bodies of any length
@@ -206,7 +231,7 @@ class UpstreamConnection(UpstreamStream):
             self._leave_pool()
             self.transport.abort()
             return
-        self.endpoint.heard = monotonic()
+        self.endpoint.heard = self._wheel.clock.now()
         if len(data) > CALM_BYTES and not self._is_careful:
             self._read_with_care()
         backlog = self._backlog
@@ -324,8 +349,7 @@ class UpstreamConnection(UpstreamStream):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.endpoint.room.closed()
-        self.endpoint.connections.discard(self)
+        self.endpoint.closed(self)
         self._watch = None  # it refers to this connection
         exchange = self.exchange
         if exchange is not None and self._rest:
@@ -526,7 +550,7 @@ class UpstreamConnection(UpstreamStream):
 
     def on_stream(self, size: int) -> None:
         """So many bytes more of the body have come."""
-        self.endpoint.heard = monotonic()
+        self.endpoint.heard = self._wheel.clock.now()
         self.deadline = self._wheel.now + STREAM_IDLE_S
         self._backlog.left -= body_cost(size)
         if self._is_pressed():
@@ -555,15 +579,12 @@ class UpstreamConnection(UpstreamStream):
     def _give_up(self) -> None:
         """Note that the endpoint may go on with a request that nobody waits for any more."""
         if self.is_waiting():
-            now, kind = monotonic(), self.awaits()
+            now, kind = self._wheel.clock.now(), self.awaits()
             longest_s = kind.longest_s(now) if kind is not None else inf
-            self.endpoint.observed().given_up.add(self.since, longest_s, now)
+            self.endpoint.gave_up(self.since, longest_s, now)
 
     def _leave_pool(self) -> None:
-        try:
-            self.endpoint.idle.remove(self)
-        except ValueError:
-            pass  # it was not idle, or is being closed by the pool itself
+        self.endpoint.forget_idle(self)
 
     def _lost(self, *, was_reset: bool) -> Failure:
         if self._was_never_delivered(was_reset=was_reset):

@@ -5,12 +5,10 @@ measured, a fifth of the time that a 1 MB answer takes.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
+from proxy.upstream.connections.carrier import Carrier
 from proxy.upstream.connections.sink import ResponseSink
-
-if TYPE_CHECKING:
-    from proxy.upstream.connections.connection import UpstreamConnection
 
 LEAST_BYTES: Final = 131072
 """Below this the switch to buffers costs more than the copy."""
@@ -41,9 +39,7 @@ class LongBodyReader:
 
     __slots__ = ("_buffer", "_buffers", "_connection", "_exchange", "_few", "_left")
 
-    def __init__(
-        self, connection: "UpstreamConnection", exchange: ResponseSink, left: int, buffers: Buffers
-    ) -> None:
+    def __init__(self, connection: Carrier, exchange: ResponseSink, left: int, buffers: Buffers) -> None:
         """`left` bytes of the body are still to come."""
         self._connection = connection
         self._exchange = exchange

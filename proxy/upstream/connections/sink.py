@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 
 from proxy.http.response import ResponseHead
+from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
-from proxy.upstream.retries.retry import Failure
 
 
 class ResponseSink(ABC):
@@ -83,7 +83,7 @@ class ResponseSink(ABC):
     def on_stalled(self) -> bool:
         """Leave an endpoint that answers nothing and try another; False to go on waiting for it.
 
-        Another sink has the stream then.
+        An `AbandonedResponse` has the stream then.
         """
         return False
 

@@ -4,28 +4,23 @@ An HTTP/1 connection is its own stream, for one request at a time.
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
+from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.evidence.kinds import Kind
-
-if TYPE_CHECKING:
-    from proxy.upstream.connections.sink import ResponseSink
-    from proxy.upstream.endpoint import LiveEndpoint
 
 
 class UpstreamStream(ABC):
     """Bodies come and go without framing: the stream has the framing of its protocol."""
 
-    __slots__ = ("deadline", "endpoint", "exchange", "since")
+    __slots__ = ("deadline", "exchange", "since")
 
-    endpoint: "LiveEndpoint"
-    exchange: "ResponseSink | None"  # that hears of the response; None: no request is in flight
+    exchange: ResponseSink | None  # that hears of the response; None: no request is in flight
     since: float  # when the endpoint got the last byte of the request, monotonic
     deadline: float  # when the response must have begun, or the next piece of either body have moved
 
     @abstractmethod
     def send(
-        self, exchange: "ResponseSink", head: bytes, body: bytes, deadline: float, *, in_chunks: bool,
+        self, exchange: ResponseSink, head: bytes, body: bytes, deadline: float, *, in_chunks: bool,
         is_complete: bool,
     ) -> None:  # fmt: skip
         """Start a request. `head` is complete, as HTTP/1 text; `body` is what has come of the body so far.
@@ -74,5 +69,5 @@ class UpstreamStream(ABC):
         """End the request, whatever is in flight of it; its exchange hears no more."""
 
     @abstractmethod
-    def leave_to(self, sink: "ResponseSink") -> None:
+    def leave_to(self, sink: ResponseSink) -> None:
         """Leave the request in flight to a sink: its exchange has gone elsewhere."""

@@ -4,18 +4,18 @@ A worker that finds an endpoint silent asks; every worker writes, ten times a se
 when it last heard the endpoint and when the oldest requests were sent that the endpoint may be working on
 for it. So no worker takes for stopped what answers another one, nor for idle what is full of another
 one's requests. All of it is memory that the workers share: it needs no control plane, and costs nothing
-while nobody asks.
+while no worker asks.
 """
 
 from math import inf
 from typing import Final
 
-MOST_WORKERS: Final = 64  # a worker with a higher number judges for itself, and is not asked
-ROWS: Final = 256  # endpoints that are asked about at a time
-OLDEST: Final = 8  # requests that a worker tells of; more than so many fill any endpoint
+MOST_WORKERS: Final = 64  # a worker with a higher number decides by itself, and is not asked
+ROWS: Final = 256  # endpoints that workers can ask about at a time
+OLDEST: Final = 8  # requests that a worker writes down; more of them fill any endpoint
 
-ASKED_S: Final = 0.5  # so long a question is open
-GONE_S: Final = 3.0  # a worker that has written nothing for so long has ended: it has no requests any more
+ASKED_S: Final = 0.5  # a question stays open for so long
+GONE_S: Final = 3.0  # a worker that has written nothing for so long has ended, and has no requests
 
 _CELL: Final = 2 + OLDEST  # words: written at, heard, requests
 _ROW: Final = 2 + MOST_WORKERS * _CELL  # words: key, asked at, a cell for each worker
@@ -23,7 +23,7 @@ _HEAD: Final = 1 + MOST_WORKERS  # words: last question, when each worker last w
 MEMORY_BYTES: Final = 8 * (_HEAD + ROWS * _ROW)
 
 
-class Told:
+class Corroborated:
     """What other workers know of an endpoint. Times are monotonic seconds."""
 
     __slots__ = ("busy", "heard")
@@ -53,7 +53,7 @@ class Board:
             self._values[0] = now
 
     def wanted(self, now: float) -> list[int]:
-        """Return the keys of the endpoints that somebody asks about; to be called ten times a second."""
+        """Return the keys of the endpoints that workers ask about; to be called ten times a second."""
         if self._worker < MOST_WORKERS:
             self._values[1 + self._worker] = now
         if now - self._values[0] >= ASKED_S:
@@ -62,7 +62,7 @@ class Board:
         return [int(self._keys[at]) for at in rows if self._keys[at] and now - self._values[at + 1] < ASKED_S]
 
     def tell(self, key: int, heard: float, busy: list[float], now: float) -> None:
-        """Write what this worker knows of an endpoint; see Told."""
+        """Write what this worker knows of an endpoint; see Corroborated."""
         at = self._place(key, now)
         if at < 0 or self._worker >= MOST_WORKERS:
             return
@@ -73,9 +73,9 @@ class Board:
         self._values[cell + 1] = heard
         self._values[cell] = now  # last: what it dates is complete
 
-    def told(self, key: int, since: float, now: float) -> Told | None:
+    def told(self, key: int, since: float, now: float) -> Corroborated | None:
         """Return what the others have written since `since`; None while a worker that lives has not."""
-        found, at = Told(), self._place(key, now)
+        found, at = Corroborated(), self._place(key, now)
         for worker in range(MOST_WORKERS):
             wrote: float = self._values[1 + worker]
             if worker == self._worker or not wrote or now - wrote >= GONE_S:

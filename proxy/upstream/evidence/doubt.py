@@ -1,4 +1,4 @@
-"""What wrong verdicts teach: a service whose endpoints answered what was tried elsewhere is judged later."""
+"""What false alarms teach: a service whose endpoints answered requests that had left them is judged later."""
 
 from math import inf
 
@@ -6,7 +6,7 @@ from proxy.upstream.evidence.silence import FALSE_S, UNANSWERED_S, UNREACHABLE_S
 
 
 class Doubt:
-    """Of one service. Times are monotonic seconds."""
+    """Doubt in the stalls of one service. Times are monotonic seconds."""
 
     __slots__ = ("_until",)
 
@@ -14,10 +14,9 @@ class Doubt:
         self._until = -inf
 
     def was_wrong(self, now: float) -> None:
-        """An endpoint has answered what was taken away from it."""
+        """An endpoint has answered a request that was tried elsewhere."""
         self._until = now + FALSE_S
 
     def unanswered_s(self, now: float) -> float:
-        """Return how long a probe must have been unanswered before anything that was sent is tried
-        elsewhere."""
+        """Return how long a probe must be unanswered before requests that were sent are tried elsewhere."""
         return UNREACHABLE_S if now < self._until else UNANSWERED_S

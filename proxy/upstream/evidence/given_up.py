@@ -9,7 +9,7 @@ MOST: Final = 64  # remembered of one endpoint
 
 
 class GivenUp:
-    """Of one endpoint, as one worker knows. Times are monotonic seconds."""
+    """The given-up requests of one worker at one endpoint. Times are monotonic seconds."""
 
     __slots__ = ("_requests",)
 
@@ -17,16 +17,15 @@ class GivenUp:
         self._requests: list[tuple[float, float]] = []  # when each was sent, and when it is surely over
 
     def add(self, since: float, longest_s: float, now: float) -> None:
-        """Remember a request sent at `since`, of a kind that takes `longest_s` at most, inf if nobody
-        knows."""
+        """Remember a request sent at `since`; its kind takes `longest_s` at most, inf if unknown."""
         over = now + (late_after_s(longest_s) if longest_s != inf else WORKING_S)
         self._requests = [each for each in self._requests if each[1] > now][1 - MOST :]
         self._requests.append((since, over))
 
     def still(self, now: float) -> list[float]:
-        """Return when those requests were sent that may be worked on at `now`."""
+        """Return when the requests were sent that the endpoint may still be working on at `now`."""
         return [since for since, over in self._requests if over > now] if self._requests else []
 
     def resumed(self, paused_s: float) -> None:
-        """The endpoint had stopped for `paused_s`, and so had whatever it was working on."""
+        """Put off the ends of the requests: the endpoint had stopped for `paused_s`."""
         self._requests = [(since, over + paused_s) for since, over in self._requests]

@@ -51,7 +51,7 @@ class Histories:
             if free < 0 and (not found or self._is_forgotten(at, now)):
                 free = at
         if free >= 0:
-            self._keys[free] = 0  # nobody reads the row while its words change hands
+            self._keys[free] = 0  # no worker reads the row while its words change hands
             self._values[free + _PERIOD] = now // PERIOD_S
             for word in (_LONGEST, _BEFORE, _FASTEST, _COUNT):
                 self._values[free + word] = 0.0

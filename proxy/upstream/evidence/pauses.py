@@ -1,7 +1,7 @@
-"""Pauses of this worker: times in which it had no core, or worked on one thing, and heard nobody.
+"""Pauses of this worker: times in which it had no core, or worked on one thing, and read from no socket.
 
-An answer that comes meanwhile looks late, though the endpoint was not. Taken for how long its kind takes, a
-pause of 0.1 s would make proofs wait for a second, for as long as histories last.
+An answer that comes in a pause looks late, though the endpoint was in time. As evidence of how long its kind
+takes, a pause of 0.1 s would delay proofs by a second, for as long as histories last.
 """
 
 from math import inf
@@ -13,7 +13,7 @@ class Pauses:
     __slots__ = ("_began", "_ended", "_expected", "_late_s", "_tick_s")
 
     def __init__(self, tick_s: float, late_s: float) -> None:
-        """A call that is late by `late_s` or more was kept away by a pause."""
+        """A call that is `late_s` late, or later, was delayed by a pause."""
         self._tick_s = tick_s
         self._late_s = late_s
         self._expected = inf  # when the next call is due

@@ -6,15 +6,9 @@ from typing import Final
 
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.endpoint import LiveEndpoint, State
-from proxy.upstream.retries.budget import RetryBudget
-from proxy.upstream.retries.retry import (
-    LEFT_BEHIND,
-    MAX_CLUSTERS,
-    UNDELIVERED,
-    Failure,
-    RetryRules,
-    Suppressed,
-)
+from proxy.upstream.evidence.failure import Failure
+from proxy.upstream.evidence.retry_budget import RetryBudget
+from proxy.upstream.retries.rules import LEFT_BEHIND, MAX_CLUSTERS, UNDELIVERED, RetryRules, Suppressed
 
 FIRST_PAUSE_S: Final = 0.025  # at most, before a third attempt where the second one was: Envoy's base
 LONGEST_PAUSE_S: Final = 0.25  # and its limit
@@ -33,16 +27,16 @@ class Failover:
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
         self.attempts = 0  # failed so far
-        self.begun = 1  # of all, connects beside others included
+        self.begun = 1  # attempts in all, hedged connects included
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
-        self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each
-        self.seen = 0  # of them, those that an endpoint may have acted on
+        self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each failed attempt
+        self.seen = 0  # failed attempts that an endpoint may have acted on
         self.pause_s = 0.0  # before the next attempt
         self.suppressed: Suppressed | None = None  # why there is no further attempt
         self.tried: list[LiveEndpoint] = []
-        self._clusters: list[str] = []  # whose endpoints may have acted on it
-        self._paid: RetryBudget | None = None  # that the next attempt was taken from
-        self._owed: RetryBudget | None = None  # that gets this attempt back if it is answered
+        self._clusters: list[str] = []  # clusters whose endpoints may have acted on it
+        self._paid: RetryBudget | None = None  # from which the next attempt was taken
+        self._owed: RetryBudget | None = None  # gets this attempt back if it is answered
 
     def next(
         self, choice: Choice, endpoint: LiveEndpoint, failure: Failure, *, repeatable: bool, now: float
@@ -60,7 +54,7 @@ class Failover:
         is_there = endpoint.state is not State.RETIRED  # else its address may be another pod's by now
         if failure in _OLD_CONNECTION and not self.fresh and is_there:
             self.fresh = True  # the connection was old, the endpoint need not be gone
-            return endpoint if failure in UNDELIVERED else self._afforded(endpoint, failure, now)
+            return endpoint if failure in UNDELIVERED else self._afforded(choice, endpoint, failure, now)
         self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
         # A machine that is gone may well be all of its cluster: no second attempt there
@@ -79,7 +73,7 @@ class Failover:
         if failure in UNDELIVERED:
             return following
         self.pause_s = self._pause_s(following)
-        return self._afforded(following, failure, now)
+        return self._afforded(choice, following, failure, now)
 
     def instead(self, choice: Choice) -> LiveEndpoint | None:
         """Return another endpoint: that of the next attempt has left the service before it began."""
@@ -96,18 +90,20 @@ class Failover:
     ) -> LiveEndpoint | None:
         """Return where else to try a request that waits at an endpoint that has stalled, since `since`.
 
-        Its cluster is only tried again if somebody there has answered meanwhile. None: it goes on
-        waiting, and nothing has happened; it may be asked for again.
+        Its cluster is tried again only if a peer there has answered meanwhile. None: the request goes on
+        waiting, nothing has happened, and this may be called again.
         """
         if not self._rules.may_retry(Failure.STALLED, repeatable=repeatable, attempts=self.seen + 1):
             return None
-        answers = any(peer.heard >= since for peer in endpoint.group.live if peer is not endpoint)
+        cluster = choice.cluster_of(endpoint)
+        peers = cluster.live if cluster is not None else ()
+        answers = any(peer.heard >= since for peer in peers if peer is not endpoint)
         tried = [*self.tried, endpoint]
         attempts = 1 if answers else 2
         following = choice.following(tried, attempts=attempts, stay=True, within=self.within())
         if following is None or not following.is_chosen():
             return None
-        if self._afforded(following, Failure.STALLED, now) is None:
+        if self._afforded(choice, following, Failure.STALLED, now) is None:
             return None
         self._note(endpoint, Failure.STALLED)
         self._was_seen(endpoint)
@@ -120,15 +116,15 @@ class Failover:
             self._clusters.append(endpoint.cluster)
 
     def within(self, *also: str) -> Sequence[str]:
-        """Return the clusters that may get the request now, () for any; those of `also` will have seen it."""
+        """Return the clusters that may get the request, () for any; `also` are clusters that will see it."""
         clusters = [*self._clusters, *[cluster for cluster in also if cluster not in self._clusters]]
         return clusters if len(clusters) >= MAX_CLUSTERS else ()
 
     def _pause_s(self, following: LiveEndpoint) -> float:
-        """Return how long to wait before a repetition: not at all before the first, nor in a fresh cluster.
+        """Return how many seconds to wait before a repetition: 0 before the first, and in a fresh cluster.
 
-        Where two in a row have failed a third one at once finds what they found. Times are drawn from all
-        up to the limit, so that requests which failed together do not come back together.
+        Where two attempts in a row have failed, a third one at once would fail likewise. Times are drawn at
+        random up to the limit, so that requests which failed together do not come back together.
         """
         if self.seen < 2 or following.cluster not in self._clusters:
             return 0.0
@@ -141,15 +137,21 @@ class Failover:
             self._paid = None
 
     def answered(self) -> None:
-        """An endpoint has answered, and not that it cannot serve."""
+        """An endpoint has answered with a status that is no failure."""
         if self._owed is not None:
             self._owed.give_back()
 
-    def _afforded(self, following: LiveEndpoint, failure: Failure, now: float) -> LiveEndpoint | None:
+    def _afforded(
+        self, choice: Choice, following: LiveEndpoint, failure: Failure, now: float
+    ) -> LiveEndpoint | None:
         """Take the attempt from the budget of the cluster that it goes to."""
-        budget, group = following.room.retries, following.group
+        service, cluster = choice.service_of(following), choice.cluster_of(following)
+        if service is None or cluster is None:
+            return None
         moves = failure in LEFT_BEHIND
-        if not budget.take(group.all(), now, group.offered_elsewhere() if moves else 0.0):
+        elsewhere = service.offered_elsewhere(cluster) if moves else 0.0
+        budget = cluster.retries
+        if not budget.take(cluster.requests(), now, elsewhere):
             self.suppressed = Suppressed.BUDGET
             return None
         self._paid = budget
@@ -159,3 +161,11 @@ class Failover:
     def _note(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.attempts += 1
         self.trace.append((endpoint.cluster, endpoint.label, failure.value))
+
+
+def may_move(choice: Choice, following: LiveEndpoint, now: float) -> bool:
+    """Whether the budget of its cluster has an attempt left for a request that leaves a dead endpoint."""
+    service, cluster = choice.service_of(following), choice.cluster_of(following)
+    if service is None or cluster is None:
+        return False
+    return cluster.retries.has_left(cluster.requests(), now, service.offered_elsewhere(cluster))

@@ -1,0 +1,25 @@
+"""What all endpoints of one service in one cluster share: names, counters and the breaker of the cluster."""
+
+from proxy.clock import Clock
+from proxy.upstream.algorithms.session_key import SessionKey
+from proxy.upstream.connections.limits import ConnectionLimits
+from proxy.upstream.evidence.breaker import ClusterBreaker
+
+
+class ClusterState:
+    """Is below both endpoints and clusters, so that endpoints need not know their cluster."""
+
+    __slots__ = ("are_pods", "breaker", "clock", "cluster", "limits", "service", "session_key")
+
+    def __init__(
+        self, service: str, cluster: str, limits: ConnectionLimits, session_key: SessionKey, clock: Clock,
+        *, are_pods: bool,
+    ) -> None:  # fmt: skip
+        """`service` and `cluster` are names; `are_pods` is False where an address may stand for many."""
+        self.service = service
+        self.cluster = cluster
+        self.limits = limits
+        self.session_key = session_key
+        self.clock = clock
+        self.are_pods = are_pods
+        self.breaker = ClusterBreaker()

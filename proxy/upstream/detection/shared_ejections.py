@@ -1,0 +1,25 @@
+"""The ejections that this worker has decided on, for the other workers of the gateway."""
+
+from collections.abc import Callable
+
+from proxy.model.channel import Ejection
+
+
+class SharedEjections:
+    """Ejections that no other worker knows of yet. That an endpoint is back each worker finds out itself."""
+
+    __slots__ = ("_news", "on_news")
+
+    def __init__(self) -> None:
+        self._news: list[Ejection] = []
+        self.on_news: Callable[[], None] | None = None  # there is something to `take`; None: nothing takes it
+
+    def note(self, ejection: Ejection) -> None:
+        """This worker has ejected an endpoint, by what it has seen of it."""
+        if self.on_news is not None:
+            self._news.append(ejection)
+            self.on_news()
+
+    def take(self) -> tuple[Ejection, ...]:
+        news, self._news = self._news, []
+        return tuple(news)

@@ -1,0 +1,167 @@
+"""Opens connections to endpoints, within the limits of their clusters."""
+
+import asyncio
+import errno
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Final, cast
+
+from proxy.backlog import Backlog
+from proxy.http.memo import Memo
+from proxy.http.response import ResponseHead
+from proxy.model.limits import Limits
+from proxy.timers import TimerWheel
+from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.long_body import Buffers
+from proxy.upstream.dialing.hedge import HedgedConnect, Opener, Waiter
+from proxy.upstream.dialing.pending import PENDING_S, PendingConnect, Requester
+from proxy.upstream.endpoint import LiveEndpoint, State, endpoint_of
+from proxy.upstream.evidence.failure import Failure
+from proxy.upstream.service import Services
+
+CONNECT_TIMEOUT_S: Final = 1.2  # a SYN that was lost, or found a full queue, is sent again after 1 s
+
+_LOCAL_ERRORS: Final = frozenset(
+    (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN)
+)
+
+
+class Connector(Opener):
+    """One per worker. Every task it starts has a deadline."""
+
+    __slots__ = (
+        "_buffers", "_loop", "_services", "_tasks", "_wheel", "backlog", "limits", "memo", "on_unreachable",
+    )  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel, services: Services) -> None:
+        self._loop = loop
+        self._wheel = wheel
+        self._services = services
+        self.clock = services.clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.memo: Memo[ResponseHead] = Memo()
+        self.backlog = Backlog(loop, self.clock)
+        self._buffers = Buffers()
+        self.limits = Limits()
+        # Called with an ejected endpoint once its connects get no answer any more
+        self.on_unreachable: Callable[[LiveEndpoint], None] | None = None
+
+    def obtain(self, endpoint: LiveEndpoint, requester: Requester) -> None:
+        """Get a connection for a request: a new one, or, at the limit, one that becomes free."""
+        if self.has_capacity(endpoint):
+            HedgedConnect(self, requester).start(endpoint)
+            return
+        cluster, limits = self._services.cluster_of(endpoint), endpoint.limits
+        spare = cluster.spare() if cluster is not None else None
+        if spare is not None:
+            requester.on_connected(spare)
+        elif limits.admits(self.limits.max_upstream_pending):
+            pending = PendingConnect(limits, endpoint, requester, self._resume)
+            limits.waiting.append(pending)
+            self._wheel.schedule(pending, self._wheel.now + PENDING_S)
+        else:
+            requester.on_connect_failed(endpoint, Failure.OVERFLOW)
+
+    def has_capacity(self, endpoint: LiveEndpoint) -> bool:
+        return endpoint.limits.taken < self.limits.max_upstream_connections
+
+    def is_extra(self, connection: UpstreamConnection) -> bool:
+        """Whether the connection exceeds the limit: probes are sent even so, but no request may use it."""
+        return endpoint_of(connection).limits.taken > self.limits.max_upstream_connections
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Put a connection that was opened for a probe into the pool, if it may be there."""
+        if self.is_extra(connection):
+            connection.close()
+        else:
+            connection.endpoint.release(connection)
+
+    def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
+        """Open a connection for `waiter`, which is told of the outcome later on.
+
+        Where this turn of the loop has lasted for long enough, the connect begins in a later one.
+        """
+        endpoint.limits.begin()
+        self.backlog.do(partial(self._begin, endpoint, waiter), endpoint)
+
+    def connect_now(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
+        """The same for a probe, of which the time until it is answered is evidence."""
+        endpoint.limits.begin()
+        self._begin(endpoint, waiter)
+
+    def later(self, delay_s: float, work: Callable[[], None]) -> asyncio.TimerHandle:
+        return self._loop.call_later(delay_s, work)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run a task that ends with the connector."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
+        """Open a connection that `endpoint.limits` counts as begun."""
+        limits, started = endpoint.limits, self.clock.now()
+        try:
+            result = await self._try_open(endpoint)
+        finally:
+            limits.end()
+        now = self.clock.now()
+        if isinstance(result, Failure):
+            limits.refill()
+            self._note_failure(endpoint, result, started, now)
+            return result
+        limits.times.learn(now - started)
+        cluster = self._services.cluster_of(endpoint)
+        if cluster is not None:
+            cluster.reached(endpoint, now)
+        return result
+
+    def _begin(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
+        self.start(self._connect(endpoint, waiter))
+
+    def _resume(self, pending: PendingConnect) -> None:
+        """The limit leaves room for the connection of a request that waited."""
+        if pending.endpoint.state is State.RETIRED:  # its address may be another pod's by now
+            pending.requester.on_connect_failed(pending.endpoint, Failure.OVERFLOW)
+        elif self.has_capacity(pending.endpoint):
+            self.obtain(pending.endpoint, pending.requester)
+        else:  # the connection that has gone was that of a probe, above the limit: the request waits on
+            pending.wait_on()
+
+    async def _connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
+        result = await self.open(endpoint)
+        if isinstance(result, Failure):
+            waiter.on_connect_failed(endpoint, result)
+        else:
+            waiter.on_connected(result)
+
+    async def _try_open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
+        connection = UpstreamConnection(endpoint, self._wheel, self.memo, self._buffers, self.backlog)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._loop.create_connection(
+                    cast(Callable[[], asyncio.Protocol], lambda: connection), endpoint.address, endpoint.port
+                )
+        except TimeoutError:
+            return Failure.CONNECT_TIMEOUT
+        except (ConnectionRefusedError, ConnectionResetError):  # the latter: by a listener that is closing
+            return Failure.REFUSED
+        except OSError as error:
+            return Failure.LOCAL if error.errno in _LOCAL_ERRORS else Failure.UNREACHABLE
+        if connection.transport.is_closing():
+            return Failure.REFUSED  # accepted and closed in the same moment: nothing was sent
+        return connection
+
+    def _note_failure(self, endpoint: LiveEndpoint, failure: Failure, started: float, now: float) -> None:
+        cluster = self._services.cluster_of(endpoint)
+        if cluster is None or failure is Failure.LOCAL:
+            return
+        if failure is not Failure.CONNECT_TIMEOUT:
+            cluster.responded(endpoint, now)
+        elif cluster.unanswered(endpoint, started) and self.on_unreachable is not None:
+            self.on_unreachable(endpoint)

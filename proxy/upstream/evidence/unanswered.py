@@ -1,0 +1,40 @@
+"""Whether an endpoint is unreachable: its connects get no answer, so a request need not wait for one.
+
+A refusal is an answer, and so is any byte that comes over a connection that is already open.
+"""
+
+from math import inf
+from typing import Final
+
+TO_BE_UNREACHABLE: Final = 2  # connects without an answer: of a single one both SYNs may have been lost
+
+
+class Unanswered:
+    """Connects to one endpoint without an answer, since its last sign of life. Times are monotonic."""
+
+    __slots__ = ("_answered", "_count", "is_unreachable")
+
+    def __init__(self) -> None:
+        self.is_unreachable = False
+        self._count = 0
+        self._answered = -inf  # when a connect was answered last
+
+    def add(self, started: float, heard: float) -> None:
+        """A connect begun at `started` was given up; the endpoint was `heard` last at that time.
+
+        The connect counts only if nothing has come since it began: where many connects were lost in one
+        moment, and the next ones answered, none of them counts.
+        """
+        if started > self._answered and started > heard:
+            self._count += 1
+
+    @property
+    def is_enough(self) -> bool:
+        return self._count >= TO_BE_UNREACHABLE
+
+    def end(self, now: float) -> bool:
+        """There was a sign of life; return whether it was unreachable."""
+        was_unreachable, self.is_unreachable = self.is_unreachable, False
+        self._count = 0
+        self._answered = now
+        return was_unreachable

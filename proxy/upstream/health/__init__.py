@@ -1,1 +1,0 @@
-"""What is known of endpoints and clusters from requests, and what follows from it."""

@@ -1,0 +1,134 @@
+"""When a failed attempt may be tried again: a table, and the limits around it.
+
+The question is always the same: can the endpoint have acted on the request? If not, any method may
+be sent again. If it can, only a method whose repetition changes nothing (RFC 9110 §9.2.2).
+"""
+
+from enum import Enum
+from typing import Final
+
+from proxy.model import policies
+from proxy.upstream.evidence.failure import Failure
+
+
+class Suppressed(Enum):
+    """Why a failed attempt was the last; the value is the cause in metrics and log.
+
+    A failure that is never followed by another attempt needs no other cause.
+    """
+
+    TRIES = "tries"  # it has had as many as it may have
+    METHOD = "method"  # an endpoint may have acted on it, and the method may not be repeated
+    UPGRADE = "upgrade"  # the same, and it asks for a tunnel
+    GATEWAY = "gateway"  # the same, and the gateway in front of this one repeats it
+    ENDPOINTS = "endpoints"  # there is no other one that may get it
+    CLUSTERS = "clusters"  # there is, but endpoints of two clusters have seen it
+    BUDGET = "budget"  # that cluster has had enough repetitions
+    DEADLINE = "deadline"  # too little is left of the time for all attempts
+    BODY = "body"  # it has a longer body than is kept
+    MEMORY = "memory"  # the memory for bodies was used up
+
+
+class RetryPolicy(Enum):
+    ANY_METHOD = "any method"
+    IDEMPOTENT = "idempotent methods"
+    NEVER = "never"
+
+
+POLICY: Final[dict[Failure, RetryPolicy]] = {
+    Failure.REFUSED: RetryPolicy.ANY_METHOD,
+    Failure.UNREACHABLE: RetryPolicy.ANY_METHOD,
+    Failure.CONNECT_TIMEOUT: RetryPolicy.ANY_METHOD,
+    Failure.OVERFLOW: RetryPolicy.ANY_METHOD,
+    Failure.LOCAL: RetryPolicy.ANY_METHOD,
+    Failure.HEDGED: RetryPolicy.ANY_METHOD,
+    Failure.UNSEEN: RetryPolicy.ANY_METHOD,
+    Failure.STALE: RetryPolicy.IDEMPOTENT,
+    Failure.RESET: RetryPolicy.IDEMPOTENT,
+    Failure.ABORTED: RetryPolicy.IDEMPOTENT,
+    Failure.STATUS: RetryPolicy.IDEMPOTENT,
+    Failure.STALLED: RetryPolicy.IDEMPOTENT,
+    Failure.SILENT: RetryPolicy.IDEMPOTENT,
+    Failure.TIMEOUT: RetryPolicy.NEVER,
+    Failure.MALFORMED: RetryPolicy.NEVER,
+}
+
+UNDELIVERED: Final = frozenset(
+    failure for failure, policy in POLICY.items() if policy is RetryPolicy.ANY_METHOD
+)
+"""No endpoint can have acted on a request that failed like this."""
+
+LEFT_BEHIND: Final = frozenset(
+    (Failure.STALE, Failure.RESET, Failure.ABORTED, Failure.STALLED, Failure.SILENT)
+)
+"""The endpoint may have acted on it, but seems dead: the attempt that follows replaces the failed one."""
+
+ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
+    Failure.REFUSED: (502, "UF", "No endpoint could be reached."),
+    Failure.UNREACHABLE: (502, "UF", "No endpoint could be reached."),
+    Failure.CONNECT_TIMEOUT: (502, "UF", "No endpoint could be reached."),
+    Failure.OVERFLOW: (503, "UO", "All connections to the service are in use."),
+    Failure.LOCAL: (503, "UF", "The gateway is out of connections."),
+    Failure.UNSEEN: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.STALE: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.RESET: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.ABORTED: (502, "UC", "The endpoint closed the connection without an answer."),
+    Failure.TIMEOUT: (504, "UT", "The endpoint did not answer in time."),
+    Failure.SILENT: (504, "UT", "The endpoint has stopped answering."),
+    Failure.MALFORMED: (502, "UPE", "The endpoint's answer is not valid HTTP."),
+}
+"""Status, flag and sentence for the client when the last attempt failed.
+
+A STATUS is relayed instead; HEDGED is never the last.
+"""
+
+RETRY_STATUSES: Final = frozenset((502, 503, 504))
+
+MAX_ATTEMPTS: Final = 3  # of a request an endpoint may have seen
+MAX_CLUSTERS: Final = 2  # whose endpoints may have seen one request
+MAX_CONNECTS: Final = 8  # of a request no endpoint can have seen: as many as it takes, within reason
+REPLAY_BYTES: Final = 65536  # of a body kept for another attempt: Pingora's and linkerd's value
+
+
+class RetryRules:
+    """What a route may say otherwise than this table does."""
+
+    __slots__ = ("attempts", "connects", "non_idempotent", "statuses", "try_timeout_s")
+
+    def __init__(self, config: policies.Retry | None) -> None:
+        self.attempts = MAX_ATTEMPTS
+        self.connects = MAX_CONNECTS
+        self.statuses = RETRY_STATUSES
+        self.non_idempotent = False  # methods like POST may be repeated
+        self.try_timeout_s: float | None = None  # for the response head of each attempt
+        if config is not None:
+            self.attempts = config.tries if config.scope is not policies.RetryScope.NONE else 1
+            self.connects = max(MAX_CONNECTS, self.attempts) if self.attempts > 1 else 1
+            self.statuses = frozenset(config.statuses)
+            self.non_idempotent = config.non_idempotent
+            self.try_timeout_s = config.try_timeout_s
+
+    def may_retry(self, failure: Failure, *, repeatable: bool, attempts: int) -> bool:
+        """Whether attempt number `attempts` having failed, there may be another.
+
+        `repeatable`: also if an endpoint can have acted on the request.
+        """
+        policy = self._policy(failure)
+        if policy is RetryPolicy.ANY_METHOD:
+            return attempts < self.connects
+        return policy is RetryPolicy.IDEMPOTENT and repeatable and attempts < self.attempts
+
+    def suppressed(self, failure: Failure, *, repeatable: bool) -> Suppressed | None:
+        """Return why there may be no other one, None where there never is."""
+        policy = self._policy(failure)
+        if policy is RetryPolicy.NEVER:
+            return None
+        return Suppressed.TRIES if repeatable or policy is RetryPolicy.ANY_METHOD else Suppressed.METHOD
+
+    def _policy(self, failure: Failure) -> RetryPolicy:
+        if failure is Failure.TIMEOUT and self.try_timeout_s is not None:
+            return RetryPolicy.IDEMPOTENT
+        return POLICY[failure]
+
+
+BY_DEFAULT: Final = RetryRules(None)
