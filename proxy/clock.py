@@ -1,12 +1,13 @@
 """The clock of a worker. One object is handed to everything that asks for the time, so tests can set it."""
 
+from collections.abc import Callable
 from time import monotonic
 
 
 class Clock:
     """Seconds that only grow, on a scale that all processes of a machine share (CLOCK_MONOTONIC)."""
 
-    __slots__ = ()
+    __slots__ = ("now",)
 
-    def now(self) -> float:
-        return monotonic()
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self.now = now  # a member: a method around it would cost pure Python 1 % of a request

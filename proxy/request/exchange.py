@@ -299,7 +299,8 @@ class Exchange(AttemptedRequest):
                 stream.release()
             else:
                 stream.abort()  # RFC 9112 §9.3: the rest of the body must not become the next request
-        endpoint = end_attempt(self, attempt)
+        self.attempt = None
+        endpoint = attempt.end()
         if self.replay is not None:
             self.replay.forget()
         account(self.plane, record, endpoint, "-" if endpoint.cluster == record.first_cluster else "CF")

@@ -6,7 +6,7 @@ Methods that take in what happened change the endpoint alone, and return whether
 
 from enum import StrEnum
 from math import inf
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -352,7 +352,6 @@ class LiveEndpoint(ConnectionOwner):
 
 def endpoint_of(stream: UpstreamStream) -> LiveEndpoint:
     """Return the endpoint that a stream leads to: no other class owns connections."""
-    assert isinstance(stream, UpstreamConnection)
-    owner = stream.endpoint
+    owner = cast(UpstreamConnection, stream).endpoint  # there are no other streams yet
     assert isinstance(owner, LiveEndpoint)
     return owner
