@@ -45,8 +45,9 @@ class ReplayBody:
         return body
 
     def copy(self) -> bytes | None:
-        """Return the whole body for a mirror, None if it is not there any more."""
-        return b"".join(self._pieces) if self._record.is_replayable else None
+        """Return the whole body for a mirror, None for one that is too large, or not there any more."""
+        is_kept = self._record.is_replayable and self.kept_bytes <= REPLAY_BYTES
+        return b"".join(self._pieces) if is_kept else None
 
     def forget(self) -> None:
         """From here on the request cannot be sent again."""

@@ -18,7 +18,6 @@ import uvloop
 from msgspec.structs import replace
 
 from loadtest.ports import free_port
-from proxy import mirror
 from proxy.dataplane import Change, DataPlane
 from proxy.downstream.client import ClientConnection
 from proxy.model.actions import Backend, FixedResponse
@@ -26,6 +25,7 @@ from proxy.model.channel import parts_of
 from proxy.model.policies import ConcurrencyLimit, HeaderChange, HeaderOperation, Mirror, Policies, Retry
 from proxy.model.snapshot import Snapshot
 from proxy.policies.limits import ConcurrencyLimiter
+from proxy.request import mirror
 from proxy.request.exchange import Exchange
 from proxy.request.mirror import MirrorAttempt
 from proxy.request.tunnel import Tunnel

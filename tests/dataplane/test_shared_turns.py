@@ -18,6 +18,7 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.client import ClientConnection
 from proxy.downstream.listener import ACCEPTS, Listener
 from proxy.policies.compression import Compressor
+from proxy.request import dispatch
 from proxy.request.exchange import Exchange
 from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.dialing.connector import Connector
@@ -256,12 +257,12 @@ def test_bodies_are_sent_again_one_at_a_time_when_turns_are_over(
     turns = Turns()
     body = bytes(60_000)
 
-    def note(self: Any, *arguments: Any) -> None:
+    def note(*arguments: Any) -> None:
         turns.note(1)
-        send(self, *arguments)
+        send(*arguments)
 
-    send = Exchange._send
-    monkeypatch.setattr(Exchange, "_send", note)
+    send = dispatch._send
+    monkeypatch.setattr(dispatch, "_send", note)
 
     def answer(_connection: Connection, _request: h11.Request) -> None:
         """Never."""
