@@ -137,7 +137,7 @@ class Attempts(Sending):
             return
         if seconds >= (CERTAIN_S if self._may_move() else GIVE_UP_S):
             connection.abort()
-            self._attempt_failed(Failure.SILENT)
+            self._attempt_failed(Failure.UNACKNOWLEDGED)
         else:
             self.plane.prober.suspect(endpoint, self)
 
@@ -147,9 +147,9 @@ class Attempts(Sending):
             return  # it has moved on, or its answer came after all
         if self._may_move():
             connection.abort()
-            self._attempt_failed(Failure.SILENT)
+            self._attempt_failed(Failure.UNACKNOWLEDGED)
         elif endpoint.state is State.HEALTHY:
-            self._eject_if_due(endpoint, Failure.SILENT)
+            self._eject_if_due(endpoint, Failure.UNACKNOWLEDGED)
 
     def _may_move(self) -> bool:
         """Whether the request can be sent again, and there is somebody else to send it to."""
@@ -160,7 +160,7 @@ class Attempts(Sending):
         seen = failover.seen + 1 if failover is not None else 1
         tried = [*failover.tried, endpoint] if failover is not None else [endpoint]
         if self.body is None or not self.plan.retry.may_retry(
-            Failure.SILENT, repeatable=self._is_repeatable(), attempts=seen
+            Failure.UNACKNOWLEDGED, repeatable=self._is_repeatable(), attempts=seen
         ):
             return False
         within = failover.within(endpoint.cluster) if failover is not None else ()

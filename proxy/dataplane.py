@@ -210,7 +210,7 @@ class DataPlane:
             if endpoint is None:
                 unknown.append(told)
             else:
-                self.stalls.believe(endpoint, stalled=told.stalled, unreachable=told.silent)
+                self.stalls.believe(endpoint, stalled=told.stalled, unreachable=told.unreachable)
         return unknown
 
     def request_id(self) -> bytes:

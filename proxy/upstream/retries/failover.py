@@ -58,7 +58,7 @@ class Failover:
         self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
         # A machine that is gone may well be all of its cluster: no second attempt there
-        attempts = max(self.attempts, 2) if failure is Failure.SILENT else self.attempts
+        attempts = max(self.attempts, 2) if failure is Failure.UNACKNOWLEDGED else self.attempts
         within = self.within()
         following = choice.following(self.tried, attempts=attempts, stay=stay, within=within)
         is_last = following is None or self.seen + 1 >= self._rules.attempts
