@@ -147,6 +147,7 @@ class Failover:
         """Take the attempt from the budget of the cluster that it goes to."""
         service, cluster = choice.service_of(following), choice.cluster_of(following)
         if service is None or cluster is None:
+            self.suppressed = Suppressed.ENDPOINTS  # its cluster has just left the service
             return None
         moves = failure in LEFT_BEHIND
         elsewhere = service.offered_elsewhere(cluster) if moves else 0.0
