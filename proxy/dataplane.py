@@ -212,7 +212,7 @@ class DataPlane:
             if endpoint is None:
                 unknown.append(told)
             else:
-                self.stalls.believe(endpoint, stalled=told.stalled, unreachable=told.silent)
+                self.stalls.believe(endpoint, stalled=told.stalled, unreachable=told.unreachable)
         return unknown
 
     def count_attempt(self, endpoint: LiveEndpoint, failure: Failure, to_cluster: str) -> None:

@@ -11,7 +11,7 @@ from controlplane.checks import CheckView
 from proxy.model.channel import BreakerStats, EndpointStats, FailbackStats
 from proxy.routing.shares import Usable, capacity
 
-STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected", "silent")
+STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected", "unreachable")
 """From best to worst."""
 
 Key = tuple[str, str, str, int]
@@ -81,22 +81,22 @@ def _usable(parts: Counter[str], back: Mapping[str, FailbackStats]) -> Usable:
     live = parts["live"]
     can = capacity(live, parts["expected"])
     taken = {ingress: stats.part for ingress, stats in back.items()}
-    return Usable(live, parts["reserve"], parts["ejected"], parts["silent"], capacity=can, parts=taken)
+    return Usable(live, parts["reserve"], parts["ejected"], parts["unreachable"], capacity=can, parts=taken)
 
 
 def _behind(breaker: BreakerStats | None, usable: Usable) -> Usable:
     if breaker is None:
         return usable
     if breaker.phase == "open":
-        return Usable(ejected=usable.total - usable.silent, silent=usable.silent)
+        return Usable(ejected=usable.total - usable.unreachable, unreachable=usable.unreachable)
     return replace(usable, level=breaker.level)
 
 
 def _use(endpoint: Merged) -> str:
     """Return the field of Usable that an endpoint counts for."""
     state = endpoint.state
-    if state == "silent":
-        return "silent"
+    if state == "unreachable":
+        return "unreachable"
     if state in ("ejected", "unhealthy", "stalled"):
         return "ejected"
     return "live" if state == "healthy" and endpoint.weight else "reserve"

@@ -7,7 +7,7 @@ from proxy.model.channel import Ejection, Stats
 
 MAX_AGE_S: Final = 5.0  # reports come once a second; what is older says nothing of now
 
-_STATES: Final = frozenset(("ejected", "stalled", "silent"))
+_STATES: Final = frozenset(("ejected", "stalled", "unreachable"))
 
 
 class Ejected:
@@ -38,7 +38,12 @@ class Ejected:
                 for e in stats.endpoints:
                     if e.state in _STATES:
                         yield Ejection(
-                            e.service, e.cluster, e.address, e.port, e.state == "stalled", e.state == "silent"
+                            e.service,
+                            e.cluster,
+                            e.address,
+                            e.port,
+                            stalled=e.state == "stalled",
+                            unreachable=e.state == "unreachable",
                         )
         for news in self._news.values():
             yield from (ejection for at, ejection in news if at >= since)

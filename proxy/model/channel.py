@@ -73,7 +73,7 @@ class Ejection(msgspec.Struct, frozen=True):
     address: str
     port: int
     stalled: bool  # it accepts, and answers nothing
-    silent: bool = False  # not even connects are answered
+    unreachable: bool = False  # not even connects are answered
 
 
 class Ejections(msgspec.Struct, frozen=True, tag="ejections"):
@@ -191,7 +191,7 @@ class EndpointStats(msgspec.Struct, frozen=True):
     cluster: str
     address: str
     port: int
-    state: str  # "healthy", "draining", "unhealthy" (fails its checks), "stalled", "ejected", "silent"
+    state: str  # "healthy", "draining", "unhealthy" (fails its checks), "stalled", "ejected", "unreachable"
     in_flight: int
     idle: int
     requests: int

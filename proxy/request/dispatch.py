@@ -272,7 +272,7 @@ def on_silence(request: AttemptedRequest, seconds: float) -> None:
         return
     if seconds >= (CERTAIN_S if _may_move(request, attempt) else GIVE_UP_S):
         stream.abort()
-        attempt_failed(request, Failure.SILENT)
+        attempt_failed(request, Failure.UNACKNOWLEDGED)
     else:
         request.plane.prober.suspect(attempt.endpoint, request)
 
@@ -284,9 +284,9 @@ def on_machine_gone(request: AttemptedRequest, endpoint: LiveEndpoint) -> None:
         return  # the request has moved on, or its response came after all
     if _may_move(request, attempt):
         stream.abort()
-        attempt_failed(request, Failure.SILENT)
+        attempt_failed(request, Failure.UNACKNOWLEDGED)
     elif endpoint.state is State.HEALTHY:
-        request.plane.outliers.failed(endpoint, Failure.SILENT)
+        request.plane.outliers.failed(endpoint, Failure.UNACKNOWLEDGED)
 
 
 def _may_move(request: AttemptedRequest, attempt: Attempt) -> bool:

@@ -89,7 +89,7 @@ def may_move(record: RequestRecord, attempt: Attempt, now: float) -> bool:
     seen = history.seen + 1 if history is not None else 1
     tried = [*history.tried, endpoint] if history is not None else [endpoint]
     if not record.is_replayable or not record.plan.retry.may_retry(
-        Failure.SILENT, repeatable=is_repeatable(record), attempts=seen
+        Failure.UNACKNOWLEDGED, repeatable=is_repeatable(record), attempts=seen
     ):
         return False
     within = history.within(endpoint.cluster) if history is not None else ()

@@ -20,7 +20,7 @@ class Usable:
     live: int = 0
     reserve: int = 0  # draining or without a weight: they serve when their cluster has no other
     ejected: int = 0
-    silent: int = 0  # ejected, and not even a last resort
+    unreachable: int = 0  # ejected, and connects get no answer: not even panic uses them
     pauses: bool = False  # the ejected ones have but stopped answering, a moment ago
     level: float = 1.0  # of its share that the cluster takes: less while it returns after a failure
     capacity: float = 1.0  # of its share that its endpoints can carry, by `capacity`
@@ -29,7 +29,7 @@ class Usable:
 
     @property
     def total(self) -> int:
-        return self.live + self.reserve + self.ejected + self.silent
+        return self.live + self.reserve + self.ejected + self.unreachable
 
     @property
     def is_only_reserve(self) -> bool:

@@ -33,7 +33,7 @@ FORGIVEN: Final = 2.0  # after so many times its last ejection without another o
 LONG_AGO: Final = -inf
 
 _OPENS_AT_ONCE: Final = frozenset(
-    (Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.SILENT)
+    (Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.UNACKNOWLEDGED)
 )
 _NO_EVIDENCE: Final = frozenset(
     (Failure.OVERFLOW, Failure.HEDGED, Failure.LOCAL, Failure.STALE, Failure.UNSEEN)
@@ -342,7 +342,7 @@ class LiveEndpoint(ConnectionOwner):
 
     def _described(self) -> str:
         if self.is_unreachable:
-            return "silent"
+            return "unreachable"
         if self.state is not State.HEALTHY:
             return self.state.value
         if self.failing:

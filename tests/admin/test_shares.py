@@ -23,8 +23,8 @@ LIMITED = Split(SplitMode.WEIGHTS, (Share("a", 100), Share("b"), Share("c")), fa
         (WEIGHTED, {"a": DEAD, "b": DEAD, "c": LIVE}, {"a": 0, "b": 0, "c": 1}),
         (WEIGHTED, {"a": Usable(reserve=1), "b": DEAD}, {"a": 1, "b": 0, "c": 0}),
         (WEIGHTED, {"a": DEAD, "b": DEAD}, {"a": 0.2, "b": 0.8, "c": 0}),
-        (WEIGHTED, {"a": DEAD, "b": Usable(silent=2)}, {"a": 1, "b": 0, "c": 0}),
-        (WEIGHTED, {"a": Usable(silent=2), "b": Usable(silent=2)}, {"a": 0, "b": 0, "c": 0}),
+        (WEIGHTED, {"a": DEAD, "b": Usable(unreachable=2)}, {"a": 1, "b": 0, "c": 0}),
+        (WEIGHTED, {"a": Usable(unreachable=2), "b": Usable(unreachable=2)}, {"a": 0, "b": 0, "c": 0}),
         (WEIGHTED, {}, {"a": 0, "b": 0, "c": 0}),
         (COUNTED, {"a": Usable(live=1), "b": Usable(live=3)}, {"a": 0.25, "b": 0.75}),
         (COUNTED, {"a": Usable(live=1, ejected=5), "b": Usable(live=1)}, {"a": 0.5, "b": 0.5}),
@@ -37,7 +37,7 @@ def test_effective_shares(split: Split, endpoints: dict[str, Usable], expected: 
 
 
 def test_configured_shares_count_every_endpoint() -> None:
-    assert configured(COUNTED, {"a": Usable(live=1, silent=1), "b": DEAD}) == {"a": 0.5, "b": 0.5}
+    assert configured(COUNTED, {"a": Usable(live=1, unreachable=1), "b": DEAD}) == {"a": 0.5, "b": 0.5}
     assert configured(WEIGHTED, {}) == {"a": 0.2, "b": 0.8, "c": 0}
 
 

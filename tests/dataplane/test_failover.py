@@ -24,7 +24,7 @@ def failing(status: int) -> bytes:
 
 async def state_of(worker: WorkerProcess, port: int, wanted: str) -> None:
     """Wait until the worker reports the endpoint on `port` in a state."""
-    wanted_or_more = {wanted, "silent"} if wanted == "ejected" else {wanted}  # who is silent was ejected
+    wanted_or_more = {wanted, "unreachable"} if wanted == "ejected" else {wanted}  # first ejected
     async with asyncio.timeout(10):
         while True:
             stats = await worker.stats()

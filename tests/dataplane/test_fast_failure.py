@@ -1,4 +1,4 @@
-"""Where every endpoint is silent a request is told so at once: it does not wait for what probes wait for."""
+"""Where every endpoint is unreachable a request is refused at once: it does not wait as probes do."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ POST = request(method="POST", body=b"order=1")
 
 async def all_silent(worker: WorkerProcess, count: int) -> None:
     async with asyncio.timeout(10):
-        while [e.state for e in (await worker.stats()).endpoints] != ["silent"] * count:
+        while [e.state for e in (await worker.stats()).endpoints] != ["unreachable"] * count:
             await asyncio.sleep(0.02)
 
 
@@ -110,7 +110,7 @@ async def test_requests_that_are_turned_away_leave_nothing_behind(worker: Worker
         grown = (int(status.read_text().split()[1]) - before) * resource.getpagesize()
         assert grown < 1 << 20
         (endpoint,) = (await worker.stats()).endpoints
-        assert (endpoint.in_flight, endpoint.state) == (0, "silent")
+        assert (endpoint.in_flight, endpoint.state) == (0, "unreachable")
 
 
 async def test_one_connect_without_an_answer_is_no_reason(worker: WorkerProcess, port: int) -> None:
@@ -192,7 +192,7 @@ async def test_a_silent_cluster_is_no_reason_to_go_where_the_ingress_forbids(
             await worker.apply(snapshot(port, clusters, route(port, weights={"c1": 100})))
             await tally(port, 1)
             async with asyncio.timeout(10):
-                while not any(e.state == "silent" for e in (await worker.stats()).endpoints):
+                while not any(e.state == "unreachable" for e in (await worker.stats()).endpoints):
                     await asyncio.sleep(0.02)
             assert await tally(port, 5) == {"503": 5}
             assert outside.connections == []
@@ -206,7 +206,7 @@ async def test_a_refusing_endpoint_is_asked_rather_than_a_silent_one(
         await worker.apply(snapshot(port, {"c1": [gone], "c2": [dead]}, route(port, weights=TO_C1)))
         await tally(port, 1)
         async with asyncio.timeout(10):
-            while {e.state for e in (await worker.stats()).endpoints} != {"silent", "ejected"}:
+            while {e.state for e in (await worker.stats()).endpoints} != {"unreachable", "ejected"}:
                 await asyncio.sleep(0.02)
         status, _, elapsed = await timed(port, request())
         assert status == 502
@@ -224,7 +224,7 @@ async def test_a_service_that_is_silent_leaves_its_part_to_the_other_backend(
             beside = Service("demo/other:80", (ClusterEndpoints("c1", (Endpoint(*other.address),)),))
             await worker.apply(replace(plain, services=(*plain.services, beside)))
             assert await tally(port, 4) == {"/": 4}
-            await state_of(worker, gone[1], "silent")
+            await state_of(worker, gone[1], "unreachable")
             assert await tally(port, 20) == {"/": 20}
 
 
@@ -238,7 +238,7 @@ async def test_another_worker_is_believed_and_checked_at_once(worker: WorkerProc
     with black_hole() as gone:
         await worker.apply(snapshot(port, {"c1": [gone]}, version=2))
         worker.send(Ejections((told(gone),)))
-        await state_of(worker, gone[1], "silent")
+        await state_of(worker, gone[1], "unreachable")
         assert await tally(port, 3) == {"503": 3}
 
 
@@ -246,7 +246,7 @@ async def test_others_are_told(worker: WorkerProcess, port: int) -> None:
     with black_hole() as gone:
         await worker.apply(snapshot(port, {"c1": [gone]}))
         await tally(port, 1)
-        assert await worker.message() == Ejections((replace(told(gone), silent=False),))
+        assert await worker.message() == Ejections((replace(told(gone), unreachable=False),))
         assert await worker.message() == Ejections((told(gone),))
 
 

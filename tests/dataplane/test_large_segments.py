@@ -46,7 +46,7 @@ async def test_a_request_that_is_lost_goes_elsewhere(worker: WorkerProcess, port
         assert monotonic() - start < 2.0  # a second without an acknowledgement is the kernel's proof
         assert [body for _, body in two.requests] == [LARGE]
         stats = await worker.stats()
-        assert {(a.reason, a.to_cluster) for a in stats.attempts} == {("silent", "c2")}
+        assert {(a.reason, a.to_cluster) for a in stats.attempts} == {("unacknowledged", "c2")}
 
 
 async def test_a_post_that_is_lost_arrives_nowhere_else(worker: WorkerProcess, port: int) -> None:

@@ -52,7 +52,7 @@ async def test_a_get_is_served_elsewhere(worker: WorkerProcess, port: int) -> No
         assert (status, body) == (200, b"/")
         assert elapsed < 0.8  # typically 0.2; nothing else would end the wait before a minute is over
         await state_of(worker, one.port, "ejected")
-        assert await failures(worker) == {"silent": 1}
+        assert await failures(worker) == {"unacknowledged": 1}
         assert [e.in_flight for e in (await worker.stats()).endpoints] == [0, 0]
 
 

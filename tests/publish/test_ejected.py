@@ -4,8 +4,8 @@ from controlplane.publish.ejected import MAX_AGE_S, Ejected
 from proxy.model.channel import Ejection, EndpointStats, Stats
 
 
-def ejection(port: int, *, stalled: bool = False, silent: bool = False) -> Ejection:
-    return Ejection("shop/web:80", "c1", "10.0.0.1", port, stalled, silent)
+def ejection(port: int, *, stalled: bool = False, unreachable: bool = False) -> Ejection:
+    return Ejection("shop/web:80", "c1", "10.0.0.1", port, stalled, unreachable)
 
 
 def report(**states: str) -> Stats:
@@ -19,9 +19,9 @@ def report(**states: str) -> Stats:
 def test_what_any_worker_reports_is_told_as_what_it_is() -> None:
     ejected = Ejected()
     ejected.reported(0, report(p1="ejected", p2="healthy", p3="stalled"), 10.0)
-    ejected.reported(1, report(p2="silent", p3="draining", p4="unhealthy"), 10.0)
+    ejected.reported(1, report(p2="unreachable", p3="draining", p4="unhealthy"), 10.0)
     assert set(ejected.known(10.5)) == {
-        ejection(1), ejection(3, stalled=True), ejection(2, silent=True)
+        ejection(1), ejection(3, stalled=True), ejection(2, unreachable=True)
     }  # fmt: skip
 
 

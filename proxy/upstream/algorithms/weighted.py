@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from heapq import heapify, heapreplace
 
 
-class Candidate:
+class Turn:
     """The weight of a candidate, and how many turns it has had."""
 
     __slots__ = ("had", "weight")
@@ -29,7 +29,7 @@ class WeightedRoundRobin:
     __slots__ = ("_heap",)
 
     def __init__(self, weights: Sequence[int]) -> None:
-        self._heap = [(each.due(), index, each) for index, each in enumerate(map(Candidate, weights))]
+        self._heap = [(each.due(), index, each) for index, each in enumerate(map(Turn, weights))]
         heapify(self._heap)
 
     def next(self) -> int:

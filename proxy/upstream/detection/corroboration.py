@@ -1,5 +1,4 @@
-"""What else is known of an endpoint that is silent: by other services at the same address, and by other
-workers."""
+"""What other services at its address, and other workers, know of a silent endpoint."""
 
 from proxy.timers import TICK_S
 from proxy.upstream.endpoint import LiveEndpoint
@@ -15,8 +14,8 @@ class Corroboration:
     def __init__(self, board: Board | None) -> None:
         """Without a board there is no other worker."""
         self._board = board
-        self._by_key: dict[int, list[LiveEndpoint]] = {}  # what may be at work for this worker
-        self._idle: list[LiveEndpoint] = []  # of these, what has no request, but some that were given up
+        self._by_key: dict[int, list[LiveEndpoint]] = {}  # endpoints that may be at work for this worker
+        self._idle: list[LiveEndpoint] = []  # of these, endpoints that have given-up requests alone
 
     def begin(self, endpoint: LiveEndpoint) -> None:
         """An endpoint has got a request."""
@@ -32,13 +31,12 @@ class Corroboration:
             self._forget(endpoint)
 
     def ask(self, endpoint: LiveEndpoint, now: float) -> None:
-        """Have the other workers tell what they know; to be called again for as long as that is of
-        interest."""
+        """Ask what the other workers know; to be called again for as long as the answer is of interest."""
         if self._board is not None:
             self._board.ask(endpoint.observed().key, now)
 
     def of(self, endpoint: LiveEndpoint, since: float, now: float) -> Corroborated | None:
-        """Return what is known besides; None while a worker has not told yet what it knows at `since`."""
+        """Return what others know; None while a worker has not written yet what it knows at `since`."""
         key = endpoint.observed().key
         told = self._board.told(key, since, now) if self._board is not None else Corroborated()
         if told is not None:
@@ -46,7 +44,7 @@ class Corroboration:
         return told
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel: tell the other workers what they ask for."""
+        """Called by the timer wheel: answer the other workers."""
         board = self._board
         if board is not None:
             for key in board.wanted(now):

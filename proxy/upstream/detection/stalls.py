@@ -1,10 +1,10 @@
 """Finds endpoints that accept requests and answer none: stopped, or cut off, or busy with something slow.
 
 Nothing fails at such an endpoint, so no count of failures finds it. There is no timer per request: every
-TICK_S the endpoints that have requests in flight are looked at, and of those only the ones from which
-nothing came for a while are looked at closely. `evidence.silence` decides; here it is seen to:
+TICK_S the watch looks at the endpoints that have requests in flight, and closely at those from which nothing
+came for a while. `evidence.silence` decides, and this module acts:
 
-    quiet (others of its cluster are preferred, a liveness probe asks) ▸ stalled (out of the choice) ▸
+    quiet (others of its cluster are preferred, a liveness probe asks) ▸ stalled (gets no new requests) ▸
     healthy again
 """
 

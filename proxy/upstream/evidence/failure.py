@@ -19,5 +19,5 @@ class Failure(Enum):
     STATUS = "status"  # 502, 503 or 504
     STALLED = "stalled"  # the endpoint answers nothing at all; the request left it, and waits elsewhere
     TIMEOUT = "timeout"  # no response head in time
-    SILENT = "silent"  # its machine acknowledges nothing
+    UNACKNOWLEDGED = "unacknowledged"  # the endpoint's machine acknowledges nothing
     MALFORMED = "malformed"  # a response that breaks the protocol: a query of death is not spread

@@ -1,4 +1,4 @@
-"""What one worker has observed of one endpoint: made when the endpoint gets its first request."""
+"""What one worker has observed of one endpoint, from the first request on."""
 
 from math import inf
 
@@ -23,13 +23,13 @@ class Observed:
     )
 
     def __init__(self, key: int) -> None:
-        """`key` is what all workers know its address by, whatever service it belongs to."""
+        """`key` is that of its address: the same in all workers, and for all services."""
         self.key = key
         self.concurrency = Concurrency()
-        self.took_s = 0.0  # what answers take on average, the last few more than those before
+        self.took_s = 0.0  # what answers take on average; the last few weigh more
         self.given_up = GivenUp()
         self.has_stopped = False  # proven, and nothing has come since
-        self.moved = 0  # requests that left it in the stall that lasts
+        self.moved = 0  # requests that left it in this stall
         self.probed_at = -inf  # when the last liveness probe of a silence began
         self.vouched_at = -inf  # when the last answer to a probe came
         self.rehearsed_at = -inf  # when the last one began that was sent while all was well

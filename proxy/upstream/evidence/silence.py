@@ -1,11 +1,10 @@
 """What follows when an endpoint is silent while requests wait there: suspicion, proof, or nothing.
 
-    suspect     nothing came for longer than requests of some kind usually take: others of its cluster are
-    preferred stuck       a request was not late yet when the endpoint was last heard, and is several times
-    over by now proven      a request is stuck; the probe has had no answer for a while; and the endpoint
-    has shown to work on more
-                requests at a time than can be before it. So it works on none of them: it has stopped.
-    unreachable the probe has had no answer for long: enough for new requests, never for those that were sent
+    quiet        nothing came for longer than requests of some kind usually take: others are preferred
+    stuck        a request was in time when the endpoint was last heard, and is late several times over now
+    proven       a request is stuck, the probe has had no answer for a while, and the endpoint has shown to
+                 work on more requests at a time than can be before it: it works on none, it has stopped
+    unreachable  the probe has had no answer for long: enough for new requests, never for those that were sent
 
 A request that the endpoint may be working on is executed twice when it is sent elsewhere, so silence alone
 moves nothing: a slow request, alone or in a pool that it fills, looks exactly like a stopped process.
@@ -14,18 +13,16 @@ moves nothing: a slow request, alone or in a pool that it fills, looks exactly l
 from math import inf
 from typing import Final
 
-QUIET_S: Final = 0.1  # silence that is no suspicion yet
-TIMES_USUAL: Final = 10.0  # of what requests of a kind usually take, before their silence is one
-UNANSWERED_S: Final = 0.15  # of a probe, for what was sent
+QUIET_S: Final = 0.1  # shorter silence is no suspicion
+TIMES_USUAL: Final = 10.0  # times that requests of a kind usually take, before silence is a suspicion
+UNANSWERED_S: Final = 0.15  # without an answer to a probe, before requests that were sent may move
 VOUCHED_S: Final = 0.53  # probes of an endpoint that answers them come twice a second
-UNREACHABLE_S: Final = 5.0  # the same, for new requests, and for a service that was wrongly suspected
-FALSE_S: Final = 3600.0  # so long a wrong verdict is remembered
-WORKING_S: Final = (
-    60.0  # so long an endpoint may go on with a request that was given up, of a kind nobody knows
-)
+UNREACHABLE_S: Final = 5.0  # the same for new requests, and after a false alarm for all
+FALSE_S: Final = 3600.0  # for which a false alarm is remembered
+WORKING_S: Final = 60.0  # for which an endpoint may go on with a given-up request of an unknown kind
 
 SLOW_S: Final = 0.2
-"""A kind that ever took so long is slow by nature, and its times vary more."""
+"""Kinds that ever took so long are slow by nature, and their times vary more."""
 
 _TIMES_LONGEST: Final = 3.0
 _TIMES_LONGEST_SLOW: Final = 10.0
@@ -40,7 +37,7 @@ class Waiting:
     def __init__(self, since: float, usual_s: float, longest_s: float, seen_s: float = inf) -> None:
         """`usual_s` is 0 and `longest_s` is inf where the history of its kind is too short to tell.
 
-        `seen_s` is the longest answer whatever the length of the history, inf where there is none.
+        `seen_s` is the longest answer of a history of any length, inf where there is none.
         """
         self.since = since
         self.usual_s = usual_s
@@ -49,27 +46,26 @@ class Waiting:
 
 
 def quiet_after_s(usual_s: float) -> float:
-    """Return for how long nothing must have come while a request waits that usually takes `usual_s`."""
+    """Return after how many silent seconds an endpoint is quiet; its request usually takes `usual_s`."""
     return max(QUIET_S, TIMES_USUAL * usual_s)
 
 
 def late_after_s(longest_s: float) -> float:
-    """Return when a request is late several times over whose kind took `longest_s` at most."""
+    """Return after how many seconds a request is late several times over: `longest_s` is that of its kind."""
     times = _TIMES_LONGEST if longest_s < SLOW_S else _TIMES_LONGEST_SLOW
     return max(QUIET_S, times * longest_s)
 
 
 def is_quiet(waiting: list[Waiting], heard: float, now: float) -> bool:
-    """Whether some request has been waiting, and nothing has been heard, for longer than its kind
-    explains."""
+    """Whether a request has waited, with nothing heard, for longer than its kind explains."""
     return any(now - max(each.since, heard) >= quiet_after_s(each.usual_s) for each in waiting)
 
 
 def may_be_stopped(waiting: list[Waiting], heard: float, vouched: float, now: float) -> bool:
-    """Whether an endpoint is half way to a suspicion: no place for what another one leaves.
+    """Whether an endpoint is half way to a suspicion: then requests that leave another one do not go there.
 
-    An answer to a probe at `vouched` speaks for it for a while, as far as requests are concerned that
-    waited then.
+    An answer to a probe at `vouched` speaks for the endpoint for a while, as far as requests are concerned
+    that waited then.
     """
     is_vouched_for = now - vouched < VOUCHED_S
     return any(
@@ -80,8 +76,7 @@ def may_be_stopped(waiting: list[Waiting], heard: float, vouched: float, now: fl
 
 
 def is_stuck(request: Waiting, heard: float, now: float) -> bool:
-    """Whether a request is late because of the silence: one that was late before, among answers, is slow
-    itself."""
+    """Whether a request is late by the silence: a request that was late before, among answers, is slow."""
     late_s = late_after_s(request.longest_s)
     return now - request.since >= late_s and request.since + late_s > heard
 
@@ -89,9 +84,8 @@ def is_stuck(request: Waiting, heard: float, now: float) -> bool:
 def is_proven(waiting: list[Waiting], busy: list[float], heard: float, now: float, shown: int) -> bool:
     """Whether an endpoint that leaves its probe unanswered has stopped.
 
-    `busy` is when all requests were sent that it may be working on, `waiting` or not, whoever sent them. A
-    stuck request with fewer than `shown` - 1 before it was taken up at once, with room for one more beside
-    it.
+    `busy` is when the requests were sent, by any worker, that the endpoint may be working on. A stuck request
+    with fewer than `shown` - 1 before it was taken up at once, with room for one more beside it.
     """
     for request in waiting:
         if is_stuck(request, heard, now):

@@ -58,7 +58,7 @@ class Failover:
         self.tried.append(endpoint)
         stay = failure is not Failure.OVERFLOW
         # A machine that is gone may well be all of its cluster: no second attempt there
-        attempts = max(self.attempts, 2) if failure is Failure.SILENT else self.attempts
+        attempts = max(self.attempts, 2) if failure is Failure.UNACKNOWLEDGED else self.attempts
         within = self.within()
         following = choice.following(self.tried, attempts=attempts, stay=stay, within=within)
         is_last = following is None or self.seen + 1 >= self._rules.attempts
@@ -147,6 +147,7 @@ class Failover:
         """Take the attempt from the budget of the cluster that it goes to."""
         service, cluster = choice.service_of(following), choice.cluster_of(following)
         if service is None or cluster is None:
+            self.suppressed = Suppressed.ENDPOINTS  # its cluster has just left the service
             return None
         moves = failure in LEFT_BEHIND
         elsewhere = service.offered_elsewhere(cluster) if moves else 0.0

@@ -48,7 +48,7 @@ POLICY: Final[dict[Failure, RetryPolicy]] = {
     Failure.ABORTED: RetryPolicy.IDEMPOTENT,
     Failure.STATUS: RetryPolicy.IDEMPOTENT,
     Failure.STALLED: RetryPolicy.IDEMPOTENT,
-    Failure.SILENT: RetryPolicy.IDEMPOTENT,
+    Failure.UNACKNOWLEDGED: RetryPolicy.IDEMPOTENT,
     Failure.TIMEOUT: RetryPolicy.NEVER,
     Failure.MALFORMED: RetryPolicy.NEVER,
 }
@@ -59,7 +59,7 @@ UNDELIVERED: Final = frozenset(
 """No endpoint can have acted on a request that failed like this."""
 
 LEFT_BEHIND: Final = frozenset(
-    (Failure.STALE, Failure.RESET, Failure.ABORTED, Failure.STALLED, Failure.SILENT)
+    (Failure.STALE, Failure.RESET, Failure.ABORTED, Failure.STALLED, Failure.UNACKNOWLEDGED)
 )
 """The endpoint may have acted on it, but seems dead: the attempt that follows replaces the failed one."""
 
@@ -74,7 +74,7 @@ ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
     Failure.RESET: (502, "UC", "The endpoint closed the connection without an answer."),
     Failure.ABORTED: (502, "UC", "The endpoint closed the connection without an answer."),
     Failure.TIMEOUT: (504, "UT", "The endpoint did not answer in time."),
-    Failure.SILENT: (504, "UT", "The endpoint has stopped answering."),
+    Failure.UNACKNOWLEDGED: (504, "UT", "The endpoint has stopped answering."),
     Failure.MALFORMED: (502, "UPE", "The endpoint's answer is not valid HTTP."),
 }
 """Status, flag and sentence for the client when the last attempt failed.
