@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
-from controlplane.lookups import Lookups
+from controlplane.system.lookups import Lookups
 from controlplane.translate.model import HostAddresses
 
 log = logging.getLogger(__name__)

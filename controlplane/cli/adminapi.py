@@ -93,8 +93,8 @@ def _found_file(answer: Any) -> Path | None:
     """
     from ipaddress import ip_address
 
-    from controlplane import statedir
     from controlplane.admin.token import NAME
+    from controlplane.system import statedir
 
     host, body = answer.request.url.host, _json(answer)
     with suppress(ValueError):

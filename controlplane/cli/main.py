@@ -16,7 +16,7 @@ from importlib import import_module
 
 import click
 
-from controlplane import children
+from controlplane.system import children
 from proxy import __version__
 
 VERBS = {

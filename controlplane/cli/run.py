@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controlplane import cpus, signals, statedir
 from controlplane.cli.failure import Failure, Unavailable
 from controlplane.cli.gatewayoptions import gateway_options, tenancy
+from controlplane.system import cpus, signals, statedir
 
 if TYPE_CHECKING:
     from proxy.model.limits import Limits

@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from controlplane import statedir
 from controlplane.publish import Held, Publisher, SnapshotStore, place_socket
 from controlplane.supervisor import PERIOD_S, Roster, Supervisor, WorkerCommand
+from controlplane.system import statedir
 from proxy.model.snapshot import Snapshot
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from controlplane import statedir
 from controlplane.publish import Saver
+from controlplane.system import statedir
 from controlplane.translate.registrations import Owner
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ import logging
 import os
 from dataclasses import replace
 
-from controlplane import signals
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.token import NAME, TokenError, TokenFile, new_token
 from controlplane.gateway.dataplane import StateDirectoryInUse
@@ -16,7 +15,8 @@ from controlplane.gateway.settings import Settings
 from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.errors import ConfigError
 from controlplane.publish.saver import write_atomically
-from controlplane.statedir import Untrusted
+from controlplane.system import signals
+from controlplane.system.statedir import Untrusted
 from proxy import __version__
 
 log = logging.getLogger(__name__)

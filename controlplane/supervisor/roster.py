@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from controlplane import statedir
 from controlplane.supervisor import processes
+from controlplane.system import statedir
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from controlplane import lookups, resolve
+from controlplane import resolve
+from controlplane.system import lookups
 from loadtest.ports import free_port
 from tests.support.clusters import ask, clusters, gateway_on, ready
 from tests.support.fakeapi import Exchange

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from controlplane import children
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.settings import Settings
+from controlplane.system import children
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 KNOW_THE_INTERPRETER = {
-    "controlplane/children.py",
+    "controlplane/system/children.py",
     "controlplane/cli/main.py",
     "loadtest/compare/options.py",
     "loadtest/compare/peers/fleetgate.py",
@@ -130,7 +130,7 @@ def test_the_command_runs_nothing_from_the_current_directory(
 
 
 def test_every_child_is_given_its_environment_and_no_other_interpreter_options() -> None:
-    """No place in the program may start a process in another way than `controlplane.children` says."""
+    """No place in the program may start a process in another way than `controlplane.system.children` says."""
     careless = []
     for package in ("proxy", "controlplane", "loadtest"):
         for path in (ROOT / package).rglob("*.py"):

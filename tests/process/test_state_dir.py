@@ -17,12 +17,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controlplane import statedir
 from controlplane.gateway.dataplane import lock
 from controlplane.publish import Held, SnapshotStore
-from controlplane.statedir import Untrusted
 from controlplane.supervisor import processes
 from controlplane.supervisor.roster import Entry, Roster
+from controlplane.system import statedir
+from controlplane.system.statedir import Untrusted
 from proxy.model.codec import encode_snapshot
 from tests.cli.test_command import KUBECONFIG, fleetgate
 from tests.support.dataplane import running, snapshot

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane import cpus
+from controlplane.system import cpus
 
 V2 = "30 23 0:26 {root} /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
 V1 = "33 23 0:29 {root} /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controlplane.lookups import Addresses, Lookups
+from controlplane.system.lookups import Addresses, Lookups
 from tests.support.waiting import until
 
 PATIENCE_S = 0.05
