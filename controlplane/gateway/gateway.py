@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 
 from controlplane.admin.state import State
 from controlplane.checks import Checker, with_verdicts
-from controlplane.fleet import Fleet
 from controlplane.gateway.confirmation import Confirmation
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.failovers import FailoverWatch
@@ -27,7 +26,8 @@ from controlplane.kube.client import ApiClient
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
 from controlplane.proposal.job import Basis
-from controlplane.resolve import HostResolver
+from controlplane.sources.fleet import Fleet
+from controlplane.sources.hostnames import HostResolver
 from controlplane.status import StatusWriter
 from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
-from controlplane.fleet import Fleet
 from controlplane.gateway.failovers import LOOK_S, FailoverWatch
 from controlplane.kube.client import ApiClient
 from controlplane.kube.events import EventRecorder, EventSubject
@@ -18,6 +17,7 @@ from controlplane.notices.placements import Ingress
 from controlplane.notices.texts import annotation_text
 from controlplane.publish import Pair, Publisher, Totals, WorkerView
 from controlplane.resources.kinds import INGRESSES
+from controlplane.sources.fleet import Fleet
 from proxy.model.snapshot import Snapshot
 
 PAUSES = 4.0

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import msgspec
 
-from controlplane.fleet import Fleet
 from controlplane.gateway.findinglog import FindingLog
 from controlplane.gateway.identity import Identity
 from controlplane.gateway.settings import Settings
 from controlplane.proposal.job import Basis
 from controlplane.publish import Saver
-from controlplane.resolve import HostResolver
+from controlplane.sources.fleet import Fleet
+from controlplane.sources.hostnames import HostResolver
 from controlplane.system import statedir
 from controlplane.system.interfaces import Interfaces
 from controlplane.translate.builder import translate

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from controlplane.fleet import Fleet
-from tests.fleet.conftest import Start, World
+from controlplane.sources.fleet import Fleet
+from tests.sources.conftest import Start, World
 from tests.support.fakeapi import Exchange
 from tests.support.objects import endpoint_slice, service
 from tests.support.waiting import until

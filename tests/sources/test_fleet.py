@@ -7,7 +7,7 @@ import pytest
 
 from controlplane.resources.kinds import INGRESSES, MSE_INGRESS_CONFIGS
 from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
-from tests.fleet.conftest import Start, World, secret
+from tests.sources.conftest import Start, World, secret
 from tests.support.fakeapi import Exchange
 from tests.support.objects import endpoint_slice, ingress, service
 from tests.support.waiting import until

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from controlplane.members import NOBODY, Registered, registrations
 from controlplane.resources.meta import ObjectMeta
 from controlplane.resources.secret import Secret
+from controlplane.sources.registered import NOBODY, Registered, registrations
 from controlplane.translate.registrations import MOST_VACANT, TAKES_OVER
-from tests.fleet.conftest import secret
+from tests.sources.conftest import secret
 
 KUBECONFIG = "clusters: []"
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from controlplane.resolve import MAX_ADDRESSES, MAX_RETRY_S, REFRESH_S, RETRY_S, HostResolver
+from controlplane.sources.hostnames import MAX_ADDRESSES, MAX_RETRY_S, REFRESH_S, RETRY_S, HostResolver
 from controlplane.translate.model import HostAddresses
 from tests.support.clock import FakeClock
 from tests.support.waiting import until

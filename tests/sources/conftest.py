@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from controlplane.fleet import Fleet
 from controlplane.kube.client import open_client
+from controlplane.sources.fleet import Fleet
 from controlplane.translate.registrations import Owner
 from tests.support.clock import FakeClock
 from tests.support.fakeapi import FakeApi

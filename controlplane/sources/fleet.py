@@ -12,7 +12,6 @@ from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.cluster import ClusterHealth, ClusterWatch
 from controlplane.kube.reflector import Reflector
 from controlplane.kube.store import StoredStatus
-from controlplane.members import RETRY_S, Member, Registration, registrations
 from controlplane.resources.kinds import (
     ALBCONFIGS,
     INGRESS_CLASSES,
@@ -25,6 +24,8 @@ from controlplane.resources.kinds import (
     Kind,
 )
 from controlplane.resources.view import FleetObjects, MemberObjects
+from controlplane.sources.member import RETRY_S, Member
+from controlplane.sources.registered import Registration, registrations
 from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.registrations import CLUSTER_LABEL, Owner

@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from controlplane.embedded.server import EmbeddedServer
-from controlplane.fleet import Fleet
 from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.errors import ApiError
 from controlplane.kube.events import EventRecorder, EventSubject
@@ -34,6 +33,7 @@ from controlplane.resources.kinds import (
     SERVICES,
     Kind,
 )
+from controlplane.sources.fleet import Fleet
 from controlplane.status import CONFLICTS, StatusWriter
 from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 from controlplane.translate.model import Facts, HostAddresses, LastGood, ObjectStatus
