@@ -14,7 +14,6 @@ from controlplane.admin.state import State
 from controlplane.checks import Checker, with_verdicts
 from controlplane.gateway.confirmation import Confirmation
 from controlplane.gateway.dataplane import DataPlane
-from controlplane.gateway.failovers import FailoverWatch
 from controlplane.gateway.identity import Identity
 from controlplane.gateway.memberlog import MemberLog
 from controlplane.gateway.notices import Notices
@@ -25,6 +24,7 @@ from controlplane.gateway.translator import Translator
 from controlplane.kube.client import ApiClient
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
+from controlplane.observe.failovers import FailoverWatch
 from controlplane.proposal.job import Basis
 from controlplane.sources.fleet import Fleet
 from controlplane.sources.hostnames import HostResolver

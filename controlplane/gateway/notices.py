@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
-from controlplane.gateway.failovers import LOOK_S, FailoverWatch
 from controlplane.kube.client import ApiClient
 from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
@@ -15,6 +14,7 @@ from controlplane.notices.annotation import ShareAnnotator
 from controlplane.notices.events import FailoverEvents
 from controlplane.notices.placements import Ingress
 from controlplane.notices.texts import annotation_text
+from controlplane.observe.failovers import LOOK_S, FailoverWatch
 from controlplane.publish import Pair, Publisher, Totals, WorkerView
 from controlplane.resources.kinds import INGRESSES
 from controlplane.sources.fleet import Fleet

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from controlplane.admin import failbacks
-from controlplane.admin.absences import RETURNING, absences
-from controlplane.admin.breakers import agreed
-from controlplane.admin.endpoints import Merged, merged, usable
-from controlplane.admin.shares import Services
-from controlplane.admin.state import State
-from controlplane.admin.timeline import GAP_S
 from controlplane.notices.memory import EndpointMemory
 from controlplane.notices.placements import Placements, services_of
 from controlplane.notices.standings import Shortages, shortages
+from controlplane.observe.absences import RETURNING, absences
+from controlplane.observe.breakers import agreed_breakers
+from controlplane.observe.endpoints import Merged, merged, usable
+from controlplane.observe.failbacks import agreed_failbacks
+from controlplane.observe.shares import Services
+from controlplane.observe.timeline import GAP_S
 from controlplane.publish import Pair, WorkerView
 from proxy.model.snapshot import ClusterEndpoints, Snapshot
 from proxy.routing.shares import Usable
@@ -67,8 +66,8 @@ class AbsenceTracker:
         part = replace(
             snapshot, services=tuple(service for service in snapshot.services if service.id in concerned)
         )
-        endpoints = merged(State(now, 0.0, len(workers), snapshot=part, workers=workers))
-        breakers, back = agreed(workers), failbacks.agreed(workers)
+        endpoints = merged(part, workers, {})
+        breakers, back = agreed_breakers(workers), agreed_failbacks(workers)
         found = absences(part, endpoints, breakers)
         away = {
             pair: reason

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from controlplane.admin.absences import RETURNING, SERVING
-from controlplane.admin.timeline import GAP_S, Failover
 from controlplane.kube.events import BOUNDS, EventRecorder, EventSubject
 from controlplane.notices.absent import Absent
 from controlplane.notices.placements import Ingress
 from controlplane.notices.standings import Reduced
 from controlplane.notices.texts import lost_text, returned_text
+from controlplane.observe.absences import RETURNING, SERVING
+from controlplane.observe.timeline import GAP_S, Failover
 from controlplane.publish import Pair
 
 FAILED_OVER, RETURNED, NOBODY = "ClusterFailedOver", "ClusterReturned", "NoClusterServes"

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controlplane.admin import shares
-from controlplane.admin.absences import FAILING, SAME, SERVING, with_failback
-from controlplane.admin.failbacks import Failbacks
-from controlplane.admin.shares import BackendShare, Services
 from controlplane.notices.placements import Ingress, Placements
+from controlplane.observe import shares
+from controlplane.observe.absences import FAILING, SAME, SERVING, with_failback
+from controlplane.observe.failbacks import Failbacks
+from controlplane.observe.shares import BackendShare, Services
 from controlplane.publish import Pair
 from proxy.model.actions import Backend, Forward, Split, SplitMode
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from controlplane.admin.absences import REASONS
-from controlplane.admin.timeline import Failover
 from controlplane.notices.standings import Reduced
+from controlplane.observe.absences import REASONS
+from controlplane.observe.timeline import Failover
 
 MAX_ANNOTATION: Final = 32_768
 """Bytes; an object may have 256 KiB of annotations in all."""

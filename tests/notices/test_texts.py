@@ -3,9 +3,9 @@
 import json
 from collections import Counter
 
-from controlplane.admin.timeline import Failover
 from controlplane.notices.standings import Reduced, Standing
 from controlplane.notices.texts import MAX_ANNOTATION, annotation_text, lost_text, returned_text
+from controlplane.observe.timeline import Failover
 
 LOST = Reduced(
     {"a": Standing(0.2, 0.75), "b": Standing(0.8, 0.0, "breaker_open"), "c": Standing(0.0, 0.25)}, True

@@ -17,8 +17,8 @@ from controlplane.admin.exposition import exposition
 from controlplane.admin.failovers import failover_views
 from controlplane.admin.metrics import Metrics
 from controlplane.admin.state import State
-from controlplane.gateway.failovers import FailoverWatch
 from controlplane.notices.absent import AbsenceTracker
+from controlplane.observe.failovers import FailoverWatch
 from controlplane.publish import Held, Publisher, SnapshotStore
 from controlplane.publish.session import Session
 from proxy.agent import Agent

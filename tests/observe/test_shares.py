@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from controlplane.admin.shares import clusters_of, configured, effective, of_backends, of_route
+from controlplane.observe.shares import clusters_of, configured, effective, of_backends, of_route
 from proxy.model.actions import Backend, Destination, Forward, Share, Split, SplitMode
 from proxy.model.snapshot import PathKind, PathMatch, Route, Source
 from proxy.routing.shares import Usable

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
-from controlplane.admin.state import State
 from controlplane.publish import WorkerView
 from proxy.model.channel import BreakerStats
 
@@ -12,12 +11,8 @@ Breakers = dict[tuple[str, str], BreakerStats]
 """Those that are not closed, by service and cluster."""
 
 
-def breakers(state: State) -> Breakers:
+def agreed_breakers(workers: Iterable[WorkerView]) -> Breakers:
     """Return the breakers that are not closed in at least half of the workers that report."""
-    return agreed(state.workers)
-
-
-def agreed(workers: Iterable[WorkerView]) -> Breakers:
     views = [view.stats for view in workers if view.stats is not None]
     found = sorted(
         (breaker for stats in views for breaker in stats.breakers), key=lambda b: (b.service, b.cluster)

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from controlplane.admin.breakers import Breakers
-from controlplane.admin.failbacks import Failbacks
-from controlplane.admin.state import State
 from controlplane.checks import CheckView
+from controlplane.observe.breakers import Breakers
+from controlplane.observe.failbacks import Failbacks
+from controlplane.publish import WorkerView
 from proxy.model.channel import BreakerStats, EndpointStats, FailbackStats
+from proxy.model.snapshot import Snapshot
 from proxy.routing.shares import Usable, capacity
 
 STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected", "silent")
@@ -38,17 +39,19 @@ class Merged:
         return max(seen, key=lambda state: (seen[state], STATES.index(state) if state in STATES else 99))
 
 
-def merged(state: State) -> list[Merged]:
+def merged(
+    snapshot: Snapshot | None, workers: Iterable[WorkerView], checks: Mapping[Key, CheckView]
+) -> list[Merged]:
     """Return all endpoints of the snapshot in its order."""
-    if state.snapshot is None:
+    if snapshot is None:
         return []
     found: dict[Key, Merged] = {}
-    for service in state.snapshot.services:
+    for service in snapshot.services:
         for group in service.clusters:
             for e in group.endpoints:
                 key = (service.id, group.cluster, e.address, e.port)
-                found[key] = Merged(key, e.draining, e.weight, e.failing, state.checks.get(key))
-    for view in state.workers:
+                found[key] = Merged(key, e.draining, e.weight, e.failing, checks.get(key))
+    for view in workers:
         for stats in view.stats.endpoints if view.stats is not None else ():
             endpoint = found.get((stats.service, stats.cluster, stats.address, stats.port))
             if endpoint is not None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from controlplane.admin import failbacks
-from controlplane.admin.breakers import Breakers
-from controlplane.admin.endpoints import Merged
-from controlplane.admin.failbacks import Failbacks
-from controlplane.admin.shares import Parts
+from controlplane.observe import failbacks
+from controlplane.observe.breakers import Breakers
+from controlplane.observe.endpoints import Merged
+from controlplane.observe.failbacks import Failbacks
+from controlplane.observe.shares import Parts
 from controlplane.publish import Pair
 from proxy.model.actions import Forward, Split, SplitMode
 from proxy.model.snapshot import Snapshot

@@ -5,10 +5,10 @@ import logging
 import time
 from collections.abc import Iterable
 
-from controlplane.admin.absences import RETURNING
-from controlplane.admin.breakers import agreed
-from controlplane.admin.timeline import Failover, Observation, Timeline
 from controlplane.kube.turns import LeftOut, in_turn
+from controlplane.observe.absences import RETURNING
+from controlplane.observe.breakers import agreed_breakers
+from controlplane.observe.timeline import Failover, Observation, Timeline
 from controlplane.publish import Pair, Publisher
 from controlplane.translate.services import namespace_of
 from proxy.model.actions import Forward, Split, SplitMode
@@ -44,7 +44,7 @@ class FailoverWatch:
         if snapshot is not self._places.snapshot:
             self._places = Places(snapshot)
         places = self._places
-        breakers = agreed(workers)
+        breakers = agreed_breakers(workers)
         observation = Observation(
             now=time.time(),
             held={pair: places.seen_as(pair) for pair in breakers},

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from controlplane.admin.timeline import KEPT, Failover, Observation, Timeline
+from controlplane.observe.timeline import KEPT, Failover, Observation, Timeline
 from controlplane.publish import Failures, Pair
 
 WEB: Pair = ("shop/web:80", "a")

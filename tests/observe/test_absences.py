@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from controlplane.admin.absences import REASONS, absences, by_cluster, of_route, of_service
-from controlplane.admin.breakers import Breakers
-from controlplane.admin.endpoints import Merged
+from controlplane.observe.absences import REASONS, absences, by_cluster, of_route, of_service
+from controlplane.observe.breakers import Breakers
+from controlplane.observe.endpoints import Merged
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
 from proxy.model.channel import BreakerStats, EndpointStats
 from proxy.model.snapshot import ClusterEndpoints, Service
