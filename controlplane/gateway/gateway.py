@@ -16,7 +16,6 @@ from controlplane.gateway.confirmation import Confirmation
 from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.identity import Identity
 from controlplane.gateway.memberlog import MemberLog
-from controlplane.gateway.notices import Notices
 from controlplane.gateway.owners import Owners
 from controlplane.gateway.session_key import SessionKeys
 from controlplane.gateway.settings import Settings
@@ -26,9 +25,10 @@ from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
 from controlplane.observe.failovers import FailoverWatch
 from controlplane.proposal.job import Basis
+from controlplane.report.sharewatch import ShareWatch
+from controlplane.report.statuses import StatusWriter
 from controlplane.sources.fleet import Fleet
 from controlplane.sources.hostnames import HostResolver
-from controlplane.status import StatusWriter
 from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot
 
@@ -83,7 +83,7 @@ class Gateway:
         )
         self._confirmation = Confirmation(self._plane.publisher, self._status.submit)
         self._failovers = FailoverWatch(self._plane.publisher)
-        self._notices = Notices(
+        self._share_watch = ShareWatch(
             client,
             self._fleet,
             self._plane.publisher,
@@ -131,7 +131,7 @@ class Gateway:
             ("session key", self._session_keys.run),
             ("failovers", self._failovers.run),
             ("findings in the log", self._translator.log.run),
-            *self._notices.works(),
+            *self._share_watch.works(),
             ("reconcile", self._reconcile_forever),
         ):
             self._tasks.append(asyncio.create_task(_keep_running(name, work), name=name))
@@ -191,7 +191,7 @@ class Gateway:
             clusters=self._fleet.health(),
             problems=self._fleet.problems(),
             leader=self._elector.is_leader,
-            status_error=self._status.last_error or self._elector.last_error or self._notices.last_error,
+            status_error=self._status.last_error or self._elector.last_error or self._share_watch.last_error,
             translations=self._translator.count,
             translate_sum_s=self._translator.sum_s,
         )

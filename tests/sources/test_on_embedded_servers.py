@@ -20,8 +20,9 @@ from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status
 from controlplane.kube.store import StoredStatus
-from controlplane.notices import annotation
-from controlplane.notices.annotation import ShareAnnotator
+from controlplane.report import annotation
+from controlplane.report.annotation import ShareAnnotator
+from controlplane.report.statuses import CONFLICTS, StatusWriter
 from controlplane.resources.kinds import (
     ALBCONFIGS,
     ENDPOINT_SLICES,
@@ -34,7 +35,6 @@ from controlplane.resources.kinds import (
     Kind,
 )
 from controlplane.sources.fleet import Fleet
-from controlplane.status import CONFLICTS, StatusWriter
 from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 from controlplane.translate.model import Facts, HostAddresses, LastGood, ObjectStatus
 from controlplane.translate.servergroups import build_groups

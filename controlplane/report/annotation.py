@@ -15,7 +15,7 @@ from controlplane.kube.errors import ApiError, KubeError, Unreachable
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import WRITE_TIMEOUT_S
 from controlplane.kube.turns import in_turn
-from controlplane.notices.placements import Ingress
+from controlplane.observe.demand import IngressKey
 from controlplane.resources.kinds import INGRESSES
 from controlplane.translate.annotations.effective_shares import KEY
 
@@ -57,8 +57,8 @@ class ShareAnnotator:
         self,
         client: ApiClient,
         elector: LeaderElector,
-        uid_of: Callable[[Ingress], str | None],
-        annotated: Callable[[], Mapping[Ingress, str]],
+        uid_of: Callable[[IngressKey], str | None],
+        annotated: Callable[[], Mapping[IngressKey, str]],
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -70,13 +70,13 @@ class ShareAnnotator:
         self._annotated = annotated
         self._clock = clock
         self._limit = RateLimit(RATE_PER_S, BURST, clock)
-        self._wanted: Mapping[Ingress, str] = {}
-        self._differs: dict[Ingress, float] = {}  # since when, monotonic
-        self._written: dict[Ingress, float] = {}
+        self._wanted: Mapping[IngressKey, str] = {}
+        self._differs: dict[IngressKey, float] = {}  # since when, monotonic
+        self._written: dict[IngressKey, float] = {}
         self._removes_from = clock.monotonic() + LEARN_S
         self._denied_until = float("-inf")
 
-    def want(self, texts: Mapping[Ingress, str]) -> None:
+    def want(self, texts: Mapping[IngressKey, str]) -> None:
         """Replace what is wanted, by Ingress; the others shall have no annotation."""
         self._wanted = texts
 
@@ -95,10 +95,10 @@ class ShareAnnotator:
                 await self._client.reconnected()
             await self._clock.sleep(LOOK_S)
 
-    def due(self) -> list[Ingress]:
+    def due(self) -> list[IngressKey]:
         """Return the Ingresses to write to now: namespaces in turn, what has differed for longest first."""
         now, annotated = self._clock.monotonic(), self._annotated()
-        differs: dict[Ingress, float] = {}
+        differs: dict[IngressKey, float] = {}
         for ingress in self._wanted.keys() | annotated.keys():
             if self._wanted.get(ingress) != annotated.get(ingress):
                 differs[ingress] = self._differs.get(ingress, now)
@@ -112,10 +112,10 @@ class ShareAnnotator:
             served[namespace] = max(at, served.get(namespace, at))
         return in_turn(sorted(due, key=differs.__getitem__), lambda each: each[0], served)
 
-    def _may(self, ingress: Ingress, now: float) -> bool:
+    def _may(self, ingress: IngressKey, now: float) -> bool:
         return ingress not in self._written and (ingress in self._wanted or now >= self._removes_from)
 
-    async def _write(self, ingress: Ingress) -> None:
+    async def _write(self, ingress: IngressKey) -> None:
         uid = self._uid_of(ingress)
         if uid is None:
             return  # it is gone, and its annotation with it

@@ -2,8 +2,8 @@
 
 import pytest
 
-from controlplane.notices.placements import Placements
-from controlplane.notices.standings import Standing, shortages
+from controlplane.observe.demand import DemandIndex
+from controlplane.observe.shortages import ClusterShare, shortages
 from proxy.model.actions import Backend, Destination, Forward, Redirect, Share, Split, SplitMode
 from proxy.model.snapshot import PathKind, PathMatch, Route, Source
 from proxy.routing.shares import Usable
@@ -24,7 +24,7 @@ def one(split: Split, *fallbacks: str) -> Forward:
     return Forward((Backend("x", fallbacks=tuple(Destination(name) for name in fallbacks)),), split)
 
 
-Expected = dict[str, Standing]
+Expected = dict[str, ClusterShare]
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ Expected = dict[str, Standing]
             one(WEIGHTED),
             {"a": WELL, "b": DEAD, "c": WELL},
             {"b": "breaker_open"},
-            {"a": Standing(0.2, 1.0), "b": Standing(0.8, 0.0, "breaker_open")},
+            {"a": ClusterShare(0.2, 1.0), "b": ClusterShare(0.8, 0.0, "breaker_open")},
             True,
         ),
         (
             one(COUNTED),
             {"a": WELL, "b": DEAD},
             {"b": "breaker_open"},
-            {"a": Standing(0.5, 1.0), "b": Standing(0.5, 0.0, "breaker_open")},
+            {"a": ClusterShare(0.5, 1.0), "b": ClusterShare(0.5, 0.0, "breaker_open")},
             True,
         ),
         (
@@ -49,9 +49,9 @@ Expected = dict[str, Standing]
             {"a": DEAD, "b": DEAD, "c": WELL},
             {"a": "breaker_open", "b": "checks_failing"},
             {
-                "a": Standing(0.2, 0.0, "breaker_open"),
-                "b": Standing(0.8, 0.0, "checks_failing"),
-                "c": Standing(0.0, 1.0),
+                "a": ClusterShare(0.2, 0.0, "breaker_open"),
+                "b": ClusterShare(0.8, 0.0, "checks_failing"),
+                "c": ClusterShare(0.0, 1.0),
             },
             True,
         ),
@@ -60,7 +60,7 @@ Expected = dict[str, Standing]
             one(COUNTED),
             {"a": DEAD, "b": DEAD},
             {"a": "breaker_open", "b": "breaker_open"},
-            {"a": Standing(0.5, 0.5, "breaker_open"), "b": Standing(0.5, 0.5, "breaker_open")},
+            {"a": ClusterShare(0.5, 0.5, "breaker_open"), "b": ClusterShare(0.5, 0.5, "breaker_open")},
             False,
         ),
         # Both drain, and serve, for there is nobody else
@@ -69,7 +69,7 @@ Expected = dict[str, Standing]
             one(COUNTED),
             {"a": WELL, "b": SPARE},
             {"b": "draining"},
-            {"a": Standing(0.5, 1.0), "b": Standing(0.5, 0.0, "draining")},
+            {"a": ClusterShare(0.5, 1.0), "b": ClusterShare(0.5, 0.0, "draining")},
             True,
         ),
         # Another service takes over
@@ -77,7 +77,7 @@ Expected = dict[str, Standing]
             one(ALONE, "y"),
             {"a": Usable(), "b": Usable()},
             {"a": "no_endpoints", "b": "no_endpoints"},
-            {"a": Standing(0.2, 0.0, "no_endpoints"), "b": Standing(0.8, 0.0, "no_endpoints")},
+            {"a": ClusterShare(0.2, 0.0, "no_endpoints"), "b": ClusterShare(0.8, 0.0, "no_endpoints")},
             True,
         ),
         # A standby that fails has lost nothing
@@ -87,7 +87,7 @@ Expected = dict[str, Standing]
             one(WEIGHTED),
             {"a": WELL, "b": Usable(live=2, level=0.5), "c": WELL},
             {"b": "returning"},
-            {"a": Standing(0.2, 1 / 3), "b": Standing(0.8, 2 / 3, "returning")},
+            {"a": ClusterShare(0.2, 1 / 3), "b": ClusterShare(0.8, 2 / 3, "returning")},
             True,
         ),
     ],
@@ -97,25 +97,25 @@ def test_who_lacks_its_share(
 ) -> None:
     services = {"x": counts, "y": {"a": WELL}}
     pairs = {("x", cluster): reason for cluster, reason in away.items()}
-    found = shortages(Placements((route(forward),)), pairs, services, services, {})
+    found = shortages(DemandIndex((route(forward),)), pairs, services, services, {})
     if not expected:
         assert found == {}
         return
     reduced = found["demo", "web"]["x"]
     assert reduced.served is served
-    assert reduced.standings.keys() == expected.keys()
+    assert reduced.clusters.keys() == expected.keys()
     for cluster, standing in expected.items():
-        assert reduced.standings[cluster].reason == standing.reason
-        assert reduced.standings[cluster].configured == pytest.approx(standing.configured)
-        assert reduced.standings[cluster].effective == pytest.approx(standing.effective)
+        assert reduced.clusters[cluster].reason == standing.reason
+        assert reduced.clusters[cluster].configured == pytest.approx(standing.configured)
+        assert reduced.clusters[cluster].effective == pytest.approx(standing.effective)
 
 
 def test_equal_rules_are_looked_at_once_and_told_on_all_their_ingresses() -> None:
     routes = tuple(route(one(WEIGHTED), name) for name in ("one", "two"))
-    placements = Placements((*routes, route(Redirect(301), "three"), route(one(WEIGHTED), "gw", "AlbConfig")))
-    assert len(placements.forwards(["x"])) == 1
+    demand = DemandIndex((*routes, route(Redirect(301), "three"), route(one(WEIGHTED), "gw", "AlbConfig")))
+    assert len(demand.forwards(["x"])) == 1
     counts = {"x": {"a": WELL, "b": DEAD}}
-    found = shortages(placements, {("x", "b"): "breaker_open"}, counts, counts, {})
+    found = shortages(demand, {("x", "b"): "breaker_open"}, counts, counts, {})
     assert found.keys() == {("demo", "one"), ("demo", "two")}
 
 
@@ -123,13 +123,13 @@ def test_of_several_rules_of_an_ingress_the_one_that_lacks_most_is_told() -> Non
     weights = range(5, 100, 10)
     splits = [Split(SplitMode.WEIGHTS, (Share("a", 100 - weight), Share("b", weight))) for weight in weights]
     counts = {"x": {"a": WELL, "b": DEAD}}
-    placements = Placements(tuple(route(one(split)) for split in splits))
-    found = shortages(placements, {("x", "b"): "breaker_open"}, counts, counts, {})
-    assert found["demo", "web"]["x"].standings["b"].configured == pytest.approx(0.95)
+    demand = DemandIndex(tuple(route(one(split)) for split in splits))
+    found = shortages(demand, {("x", "b"): "breaker_open"}, counts, counts, {})
+    assert found["demo", "web"]["x"].clusters["b"].configured == pytest.approx(0.95)
 
 
 def test_a_backend_without_weight_lacks_nothing() -> None:
     forward = Forward((Backend("x", 0), Backend("y", 100)), WEIGHTED)
     counts = {service: {"a": WELL, "b": DEAD} for service in "xy"}
-    found = shortages(Placements((route(forward),)), {("x", "b"): "breaker_open"}, counts, counts, {})
+    found = shortages(DemandIndex((route(forward),)), {("x", "b"): "breaker_open"}, counts, counts, {})
     assert found == {}

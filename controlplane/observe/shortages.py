@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controlplane.notices.placements import Ingress, Placements
 from controlplane.observe import shares
 from controlplane.observe.absences import FAILING, SAME, SERVING, with_failback
+from controlplane.observe.demand import DemandIndex, IngressKey
 from controlplane.observe.failbacks import Failbacks
 from controlplane.observe.shares import BackendShare, Services
 from controlplane.publish import Pair
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ClusterShare:
     """A cluster's part of a service's traffic, 0 to 1."""
 
     configured: float
@@ -25,43 +25,43 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Reduced:
+class ServiceShares:
     """A service and what clusters get of it; those that neither get nor should get anything are left out."""
 
-    standings: Mapping[str, Standing]
+    clusters: Mapping[str, ClusterShare]
     served: bool  # whether anybody can serve
 
     @property
-    def absent(self) -> list[str]:
+    def failed_over(self) -> list[str]:
         """The clusters that have failed over: those that get less, or nothing, and do serve are none."""
-        return [cluster for cluster, each in self.standings.items() if each.reason not in SERVING]
+        return [cluster for cluster, each in self.clusters.items() if each.reason not in SERVING]
 
     @property
     def missing(self) -> float:
-        return sum(max(0.0, each.configured - each.effective) for each in self.standings.values())
+        return sum(max(0.0, each.configured - each.effective) for each in self.clusters.values())
 
 
-Shortages = dict[Ingress, dict[str, Reduced]]
+Shortages = dict[IngressKey, dict[str, ServiceShares]]
 """By Ingress and service."""
 
 
 def shortages(
-    placements: Placements, away: Mapping[Pair, str], counts: Services, full: Services, back: Failbacks
+    demand: DemandIndex, reasons: Mapping[Pair, str], counts: Services, full: Services, back: Failbacks
 ) -> Shortages:
-    """Return the services of which a cluster does not get its share, for a reason in `away` or by a failback.
+    """Return the services of which a cluster does not get its share, by `reasons` or by a failback.
 
     `counts` are the endpoints of now, `full` those of clusters in the best of health.
     """
     found: Shortages = {}
-    away_by, back_by = _by_service(away), _by_service(back)
-    for forward in placements.forwards(away_by.keys() | back_by.keys()):
+    reasons_by, back_by = _by_service(reasons), _by_service(back)
+    for forward in demand.forwards(reasons_by.keys() | back_by.keys()):
         present = shares.of_backends(forward, counts)
         for backend, share in zip(forward.backends, present, strict=True):
             split, service = backend.split or forward.split, backend.service
-            here = with_failback(away_by.get(service, {}), (split,), back_by.get(service, {}))
+            here = with_failback(reasons_by.get(service, {}), (split,), back_by.get(service, {}))
             reduced = _reduced(forward, backend, share, here, counts, full)
-            if any(each.reason for each in reduced.standings.values()):
-                for ingress in placements.ingresses(forward):
+            if any(each.reason for each in reduced.clusters.values()):
+                for ingress in demand.ingresses(forward):
                     _keep_worst(found.setdefault(ingress, {}), backend.service, reduced)
     return found
 
@@ -74,39 +74,39 @@ def _by_service(pairs: Mapping[Pair, T]) -> dict[str, dict[Pair, T]]:
     return found
 
 
-def _keep_worst(services: dict[str, Reduced], service: str, reduced: Reduced) -> None:
+def _keep_worst(services: dict[str, ServiceShares], service: str, reduced: ServiceShares) -> None:
     """Rules of an Ingress may divide a service differently: the one that lacks most is told."""
     known = services.get(service)
     if known is None or _weight(known) < _weight(reduced):
         services[service] = reduced
 
 
-def _weight(reduced: Reduced) -> tuple[float, list[tuple[str, float]]]:
+def _weight(reduced: ServiceShares) -> tuple[float, list[tuple[str, float]]]:
     """Return what orders them, the same ones always in the same way."""
-    return reduced.missing, [(cluster, each.configured) for cluster, each in reduced.standings.items()]
+    return reduced.missing, [(cluster, each.configured) for cluster, each in reduced.clusters.items()]
 
 
 def _reduced(
     forward: Forward,
     backend: Backend,
     share: BackendShare,
-    away: Mapping[Pair, str],
+    reasons: Mapping[Pair, str],
     counts: Services,
     full: Services,
-) -> Reduced:
+) -> ServiceShares:
     service, split = backend.service, backend.split or forward.split
     planned = shares.configured(split, full.get(service, {})) if share.configured else {}
     serves = share.served_by == service and share.effective
     present = shares.effective(split, counts.get(service, {})) if serves else {}
-    served = any(part and away.get((service, cluster)) not in FAILING for cluster, part in present.items())
-    standings = {}
+    served = any(part and reasons.get((service, cluster)) not in FAILING for cluster, part in present.items())
+    clusters = {}
     for cluster in sorted(planned.keys() | present.keys()):
         before, now = planned.get(cluster, 0.0), present.get(cluster, 0.0)
         if before or now:
-            reason = away.get((service, cluster), "")
+            reason = reasons.get((service, cluster), "")
             lost = _is_lost(before, now, reason, served) and not _is_count(split, reason)
-            standings[cluster] = Standing(before, now, reason if lost else "")
-    return Reduced(standings, served or (not serves and bool(share.served_by)))
+            clusters[cluster] = ClusterShare(before, now, reason if lost else "")
+    return ServiceShares(clusters, served or (not serves and bool(share.served_by)))
 
 
 def _is_count(split: Split, reason: str) -> bool:

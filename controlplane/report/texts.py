@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
-from controlplane.notices.standings import Reduced
 from controlplane.observe.absences import REASONS
+from controlplane.observe.shortages import ServiceShares
 from controlplane.observe.timeline import Failover
 
 MAX_ANNOTATION: Final = 32_768
@@ -16,15 +16,15 @@ _NAMED: Final = 3  # services that are named beside the first
 
 
 def lost_text(
-    cluster: str, services: Mapping[str, Reduced], states: Mapping[str, int], failover: Failover | None
+    cluster: str, services: Mapping[str, ServiceShares], states: Mapping[str, int], failover: Failover | None
 ) -> str:
     """Return who lost which share and why, and who serves instead. The first service is told in full."""
     service, reduced = next(iter(services.items()))
-    standing = reduced.standings[cluster]
+    standing = reduced.clusters[cluster]
     why = REASONS[standing.reason] + _details(states, failover)
     others = (
         f"{name} serves {_percent(each.effective)}"
-        for name, each in reduced.standings.items()
+        for name, each in reduced.clusters.items()
         if name != cluster and each.effective
     )
     instead = ", ".join(others) if reduced.served else "no cluster can serve it"
@@ -59,14 +59,14 @@ def returned_text(
     return f"{text}; {max(moved, elsewhere)} requests served by other clusters, {lost} lost"
 
 
-def annotation_text(services: Mapping[str, Reduced]) -> str:
+def annotation_text(services: Mapping[str, ServiceShares]) -> str:
     """Return the shares as JSON, in percent. Services for which there is no room are left out."""
     shown: dict[str, object] = {}
     size = 2
     for service, reduced in sorted(services.items()):
         entry = {
             cluster: _entry(each.configured, each.effective, each.reason)
-            for cluster, each in sorted(reduced.standings.items())
+            for cluster, each in sorted(reduced.clusters.items())
         }
         size += len(msgspec.json.encode({service: entry}))
         if size > MAX_ANNOTATION:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.notices import annotation
+from controlplane.report import annotation
 from controlplane.translate.annotations.effective_shares import KEY
 from loadtest.ports import free_port
 from tests.support.clusters import Clusters, ask, clusters, gateway_on, ready

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from controlplane.kube.client import ApiClient
 from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
-from controlplane.notices.absent import AbsenceTracker, Absent
-from controlplane.notices.annotation import ShareAnnotator
-from controlplane.notices.events import FailoverEvents
-from controlplane.notices.placements import Ingress
-from controlplane.notices.texts import annotation_text
+from controlplane.observe.demand import IngressKey
 from controlplane.observe.failovers import LOOK_S, FailoverWatch
+from controlplane.observe.unavailable import UnavailabilityTracker, UnavailableClusters
 from controlplane.publish import Pair, Publisher, Totals, WorkerView
+from controlplane.report.annotation import ShareAnnotator
+from controlplane.report.failovers import FailoverEvents
+from controlplane.report.texts import annotation_text
 from controlplane.resources.kinds import INGRESSES
 from controlplane.sources.fleet import Fleet
 from proxy.model.snapshot import Snapshot
@@ -24,7 +24,7 @@ PAUSES = 4.0
 """A look that takes long is followed by a pause of so many times as long."""
 
 
-class Notices:
+class ShareWatch:
     """See `works`."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Notices:
         self._publisher = publisher
         self._failovers = failovers
         self._elector = elector
-        self._tracker = AbsenceTracker()
+        self._tracker = UnavailabilityTracker()
         self._events = FailoverEvents(recorder, self._subject, failovers.latest_of)
         self._annotator = (
             ShareAnnotator(client, elector, self._uid, fleet.shares_written) if write_shares else None
@@ -71,29 +71,31 @@ class Notices:
         if snapshot is None or all(view.stats is None for view in workers):
             return
         self._failovers.look()  # so that it knows of what ends with this look
-        absent, texts = await asyncio.to_thread(self._judge, snapshot, workers)
-        self._events.tell(absent, leading=self._elector.is_leader)
+        unavailable, texts = await asyncio.to_thread(self._judge, snapshot, workers)
+        self._events.tell(unavailable, leading=self._elector.is_leader)
         if self._annotator is not None:
             self._annotator.want(texts)
 
     def _judge(
         self, snapshot: Snapshot, workers: tuple[WorkerView, ...]
-    ) -> tuple[Absent, dict[Ingress, str]]:
+    ) -> tuple[UnavailableClusters, dict[IngressKey, str]]:
         """Beside the event loop: a cluster that fails for 10,000 services is a second's work."""
-        absent = self._tracker.observe(snapshot, workers, time.time())
-        if absent.shortages or self._events.is_counting:
-            absent = dataclasses.replace(absent, served=served(self._publisher.totals()))
+        unavailable = self._tracker.observe(snapshot, workers, time.time())
+        if unavailable.shortages or self._events.is_counting:
+            unavailable = dataclasses.replace(unavailable, served=served(self._publisher.totals()))
         if self._annotator is None:
-            return absent, {}
-        return absent, {ingress: annotation_text(services) for ingress, services in absent.shortages.items()}
+            return unavailable, {}
+        return unavailable, {
+            ingress: annotation_text(services) for ingress, services in unavailable.shortages.items()
+        }
 
-    def _subject(self, ingress: Ingress) -> EventSubject | None:
+    def _subject(self, ingress: IngressKey) -> EventSubject | None:
         found = self._fleet.current_status(INGRESSES, *ingress)
         if found is None:
             return None
         return EventSubject(INGRESSES.api_version, INGRESSES.kind, *ingress, found.uid)
 
-    def _uid(self, ingress: Ingress) -> str | None:
+    def _uid(self, ingress: IngressKey) -> str | None:
         found = self._fleet.current_status(INGRESSES, *ingress)
         return found.uid if found is not None else None
 

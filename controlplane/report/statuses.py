@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from controlplane.findingevents import FindingEvents
 from controlplane.kube.backoff import Backoff, BackoffSettings, RateLimit
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
@@ -17,6 +16,7 @@ from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status, status_patch, with_transition_times
 from controlplane.kube.store import StoredStatus
 from controlplane.kube.turns import in_turn
+from controlplane.report.findings import FindingEvents
 from controlplane.resources.kinds import (
     INGRESSES,
     Kind,

@@ -4,8 +4,8 @@ import dataclasses
 
 from msgspec.structs import replace
 
-from controlplane.notices.absent import AbsenceTracker, Absent
-from controlplane.notices.memory import FORGET_S
+from controlplane.observe.memory import FORGET_S
+from controlplane.observe.unavailable import UnavailabilityTracker, UnavailableClusters
 from controlplane.publish import WorkerView
 from proxy.model.actions import Backend, Failback, Forward, Share, Split, SplitMode
 from proxy.model.channel import BreakerStats, EndpointStats, FailbackStats
@@ -44,35 +44,35 @@ def counted(*filled: str) -> Snapshot:
     )
 
 
-def lost(absent: Absent) -> dict[str, tuple[float, float, str]]:
-    services = absent.shortages.get(("shop", "web"), {})
+def lost(unavailable: UnavailableClusters) -> dict[str, tuple[float, float, str]]:
+    services = unavailable.shortages.get(("shop", "web"), {})
     return {
         cluster: (each.configured, round(each.effective, 2), each.reason)
         for reduced in services.values()
-        for cluster, each in reduced.standings.items()
+        for cluster, each in reduced.clusters.items()
     }
 
 
 def test_a_cluster_is_away_from_when_its_breaker_opens_until_it_has_returned() -> None:
-    tracker, served = AbsenceTracker(), snapshot(7, 8001)
+    tracker, served = UnavailabilityTracker(), snapshot(7, 8001)
     assert lost(tracker.observe(served, view(), 1.0)) == {}
     away = tracker.observe(served, view("open", 0.0, "ejected"), 2.0)
     assert lost(away) == {"cluster-1": (0.5, 1.0, ""), "cluster-2": (0.5, 0.0, "breaker_open")}
     assert away.states[WEB, "cluster-2"] == {"ejected": 1}
     returning = tracker.observe(served, view("returning", 0.5), 3.0)
     assert lost(returning)["cluster-2"] == (0.5, 0.33, "returning")
-    assert returning.away == {(WEB, "cluster-2"): "returning"}
+    assert returning.reasons == {(WEB, "cluster-2"): "returning"}
     assert lost(tracker.observe(served, view(), 4.0)) == {}
 
 
 def test_a_share_that_only_grows_again_is_no_absence() -> None:
     """As after a restart of a worker, or when too few workers had their breaker open."""
-    tracker = AbsenceTracker()
+    tracker = UnavailabilityTracker()
     assert lost(tracker.observe(snapshot(7, 8001), view("returning", 0.5), 1.0)) == {}
 
 
 def test_a_cluster_that_is_held_out_stays_away_from_that_ingress() -> None:
-    tracker, served = AbsenceTracker(), snapshot(7, 8001)
+    tracker, served = UnavailabilityTracker(), snapshot(7, 8001)
     (route,) = served.routes
     assert isinstance(route.action, Forward)
     split = replace(route.action.split, failback=Failback("shop/web", manual=True))
@@ -91,19 +91,19 @@ def test_a_cluster_that_is_held_out_stays_away_from_that_ingress() -> None:
 
 
 def test_a_cluster_that_seemed_to_be_back_for_a_moment_goes_on_returning() -> None:
-    tracker, served = AbsenceTracker(), counted(*TWO)
+    tracker, served = UnavailabilityTracker(), counted(*TWO)
     tracker.observe(served, view(), 1.0)
     empty = counted("cluster-1")
     for now in range(2, 9):
         tracker.observe(empty, view(), now)
-    assert tracker.observe(served, view(), 9.0).away == {}
-    assert tracker.observe(served, view("returning", 0.5), 10.0).away == {(WEB, "cluster-2"): "returning"}
+    assert tracker.observe(served, view(), 9.0).reasons == {}
+    assert tracker.observe(served, view("returning", 0.5), 10.0).reasons == {(WEB, "cluster-2"): "returning"}
     tracker.observe(served, view(), 11.0)
-    assert tracker.observe(served, view("returning", 0.5), 15.0).away == {}
+    assert tracker.observe(served, view("returning", 0.5), 15.0).reasons == {}
 
 
 def test_a_cluster_with_a_weight_and_without_endpoints_is_away() -> None:
-    tracker, served = AbsenceTracker(), snapshot(7, 8001)
+    tracker, served = UnavailabilityTracker(), snapshot(7, 8001)
     (service,) = served.services
     empty = replace(service, clusters=(service.clusters[0], ClusterEndpoints("cluster-2", ())))
     found = tracker.observe(replace(served, services=(empty,)), view(), 1.0)
@@ -112,7 +112,7 @@ def test_a_cluster_with_a_weight_and_without_endpoints_is_away() -> None:
 
 def test_a_counted_cluster_keeps_the_share_of_its_last_endpoints_for_an_hour() -> None:
     """The share of a cluster without endpoints is nothing, and so would be its loss."""
-    tracker = AbsenceTracker()
+    tracker = UnavailabilityTracker()
     assert lost(tracker.observe(counted(*TWO), view(), 1.0)) == {}
     empty = counted("cluster-1")
     for now in (2.0, FORGET_S):
@@ -125,13 +125,13 @@ def test_a_counted_cluster_keeps_the_share_of_its_last_endpoints_for_an_hour() -
 
 
 def test_a_counted_cluster_that_never_had_an_endpoint_has_lost_none() -> None:
-    tracker = AbsenceTracker()
+    tracker = UnavailabilityTracker()
     found = tracker.observe(counted("cluster-1"), view(), 1.0)
-    assert (lost(found), found.away) == ({}, {})
+    assert (lost(found), found.reasons) == ({}, {})
 
 
 def test_what_did_not_change_is_not_looked_at_again() -> None:
-    tracker, served = AbsenceTracker(), counted(*TWO)
+    tracker, served = UnavailabilityTracker(), counted(*TWO)
     tracker.observe(served, view(), 1.0)
     first = tracker.observe(counted("cluster-1"), view(), 2.0)
     assert lost(first)
@@ -145,7 +145,9 @@ def test_endpoints_that_fail_their_checks_are_an_absence_nobody_has_to_ask_for()
     (service,) = served.services
     failing = ClusterEndpoints("cluster-2", (Endpoint("10.0.0.1", 8080, failing=True),))
     checked = replace(service, clusters=(service.clusters[0], failing))
-    found = AbsenceTracker().observe(replace(served, services=(checked,)), view(state="unhealthy"), 1.0)
+    found = UnavailabilityTracker().observe(
+        replace(served, services=(checked,)), view(state="unhealthy"), 1.0
+    )
     assert lost(found)["cluster-2"] == (0.5, 0.0, "checks_failing")
 
 
@@ -155,11 +157,11 @@ def test_a_weighted_cluster_that_lacks_endpoints_gets_less_and_is_not_away() -> 
     assert worker.stats is not None
     well = EndpointStats(WEB, "cluster-2", "10.0.0.2", 8080, "healthy", 0, 0, 0, 0, "")
     report = replace(worker.stats, endpoints=(*worker.stats.endpoints, well))
-    found = AbsenceTracker().observe(served, (dataclasses.replace(worker, stats=report),), 1.0)
+    found = UnavailabilityTracker().observe(served, (dataclasses.replace(worker, stats=report),), 1.0)
     share, part, reason = lost(found)["cluster-2"]
     assert (share, reason) == (0.5, "fewer_endpoints")
     assert 0.0 < part < share
-    assert found.shortages["shop", "web"][WEB].absent == []
+    assert found.shortages["shop", "web"][WEB].failed_over == []
 
 
 def test_a_counted_cluster_that_lacks_endpoints_only_counts_for_less() -> None:
@@ -169,4 +171,4 @@ def test_a_counted_cluster_that_lacks_endpoints_only_counts_for_less() -> None:
         for each in served.services[0].clusters
     )
     more = replace(served, services=(Service(WEB, both),))
-    assert lost(AbsenceTracker().observe(more, view(state="ejected"), 1.0)) == {}
+    assert lost(UnavailabilityTracker().observe(more, view(state="ejected"), 1.0)) == {}

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from controlplane.kube.events import BOUNDS, EventRecorder, EventSubject
-from controlplane.notices.absent import Absent
-from controlplane.notices.placements import Ingress
-from controlplane.notices.standings import Reduced
-from controlplane.notices.texts import lost_text, returned_text
 from controlplane.observe.absences import RETURNING, SERVING
+from controlplane.observe.demand import IngressKey
+from controlplane.observe.shortages import ServiceShares
 from controlplane.observe.timeline import GAP_S, Failover
+from controlplane.observe.unavailable import UnavailableClusters
 from controlplane.publish import Pair
+from controlplane.report.texts import lost_text, returned_text
 
 FAILED_OVER, RETURNED, NOBODY = "ClusterFailedOver", "ClusterReturned", "NoClusterServes"
 
@@ -22,13 +22,13 @@ ROOM: Final = BOUNDS.of_namespace // 2
 TRY_AGAIN_S: Final = 10.0
 """After an Event that was not taken, because the same was told lately or the queue is full."""
 
-Key = tuple[Ingress, str]
+Key = tuple[IngressKey, str]
 """An Ingress and a cluster."""
 
-Lost = dict[Key, dict[str, Reduced]]
+Lost = dict[Key, dict[str, ServiceShares]]
 """Services of which a cluster does not get its share."""
 
-Subject = Callable[[Ingress], EventSubject | None]
+Subject = Callable[[IngressKey], EventSubject | None]
 """The Ingress as Events name it; None when the Fleet does not have it."""
 
 History = Callable[[Pair], Failover | None]
@@ -70,60 +70,62 @@ class FailoverEvents:
         """Whether it wants to know how many requests clusters serve."""
         return bool(self._losses)
 
-    def tell(self, absent: Absent, *, leading: bool) -> None:
+    def tell(self, unavailable: UnavailableClusters, *, leading: bool) -> None:
         """Compare with what was told last. Only the leader tells; the others follow, to go on from there."""
-        lost = dict(_by_cluster(absent))
-        self._resume(lost, absent)
+        lost = dict(_by_cluster(unavailable))
+        self._resume(lost, unavailable)
         for key in [key for key in self._losses if key not in lost]:
-            self._end(key, absent)
+            self._end(key, unavailable)
         for key, services in lost.items():
-            loss = self._losses.setdefault(key, _Loss(absent.now, absent.served))
+            loss = self._losses.setdefault(key, _Loss(unavailable.now, unavailable.served))
             for service, reduced in services.items():
-                loss.services.setdefault(service, reduced.standings[key[1]].configured)
+                loss.services.setdefault(service, reduced.clusters[key[1]].configured)
             if leading and not services.keys() <= loss.told:
-                self._tell_loss(key, loss, services, absent)
+                self._tell_loss(key, loss, services, unavailable)
         if not leading:
             self._returns.clear()
         for key, back in [*self._returns.items()]:
-            self._tell_return(key, back, absent.now)
+            self._tell_return(key, back, unavailable.now)
 
-    def _resume(self, lost: Lost, absent: Absent) -> None:
+    def _resume(self, lost: Lost, unavailable: UnavailableClusters) -> None:
         """A loss whose end was not told yet goes on, where it was none: to who reads the Events it lasts."""
         for key, back in [*self._returns.items()]:
-            if key in lost or _reasons(key, back.loss, absent) == {RETURNING}:
+            if key in lost or _reasons(key, back.loss, unavailable) == {RETURNING}:
                 del self._returns[key]
                 self._losses[key] = back.loss
 
-    def _end(self, key: Key, absent: Absent) -> None:
+    def _end(self, key: Key, unavailable: UnavailableClusters) -> None:
         """A cluster is back when it serves. One that has no share any more, by new rules, is no news."""
-        loss, reasons = self._losses[key], _reasons(key, self._losses[key], absent)
+        loss, reasons = self._losses[key], _reasons(key, self._losses[key], unavailable)
         if reasons == {RETURNING}:
             return
         del self._losses[key]
         if loss.told and not reasons:
             ingress, cluster = key
-            reduced = absent.shortages.get(ingress, {})
+            reduced = unavailable.shortages.get(ingress, {})
             present = {
-                service: each.standings[cluster].effective
+                service: each.clusters[cluster].effective
                 for service, each in reduced.items()
-                if cluster in each.standings
+                if cluster in each.clusters
             }
-            elsewhere = served_elsewhere(cluster, loss.services, loss.served, absent.served)
-            self._returns[key] = _Return(loss, absent.now, present, elsewhere, absent.now + GAP_S)
+            elsewhere = served_elsewhere(cluster, loss.services, loss.served, unavailable.served)
+            self._returns[key] = _Return(loss, unavailable.now, present, elsewhere, unavailable.now + GAP_S)
 
-    def _tell_loss(self, key: Key, loss: _Loss, services: dict[str, Reduced], absent: Absent) -> None:
+    def _tell_loss(
+        self, key: Key, loss: _Loss, services: dict[str, ServiceShares], unavailable: UnavailableClusters
+    ) -> None:
         ingress, cluster = key
-        if loss.try_at > absent.now or self._recorder.pending_in(ingress[0]) >= ROOM:
+        if loss.try_at > unavailable.now or self._recorder.pending_in(ingress[0]) >= ROOM:
             return
-        loss.try_at = absent.now + TRY_AGAIN_S
+        loss.try_at = unavailable.now + TRY_AGAIN_S
         subject = self._subject(ingress)
         if subject is None:
             return
         first = next(iter(services))
         reason = FAILED_OVER if any(reduced.served for reduced in services.values()) else NOBODY
-        states = absent.states.get((first, cluster), Counter())
+        states = unavailable.states.get((first, cluster), Counter())
         text = lost_text(cluster, services, states, self._history((first, cluster)))
-        since = absent.now if loss.told else loss.since
+        since = unavailable.now if loss.told else loss.since
         if self._recorder.record(subject, "Warning", reason, text, about=cluster, since=since):
             loss.told.update(services)
 
@@ -164,17 +166,17 @@ def served_elsewhere(
     return round(sum(max(0.0, each) for each in missing))
 
 
-def _reasons(key: Key, loss: _Loss, absent: Absent) -> set[str]:
+def _reasons(key: Key, loss: _Loss, unavailable: UnavailableClusters) -> set[str]:
     """Return why the cluster does not serve the services that it had lost."""
-    return {absent.away.get((service, key[1]), "") for service in loss.services} - SERVING
+    return {unavailable.reasons.get((service, key[1]), "") for service in loss.services} - SERVING
 
 
-def _by_cluster(absent: Absent) -> Iterator[tuple[Key, dict[str, Reduced]]]:
+def _by_cluster(unavailable: UnavailableClusters) -> Iterator[tuple[Key, dict[str, ServiceShares]]]:
     """Yield each Ingress and cluster with the services of which the cluster does not get its share."""
-    for ingress, services in absent.shortages.items():
-        clusters: dict[str, dict[str, Reduced]] = {}
+    for ingress, services in unavailable.shortages.items():
+        clusters: dict[str, dict[str, ServiceShares]] = {}
         for service, reduced in sorted(services.items()):
-            for cluster in reduced.absent:
+            for cluster in reduced.failed_over:
                 clusters.setdefault(cluster, {})[service] = reduced
         for cluster, lost in clusters.items():
             yield (ingress, cluster), lost

@@ -9,9 +9,9 @@ import pytest
 
 from controlplane.kube.client import open_client
 from controlplane.kube.events import EventRecorder, EventSubject
-from controlplane.notices.absent import Absent
-from controlplane.notices.events import ROOM, FailoverEvents, served_elsewhere
-from controlplane.notices.standings import Reduced, Standing
+from controlplane.observe.shortages import ClusterShare, ServiceShares
+from controlplane.observe.unavailable import UnavailableClusters
+from controlplane.report.failovers import ROOM, FailoverEvents, served_elsewhere
 from tests.support.clock import FakeClock
 from tests.support.fakeapi import FakeApi
 from tests.support.waiting import until
@@ -19,9 +19,9 @@ from tests.support.waiting import until
 WEB = ("demo", "web")
 
 
-def reduced(reason: str = "breaker_open", effective: float = 0.0, *, served: bool = True) -> Reduced:
-    standings = {"a": Standing(0.2, 1.0 - effective), "b": Standing(0.8, effective, reason)}
-    return Reduced(standings, served)
+def reduced(reason: str = "breaker_open", effective: float = 0.0, *, served: bool = True) -> ServiceShares:
+    clusters = {"a": ClusterShare(0.2, 1.0 - effective), "b": ClusterShare(0.8, effective, reason)}
+    return ServiceShares(clusters, served)
 
 
 class Desk:
@@ -38,13 +38,13 @@ class Desk:
             return None
         return EventSubject("networking.k8s.io/v1", "Ingress", *ingress, f"uid of {ingress[1]}")
 
-    def see(self, *, leading: bool = True, after: float = 1.0, **services: Reduced) -> None:
+    def see(self, *, leading: bool = True, after: float = 1.0, **services: ServiceShares) -> None:
         """`services` lack something on the Ingress `web`; none of them: all is well."""
         self.clock.now_s += after
-        away = {(service, "b"): each.standings["b"].reason for service, each in services.items()}
+        away = {(service, "b"): each.clusters["b"].reason for service, each in services.items()}
         short = {WEB: dict(services)} if services else {}
         now = self.clock._now().timestamp()
-        self.events.tell(Absent(now, away, {}, short, self.served), leading=leading)
+        self.events.tell(UnavailableClusters(now, away, {}, short, self.served), leading=leading)
 
     def recover(self) -> None:
         """See that all is well, for long enough to believe it."""
@@ -128,7 +128,7 @@ async def test_a_share_that_grows_is_no_return_yet(api: FakeApi, desk: Desk) -> 
     assert told(api).keys() == {"ClusterFailedOver"}
     # Its share is the whole one, but its breaker has not closed: the timeline has no end yet
     now = desk.clock._now().timestamp()
-    desk.events.tell(Absent(now, {("x", "b"): "returning"}), leading=True)
+    desk.events.tell(UnavailableClusters(now, {("x", "b"): "returning"}), leading=True)
     await written(desk)
     assert told(api).keys() == {"ClusterFailedOver"}
     desk.recover()
@@ -160,7 +160,7 @@ async def test_a_return_that_turns_out_to_have_begun_only_is_told_at_its_end(
     for _ in range(5):
         desk.clock.now_s += 1
         now = desk.clock._now().timestamp()
-        desk.events.tell(Absent(now, {("x", "b"): "returning"}), leading=True)
+        desk.events.tell(UnavailableClusters(now, {("x", "b"): "returning"}), leading=True)
     await written(desk)
     assert told(api).keys() == {"ClusterFailedOver"}
     desk.recover()
@@ -181,7 +181,7 @@ async def test_a_cluster_that_lacks_some_endpoints_has_not_failed_over(api: Fake
 async def test_new_rules_that_take_the_share_away_are_no_return(api: FakeApi, desk: Desk) -> None:
     desk.see(x=reduced())
     now = desk.clock._now().timestamp()
-    desk.events.tell(Absent(now, {("x", "b"): "breaker_open"}), leading=True)
+    desk.events.tell(UnavailableClusters(now, {("x", "b"): "breaker_open"}), leading=True)
     desk.recover()
     await written(desk)
     assert told(api).keys() == {"ClusterFailedOver"}
@@ -255,12 +255,12 @@ async def test_a_flood_leaves_room_for_findings_and_is_told_bit_by_bit(api: Fake
         short = {name: {"x": reduced()} for name in names}
         now = clock._now().timestamp()
         for _ in range(3):
-            desk.events.tell(Absent(now, {("x", "b"): "breaker_open"}, {}, short), leading=True)
+            desk.events.tell(UnavailableClusters(now, {("x", "b"): "breaker_open"}, {}, short), leading=True)
         assert (desk.recorder.pending_in("demo"), desk.recorder.pending_in("other")) == (ROOM, 1)
         assert desk.recorder.counters.dropped == 0
         while desk.recorder.pending_in("demo"):
             desk.recorder._turns.take()
-        desk.events.tell(Absent(now, {("x", "b"): "breaker_open"}, {}, short), leading=True)
+        desk.events.tell(UnavailableClusters(now, {("x", "b"): "breaker_open"}, {}, short), leading=True)
         assert desk.recorder.pending_in("demo") == ROOM
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from controlplane.findingevents import MOST_OF_OBJECT
 from controlplane.kube.store import StoredStatus
+from controlplane.report.findings import MOST_OF_OBJECT
 from controlplane.resources.kinds import ALBCONFIGS, INGRESSES
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.model import ObjectStatus
-from tests.status.conftest import Desk, served
+from tests.report.conftest import Desk, served
 from tests.support.fakeapi import Exchange
 from tests.support.waiting import until
 

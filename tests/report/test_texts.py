@@ -3,14 +3,15 @@
 import json
 from collections import Counter
 
-from controlplane.notices.standings import Reduced, Standing
-from controlplane.notices.texts import MAX_ANNOTATION, annotation_text, lost_text, returned_text
+from controlplane.observe.shortages import ClusterShare, ServiceShares
 from controlplane.observe.timeline import Failover
+from controlplane.report.texts import MAX_ANNOTATION, annotation_text, lost_text, returned_text
 
-LOST = Reduced(
-    {"a": Standing(0.2, 0.75), "b": Standing(0.8, 0.0, "breaker_open"), "c": Standing(0.0, 0.25)}, True
+LOST = ServiceShares(
+    {"a": ClusterShare(0.2, 0.75), "b": ClusterShare(0.8, 0.0, "breaker_open"), "c": ClusterShare(0.0, 0.25)},
+    True,
 )
-DEAD = Reduced({"b": Standing(1.0, 1.0, "no_endpoints")}, False)
+DEAD = ServiceShares({"b": ClusterShare(1.0, 1.0, "no_endpoints")}, False)
 FAILOVER = Failover("x", "b", 10.0, 52.0, reasons=Counter(refused=3), moved_to=Counter(a=12), lost=1)
 
 
@@ -29,7 +30,7 @@ def test_where_nobody_serves_the_loss_says_so() -> None:
 
 
 def test_where_another_service_serves_the_loss_says_so() -> None:
-    gone = Reduced({"b": Standing(1.0, 0.0, "no_endpoints")}, True)
+    gone = ServiceShares({"b": ClusterShare(1.0, 0.0, "no_endpoints")}, True)
     assert lost_text("b", {"x": gone}, {}, None).endswith("; another service takes its part")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controlplane.notices.memory import FALL_S, FORGET_S, EndpointMemory
+from controlplane.observe.memory import FALL_S, FORGET_S, EndpointMemory
 
 PAIR = ("x", "a")
 

@@ -11,8 +11,8 @@ from controlplane.kube.client import open_client
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.store import StoredStatus
+from controlplane.report.statuses import StatusWriter
 from controlplane.resources.kinds import INGRESSES, Kind
-from controlplane.status import StatusWriter
 from controlplane.translate.model import ObjectStatus
 from tests.support.clock import FakeClock
 from tests.support.fakeapi import FakeApi

@@ -6,20 +6,20 @@ from controlplane.publish import Pair
 from proxy.model.actions import Forward, Split, SplitMode
 from proxy.model.snapshot import Route
 
-Ingress = tuple[str, str]
+IngressKey = tuple[str, str]
 """namespace, name"""
 
 INGRESS = "Ingress"
 
 
-class Placements:
+class DemandIndex:
     """The forwards of a snapshot's routes by service. Equal ones of many Ingresses are one."""
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self.routes = routes
         self.weighted: set[Pair] = set()  # services and clusters that have a weight somewhere
         self._by_service: dict[str, set[Forward]] = {}
-        self._ingresses: dict[Forward, set[Ingress]] = {}
+        self._ingresses: dict[Forward, set[IngressKey]] = {}
         for route in routes:
             if isinstance(route.action, Forward) and route.source.kind == INGRESS:
                 self._add(route.action, (route.source.namespace, route.source.name))
@@ -28,10 +28,10 @@ class Placements:
         """Return those with one of these services as a backend."""
         return {forward for service in services for forward in self._by_service.get(service, ())}
 
-    def ingresses(self, forward: Forward) -> set[Ingress]:
+    def ingresses(self, forward: Forward) -> set[IngressKey]:
         return self._ingresses[forward]
 
-    def _add(self, forward: Forward, ingress: Ingress) -> None:
+    def _add(self, forward: Forward, ingress: IngressKey) -> None:
         known = self._ingresses.get(forward)
         if known is not None:
             known.add(ingress)

@@ -10,8 +10,8 @@ import pytest
 
 from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.lease import LeaderElector
-from controlplane.notices import annotation
-from controlplane.notices.annotation import (
+from controlplane.report import annotation
+from controlplane.report.annotation import (
     DENIED_PAUSE_S,
     FIELD_MANAGER,
     LEARN_S,
