@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
@@ -11,11 +10,12 @@ import msgspec
 from controlplane.kube.backoff import RateLimit
 from controlplane.kube.client import MERGE_PATCH, ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
-from controlplane.kube.errors import ApiError, KubeError, Unreachable
+from controlplane.kube.errors import ApiError
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import WRITE_TIMEOUT_S
 from controlplane.kube.turns import in_turn
 from controlplane.observe.demand import IngressKey
+from controlplane.report.writer import LeaderWriter, WriteCounters
 from controlplane.resources.kinds import INGRESSES
 from controlplane.translate.annotations.effective_shares import KEY
 
@@ -36,15 +36,6 @@ DENIED_PAUSE_S: Final = 600.0
 """Before the next attempt when the right to patch Ingresses is missing."""
 
 RATE_PER_S, BURST = 5.0, 50
-CONFLICTS = (404, 409, 422)  # the Ingress is gone, was changed meanwhile, or is another one of that name
-
-
-@dataclass(slots=True)
-class ShareCounters:
-    written: int = 0
-    removed: int = 0
-    conflict: int = 0
-    failed: int = 0
 
 
 class ShareAnnotator:
@@ -62,19 +53,24 @@ class ShareAnnotator:
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.counters = ShareCounters()
-        self.last_error = ""
+        self._writer = LeaderWriter(client, elector, RateLimit(RATE_PER_S, BURST, clock), WriteCounters())
         self._client = client
-        self._elector = elector
         self._uid_of = uid_of
         self._annotated = annotated
         self._clock = clock
-        self._limit = RateLimit(RATE_PER_S, BURST, clock)
         self._wanted: Mapping[IngressKey, str] = {}
         self._differs: dict[IngressKey, float] = {}  # since when, monotonic
         self._written: dict[IngressKey, float] = {}
         self._removes_from = clock.monotonic() + LEARN_S
         self._denied_until = float("-inf")
+
+    @property
+    def counters(self) -> WriteCounters:
+        return self._writer.counters
+
+    @property
+    def last_error(self) -> str:
+        return self._writer.last_error
 
     def want(self, texts: Mapping[IngressKey, str]) -> None:
         """Replace what is wanted, by Ingress; the others shall have no annotation."""
@@ -83,17 +79,14 @@ class ShareAnnotator:
     async def run(self) -> None:
         """Write until cancelled; nothing while another replica leads or the right to is missing."""
         while True:
-            await self._elector.leading()
-            try:
-                for ingress in self.due():
-                    await self._limit.take()
-                    if not self._elector.is_leader or self._clock.monotonic() < self._denied_until:
-                        break
-                    await self._write(ingress)
-            except Unreachable as error:
-                self.last_error = str(error)
-                await self._client.reconnected()
+            await self._writer.pass_over(self._write_due)
             await self._clock.sleep(LOOK_S)
+
+    async def _write_due(self) -> None:
+        for ingress in self.due():
+            if not await self._writer.turn() or self._clock.monotonic() < self._denied_until:
+                return
+            await self._write(ingress)
 
     def due(self) -> list[IngressKey]:
         """Return the Ingresses to write to now: namespaces in turn, what has differed for longest first."""
@@ -120,7 +113,10 @@ class ShareAnnotator:
         if uid is None:
             return  # it is gone, and its annotation with it
         self._written[ingress] = self._clock.monotonic()
-        text = self._wanted.get(ingress)
+        await self._writer.write(self._patch(ingress, uid, self._wanted.get(ingress)))
+
+    async def _patch(self, ingress: IngressKey, uid: str, text: str | None) -> None:
+        """Set the annotation, or remove it without a text; take note of a right that is missing."""
         body = {"metadata": {"uid": uid, "annotations": {KEY: text}}}
         namespace, name = (quote(part, safe="") for part in ingress)
         try:
@@ -133,27 +129,11 @@ class ShareAnnotator:
                 timeout_s=WRITE_TIMEOUT_S,
             )
         except ApiError as error:
-            self._failed(error)
-        except Unreachable:
-            self.counters.failed += 1
+            if error.status == 403:
+                self._denied(str(error))
             raise
-        except KubeError as error:
-            self._fail(str(error))
-        else:
-            self.counters.written += text is not None
-            self.counters.removed += text is None
-            self.last_error = ""
 
-    def _failed(self, error: ApiError) -> None:
-        if error.status in CONFLICTS:
-            self.counters.conflict += 1
-            return
-        if error.status == 403:
-            self._denied_until = self._clock.monotonic() + DENIED_PAUSE_S
-            if str(error) != self.last_error:
-                log.warning("no annotation with effective shares", extra={"cause": str(error)})
-        self._fail(str(error))
-
-    def _fail(self, problem: str) -> None:
-        self.counters.failed += 1
-        self.last_error = problem
+    def _denied(self, cause: str) -> None:
+        self._denied_until = self._clock.monotonic() + DENIED_PAUSE_S
+        if cause != self.last_error:
+            log.warning("no annotation with effective shares", extra={"cause": cause})

@@ -10,13 +10,13 @@ import msgspec
 from controlplane.kube.backoff import Backoff, BackoffSettings, RateLimit
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock, rfc3339
-from controlplane.kube.errors import ApiError, KubeError, Unreachable
 from controlplane.kube.events import EventRecorder, EventSubject
 from controlplane.kube.lease import LeaderElector
 from controlplane.kube.patch import patch_status, status_patch, with_transition_times
 from controlplane.kube.store import StoredStatus
 from controlplane.kube.turns import in_turn
 from controlplane.report.findings import FindingEvents
+from controlplane.report.writer import LeaderWriter, WriteCounters
 from controlplane.resources.kinds import (
     INGRESSES,
     Kind,
@@ -35,20 +35,16 @@ RETRY = BackoffSettings(first=0.5, cap=CHECK_EVERY_S, jitter=0.0)
 """After a write that was refused. Mostly the watch was behind, and nothing else tells when it is not."""
 
 YIELD_EVERY = 50  # comparisons, about a millisecond
-CONFLICTS = (404, 409, 422)  # the object is gone, was changed meanwhile, or is another one of that name
 CurrentStatus = Callable[[Kind[Any], str, str], StoredStatus | None]
 """The status of an object as the watch last showed it, or None."""
 
 
 @dataclass(slots=True)
-class StatusCounters:
+class StatusCounters(WriteCounters):
     """`total` is every comparison; each ends as a write, a `noop`, a `conflict` or a failure."""
 
     total: int = 0
-    written: int = 0
     noop: int = 0
-    conflict: int = 0
-    failed: int = 0
 
 
 class StatusWriter:
@@ -63,14 +59,11 @@ class StatusWriter:
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.counters = StatusCounters()
-        self.last_error = ""
+        self._writer = LeaderWriter(client, elector, RateLimit(RATE_PER_S, BURST, clock), StatusCounters())
         self._client = client
         self._recorder = recorder
-        self._elector = elector
         self._current = current
         self._clock = clock
-        self._limit = RateLimit(RATE_PER_S, BURST, clock)
         self._statuses: tuple[ObjectStatus, ...] = ()
         self._diagnostics: tuple[Diagnostic, ...] = ()
         self._settled: dict[str, tuple[ObjectStatus, StoredStatus]] = {}  # by uid: asked for, came out
@@ -80,6 +73,14 @@ class StatusWriter:
         self._woken = asyncio.Event()
         self._retries = Backoff(RETRY, clock)
         self._check_in_s = CHECK_EVERY_S
+
+    @property
+    def counters(self) -> StatusCounters:
+        return self._writer.counters
+
+    @property
+    def last_error(self) -> str:
+        return self._writer.last_error
 
     def submit(self, statuses: tuple[ObjectStatus, ...], diagnostics: tuple[Diagnostic, ...]) -> None:
         """Replace what is desired. Returns at once; only the newest submission is ever written."""
@@ -97,12 +98,7 @@ class StatusWriter:
     async def _write_forever(self) -> None:
         while True:
             await self._wait_for_work()
-            await self._elector.leading()
-            await self._client.reconnected()
-            try:
-                await self._write_statuses(self._statuses)
-            except Unreachable as error:
-                self.last_error = str(error)
+            if not await self._writer.pass_over(self._write_statuses):
                 self._woken.set()
 
     async def _wait_for_work(self) -> None:
@@ -113,13 +109,14 @@ class StatusWriter:
             pass
         self._woken.clear()
 
-    async def _write_statuses(self, statuses: tuple[ObjectStatus, ...]) -> None:
+    async def _write_statuses(self) -> None:
+        statuses = self._statuses
         failed = {item.uid for item in self._diagnostics if item.level == "error"}
-        refused = self.counters.conflict + self.counters.failed
+        refused = self.counters.refused
         for number, desired in enumerate(in_turn(statuses, lambda each: each.namespace, self._written_at)):
             if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-            if self._woken.is_set() or not self._elector.is_leader:
+            if self._woken.is_set() or not self._writer.leads:
                 self._woken.set()  # newer desires, or another leader: start over
                 return
             current = await self._settle(desired)
@@ -130,7 +127,7 @@ class StatusWriter:
         self._synced = {uid: value for uid, value in self._synced.items() if uid in uids}
         namespaces = {desired.namespace for desired in statuses}
         self._written_at = {name: at for name, at in self._written_at.items() if name in namespaces}
-        self._plan_check(refused < self.counters.conflict + self.counters.failed)
+        self._plan_check(refused < self.counters.refused)
 
     def _plan_check(self, was_refused: bool) -> None:
         if was_refused:
@@ -168,13 +165,12 @@ class StatusWriter:
     async def _write(
         self, desired: ObjectStatus, patch: dict[str, Any], current: StoredStatus
     ) -> StoredStatus | None:
-        await self._limit.take()
-        if not self._elector.is_leader:
+        if not await self._writer.turn():
             self._woken.set()
             return None
         self._written_at[desired.namespace] = self._clock.monotonic()
-        try:
-            written = await patch_status(
+        written = await self._writer.write(
+            patch_status(
                 self._client,
                 desired.kind,
                 desired.namespace,
@@ -183,28 +179,10 @@ class StatusWriter:
                 patch,
                 exact=bool(desired.releases),
             )
-        except Unreachable:
-            self.counters.failed += 1
-            raise
-        except ApiError as error:
-            self._count(error)
-            return None
-        except KubeError as error:
-            self.counters.failed += 1
-            self.last_error = str(error)
-            return None
-        self.counters.written += 1
-        self.last_error = ""
-        self._settled[desired.uid] = (desired, written)
+        )
+        if written is not None:
+            self._settled[desired.uid] = (desired, written)
         return written
-
-    def _count(self, error: ApiError) -> None:
-        """A conflict is no fault: the watch brings the newer object, and a check soon after its status."""
-        if error.status in CONFLICTS:
-            self.counters.conflict += 1
-        else:
-            self.counters.failed += 1
-            self.last_error = str(error)
 
     def _tell_synced(self, desired: ObjectStatus, current: StoredStatus) -> None:
         entries = desired.status.get("loadBalancer", {}).get("ingress") or ()

@@ -22,7 +22,8 @@ from controlplane.kube.patch import patch_status
 from controlplane.kube.store import StoredStatus
 from controlplane.report import annotation
 from controlplane.report.annotation import ShareAnnotator
-from controlplane.report.statuses import CONFLICTS, StatusWriter
+from controlplane.report.statuses import StatusWriter
+from controlplane.report.writer import CONFLICTS
 from controlplane.resources.kinds import (
     ALBCONFIGS,
     ENDPOINT_SLICES,
