@@ -229,7 +229,7 @@ def command(
     )
     try:
         run.run(settings)
-    except run.Unavailable as error:
+    except run.AlreadyTaken as error:
         raise Unavailable(str(error)) from error
     except run.CannotStart as error:
         raise Failure(str(error)) from error

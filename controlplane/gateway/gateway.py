@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 from controlplane.admin.state import State
 from controlplane.checks import Checker, with_verdicts
 from controlplane.gateway.confirmation import Confirmation
-from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.identity import Identity
 from controlplane.gateway.memberlog import MemberLog
-from controlplane.gateway.owners import Owners
+from controlplane.gateway.owners import OwnersFile
 from controlplane.gateway.session_key import SessionKeys
 from controlplane.gateway.settings import Settings
 from controlplane.gateway.translator import Translator
+from controlplane.gateway.workers import WorkerPool
 from controlplane.kube.client import ApiClient
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
@@ -64,7 +64,7 @@ class Gateway:
         instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._client = client
         self._changed = asyncio.Event()
-        self._owners = Owners(settings.state_dir)
+        self._owners = OwnersFile(settings.state_dir)
         self._fleet = Fleet(
             client,
             settings.members,
@@ -78,7 +78,7 @@ class Gateway:
         )
         self._identity = Identity(self._elector)
         self._status = StatusWriter(client, self._recorder, self._elector, self._fleet.current_status)
-        self._plane = DataPlane(
+        self._plane = WorkerPool(
             settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
         )
         self._confirmation = Confirmation(self._plane.publisher, self._status.submit)

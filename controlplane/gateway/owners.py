@@ -13,7 +13,7 @@ from controlplane.translate.registrations import Owner
 log = logging.getLogger(__name__)
 
 
-class Owners:
+class OwnersFile:
     """See `load`, `save`."""
 
     def __init__(self, state_dir: Path) -> None:

@@ -24,7 +24,7 @@ class StateDirectoryInUse(Exception):
     """Another control plane works in this state directory; the message names it."""
 
 
-class DataPlane:
+class WorkerPool:
     """Starts the workers, keeps them fed and alive, drains them at the end."""
 
     def __init__(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from controlplane.translate.budgets.work import steps, work_by_host
 from controlplane.translate.closed import EFFECT
-from controlplane.translate.hostowners import Owners, is_canary
+from controlplane.translate.hostowners import HostOwners, is_canary
 from controlplane.translate.live import Outcome, World, before_edit, closed_instead
 
 _BUDGET = "max-host-pattern-work"
@@ -79,7 +79,7 @@ def _owners(outcomes: Sequence[Outcome], crowded: frozenset[str]) -> dict[str, s
         for route in outcome.routes
         if route.host in crowded
     ]
-    owners = Owners(routes)
+    owners = HostOwners(routes)
     ports = {route.host: min(route.ports) for route in routes if route.ports}
     return {host: owners.of(port, host)[0] for host, port in ports.items()}
 
