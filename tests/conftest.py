@@ -16,7 +16,7 @@ heartbeat = Heartbeat()
 
 
 _LONGEST = (
-    "e2e", "translate", "supervisor", "gateway", "loadtest", "dataplane", "process", "controller", "fleet",
+    "e2e", "translate", "supervisor", "gateway", "loadtest", "dataplane", "process", "controller", "sources",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ _READS: Final = frozenset(("GET", "HEAD"))
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AdminAccess:
     """`is_local`: the API listens on a loopback address, where reading needs no token."""
 
     token: TokenFile
@@ -29,7 +29,7 @@ class Access:
 class TokenCheck:
     """ASGI middleware: lets requests pass that need no token, or have it."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: AdminAccess) -> None:
         self._app = app
         self._access = access
         self._problem = ""

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from controlplane.admin import views
-from controlplane.admin.access import Access, TokenCheck
+from controlplane.admin.access import AdminAccess, TokenCheck
 from controlplane.admin.bodies import MAX_OBJECTS, encode, read_body, read_json
 from controlplane.admin.diff import difference
 from controlplane.admin.explain import explanation
@@ -40,7 +40,7 @@ T = TypeVar("T")
 View = Callable[[State, Request], views.Json]
 
 
-class Admin:
+class AdminApi:
     """Handlers around one source of state."""
 
     def __init__(self, source: Source) -> None:
@@ -161,9 +161,9 @@ def diagnostics(state: State, request: Request) -> views.Json:
     return views.listing(state, views.diagnostics(state, **wanted))
 
 
-def build_app(source: Source, names: Iterable[str], access: Access) -> Starlette:
+def build_app(source: Source, names: Iterable[str], access: AdminAccess) -> Starlette:
     """Return the ASGI app; `names` are the host names it may be asked by, besides localhost."""
-    admin = Admin(source)
+    admin = AdminApi(source)
     return Starlette(
         routes=[
             Route("/livez", admin.livez),

@@ -6,16 +6,14 @@ from typing import Final
 
 import msgspec
 
-from controlplane.admin import absences, shares
-from controlplane.admin.breakers import breakers
-from controlplane.admin.endpoints import Merged, merged, usable
-from controlplane.admin.failbacks import failbacks
 from controlplane.admin.question import Question, Request, request_of
 from controlplane.admin.reasons import condition_text, reason
 from controlplane.admin.refused import refused
 from controlplane.admin.state import State
 from controlplane.admin.times import rfc3339
 from controlplane.admin.views import Json, percent
+from controlplane.observe import absences, shares
+from controlplane.observe.endpoints import Merged, usable
 from controlplane.resources.ingress import Ingress
 from proxy.model.actions import Algorithm, Forward, Split
 from proxy.model.snapshot import Listener, Route, Snapshot, Source
@@ -141,7 +139,7 @@ def _answer(state: State, snapshot: Snapshot, route: Route, listener: Listener |
     }
     if not isinstance(action, Forward):
         return answer | {"action": msgspec.to_builtins(action)}
-    endpoints = merged(state)
+    endpoints = state.endpoints()
     balance = action.balance
     return answer | {
         "action": {"type": "forward"},
@@ -167,7 +165,7 @@ def _findings(state: State, source: Source) -> list[Json]:
 
 
 def _backends(action: Forward, endpoints: list[Merged], state: State, snapshot: Snapshot) -> list[Json]:
-    opened, back = breakers(state), failbacks(state)
+    opened, back = state.breakers(), state.failbacks()
     counts, found = usable(endpoints, opened, back), absences.absences(snapshot, endpoints, opened)
     backends = []
     for backend, share in zip(action.backends, shares.of_backends(action, counts), strict=True):

@@ -1,18 +1,19 @@
-"""Lets clusters back that an Ingress with `failback: manual` holds out."""
+"""Clusters that an Ingress keeps out after a failure: what is said of them, and how they are let back."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from controlplane.admin.breakers import breakers
-from controlplane.admin.endpoints import merged, usable
-from controlplane.admin.failbacks import failbacks
 from controlplane.admin.state import Source, State
 from controlplane.admin.times import rfc3339
+from controlplane.observe.endpoints import usable
+from controlplane.observe.failbacks import Failbacks
 from controlplane.translate.annotations.failback import written
 from controlplane.translate.diagnostics import did_you_mean
 from proxy.model.actions import Split
+from proxy.model.channel import FailbackStats, Hold
 from proxy.model.snapshot import Route, destinations_of
 from proxy.routing.shares import NONE
 
@@ -28,11 +29,39 @@ class FailbackError(Exception):
     """There is nothing that could be held; the message says why and what to do."""
 
 
+def failback_views(state: State, cluster: str, found: Failbacks) -> Iterator[dict[str, Any]]:
+    """Yield what `/api/v1/clusters` says of a cluster."""
+    for (service, where), by_ingress in found.items():
+        if where == cluster:
+            for ingress, stats in by_ingress.items():
+                yield {
+                    "ingress": ingress,
+                    "service": service,
+                    "state": stats.state,
+                    "partPercent": round(100 * stats.part, 2),
+                    "since": rfc3339(state.held.get(Hold(ingress, service, cluster), 0.0)),
+                    "until": rfc3339(state.now + stats.left_s) if stats.state != "held" else None,
+                    "text": text(stats, state.now),
+                }
+
+
+def text(stats: FailbackStats, now: float) -> str:
+    """Return what becomes of it, and what to do, in words."""
+    if stats.state == "held":
+        return (
+            f"held out (failback manual) until: fleetgate failback {stats.ingress} --cluster {stats.cluster}"
+        )
+    until = datetime.fromtimestamp(now + stats.left_s, UTC).strftime("%H:%M:%S UTC")
+    if stats.state == "delayed":
+        return f"held out until {until} (failback)"
+    return f"gets {stats.part:.1%} of its share, all of it at {until} (failback)"
+
+
 def let_back(source: Source, wanted: LetBack) -> dict[str, Any]:
     """Do it, and return what was let back. Raises FailbackError."""
     before = source.state()
     _check(before, wanted)
-    counts = usable(merged(before), breakers(before), failbacks(before))
+    counts = usable(before.endpoints(), before.breakers(), before.failbacks())
     back = source.let_back(wanted.ingress, wanted.cluster)
     return {
         "ingress": wanted.ingress,

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from controlplane.admin.state import State
-from controlplane.admin.timeline import Failover
 from controlplane.admin.times import rfc3339
+from controlplane.observe.timeline import Failover
 from controlplane.translate.services import names_service
 
 

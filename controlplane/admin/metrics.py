@@ -14,11 +14,9 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from controlplane.admin import absences, shares
-from controlplane.admin.breakers import breakers
-from controlplane.admin.endpoints import merged, usable
-from controlplane.admin.failbacks import failbacks
 from controlplane.admin.state import State, dataplane
+from controlplane.observe import absences, shares
+from controlplane.observe.endpoints import usable
 from proxy import __version__
 from proxy.model.actions import Forward
 from proxy.model.channel import DURATION_BOUNDS_S
@@ -92,7 +90,7 @@ class Metrics(Collector):
         """Of routes that had requests only: a series for each of 100,000 routes would be read by nobody."""
         snapshot = self._state.snapshot
         used = {route for _, route, *_ in self._totals.requests}
-        seen, opened, back = merged(self._state), breakers(self._state), failbacks(self._state)
+        seen, opened, back = self._state.endpoints(), self._state.breakers(), self._state.failbacks()
         endpoints, found = usable(seen, opened, back), absences.absences(snapshot, seen, opened)
         configured: dict[Labels, float] = {}
         effective: dict[Labels, float] = {}
@@ -138,7 +136,7 @@ class Metrics(Collector):
         for view in self._state.workers:
             for connection in view.stats.connections if view.stats is not None else ():
                 clients[connection.listener,] += connection.active
-        for endpoint in merged(self._state):
+        for endpoint in self._state.endpoints():
             service, cluster, _, _ = endpoint.key
             endpoints[service, cluster, endpoint.state] += 1
             for stats in endpoint.by_worker.values():
@@ -155,7 +153,7 @@ class Metrics(Collector):
         yield gauge("upstream_connections", text, ("cluster", "state"), upstream.items())
         text = "Endpoints by the state most workers see them in."
         yield gauge("endpoints", text, ("service", "cluster", "state"), endpoints.items())
-        opened = [(key, 1.0 - breaker.level) for key, breaker in breakers(self._state).items()]
+        opened = [(key, 1.0 - breaker.level) for key, breaker in self._state.breakers().items()]
         text = "Part of its share that a cluster does not get since it failed: 1 while its breaker is open."
         yield gauge("cluster_breaker_open", text, ("service", "cluster"), opened)
 

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import uvicorn
 
-from controlplane.admin.access import Access
+from controlplane.admin.access import AdminAccess
 from controlplane.admin.app import build_app
 from controlplane.admin.connections import PATIENCE_S, AdminProtocol, Waiting
 from controlplane.admin.hosts import host_name
@@ -65,7 +65,7 @@ class AdminServer:
 
     async def start(self, source: Source, token: TokenFile) -> None:
         config = uvicorn.Config(
-            build_app(source, self._names, Access(token, self.is_local)),
+            build_app(source, self._names, AdminAccess(token, self.is_local)),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from controlplane.admin.timeline import Failover
 from controlplane.checks import CheckView, Counts
 from controlplane.checks.checker import EndpointKey
 from controlplane.kube.cluster import ClusterHealth
+from controlplane.observe.breakers import Breakers, agreed_breakers
+from controlplane.observe.endpoints import Merged, merged
+from controlplane.observe.failbacks import Failbacks, agreed_failbacks
+from controlplane.observe.timeline import Failover
 from controlplane.proposal.job import Basis
 from controlplane.publish import Rejection, StoreHealth, Totals, WorkerView
 from controlplane.supervisor import ProcessView
@@ -52,6 +55,15 @@ class State:
     status_error: str = ""
     translations: int = 0
     translate_sum_s: float = 0.0
+
+    def endpoints(self) -> list[Merged]:
+        return merged(self.snapshot, self.workers, self.checks)
+
+    def breakers(self) -> Breakers:
+        return agreed_breakers(self.workers)
+
+    def failbacks(self) -> Failbacks:
+        return agreed_failbacks(self.workers)
 
     @property
     def totals(self) -> Totals:

@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from controlplane.admin import absences, shares
-from controlplane.admin.breakers import breakers
-from controlplane.admin.endpoints import Merged, merged, usable
-from controlplane.admin.failbacks import Failbacks, failbacks, of_cluster
+from controlplane.admin.failback import failback_views
 from controlplane.admin.health import readiness
 from controlplane.admin.state import State, dataplane
 from controlplane.admin.times import rfc3339
 from controlplane.checks import CheckView
 from controlplane.kube.cluster import ClusterHealth
+from controlplane.observe import absences, shares
+from controlplane.observe.endpoints import Merged, usable
+from controlplane.observe.failbacks import Failbacks
 from controlplane.translate.annotations.failback import written
 from controlplane.translate.services import names_service
 from proxy import __version__
@@ -58,7 +58,7 @@ def overview(state: State) -> Json:
         "counts": {
             "routes": len(snapshot.routes) if snapshot is not None else 0,
             "services": len(snapshot.services) if snapshot is not None else 0,
-            "endpoints": dict(Counter(endpoint.state for endpoint in merged(state))),
+            "endpoints": dict(Counter(endpoint.state for endpoint in state.endpoints())),
             "clusters": len(state.clusters),
             "clustersSynced": sum(cluster.synced and not cluster.stale for cluster in state.clusters),
             "diagnostics": dict(Counter(diagnostic.level for diagnostic in state.diagnostics)),
@@ -106,7 +106,7 @@ def routes(state: State, *, host: str = "", service: str = "", cluster: str = ""
     """All routes in the order of the snapshot; filters compare exactly, `service` also without port."""
     if state.snapshot is None:
         return []
-    seen, opened, back = merged(state), breakers(state), failbacks(state)
+    seen, opened, back = state.endpoints(), state.breakers(), state.failbacks()
     endpoints = usable(seen, opened, back)
     reasons = absences.absences(state.snapshot, seen, opened)
     requests: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -182,7 +182,7 @@ def backend_views(forward: Forward, endpoints: dict[str, dict[str, Usable]]) -> 
 
 def clusters(state: State, *, cluster: str = "") -> list[Json]:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    seen, opened, back = merged(state), breakers(state), failbacks(state)
+    seen, opened, back = state.endpoints(), state.breakers(), state.failbacks()
     for endpoint in seen:
         counts[endpoint.key[1]][endpoint.state] += 1
     reduced = absences.by_cluster(absences.absences(state.snapshot, seen, opened))
@@ -193,7 +193,7 @@ def clusters(state: State, *, cluster: str = "") -> list[Json]:
             [each for each in opened.values() if each.cluster == health.cluster],
             reduced.get(health.cluster, {}),
         )
-        | {"failbacks": [*of_cluster(state, health.cluster, back)]}
+        | {"failbacks": [*failback_views(state, health.cluster, back)]}
         for health in state.clusters
         if cluster in ("", health.cluster)
     ]
@@ -230,7 +230,7 @@ def cluster_view(
 def endpoints(state: State, *, service: str = "", cluster: str = "") -> list[Json]:
     return [
         endpoint_view(endpoint)
-        for endpoint in merged(state)
+        for endpoint in state.endpoints()
         if (not service or names_service(service, endpoint.key[0])) and cluster in ("", endpoint.key[1])
     ]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from controlplane.checks.failures import CLOSED, failed, timed_out
 from controlplane.checks.http import MAX_HEAD, judged, request
-from controlplane.checks.verdict import Kind, Result
+from controlplane.checks.verdict import CheckOutcome, Result
 from proxy.model.snapshot import HealthCheck
 
 
@@ -37,7 +37,7 @@ async def ask(address: str, port: int, check: HealthCheck) -> Result:
         return timed_out(check.timeout_s, loop.time() - deadline)
     except ssl.SSLError as error:
         reason = (error.reason or "no TLS").replace("_", " ").lower()
-        return Result(Kind.MALFORMED, f"no TLS handshake: {reason}")
+        return Result(CheckOutcome.MALFORMED, f"no TLS handshake: {reason}")
     except ConnectionResetError:
         return CLOSED
     except OSError as error:

@@ -4,9 +4,9 @@ import errno
 import os
 from typing import Final
 
-from controlplane.checks.verdict import Kind, Result
+from controlplane.checks.verdict import CheckOutcome, Result
 
-CLOSED: Final = Result(Kind.CLOSED, "closed without an answer")
+CLOSED: Final = Result(CheckOutcome.CLOSED, "closed without an answer")
 
 LATE_S: Final = 0.25
 """A deadline that is noticed so much too late was missed by this process, not by the endpoint."""
@@ -19,13 +19,13 @@ _LOCAL_ERRORS: Final = frozenset(
 def failed(code: int) -> Result:
     """Return what a connect that ended with this errno counts as."""
     if code == errno.ECONNREFUSED:
-        return Result(Kind.REFUSED, "connection refused")
-    kind = Kind.LOCAL if code in _LOCAL_ERRORS else Kind.UNREACHABLE
+        return Result(CheckOutcome.REFUSED, "connection refused")
+    kind = CheckOutcome.LOCAL if code in _LOCAL_ERRORS else CheckOutcome.UNREACHABLE
     return Result(kind, os.strerror(code).lower())
 
 
 def timed_out(timeout_s: float, late_s: float) -> Result:
     """Return what a check that got no answer in time counts as, noticed `late_s` after that."""
     if late_s > LATE_S:
-        return Result(Kind.LOCAL, "this process was busy")
-    return Result(Kind.TIMEOUT, f"no answer within {timeout_s:g} s")
+        return Result(CheckOutcome.LOCAL, "this process was busy")
+    return Result(CheckOutcome.TIMEOUT, f"no answer within {timeout_s:g} s")

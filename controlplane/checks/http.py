@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from controlplane.checks.verdict import PASSED, Kind, Result
+from controlplane.checks.verdict import PASSED, CheckOutcome, Result
 from proxy.model.snapshot import HealthCheck
 
 MAX_HEAD: Final = 8192
@@ -51,10 +51,10 @@ def judged(received: bytes, check: HealthCheck) -> Result | None:
     try:
         status = status_in(received)
     except NotHttp:
-        return Result(Kind.MALFORMED, "the answer is not HTTP")
+        return Result(CheckOutcome.MALFORMED, "the answer is not HTTP")
     if status is None:
         return None
-    return PASSED if status // 100 in check.statuses else Result(Kind.STATUS, f"status {status}")
+    return PASSED if status // 100 in check.statuses else Result(CheckOutcome.STATUS, f"status {status}")
 
 
 def _check_size(received: bytes) -> None:

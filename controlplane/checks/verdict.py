@@ -6,7 +6,7 @@ from enum import StrEnum
 from proxy.model.snapshot import HealthCheck
 
 
-class Kind(StrEnum):
+class CheckOutcome(StrEnum):
     """How a check ended."""
 
     PASSED = "passed"
@@ -21,11 +21,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    kind: Kind
+    kind: CheckOutcome
     cause: str = ""  # in words; "" when it passed
 
 
-PASSED = Result(Kind.PASSED)
+PASSED = Result(CheckOutcome.PASSED)
 
 
 @dataclass(slots=True)
@@ -40,10 +40,10 @@ class Verdict:
 
     def heard(self, result: Result, check: HealthCheck, now: float) -> bool:
         """Take a result into account; return whether that changes the verdict."""
-        if result.kind is Kind.LOCAL:
+        if result.kind is CheckOutcome.LOCAL:
             return False
         self.last_at = now
-        passed = result.kind is Kind.PASSED
+        passed = result.kind is CheckOutcome.PASSED
         if not passed:
             self.last_cause = result.cause
         self.against = self.against + 1 if passed is self.failing else 0

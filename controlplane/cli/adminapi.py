@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Admin:
+class AdminAddress:
     """The admin API of a gateway; without a `token_file` one on this machine says where its token is."""
 
     address: str
@@ -42,7 +42,7 @@ def admin_options(command: F) -> F:
     return address(token_file(command))
 
 
-def ask(admin: Admin, path: str, question: Any, known_by: str, *, timeout: float = 30.0) -> Any:
+def ask(admin: AdminAddress, path: str, question: Any, known_by: str, *, timeout: float = 30.0) -> Any:
     """POST a question and return the answer. Raises Failure with the problem that was answered.
 
     An answer without the member `known_by` comes from something else.
@@ -60,7 +60,7 @@ def ask(admin: Admin, path: str, question: Any, known_by: str, *, timeout: float
     raise _refused(admin.address, answer.status_code, _problem(answer))
 
 
-def _post(admin: Admin, path: str, question: Any, timeout: float, token_file: Path | None) -> Any:
+def _post(admin: AdminAddress, path: str, question: Any, timeout: float, token_file: Path | None) -> Any:
     import httpx
 
     base = admin.address if "://" in admin.address else f"http://{admin.address}"
@@ -93,8 +93,8 @@ def _found_file(answer: Any) -> Path | None:
     """
     from ipaddress import ip_address
 
-    from controlplane import statedir
     from controlplane.admin.token import NAME
+    from controlplane.system import statedir
 
     host, body = answer.request.url.host, _json(answer)
     with suppress(ValueError):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from controlplane import signals
 from controlplane.cli.failure import Failure
+from controlplane.system import signals
 
 if TYPE_CHECKING:
     from controlplane.embedded.launch import Options

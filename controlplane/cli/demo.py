@@ -12,12 +12,12 @@ from pathlib import Path
 import click
 import httpx
 
-from controlplane import cpus, signals
 from controlplane.cli.failure import Unavailable
 from controlplane.cli.gatewayoptions import tenancy_options
 from controlplane.embedded.demo import CLUSTERS, Demo, DemoError, DemoOptions
-from controlplane.statedir import Untrusted
 from controlplane.supervisor.roster import Roster
+from controlplane.system import cpus, signals
+from controlplane.system.statedir import Untrusted
 
 READY_S = 60.0
 MAX_WORKERS = 64

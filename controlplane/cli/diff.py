@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from controlplane.cli.adminapi import Admin, admin_options, ask
+from controlplane.cli.adminapi import AdminAddress, admin_options, ask
 from controlplane.cli.failure import Failure
 from controlplane.cli.manifests import manifest_options
 from controlplane.cli.output import coloured, counted, echo_json
@@ -52,7 +52,7 @@ def command(
     standard error. Ingresses of the Fleet that are refused as they are, and those among the manifests that
     the version of this command would refuse, are listed, too.
     """
-    found = _ask(paths, namespace, Admin(admin, admin_token_file))
+    found = _ask(paths, namespace, AdminAddress(admin, admin_token_file))
     if output == "json":
         echo_json("Difference", found)
     else:
@@ -64,7 +64,7 @@ def differs(found: Any) -> bool:
     return any(found[part] for part in ("changes", "listeners", "services"))
 
 
-def _ask(paths: tuple[str, ...], namespace: str, admin: Admin) -> Any:
+def _ask(paths: tuple[str, ...], namespace: str, admin: AdminAddress) -> Any:
     """Return the gateway's answer; report the findings at their places."""
     import msgspec
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from controlplane.cli.adminapi import Admin, admin_options, ask
+from controlplane.cli.adminapi import AdminAddress, admin_options, ask
 from controlplane.cli.failure import Failure
 from controlplane.cli.gatewayoptions import facts, gateway_options
 from controlplane.cli.manifests import manifest_options, read
@@ -84,7 +84,7 @@ def command(
         known = facts(host_ownership, cross_namespace, limits, trusted_proxies)
         found = _offline(read(paths, members, namespace, dialect, known), question)
     else:
-        found = ask(Admin(admin, admin_token_file), "/api/v1/explain", question, "considered")
+        found = ask(AdminAddress(admin, admin_token_file), "/api/v1/explain", question, "considered")
     if output == "json":
         echo_json("Explanation", found)
     else:

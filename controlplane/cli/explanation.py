@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from controlplane.admin.absences import REASONS
 from controlplane.cli.output import coloured, counted
+from controlplane.observe.absences import REASONS
 
 Json = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from controlplane.cli.adminapi import Admin, admin_options, ask
+from controlplane.cli.adminapi import AdminAddress, admin_options, ask
 from controlplane.cli.output import echo_json
 
 EXAMPLES = """\b
@@ -28,7 +28,7 @@ def command(ingress: str, cluster: str, admin: str, admin_token_file: Path | Non
     Their share grows over 8 s. Each replica of a gateway holds out what it has seen fail: ask each of them.
     """
     question = {"ingress": ingress, "cluster": cluster}
-    found = ask(Admin(admin, admin_token_file), "/api/v1/failback", question, "letBack")
+    found = ask(AdminAddress(admin, admin_token_file), "/api/v1/failback", question, "letBack")
     if output == "json":
         echo_json("Failback", found)
     else:

@@ -3,10 +3,10 @@
 import os
 import sys
 
-from controlplane.cli import start
+from controlplane.cli.hold import hold_signals
 
 if __name__ == "__main__":
-    start.hold_signals()
+    hold_signals()
     if not sys.flags.safe_path:
         # `python -m` searches the current directory first, where anybody may have put a click.py
         os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
@@ -16,7 +16,7 @@ from importlib import import_module
 
 import click
 
-from controlplane import children
+from controlplane.system import children
 from proxy import __version__
 
 VERBS = {

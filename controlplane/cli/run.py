@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controlplane import cpus, signals, statedir
 from controlplane.cli.failure import Failure, Unavailable
 from controlplane.cli.gatewayoptions import gateway_options, tenancy
+from controlplane.system import cpus, signals, statedir
 
 if TYPE_CHECKING:
     from proxy.model.limits import Limits
@@ -229,7 +229,7 @@ def command(
     )
     try:
         run.run(settings)
-    except run.Unavailable as error:
+    except run.AlreadyTaken as error:
         raise Unavailable(str(error)) from error
     except run.CannotStart as error:
         raise Failure(str(error)) from error

@@ -4,12 +4,7 @@ A log rotation may send SIGUSR1 to a gateway that has just been started, and its
 tenth of a second: signals are held back before those. Hence nothing is imported here that takes time.
 """
 
-import signal
-
-
-def hold_signals() -> None:
-    """Hold SIGUSR1 and SIGUSR2 back, which would end this process, until there is a handler."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2))
+from controlplane.cli.hold import hold_signals
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from controlplane import children, signals, statedir
+from controlplane.system import children, signals, statedir
 
 CLUSTERS: Final = ("cluster-1", "cluster-2")
 MANIFESTS: Final = Path(__file__).parent / "deploy"

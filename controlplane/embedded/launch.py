@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from controlplane import signals
 from controlplane.embedded.kubeconfig import write_private
 from controlplane.embedded.server import EmbeddedServer, StartError
+from controlplane.system import signals
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _document(text: str, lines_before: int) -> Document | None:
         node = yaml.compose(text, Loader=_LOADER)
         if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "null"):
             return None
-        reader = _Reader()
+        reader = _ValueReader()
         value = reader.value(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -92,7 +92,7 @@ def _document(text: str, lines_before: int) -> Document | None:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _ValueReader:
     """Makes the values of one document."""
 
     budget: int = _MAX_VALUES

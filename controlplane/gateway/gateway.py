@@ -12,23 +12,23 @@ from collections.abc import Awaitable, Callable
 
 from controlplane.admin.state import State
 from controlplane.checks import Checker, with_verdicts
-from controlplane.fleet import Fleet
 from controlplane.gateway.confirmation import Confirmation
-from controlplane.gateway.dataplane import DataPlane
-from controlplane.gateway.failovers import FailoverWatch
 from controlplane.gateway.identity import Identity
 from controlplane.gateway.memberlog import MemberLog
-from controlplane.gateway.notices import Notices
-from controlplane.gateway.owners import Owners
+from controlplane.gateway.owners import OwnersFile
 from controlplane.gateway.session_key import SessionKeys
 from controlplane.gateway.settings import Settings
 from controlplane.gateway.translator import Translator
+from controlplane.gateway.workers import WorkerPool
 from controlplane.kube.client import ApiClient
 from controlplane.kube.events import EventRecorder
 from controlplane.kube.lease import LeaderElector
+from controlplane.observe.failovers import FailoverWatch
 from controlplane.proposal.job import Basis
-from controlplane.resolve import HostResolver
-from controlplane.status import StatusWriter
+from controlplane.report.sharewatch import ShareWatch
+from controlplane.report.statuses import StatusWriter
+from controlplane.sources.fleet import Fleet
+from controlplane.sources.hostnames import HostResolver
 from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot
 
@@ -64,7 +64,7 @@ class Gateway:
         instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._client = client
         self._changed = asyncio.Event()
-        self._owners = Owners(settings.state_dir)
+        self._owners = OwnersFile(settings.state_dir)
         self._fleet = Fleet(
             client,
             settings.members,
@@ -78,12 +78,12 @@ class Gateway:
         )
         self._identity = Identity(self._elector)
         self._status = StatusWriter(client, self._recorder, self._elector, self._fleet.current_status)
-        self._plane = DataPlane(
+        self._plane = WorkerPool(
             settings.state_dir, settings.workers, settings.worker_argv, settings.access_log, settings.grace_s
         )
         self._confirmation = Confirmation(self._plane.publisher, self._status.submit)
         self._failovers = FailoverWatch(self._plane.publisher)
-        self._notices = Notices(
+        self._share_watch = ShareWatch(
             client,
             self._fleet,
             self._plane.publisher,
@@ -131,7 +131,7 @@ class Gateway:
             ("session key", self._session_keys.run),
             ("failovers", self._failovers.run),
             ("findings in the log", self._translator.log.run),
-            *self._notices.works(),
+            *self._share_watch.works(),
             ("reconcile", self._reconcile_forever),
         ):
             self._tasks.append(asyncio.create_task(_keep_running(name, work), name=name))
@@ -191,7 +191,7 @@ class Gateway:
             clusters=self._fleet.health(),
             problems=self._fleet.problems(),
             leader=self._elector.is_leader,
-            status_error=self._status.last_error or self._elector.last_error or self._notices.last_error,
+            status_error=self._status.last_error or self._elector.last_error or self._share_watch.last_error,
             translations=self._translator.count,
             translate_sum_s=self._translator.sum_s,
         )

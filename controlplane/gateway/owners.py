@@ -6,14 +6,14 @@ from pathlib import Path
 
 import msgspec
 
-from controlplane import statedir
 from controlplane.publish import Saver
+from controlplane.system import statedir
 from controlplane.translate.registrations import Owner
 
 log = logging.getLogger(__name__)
 
 
-class Owners:
+class OwnersFile:
     """See `load`, `save`."""
 
     def __init__(self, state_dir: Path) -> None:

@@ -6,17 +6,17 @@ import logging
 import os
 from dataclasses import replace
 
-from controlplane import signals
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.token import NAME, TokenError, TokenFile, new_token
-from controlplane.gateway.dataplane import StateDirectoryInUse
 from controlplane.gateway.gateway import Gateway
 from controlplane.gateway.logs import configure
 from controlplane.gateway.settings import Settings
+from controlplane.gateway.workers import StateDirectoryInUse
 from controlplane.kube.client import ApiClient, open_client
 from controlplane.kube.errors import ConfigError
 from controlplane.publish.saver import write_atomically
-from controlplane.statedir import Untrusted
+from controlplane.system import signals
+from controlplane.system.statedir import Untrusted
 from proxy import __version__
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class CannotStart(Exception):
     """What was asked for is wrong; the message says on one line what, and what to do."""
 
 
-class Unavailable(CannotStart):
+class AlreadyTaken(CannotStart):
     """What is needed is taken by somebody else; as above."""
 
 
@@ -82,7 +82,7 @@ async def serve(settings: Settings) -> None:
     try:
         admin = AdminServer(settings.admin_host, settings.admin_port, settings.admin_names)
     except AdminAddressError as error:
-        raise Unavailable(str(error)) from error
+        raise AlreadyTaken(str(error)) from error
     try:
         settings = replace(settings, admin_host=admin.host, admin_port=admin.port)  # as it is bound
         client = await _open_client(settings, asked.end)
@@ -123,7 +123,7 @@ async def _start(settings: Settings, client: ApiClient) -> Gateway:
         await gateway.start()
     except StateDirectoryInUse as error:
         await client.close()
-        raise Unavailable(str(error)) from error
+        raise AlreadyTaken(str(error)) from error
     except Untrusted as error:
         await client.close()
         raise CannotStart(f"state directory {settings.state_dir} cannot be trusted: {error}") from error
@@ -183,4 +183,4 @@ async def _until_the_end(gateway: Gateway, end: asyncio.Event) -> None:
     await asyncio.wait((signalled, gateway.gave_up), return_when=asyncio.FIRST_COMPLETED)
     if gateway.gave_up.done():
         signalled.cancel()
-        raise Unavailable(f"{gateway.gave_up.result()}; there is no earlier snapshot to serve meanwhile")
+        raise AlreadyTaken(f"{gateway.gave_up.result()}; there is no earlier snapshot to serve meanwhile")

@@ -17,12 +17,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from controlplane import statedir
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.errors import ApiError, KubeError
 from controlplane.kube.lease import LeaderElector
 from controlplane.publish.saver import write_atomically
+from controlplane.system import statedir
 from proxy.model.channel import SESSION_KEY_BYTES
 
 log = logging.getLogger(__name__)

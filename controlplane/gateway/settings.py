@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controlplane import children
+from controlplane.system import children
 from controlplane.translate.model import Tenancy
 from proxy.model.limits import Limits
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import msgspec
 
-from controlplane import statedir
-from controlplane.fleet import Fleet
 from controlplane.gateway.findinglog import FindingLog
 from controlplane.gateway.identity import Identity
 from controlplane.gateway.settings import Settings
-from controlplane.interfaces import Interfaces
 from controlplane.proposal.job import Basis
 from controlplane.publish import Saver
-from controlplane.resolve import HostResolver
+from controlplane.sources.fleet import Fleet
+from controlplane.sources.hostnames import HostResolver
+from controlplane.system import statedir
+from controlplane.system.interfaces import Interfaces
 from controlplane.translate.builder import translate
 from controlplane.translate.diagnostics import Diagnostic
 from controlplane.translate.model import Facts, LastGood, Translation

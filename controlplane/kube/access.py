@@ -26,7 +26,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ServerAccess:
     """Everything a client needs. `files` are those whose change means: load again."""
 
     server: str  # without a slash at the end
@@ -45,7 +45,9 @@ Source = Path | dict[str, Any] | None
 """A kubeconfig file, a kubeconfig that came over the network, or None: the pod's service account."""
 
 
-async def load_access(source: Source, context: str | None = None, clock: Clock = SYSTEM_CLOCK) -> Access:
+async def load_access(
+    source: Source, context: str | None = None, clock: Clock = SYSTEM_CLOCK
+) -> ServerAccess:
     """Return the access that `source` describes. Raises ConfigError."""
     if source is None:
         return _in_cluster(clock)
@@ -55,14 +57,14 @@ async def load_access(source: Source, context: str | None = None, clock: Clock =
     return await _from_selected(selected, source, clock)
 
 
-def _in_cluster(clock: Clock) -> Access:
+def _in_cluster(clock: Clock) -> ServerAccess:
     host = os.environ.get("KUBERNETES_SERVICE_HOST", "")
     port = os.environ.get("KUBERNETES_SERVICE_PORT", "")
     if not host or not port:
         raise ConfigError("not running in a pod (KUBERNETES_SERVICE_HOST is not set); name a kubeconfig file")
     authority = f"[{host}]" if ":" in host else host
     ca = SERVICE_ACCOUNT / "ca.crt"
-    return Access(
+    return ServerAccess(
         server=f"https://{authority}:{port}",
         tls=_trusting(_read(ca, "service account").decode("ascii", "replace"), "service account"),
         credentials=TokenFileCredentials(SERVICE_ACCOUNT / "token", clock),
@@ -70,11 +72,11 @@ def _in_cluster(clock: Clock) -> Access:
     )
 
 
-async def _from_selected(selected: Selected, path: Path | None, clock: Clock) -> Access:
+async def _from_selected(selected: Selected, path: Path | None, clock: Clock) -> ServerAccess:
     cluster = selected.cluster
     credentials = await _credentials(selected, path, clock)
     named = (cluster.certificate_authority, selected.user.client_certificate, selected.user.client_key)
-    return Access(
+    return ServerAccess(
         server=cluster.server.rstrip("/"),
         tls=_tls(selected, credentials) if cluster.server.startswith("https://") else None,
         credentials=credentials,

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 import aiohttp
 from yarl import URL
 
-from controlplane.kube.access import Access, Source, load_access
+from controlplane.kube.access import ServerAccess, Source, load_access
 from controlplane.kube.backoff import KNOCK, Backoff, RateLimit
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.errors import ApiError, ConfigError, Unreachable
@@ -56,7 +56,7 @@ class ApiClient:
     Every method may raise Unreachable, ApiError and ConfigError (credentials that cannot be read).
     """
 
-    def __init__(self, access: Access, source: Source, context: str | None, clock: Clock) -> None:
+    def __init__(self, access: ServerAccess, source: Source, context: str | None, clock: Clock) -> None:
         self._contact = asyncio.Event()  # set while the server is reachable
         self._contact.set()
         self.last_contact = clock.monotonic()  # when the server last sent anything

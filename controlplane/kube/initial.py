@@ -3,7 +3,7 @@
 import asyncio
 
 from controlplane.kube.errors import StreamBroken
-from controlplane.kube.store import Entry, Store, T
+from controlplane.kube.store import Store, StoredObject, T
 from controlplane.kube.transport import WatchStream
 from controlplane.kube.watch import INITIAL_EVENTS_END, LineFramer, decode_event, decode_head
 
@@ -16,12 +16,12 @@ QUERY = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "r
 
 async def read_initial(
     stream: WatchStream, framer: LineFramer, store: Store[T]
-) -> tuple[list[Entry[T]], str, list[bytes]]:
+) -> tuple[list[StoredObject[T]], str, list[bytes]]:
     """Return the present state, its resource version, and the lines that came after it.
 
     Raises StreamBroken when the server does not say where the present state ends.
     """
-    entries: list[Entry[T]] = []
+    entries: list[StoredObject[T]] = []
     while data := await _read(stream):
         lines = framer.feed(data)
         for number, line in enumerate(lines):

@@ -32,7 +32,7 @@ class LeaseTiming:
 DEFAULT_LEASE_TIMING = LeaseTiming()
 
 
-class _Meta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class _LeaseMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     name: str
     namespace: str
     resource_version: str = ""
@@ -48,7 +48,7 @@ class _Spec(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Lease(msgspec.Struct, frozen=True, rename="camel"):
-    metadata: _Meta
+    metadata: _LeaseMeta
     spec: _Spec = _Spec()
     api_version: str = "coordination.k8s.io/v1"
     kind: str = "Lease"
@@ -79,7 +79,7 @@ class LeaderElector:
         self.transitions = 0  # how often this replica became leader
         self._client = client
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-        self._meta = _Meta(name, namespace)
+        self._meta = _LeaseMeta(name, namespace)
         self._timing = timing
         self._clock = clock
         self._seen: _Lease | None = None

@@ -8,7 +8,7 @@ import msgspec
 
 from controlplane.kube.client import ApiClient
 from controlplane.kube.errors import ApiError, StreamBroken
-from controlplane.kube.store import Entry, Store, T
+from controlplane.kube.store import Store, StoredObject, T
 
 PAGE = 500
 YIELD_BYTES = 256 << 10
@@ -98,9 +98,9 @@ async def _page(client: ApiClient, collection: Collection, query: Mapping[str, s
         raise StreamBroken(f"the answer to GET {collection.path} is no list", relist=True) from None
 
 
-async def read_all(store: Store[T], items: list[msgspec.Raw]) -> list[Entry[T]]:
+async def read_all(store: Store[T], items: list[msgspec.Raw]) -> list[StoredObject[T]]:
     """Decode the items, letting other tasks run in between."""
-    entries: list[Entry[T]] = []
+    entries: list[StoredObject[T]] = []
     done = 0
     for raw in items:
         entries.append(store.read(raw))

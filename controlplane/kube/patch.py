@@ -15,14 +15,14 @@ WRITE_TIMEOUT_S = 4.0
 """A leader stops 5 s before another may start: a write of its last moment has to be over by then."""
 
 
-class _Meta(msgspec.Struct, frozen=True, rename="camel"):
+class _PatchedMeta(msgspec.Struct, frozen=True, rename="camel"):
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
 
 
 class _Object(msgspec.Struct, frozen=True):
-    metadata: _Meta = _Meta()
+    metadata: _PatchedMeta = _PatchedMeta()
     status: msgspec.Raw = msgspec.Raw()
 
 

@@ -16,7 +16,7 @@ from controlplane.kube.cursor import NEWEST, Cursor
 from controlplane.kube.errors import ApiError, KubeError, StreamBroken, StreamSilent
 from controlplane.kube.listing import Collection, list_all, newest_version, read_all
 from controlplane.kube.recovery import recovery
-from controlplane.kube.store import Entry, Store, StoredStatus, T
+from controlplane.kube.store import Store, StoredObject, StoredStatus, T
 from controlplane.kube.transport import WatchStream
 from controlplane.kube.watch import LineFramer, WatchEvent, decode_event, decode_head
 from controlplane.resources.kinds import Kind
@@ -210,7 +210,7 @@ class Reflector(Generic[T]):
         self._paged = listing.paged
         self._take_list(entries, listing.resource_version)
 
-    def _take_list(self, entries: list[Entry[T]], version: str) -> None:
+    def _take_list(self, entries: list[StoredObject[T]], version: str) -> None:
         self.health.relists += self.health.synced
         self._cursor.version = version
         self._list_at = self._clock.monotonic() + self._between(self._timing.resync_s)
@@ -290,7 +290,7 @@ class Reflector(Generic[T]):
 
     def _apply(self, lines: list[bytes]) -> None:
         """Apply a batch. What comes before a bad line counts."""
-        changes: list[tuple[bool, Entry[T]]] = []
+        changes: list[tuple[bool, StoredObject[T]]] = []
         try:
             for line in lines:
                 event = decode_event(line)
@@ -304,7 +304,7 @@ class Reflector(Generic[T]):
                 if self._store.apply(changes):
                     self._on_change()
 
-    def _change(self, event: WatchEvent) -> tuple[bool, Entry[T]]:
+    def _change(self, event: WatchEvent) -> tuple[bool, StoredObject[T]]:
         if event.type not in ("ADDED", "MODIFIED", "DELETED"):
             raise StreamBroken(f"the watch has an event of unknown type {event.type[:20]!r}")
         entry = self._store.read(event.object)

@@ -8,7 +8,7 @@ import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from controlplane.lookups import Lookups
+from controlplane.system.lookups import Lookups
 
 
 class NameResolver(AbstractResolver):

@@ -52,7 +52,7 @@ class StoredStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Generic[T]):
+class StoredObject(Generic[T]):
     """One object as received. `value` is its view, or what is wrong with it."""
 
     key: str
@@ -83,7 +83,7 @@ class Store(Generic[T]):
         self._kind = kind
         self._keep_status = keep_status
 
-    def read(self, raw: msgspec.Raw) -> Entry[T]:
+    def read(self, raw: msgspec.Raw) -> StoredObject[T]:
         """Decode one object. Never raises: what cannot be read is an entry too."""
         if memoryview(raw).nbytes > MAX_OBJECT_BYTES:
             value: T | Malformed = self._oversized(raw)
@@ -91,12 +91,14 @@ class Store(Generic[T]):
             value = decode(self._kind, raw)
         if isinstance(value, Malformed):
             version = decode_head(raw).resource_version
-            return Entry(value.key, value.uid, version, value, self._status(raw))
+            return StoredObject(value.key, value.uid, version, value, self._status(raw))
         meta = value.metadata
         key = f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
-        return Entry(key, meta.uid, meta.resource_version, value, self._status(raw), self._take_mark(meta))
+        return StoredObject(
+            key, meta.uid, meta.resource_version, value, self._status(raw), self._take_mark(meta)
+        )
 
-    def replace(self, entries: Iterable[Entry[T]]) -> bool:
+    def replace(self, entries: Iterable[StoredObject[T]]) -> bool:
         """Take a complete list instead of everything known. Return whether any content differs."""
         objects: dict[str, T] = {}
         malformed: dict[str, Malformed] = {}
@@ -111,7 +113,7 @@ class Store(Generic[T]):
         self.objects, self.malformed = objects, malformed
         return True
 
-    def apply(self, changes: list[tuple[bool, Entry[T]]]) -> bool:
+    def apply(self, changes: list[tuple[bool, StoredObject[T]]]) -> bool:
         """Take a batch of (deleted, entry) in order. Return whether any content differs."""
         objects, malformed = dict(self.objects), dict(self.malformed)
         changed = False
@@ -125,7 +127,7 @@ class Store(Generic[T]):
             self.objects, self.malformed = objects, malformed
         return changed
 
-    def _remove(self, entry: Entry[T], objects: dict[str, T], malformed: dict[str, Malformed]) -> bool:
+    def _remove(self, entry: StoredObject[T], objects: dict[str, T], malformed: dict[str, Malformed]) -> bool:
         changed = malformed.pop(entry.key, None) is not None
         old = objects.get(entry.key)
         # A DELETED of an older object of that name must not take the new one with it.
@@ -136,7 +138,7 @@ class Store(Generic[T]):
         self.marks.pop(entry.key, None)
         return True
 
-    def _remember(self, entry: Entry[T]) -> None:
+    def _remember(self, entry: StoredObject[T]) -> None:
         """Keep what is no part of the content."""
         if entry.mark is not None:
             self.marks[entry.key] = entry.mark
@@ -169,7 +171,9 @@ class Store(Generic[T]):
 _status_parts = msgspec.json.Decoder(_WithStatus)
 
 
-def _place(entry: Entry[T], old: T | None, objects: dict[str, T], malformed: dict[str, Malformed]) -> bool:
+def _place(
+    entry: StoredObject[T], old: T | None, objects: dict[str, T], malformed: dict[str, Malformed]
+) -> bool:
     """Put an entry where it belongs and return whether that changes anything.
 
     What cannot be read leaves the last good state of the same object.

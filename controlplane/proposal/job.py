@@ -72,7 +72,7 @@ def read_frame(stream: BinaryIO) -> bytes:
 
 def read_basis(stream: BinaryIO) -> Basis:
     """Return the basis whose frames come next, up to an empty one. Raises EOFError, msgspec errors."""
-    reader = _Reader()
+    reader = _BasisReader()
     while data := read_frame(stream):
         reader.take(msgspec.msgpack.decode(data, type=Piece))
     return reader.basis()
@@ -82,7 +82,7 @@ END: Final = _LENGTH.pack(0)
 """After the last frame of a basis."""
 
 
-class _Reader:
+class _BasisReader:
     """Puts a basis together."""
 
     def __init__(self) -> None:

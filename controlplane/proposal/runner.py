@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
-from controlplane import children
 from controlplane.proposal.difference import ProposalError
 from controlplane.proposal.job import END, REFUSED, Basis, frame, frames
+from controlplane.system import children
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from controlplane import statedir
 from controlplane.publish.saver import Saver
+from controlplane.system import statedir
 from proxy.model.channel import Hold
 from proxy.model.snapshot import Route, destinations_of
 

@@ -7,17 +7,16 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 import msgspec
 
 from controlplane.publish.dispatch import Dispatcher
-from controlplane.publish.ejected import Ejected
 from controlplane.publish.failures import Failures
 from controlplane.publish.held import Held
 from controlplane.publish.ledger import Ledger
 from controlplane.publish.rollout import Rejection, same_content
 from controlplane.publish.session import Session
+from controlplane.publish.shared import SharedState
 from controlplane.publish.store import SnapshotStore, StoreHealth
 from controlplane.publish.totals import Totals
 from proxy.model.channel import (
@@ -28,11 +27,9 @@ from proxy.model.channel import (
     Hello,
     Hold,
     Holds,
-    LetBack,
     Nack,
     Report,
     Stats,
-    UseSessionKey,
     encode,
 )
 from proxy.model.snapshot import Route, Snapshot
@@ -68,13 +65,11 @@ class Publisher:
         self._generation = generation
         self._count = worker_count
         self._store = store
-        self.held = held
         self._server: asyncio.Server | None = None
         self._dispatcher = Dispatcher(self._settled)
         self._ledger = Ledger()
         self._counted: tuple[Route, ...] = ()  # routes whose counters are kept
-        self._ejected = Ejected()
-        self._session_key: bytes | None = None
+        self._shared = SharedState(held, lambda: self._dispatcher.sessions.values())
         self._orphans: set[Session] = set()
         self._strangers: set[Session] = set()
 
@@ -134,8 +129,7 @@ class Publisher:
 
     def use_session_key(self, key: bytes) -> None:
         """Let all workers, and those that come later, name endpoints in cookies with this key."""
-        self._session_key = key
-        self._tell(UseSessionKey(key), None)
+        self._shared.use_session_key(key)
 
     async def collect(self) -> tuple[Stats, ...]:
         """Ask every worker for its counters; those silent for 1 s are missing from the answer."""
@@ -149,12 +143,7 @@ class Publisher:
 
     def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:
         """Give clusters that are held out of an Ingress their share back, "" all of them; return which."""
-        back = self.held.let_back(ingress, cluster)
-        for hold in back:
-            log.info("cluster let back", extra=msgspec.structs.asdict(hold))
-        if back:
-            self._tell(LetBack(back), None)
-        return back
+        return self._shared.let_back(ingress, cluster)
 
     def drain(self, grace_s: float) -> frozenset[int]:
         """Tell the workers to finish within `grace_s` seconds; return the pids that were reached."""
@@ -218,6 +207,11 @@ class Publisher:
         return self._dispatcher.serves(version)
 
     @property
+    def held(self) -> Held:
+        """The clusters that are held out by hand."""
+        return self._shared.held
+
+    @property
     def snapshot(self) -> Snapshot | None:
         """The last good snapshot: the one the workers serve."""
         return self._dispatcher.rollout.good
@@ -269,15 +263,15 @@ class Publisher:
                 session.refused_version, session.nack_reason = version, reason
                 self._dispatcher.refused(session, version, reason)
             case Ejections() if not self._is_foreign(session):
-                self._pass_on(session, message)
+                self._shared.eject(session, message)
             case Holds(clusters) if not self._is_foreign(session):
-                self._hold(session, clusters)
+                self._shared.hold(session, clusters)
             case Stats():
                 session.took_stats(message)
                 self.on_progress()
                 if session.hello is not None and not self._is_foreign(session):
                     self._ledger.reported((session.hello.worker, session.hello.pid), message)
-                    self._ejected.reported(session.hello.worker, message, monotonic())
+                    self._shared.reported(session.hello.worker, message)
 
     def closed(self, session: Session) -> None:
         self._orphans.discard(session)
@@ -304,30 +298,7 @@ class Publisher:
             self._settled()
         else:
             self._dispatcher.joined(hello.worker, session)
-            if self._session_key is not None and session.feedable:
-                session.send(encode(UseSessionKey(self._session_key)))
-            known = self._ejected.known(monotonic())
-            if known and session.feedable:
-                session.send(encode(Ejections(known)))
-            if self.held.since() and session.feedable:
-                session.send(encode(Holds(tuple(self.held.since()))))
-
-    def _pass_on(self, session: Session, message: Ejections) -> None:
-        if session.hello is not None:
-            self._ejected.told(session.hello.worker, message.endpoints, monotonic())
-        self._tell(message, session)
-
-    def _hold(self, session: Session, clusters: tuple[Hold, ...]) -> None:
-        for hold in self.held.add(clusters):
-            log.warning("cluster held out", extra=msgspec.structs.asdict(hold))
-        self._tell(Holds(clusters), session)
-
-    def _tell(self, message: Ejections | Holds | LetBack | UseSessionKey, source: Session | None) -> None:
-        """Tell all workers but the one that it comes from."""
-        data = encode(message)
-        for session in self._dispatcher.sessions.values():
-            if session is not source and session.feedable:
-                session.send(data)
+            self._shared.greet(session)
 
     def _settled(self) -> None:
         good = self._dispatcher.rollout.good

@@ -25,7 +25,7 @@ _UCRED = struct.Struct("3i")
 """struct ucred of SO_PEERCRED: pid, user, group of the process at the other end"""
 
 
-class Owner(Protocol):
+class SessionObserver(Protocol):
     """Who is told what a worker says."""
 
     def received(self, session: "Session", message: FromWorker) -> None: ...
@@ -36,7 +36,7 @@ class Owner(Protocol):
 class Session(asyncio.Protocol):
     """Cuts the stream into messages and remembers what this worker was sent and what it said."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: SessionObserver) -> None:
         self._owner = owner
         self._framer = from_worker_framer()
         self._joiner = StatsJoiner()

@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from controlplane import statedir
 from controlplane.publish.saver import Saver
+from controlplane.system import statedir
 from proxy.model.codec import SnapshotError, decode_snapshot, encode_snapshot
 from proxy.model.snapshot import Snapshot
 

@@ -12,7 +12,7 @@ _STACK_BYTES = 8192
 _FRAME = re.compile(r'File "([^"\n]+)", line (\S+) in (\S+)')
 
 
-class Page:
+class LivenessPage:
     """One worker process's page; `fd` is what the process inherits."""
 
     def __init__(self) -> None:

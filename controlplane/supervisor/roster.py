@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from controlplane import statedir
 from controlplane.supervisor import processes
+from controlplane.system import statedir
 
 log = logging.getLogger(__name__)
 
 
-class Entry(msgspec.Struct, frozen=True):
+class RosterEntry(msgspec.Struct, frozen=True):
     """One worker process. `started` is its start time in clock ticks since boot.
 
     `generation` is a random word of the control plane that started it, and on its command line: no
@@ -64,10 +64,10 @@ class Roster:
 
     path: Path
 
-    def survivors(self) -> tuple[Entry, ...]:
+    def survivors(self) -> tuple[RosterEntry, ...]:
         """Return the listed workers that still run."""
         try:
-            entries = msgspec.json.decode(statedir.read(self.path), type=tuple[Entry, ...])
+            entries = msgspec.json.decode(statedir.read(self.path), type=tuple[RosterEntry, ...])
         except FileNotFoundError:
             return ()
         except (OSError, msgspec.MsgspecError) as error:
@@ -75,7 +75,7 @@ class Roster:
             return ()
         return tuple(entry for entry in entries if entry.alive)
 
-    def write(self, entries: tuple[Entry, ...]) -> None:
+    def write(self, entries: tuple[RosterEntry, ...]) -> None:
         """Replace the list. A full disk is tolerated: it costs a take-over, not the service."""
         temporary = self.path.with_name(f".{self.path.name}.new")
         try:

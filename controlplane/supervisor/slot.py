@@ -15,8 +15,8 @@ import msgspec
 
 from controlplane.supervisor import processes
 from controlplane.supervisor.hangs import Hang, Look, Reason
-from controlplane.supervisor.page import Page
-from controlplane.supervisor.roster import Entry
+from controlplane.supervisor.page import LivenessPage
+from controlplane.supervisor.roster import RosterEntry
 from controlplane.supervisor.sockets import Address
 from controlplane.supervisor.starting import Spare, start
 from proxy.model.channel import ListenerSocket
@@ -35,7 +35,7 @@ RESTART_REASONS: Final = (*Reason, "signal", "exit", "not_started")
 
 
 @dataclass(slots=True)
-class Backoff:
+class RestartBackoff:
     """The pause before a restart: none at first, then 0.1 s.
 
     It doubles up to 5 s only while processes end that have never served: a worker that has served is
@@ -76,8 +76,8 @@ class Slot:
         self._process: asyncio.subprocess.Process | None = None
         self._started = 0
         self._stopping = asyncio.Event()
-        self._backoff = Backoff()
-        self._page: Page | None = None
+        self._backoff = RestartBackoff()
+        self._page: LivenessPage | None = None
         self._hang: Hang | None = None
         self._has_served = False
 
@@ -85,8 +85,8 @@ class Slot:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    def entry(self, generation: str) -> Entry | None:
-        return None if self._process is None else Entry(self._process.pid, self._started, generation)
+    def entry(self, generation: str) -> RosterEntry | None:
+        return None if self._process is None else RosterEntry(self._process.pid, self._started, generation)
 
     def add_socket(self, address: Address, listening: socket.socket) -> None:
         """Take over a listening socket and pass it to the worker."""
@@ -184,7 +184,7 @@ class Slot:
         self._channel, self._unsent, self._has_served = ours, list(self._sockets), False
         self.flush()
         try:
-            with theirs, Page() as self._page:
+            with theirs, LivenessPage() as self._page:
                 process = await self._start(theirs.fileno(), self._page.fd)
                 theirs.close()
                 return await self._watch(process)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from controlplane import children, signals
+from controlplane.system import children, signals
 from proxy.model.channel import Place
 
 

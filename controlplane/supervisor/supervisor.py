@@ -11,7 +11,7 @@ from pathlib import Path
 
 from controlplane.supervisor.hangs import Judge
 from controlplane.supervisor.page import memory_file
-from controlplane.supervisor.roster import Entry, Roster
+from controlplane.supervisor.roster import Roster, RosterEntry
 from controlplane.supervisor.slot import Slot
 from controlplane.supervisor.sockets import Address, CannotListen, open_group
 from controlplane.supervisor.starting import Spare
@@ -84,7 +84,7 @@ class Supervisor:
         self._held: set[Address] = set()
         self._failed: dict[int, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._orphans: dict[Entry, float | None] = {}
+        self._orphans: dict[RosterEntry, float | None] = {}
         self._hurry = asyncio.Event()
         self._judge = Judge()
         self._ticked = time.monotonic()

@@ -2,12 +2,17 @@
 
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.endpoints import ServiceResolver
-from controlplane.translate.gateways import Gateway
+from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.services import ServiceRef
 
 
 def check_backend(
-    service_id: str, field: str, effect: str, gateway: Gateway, resolver: ServiceResolver, findings: Findings
+    service_id: str,
+    field: str,
+    effect: str,
+    gateway: LiveGateway,
+    resolver: ServiceResolver,
+    findings: Findings,
 ) -> None:
     """Report what is missing of a Service, at the `field` that names it; `effect` is what comes of it."""
     ref = ServiceRef.parse(service_id)

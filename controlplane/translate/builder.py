@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from controlplane.resources.view import FleetObjects, MemberObjects
-from controlplane.translate.budgets.hosts import within_host_budgets
 from controlplane.translate.canaries import join_canaries
 from controlplane.translate.checks import bind_checks, with_check
 from controlplane.translate.conflicts import report_conflicts
@@ -14,6 +13,7 @@ from controlplane.translate.endpoints import Resolution, ServiceResolver
 from controlplane.translate.gateways import Gateways, build_gateways
 from controlplane.translate.grants import Grants
 from controlplane.translate.hostaccess import guard_hosts
+from controlplane.translate.hostbudgets import within_host_budgets
 from controlplane.translate.hostowners import with_owners
 from controlplane.translate.https import report_endless
 from controlplane.translate.live import Outcome, World, translate_ingresses

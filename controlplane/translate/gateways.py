@@ -28,7 +28,7 @@ _DIALECTS: Final = {kind: dialect for dialect, (_, kind) in GATEWAYS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
+class LiveGateway:
     """One AlbConfig or MseIngressConfig as it is live. `subject` is its newest version."""
 
     dialect: Dialect
@@ -59,7 +59,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
-    by_key: Mapping[tuple[Dialect, str], Gateway] = field(default_factory=dict)  # sorted
+    by_key: Mapping[tuple[Dialect, str], LiveGateway] = field(default_factory=dict)  # sorted
     classes: Classes = field(default_factory=lambda: Classes({}, {}))
     unreadable: tuple[Findings, ...] = ()  # about objects of which no version can be used
     # For the next translation, by identity
@@ -67,7 +67,7 @@ class Gateways:
     good_mse_configs: Mapping[str, MseIngressConfig] = field(default_factory=dict)
 
     @property
-    def all(self) -> tuple[Gateway, ...]:
+    def all(self) -> tuple[LiveGateway, ...]:
         return tuple(self.by_key.values())
 
     @property
@@ -185,7 +185,9 @@ def _referred_gateways(classes: Iterable[IngressClass]) -> Iterator[str]:
             yield parameters.name
 
 
-def _gateway(version: _Version, owners: dict[int, str], referred: frozenset[str], facts: Facts) -> Gateway:
+def _gateway(
+    version: _Version, owners: dict[int, str], referred: frozenset[str], facts: Facts
+) -> LiveGateway:
     findings, config = version.findings, version.config
     dialect = _DIALECTS[findings.subject.kind]
     reader = Reader(config.metadata.annotations, dialect, findings)
@@ -195,7 +197,7 @@ def _gateway(version: _Version, owners: dict[int, str], referred: frozenset[str]
     if not serves:
         findings.add("FG0107", "spec.ingress.local.ingressClass")
     listeners = _owned(version, owners, facts)
-    return Gateway(
+    return LiveGateway(
         dialect,
         findings.subject,
         listeners,

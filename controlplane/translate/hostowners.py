@@ -33,7 +33,7 @@ def with_owners(outcomes: Sequence[Outcome], ownership: HostOwnership) -> tuple[
 
     Canaries have no hosts of their own: they go where their bases are.
     """
-    owners = Owners(route for outcome in outcomes if not is_canary(outcome) for route in outcome.routes)
+    owners = HostOwners(route for outcome in outcomes if not is_canary(outcome) for route in outcome.routes)
     return tuple(
         outcome if is_canary(outcome) else _checked(outcome, owners, ownership) for outcome in outcomes
     )
@@ -43,7 +43,7 @@ def is_canary(outcome: Outcome) -> bool:
     return outcome.plan is not None and outcome.plan.canary is not None
 
 
-class Owners:
+class HostOwners:
     """The oldest claim to each host of each port."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
@@ -85,7 +85,7 @@ def wildcard_above(host: str) -> str | None:
     return f"*.{parent}" if dot and label != "*" else None
 
 
-def _checked(outcome: Outcome, owners: Owners, ownership: HostOwnership) -> Outcome:
+def _checked(outcome: Outcome, owners: HostOwners, ownership: HostOwnership) -> Outcome:
     namespace = outcome.findings.subject.namespace
     kept: list[Route] = []
     root = outcome.plan.app_root if outcome.plan is not None else ""
@@ -113,7 +113,7 @@ def _checked(outcome: Outcome, owners: Owners, ownership: HostOwnership) -> Outc
 
 
 def _refusal(
-    owners: Owners, ownership: HostOwnership, namespace: str, port: int, route: Route
+    owners: HostOwners, ownership: HostOwnership, namespace: str, port: int, route: Route
 ) -> tuple[str, str, str] | None:
     if route.alias:
         other = owners.itself(port, route.host, namespace)

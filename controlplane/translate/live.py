@@ -16,7 +16,7 @@ from controlplane.translate.closed import EFFECT, outlines, protection
 from controlplane.translate.diagnostics import Findings, Subject, did_you_mean
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
-from controlplane.translate.gateways import Gateway, Gateways
+from controlplane.translate.gateways import Gateways, LiveGateway
 from controlplane.translate.grants import NO_GRANTS, Grants
 from controlplane.translate.ingresses import plan_ingress
 from controlplane.translate.model import AcceptedIngress, LastGood
@@ -185,7 +185,7 @@ def _kept(kept: AcceptedIngress, world: World, subject: Subject) -> _Choice:
     return _Choice(kept, owner, plan)
 
 
-def _gateway(owner: Membership | None, gateways: Gateways, findings: Findings) -> Gateway | None:
+def _gateway(owner: Membership | None, gateways: Gateways, findings: Findings) -> LiveGateway | None:
     if owner is None or not owner.gateway:
         return None
     gateway = gateways.by_key.get((owner.dialect, owner.gateway))

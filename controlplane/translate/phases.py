@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from controlplane.resources.view import MemberObjects
-from controlplane.translate.gateways import Gateway
+from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.model import Facts
 
 ENVIRONMENT = ("FG0507",)
@@ -18,7 +18,7 @@ class Phase(StrEnum):
     FAILED = "Failed"  # nothing listens
 
 
-def phase_of(gateway: Gateway, members: Mapping[str, MemberObjects], facts: Facts) -> tuple[Phase, str]:
+def phase_of(gateway: LiveGateway, members: Mapping[str, MemberObjects], facts: Facts) -> tuple[Phase, str]:
     """Return phase and message; the message is "" when there is nothing to do."""
     errors = "; ".join(item.text for item in gateway.findings.items if item.level == "error")
     if all(port in facts.failed_ports for port in gateway.ports):

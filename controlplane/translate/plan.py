@@ -6,11 +6,11 @@ from typing import Final
 
 from controlplane.translate.annotations.draft import (
     Canary,
-    Failover,
     ListenPort,
     PlannedBackend,
     PlannedCheck,
     PlannedFailback,
+    PlannedFailover,
 )
 from controlplane.translate.diagnostics import Subject
 from proxy.model.actions import Balance, FixedResponse, Redirect
@@ -76,7 +76,7 @@ class IngressPlan:
     ports: tuple[ListenPort, ...] | None  # None: the default listeners
     weights: Mapping[str, int]  # by cluster id as written; empty: by endpoint count
     weights_key: str  # the annotation that names the clusters; "": ALB's
-    failover: Failover
+    failover: PlannedFailover
     routes: tuple[PlannedRoute, ...]
     tiers: tuple[tuple[str, ...], ...] = ()  # cluster ids, those that serve first in front; () is one tier
     failback: PlannedFailback | None = None

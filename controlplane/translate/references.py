@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from controlplane.translate.diagnostics import Findings
-from controlplane.translate.gateways import Gateway
+from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.grants import Grants
 from controlplane.translate.services import ServiceRef, group_id
 from proxy.model.actions import Destination, Split, SplitMode
@@ -14,7 +14,7 @@ class References:
     """The objects that Ingresses of one namespace may refer to through one gateway."""
 
     namespace: str
-    gateway: Gateway
+    gateway: LiveGateway
     grants: Grants
 
     def allow(self, service_id: str) -> bool:

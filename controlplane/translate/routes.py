@@ -13,7 +13,7 @@ from controlplane.translate.backends import check_backend
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
-from controlplane.translate.gateways import Gateway
+from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.grants import NO_GRANTS, Grants
 from controlplane.translate.plan import IngressPlan, PlannedForward, PlannedRoute
 from controlplane.translate.references import References
@@ -31,7 +31,7 @@ _LISTEN_PORTS: Final = field_of(LISTEN_PORTS.keys[0])
 class Binding:
     """What a plan is bound to."""
 
-    gateway: Gateway
+    gateway: LiveGateway
     resolver: ServiceResolver
     groups: ServerGroups
     findings: Findings
@@ -129,7 +129,7 @@ def _namespace(route: PlannedRoute) -> str:
     return route.id.partition("/")[0]
 
 
-def _ports(plan: IngressPlan, gateway: Gateway, findings: Findings) -> tuple[int, ...]:
+def _ports(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> tuple[int, ...]:
     if gateway.dialect is Dialect.MSE:
         if not gateway.ports:
             findings.add("FG0510", gateway=gateway.title)
@@ -145,7 +145,7 @@ def _ports(plan: IngressPlan, gateway: Gateway, findings: Findings) -> tuple[int
     return tuple(sorted(ports))
 
 
-def _default_ports(gateway: Gateway, findings: Findings) -> tuple[int, ...]:
+def _default_ports(gateway: LiveGateway, findings: Findings) -> tuple[int, ...]:
     """Return HTTP:80, also for hosts in spec.tls, as Ingress conformance wants; else all listeners.
 
     ALB installs the rules nowhere when the AlbConfig has no listener on port 80, and says nothing.
@@ -160,7 +160,7 @@ def _default_ports(gateway: Gateway, findings: Findings) -> tuple[int, ...]:
     return gateway.ports
 
 
-def _report_missing(listener: str, gateway: Gateway, findings: Findings) -> None:
+def _report_missing(listener: str, gateway: LiveGateway, findings: Findings) -> None:
     findings.add(
         "FG0505",
         _LISTEN_PORTS,

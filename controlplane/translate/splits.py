@@ -9,12 +9,12 @@ from controlplane.translate.annotations.failover import CLUSTERS_KEY
 from controlplane.translate.annotations.priority import CLUSTER_PRIORITY
 from controlplane.translate.annotations.row import field_of
 from controlplane.translate.diagnostics import Findings, did_you_mean
-from controlplane.translate.gateways import Gateway
+from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.plan import IngressPlan
 from proxy.model.actions import Failback, Share, Split, SplitMode
 
 
-def split_of(plan: IngressPlan, gateway: Gateway, findings: Findings) -> Split:
+def split_of(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> Split:
     """Return the split of an Ingress's routes, with the way back of clusters that fail if it asks for one."""
     split, meant = _split(plan, gateway, findings), plan.failback
     if meant is None:
@@ -23,7 +23,7 @@ def split_of(plan: IngressPlan, gateway: Gateway, findings: Findings) -> Split:
     return msgspec.structs.replace(split, failback=failback)
 
 
-def _split(plan: IngressPlan, gateway: Gateway, findings: Findings) -> Split:
+def _split(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> Split:
     """Return how it is divided.
 
     Without weights every endpoint counts the same. A weight of a cluster that is not attached is
@@ -61,7 +61,7 @@ def _by_endpoints(
     return Split(SplitMode.ENDPOINTS, shares)
 
 
-def _tiers(plan: IngressPlan, gateway: Gateway, findings: Findings) -> dict[str, int]:
+def _tiers(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> dict[str, int]:
     """Return the tier of each attached cluster, 0 first; those that are not named come last."""
     for cluster in (cluster for tier in plan.tiers for cluster in tier if cluster not in gateway.clusters):
         written = " > ".join(",".join(tier) for tier in plan.tiers)
@@ -70,7 +70,7 @@ def _tiers(plan: IngressPlan, gateway: Gateway, findings: Findings) -> dict[str,
     return {cluster: named.get(cluster, len(plan.tiers)) for cluster in gateway.clusters}
 
 
-def _attached_weights(plan: IngressPlan, gateway: Gateway, findings: Findings) -> dict[str, int]:
+def _attached_weights(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> dict[str, int]:
     weights: dict[str, int] = {}
     for cluster, weight in plan.weights.items():
         if cluster in gateway.clusters:
@@ -81,14 +81,14 @@ def _attached_weights(plan: IngressPlan, gateway: Gateway, findings: Findings) -
     return weights
 
 
-def _attached_standbys(named: tuple[str, ...], gateway: Gateway, findings: Findings) -> tuple[str, ...]:
+def _attached_standbys(named: tuple[str, ...], gateway: LiveGateway, findings: Findings) -> tuple[str, ...]:
     for cluster in named:
         if cluster not in gateway.clusters:
             _report(CLUSTERS_KEY, ",".join(named), cluster, gateway, findings)
     return tuple(cluster for cluster in named if cluster in gateway.clusters)
 
 
-def _report(key: str, value: object, cluster: str, gateway: Gateway, findings: Findings) -> None:
+def _report(key: str, value: object, cluster: str, gateway: LiveGateway, findings: Findings) -> None:
     hint = did_you_mean(cluster, gateway.clusters)
     known = ", ".join(gateway.clusters) or "none"
     findings.add(

@@ -9,7 +9,7 @@ from controlplane.resources.kinds import ALBCONFIGS, INGRESSES, MSE_INGRESS_CONF
 from controlplane.resources.view import MemberObjects
 from controlplane.translate.diagnostics import Findings, Subject
 from controlplane.translate.dialects import Dialect
-from controlplane.translate.gateways import Gateway
+from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.model import Facts, ObjectStatus
 from controlplane.translate.phases import ENVIRONMENT, Phase, phase_of
 from controlplane.translate.servergroups import Group
@@ -58,7 +58,7 @@ def _is_own(entry: Any, address: str) -> bool:
     return all(isinstance(port, dict) and set(port) == {"port", "protocol"} for port in ports)
 
 
-def gateway_status(gateway: Gateway, members: Mapping[str, MemberObjects], facts: Facts) -> ObjectStatus:
+def gateway_status(gateway: LiveGateway, members: Mapping[str, MemberObjects], facts: Facts) -> ObjectStatus:
     """Return the status of a gateway, with the fields that scripts for its dialect read."""
     conditions = [
         _accepted(gateway),
@@ -91,7 +91,7 @@ def _status(kind: Kind[Any], subject: Subject, status: dict[str, Any]) -> Object
     return ObjectStatus(kind, subject.namespace, subject.name, subject.uid, status, subject.generation)
 
 
-def _balancer(gateway: Gateway, facts: Facts) -> dict[str, Any]:
+def _balancer(gateway: LiveGateway, facts: Facts) -> dict[str, Any]:
     return {
         "dnsname": facts.address,
         "id": _stable_id(gateway.subject),
@@ -104,7 +104,7 @@ def _balancer(gateway: Gateway, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _mse(gateway: Gateway, phase: Phase, message: str) -> dict[str, Any]:
+def _mse(gateway: LiveGateway, phase: Phase, message: str) -> dict[str, Any]:
     remote: list[dict[str, str]] = [{"clusterId": cluster} for cluster in gateway.clusters]
     remote += [{"clusterId": cluster, "state": "Failed"} for cluster in gateway.unknown_clusters]
     return {"phase": phase.value, "message": message, "remoteClusters": remote}
@@ -153,14 +153,14 @@ def _condition(kind: str, problems: list[str], reasons: tuple[str, str], message
     }
 
 
-def _accepted(gateway: Gateway) -> dict[str, str]:
+def _accepted(gateway: LiveGateway) -> dict[str, str]:
     problems = [
         item.text for item in gateway.findings.items if item.level == "error" and item.code not in ENVIRONMENT
     ]
     return _condition("Accepted", problems, ("Accepted", "Invalid"), "every value can be used")
 
 
-def _programmed(gateway: Gateway, facts: Facts) -> dict[str, str]:
+def _programmed(gateway: LiveGateway, facts: Facts) -> dict[str, str]:
     problems = [
         f"port {port} cannot be opened: {facts.failed_ports[port]}"
         for port in gateway.ports
@@ -172,14 +172,14 @@ def _programmed(gateway: Gateway, facts: Facts) -> dict[str, str]:
     return _condition("Programmed", problems, ("Programmed", "ListenerFailed"), listed)
 
 
-def _references(gateway: Gateway) -> dict[str, str]:
+def _references(gateway: LiveGateway) -> dict[str, str]:
     problems = [item.text for item in gateway.findings.items if item.code in ("FG0401", "FG0402")]
     return _condition(
         "ResolvedRefs", problems, ("ResolvedRefs", "ClusterNotFound"), "every named cluster is attached"
     )
 
 
-def _members_ready(gateway: Gateway, members: Mapping[str, MemberObjects]) -> dict[str, str]:
+def _members_ready(gateway: LiveGateway, members: Mapping[str, MemberObjects]) -> dict[str, str]:
     problems: list[str] = []
     for cluster in gateway.clusters:
         member = members.get(cluster)

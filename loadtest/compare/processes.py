@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from controlplane import children
+from controlplane.system import children
 
 START_S = 15.0
 STOP_S = 5.0

@@ -14,8 +14,8 @@ from controlplane.admin.app import build_app
 from controlplane.admin.bodies import encode
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.state import State
-from controlplane.admin.timeline import Failover
 from controlplane.checks import CheckView
+from controlplane.observe.timeline import Failover
 from controlplane.proposal.job import Basis
 from proxy.model.channel import BreakerStats, Hold
 from proxy.model.codec import decode_snapshot

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from controlplane.admin.failbacks import text
+from controlplane.admin.failback import text
 from controlplane.admin.state import State
 from proxy.model.actions import Failback, Forward
 from proxy.model.channel import FailbackStats, Hold

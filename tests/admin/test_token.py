@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controlplane.admin.access import Access
+from controlplane.admin.access import AdminAccess
 from controlplane.admin.app import build_app
 from controlplane.admin.server import AdminServer
 from controlplane.admin.token import TokenError, TokenFile, new_token
@@ -24,7 +24,7 @@ WRONG = {"Authorization": f"Bearer {TOKEN}x"}
 async def asking(
     *, is_local: bool, token: TokenFile | None = None, path: str = ""
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = build_app(Fixed(serving()), (), Access(token or token_file(), is_local))
+    app = build_app(Fixed(serving()), (), AdminAccess(token or token_file(), is_local))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:9901") as api:
         yield api
 

@@ -11,7 +11,7 @@ import pytest
 
 from controlplane.admin.server import AdminServer
 from controlplane.admin.state import State
-from controlplane.gateway.failovers import FailoverWatch
+from controlplane.observe.failovers import FailoverWatch
 from controlplane.proposal.job import Basis
 from controlplane.publish import Held, Publisher, SnapshotStore
 from controlplane.publish.session import Session

@@ -11,7 +11,7 @@ import trustme
 from controlplane.checks import encrypted
 from controlplane.checks.encrypted import ask
 from controlplane.checks.probe import Prober
-from controlplane.checks.verdict import PASSED, Kind, Result
+from controlplane.checks.verdict import PASSED, CheckOutcome, Result
 from loadtest.ports import free_port
 from proxy.model.snapshot import HealthCheck
 from tests.support.origin import Connection, Origin, header, ok
@@ -44,9 +44,9 @@ def waits(_connection: Connection, _request: h11.Request) -> bytes:
     ("check", "answer", "expected"),
     [
         (CHECK, ok, PASSED),
-        (CHECK, fails, Result(Kind.STATUS, "status 503")),
-        (CHECK, closes, Result(Kind.CLOSED, "closed without an answer")),
-        (HASTY, waits, Result(Kind.TIMEOUT, "no answer within 0.3 s")),
+        (CHECK, fails, Result(CheckOutcome.STATUS, "status 503")),
+        (CHECK, closes, Result(CheckOutcome.CLOSED, "closed without an answer")),
+        (HASTY, waits, Result(CheckOutcome.TIMEOUT, "no answer within 0.3 s")),
     ],
 )
 async def test_what_an_answer_counts_as(
@@ -72,7 +72,7 @@ async def test_it_asks_what_the_check_says(tls: ssl.SSLContext) -> None:
 async def test_no_tls_there() -> None:
     async with Origin() as origin:
         result = await ask(*origin.address, CHECK)
-    assert result.kind in (Kind.MALFORMED, Kind.CLOSED)
+    assert result.kind in (CheckOutcome.MALFORMED, CheckOutcome.CLOSED)
 
 
 async def test_a_server_that_speaks_first_and_no_tls() -> None:
@@ -82,12 +82,12 @@ async def test_a_server_that_speaks_first_and_no_tls() -> None:
 
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
         result = await ask(*server.sockets[0].getsockname(), CHECK)
-    assert result.kind is Kind.MALFORMED
+    assert result.kind is CheckOutcome.MALFORMED
     assert result.cause.startswith("no TLS handshake: ")
 
 
 async def test_nobody_listens() -> None:
-    assert await ask("127.0.0.1", free_port(), CHECK) == Result(Kind.REFUSED, "connection refused")
+    assert await ask("127.0.0.1", free_port(), CHECK) == Result(CheckOutcome.REFUSED, "connection refused")
 
 
 async def test_a_connect_that_nothing_answers_ends_with_the_timeout() -> None:
@@ -96,7 +96,7 @@ async def test_a_connect_that_nothing_answers_ends_with_the_timeout() -> None:
         listening.listen(0)  # its queue is full with one
         first.connect(listening.getsockname())
         result = await ask(*listening.getsockname(), HASTY)
-    assert result == Result(Kind.TIMEOUT, "no answer within 0.3 s")
+    assert result == Result(CheckOutcome.TIMEOUT, "no answer within 0.3 s")
 
 
 async def test_a_handshake_that_nobody_answers_ends_with_the_timeout() -> None:
@@ -104,7 +104,7 @@ async def test_a_handshake_that_nobody_answers_ends_with_the_timeout() -> None:
         listening.bind(("127.0.0.1", 0))
         listening.listen(8)
         result = await ask(*listening.getsockname(), HASTY)
-    assert result == Result(Kind.TIMEOUT, "no answer within 0.3 s")
+    assert result == Result(CheckOutcome.TIMEOUT, "no answer within 0.3 s")
 
 
 async def test_a_timeout_that_this_process_slept_through_says_nothing(
@@ -112,4 +112,4 @@ async def test_a_timeout_that_this_process_slept_through_says_nothing(
 ) -> None:
     monkeypatch.setattr("controlplane.checks.failures.LATE_S", -1.0)
     async with Origin(waits, tls=tls) as origin:
-        assert (await encrypted.ask(*origin.address, HASTY)).kind is Kind.LOCAL
+        assert (await encrypted.ask(*origin.address, HASTY)).kind is CheckOutcome.LOCAL

@@ -9,7 +9,7 @@ import h11
 import pytest
 
 from controlplane.checks.probe import Prober
-from controlplane.checks.verdict import PASSED, Kind, Result
+from controlplane.checks.verdict import PASSED, CheckOutcome, Result
 from loadtest.ports import free_port
 from proxy.model.snapshot import HealthCheck
 from tests.support.origin import Answer, Connection, Origin, header, ok
@@ -44,17 +44,21 @@ def resets(connection: Connection, _request: h11.Request) -> None:
     [
         (CHECK, ok, PASSED),
         (CHECK, status(204), PASSED),
-        (CHECK, status(302), Result(Kind.STATUS, "status 302")),
+        (CHECK, status(302), Result(CheckOutcome.STATUS, "status 302")),
         (HealthCheck(statuses=(2, 3)), status(302), PASSED),
         (HealthCheck(statuses=(4,)), status(404), PASSED),
-        (HealthCheck(statuses=(4,)), ok, Result(Kind.STATUS, "status 200")),
-        (CHECK, status(503), Result(Kind.STATUS, "status 503")),
+        (HealthCheck(statuses=(4,)), ok, Result(CheckOutcome.STATUS, "status 200")),
+        (CHECK, status(503), Result(CheckOutcome.STATUS, "status 503")),
         (CHECK, says(b"HTTP/1.1 103 X\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), PASSED),
-        (CHECK, says(b"220 mail.example ESMTP\r\n"), Result(Kind.MALFORMED, "the answer is not HTTP")),
-        (CHECK, says(None), Result(Kind.CLOSED, "closed without an answer")),
-        (CHECK, resets, Result(Kind.CLOSED, "closed without an answer")),
-        (HASTY, says(b""), Result(Kind.TIMEOUT, "no answer within 0.2 s")),
-        (HASTY, says(b"HTTP/1.1 200"), Result(Kind.TIMEOUT, "no answer within 0.2 s")),
+        (
+            CHECK,
+            says(b"220 mail.example ESMTP\r\n"),
+            Result(CheckOutcome.MALFORMED, "the answer is not HTTP"),
+        ),
+        (CHECK, says(None), Result(CheckOutcome.CLOSED, "closed without an answer")),
+        (CHECK, resets, Result(CheckOutcome.CLOSED, "closed without an answer")),
+        (HASTY, says(b""), Result(CheckOutcome.TIMEOUT, "no answer within 0.2 s")),
+        (HASTY, says(b"HTTP/1.1 200"), Result(CheckOutcome.TIMEOUT, "no answer within 0.2 s")),
         (HealthCheck(protocol="TCP"), says(None), PASSED),
     ],
 )
@@ -78,7 +82,7 @@ async def test_the_endpoint_sees_what_the_check_says(prober: Prober) -> None:
 @pytest.mark.parametrize("protocol", ["HTTP", "TCP"])
 async def test_nobody_listens(prober: Prober, protocol: str) -> None:
     result = await prober.probe("127.0.0.1", free_port(), HealthCheck(protocol=protocol))
-    assert result == Result(Kind.REFUSED, "connection refused")
+    assert result == Result(CheckOutcome.REFUSED, "connection refused")
 
 
 async def test_a_connect_that_nothing_answers_ends_with_the_timeout(prober: Prober) -> None:
@@ -88,15 +92,19 @@ async def test_a_connect_that_nothing_answers_ends_with_the_timeout(prober: Prob
         first.connect(listening.getsockname())
         address, port = listening.getsockname()
         result = await prober.probe(address, port, HealthCheck(protocol="TCP", timeout_s=0.2))
-    assert result == Result(Kind.TIMEOUT, "no answer within 0.2 s")
+    assert result == Result(CheckOutcome.TIMEOUT, "no answer within 0.2 s")
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(errno.EMFILE, Kind.LOCAL), (errno.EADDRNOTAVAIL, Kind.LOCAL), (errno.ENETUNREACH, Kind.UNREACHABLE)],
+    [
+        (errno.EMFILE, CheckOutcome.LOCAL),
+        (errno.EADDRNOTAVAIL, CheckOutcome.LOCAL),
+        (errno.ENETUNREACH, CheckOutcome.UNREACHABLE),
+    ],
 )
 async def test_what_this_machine_lacks_says_nothing_of_the_endpoint(
-    prober: Prober, monkeypatch: pytest.MonkeyPatch, code: int, kind: Kind
+    prober: Prober, monkeypatch: pytest.MonkeyPatch, code: int, kind: CheckOutcome
 ) -> None:
     class Full(socket.socket):
         def connect_ex(self, _address: object) -> int:
@@ -113,7 +121,7 @@ async def test_a_machine_without_descriptors_says_nothing_of_the_endpoint(
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("controlplane.checks.probe.socket.socket", fails)
-    assert (await prober.probe("127.0.0.1", 1, CHECK)).kind is Kind.LOCAL
+    assert (await prober.probe("127.0.0.1", 1, CHECK)).kind is CheckOutcome.LOCAL
 
 
 async def test_a_timeout_that_this_process_slept_through_says_nothing(
@@ -121,7 +129,7 @@ async def test_a_timeout_that_this_process_slept_through_says_nothing(
 ) -> None:
     monkeypatch.setattr("controlplane.checks.failures.LATE_S", -1.0)
     async with Origin(says(b"")) as origin:
-        assert (await prober.probe(*origin.address, HASTY)).kind is Kind.LOCAL
+        assert (await prober.probe(*origin.address, HASTY)).kind is CheckOutcome.LOCAL
 
 
 async def end_of(origin: Origin) -> None:

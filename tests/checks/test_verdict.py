@@ -2,10 +2,14 @@
 
 import pytest
 
-from controlplane.checks.verdict import PASSED, Kind, Result, Verdict
+from controlplane.checks.verdict import PASSED, CheckOutcome, Result, Verdict
 from proxy.model.snapshot import HealthCheck
 
-RESULTS = {"+": PASSED, "-": Result(Kind.STATUS, "status 500"), "0": Result(Kind.LOCAL, "too many files")}
+RESULTS = {
+    "+": PASSED,
+    "-": Result(CheckOutcome.STATUS, "status 500"),
+    "0": Result(CheckOutcome.LOCAL, "too many files"),
+}
 CHECK = HealthCheck(healthy=2, unhealthy=3)
 
 

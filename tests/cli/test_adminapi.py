@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from controlplane.admin.server import AdminServer
-from controlplane.cli.adminapi import Admin, _found_file, ask
+from controlplane.cli.adminapi import AdminAddress, _found_file, ask
 from controlplane.cli.failure import Failure
 from tests.admin.test_api import Fixed
 from tests.support.admintoken import token_file
@@ -20,7 +20,7 @@ QUESTION = {"url": "http://shop.example.com:8001/"}
 async def test_in_the_container_of_a_gateway_its_token_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     server = AdminServer("0.0.0.0", 0, ())
     await server.start(Fixed(serving()), token_file())
-    asked = (Admin(f"127.0.0.1:{server.port}"), "/api/v1/explain", QUESTION, "considered")
+    asked = (AdminAddress(f"127.0.0.1:{server.port}"), "/api/v1/explain", QUESTION, "considered")
     try:
         monkeypatch.setenv("FLEETGATE_STATE_DIR", str(token_file().path.parent))
         assert "considered" in await asyncio.to_thread(ask, *asked)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as replaced
 
-from controlplane.admin.absences import REASONS
+from controlplane.observe.absences import REASONS
 from loadtest.ports import free_port
 from tests.admin.test_api import Fixed
 from tests.admin.test_explain import SNAPSHOT

@@ -8,9 +8,9 @@ import pytest
 
 from controlplane.admin import views
 from controlplane.admin.failovers import failover_views
-from controlplane.admin.timeline import Failover
-from controlplane.gateway.failovers import MOST_LINES, _log_all, carrying
 from controlplane.gateway.gateway import Gateway
+from controlplane.observe.failovers import MOST_LINES, _log_all, carrying
+from controlplane.observe.timeline import Failover
 from loadtest.ports import free_port
 from proxy.model.actions import Backend, Forward, Redirect, Share, Split, SplitMode
 from proxy.model.snapshot import PathKind, PathMatch, Route, Source
@@ -26,7 +26,7 @@ async def shown(running: Gateway) -> list[dict[str, Any]]:
 async def test_a_cluster_that_dies_and_comes_back_is_one_failover(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "controlplane.gateway.failovers")
+    caplog.set_level(logging.INFO, "controlplane.observe.failovers")
     port = free_port()
     async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
         await ready(running)
@@ -58,7 +58,7 @@ async def test_a_cluster_that_dies_and_comes_back_is_one_failover(
         assert over["toClusters"] == {"cluster-1": over["moved"]}
         assert over["lost"] == 0
         assert {await ask(port) for _ in range(4)} == {(200, "cluster-1"), (200, "cluster-2")}
-    started, finished = (r for r in caplog.records if r.name == "controlplane.gateway.failovers")
+    started, finished = (r for r in caplog.records if r.name == "controlplane.observe.failovers")
     assert (started.getMessage(), finished.getMessage()) == ("failover started", "failover ended")
     assert finished.__dict__["from_cluster"] == "cluster-2"
     assert (finished.__dict__["moved"], finished.__dict__["lost"]) == (over["moved"], 0)
@@ -101,7 +101,7 @@ def test_who_has_a_share(action: Forward | Redirect, expected: set[tuple[str, st
 def test_thousands_of_failovers_of_one_namespace_hide_none_of_another(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "controlplane.gateway.failovers")
+    caplog.set_level(logging.INFO, "controlplane.observe.failovers")
     noisy = [Failover(f"a-noisy/s{number}:80", "cluster-1", 1.0) for number in range(5000)]
     _log_all([*noisy, Failover("servergroup:b-quiet/idc", "zone:a", 1.0)])
     lines = [record.__dict__ for record in caplog.records]

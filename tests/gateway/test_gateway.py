@@ -14,7 +14,7 @@ import pytest
 from controlplane.admin.health import readiness
 from controlplane.gateway.gateway import Gateway
 from loadtest.ports import free_port
-from tests.fleet.conftest import secret
+from tests.sources.conftest import secret
 from tests.support.clusters import MEMBERS, Clusters, Json, ask, clusters, gateway_on, ready
 from tests.support.translation import endpoint_slice, gateway
 from tests.support.waiting import until

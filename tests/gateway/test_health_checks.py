@@ -8,7 +8,6 @@ from pathlib import Path
 import h11
 import pytest
 
-from controlplane.admin.endpoints import merged
 from controlplane.admin.views import endpoint_view
 from controlplane.gateway.gateway import Gateway
 from controlplane.kube import cluster
@@ -70,7 +69,7 @@ def heal(rig: Clusters, cluster: str) -> None:
 def states(running: Gateway) -> dict[str, str]:
     """What all workers see, by cluster; two that see different things are no state."""
     found: dict[str, str] = {}
-    for endpoint in merged(running.state()):
+    for endpoint in running.state().endpoints():
         seen = {stats.state for stats in endpoint.by_worker.values()}
         found[endpoint.key[1]] = seen.pop() if len(seen) == 1 else ""
     return found
@@ -93,7 +92,9 @@ async def who_serves(rig: Clusters) -> set[str]:
 
 
 def view(running: Gateway, cluster: str) -> Json:
-    return next(endpoint_view(endpoint) for endpoint in merged(running.state()) if endpoint.key[1] == cluster)
+    return next(
+        endpoint_view(endpoint) for endpoint in running.state().endpoints() if endpoint.key[1] == cluster
+    )
 
 
 @pytest.mark.parametrize("answer", [status_500, silence])

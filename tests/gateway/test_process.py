@@ -15,7 +15,7 @@ import httpx
 import msgspec
 import pytest
 
-from controlplane.supervisor.roster import Entry, Roster
+from controlplane.supervisor.roster import Roster, RosterEntry
 from loadtest.ports import free_port
 from tests.cli.asking import fleetgate
 from tests.support.clusters import HOST, Clusters, ask, clusters
@@ -72,8 +72,8 @@ async def is_ready(admin: int) -> bool:
         return False
 
 
-def listed(state_dir: Path) -> list[Entry]:
-    return msgspec.json.decode((state_dir / "workers.json").read_bytes(), type=list[Entry])
+def listed(state_dir: Path) -> list[RosterEntry]:
+    return msgspec.json.decode((state_dir / "workers.json").read_bytes(), type=list[RosterEntry])
 
 
 async def test_sigterm_ends_it_and_its_workers_with_exit_code_0(tmp_path: Path, state_dir: Path) -> None:

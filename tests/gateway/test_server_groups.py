@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from controlplane import lookups, resolve
+from controlplane.sources import hostnames
+from controlplane.system import lookups
 from loadtest.ports import free_port
 from tests.support.clusters import ask, clusters, gateway_on, ready
 from tests.support.fakeapi import Exchange
@@ -25,7 +26,7 @@ async def test_the_status_of_a_group_follows_its_host_names(
 ) -> None:
     dns: dict[str, tuple[str, ...]] = {"idc.example": ("10.9.0.1", "10.9.0.2")}
     monkeypatch.setattr(lookups, "_getaddrinfo", dns.__getitem__)
-    monkeypatch.setattr(resolve, "REFRESH_S", 0.1)
+    monkeypatch.setattr(hostnames, "REFRESH_S", 0.1)
     port = free_port()
     async with clusters(tmp_path, port) as rig:
         rig.apply(server_group("10.8.0.1", "idc.example"))

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from controlplane.kube.resolver import NameResolver
-from controlplane.lookups import Addresses, Lookups
+from controlplane.system.lookups import Addresses, Lookups
 
 
 def answer(host: str) -> Addresses:

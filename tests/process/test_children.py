@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from controlplane import children
-from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.settings import Settings
+from controlplane.gateway.workers import WorkerPool
+from controlplane.system import children
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 KNOW_THE_INTERPRETER = {
-    "controlplane/children.py",
+    "controlplane/system/children.py",
     "controlplane/cli/main.py",
     "loadtest/compare/options.py",
     "loadtest/compare/peers/fleetgate.py",
@@ -59,7 +59,7 @@ async def test_a_worker_runs_nothing_from_the_directory_that_the_gateway_was_sta
     monkeypatch.chdir(hostile)
     monkeypatch.setenv("PYTHONPATH", str(hostile))
     argv = Settings(tmp_path / "state", 1).worker_argv
-    plane = DataPlane(tmp_path / "state", 1, argv, "off", 1.0)
+    plane = WorkerPool(tmp_path / "state", 1, argv, "off", 1.0)
     await plane.start()
     try:
         await until(lambda: bool(plane.publisher.workers()), 15, "a connected worker")
@@ -76,7 +76,7 @@ async def test_a_worker_gets_no_secret_and_no_descriptor_that_it_does_not_need(
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     foreign = os.open(tmp_path / "foreign", os.O_CREAT | os.O_RDWR)
     os.set_inheritable(foreign, True)
-    plane = DataPlane(tmp_path / "state", 1, Settings(tmp_path / "state", 1).worker_argv, "off", 1.0)
+    plane = WorkerPool(tmp_path / "state", 1, Settings(tmp_path / "state", 1).worker_argv, "off", 1.0)
     await plane.start()
     try:
         await until(lambda: bool(plane.publisher.workers()), 15, "a connected worker")
@@ -104,7 +104,7 @@ def test_no_list_of_directories_leads_a_child_to_the_current_one(monkeypatch: py
 
 
 async def test_the_workers_say_whether_they_are_compiled(tmp_path: Path) -> None:
-    plane = DataPlane(tmp_path / "state", 1, Settings(tmp_path / "state", 1).worker_argv, "off", 1.0)
+    plane = WorkerPool(tmp_path / "state", 1, Settings(tmp_path / "state", 1).worker_argv, "off", 1.0)
     await plane.start()
     try:
         await until(lambda: bool(plane.publisher.workers()), 15, "a connected worker")
@@ -130,7 +130,7 @@ def test_the_command_runs_nothing_from_the_current_directory(
 
 
 def test_every_child_is_given_its_environment_and_no_other_interpreter_options() -> None:
-    """No place in the program may start a process in another way than `controlplane.children` says."""
+    """No place in the program may start a process in another way than `controlplane.system.children` says."""
     careless = []
     for package in ("proxy", "controlplane", "loadtest"):
         for path in (ROOT / package).rglob("*.py"):

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.gateway.dataplane import DataPlane
 from controlplane.gateway.settings import Settings
+from controlplane.gateway.workers import WorkerPool
 from loadtest.ports import free_port
 from tests.gateway.test_process import is_ready, listed
 from tests.support.clusters import Clusters, ask, clusters
@@ -158,7 +158,7 @@ def test_the_command_holds_signals_back_before_it_imports_anything_that_takes_ti
 
 
 async def test_a_worker_that_is_starting_is_not_ended_by_a_log_rotation(tmp_path: Path) -> None:
-    plane = DataPlane(tmp_path, 2, Settings(tmp_path, 2).worker_argv, str(tmp_path / "log"), 2.0)
+    plane = WorkerPool(tmp_path, 2, Settings(tmp_path, 2).worker_argv, str(tmp_path / "log"), 2.0)
     await plane.start()
     try:
         while len(plane.publisher.workers()) < 2:

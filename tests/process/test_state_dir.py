@@ -17,12 +17,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controlplane import statedir
-from controlplane.gateway.dataplane import lock
+from controlplane.gateway.workers import lock
 from controlplane.publish import Held, SnapshotStore
-from controlplane.statedir import Untrusted
 from controlplane.supervisor import processes
-from controlplane.supervisor.roster import Entry, Roster
+from controlplane.supervisor.roster import Roster, RosterEntry
+from controlplane.system import statedir
+from controlplane.system.statedir import Untrusted
 from proxy.model.codec import encode_snapshot
 from tests.cli.test_command import KUBECONFIG, fleetgate
 from tests.support.dataplane import running, snapshot
@@ -74,7 +74,7 @@ async def victim(*words: str) -> AsyncIterator[tuple[int, int]]:
         await process.wait()
 
 
-def plant(directory: Path, *entries: Entry) -> None:
+def plant(directory: Path, *entries: RosterEntry) -> None:
     path = directory / "workers.json"
     path.write_bytes(msgspec.json.encode(entries))
     path.chmod(0o600)
@@ -82,7 +82,7 @@ def plant(directory: Path, *entries: Entry) -> None:
 
 async def test_a_process_that_is_no_worker_gets_no_signal_whatever_the_list_says(state: Path) -> None:
     async with victim() as (pid, started):
-        entry = Entry(pid, started, "0123456789abcdef")
+        entry = RosterEntry(pid, started, "0123456789abcdef")
         plant(state, entry)
         assert not entry.alive
         entry.send(signal.SIGKILL)
@@ -96,9 +96,9 @@ async def test_a_process_that_is_no_worker_gets_no_signal_whatever_the_list_says
 async def test_a_worker_of_another_control_plane_gets_no_signal_of_ours(state: Path) -> None:
     """Its start time and pid are right; the random word on its command line is another one."""
     async with victim("sh", "-c", "sleep 60; :", "worker", "--generation", "theirs") as (pid, started):
-        assert not Entry(pid, started, "ours").alive
-        assert not Entry(pid, started + 1, "theirs").alive
-        assert Entry(pid, started, "theirs").alive
+        assert not RosterEntry(pid, started, "ours").alive
+        assert not RosterEntry(pid, started + 1, "theirs").alive
+        assert RosterEntry(pid, started, "theirs").alive
 
 
 @needs_root
@@ -109,7 +109,7 @@ async def test_a_process_of_another_user_is_no_worker() -> None:
         await until(lambda: "--generation" in processes.words(process.pid))
         started = processes.start_time(process.pid)
         assert started is not None
-        entry = Entry(process.pid, started, "ours")
+        entry = RosterEntry(process.pid, started, "ours")
         assert not entry.alive
         entry.send(signal.SIGKILL)
         assert processes.start_time(process.pid) == started
@@ -126,7 +126,7 @@ async def test_without_pidfd_there_is_no_signal_without_proof_either(
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
     async with victim() as (pid, started):
-        Entry(pid, started, "0123456789abcdef").send(signal.SIGKILL)
+        RosterEntry(pid, started, "0123456789abcdef").send(signal.SIGKILL)
     async with running(state, workers=1) as plane:
         await until(lambda: bool(plane.publisher.workers()), 15)
         Roster(state / "workers.json").survivors()[0].send(signal.SIGKILL)

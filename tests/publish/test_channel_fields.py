@@ -17,8 +17,8 @@ from controlplane.admin.exposition import exposition
 from controlplane.admin.failovers import failover_views
 from controlplane.admin.metrics import Metrics
 from controlplane.admin.state import State
-from controlplane.gateway.failovers import FailoverWatch
-from controlplane.notices.absent import AbsenceTracker
+from controlplane.observe.failovers import FailoverWatch
+from controlplane.observe.unavailable import UnavailabilityTracker
 from controlplane.publish import Held, Publisher, SnapshotStore
 from controlplane.publish.session import Session
 from proxy.agent import Agent
@@ -170,7 +170,7 @@ async def test_the_control_plane_reads_every_field_that_a_worker_sends(tmp_path:
         workers=publisher.workers(), tally=publisher.totals, failovers=watch.latest(), worker_count=1
     )
     assert state.snapshot is not None
-    AbsenceTracker().observe(state.snapshot, state.workers, state.now)
+    UnavailabilityTracker().observe(state.snapshot, state.workers, state.now)
     _show(state)
     await held.close()
     await store.close()

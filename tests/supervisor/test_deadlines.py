@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.workers import WorkerPool
 from controlplane.supervisor import Roster, Supervisor, WorkerCommand, processes
 from controlplane.supervisor import supervisor as supervisor_module
-from controlplane.supervisor.roster import Entry
+from controlplane.supervisor.roster import RosterEntry
 from loadtest.ports import free_port
 from tests.support.origin import Origin
 from tests.support.requests import request
@@ -24,14 +24,14 @@ from tests.support.wire import RawClient
 
 
 @asynccontextmanager
-async def orphan(state_dir: Path) -> AsyncIterator[Entry]:
+async def orphan(state_dir: Path) -> AsyncIterator[RosterEntry]:
     """A process that workers.json lists as a worker of an earlier control plane."""
     argv = (sys.executable, "-c", "import time; time.sleep(60)", "--generation", "earlier")
     child = await asyncio.create_subprocess_exec(*argv)
     try:
         started = processes.start_time(child.pid)
         assert started is not None
-        entry = Entry(child.pid, started, "earlier")
+        entry = RosterEntry(child.pid, started, "earlier")
         (state_dir / "workers.json").write_bytes(msgspec.json.encode([entry]))
         (state_dir / "workers.json").chmod(0o600)
         await until(lambda: entry.alive)  # a new process has no command line yet, for a moment
@@ -73,7 +73,7 @@ async def test_a_worker_ends_by_itself_when_its_grace_is_over(
     port, lines = free_port(), tmp_path / "access.log"
     caplog.set_level(logging.INFO)
     argv = (sys.executable, "-m", "proxy.worker")
-    plane = DataPlane(tmp_path, 1, argv, str(lines), 0.5)
+    plane = WorkerPool(tmp_path, 1, argv, str(lines), 0.5)
     await plane.start()
     async with Origin(lambda _connection, _request: b"") as silent:
         plane.publish(snapshot(port, {"c1": [silent.address]}))

@@ -12,9 +12,9 @@ from time import monotonic
 import msgspec
 import pytest
 
-from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.workers import WorkerPool
 from controlplane.supervisor import PERIOD_S
-from controlplane.supervisor.roster import Entry
+from controlplane.supervisor.roster import RosterEntry
 from loadtest.ports import free_port
 from proxy.model.channel import EndpointsChanged, encode
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
@@ -28,8 +28,8 @@ WORKER = (sys.executable, "-m", "tests.support.hangingworker")
 
 
 @asynccontextmanager
-async def serving(state_dir: Path, port: int, workers: int) -> AsyncIterator[DataPlane]:
-    plane = DataPlane(state_dir, workers, WORKER, "off", 3.0)
+async def serving(state_dir: Path, port: int, workers: int) -> AsyncIterator[WorkerPool]:
+    plane = WorkerPool(state_dir, workers, WORKER, "off", 3.0)
     await plane.start()
     try:
         plane.publish(snapshot(1, port, pods=()))
@@ -39,11 +39,11 @@ async def serving(state_dir: Path, port: int, workers: int) -> AsyncIterator[Dat
         await plane.stop()
 
 
-def pids(plane: DataPlane) -> list[int | None]:
+def pids(plane: WorkerPool) -> list[int | None]:
     return [view.pid for view in plane.supervisor.views()]
 
 
-def restarts(plane: DataPlane) -> dict[str, int]:
+def restarts(plane: WorkerPool) -> dict[str, int]:
     """Return how often workers were restarted, by reason."""
     counts: dict[str, int] = {}
     for view in plane.supervisor.views():
@@ -53,7 +53,7 @@ def restarts(plane: DataPlane) -> dict[str, int]:
     return counts
 
 
-def replaced(plane: DataPlane, worker: int, pid: int) -> bool:
+def replaced(plane: WorkerPool, worker: int, pid: int) -> bool:
     """Say whether another process serves in the place of this one."""
     view = plane.supervisor.views()[worker]
     return view.pid not in (None, pid) and view.pid in plane.publisher.serving()
@@ -164,7 +164,7 @@ async def test_a_control_plane_that_was_stopped_kills_nobody(tmp_path: Path, wit
     process = await asyncio.create_subprocess_exec(*argv)
     try:
         await until((tmp_path / "ready-1").exists, 20)
-        workers = msgspec.json.decode((tmp_path / "workers.json").read_bytes(), type=list[Entry])
+        workers = msgspec.json.decode((tmp_path / "workers.json").read_bytes(), type=list[RosterEntry])
         stopped = [process.pid, *(entry.pid for entry in workers if with_its_workers)]
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
@@ -173,7 +173,9 @@ async def test_a_control_plane_that_was_stopped_kills_nobody(tmp_path: Path, wit
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
         await until(lambda: monotonic() > start + 11.0)
-        assert msgspec.json.decode((tmp_path / "workers.json").read_bytes(), type=list[Entry]) == workers
+        assert (
+            msgspec.json.decode((tmp_path / "workers.json").read_bytes(), type=list[RosterEntry]) == workers
+        )
         assert all(entry.alive for entry in workers)
     finally:
         if process.returncode is None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from controlplane.supervisor import processes
-from controlplane.supervisor.page import Page
+from controlplane.supervisor.page import LivenessPage
 from controlplane.supervisor.processes import ThreadTimes
 from proxy.liveness import Liveness
 from tests.support.waiting import until
@@ -65,7 +65,7 @@ async def test_a_stopped_process_is_not_ready_and_a_process_that_ended_has_no_ti
 
 
 async def test_the_page_counts_turns_and_keeps_the_stack() -> None:
-    with Page() as page:
+    with LivenessPage() as page:
         assert (page.turns(), page.stack()) == (0, "")
         code = (
             "import asyncio, time\n"
@@ -90,12 +90,12 @@ async def test_the_page_counts_turns_and_keeps_the_stack() -> None:
 
 
 async def test_a_worker_cannot_cut_off_the_page() -> None:
-    with Page() as page, pytest.raises(PermissionError):
+    with LivenessPage() as page, pytest.raises(PermissionError):
         os.ftruncate(page.fd, 0)
 
 
 async def test_a_turn_is_noted_at_once_and_ten_times_a_second() -> None:
-    with Page() as page:
+    with LivenessPage() as page:
         Liveness(page.fd).start(asyncio.get_running_loop())
         assert page.turns() == 1
         start = time.monotonic()

@@ -12,7 +12,7 @@ from time import monotonic
 import msgspec
 from msgspec.structs import replace
 
-from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.workers import WorkerPool
 from loadtest.ports import free_port
 from proxy.model.actions import Failback, FixedResponse, Forward
 from proxy.model.channel import Hold
@@ -28,8 +28,8 @@ from tests.support.waiting import until, until_async
 
 
 @asynccontextmanager
-async def serving(state_dir: Path, port: int, workers: int) -> AsyncIterator[DataPlane]:
-    plane = DataPlane(state_dir, workers, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
+async def serving(state_dir: Path, port: int, workers: int) -> AsyncIterator[WorkerPool]:
+    plane = WorkerPool(state_dir, workers, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
     await plane.start()
     try:
         plane.publish(snapshot(1, port, pods=()))
@@ -78,7 +78,7 @@ async def test_a_listener_that_moves_is_closed_and_opened(tmp_path: Path) -> Non
             assert (await ask(port))[0] == 503
 
 
-async def seen(plane: DataPlane, state: str, port: int) -> int:
+async def seen(plane: WorkerPool, state: str, port: int) -> int:
     """Return how many workers see the endpoint on `port` in a state."""
     return sum(
         (endpoint.port, endpoint.state) == (port, state)
@@ -87,14 +87,14 @@ async def seen(plane: DataPlane, state: str, port: int) -> int:
     )
 
 
-async def known_to_all(plane: DataPlane, port: int) -> None:
+async def known_to_all(plane: WorkerPool, port: int) -> None:
     async def is_known() -> bool:
         return await seen(plane, "healthy", port) == 3
 
     await until_async(is_known, 10.0, "the endpoint at three workers")
 
 
-async def reach_all(plane: DataPlane, state: str, port: int) -> float:
+async def reach_all(plane: WorkerPool, state: str, port: int) -> float:
     """Return how long it takes until three workers see the endpoint on `port` in a state."""
     start = monotonic()
     while await seen(plane, state, port) < 3:
@@ -151,7 +151,7 @@ async def test_a_successor_knows_what_the_others_have_ejected(tmp_path: Path) ->
         assert attempts(plane) == 1  # not one request of the new worker has been there
 
 
-def attempts(plane: DataPlane) -> int:
+def attempts(plane: WorkerPool) -> int:
     return plane.publisher.totals().attempts.total()
 
 
@@ -173,7 +173,7 @@ async def test_what_is_held_out_by_hand_stays_out_at_every_worker(tmp_path: Path
             one.forget()
             assert await tally(port, 20) == {"/": 20}
             assert not one.requests
-        plane = DataPlane(tmp_path, 2, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
+        plane = WorkerPool(tmp_path, 2, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
         await plane.start()  # another gateway on this state: it has the same rules, and holds the same
         try:
             await until(lambda: plane.publisher.applied_count() == 2)
@@ -198,12 +198,12 @@ def asking(port: int, clusters: dict[str, list[Address]], version: int) -> Snaps
     )
 
 
-async def rules(plane: DataPlane, wanted: Snapshot) -> None:
+async def rules(plane: WorkerPool, wanted: Snapshot) -> None:
     plane.publish(wanted)
     await until(lambda: {view.applied_version for view in plane.publisher.workers()} == {wanted.version})
 
 
-async def holding(plane: DataPlane) -> int:
+async def holding(plane: WorkerPool) -> int:
     """Return how many workers hold the cluster out."""
     return sum(
         (each.ingress, each.service, each.cluster, each.state) == (*msgspec.structs.astuple(HELD), "held")
@@ -212,7 +212,7 @@ async def holding(plane: DataPlane) -> int:
     )
 
 
-async def nobody_holds(plane: DataPlane) -> bool:
+async def nobody_holds(plane: WorkerPool) -> bool:
     return not any(stats.failbacks for stats in await plane.publisher.collect())
 
 
@@ -228,7 +228,7 @@ async def test_a_limit_holds_for_all_workers_together(tmp_path: Path) -> None:
         async with serving(tmp_path, port, 1) as plane:
             await rules(plane, small_snapshot(port, {"c1": [origin.address]}, limited, version=2))
             await until(lambda: plane.publisher.store_health.saved_version == 2)
-        plane = DataPlane(tmp_path, 2, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
+        plane = WorkerPool(tmp_path, 2, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
         await plane.start()
         try:
             await until(lambda: plane.publisher.applied_count() == 2)

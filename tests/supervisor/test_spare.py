@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from time import monotonic
 
-from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.workers import WorkerPool
 from controlplane.supervisor import processes
 from controlplane.supervisor.starting import Spare
 from loadtest.ports import free_port
@@ -15,7 +15,7 @@ from tests.support.dataplane import FAKE_WORKER, applied, fetch, kill, running, 
 from tests.support.waiting import until
 
 
-def spare(plane: DataPlane) -> int | None:
+def spare(plane: WorkerPool) -> int | None:
     """Return the pid of the process that waits."""
     process = plane.supervisor._spare.process
     return None if process is None or process.returncode is not None else process.pid

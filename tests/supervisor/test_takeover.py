@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from controlplane.gateway.dataplane import StateDirectoryInUse, lock
+from controlplane.gateway.workers import StateDirectoryInUse, lock
 from controlplane.supervisor import processes
-from controlplane.supervisor.roster import Entry
+from controlplane.supervisor.roster import RosterEntry
 from loadtest.ports import free_port
 from tests.support.dataplane import fetch, kill
 from tests.support.waiting import until
@@ -35,8 +35,8 @@ async def control_plane(state_dir: Path, port: int, version: int) -> AsyncIterat
             await process.wait()
 
 
-def listed(state_dir: Path) -> list[Entry]:
-    return list(msgspec.json.decode((state_dir / "workers.json").read_bytes(), type=list[Entry]))
+def listed(state_dir: Path) -> list[RosterEntry]:
+    return list(msgspec.json.decode((state_dir / "workers.json").read_bytes(), type=list[RosterEntry]))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def state_dir(tmp_path: Path) -> Iterator[Path]:
                 kill(entry.pid)
 
 
-async def killed(state_dir: Path, port: int) -> list[Entry]:
+async def killed(state_dir: Path, port: int) -> list[RosterEntry]:
     """Run a control plane until its workers serve version 1, kill it, and return its workers."""
     async with control_plane(state_dir, port, 1) as process:
         workers = listed(state_dir)
@@ -99,7 +99,7 @@ async def test_a_process_that_only_reuses_the_pid_is_left_alone(tmp_path: Path) 
     try:
         started = processes.start_time(child.pid)
         assert started is not None
-        entries = [Entry(child.pid, started - 1, "earlier")]
+        entries = [RosterEntry(child.pid, started - 1, "earlier")]
         (tmp_path / "workers.json").write_bytes(msgspec.json.encode(entries))
         async with control_plane(tmp_path, free_port(), 1):
             assert len(listed(tmp_path)) == 2

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import quantiles
 from time import monotonic
 
-from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.workers import WorkerPool
 from loadtest.ports import free_port
 from tests.dataplane.test_stalls import Pod
 from tests.support.dataplane import kill
@@ -75,8 +75,8 @@ class Newcomers:
 
 
 @asynccontextmanager
-async def serving(state_dir: Path, port: int) -> AsyncIterator[DataPlane]:
-    plane = DataPlane(state_dir, 2, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
+async def serving(state_dir: Path, port: int) -> AsyncIterator[WorkerPool]:
+    plane = WorkerPool(state_dir, 2, (sys.executable, "-m", "proxy.worker"), "off", 3.0)
     await plane.start()
     try:
         async with Pod(0.005) as one, Pod(0.005) as two:
@@ -110,13 +110,13 @@ async def arriving(port: int) -> AsyncIterator[Newcomers]:
         await running
 
 
-def victim(plane: DataPlane) -> int:
+def victim(plane: WorkerPool) -> int:
     pid = plane.supervisor.views()[0].pid
     assert pid is not None
     return pid
 
 
-def replaced(plane: DataPlane, pid: int) -> Callable[[], bool]:
+def replaced(plane: WorkerPool, pid: int) -> Callable[[], bool]:
     return lambda: plane.supervisor.views()[0].pid not in (None, pid)
 
 

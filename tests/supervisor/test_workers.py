@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.workers import WorkerPool
 from loadtest.ports import free_port
 from tests.support.dataplane import applied, fetch, kill, running, snapshot
 from tests.support.waiting import until
 
 
-def pids(plane: DataPlane) -> list[int | None]:
+def pids(plane: WorkerPool) -> list[int | None]:
     return [view.pid for view in plane.supervisor.views()]
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from controlplane.admin.access import Access
+from controlplane.admin.access import AdminAccess
 from controlplane.admin.token import NAME, TokenFile
 
 TOKEN: Final = "t0ken-of-the-tests"
@@ -23,6 +23,6 @@ def token_file() -> TokenFile:
     return TokenFile(path)
 
 
-def local() -> Access:
+def local() -> AdminAccess:
     """Return the access of an admin API on loopback."""
-    return Access(token_file(), is_local=True)
+    return AdminAccess(token_file(), is_local=True)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.workers import WorkerPool
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
 from proxy.model.snapshot import (
     Cluster,
@@ -57,10 +57,10 @@ def snapshot(
 
 
 @asynccontextmanager
-async def running(state_dir: Path, workers: int = 2, grace_s: float = 5.0) -> AsyncIterator[DataPlane]:
+async def running(state_dir: Path, workers: int = 2, grace_s: float = 5.0) -> AsyncIterator[WorkerPool]:
     told = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("FAKEWORKER_")]
     argv = ("env", *told, *FAKE_WORKER)  # workers inherit nothing but what they need
-    plane = DataPlane(state_dir, workers, argv, "off", grace_s)
+    plane = WorkerPool(state_dir, workers, argv, "off", grace_s)
     await plane.start()
     try:
         yield plane
@@ -68,7 +68,7 @@ async def running(state_dir: Path, workers: int = 2, grace_s: float = 5.0) -> As
         await plane.stop()
 
 
-async def applied(plane: DataPlane, version: int, deadline_s: float = 15.0) -> None:
+async def applied(plane: WorkerPool, version: int, deadline_s: float = 15.0) -> None:
     """Wait until every worker serves the snapshot with this version."""
     await until(
         lambda: (

@@ -5,14 +5,14 @@ import signal
 import sys
 from pathlib import Path
 
-from controlplane.gateway.dataplane import DataPlane
+from controlplane.gateway.workers import WorkerPool
 from tests.support.dataplane import FAKE_WORKER, applied, snapshot
 
 
 async def main(state_dir: Path, port: int, version: int) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    plane = DataPlane(state_dir, 2, FAKE_WORKER, "off", 5.0)
+    plane = WorkerPool(state_dir, 2, FAKE_WORKER, "off", 5.0)
     await plane.start()
     failed = plane.publish(snapshot(version, port, route=f"shop/web/0/{version}"))
     assert not failed

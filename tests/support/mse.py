@@ -15,7 +15,7 @@ from controlplane.translate.canaries import join_canaries
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
-from controlplane.translate.gateways import Gateway
+from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.hostaccess import guard_hosts
 from controlplane.translate.ingresses import plan_ingress
 from controlplane.translate.live import Outcome
@@ -35,7 +35,7 @@ _RESOLVER = ServiceResolver(
     },
     _CLUSTERS,
 )
-_GATEWAY = Gateway(
+_GATEWAY = LiveGateway(
     Dialect.MSE,
     _SUBJECT,
     (Listener(80, Source("MseIngressConfig", "", "mse")),),

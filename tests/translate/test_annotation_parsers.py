@@ -18,7 +18,7 @@ from controlplane.translate.annotations import (
     failover,
     remote_clusters,
 )
-from controlplane.translate.annotations.draft import Draft, Failover, PlannedFailback
+from controlplane.translate.annotations.draft import Draft, PlannedFailback, PlannedFailover
 from controlplane.translate.annotations.families import apply_all
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.numbers import integer
@@ -195,17 +195,17 @@ def test_failback_is_said_as_it_is_read(delay_ms: int, ramp_ms: int) -> None:
 @pytest.mark.parametrize(
     ("mode", "clusters", "expected", "problems"),
     [
-        (None, None, Failover(None), 0),
-        ("auto", None, Failover(None), 0),
-        (" none ", None, Failover(()), 0),
-        (None, "c2, c3", Failover(("c2", "c3")), 0),
-        ("auto", "c2", Failover(("c2",)), 0),
-        ("none", "c2", Failover(()), 1),
-        ("None", None, Failover(None), 1),
-        (None, "", Failover(()), 1),
+        (None, None, PlannedFailover(None), 0),
+        ("auto", None, PlannedFailover(None), 0),
+        (" none ", None, PlannedFailover(()), 0),
+        (None, "c2, c3", PlannedFailover(("c2", "c3")), 0),
+        ("auto", "c2", PlannedFailover(("c2",)), 0),
+        ("none", "c2", PlannedFailover(()), 1),
+        ("None", None, PlannedFailover(None), 1),
+        (None, "", PlannedFailover(()), 1),
     ],
 )
-def test_failover(mode: str | None, clusters: str | None, expected: Failover, problems: int) -> None:
+def test_failover(mode: str | None, clusters: str | None, expected: PlannedFailover, problems: int) -> None:
     annotations = {failover.MODE_KEY: mode, failover.CLUSTERS_KEY: clusters}
     found = findings()
     written = {key: value for key, value in annotations.items() if value is not None}

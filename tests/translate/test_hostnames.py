@@ -9,7 +9,7 @@ from controlplane.translate.backends import check_backend
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import Resolution, ServiceResolver
-from controlplane.translate.gateways import Gateway
+from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.hostnames import refused_name
 from controlplane.translate.model import Facts, HostAddresses
 from controlplane.translate.ownsockets import OwnSockets
@@ -55,7 +55,7 @@ def endpoints(resolution: Resolution) -> list[tuple[str, int]]:
 
 def found(objects: Iterable[Manifest], hosts: dict[str, HostAddresses] | None = None) -> list[Diagnostic]:
     findings = Findings(Subject("Ingress", "a", "web"))
-    gateway = Gateway(Dialect.ALB, Subject("AlbConfig", "", "g"), (), ("c1",), findings)
+    gateway = LiveGateway(Dialect.ALB, Subject("AlbConfig", "", "g"), (), ("c1",), findings)
     check_backend(
         "a/s:80", "spec", "requests are answered 503", gateway, resolver_of(objects, hosts), findings
     )

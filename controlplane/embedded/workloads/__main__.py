@@ -12,8 +12,8 @@ from pathlib import Path
 import uvloop
 import yaml
 
-from controlplane import signals
 from controlplane.embedded.controller import run_controller
+from controlplane.system import signals
 
 
 async def work(kubeconfig: Path, cluster: str) -> None:

@@ -6,8 +6,8 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controlplane import children
 from controlplane.embedded.workloads.addresses import Placement
+from controlplane.system import children
 
 START_S = 20.0
 """A pod that does not listen by then counts as failed; machines under load start processes slowly."""

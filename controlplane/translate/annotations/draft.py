@@ -26,7 +26,7 @@ DEFAULT_ORDER = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Failover:
+class PlannedFailover:
     """Where requests may go when their cluster is dead. `clusters` None is every attached one, () none."""
 
     clusters: tuple[str, ...] | None = None
@@ -97,7 +97,7 @@ class Draft:
     # Clusters
     weights: Mapping[str, int] = field(default_factory=dict)
     weights_key: str = ""  # the annotation that names the clusters; "": ALB's
-    failover: Failover = field(default_factory=Failover)
+    failover: PlannedFailover = field(default_factory=PlannedFailover)
     failback: PlannedFailback | None = None  # None: as soon as it can serve
     tiers: tuple[tuple[str, ...], ...] = ()
     canary: Canary | None = None

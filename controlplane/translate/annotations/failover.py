@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from controlplane.translate.annotations.draft import Draft, Failover
+from controlplane.translate.annotations.draft import Draft, PlannedFailover
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.reader import Reader
 from controlplane.translate.annotations.row import OWN, Annotation
@@ -36,7 +36,7 @@ def apply(reader: Reader, draft: Draft) -> None:
     draft.failover = parse(reader)
 
 
-def parse(reader: Reader) -> Failover:
+def parse(reader: Reader) -> PlannedFailover:
     """Return where a route may fail over to.
 
     An unusable value is an error of the Ingress, never the default: these annotations keep data
@@ -48,11 +48,11 @@ def parse(reader: Reader) -> Failover:
     closed = mode is not None and mode.text == "none"
     clusters = reader.given(CLUSTERS)
     if clusters is None:
-        return Failover(() if closed else None)
+        return PlannedFailover(() if closed else None)
     named = comma_list(clusters.text)
     if not named:
         reader.reject(clusters, "names no cluster", "a comma list of ids")
     if closed:
         reader.reject(clusters, f"contradicts {MODE_KEY} = none", "one of the two annotations")
-        return Failover(())
-    return Failover(named)
+        return PlannedFailover(())
+    return PlannedFailover(named)

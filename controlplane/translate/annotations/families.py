@@ -88,7 +88,7 @@ FAMILIES: Final = (
     Family(names.ROWS),  # which gateway: translate/classes.py
     Family(remote_clusters.ROWS),  # of gateways: translate/gateways.py
     Family(gateway_listeners.ROWS),
-    Family(effective_shares.ROWS),  # of what the gateway writes: notices/annotation.py
+    Family(effective_shares.ROWS),  # of what the gateway writes: report/annotation.py
     Family(unsupported.ROWS),
     Family(unsupported_mse.ROWS),
     Family(unsupported_access.ROWS),

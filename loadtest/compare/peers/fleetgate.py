@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from controlplane import children
+from controlplane.system import children
 from loadtest.compare.peers import Missing
 from loadtest.compare.processes import START_S, Started
 from loadtest.compare.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, WEIGHTS, Site

@@ -1,1 +1,0 @@
-"""What users are told on their Ingresses when clusters lose their shares: Events, and an annotation."""

@@ -1,0 +1,182 @@
+"""Events on Ingresses: a cluster does not get its shares of their services, and it gets them again."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from controlplane.kube.events import BOUNDS, EventRecorder, EventSubject
+from controlplane.observe.absences import RETURNING, SERVING
+from controlplane.observe.demand import IngressKey
+from controlplane.observe.shortages import ServiceShares
+from controlplane.observe.timeline import GAP_S, Failover
+from controlplane.observe.unavailable import UnavailableClusters
+from controlplane.publish import Pair
+from controlplane.report.texts import lost_text, returned_text
+
+FAILED_OVER, RETURNED, NOBODY = "ClusterFailedOver", "ClusterReturned", "NoClusterServes"
+
+ROOM: Final = BOUNDS.of_namespace // 2
+"""So many Events of a namespace may wait when others are added: the rest of its queue is for findings."""
+
+TRY_AGAIN_S: Final = 10.0
+"""After an Event that was not taken, because the same was told lately or the queue is full."""
+
+Key = tuple[IngressKey, str]
+"""An Ingress and a cluster."""
+
+Lost = dict[Key, dict[str, ServiceShares]]
+"""Services of which a cluster does not get its share."""
+
+Subject = Callable[[IngressKey], EventSubject | None]
+"""The Ingress as Events name it; None when the Fleet does not have it."""
+
+History = Callable[[Pair], Failover | None]
+"""The latest failover of a cluster from a service."""
+
+
+@dataclass(slots=True)
+class _Loss:
+    """The shares that a cluster has lost on an Ingress."""
+
+    since: float
+    served: Mapping[Pair, int]  # requests until then
+    services: dict[str, float] = field(default_factory=dict)  # what is configured there, 0 to 1
+    told: set[str] = field(default_factory=set)
+    try_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Return:
+    loss: _Loss
+    at: float
+    reduced: dict[str, float]  # services of which it gets less than configured, and what
+    elsewhere: int  # requests of its shares that others served
+    try_at: float
+
+
+class FailoverEvents:
+    """See `tell`. What cannot be told now, as the same was told lately, is told later if it still holds."""
+
+    def __init__(self, recorder: EventRecorder, subject: Subject, history: History) -> None:
+        self._recorder = recorder
+        self._subject = subject
+        self._history = history
+        self._losses: dict[Key, _Loss] = {}
+        self._returns: dict[Key, _Return] = {}
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether it wants to know how many requests clusters serve."""
+        return bool(self._losses)
+
+    def tell(self, unavailable: UnavailableClusters, *, leading: bool) -> None:
+        """Compare with what was told last. Only the leader tells; the others follow, to go on from there."""
+        lost = dict(_by_cluster(unavailable))
+        self._resume(lost, unavailable)
+        for key in [key for key in self._losses if key not in lost]:
+            self._end(key, unavailable)
+        for key, services in lost.items():
+            loss = self._losses.setdefault(key, _Loss(unavailable.now, unavailable.served))
+            for service, reduced in services.items():
+                loss.services.setdefault(service, reduced.clusters[key[1]].configured)
+            if leading and not services.keys() <= loss.told:
+                self._tell_loss(key, loss, services, unavailable)
+        if not leading:
+            self._returns.clear()
+        for key, back in [*self._returns.items()]:
+            self._tell_return(key, back, unavailable.now)
+
+    def _resume(self, lost: Lost, unavailable: UnavailableClusters) -> None:
+        """A loss whose end was not told yet goes on, where it was none: to who reads the Events it lasts."""
+        for key, back in [*self._returns.items()]:
+            if key in lost or _reasons(key, back.loss, unavailable) == {RETURNING}:
+                del self._returns[key]
+                self._losses[key] = back.loss
+
+    def _end(self, key: Key, unavailable: UnavailableClusters) -> None:
+        """A cluster is back when it serves. One that has no share any more, by new rules, is no news."""
+        loss, reasons = self._losses[key], _reasons(key, self._losses[key], unavailable)
+        if reasons == {RETURNING}:
+            return
+        del self._losses[key]
+        if loss.told and not reasons:
+            ingress, cluster = key
+            reduced = unavailable.shortages.get(ingress, {})
+            present = {
+                service: each.clusters[cluster].effective
+                for service, each in reduced.items()
+                if cluster in each.clusters
+            }
+            elsewhere = served_elsewhere(cluster, loss.services, loss.served, unavailable.served)
+            self._returns[key] = _Return(loss, unavailable.now, present, elsewhere, unavailable.now + GAP_S)
+
+    def _tell_loss(
+        self, key: Key, loss: _Loss, services: dict[str, ServiceShares], unavailable: UnavailableClusters
+    ) -> None:
+        ingress, cluster = key
+        if loss.try_at > unavailable.now or self._recorder.pending_in(ingress[0]) >= ROOM:
+            return
+        loss.try_at = unavailable.now + TRY_AGAIN_S
+        subject = self._subject(ingress)
+        if subject is None:
+            return
+        first = next(iter(services))
+        reason = FAILED_OVER if any(reduced.served for reduced in services.values()) else NOBODY
+        states = unavailable.states.get((first, cluster), Counter())
+        text = lost_text(cluster, services, states, self._history((first, cluster)))
+        since = unavailable.now if loss.told else loss.since
+        if self._recorder.record(subject, "Warning", reason, text, about=cluster, since=since):
+            loss.told.update(services)
+
+    def _tell_return(self, key: Key, back: _Return, now: float) -> None:
+        ingress, cluster = key
+        if back.try_at > now or self._recorder.pending_in(ingress[0]) >= ROOM:
+            return
+        back.try_at = now + TRY_AGAIN_S
+        subject = self._subject(ingress)
+        if subject is not None:
+            text = self._return_text(cluster, back)
+            if not self._recorder.record(subject, "Normal", RETURNED, text, about=cluster, since=back.at):
+                return
+        del self._returns[key]
+
+    def _return_text(self, cluster: str, back: _Return) -> str:
+        found = {service: self._history((service, cluster)) for service in back.loss.services}
+        ended = {
+            service: failover
+            for service, failover in found.items()
+            if failover is not None and failover.end > back.loss.since
+        }
+        start = min((failover.start for failover in ended.values()), default=back.loss.since)
+        seconds = back.at - min(start, back.loss.since)
+        return returned_text(cluster, back.loss.services, back.reduced, seconds, ended, back.elsewhere)
+
+
+def served_elsewhere(
+    cluster: str, shares: Mapping[str, float], before: Mapping[Pair, int], after: Mapping[Pair, int]
+) -> int:
+    """Return how many requests of a cluster's shares (0 to 1, by service) other clusters have served."""
+    served: Counter[Pair] = Counter(after)
+    served.subtract(before)
+    totals: Counter[str] = Counter()
+    for (service, by), count in served.items():
+        totals[service] += count if by else 0
+    missing = (share * totals[service] - served[service, cluster] for service, share in shares.items())
+    return round(sum(max(0.0, each) for each in missing))
+
+
+def _reasons(key: Key, loss: _Loss, unavailable: UnavailableClusters) -> set[str]:
+    """Return why the cluster does not serve the services that it had lost."""
+    return {unavailable.reasons.get((service, key[1]), "") for service in loss.services} - SERVING
+
+
+def _by_cluster(unavailable: UnavailableClusters) -> Iterator[tuple[Key, dict[str, ServiceShares]]]:
+    """Yield each Ingress and cluster with the services of which the cluster does not get its share."""
+    for ingress, services in unavailable.shortages.items():
+        clusters: dict[str, dict[str, ServiceShares]] = {}
+        for service, reduced in sorted(services.items()):
+            for cluster in reduced.failed_over:
+                clusters.setdefault(cluster, {})[service] = reduced
+        for cluster, lost in clusters.items():
+            yield (ingress, cluster), lost

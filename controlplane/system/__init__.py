@@ -1,0 +1,1 @@
+"""What the control plane asks of the operating system: CPUs, addresses, names, files, signals, children."""
