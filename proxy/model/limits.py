@@ -1,4 +1,4 @@
-"""What one peer, or all of them, may take of a worker. Part of the snapshot; times in seconds."""
+"""Limits of one peer, or of all peers, at a worker. Part of the snapshot; times in seconds."""
 
 from typing import Annotated, Final
 
@@ -8,7 +8,7 @@ Meta = msgspec.Meta
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Every number is of one worker: what comes from different processes is never added up.
+    """Every limit is per worker: connections of different processes are never added up.
 
     Defaults are the edge values of nginx, Envoy and HAProxy; docs/limits.md says where they differ.
     """
@@ -139,7 +139,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class LimitError(Exception):
-    """A limit that does not exist or a value it cannot have; the message says what is allowed."""
+    """A limit does not exist, or cannot have the value; the message names what is allowed."""
 
 
 def parse_limits(settings: dict[str, str]) -> Limits:

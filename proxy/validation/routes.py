@@ -60,7 +60,7 @@ def of_condition(condition: Condition) -> Problems:
 
 
 def _values(condition: Condition) -> tuple[str, tuple[str, ...]]:
-    """Return the kind of a condition and what it compares with."""
+    """Return the kind of a condition and the values it compares with."""
     match condition:
         case HeaderCondition():
             return "header", condition.patterns

@@ -1,4 +1,6 @@
-"""Texts with ${variables}: whether what they give can be used, as far as that is known without a request."""
+"""Checks of texts with ${variables}: whether their results can be used, as far as that is known without a
+request.
+"""
 
 from typing import Final
 
