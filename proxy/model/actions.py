@@ -13,7 +13,7 @@ class SplitMode(StrEnum):
 class Share(msgspec.Struct, frozen=True, gc=False):
     """One cluster's configured part of a route. Weight 0 with SplitMode.WEIGHTS is a standby.
 
-    A cluster of a later tier serves only when none of an earlier tier can.
+    A cluster of a later tier serves only when no cluster of an earlier tier can.
     """
 
     cluster: str

@@ -100,9 +100,9 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Holds(msgspec.Struct, frozen=True, tag="holds"):
-    """These are held out now, besides those told before.
+    """Further clusters that are held out now.
 
-    From a worker: it has seen them fail. To a worker: others have, or did before it was there.
+    From a worker: it has seen them fail. To a worker: others have, or did before this worker began.
     """
 
     clusters: tuple[Hold, ...]
@@ -302,7 +302,7 @@ class StatsJoiner:
         self._parts: list[StatsPart] = []
 
     def whole(self, message: FromWorker) -> FromWorker | None:
-        """Return a message that is complete with this one, None when it is a part."""
+        """Return the message that this one completes, None when it is only a part."""
         if isinstance(message, StatsPart):
             self._parts.append(message)
             return None

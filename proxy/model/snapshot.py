@@ -116,7 +116,7 @@ class ClusterEndpoints(msgspec.Struct, frozen=True, gc=False):
 
 
 class HealthCheck(msgspec.Struct, frozen=True, gc=False):
-    """How the endpoints of a service are asked whether they can serve. Times in seconds."""
+    """The health check of the endpoints of a service. Times in seconds."""
 
     protocol: str = "HTTP"  # or HTTPS, TCP
     method: str = "HEAD"

@@ -43,7 +43,7 @@ class RequestChanges:
         )
 
     def line(self, asked: Asked) -> bytes:
-        """Return the request line. Raises RequestError for a path that cannot be asked for."""
+        """Return the request line. Raises RequestError for a path that no request can have."""
         return asked.line.forward if self._rewriter is None else self._rewriter.line(asked)
 
     def fields(self, asked: Asked, own: bytes) -> bytes:

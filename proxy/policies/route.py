@@ -16,7 +16,7 @@ _NONE = Policies()
 
 
 class RoutePolicies:
-    """Groups of policies; each is None where the route has none of the kind."""
+    """Groups of policies; each is None where the route has no policy of the kind."""
 
     __slots__ = ("_pattern", "gate", "request", "response")
 

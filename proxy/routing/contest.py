@@ -43,7 +43,7 @@ class Contest:
         self._matching: dict[str, list[Route]] = {}  # by party
 
     def note(self, route: Route) -> None:
-        """Take account of a route of the port and host, whether it matches the rest of the request or not."""
+        """Note a route of the port and host, whether or not it matches the rest of the request."""
         key = place(route), tenant_of(route)
         self._since[key] = min(self._since.get(key, route.created), route.created)
         kind = host_rank(route)

@@ -1,4 +1,4 @@
-"""The routes of one port, by host, and which of those that match a request is taken."""
+"""The routes of one port by host, and the choice among those that match a request."""
 
 from collections.abc import Iterable, Iterator
 from typing import Generic

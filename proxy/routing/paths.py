@@ -148,8 +148,8 @@ class PathTable(Generic[Target]):
             return next(iter(self.firsts(path, facts)), None)
         prefixes = self._prefixes
         if prefixes:
-            # Element-wise: cut at slashes, longest first. "/a/" is covered by the prefix "/a". What is
-            # longer than any prefix is cut off at once: a path may be thousands of slashes.
+            # Element-wise: cut at slashes, longest first. "/a/" is covered by the prefix "/a". The part
+            # beyond the longest prefix is cut off at once: a path may be thousands of slashes.
             prefix = path
             longest = self._longest
             if len(path) > longest:

@@ -43,7 +43,7 @@ PathPlace = tuple[bool, str]
 """Whether the path is an exact one, and the text with which its paths begin, without slashes at the end."""
 
 Place = tuple[HostRank, str, bool, str]
-"""Host and path, as far as several routes there are told apart by age."""
+"""Host and path, where age decides between routes."""
 
 Standing = tuple[HostRank, bool, int, str, str]
 """Host, whether the path is no exact one, less its length, since when the namespace is there, its name."""

@@ -170,7 +170,7 @@ def first_serving(options: Sequence[Reach]) -> int:
 
 
 def healed(weights: Sequence[int], options: Sequence[Reach]) -> list[int]:
-    """Return the weights of backends as they are now: one that cannot serve leaves its part to the others."""
+    """Return the current weights of backends: a backend that cannot serve leaves its part to the others."""
     best = max((can for weight, can in zip(weights, options, strict=True) if weight), default=Reach.NOTHING)
     return [weight if best and can == best else 0 for weight, can in zip(weights, options, strict=True)]
 

@@ -122,7 +122,7 @@ class LogFile:
         return True
 
     def _lock(self) -> bool:
-        """Keep other workers from writing meanwhile; return whether they are.
+        """Keep other workers from writing meanwhile; return whether that succeeded.
 
         The holder of a pipe's lock waits for the pipe's reader, as this worker would. A stranger may hold the
         lock of a file: then this worker writes without it.
@@ -156,7 +156,7 @@ class LogFile:
         return not self._rest
 
     def _write_all(self, buffer: bytearray, size: int) -> int:
-        """Return how many bytes are out: fewer than `size` after an error, which is said."""
+        """Return the number of written bytes: fewer than `size` after an error, which is logged."""
         start = 0
         with memoryview(buffer) as view:
             while start < size:
@@ -192,7 +192,7 @@ class LogFile:
         return end
 
     def _cut(self, end: int, where: int) -> bool:
-        """Shorten the file, unless another program appended behind `end`; return whether it is short."""
+        """Shorten the file, unless another program appended behind `end`; return whether that is done."""
         if not self._is_file:
             return False
         if self._size() != end:

@@ -1,4 +1,4 @@
-"""All that a route consists of. Its path and its conditions are compiled to see whether they can be."""
+"""The problems of a whole route. Its path and conditions are compiled to see whether that works."""
 
 from proxy.model.actions import Action
 from proxy.model.conditions import (
