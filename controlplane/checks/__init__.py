@@ -1,4 +1,4 @@
-"""Active health checks: the gateway asks endpoints by itself whether they can serve."""
+"""Active health checks: the gateway itself probes the endpoints."""
 
 from controlplane.checks.checker import Checker, CheckView, Counts
 from controlplane.checks.overlay import with_verdicts

@@ -1,4 +1,4 @@
-"""Log lines about changed verdicts, so many at most: a cluster that dies changes thousands at once.
+"""Log lines about changed verdicts, bounded in number: a cluster that dies changes thousands at once.
 
 Each namespace has its first lines, whatever happens to the endpoints of others.
 """

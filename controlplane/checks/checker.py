@@ -32,7 +32,7 @@ Counts = Counter[tuple[str, str, str]]
 
 @dataclass(frozen=True, slots=True)
 class CheckView:
-    """What the checks of one endpoint say. Times are Unix seconds, 0 when it has not happened."""
+    """The state of the checks of one endpoint. Times are Unix seconds, 0 for never."""
 
     failing: bool
     since: float
@@ -48,7 +48,7 @@ class _Key(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Target:
-    """What is checked, for whom."""
+    """The checks that are wanted, with the services that want them."""
 
     key: _Key
     verdict: Verdict
@@ -58,7 +58,7 @@ class _Target:
 
 
 class Checker:
-    """Checks what `want` names until `close`; calls `on_change` after every change of a verdict.
+    """Checks the endpoints of `want` until `close`; calls `on_change` after every change of a verdict.
 
     An endpoint begins as passing, unless it was failing an earlier check or in an earlier life.
     """
@@ -74,7 +74,7 @@ class Checker:
     def want(self, services: Iterable[Service]) -> None:
         """Check the endpoints of these services, and no others.
 
-        What is known of an endpoint counts for more than what these services say: they may be of the past.
+        A known verdict outranks the one in these services, which may be an old snapshot's.
         """
         before = {
             endpoint: target.verdict.failing
@@ -154,7 +154,7 @@ class Checker:
             self._on_change()
 
     def _forget_counts(self) -> None:
-        """Of services that are gone, or renamed ones would pile up over the years."""
+        """Forget the counts of services that are gone: renamed services would pile up over the years."""
         live = {group for target in self._targets.values() for group in target.groups}
         for key in [key for key in self.counts if key[:2] not in live]:
             del self.counts[key]

@@ -1,6 +1,6 @@
 """A check by HTTPS. Certificates are not verified, as kubelet and ALB do not: pods sign their own.
 
-Streams: beside a handshake, what a check costs besides does not matter.
+It uses streams: beside the handshake their cost does not matter.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _CONTEXT: Final = _context()
 
 
 async def ask(address: str, port: int, check: HealthCheck) -> Result:
-    """Return what one check says. Every failure to connect or answer is a result, not an exception."""
+    """Return the result of one check. A failure to connect or to answer is a result, not an exception."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + check.timeout_s
     try:

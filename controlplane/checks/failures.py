@@ -1,4 +1,4 @@
-"""What the operating system's error of a check says, and about whom."""
+"""The meaning of an operating system's error of a check: a fault of the endpoint, or of this machine."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ _LOCAL_ERRORS: Final = frozenset(
 
 
 def failed(code: int) -> Result:
-    """Return what a connect that ended with this errno counts as."""
+    """Return the result of a connect that ended with this errno."""
     if code == errno.ECONNREFUSED:
         return Result(CheckOutcome.REFUSED, "connection refused")
     kind = CheckOutcome.LOCAL if code in _LOCAL_ERRORS else CheckOutcome.UNREACHABLE
@@ -25,7 +25,7 @@ def failed(code: int) -> Result:
 
 
 def timed_out(timeout_s: float, late_s: float) -> Result:
-    """Return what a check that got no answer in time counts as, noticed `late_s` after that."""
+    """Return the result of a check without an answer in time, noticed `late_s` seconds after its timeout."""
     if late_s > LATE_S:
         return Result(CheckOutcome.LOCAL, "this process was busy")
     return Result(CheckOutcome.TIMEOUT, f"no answer within {timeout_s:g} s")

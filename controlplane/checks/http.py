@@ -1,4 +1,4 @@
-"""What a health check sends, and the status in what it gets: no more of HTTP/1 than that. Pure."""
+"""The request of a health check, and the status of its answer: no more of HTTP/1 than that. Pure."""
 
 import re
 from typing import Final
@@ -12,11 +12,13 @@ _END: Final = re.compile(rb"\n\r?\n")
 
 
 class NotHttp(Exception):
-    """What came is no response."""
+    """The bytes are no response."""
 
 
 def request(check: HealthCheck, address: str) -> bytes:
-    """Return a request whose answer ends the connection. The host is, unless told, as in ALB the address."""
+    """Return a request whose answer ends the connection. Without a host the address stands in Host, as in
+    ALB.
+    """
     host = check.host or (f"[{address}]" if ":" in address else address)
     length = "Content-Length: 0\r\n" if check.method == "POST" else ""
     constant = "User-Agent: fleetgate-health-check\r\nAccept: */*\r\nConnection: close\r\n"
@@ -47,7 +49,7 @@ def status_in(received: bytes) -> int | None:
 
 
 def judged(received: bytes, check: HealthCheck) -> Result | None:
-    """Return what an answer counts as, None while its status is not there."""
+    """Return the result of an answer, None while its status is incomplete."""
     try:
         status = status_in(received)
     except NotHttp:

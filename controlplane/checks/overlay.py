@@ -10,9 +10,9 @@ IsFailing = Callable[[Endpoint, HealthCheck], bool]
 
 
 def with_verdicts(snapshot: Snapshot, is_failing: IsFailing) -> Snapshot:
-    """Return the snapshot with `failing` of every endpoint as it is now, whatever it was.
+    """Return the snapshot with the current `failing` of every endpoint.
 
-    What does not change stays the same object: that makes the comparison with the snapshot before quick.
+    Unchanged parts stay the same objects, so that comparing with the snapshot before is quick.
     """
     services = tuple(_judged(service, is_failing) for service in snapshot.services)
     if all(new is old for new, old in zip(services, snapshot.services, strict=True)):

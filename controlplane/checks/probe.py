@@ -16,19 +16,19 @@ from controlplane.checks.verdict import PASSED, Result
 from proxy.model.snapshot import HealthCheck
 
 LINGER_S: Final = 1.0
-"""So long a response may go on after its status: cut off sooner, programs log aborted clients."""
+"""Seconds that a response may go on after its status: programs log clients that end sooner as aborted."""
 
 _UNDER_WAY: Final = frozenset((0, errno.EINPROGRESS))
 
 
 class Prober:
-    """Makes checks; `close` ends what is left of them."""
+    """Makes checks; `close` ends those that are under way."""
 
     def __init__(self) -> None:
         self._lingering: set[_Exchange] = set()
 
     async def probe(self, address: str, port: int, check: HealthCheck) -> Result:
-        """Return what one check says. Every failure to connect or answer is a result, not an exception."""
+        """Return the result of one check. A failure to connect or to answer is a result, not an exception."""
         if check.protocol == "HTTPS":
             return await ask(address, port, check)
         exchange = _Exchange(address, port, check, self._lingering)

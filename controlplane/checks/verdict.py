@@ -1,4 +1,4 @@
-"""From the results of single checks to a verdict: how many in a row it takes to change it. Pure."""
+"""Verdicts from results of single checks: a number of equal results in a row changes a verdict. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,7 +30,7 @@ PASSED = Result(CheckOutcome.PASSED)
 
 @dataclass(slots=True)
 class Verdict:
-    """What the checks of one endpoint say so far. Times are Unix seconds."""
+    """The verdict of the checks of one endpoint so far. Times are Unix seconds."""
 
     since: float  # when it became failing, or stopped to be
     failing: bool = False

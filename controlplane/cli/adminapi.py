@@ -1,4 +1,4 @@
-"""Asks the admin API of a running gateway."""
+"""Requests to the admin API of a running gateway."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class AdminAddress:
-    """The admin API of a gateway; without a `token_file` one on this machine says where its token is."""
+    """The admin API of a gateway; without a `token_file`, a gateway on this machine names its token file."""
 
     address: str
     token_file: Path | None = None
@@ -29,7 +29,7 @@ def admin_options(command: F) -> F:
         type=click.Path(path_type=Path, dir_okay=False),
         envvar="FLEETGATE_ADMIN_TOKEN_FILE",
         metavar="FILE",
-        help="Its token; default: where a gateway on this machine keeps it.",
+        help="Token of the admin API; default: that of a gateway on this machine.",
     )
     address = click.option(
         "--admin",
@@ -43,9 +43,9 @@ def admin_options(command: F) -> F:
 
 
 def ask(admin: AdminAddress, path: str, question: Any, known_by: str, *, timeout: float = 30.0) -> Any:
-    """POST a question and return the answer. Raises Failure with the problem that was answered.
+    """POST a question and return the answer. Raises Failure with the problem of the answer.
 
-    An answer without the member `known_by` comes from something else.
+    An answer without the member `known_by` comes from some other server.
     """
     answer = _post(admin, path, question, timeout, admin.token_file)
     if answer.status_code == 401 and admin.token_file is None:
@@ -87,9 +87,10 @@ def _token(path: Path) -> str:
 
 
 def _found_file(answer: Any) -> Path | None:
-    """Return the token file of a gateway on this machine: where it says, or where it is by default.
+    """Return the token file of a gateway on this machine: the path in its answer, or the default path.
 
-    No other file, and nobody elsewhere, is believed: what is in it is sent there.
+    Paths from other machines, and paths of other files, are not believed: the content of the file is sent
+    there.
     """
     from ipaddress import ip_address
 
@@ -117,7 +118,7 @@ def _json(answer: Any) -> Any:
 
 
 def _problem(answer: Any) -> str:
-    """Return what a problem+json says on one line, "" when the answer is none."""
+    """Return the text of a problem+json on one line, "" for any other answer."""
     body = _json(answer)
     if not isinstance(body, dict):
         return ""

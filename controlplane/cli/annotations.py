@@ -1,4 +1,4 @@
-"""`fleetgate annotations`: what each annotation does here, from the table that the translation reads."""
+"""`fleetgate annotations`: the effect of each annotation, from the table that the translation reads."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -51,11 +51,13 @@ class Unknown(Failure):
 
 @click.command(name="annotations", epilog=EXAMPLES)
 @click.argument("key", required=False)
-@click.option("--dialect", type=click.Choice(tuple(DIALECTS)), help="Only those with its prefixes.")
-@click.option("--support", type=click.Choice(tuple(SUPPORT)), help="Only those with this support.")
+@click.option(
+    "--dialect", type=click.Choice(tuple(DIALECTS)), help="Show only annotations with its prefixes."
+)
+@click.option("--support", type=click.Choice(tuple(SUPPORT)), help="Show only annotations with this support.")
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
 def command(key: str | None, dialect: str | None, support: str | None, output: str) -> None:
-    """List the annotations, or describe one; KEY is one with any prefix, or without."""
+    """List the annotations, or describe one. KEY is its name, with any prefix or without."""
     rows = find(key) if key is not None else list(ROWS)
     wanted = DIALECTS.get(dialect or "", tuple(PREFIXES))
     rows = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 from typing import Final
 
 from controlplane.cli.annotations import quoted
@@ -19,25 +20,28 @@ from controlplane.translate.annotations.row import (
 
 PATH: Final = Path(__file__).parents[2] / "docs" / "annotations.md"
 
+_WIDTH: Final = 100
 _HEAD: Final = """\
 # Annotations
 
-What each annotation does here. `make docs` writes this page from the table that the translation reads;
-`fleetgate annotations KEY` prints the same in a terminal.
+What each annotation does here. `make docs` writes this page from the table that the translation
+reads; `fleetgate annotations KEY` prints the same entry in a terminal.
 
-Support is one of: **works**; **approximated**, near enough to serve, with what differs beside it;
-**no effect**, nothing happens and the rules still do what they say; **refused**, without it the rules
-would do something else, so they are not used. All but the first are told about in an Event on the object.
-An annotation that protects, in a dialect that does not read it, is refused, too: the rules of its Ingress
-answer 503 ([findings.md](findings.md), FG0210).
-Where a name ends in `*`, the rest is the name of a cluster, Service, header or parameter. Of several
-spellings the first that an Ingress has is read. An annotation of an Ingress holds for the rules of that
-Ingress, unless it says otherwise: also where MSE would let it hold for every rule with the same Service.
+| support | meaning |
+|---|---|
+| **works** | does what its dialect says |
+| **approximated** | near enough to serve; a note says what differs |
+| **no effect** | changes nothing, and the rules still do what they say |
+| **refused** | without it the rules would do something else, so they are not used |
+
+- An Event on the object tells of every annotation that does not simply work.
+- An annotation that protects, in a dialect that does not read it, is refused, too: the rules of its
+  Ingress answer 503 ([findings.md](findings.md), FG0210).
+- Where a name ends in `*`, the rest is the name of a cluster, Service, header or parameter. Of
+  several spellings the first that an Ingress has is read.
+- An annotation of an Ingress holds for the rules of that Ingress, unless its entry says otherwise:
+  also where MSE would let it hold for every rule with the same Service.
 """
-_TABLE: Final = (
-    "| annotation | on | support | what it does | values | default |",
-    "|---|---|---|---|---|---|",
-)
 _SECTIONS: Final = (
     ("Of this gateway", (OWN,)),
     ("Kubernetes", (KUBERNETES,)),
@@ -61,28 +65,30 @@ def document() -> str:
 
 def _section(title: str, rows: Iterable[Annotation]) -> str:
     order = list(Support)
-    lines = [f"## {title}", "", *_TABLE]
-    lines += [_line(row) for row in sorted(rows, key=lambda row: (order.index(row.support), row.name))]
-    return "\n".join(lines) + "\n"
+    entries = sorted(rows, key=lambda row: (order.index(row.support), row.name))
+    return f"## {title}\n\n" + "\n".join(map(_entry, entries))
 
 
-def _line(row: Annotation) -> str:
-    keys = "<br>".join(f"`{key}`" for key in row.keys)
-    support = f"**{row.support}**" + (f": {_prose(row.note)}" if row.note else "")
+def _entry(row: Annotation) -> str:
+    keys = " or ".join(f"`{key}`" for key in row.keys)
     values = _prose(row.allowed)
     if row.example and row.example not in row.allowed:
-        values += f"; e.g. `{_cell(quoted(row.example))}`"
-    cells = (keys, row.scope, support, _prose(row.summary), values, _prose(row.default))
-    return f"| {' | '.join(cells)} |"
+        values += f"; e.g. `{quoted(row.example)}`"
+    facts = (("Note", _prose(row.note)), ("Values", values), ("Default", _prose(row.default)))
+    items = [_filled(f"- **{name}:** {fact}", "  ") for name, fact in facts if fact]
+    does = _filled(f"{keys} ({row.scope}, **{row.support}**) {_prose(row.summary)}.", "")
+    return "\n".join((f"### {_prose(row.name)}", "", does, "", *items, ""))
+
+
+def _filled(text: str, indent: str) -> str:
+    return fill(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _prose(text: str) -> str:
-    """Outside of code Markdown takes <name> for an element."""
-    return _cell(text).replace("<", "&lt;")
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Escape characters that Markdown takes for an element, emphasis or the beginning of code."""
+    if text.count("`") % 2:
+        text = text.replace("`", "\\`")
+    return text.replace("<", "&lt;").replace("*", "\\*")
 
 
 if __name__ == "__main__":

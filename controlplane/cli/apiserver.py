@@ -30,9 +30,18 @@ _FILE = click.Path(path_type=Path)
 @click.option("--name", required=True, envvar="FLEETGATE_APISERVER_NAME", help="Name of the cluster.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes any free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Port to listen on; 0 takes any free one.",
 )
-@click.option("--kubeconfig", type=_FILE, metavar="FILE", help="Written, mode 0600, once it listens.")
+@click.option(
+    "--kubeconfig",
+    type=_FILE,
+    metavar="FILE",
+    help="File to write the kubeconfig to, mode 0600, once the server listens.",
+)
 @click.option("--token-file", type=_FILE, metavar="FILE", help="Bearer token; default: a random one.")
 @click.option("--tls-cert", type=_FILE, metavar="FILE", help="Certificate chain, PEM; default: self-signed.")
 @click.option("--tls-key", type=_FILE, metavar="FILE", help="Private key, PEM.")
@@ -43,7 +52,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--controller", is_flag=True, help="Run Deployments: their pods are small HTTP servers on this machine."
 )
-@click.option("--pod-host", metavar="HOST", help="Address of all pods; default: one of the loopback each.")
+@click.option("--pod-host", metavar="HOST", help="Address of all pods; default: a loopback address for each.")
 def command(controller: bool, pod_host: str | None, **given: Any) -> None:
     """Run a small Kubernetes-compatible API server until SIGTERM or Ctrl-C."""
     signals.prepare()

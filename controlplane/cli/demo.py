@@ -148,7 +148,9 @@ async def _serve(options: DemoOptions) -> None:
 
 
 def _say(line: str) -> None:
-    """A terminal that was closed, or a pipe that nobody reads, is no reason not to end in order."""
+    """Print a line; a closed terminal, or a pipe without a reader, must not keep the demo from ending in
+    order.
+    """
     with contextlib.suppress(OSError):
         click.echo(line)
 
@@ -193,7 +195,7 @@ async def _wait_until_ready(demo: Demo) -> None:
 
 
 async def _answer(client: httpx.AsyncClient, url: str, host: str) -> str:
-    """Return who answers, "" when nobody does."""
+    """Return the body of the answer, "" without an answer of status 200."""
     try:
         answer = await client.get(url, headers={"host": host})
     except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""`fleetgate diff`: what applying manifests would change in a running gateway, with the traffic on it."""
+"""`fleetgate diff`: the changes that an apply of manifests would make in a running gateway."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ Examples:
   helm template . | fleetgate diff -f - -o json
   kubectl get ingress -A -o yaml | fleetgate diff -f -   (with the new version, before an upgrade)
 \b
-Exit codes: 0 nothing would change, 1 something would, 2 wrong usage, 3 the gateway does not answer.
+Exit codes: 0 no changes, 1 changes, 2 wrong usage, 3 the gateway does not answer.
 """
 
 TIMEOUT_S: Final = 310.0
@@ -46,11 +46,11 @@ def command(
     admin_token_file: Path | None,
     output: str,
 ) -> None:
-    """Say which routes would change if the manifests were applied. Nothing is applied.
+    """Show which routes would change if the manifests were applied. Nothing is applied.
 
-    Objects that the manifests leave out stay as they are. Errors and warnings about the others go to
-    standard error. Ingresses of the Fleet that are refused as they are, and those among the manifests that
-    the version of this command would refuse, are listed, too.
+    Objects that the manifests leave out stay as they are. Errors and warnings about the manifests go to
+    standard error. The output also lists the Ingresses of the Fleet that the gateway refuses now, and those
+    of the manifests that the version of this command would refuse.
     """
     found = _ask(paths, namespace, AdminAddress(admin, admin_token_file))
     if output == "json":

@@ -1,4 +1,4 @@
-"""`fleetgate explain`: which route a request takes, and why, live or from files; and what a finding means."""
+"""`fleetgate explain`: the route of a request and why, live or from files; the meaning of a finding."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ Examples:
   fleetgate explain GET http://shop.example.com/ -f manifests/ -o json
   fleetgate explain FG0307
 \b
-Exit codes: 0 a route takes it, 1 none does, 2 wrong usage, 3 the gateway does not answer.
+Exit codes: 0 a route takes the request, 1 no route does, 2 wrong usage, 3 the gateway does not answer.
 """
 
 _CODE: Final = re.compile(r"FG\d{4}", re.IGNORECASE)
@@ -35,8 +35,10 @@ _CODE: Final = re.compile(r"FG\d{4}", re.IGNORECASE)
 @click.argument("url", required=False)
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Repeatable.")
 @click.option("--cookie", "cookies", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
-@click.option("--client", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Who asks.")
-@click.option("--all", "all_", is_flag=True, help="Also the routes that are nowhere near.")
+@click.option(
+    "--client", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address of the client."
+)
+@click.option("--all", "all_", is_flag=True, help="Show also routes that are far from a match.")
 @manifest_options(required=False)
 @gateway_options
 @admin_options
@@ -62,12 +64,12 @@ def command(
     admin_token_file: Path | None,
     output: str,
 ) -> None:
-    """Say which route a request takes, which ones it does not, and why. No request is sent.
+    """Show which route a request takes, and why it does not take the others. No request is sent.
 
-    Without -f the running gateway is asked; with it, the manifests are, and nothing is contacted. Then give
-    the options that the gateway was started with, as far as they are below.
+    Without -f the running gateway answers. With -f the manifests do, and nothing is contacted: then give the
+    options that the gateway was started with, as far as they are below.
 
-    With the code of a finding instead of a request: what the finding means, and what to do.
+    With the code of a finding instead of a request: show what the finding means, and what to do.
     """
     if url is None:
         _explain_code(method, output)
@@ -122,7 +124,7 @@ def _check_encoding(*texts: str) -> None:
 
 
 def _offline(checked: "Checked", question: Any) -> Any:
-    """Ask the manifests what the gateway would be asked."""
+    """Return the explanation that a gateway with these manifests would give."""
     import msgspec
 
     from controlplane.admin.explain import explanation

@@ -68,7 +68,7 @@ def _considered(found: Json) -> Iterator[str]:
 
 
 def _refused(refused: list[Json]) -> Iterator[str]:
-    """Yield the Ingresses that may have been meant, and are not served as they are written."""
+    """Yield the Ingresses that the request may have been meant for, and that are not served as written."""
     for each in refused:
         for finding in each["findings"]:
             said = f"{finding['level']} {finding['code']} {finding['field']}: {finding['message']}"
@@ -107,7 +107,7 @@ def _answer(answer: Json) -> Iterator[str]:
 
 
 def _short(value: Any) -> str:
-    """Return a policy on one line, without what it leaves as it is."""
+    """Return a policy on one line, without its empty fields."""
     if isinstance(value, dict):
         return " ".join(
             f"{key}={_short(item)}" for key, item in value.items() if item not in (None, "", [], {})

@@ -19,13 +19,16 @@ Exit codes: 0 done, also when nothing is held out, 2 wrong usage, 3 the gateway 
 
 @click.command(name="failback", epilog=EXAMPLES)
 @click.argument("ingress", metavar="NAMESPACE/INGRESS")
-@click.option("--cluster", default="", metavar="ID", help="Only this one. [default: every one that is held]")
+@click.option(
+    "--cluster", default="", metavar="ID", help="Cluster to let back. [default: every cluster that is held]"
+)
 @admin_options
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)
 def command(ingress: str, cluster: str, admin: str, admin_token_file: Path | None, output: str) -> None:
-    """Let clusters back that have failed, and are held out of an Ingress with fleetgate.io/failback: manual.
+    """Let clusters back that have failed, and that fleetgate.io/failback: manual holds out of an Ingress.
 
-    Their share grows over 8 s. Each replica of a gateway holds out what it has seen fail: ask each of them.
+    Their share grows over 8 s. Each replica of a gateway holds out the clusters that it has seen fail: run
+    the command for each replica.
     """
     question = {"ingress": ingress, "cluster": cluster}
     found = ask(AdminAddress(admin, admin_token_file), "/api/v1/failback", question, "letBack")
@@ -36,7 +39,7 @@ def command(ingress: str, cluster: str, admin: str, admin_token_file: Path | Non
 
 
 def lines(found: dict[str, Any], cluster: str) -> list[str]:
-    """Return the answer in words; `cluster` is the one that was asked for, "" for none."""
+    """Return the answer in words; `cluster` is the requested one, "" for all."""
     if not found["letBack"]:
         held = f"{cluster} is not held" if cluster else "no cluster is held"
         return [f"{held} out of {found['ingress']}"]

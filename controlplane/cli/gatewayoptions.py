@@ -1,4 +1,4 @@
-"""The options of `fleetgate run` on which it depends what objects become: other verbs judge by them, too."""
+"""The options of `fleetgate run` that change how objects are translated; other verbs have them, too."""
 
 import ipaddress
 from collections.abc import Callable
@@ -51,7 +51,8 @@ def tenancy_options(command: F) -> F:
         default="shared",
         show_default=True,
         envvar="FLEETGATE_HOST_OWNERSHIP",
-        help="namespace: a host is for the namespace only that has its oldest Ingress. shared: for all.",
+        help="Namespaces whose rules for a host count. shared: all; namespace: only the one with the"
+        " oldest Ingress of the host.",
     )
     references = click.option(
         "--cross-namespace",
@@ -73,7 +74,7 @@ def gateway_options(command: F) -> F:
         callback=parse_limits_option,
         envvar="FLEETGATE_LIMITS",
         metavar="NAME=VALUE",
-        help="What clients and endpoints may take of a worker, see docs/limits.md; repeatable.",
+        help="Limit of what clients and endpoints may use of a worker, see docs/limits.md; repeatable.",
     )
     proxies = click.option(
         "--trusted-proxy",
@@ -82,7 +83,7 @@ def gateway_options(command: F) -> F:
         callback=parse_networks,
         envvar="FLEETGATE_TRUSTED_PROXIES",
         metavar="CIDR",
-        help="Network of proxies whose X-Forwarded-For and -Proto are believed; repeatable.",
+        help="Network of proxies whose X-Forwarded-For and X-Forwarded-Proto count; repeatable.",
     )
     return limits(proxies(tenancy_options(command)))
 
@@ -96,7 +97,7 @@ def tenancy(host_ownership: str, cross_namespace: str) -> "Tenancy":
 def facts(
     host_ownership: str, cross_namespace: str, limits: "Limits", trusted_proxies: tuple[str, ...]
 ) -> "Facts":
-    """Return what a gateway with these options knows before it has seen anything."""
+    """Return the facts that a gateway with these options has before its first object."""
     from controlplane.translate.model import Facts
 
     return Facts(

@@ -8,7 +8,7 @@ from controlplane.cli.hold import hold_signals
 if __name__ == "__main__":
     hold_signals()
     if not sys.flags.safe_path:
-        # `python -m` searches the current directory first, where anybody may have put a click.py
+        # `python -m` searches the current directory first, where another user may have put a click.py
         os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
 
 import subprocess
@@ -25,11 +25,11 @@ VERBS = {
     "validate": ("controlplane.cli.validate", "Check manifests without a server."),
     "explain": (
         "controlplane.cli.explain",
-        "Say which route a request takes and why, or what a finding means.",
+        "Show which route a request takes and why, or explain a finding.",
     ),
-    "diff": ("controlplane.cli.diff", "Say what an apply would change, and how much traffic has it."),
-    "failback": ("controlplane.cli.failback", "Let a cluster back that is held out."),
-    "annotations": ("controlplane.cli.annotations", "Say what each annotation does here."),
+    "diff": ("controlplane.cli.diff", "Show what an apply would change, and the traffic on it."),
+    "failback": ("controlplane.cli.failback", "Let clusters back that are held out."),
+    "annotations": ("controlplane.cli.annotations", "Show what each annotation does here."),
     "apiserver": ("controlplane.cli.apiserver", "Run a small Kubernetes-compatible API server."),
 }
 """Name of the verb: module that has it as `command`, and its line in the help."""
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
 
 
 def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    """Print the version, and what a worker of this installation would run."""
+    """Print the version, and the build of the data plane of this installation."""
     if not wanted or ctx.resilient_parsing:
         return
     asked = subprocess.run(

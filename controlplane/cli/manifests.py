@@ -37,14 +37,14 @@ def manifest_options(*, required: bool, members: bool = True) -> Callable[[F], F
             multiple=True,
             required=required,
             metavar="PATH",
-            help="Manifest, directory of them (with all below it), or - for standard input; repeatable.",
+            help="Manifest, directory of manifests (read recursively), or - for standard input; repeatable.",
         ),
         click.option(
             "-n",
             "--namespace",
             default="default",
             show_default=True,
-            help="Of objects that name none.",
+            help="Namespace of objects that name none.",
         ),
     ]
     if members:
@@ -55,16 +55,16 @@ def manifest_options(*, required: bool, members: bool = True) -> Callable[[F], F
                 multiple=True,
                 callback=member_files,
                 metavar="ID=PATH",
-                help="Services and EndpointSlices of a member cluster; repeatable."
-                " Without any, backends are not judged.",
+                help="Services and EndpointSlices of a member cluster; repeatable. Without it, backends"
+                " are not checked.",
             )
         )
         options.append(
             click.option(
                 "--dialect",
                 type=click.Choice(tuple(dialect.lower() for dialect in Dialect)),
-                help="Of Ingresses that no gateway in the files takes. Without it their class and annotations"
-                " tell.",
+                help="Dialect of Ingresses that no gateway in the files takes; default: the one that"
+                " their class and annotations show.",
             )
         )
 
@@ -83,7 +83,7 @@ def read(
     dialect: str | None,
     facts: "Facts",
 ) -> "Checked":
-    """Return what the files become for a gateway that knows `facts`. Raises Failure."""
+    """Return the translation of the files for a gateway that knows `facts`. Raises Failure."""
     from controlplane.files.reading import FileProblem
     from controlplane.files.translation import check
 

@@ -12,7 +12,7 @@ _COLOURS: Final = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 def has_colours() -> bool:
-    """Say whether to colour: standard output is a terminal, and NO_COLOR (no-color.org) is not set."""
+    """Return whether to colour: standard output is a terminal, and NO_COLOR (no-color.org) is not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 

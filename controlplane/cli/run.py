@@ -101,7 +101,7 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     show_default=True,
     envvar="FLEETGATE_ADMIN",
     metavar="HOST:PORT",
-    help="Health, metrics and JSON.",
+    help="Address of the admin API: health, metrics and JSON.",
 )
 @click.option(
     "--admin-name",
@@ -109,15 +109,15 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     multiple=True,
     envvar="FLEETGATE_ADMIN_NAMES",
     metavar="NAME",
-    help="Host name the admin API may be asked by, besides localhost and IP addresses.",
+    help="Host name of the admin API, besides localhost and IP addresses.",
 )
 @click.option(
     "--admin-token-file",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="FLEETGATE_ADMIN_TOKEN_FILE",
     metavar="FILE",
-    help="Token that the admin API asks for, see docs/admin-api.md; default: admin-token in --state-dir, made"
-    " at the first start.",
+    help="File with the token of the admin API, see docs/admin-api.md; default: admin-token in"
+    " --state-dir, created at the first start.",
 )
 @click.option(
     "--state-dir",
@@ -125,8 +125,8 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     default=default_state_dir,
     envvar="FLEETGATE_STATE_DIR",
     metavar="DIR",
-    help="Last snapshot, control socket; nobody else may write to it. Default: /var/lib/fleetgate for root,"
-    " else $XDG_STATE_HOME/fleetgate or ~/.local/state/fleetgate.",
+    help="Directory of the last snapshot and the control socket; no other user may write to it. Default:"
+    " /var/lib/fleetgate for root, else $XDG_STATE_HOME/fleetgate or ~/.local/state/fleetgate.",
 )
 @click.option(
     "--address",
@@ -149,8 +149,8 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     default=own_namespace,
     envvar="FLEETGATE_NAMESPACE",
     metavar="NAMESPACE",
-    help="On the Fleet: Lease of the leader election, and Secrets that register members, so that no tenant"
-    " may write there. Default: the pod's own, outside a pod: default.",
+    help="Namespace on the Fleet that has the Lease of the leader election, and the Secrets that register"
+    " members; no tenant may write to it. Default: the pod's own, outside a pod: default.",
 )
 @click.option(
     "--access-log",
@@ -158,7 +158,7 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     show_default=True,
     envvar="FLEETGATE_ACCESS_LOG",
     metavar="PATH|-|off",
-    help="JSON lines; - is standard output. SIGUSR1 reopens the file.",
+    help="File of the access log, JSON lines; - is standard output. SIGUSR1 reopens the file.",
 )
 @click.option(
     "--grace",
@@ -168,7 +168,7 @@ def parse_ip_address(ctx: click.Context, parameter: click.Parameter, value: str)
     show_default=True,
     envvar="FLEETGATE_GRACE",
     metavar="S",
-    help="Seconds that requests in flight may take at the end.",
+    help="Seconds that requests in flight may take when the gateway stops.",
 )
 @click.option(
     "--write-shares",

@@ -23,7 +23,7 @@ Examples:
   helm template . | fleetgate validate -f - -o json
   fleetgate validate -f manifests/ -o github
 \b
-Exit codes: 0 nothing to mend, 1 errors (with --strict: or warnings), 2 wrong usage.
+Exit codes: 0 no errors, 1 errors (with --strict: or warnings), 2 wrong usage.
 """
 
 
@@ -53,7 +53,7 @@ def command(
     strict: bool,
     output: str,
 ) -> None:
-    """Check manifests with the gateway's own translation; nothing is contacted.
+    """Check manifests with the gateway's own translation. Nothing is contacted.
 
     Give the options that the gateway was started with, as far as they are below.
     """

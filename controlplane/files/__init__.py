@@ -1,1 +1,1 @@
-"""Manifests in files, with the place of every field: what `validate`, `explain -f` and `diff` read."""
+"""Manifests in files, with the place of every field, for `validate`, `explain -f` and `diff`."""

@@ -46,7 +46,7 @@ FILE_CATALOGUE: Final[dict[str, Entry]] = {
     "FG0116": Entry(
         "error",
         "DialectUnknown",
-        "nothing says in which dialect the Ingress is written, so none of its annotations is judged",
+        "the dialect of the Ingress is not known, so none of its annotations is checked",
         "a class in the files, or annotations of one dialect",
         "give --dialect alb or --dialect mse, or add the IngressClass to the files",
     ),

@@ -1,4 +1,4 @@
-"""In which dialect Ingresses are written, where no gateway in the files says it."""
+"""The dialects of Ingresses that no gateway in the files takes."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final

@@ -10,7 +10,7 @@ from controlplane.translate.diagnostics import Diagnostic, shorten
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. `object` is "Kind namespace/name", "" for what is no object."""
+    """One finding. `object` is "Kind namespace/name", "" for a document that is no object."""
 
     place: Place
     level: Level

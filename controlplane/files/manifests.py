@@ -1,4 +1,4 @@
-"""Files to Kubernetes objects, and findings about what is no object."""
+"""Files to Kubernetes objects, and findings about documents that are none."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Manifests:
 
 
 def read_manifests(texts: Iterable[Text]) -> Manifests:
-    """Return the objects of all files; what cannot be read is a finding."""
+    """Return the objects of all files; an unreadable document becomes a finding."""
     manifests = Manifests()
     for text in texts:
         manifests.files += 1

@@ -32,14 +32,14 @@ FLEET_KINDS: Final[Mapping[str, Kind[Any]]] = {
     "server_groups": SERVER_GROUPS,
     "mse_configs": MSE_INGRESS_CONFIGS,
 }
-"""By the field of FleetObjects that has them."""
+"""Kinds by the field of FleetObjects that holds them."""
 
 MEMBER_KINDS: Final[Mapping[str, Kind[Any]]] = {
     "services": SERVICES,
     "slices": ENDPOINT_SLICES,
     "pods": PODS,
 }
-"""By the field of MemberObjects that has them."""
+"""Kinds by the field of MemberObjects that holds them."""
 
 SAME_FIELDS: Final = (REFERENCE_GRANTS_BETA,)
 """Kinds that are read as the other version of theirs above."""

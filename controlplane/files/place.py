@@ -24,7 +24,7 @@ class Place:
 
 
 def place_of(field: str, node: yaml.Node, file: str, lines_before: int) -> Place:
-    """Return where `field` stands below `node`; what is missing is where it should have been.
+    """Return the place of `field` below `node`; a missing field has the place where it should be.
 
     Forms: spec.rules[0].http.paths[1].path, metadata.annotations[key], metadata.annotations[family.*].
     """
@@ -48,7 +48,7 @@ def node_at(field: str, node: yaml.Node) -> yaml.Node | None:
 
 
 def _child(node: yaml.Node, name: str) -> tuple[yaml.Node, yaml.Node] | None:
-    """Return what marks the place of a child (the key, or the item itself) and the child."""
+    """Return a child, and the node that marks its place: the key, or the item itself."""
     if isinstance(node, yaml.SequenceNode):
         index = int(name) if name.isdecimal() else -1
         return (node.value[index], node.value[index]) if 0 <= index < len(node.value) else None

@@ -1,4 +1,4 @@
-"""What the manifests of an application leave to others: the gateway and its clusters."""
+"""The surroundings that manifests of an application leave to others: the gateway and its clusters."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,10 +37,10 @@ _CONTROLLERS: Final = {dialect: name for name, dialect in CONTROLLERS.items()}
 
 @dataclass(slots=True)
 class Assumed:
-    """The objects with what is missing of gateways.
+    """The objects, with assumed gateways where the files have none.
 
     `notes` has a line for each thing assumed. `titles` are the gateways that no file has, as findings name
-    them. `untold` are the classes whose dialect nothing says.
+    them. `untold` are the classes whose dialect is not known.
     """
 
     fleet: FleetObjects
@@ -65,11 +65,11 @@ def named_clusters(fleet: FleetObjects) -> frozenset[str]:
 
 
 def assume_gateways(fleet: FleetObjects, known: tuple[str, ...], wanted: Dialect | None = None) -> Assumed:
-    """Return the objects with what is missing of a gateway.
+    """Return the objects, with an assumed gateway where the files have none.
 
     `known` are the member clusters if any are given: an assumed gateway uses them all. `wanted` is the
-    dialect of every Ingress that no gateway in the files takes. Nothing else is assumed beside what is
-    there: one IngressClass in the files, and a name that is not among them is a mistake.
+    dialect of every Ingress that no gateway in the files takes. Nothing is assumed beside existing objects:
+    once the files have an IngressClass, a name that is not among them is a mistake.
     """
     orphans = _orphans(fleet, wanted)
     told = {name: _told(name, of_class, fleet, wanted) for name, of_class in orphans.items()}
@@ -238,7 +238,7 @@ def _clusters(drafts: Iterable[Draft]) -> tuple[str, ...]:
 
 
 def _draft(ingress: Ingress, fleet: FleetObjects) -> Draft:
-    """Return what an Ingress asks for, whatever is wrong with it: that is found later."""
+    """Return the plan of an Ingress; its mistakes are found later."""
     unreported = Findings(Subject.of("Ingress", ingress.metadata))
     ingress_class = fleet.ingress_classes.get(class_of(ingress))
     controller = ingress_class.spec.controller if ingress_class is not None else ""

@@ -1,7 +1,7 @@
 """Files through the same translation that the gateway runs, without any server.
 
-What files leave out is not held against them. Without manifests of member clusters no backend is
-judged. Without any IngressClass or AlbConfig a gateway is assumed that has what the Ingresses name.
+Objects that the files leave out are no mistakes. Without manifests of member clusters no backend is judged.
+Without any IngressClass or AlbConfig the translation assumes a gateway with all that the Ingresses name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ _DEFAULT: Final = Facts()
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What files become. `notes` are lines about what could not be judged, or was assumed."""
+    """The translation of files. `notes` are lines about parts that were not checked, or were assumed."""
 
     translation: Translation
     findings: tuple[Finding, ...]
@@ -67,8 +67,8 @@ def check(
 ) -> Checked:
     """Translate the manifests in `paths`; `members` has those of each member cluster.
 
-    `dialect` is that of Ingresses which no gateway in the files takes. Of `facts` what the gateway was
-    started with counts. Raises FileProblem.
+    `dialect` is that of Ingresses which no gateway in the files takes. Of `facts` only the options of the
+    gateway count. Raises FileProblem.
     """
     read = {cluster: read_manifests(read_paths(given)) for cluster, given in members.items()}
     return judge(read_manifests(read_paths(paths)), read, namespace, dialect, facts)
@@ -151,7 +151,7 @@ class Located:
 
 
 def about_files(diagnostics: Iterable[Diagnostic], assumed: Assumed) -> Iterator[Diagnostic]:
-    """Yield the findings without the gateways that were assumed: nobody can look at these.
+    """Yield the findings, without those about assumed gateways, which exist in no file.
 
     A missing part of an assumed object is no fault of the files, except a listener that no gateway has.
     """

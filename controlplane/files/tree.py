@@ -20,7 +20,7 @@ _TAG: Final = "tag:yaml.org,2002:"
 _TEXT: Final = frozenset(_TAG + kind for kind in ("str", "timestamp", "binary"))
 _MAX_DEPTH: Final = 200
 _MAX_VALUES: Final = 1_000_000
-"""Of one document with its aliases written out: a few hundred bytes of aliases can be billions of values."""
+"""The most nodes of a document with its aliases written out: few aliases can be billions of values."""
 
 
 class TreeError(Exception):
@@ -61,7 +61,7 @@ def documents(text: str) -> Iterator[Document | TreeError]:
 
 
 def entries(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """Yield key, node of the key and node of the value; what `<<` merges in comes first."""
+    """Yield key, node of the key and node of the value; entries that `<<` merges in come first."""
     for key, value in node.value:
         if key.tag == _TAG + "merge":
             for merged in value.value if isinstance(value, yaml.SequenceNode) else (value,):
@@ -106,7 +106,7 @@ class _ValueReader:
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
         self.depth += 1
-        if self.depth > _MAX_DEPTH:  # an alias may stand inside of what it names
+        if self.depth > _MAX_DEPTH:  # an alias may stand inside the node that it names
             raise _error("is nested too deeply", node.start_mark)
         value = self._mapping(node) if isinstance(node, yaml.MappingNode) else self._sequence(node)
         self.depth -= 1

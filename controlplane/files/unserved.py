@@ -27,9 +27,9 @@ class Unserved:
 
 
 def unserved(fleet: FleetObjects, untold: frozenset[str], translation: Translation) -> Iterator[Unserved]:
-    """Yield the reason for every Ingress without routes of which the translation has none to tell.
+    """Yield the reason for every Ingress without routes for which the translation has no finding.
 
-    `fleet` are the objects as the files have them, `untold` the classes whose dialect nothing says.
+    `fleet` are the objects of the files, `untold` the classes whose dialect is not known.
     """
     routed = {(route.source.namespace, route.source.name) for route in translation.snapshot.routes}
     told = {

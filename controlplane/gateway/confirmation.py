@@ -1,4 +1,4 @@
-"""Holds back what statuses and Events say of a snapshot until the workers serve it."""
+"""Holds back statuses and Events about a snapshot until the workers serve it."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,17 +16,17 @@ Submit = Callable[[tuple[ObjectStatus, ...], tuple[Diagnostic, ...]], None]
 
 
 class Confirmation:
-    """Statuses as they are confirmed; those of before stay until then. See `expect`.
+    """The statuses of confirmed snapshots; earlier statuses stay until then. See `expect`.
 
     A snapshot is confirmed when every connected worker of this replica has acknowledged it, and at least one
-    has: a worker that is dead or being replaced holds nothing up. One that the workers refuse never is: then
-    an error is told on the objects that it differs by.
+    has: a worker that is dead or being replaced holds nothing up. A refused snapshot is never confirmed: then
+    the objects that changed get an error.
     """
 
     def __init__(self, publisher: Publisher, submit: Submit) -> None:
         self._publisher = publisher
         self._submit = submit
-        self.has_confirmed = False  # anything, ever: what was on disk is served no longer
+        self.has_confirmed = False  # any translation yet: the snapshot from disk is served no longer
         self._served: tuple[ObjectStatus, ...] = ()
         self._expected: tuple[int, Translation] | None = None
         self._told: Rejection | None = None
@@ -44,7 +44,7 @@ class Confirmation:
             self._patience = loop.call_later(FINDINGS_PATIENCE_S, self._tell_findings)
 
     def look(self) -> None:
-        """Compare what is expected with what the workers have said: called whenever they say something."""
+        """Compare the expected version with the workers' answers; called with each of their messages."""
         if self._expected is None:
             return
         version, translation = self._expected
@@ -71,7 +71,7 @@ class Confirmation:
             self._submit(self._served, self._expected[1].diagnostics)
 
     async def _tell(self, refusal: Rejection, translation: Translation) -> None:
-        """Tell why the rules of before stay; in a thread, for all routes may have to be compared."""
+        """Report why the earlier rules stay; in a thread, for all routes may have to be compared."""
         publisher = self._publisher
         refused = publisher.wanted
         if refused is None:

@@ -38,7 +38,7 @@ class FindingLog:
             self._woken.set()
 
     async def run(self) -> None:
-        """Log until cancelled; a summary of what was left out follows when nothing waits."""
+        """Log until cancelled; a summary of omitted findings follows when none waits."""
         while True:
             if not self._turns:
                 self._tell_left_out()

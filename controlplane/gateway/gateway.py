@@ -35,19 +35,19 @@ from proxy.model.snapshot import Snapshot
 log = logging.getLogger(__name__)
 
 BURST_PAUSE_S = 0.05
-"""Changes that come faster than this are taken together; the first one never waits."""
+"""The pause after a change, in seconds; changes within it are taken together, the first one never waits."""
 
 FIRST_SYNC_PATIENCE_S = 3.0
-"""A gateway without a snapshot waits so long for its members: routes without endpoints answer 503."""
+"""How long a gateway without a snapshot waits for its members: routes without endpoints answer 503."""
 
 ANSWERS_PATIENCE_S = 1.0
-"""A change that needs labels of pods, or host names, nobody needed before waits so long for them."""
+"""How long a change waits for labels of pods, or host names, that no route needed before."""
 
 FIRST_CONTACT_S = 10.0
-"""So long may the Fleet not answer a gateway that has no snapshot; then it ends, having nothing to serve."""
+"""How long a gateway without a snapshot waits for the Fleet before it exits."""
 
 VERDICTS_PAUSE_S = 0.02
-"""Verdicts of checks that come together, as when a cluster dies, go to the workers together."""
+"""How long verdicts of checks are collected, so that those of a dying cluster travel together."""
 
 PORT_RETRY_S = 5.0
 RESTART_S = 5.0
@@ -55,9 +55,9 @@ LEASE = "fleetgate"
 
 
 class Gateway:
-    """See `start`, `stop`; `state`, `basis` and `refresh` are what the admin API shows.
+    """The gateway: see `start` and `stop`. The admin API reads `state`, `basis` and `refresh`.
 
-    `gave_up` gets the cause when there is nothing to serve, and nobody who could tell.
+    `gave_up` gets the cause when the gateway has no snapshot to serve and the Fleet does not answer.
     """
 
     def __init__(self, settings: Settings, client: ApiClient) -> None:
@@ -229,7 +229,7 @@ class Gateway:
             self._confirmation.expect(self._plane.publisher.wanted_version, translation)
 
     def _publish(self, snapshot: Snapshot) -> bool:
-        """Bring it to the workers; False when ports turn out to fail that statuses would call open."""
+        """Bring a snapshot to the workers; False when ports fail that the statuses would call open."""
         self._checker.want(snapshot.services)
         failed = dict(self._plane.publish(with_verdicts(snapshot, self._checker.is_failing)))
         self._latest = snapshot
@@ -246,13 +246,13 @@ class Gateway:
             self._verdicts_due = loop.call_later(VERDICTS_PAUSE_S, self._publish_verdicts)
 
     def _publish_verdicts(self) -> None:
-        """Bring them to the workers as they are, whatever the API servers do."""
+        """Bring the verdicts to the workers, whatever the API servers do."""
         self._verdicts_due = None
         if self._latest is not None:
             self._plane.publisher.publish(with_verdicts(self._latest, self._checker.is_failing))
 
     def _waits_for(self, attached: frozenset[str]) -> bool:
-        """Say whether members, or the Lease, have not been read that probably will be in a moment."""
+        """Whether members, or the Lease, are likely to be read within a moment."""
         loop = asyncio.get_running_loop()
         if self._patience_ends is None:
             self._patience_ends = loop.time() + FIRST_SYNC_PATIENCE_S
@@ -266,10 +266,10 @@ class Gateway:
         )
 
     def _waits_for_answers(self) -> bool:
-        """Say whether pods are about to be listed, or host names to be resolved, for the first time.
+        """Whether pods are about to be listed, or host names to be resolved, for the first time.
 
-        Without, routes would lead nowhere for a moment. Every answer ends the wait by being a change;
-        one that takes too long is not waited for.
+        Without the wait, routes would lead nowhere for a moment. Every answer ends the wait by being a
+        change; the wait for an answer is bounded.
         """
         loop = asyncio.get_running_loop()
         if not self._fleet.waits_for_pods() and not self._hosts.waits():
@@ -281,7 +281,7 @@ class Gateway:
         return loop.time() < self._answers_patience_ends
 
     async def _announce_fleet(self) -> None:
-        """Say once, and clearly, that the Fleet does not answer; and when it does."""
+        """Log once that the Fleet does not answer, and log when it does."""
         said = False
         deadline = asyncio.get_running_loop().time() + FIRST_CONTACT_S
         while not self._fleet.synced.is_set():
@@ -302,7 +302,7 @@ class Gateway:
 
 
 async def _keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    """A mistake of ours in one part must not end the others."""
+    """Restart `work` when it fails: a defect in one part must not end the others."""
     while True:
         try:
             await work()

@@ -24,5 +24,5 @@ class Identity:
         return (previous.gateway if previous is not None else "") or self._own
 
     def is_open(self) -> bool:
-        """Say whether the Lease has not been asked for yet."""
+        """Return whether the Lease has not been read yet."""
         return not self._elector.uid and not self._elector.last_error

@@ -15,7 +15,7 @@ class MemberLog:
         self._states: dict[str, tuple[bool, bool]] = {}
 
     def look(self, members: Iterable[ClusterHealth]) -> None:
-        """Log what differs from the last look."""
+        """Log the differences from the last look."""
         for member in members:
             state = (member.synced, member.stale)
             if member.attached and state != self._states.get(member.cluster, (False, False)):

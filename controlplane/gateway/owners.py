@@ -21,7 +21,7 @@ class OwnersFile:
         self._saver: Saver[dict[str, Owner]] = Saver(self._path, msgspec.json.encode)
 
     def load(self) -> Mapping[str, Owner]:
-        """Return what is on disk; what cannot be read is ignored."""
+        """Return the owners on disk; an unreadable file is ignored."""
         try:
             return msgspec.json.decode(statedir.read(self._path), type=dict[str, Owner])
         except FileNotFoundError:

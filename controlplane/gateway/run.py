@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-"""As a worker opens it: no pipe is waited for."""
+"""Flags as a worker opens the file: without waiting for the reader of a pipe."""
 
 NEVER_WRITABLE = (
     errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM,
@@ -32,11 +32,11 @@ NEVER_WRITABLE = (
 
 
 class CannotStart(Exception):
-    """What was asked for is wrong; the message says on one line what, and what to do."""
+    """The options are wrong; the message names mistake and fix on one line."""
 
 
 class AlreadyTaken(CannotStart):
-    """What is needed is taken by somebody else; as above."""
+    """Another program holds a needed resource; the message is as above."""
 
 
 def run(settings: Settings) -> None:
@@ -45,7 +45,7 @@ def run(settings: Settings) -> None:
     try:
         asyncio.run(_serve_until_exit(settings))
     finally:
-        handler.close()  # what went wrong is told behind the log
+        handler.close()  # the cause is printed behind the log
 
 
 async def _serve_until_exit(settings: Settings) -> None:
@@ -56,7 +56,7 @@ async def _serve_until_exit(settings: Settings) -> None:
 
 
 class _Signals:
-    """What signals ask for: the first one to drain, the second one to drain in a hurry."""
+    """The effect of signals: the first one drains, the second one drains in a hurry."""
 
     def __init__(self) -> None:
         self.end = asyncio.Event()
@@ -153,7 +153,7 @@ def _token(settings: Settings) -> TokenFile:
     except TokenError:
         try:
             write_atomically(made.path, new_token())
-        except OSError as error:  # the gateway serves; what needs the token says why it cannot be had
+        except OSError as error:  # the gateway serves; requests that need the token say why it is missing
             log.error("no token for the admin API", extra={"cause": str(error)})
     return made
 

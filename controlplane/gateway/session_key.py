@@ -1,8 +1,9 @@
 """The key of affinity cookies: one for all replicas, in a Secret of the gateway's own namespace on the Fleet.
 
 Without the right to it, or without the Fleet, each gateway has a key of its own: then a client whose next
-request reaches another replica is balanced anew. A copy in the state directory, readable by nobody else,
-keeps sessions over restarts. The key is in no snapshot, log line, metric or answer of the admin API.
+request reaches another replica is balanced anew. A copy in the state directory, which only the gateway's user
+can read, keeps sessions over restarts. The key is in no snapshot, log line, metric or answer of the admin
+API.
 """
 
 import asyncio
@@ -121,7 +122,7 @@ class SessionKeys:
             log.error("key of affinity cookies not saved", extra={"cause": str(error)})
 
     def _tell(self, problem: str) -> None:
-        """Tell a cause when it begins: mostly a missing right."""
+        """Log a cause when it begins: mostly a missing right."""
         if problem != self._told:
             self._told = problem
             extra = {"secret": f"{self._namespace}/{SECRET}", "cause": problem}

@@ -1,4 +1,4 @@
-"""What `fleetgate run` was told."""
+"""The settings of `fleetgate run`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,10 +19,10 @@ class Settings:
 
     `address` is published in statuses, listeners are bound to `listen_address` ("" is every address of the
     machine), `namespace` holds the Lease of the leader election and the Secrets that register members.
-    `admin_token_file` None: a token that is kept in the state directory.
-    `access_log` is a path, "-" for standard output, or "off". `grace_s` is how long requests in
-    flight may take at the end. `write_shares`: Ingresses are annotated while clusters do not get their
-    shares. `worker_argv` is for tests: what to start instead of a worker.
+    `admin_token_file` None is a token in the state directory. `access_log` is a path, "-" for standard
+    output, or "off". `grace_s` is the time in seconds that requests in flight may take at the end.
+    `write_shares`: Ingresses are annotated while clusters do not get their shares. `worker_argv` is for
+    tests: the command to start instead of a worker.
     """
 
     state_dir: Path

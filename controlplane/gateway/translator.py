@@ -1,4 +1,4 @@
-"""Objects to snapshots: calls the translation and remembers what the next one needs."""
+"""Objects to snapshots: calls the translation, and keeps its results for the next one."""
 
 import logging
 import time
@@ -50,7 +50,7 @@ class Translator:
             log.warning("last good objects ignored", extra={"path": str(self._path), "cause": str(error)})
 
     def translate(self, failed_ports: dict[int, str], version: int, previous: Snapshot | None) -> Translation:
-        """Translate what the Fleet and its members hold now."""
+        """Translate the current objects of the Fleet and its members."""
         started = time.perf_counter()
         facts = self._facts(failed_ports, previous)
         objects, members = self._fleet.fleet_objects(), self._fleet.member_objects()
@@ -65,7 +65,7 @@ class Translator:
         return translation
 
     def basis(self, running: Snapshot, failed_ports: dict[int, str]) -> Basis:
-        """Return what a translation of other objects would start from."""
+        """Return the basis for a translation of other objects."""
         fleet, members = self._fleet.fleet_objects(), self._fleet.member_objects()
         return Basis(running, fleet, members, self._facts(failed_ports, running), self._last_good)
 

@@ -84,7 +84,7 @@ class WorkerPool:
         self.supervisor.hurry()
 
     async def stop(self) -> None:
-        """Drain the workers, kill what remains after the grace, leave the state directory clean."""
+        """Drain the workers, kill the rest after the grace, leave the state directory clean."""
         self.draining = True
         self.supervisor.retire()
         told = self.publisher.drain(self._grace_s)

@@ -1,4 +1,4 @@
-"""Delays between attempts, and a limit on their rate: what keeps an ailing API server from a storm."""
+"""Delays between attempts, and a limit on their rate: they spare an ailing API server a storm of requests."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ class BackoffSettings:
 
 REFLECTOR = BackoffSettings()
 KNOCK = BackoffSettings(jitter=0.5)
-"""For a server that does not answer at all: at most two connects a minute, back within 45 s."""
+"""Delays for a server that does not answer at all: at most two connects a minute, back within 45 s."""
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Backoff:
         return self._delay * (1 + settings.jitter * self.clock.random())
 
     def forget(self) -> None:
-        """Begin with the first delay again: what failed has worked for a while since."""
+        """Begin with the first delay again, after the work has gone well for a while."""
         self._delay = 0.0
 
 

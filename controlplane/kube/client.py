@@ -153,10 +153,10 @@ class ApiClient:
             yield WatchStream(response)
 
     async def reconnected(self) -> None:
-        """Return when the server answers again; any number of tasks may wait, only one knocks.
+        """Return when the server answers again; any number of tasks may wait, only one tries.
 
-        So a server that is down sees two connects a minute, however many watches it had. A watch that
-        is heard from ends the wait: one request that timed out is no reason to stay silent for long.
+        So a server that is down sees two connects a minute, however many watches it had. A sign of life on a
+        watch ends the wait: one request that timed out is no reason for a long silence.
         """
         async with self._knocking:
             while not self.reachable:
@@ -165,7 +165,7 @@ class ApiClient:
                     await self.probe(CONNECT_TIMEOUT_S)
 
     async def _contact_within(self, seconds: float) -> None:
-        """Return when the server is heard from, or after `seconds`."""
+        """Return at the server's next sign of life, or after `seconds`."""
         waits = [
             asyncio.ensure_future(self._clock.sleep(seconds)),
             asyncio.ensure_future(self._contact.wait()),

@@ -14,14 +14,14 @@ STALE_AFTER_S = 10.0
 
 CHECK_EVERY_S = 1.0
 PROBE_AFTER_S = 3.0
-"""An idle watch says nothing for a minute: after this silence the server is asked whether it lives."""
+"""Seconds of silence on a watch after which the server is probed; an idle watch is silent for a minute."""
 
 PROBE_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterHealth:
-    """What is known about the watching of one cluster; `age_s`: since its objects were surely current."""
+    """The state of the watches of one cluster; `age_s` is the time since its objects were surely current."""
 
     cluster: str
     attached: bool
@@ -72,7 +72,7 @@ class ClusterWatch:
             self._judge()
 
     def health(self, problem: str = "") -> ClusterHealth:
-        """Return the state of now; `problem` is what the caller knows beyond the reflectors' errors."""
+        """Return the current state; `problem` is an error of the caller, beyond those of the reflectors."""
         healths = [reflector.health for reflector in self._reflectors]
         return ClusterHealth(
             cluster=self.name,
@@ -92,7 +92,7 @@ class ClusterWatch:
         return self._clock.monotonic() - min(reflector.live_at() for reflector in self._reflectors)
 
     async def _probe_if_quiet(self) -> None:
-        """Ask for a sign of life, but only while a watch is open.
+        """Probe the server, but only while a watch is open.
 
         A server that is known to be down is asked by the reflectors, much more rarely.
         """

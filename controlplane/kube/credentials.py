@@ -1,4 +1,4 @@
-"""What is sent as `Authorization`, and how it is kept fresh."""
+"""The `Authorization` header, and the refresh of its token."""
 
 import asyncio
 import importlib
@@ -18,7 +18,7 @@ PLUGIN_TIMEOUT_S = 30.0
 
 
 def bearer(token: str, label: str) -> str:
-    """Return the header value for a token. Raises ConfigError for what no header may hold."""
+    """Return the header value for a token. Raises ConfigError for a token that no header may hold."""
     stripped = token.strip()
     if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
         raise ConfigError(f"{label}: the token has characters that no token has")
@@ -32,7 +32,7 @@ class Credentials(Protocol):
         """Return the header's value, "" for none. Raises ConfigError."""
 
     def forget(self) -> None:
-        """Drop what is cached: the server did not accept it."""
+        """Drop the cached token, because the server refused it."""
 
 
 class StaticCredentials:
@@ -45,7 +45,7 @@ class StaticCredentials:
         return self._value
 
     def forget(self) -> None:
-        """Nothing is cached."""
+        """There is no cached token to drop."""
 
 
 class TokenFileCredentials:

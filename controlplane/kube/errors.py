@@ -1,4 +1,4 @@
-"""What can go wrong between the gateway and an API server. Every message is one line and holds no secret."""
+"""Errors between the gateway and an API server. Every message is one line and holds no secret."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ ADVICE = {
 
 
 def one_line(text: object) -> str:
-    """Return `text` without line breaks, cut to what fits a log line."""
+    """Return `text` without line breaks, cut to the length of a log line."""
     flat = " ".join(str(text).split())
     return flat if len(flat) <= MAX_MESSAGE else flat[: MAX_MESSAGE - 1] + "…"
 
@@ -21,7 +21,7 @@ class KubeError(Exception):
 
 
 class ConfigError(KubeError):
-    """A kubeconfig cannot be used: says which one, what is wrong with it and what to do."""
+    """A kubeconfig cannot be used; the message names the file, the mistake and the fix."""
 
 
 @dataclass(eq=False)
@@ -79,7 +79,7 @@ class StreamBroken(KubeError):
 
 
 class StreamSilent(StreamBroken):
-    """A watch said nothing for a long time, which is no proof of anything.
+    """A watch was silent for a long time, which proves nothing.
 
     kube-apiserver sends no bookmarks for a kind of which it has seen no event since it started.
     """

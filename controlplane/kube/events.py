@@ -95,11 +95,11 @@ class EventRecorder:
     def record(
         self, subject: EventSubject, type: str, reason: str, note: str, *, about: str = "", since: float = 0.0
     ) -> bool:
-        """Queue an Event, unless it was told lately or too much waits; return whether it was queued.
+        """Queue an Event, unless it was written lately or too many wait; return whether it was queued.
 
-        `type` is Normal or Warning. One Event per object, reason, generation and `about`. What happened
-        at `since` (Unix seconds) is another occurrence than what was told before that; without it,
-        a leader before us has told the same.
+        `type` is Normal or Warning. One Event per object, reason, generation and `about`. `since` (Unix
+        seconds) marks a new occurrence: Events written before that time do not count as the same. Without it,
+        an Event of an earlier leader counts as the same.
         """
         parts = (subject.uid, reason, str(subject.generation), about)
         key = sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -123,11 +123,11 @@ class EventRecorder:
         return self._turns.of_namespace(namespace)
 
     def has_room(self, subject: EventSubject) -> bool:
-        """Say whether another Event about this object would be taken: not where too many of its own wait."""
+        """Return whether the queue takes another Event about this object: not while too many wait."""
         return self._turns.has_room(*_place(subject))
 
     async def run(self) -> None:
-        """Write what is queued until cancelled. While the API server is unreachable it waits."""
+        """Write queued Events until cancelled. They wait while the API server is unreachable."""
         while True:
             if not self._turns:
                 self._woken.clear()

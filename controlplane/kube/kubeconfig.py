@@ -62,7 +62,7 @@ class _Document(msgspec.Struct, frozen=True):
 
 
 class Selected(msgspec.Struct, frozen=True):
-    """What one context selects. `folder` is where relative file names start."""
+    """The cluster and user that a context selects. `folder` is the start of relative file names."""
 
     label: str  # how messages call this kubeconfig
     context: str
@@ -77,8 +77,8 @@ MAX_DEPTH = 32
 FOREIGN = ("certificate_authority", "client_certificate", "client_key", "token_file", "exec", "auth_provider")
 """Fields that read files or run programs of the gateway's machine.
 
-A kubeconfig from a Secret must not use them: whoever may write a Secret on the Fleet would run
-commands here, or send our files to a server of his own.
+A kubeconfig from a Secret must not use them: an author of Secrets on the Fleet could run commands here, or
+send our files to another server.
 """
 
 
@@ -130,7 +130,7 @@ def _load(text: bytes, label: str) -> Any:
 
 
 def select(document: dict[str, Any], context: str | None, label: str, folder: Path | None) -> Selected:
-    """Return what `context` (None: the current one) selects.
+    """Return the cluster and user that `context` (None: the current one) selects.
 
     `folder` None marks a document that came over the network. Raises ConfigError.
     """

@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LeaseTiming:
-    """Seconds, the defaults of Kubernetes' own components. A leader stops at `renew_deadline_s`,
-    before any other may take over at `duration_s`."""
+    """Seconds, the defaults of Kubernetes' own components. A leader stops at `renew_deadline_s`, before
+    another replica may take over at `duration_s`.
+    """
 
     duration_s: float = 15.0
     renew_deadline_s: float = 10.0
@@ -58,7 +59,7 @@ _leases = msgspec.json.Decoder(_Lease)
 
 
 class LeaderElector:
-    """Competes for a Lease while `run` runs. `is_leader` is true only while nobody else can be."""
+    """Competes for a Lease while `run` runs. `is_leader` is true only while no other replica can lead."""
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class LeaderElector:
         except (KubeError, TimeoutError) as error:
             problem = str(error) or "the API server does not answer in time"
             if isinstance(error, ApiError) and error.status == 409:
-                self._renewed_at = float("-inf")  # somebody else wrote it: the race is lost
+                self._renewed_at = float("-inf")  # another replica wrote it: the race is lost
             elif isinstance(error, ApiError) and problem != self.last_error:
                 # Mostly a missing right, or --namespace: nothing else would show why statuses stay away.
                 extra = {"lease": f"{self._meta.namespace}/{self._meta.name}", "cause": problem}

@@ -17,7 +17,7 @@ YIELD_BYTES = 256 << 10
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What is listed: the path, the query that selects from it, and whether metadata is enough."""
+    """A collection to list: its path, the query that selects from it, and whether metadata is enough."""
 
     path: str
     selector: Mapping[str, str]
@@ -47,9 +47,9 @@ _pages = msgspec.json.Decoder(_Page)
 
 
 async def list_all(client: ApiClient, collection: Collection, version: str, *, paged: bool) -> Listing:
-    """Return all of a collection, not older than `version` ("0": whatever the cache has, "": the newest).
+    """Return all of a collection, not older than `version` ("0": the state of the cache, "": the newest).
 
-    Raises what the client raises, and StreamBroken when the answer is no list.
+    Raises the errors of the client, and StreamBroken when the answer is no list.
     """
     selector = collection.selector
     query = dict(selector)

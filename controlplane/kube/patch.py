@@ -1,4 +1,4 @@
-"""Status as a JSON merge patch: only what differs, and nothing that belongs to others."""
+"""Status as a JSON merge patch: only differences, and no field that belongs to others."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,8 +29,8 @@ class _Object(msgspec.Struct, frozen=True):
 def status_patch(current: Mapping[str, Json], desired: Mapping[str, Json]) -> dict[str, Json]:
     """Return the merge patch from `current` to `desired`, {} when they mean the same.
 
-    Fields of the status that `desired` does not name belong to others and stay; inside a field
-    that it names, what it leaves out is removed. Empty and absent are the same to Kubernetes.
+    Fields of the status that `desired` does not name belong to others and stay; inside a field that it names,
+    parts that it leaves out are removed. Empty and absent are the same to Kubernetes.
     """
     return {
         key: difference
@@ -70,8 +70,8 @@ async def patch_status(
 ) -> StoredStatus:
     """Send the patch from `current` and return the status as the API server has it now.
 
-    It fails (409 or 422) for another object of the same name, and if `exact` for any other version of this
-    one. Raises what the client raises.
+    The patch fails (409 or 422) for another object of the same name, and with `exact` for any other version
+    of this object. Raises the errors of the client.
     """
     metadata = {"uid": current.uid}
     if exact or not kind.group.endswith(".k8s.io"):

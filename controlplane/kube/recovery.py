@@ -1,11 +1,11 @@
-"""What a reflector does after each kind of failure: one table, no I/O."""
+"""The reaction of a reflector to each kind of failure: one table, no I/O."""
 
 from dataclasses import dataclass
 
 from controlplane.kube.errors import ApiError, KubeError, StreamBroken, Unreachable
 
 MISSING_KIND_S = 5.0
-"""A kind that is not served yet is asked for often: someone is about to apply its CRD."""
+"""The delay for a kind that the server does not know yet; short, because its CRD may be applied soon."""
 
 SERVER_ERRORS_BEFORE_RELIST = 3
 MAX_RETRY_AFTER_S = 120.0
@@ -23,7 +23,7 @@ class Recovery:
 
 
 def recovery(error: KubeError, *, listing: bool, failures: int) -> Recovery:
-    """Return what follows `error`, the `failures`th in a row, met while listing or watching."""
+    """Return the reaction to `error`, the `failures`th in a row, while listing or watching."""
     if isinstance(error, Unreachable):
         return Recovery(knock=True)
     if isinstance(error, StreamBroken):

@@ -165,7 +165,7 @@ class Reflector(Generic[T]):
         denied = isinstance(error, ApiError) and error.status == 403
         if denied and not self.health.denied:
             self.health.denied = True
-            self._on_change()  # whoever waits for the first list may have to go on without it
+            self._on_change()  # waiters for the first list may have to go on without it
         if listing and self._streamed and not plan.knock:
             self._streamed = False
             return
@@ -220,7 +220,7 @@ class Reflector(Generic[T]):
             self._on_change()
 
     def _synced(self) -> bool:
-        """Note that everything was listed. Return whether that, being news, was told."""
+        """Note that everything was listed. Return whether this was the first time, and was reported."""
         if self.health.synced:
             return False
         self.health.synced = True
@@ -289,7 +289,7 @@ class Reflector(Generic[T]):
             self._stream, self.health.streaming = None, False
 
     def _apply(self, lines: list[bytes]) -> None:
-        """Apply a batch. What comes before a bad line counts."""
+        """Apply a batch. The lines before a bad line count."""
         changes: list[tuple[bool, StoredObject[T]]] = []
         try:
             for line in lines:

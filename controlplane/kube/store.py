@@ -13,11 +13,11 @@ from controlplane.resources.meta import ObjectMeta
 from controlplane.resources.view import Malformed
 
 MAX_OBJECT_BYTES = 2 << 20
-"""etcd stores at most 1.5 MiB; what claims to be more is an attack or a mistake, and is not read."""
+"""etcd stores at most 1.5 MiB; a larger object is an attack or a mistake, and is not read."""
 
 
 class Metadata(Protocol):
-    """What the metadata of every typed view has."""
+    """The metadata of every typed view."""
 
     @property
     def name(self) -> str: ...
@@ -32,7 +32,7 @@ class Metadata(Protocol):
 
 
 class Resource(Protocol):
-    """What every typed view has."""
+    """The members of every typed view."""
 
     @property
     def metadata(self) -> Metadata: ...
@@ -53,7 +53,7 @@ class StoredStatus:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject(Generic[T]):
-    """One object as received. `value` is its view, or what is wrong with it."""
+    """One object as received. `value` is its view, or the mistake in it."""
 
     key: str
     uid: str
@@ -68,10 +68,10 @@ class _WithStatus(msgspec.Struct, frozen=True):
 
 
 class Store(Generic[T]):
-    """What a reflector knows. Mappings that were handed out never change.
+    """The objects that a reflector knows. Mappings that were handed out never change.
 
-    `own_annotation` is the key of one that we write ourselves: it is kept apart, in `marks`, and no
-    part of any object, so that what we write is no change of what we read.
+    `own_annotation` is the key of an annotation that the gateway writes. Its values are kept in `marks`,
+    apart from the objects, so that the gateway's own writes change no object.
     """
 
     def __init__(self, kind: Kind[T], *, keep_status: bool = False, own_annotation: str = "") -> None:
@@ -84,7 +84,7 @@ class Store(Generic[T]):
         self._keep_status = keep_status
 
     def read(self, raw: msgspec.Raw) -> StoredObject[T]:
-        """Decode one object. Never raises: what cannot be read is an entry too."""
+        """Decode one object. Never raises: an unreadable object is an entry, too."""
         if memoryview(raw).nbytes > MAX_OBJECT_BYTES:
             value: T | Malformed = self._oversized(raw)
         else:
@@ -139,7 +139,7 @@ class Store(Generic[T]):
         return True
 
     def _remember(self, entry: StoredObject[T]) -> None:
-        """Keep what is no part of the content."""
+        """Keep the status and the annotation, which are no part of the content."""
         if entry.mark is not None:
             self.marks[entry.key] = entry.mark
         else:
@@ -176,7 +176,7 @@ def _place(
 ) -> bool:
     """Put an entry where it belongs and return whether that changes anything.
 
-    What cannot be read leaves the last good state of the same object.
+    An unreadable entry leaves the last good state of the same object.
     """
     value, key = entry.value, entry.key
     if not isinstance(value, Malformed):

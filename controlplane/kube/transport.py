@@ -1,4 +1,4 @@
-"""The edges of an HTTP exchange with an API server: sockets, bodies, and what failures are called."""
+"""The edges of an HTTP exchange with an API server: sockets, bodies, and the names of failures."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 256 << 20
 MAX_ERROR_BYTES = 64 << 10
 
 FAILURES = (aiohttp.ClientError, OSError, ValueError)
-"""What an exchange may raise: OSError covers timeouts and TLS, ValueError what cannot be an address."""
+"""The errors of an exchange: OSError covers timeouts and TLS, ValueError texts that are no address."""
 
 
 async def read_body(response: aiohttp.ClientResponse) -> bytes:
@@ -59,7 +59,7 @@ class WatchStream:
 
 
 def cause_of(error: Exception) -> str:
-    """Return what went wrong, without the address, which the caller names."""
+    """Return the text of a failure without the address, which the caller adds."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         detail = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
         return f"its certificate is not trusted ({detail}); see certificate-authority-data"

@@ -1,4 +1,4 @@
-"""Whose turn it is: namespaces first, then the objects of each. Nobody waits behind the pile of another.
+"""Fair turns: namespaces first, then the objects of each. No namespace waits behind the pile of another.
 
 One queue in order of arrival would let 8,000 findings of one namespace hold up the only one of another for
 half an hour.
@@ -96,7 +96,7 @@ def in_turn(items: Iterable[T], namespace_of: Callable[[T], str], served_at: Map
 
 
 class LeftOut:
-    """Counts what found no room, by namespace, for one line that says so."""
+    """Counts items that found no room, by namespace, for one line of the log."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -108,7 +108,7 @@ class LeftOut:
         self._counts[namespace] = self._counts.get(namespace, 0) + 1
 
     def take(self) -> dict[str, object]:
-        """Return fields of a log line: how many, and of which namespaces most; the count begins anew."""
+        """Return fields of a log line: the count, and the namespaces with most; then begin the count anew."""
         counts, self._counts = self._counts, {}
         most = sorted(counts, key=counts.__getitem__, reverse=True)[:5]
         named = ", ".join(f"{namespace or 'cluster-scoped'}: {counts[namespace]}" for namespace in most)

@@ -36,7 +36,7 @@ class StatusDetails(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """metav1.Status: how an API server says what went wrong."""
+    """metav1.Status: the error of an API server."""
 
     code: int = 0
     reason: str = ""
@@ -76,7 +76,7 @@ class LineFramer:
         return [line for line in lines if line]
 
     def finish(self) -> None:
-        """Say that the stream ended. Raises StreamBroken when it ended inside a line."""
+        """End the stream. Raises StreamBroken when it ended inside a line."""
         if self._rest.strip():
             raise StreamBroken("the watch ended in the middle of an event")
 

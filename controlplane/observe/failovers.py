@@ -17,14 +17,14 @@ from proxy.model.snapshot import Route, Snapshot
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""As often as the workers report."""
+"""Seconds between looks, the same as between reports of the workers."""
 
 MOST_LINES = 20
-"""Of the log, with each look."""
+"""Lines of the log per look."""
 
 
 class FailoverWatch:
-    """See `look`: every second, and whenever somebody asks."""
+    """See `look`, which runs every second and with each request of the admin API."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
@@ -37,7 +37,7 @@ class FailoverWatch:
             await asyncio.sleep(LOOK_S)
 
     def look(self) -> None:
-        """Take what the workers reported last into the timeline."""
+        """Take the last reports of the workers into the timeline."""
         workers, snapshot = self._publisher.workers(), self._publisher.snapshot
         if snapshot is None or all(view.stats is None for view in workers):
             return
@@ -85,7 +85,7 @@ class Places:
         return "checks_failing" if pair in self._failing else "breaker_open"
 
     def carries(self, pair: Pair) -> bool:
-        """Whether some route gives it a share. Who asks first waits until all routes are read."""
+        """Whether some route gives the cluster a share. The first call waits until all routes are read."""
         if self._carrying is None:
             routes = self.snapshot.routes if self.snapshot is not None else ()
             self._carrying = frozenset(carrying(routes))

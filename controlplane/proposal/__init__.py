@@ -1,1 +1,1 @@
-"""What applying objects would change: worked out in a child process, which holds up nobody."""
+"""The changes that an apply of objects would make, worked out in a child process beside the gateway."""

@@ -14,7 +14,7 @@ from controlplane.proposal.difference import ProposalError, objects_of, preview,
 from controlplane.proposal.job import REFUSED, read_basis, read_frame
 
 CPU_S = 120
-"""Of CPU time: a bound that does not depend on what else the machine does."""
+"""Seconds of CPU time: a bound that does not depend on other load of the machine."""
 
 NICENESS = 5
 """The workers come first."""
@@ -29,7 +29,7 @@ def main() -> None:
         answer, status = str(error).encode(), REFUSED
     sys.stdout.buffer.write(answer)
     sys.stdout.flush()
-    os._exit(status)  # what was built is not taken apart piece by piece
+    os._exit(status)  # the process ends without freeing its objects one by one
 
 
 def document(job: BinaryIO) -> bytes:

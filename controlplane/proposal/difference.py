@@ -66,7 +66,7 @@ def objects_of(body: bytes) -> FleetObjects:
 
 
 def preview(basis: Basis, given: FleetObjects) -> Translation:
-    """Return what would become of the Fleet if these objects were applied."""
+    """Return the Fleet as it would be if these objects were applied."""
     objects = overlaid(basis.fleet, given)
     version = basis.running.version + 1
     return translate(objects, basis.members, basis.facts, basis.last_good, version, basis.running)
@@ -121,7 +121,7 @@ def _change(change: Change, rates: Mapping[str, float]) -> Json:
 
 
 def _findings(translation: Translation, given: FleetObjects) -> Iterable[Json]:
-    """Yield what the translation says about the objects that were given."""
+    """Yield the findings of the translation about the given objects."""
     names = _names(given)
     for item in translation.diagnostics:
         if (item.kind, item.namespace, item.name) in names:
@@ -129,7 +129,7 @@ def _findings(translation: Translation, given: FleetObjects) -> Iterable[Json]:
 
 
 def _refused(translation: Translation, given: FleetObjects) -> Iterable[Json]:
-    """Yield the errors about other Ingresses of the Fleet: the gateway refuses them as they are."""
+    """Yield the errors about other Ingresses of the Fleet, which the gateway refuses now."""
     names = _names(given)
     for item in translation.diagnostics:
         is_other = (item.kind, item.namespace, item.name) not in names

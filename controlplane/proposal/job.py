@@ -1,4 +1,4 @@
-"""What the child process needs to know, as frames of a few hundred objects: no step of writing them is long.
+"""The input of the child process, as frames of a few hundred objects: no step of writing them is long.
 
 A frame is a 4-byte length and a MessagePack `Piece`. The same code runs at both ends.
 """
@@ -28,7 +28,7 @@ _HINTS: Final[dict[type, dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What the gateway holds now: the objects of all API servers, what it knows, and the snapshot in use."""
+    """The state of the gateway: the objects of all API servers, its facts, and the snapshot in use."""
 
     running: Snapshot
     fleet: FleetObjects = field(default_factory=FleetObjects)
@@ -38,7 +38,9 @@ class Basis:
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """`data` is a part of what `place` names: ("fleet", "ingresses"), ("members", cluster, "slices") …"""
+    """`data` is a part of the collection that `place` names: ("fleet", "ingresses"), ("members", cluster,
+    "slices") …
+    """
 
     place: tuple[str, ...]
     data: msgspec.Raw

@@ -1,4 +1,4 @@
-"""Runs the child process: one at a time, for so long at most, and without a long turn of the event loop."""
+"""Runs the child process: one at a time, for a bounded time, without a long turn of the event loop."""
 
 import asyncio
 import contextlib
@@ -110,7 +110,7 @@ async def _tell(
 async def _end(process: asyncio.subprocess.Process, *tasks: "asyncio.Future[Any]") -> None:
     """Kill a process that has not ended, and wait for its end.
 
-    asyncio sees the end of a process only when its pipes have ended: what they hold must be read first.
+    asyncio sees the end of a process only when its pipes have ended: their content must be read first.
     """
     for task in tasks:
         task.cancel()
@@ -124,7 +124,7 @@ async def _end(process: asyncio.subprocess.Process, *tasks: "asyncio.Future[Any]
 
 
 async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
-    """Return what a child writes. Raises Failed."""
+    """Return the output of a child. Raises Failed."""
     assert stream is not None
     found = bytearray()
     while data := await stream.read(1 << 16):

@@ -1,4 +1,4 @@
-"""Snapshots to the workers, and what the workers count back."""
+"""Snapshots to the workers, counters back from them."""
 
 from controlplane.publish.delta import endpoint_delta
 from controlplane.publish.failures import Failures, Pair

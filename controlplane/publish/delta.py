@@ -1,4 +1,4 @@
-"""What differs between two snapshots: nothing, endpoints only, or more."""
+"""The difference between two snapshots: none, endpoints only, or more."""
 
 import msgspec
 
@@ -27,5 +27,5 @@ def with_endpoints_of(base: Snapshot, newer: Snapshot) -> tuple[Snapshot, tuple[
 
 
 def _without_endpoints(snapshot: Snapshot) -> Snapshot:
-    """Leave out what travels as a delta, rather than name what does not: a field may be added."""
+    """Leave out the fields that travel as a delta, rather than name the others: a field may be added."""
     return msgspec.structs.replace(snapshot, version=0, services=())

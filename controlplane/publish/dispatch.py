@@ -1,4 +1,4 @@
-"""Who gets which snapshot: one worker tries it, then all the others."""
+"""Snapshots to workers: one worker tries new rules, then all others get them."""
 
 import asyncio
 import logging
@@ -20,7 +20,9 @@ TRIAL_PATIENCE_PER_ROUTE_S = 50e-6
 
 
 class Dispatcher:
-    """Sends what the rollout decides to the connected workers. Events come from the publisher."""
+    """Sends the snapshots that the rollout decides on to the connected workers. Events come from the
+    publisher.
+    """
 
     def __init__(self, on_settled: Callable[[], None]) -> None:
         self.rollout = Rollout()
@@ -38,7 +40,7 @@ class Dispatcher:
         self._proceed(self.rollout.want(snapshot), told)
 
     def repeat(self) -> None:
-        """Send every worker what it was sent last."""
+        """Send every worker its last snapshot again."""
         self._send_good([s for s in self.sessions.values() if s not in self._canaries])
         trial = self.rollout.trial
         if trial is not None and self._canaries:
@@ -102,10 +104,11 @@ class Dispatcher:
         return [s for s in self.sessions.values() if s.applied_version >= rules_version]
 
     def serves(self, version: int) -> bool:
-        """Say whether every connected worker has applied this version or a newer one, and at least one has.
+        """Return whether every connected worker, and at least one, has applied this version or a newer one.
 
-        A worker that is dead, or being replaced, has no connection and counts for nothing. Nor does one that
-        refuses what others have taken, or that is of another build: the log and the overview tell of it.
+        A worker that is dead, or being replaced, has no connection and counts for nothing. Nor does a worker
+        that refuses rules that others have taken, or that is of another build: the log and the overview name
+        it.
         """
         able = [s for s in self.sessions.values() if s.feedable and s.refused_version < version]
         return bool(able) and all(session.applied_version >= version for session in able)
@@ -114,7 +117,7 @@ class Dispatcher:
         self._end_trial()
 
     def _try(self) -> None:
-        """Give the trial to one worker, and to another one whenever the answer takes too long."""
+        """Give the trial to one worker, and to another worker whenever the answer takes too long."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

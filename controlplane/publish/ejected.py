@@ -5,13 +5,13 @@ from typing import Final
 
 from proxy.model.channel import Ejection, Stats
 
-MAX_AGE_S: Final = 5.0  # reports come once a second; what is older says nothing of now
+MAX_AGE_S: Final = 5.0  # reports come once a second; an older one says nothing about now
 
 _STATES: Final = frozenset(("ejected", "stalled", "unreachable"))
 
 
 class Ejected:
-    """The last report of each worker, and what it has told since. Times are monotonic.
+    """The last report of each worker, and its messages since. Times are monotonic seconds.
 
     The report of a worker that has died counts, too, until its successor's: it may have been the only one.
     """
@@ -28,7 +28,7 @@ class Ejected:
         self._news.pop(worker, None)
 
     def known(self, now: float) -> tuple[Ejection, ...]:
-        """Return what any worker holds for ejected."""
+        """Return the endpoints that any worker holds for ejected."""
         found = {(e.service, e.cluster, e.address, e.port): e for e in self._all(now - MAX_AGE_S)}
         return tuple(found.values())
 

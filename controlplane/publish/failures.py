@@ -1,4 +1,4 @@
-"""What went wrong at the workers, without all else that they count: cheap enough for every second."""
+"""The failures at the workers, without their other counters: cheap enough for every second."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from controlplane.publish.totals import AttemptKey, Totals
 from proxy.model.channel import Stats
 
 LOST_FLAGS: Final = frozenset(("UF", "UC", "UT", "UPE", "UO"))
-"""Of requests that ended with an error because an attempt failed."""
+"""Flags of requests that ended with an error because an attempt failed."""
 
 Pair = tuple[str, str]
 """service, cluster"""
@@ -36,7 +36,7 @@ class Failures:
                 self.lost[service, cluster] += count
 
     def since(self, earlier: "Failures") -> "Failures":
-        """Return what has been added; what was forgotten with its route counts for nothing."""
+        """Return the failures since then; those that were forgotten with their route do not count."""
         return Failures(self.attempts - earlier.attempts, self.lost - earlier.lost)
 
     def _attempted(self, key: AttemptKey, count: int) -> None:

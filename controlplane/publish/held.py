@@ -1,4 +1,4 @@
-"""Clusters that are held out by hand: for workers that begin, and over restarts. Only somebody ends it."""
+"""Clusters that are held out until an operator lets them back: kept for new workers and over restarts."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ class Held:
         self._routes: tuple[Route, ...] = ()  # that were looked at last
 
     def load(self) -> None:
-        """Take over what is on disk; what cannot be read is ignored."""
+        """Take over the clusters on disk; an unreadable file is ignored."""
         try:
             kept = msgspec.json.decode(statedir.read(self._path), type=tuple[_Kept, ...])
         except FileNotFoundError:
@@ -44,7 +44,7 @@ class Held:
         await self._saver.close()
 
     def since(self) -> Mapping[Hold, float]:
-        """Return who is held, with the Unix time since when."""
+        """Return the held clusters, each with the Unix time of its beginning."""
         return dict(self._since)
 
     def add(self, holds: Iterable[Hold]) -> tuple[Hold, ...]:
@@ -63,7 +63,7 @@ class Held:
         return back
 
     def keep(self, routes: tuple[Route, ...]) -> None:
-        """Forget those of which no route asks for it: workers do the same when they get these routes."""
+        """Forget clusters that no route holds out any more, as workers do when they get these routes."""
         if not self._since or routes is self._routes:
             return
         self._routes = routes

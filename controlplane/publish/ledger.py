@@ -8,7 +8,7 @@ from controlplane.publish.totals import Totals
 from proxy.model.channel import Stats
 
 KEPT_APART: Final = 8
-"""To add one up is a long turn of the loop: most gateways never have so many workers that end."""
+"""Adding up a report is a long turn of the loop, and most gateways never see so many workers end."""
 
 Process = tuple[int, int]
 """worker id, pid"""
@@ -40,7 +40,9 @@ class Ledger:
             self._retire(process)
 
     def tally(self) -> Callable[[], Totals]:
-        """Return what adds up the reports of this moment, in any thread: 100,000 routes take it a second."""
+        """Return a function that adds up the reports of this moment, in any thread: 100,000 routes take a
+        second.
+        """
         retired, reports = self._retired, (*self._dead, *self._latest.values())
         return lambda: _summed(retired, reports)
 

@@ -41,7 +41,7 @@ REPORT_DEADLINE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """What the publisher knows of one connected worker."""
+    """The publisher's view of one connected worker."""
 
     worker: int
     pid: int
@@ -89,7 +89,7 @@ class Publisher:
         self._server = await loop.create_unix_server(self._connected, sock=listening)
 
     async def stop(self) -> None:
-        """Write what is not on disk yet and close every connection; the workers go on serving."""
+        """Write unsaved state to disk and close every connection; the workers go on serving."""
         self._dispatcher.close()
         await self._store.close()
         await self.held.close()
@@ -109,7 +109,7 @@ class Publisher:
         return snapshot
 
     def publish(self, snapshot: Snapshot) -> bool:
-        """Bring this snapshot to the workers; False when it says what the last one said.
+        """Bring this snapshot to the workers; False when its content is that of the last one.
 
         Its number is its own when that is higher than the last one's, else the next one. When only endpoints
         differ from the last one, only they are sent. Everything else is tried on one worker first; if that
@@ -153,7 +153,7 @@ class Publisher:
         return frozenset(view.pid for view in self.workers())
 
     def drain_orphans(self, grace_s: float) -> frozenset[int]:
-        """Like `drain`, for workers of an earlier control plane only; each is told once."""
+        """Like `drain`, but only for workers of an earlier control plane, each once."""
         for session in self._orphans:
             session.send(encode(Drain(grace_s)))
         pids = frozenset(session.hello.pid for session in self._orphans if session.hello is not None)
@@ -191,11 +191,11 @@ class Publisher:
         return self._ledger.tally()()
 
     def tally(self) -> Callable[[], Totals]:
-        """Return what adds these up, for a thread: of many routes that takes long."""
+        """Return a function that adds up the totals, for a thread: many routes take long."""
         return self._ledger.tally()
 
     def failures(self) -> Failures:
-        """Return what went wrong at all workers that ever ran, up to their last reports."""
+        """Return the failures at all workers that ever ran, up to their last reports."""
         return self._ledger.failures()
 
     def applied_count(self) -> int:
@@ -203,7 +203,9 @@ class Publisher:
         return self._dispatcher.applied_count()
 
     def serves(self, version: int) -> bool:
-        """Say whether all connected workers have applied this version, or a newer one; false without any."""
+        """Return whether all connected workers have applied this version, or a newer one; False without
+        workers.
+        """
         return self._dispatcher.serves(version)
 
     @property

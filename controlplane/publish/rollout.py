@@ -1,7 +1,7 @@
-"""Which snapshot is proven good, which one is on trial with a single worker first.
+"""The snapshot that is proven good, and the one on trial with a single worker.
 
-A snapshot that kills or confuses a worker must not reach all of them: it is tried on one, and only
-when that one has acknowledged it do the others get it. Pure: events in, what to send out.
+A snapshot that kills or confuses a worker must not reach all of them: one worker tries it, and the others get
+it only when that worker has acknowledged it. Pure: events in, what to send out.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Rejection:
 
 @dataclass(slots=True)
 class Rollout:
-    """`wanted` is what the control plane asked for last; `good` is what every worker may have.
+    """`wanted` is the newest snapshot of the control plane; `good` is the one that every worker may have.
 
     The version of `good` is the newest one that all of its endpoints are from; its rules are those of
     `rules_version`, which is lower when only endpoints have changed since, or when newer rules were refused.
@@ -41,7 +41,7 @@ class Rollout:
     _tried: Snapshot | None = field(default=None, repr=False)
 
     def want(self, snapshot: Snapshot) -> tuple[Service, ...]:
-        """Ask for a snapshot; return the services whose new endpoints can go to all workers at once."""
+        """Note the wanted snapshot; return the services whose new endpoints can go to all workers at once."""
         self.wanted = snapshot
         return self._settle()
 
@@ -67,8 +67,8 @@ class Rollout:
         return self.deaths >= DEATHS_TO_REJECT
 
     def _settle(self) -> tuple[Service, ...]:
-        """Start a trial if rules differ from what was tried last. Endpoints are passed on in any case:
-        a trial may take seconds, and failover cannot wait for them.
+        """Start a trial if the rules differ from those that were tried last. Endpoints are passed on in any
+        case: a trial may take seconds, and failover cannot wait for them.
         """
         if self.wanted is None or self.wanted is self.good:
             return ()
@@ -86,9 +86,9 @@ class Rollout:
         return changed
 
     def _number(self) -> None:
-        """Give `good` the number of `wanted`: nothing of that one is left to apply, but for refused rules.
+        """Give `good` the number of `wanted`: apart from refused rules, all of that snapshot is applied.
 
-        The number of a rejected snapshot names no other one.
+        The number of a rejected snapshot names no other snapshot.
         """
         assert self.good is not None
         assert self.wanted is not None
@@ -104,5 +104,5 @@ class Rollout:
 
 
 def same_content(old: Snapshot, new: Snapshot) -> bool:
-    """Say whether two snapshots differ in nothing but their number."""
+    """Return whether two snapshots differ in nothing but their number."""
     return msgspec.structs.replace(old, version=new.version) == new

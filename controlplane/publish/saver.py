@@ -34,7 +34,7 @@ class Saver(Generic[Value]):
             self._task = asyncio.create_task(self._save_pending(), name=f"saver {self._path.name}")
 
     async def close(self) -> None:
-        """Write what is pending, once, and stop."""
+        """Write the pending value once, and stop."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

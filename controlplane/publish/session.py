@@ -26,7 +26,7 @@ _UCRED = struct.Struct("3i")
 
 
 class SessionObserver(Protocol):
-    """Who is told what a worker says."""
+    """The receiver of a worker's messages."""
 
     def received(self, session: "Session", message: FromWorker) -> None: ...
 
@@ -34,14 +34,14 @@ class SessionObserver(Protocol):
 
 
 class Session(asyncio.Protocol):
-    """Cuts the stream into messages and remembers what this worker was sent and what it said."""
+    """Cuts the stream into messages, and remembers the messages to and from this worker."""
 
     def __init__(self, owner: SessionObserver) -> None:
         self._owner = owner
         self._framer = from_worker_framer()
         self._joiner = StatsJoiner()
         self._transport: asyncio.WriteTransport | None = None
-        self.is_behind = False  # it does not read what it was sent
+        self.is_behind = False  # the worker does not read its messages
         self._unsent_good: bytes | None = None
         self._unsent_services: dict[str, Service] = {}  # newer than `_unsent_good`
         self._unsent_version: int | None = None
@@ -87,7 +87,7 @@ class Session(asyncio.Protocol):
 
     @property
     def owes(self) -> bool:
-        """Whether it has not read, or not answered, what it was sent."""
+        """Whether the worker has unread or unanswered messages."""
         return self.is_behind or bool(self.report_waiters)
 
     def pause_writing(self) -> None:

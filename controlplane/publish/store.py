@@ -1,4 +1,4 @@
-"""The last good snapshot on disk: what a gateway serves that starts while no API server answers."""
+"""The last good snapshot on disk, for a gateway that starts while no API server answers."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Looks every second whether clusters get their shares, and has it told on the Ingresses."""
+"""Looks every second whether clusters get their shares, and reports it on the Ingresses."""
 
 import asyncio
 import dataclasses
@@ -21,7 +21,7 @@ from controlplane.sources.fleet import Fleet
 from proxy.model.snapshot import Snapshot
 
 PAUSES = 4.0
-"""A look that takes long is followed by a pause of so many times as long."""
+"""The pause after a look, as a multiple of the look's duration."""
 
 
 class ShareWatch:
@@ -49,7 +49,7 @@ class ShareWatch:
         )
 
     def works(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-        """Yield what has to run, with its name."""
+        """Yield the tasks to run, with their names."""
         yield "notices", self.run
         if self._annotator is not None:
             yield "shares on Ingresses", self._annotator.run
@@ -70,7 +70,7 @@ class ShareWatch:
         workers, snapshot = self._publisher.workers(), self._publisher.snapshot
         if snapshot is None or all(view.stats is None for view in workers):
             return
-        self._failovers.look()  # so that it knows of what ends with this look
+        self._failovers.look()  # so that the timeline has the failovers that end with this look
         unavailable, texts = await asyncio.to_thread(self._judge, snapshot, workers)
         self._events.tell(unavailable, leading=self._elector.is_leader)
         if self._annotator is not None:

@@ -94,7 +94,7 @@ def _more(services: Mapping[str, object]) -> str:
     if not rest:
         return ""
     unnamed = len(rest) - _NAMED
-    return "; so for " + ", ".join(rest[:_NAMED]) + (f" and {unnamed} more" if unnamed > 0 else "")
+    return "; the same for " + ", ".join(rest[:_NAMED]) + (f" and {unnamed} more" if unnamed > 0 else "")
 
 
 def _percent(share: float) -> str:

@@ -15,7 +15,7 @@ _PROBLEM = re.compile(r"^(?P<problem>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DO
 
 
 def decode(kind: Kind[T], raw: bytes | msgspec.Raw) -> T | Malformed:
-    """Return the view of the JSON object `raw`, or what is wrong with it. Never raises."""
+    """Return the view of the JSON object `raw`, or the mistake in it. Never raises."""
     try:
         view: T = _decoder(kind).decode(raw)
         return view

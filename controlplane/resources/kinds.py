@@ -60,7 +60,7 @@ REFERENCE_GRANTS: Final = Kind(
     "gateway.networking.k8s.io", "v1", "referencegrants", "ReferenceGrant", True, ReferenceGrant
 )
 REFERENCE_GRANTS_BETA: Final = replace(REFERENCE_GRANTS, version="v1beta1")
-"""The same fields; what installations of Gateway API serve that do not know v1 yet."""
+"""The version of installations of Gateway API that do not know v1 yet; its fields are the same."""
 SECRETS: Final = Kind("", "v1", "secrets", "Secret", True, Secret)
 SERVICES: Final = Kind("", "v1", "services", "Service", True, Service)
 ENDPOINT_SLICES: Final = Kind(

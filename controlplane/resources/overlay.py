@@ -12,7 +12,7 @@ from controlplane.resources.view import FleetObjects
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _NEW: Final = "9999-12-31T23:59:59Z"
-"""Created after everything else: what is older has precedence."""
+"""A creation time after all others, for older objects have precedence."""
 
 
 class _AppliedMeta(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ def _merged(live: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _heir(earlier: Any, view: Any) -> Any:
-    """Return an object with what the API server keeps or gives: uid, age and others' annotations."""
+    """Return an object with the values that the API server keeps or gives: uid, age, others' annotations."""
     if earlier is None:
         metadata = replace(view.metadata, creation_timestamp=_NEW)
     else:

@@ -1,4 +1,4 @@
-"""ReferenceGrant of gateway.networking.k8s.io: what other namespaces may refer to in its own."""
+"""ReferenceGrant of gateway.networking.k8s.io: the objects of its namespace that others may refer to."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""What the watchers of the API servers hand to the translation: plain, complete and immutable."""
+"""The views that the watchers of the API servers hand to the translation: plain, complete and immutable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,10 +48,10 @@ class FleetObjects:
 class MemberObjects:
     """The objects of one member cluster by "namespace/name".
 
-    `synced` is False until everything was listed once: what is missing then says nothing.
-    `stale` says that its API server does not answer: the objects are the last known ones.
-    `pods` are by namespace too, and only of namespaces where they are known; `pods_denied` are
-    namespaces where they may not be listed.
+    `synced` is False until everything was listed once: until then a missing object means nothing. `stale`
+    means that its API server does not answer: the objects are the last known ones. `pods` are by namespace
+    too, and only of namespaces where they are known; `pods_denied` are namespaces where they may not be
+    listed.
     """
 
     cluster: str

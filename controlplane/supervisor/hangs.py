@@ -1,9 +1,9 @@
-"""Which worker hangs, if one does. Pure: looks at the processes in, at most one verdict out.
+"""The worker that hangs, if one does. Pure: observations of the processes in, at most one verdict out.
 
-A worker that is busy does not hang, nor does one that waits for a CPU. A hang is an event loop that has
-not turned while its thread used 1 s of CPU, or was blocked for 5 s: asleep, stopped, in a system call.
-Time that the supervisor itself missed (VM pause, throttled or busy control plane) is no evidence about
-anybody. One worker is killed at a time: the next one only when the first one's replacement serves.
+A worker that is busy does not hang, nor does one that waits for a CPU. A hang is an event loop that has not
+turned while its thread used 1 s of CPU, or was blocked for 5 s: asleep, stopped, in a system call. Time that
+the supervisor itself missed (VM pause, throttled or busy control plane) is no evidence against any worker.
+One worker is killed at a time: the next one only when the first one's replacement serves.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ REPLACEMENT_S: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the thread of the loop may use, or lose, without a turn of the loop."""
+    """The time that the loop's thread may use, or lose, without a turn of the loop."""
 
     cpu_s: float
     blocked_s: float
@@ -64,7 +64,7 @@ class Hang:
 
 
 class Judge:
-    """Keeps what speaks against each worker since its loop last turned."""
+    """Keeps the evidence against each worker since its loop last turned."""
 
     def __init__(self) -> None:
         self._records: dict[int, _Record] = {}

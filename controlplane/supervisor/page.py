@@ -13,7 +13,7 @@ _FRAME = re.compile(r'File "([^"\n]+)", line (\S+) in (\S+)')
 
 
 class LivenessPage:
-    """One worker process's page; `fd` is what the process inherits."""
+    """One worker process's page; `fd` is the descriptor that the process inherits."""
 
     def __init__(self) -> None:
         self.fd = memory_file("fleetgate-liveness", PAGE_BYTES)
@@ -47,5 +47,5 @@ def memory_file(name: str, size: int) -> int:
 
 
 def _frame(path: str, line: str, function: str) -> str:
-    """Keep of a path what tells modules apart, not where this machine has them."""
+    """Return the part of a path that tells modules apart, without its place on this machine."""
     return f"{'/'.join(path.split('/')[-2:])}:{line} {function}"

@@ -1,4 +1,4 @@
-"""What /proc says: whether a process lives, what it is called, which ports it listens on (Linux)."""
+"""Facts from /proc: whether a process lives, its name, and the ports that it listens on (Linux)."""
 
 import contextlib
 import os
@@ -46,7 +46,7 @@ def words(pid: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ThreadTimes:
-    """What the scheduler says of one thread. Seconds since its start."""
+    """The scheduler's times of one thread, in seconds since its start."""
 
     ran_s: float
     waited_s: float  # ready to run, without a CPU; 0 on a kernel that does not count this
@@ -95,7 +95,7 @@ def _listening_inodes(port: int) -> Iterator[int]:
 
 
 def socket_inodes(pid: int) -> frozenset[int]:
-    """Return the inodes of a process's sockets; empty when it is gone or somebody else's."""
+    """Return the inodes of a process's sockets; empty for a process that is gone or another user's."""
     inodes = set()
     try:
         for descriptor in os.scandir(_PROC / str(pid) / "fd"):
@@ -119,5 +119,5 @@ def holder(inodes: frozenset[int]) -> int | None:
 
 
 def all_held_by(inodes: frozenset[int], pids: Iterable[int]) -> bool:
-    """Say whether every one of these sockets belongs to one of the processes."""
+    """Return whether every one of these sockets belongs to one of the processes."""
     return inodes <= frozenset().union(*(socket_inodes(pid) for pid in pids))

@@ -1,4 +1,4 @@
-"""The file that tells the next control plane which workers this one left behind."""
+"""The file that names, for the next control plane, the workers that this one left behind."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ class RosterEntry(msgspec.Struct, frozen=True):
 
     @property
     def alive(self) -> bool:
-        """Whether this process runs, and is the worker that it is said to be."""
+        """Whether this process runs, and is the recorded worker."""
         if processes.start_time(self.pid) != self.started or processes.user(self.pid) != os.geteuid():
             return False
         words = processes.words(self.pid)

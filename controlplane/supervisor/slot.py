@@ -31,15 +31,15 @@ STACK_PATIENCE_S = 0.1
 """A worker that hangs has this long to write where it is, before it is killed."""
 
 RESTART_REASONS: Final = (*Reason, "signal", "exit", "not_started")
-"""Why a worker's process had to be replaced. "signal": somebody else's, or the kernel's."""
+"""Why a worker's process had to be replaced. "signal" is one that the kernel or another program sent."""
 
 
 @dataclass(slots=True)
 class RestartBackoff:
     """The pause before a restart: none at first, then 0.1 s.
 
-    It doubles up to 5 s only while processes end that have never served: a worker that has served is
-    missed by its clients, and what ended it need not be there again.
+    The pause doubles up to 5 s only while processes end that have never served: clients miss a worker that
+    has served, and the cause of its end need not return.
     """
 
     next_s: float = 0.0
@@ -100,7 +100,7 @@ class Slot:
             self._unsent.remove(address)
 
     def flush(self) -> bool:
-        """Send what the worker has not got yet; what does not fit its queue waits for the next call.
+        """Send the sockets that the worker lacks; those that do not fit its queue wait for the next call.
 
         Returns whether anything was sent.
         """
@@ -128,7 +128,7 @@ class Slot:
                     await asyncio.wait_for(self._stopping.wait(), delay)
 
     def stop(self) -> None:
-        """From now on the end of the worker is its end."""
+        """Let the worker's process end without a successor from now on."""
         self._stopping.set()
 
     def signal(self, number: signal.Signals) -> None:
@@ -142,7 +142,7 @@ class Slot:
                 os.kill(self._process.pid, number)
 
     def look(self, serving: frozenset[int]) -> Look | None:
-        """Return what there is to see of the process now, None when there is none to be judged."""
+        """Return an observation of the process now, None without a process to judge."""
         if self._process is None or self._page is None or self._hang is not None:
             return None
         pid = self._process.pid

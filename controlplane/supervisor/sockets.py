@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from controlplane.supervisor import processes
 
 BACKLOG = 4096
-"""What waits here while a worker is replaced is served by its successor; capped by net.core.somaxconn."""
+"""The length of an accept queue; a worker's successor serves its connections. net.core.somaxconn caps it."""
 
 Address = tuple[str, int]
 """address ("" for all), port"""
 
 
 class CannotListen(Exception):
-    """A port cannot be bound; the message is the cause and what to do, on one line."""
+    """A port cannot be bound; the message is the cause and the fix on one line."""
 
 
 def open_group(address: Address, size: int, our_pids: Callable[[], Iterable[int]]) -> list[socket.socket]:
@@ -35,7 +35,7 @@ def open_group(address: Address, size: int, our_pids: Callable[[], Iterable[int]
 
 
 def _claim(address: Address, our_pids: Callable[[], Iterable[int]]) -> None:
-    """Make sure that nobody else listens there.
+    """Make sure that no other program listens there.
 
     SO_REUSEPORT lets any process of the same user join the group, and half of the connections would
     silently go to it. A bind without that option fails instead.

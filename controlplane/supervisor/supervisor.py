@@ -129,7 +129,7 @@ class Supervisor:
             self._slots[hang.worker].end(hang)
 
     def tick(self) -> bool:
-        """To be called every second.
+        """Send waiting sockets, and end overdue orphans; to be called every second.
 
         Returns whether a worker was sent sockets only now, after the snapshot that needs them.
         """
@@ -139,7 +139,9 @@ class Supervisor:
         return any(late)
 
     def orphans_told(self, pids: frozenset[int], grace_s: float) -> None:
-        """These orphans were told to drain. The others have a little time to show up, then they go."""
+        """Note the orphans that were told to drain. The others have a little time to connect, then they are
+        ended.
+        """
         now = time.monotonic()
         for entry, deadline in self._orphans.items():
             if entry.pid in pids:
@@ -159,10 +161,10 @@ class Supervisor:
         return frozenset(self._held)
 
     def retire(self) -> None:
-        """End of restarts, and of our copies of the listening sockets.
+        """End restarts, and close our copies of the listening sockets.
 
         To be called right before the workers are told to drain: the last holder's close refuses new
-        connections, while a queue that nobody accepts from would leave clients waiting.
+        connections, while a queue without a worker would leave clients waiting.
         """
         if self._keeping is not None:
             self._keeping.cancel()
@@ -172,7 +174,7 @@ class Supervisor:
         self._held.clear()
 
     async def stop(self, told: frozenset[int], grace_s: float) -> None:
-        """Wait for the workers to end, for `grace_s` and a little more, then kill what remains.
+        """Wait for the workers to end, for `grace_s` seconds and a little more, then kill the rest.
 
         `told` are the pids that were told to drain; the others are sent SIGTERM.
         """
@@ -228,7 +230,7 @@ class Supervisor:
         self._roster.write((*(entry for entry in entries if entry is not None), *self._orphans))
 
     def _forgive_orphans(self) -> None:
-        """Add the time that this process missed to every deadline: nobody could have met it."""
+        """Add the time that this process missed to every deadline: no worker could have met it."""
         now = time.monotonic()
         missed_s, self._ticked = now - self._ticked, now
         if missed_s > LATE_S:

@@ -13,10 +13,10 @@ _TYPES: Final = ("white", "black")
 
 
 def access_of(allowed: Any, denied: Any, where: tuple[str, str], findings: Findings) -> Access | None:
-    """Return the addresses of an allow and a deny list that stand at `where`; None without any.
+    """Return the addresses of an allow list and a deny list, None without any; `where` are their fields.
 
-    An allow list without one usable entry lets nobody in: it was not written to let everybody in. Nor
-    does a deny list of which one entry cannot be used: that may be the one it was written for.
+    An allow list without a usable entry admits no client, for its author did not mean to admit all. A deny
+    list with an unusable entry admits no client either, for that entry may be the one that matters.
     """
     allow = networks(allowed, where[0], findings)
     told = len(findings.items)
@@ -41,7 +41,7 @@ def is_readable(control: Any, known: Iterable[str], where: str, findings: Findin
 
 
 def acl_access(control: Any, where: str, findings: Findings) -> Access | None:
-    """Return what an aclConfig asks for."""
+    """Return the addresses that an aclConfig allows and denies."""
     if not is_readable(control, ACL_FIELDS, where, findings):
         return Access(deny=NOBODY)
     acl = part(control)

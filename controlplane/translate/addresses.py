@@ -1,9 +1,10 @@
-"""Which addresses an endpoint may have: who can write EndpointSlices must not aim the gateway anywhere.
+"""Addresses that an endpoint may have: authors of EndpointSlices must not aim the gateway anywhere.
 
-CVE-2021-25740 and CVE-2021-25737: link-local addresses reach cloud metadata services, loopback the
-gateway's own admin port, and kubelet and etcd listen beside the pods. What no pod can have is refused, by the
-IANA special-purpose address registries (RFC 6890, as of 2026-11) and what clouds document. Allowed are
-private, shared (100.64.0.0/10), benchmarking, example and class E addresses: clusters give them to pods.
+CVE-2021-25740 and CVE-2021-25737: link-local addresses reach cloud metadata services, loopback the gateway's
+own admin port, and kubelet and etcd listen beside the pods. Addresses that no pod can have are refused: those
+of the IANA special-purpose address registries (RFC 6890, as of 2026-11), and those that clouds document.
+Allowed are private, shared (100.64.0.0/10), benchmarking, example and class E addresses: clusters give them
+to pods.
 """
 
 from functools import lru_cache

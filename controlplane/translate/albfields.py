@@ -1,4 +1,4 @@
-"""Every field of an AlbConfig that is known, and what those that do nothing here would do."""
+"""Every known field of an AlbConfig, with a note where the field has no effect here."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _CERTIFICATE_HEADERS: Final = ("SubjectDN", "IssuerDN", "Fingerprint", "ClientVe
 _TRUSTED: Final = "trusted proxies are the same for all listeners: start fleetgate with --trusted-proxy"
 
 CONFIG: Final = (
-    # What the tutorials write about a load balancer that anybody would have made
+    # Fields of the tutorials that describe an ordinary load balancer
     *map(Field, ("name", "addressAllocatedMode", "zoneMappings", "deletionProtectionEnabled")),
     *(
         Field(name, _CLOUD)

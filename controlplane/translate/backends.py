@@ -1,4 +1,4 @@
-"""Whether what a route forwards to exists in the clusters of its gateway."""
+"""Check that the backends of a route exist in the clusters of its gateway."""
 
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.endpoints import ServiceResolver
@@ -14,7 +14,7 @@ def check_backend(
     resolver: ServiceResolver,
     findings: Findings,
 ) -> None:
-    """Report what is missing of a Service, at the `field` that names it; `effect` is what comes of it."""
+    """Report missing parts of a Service at the `field` that names it; `effect` is the consequence."""
     ref = ServiceRef.parse(service_id)
     resolution = resolver.resolve(service_id)
     clusters = sorted(gateway.clusters)

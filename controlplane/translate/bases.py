@@ -1,4 +1,4 @@
-"""Which route is the base of a canary's route: what is taken where its rule is, were there no canary."""
+"""The base of a canary's route: the route that would take its requests if there were no canary."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,10 +8,10 @@ from proxy.model.snapshot import PathMatch, Route, tenant_of
 from proxy.routing.rank import precedence
 
 _Place = tuple[int, str, PathMatch, frozenset[Condition]]
-"""Port, host, path and conditions: what a canary and its base have in common."""
+"""Port, host, path and conditions, which a canary and its base have in common."""
 
 Bases = dict[_Place, dict[str, Route]]
-"""By place and namespace, the namespace first that is there for longest."""
+"""Routes by place and namespace, beginning with the namespace that has been there for longest."""
 
 
 def bases_of(plain: Iterable[Route], canaries: Iterable[Route]) -> Bases:

@@ -48,7 +48,7 @@ def translate(
     version: int,
     previous: Snapshot | None = None,
 ) -> Translation:
-    """Return the snapshot, the findings and the statuses for the objects as they are now.
+    """Return the snapshot, the findings and the statuses for the current objects.
 
     `last_good` is that of the translation before. `previous` is the snapshot in use: a member
     cluster that was not listed completely yet keeps the endpoints it has there. Equal arguments
@@ -114,10 +114,10 @@ def translate(
 
 
 def _accepted(world: World, ownership: HostOwnership) -> tuple[Outcome, ...]:
-    """Return what becomes of each Ingress, without the rules under hosts of others or over a budget.
+    """Return the outcome of each Ingress, without rules under hosts of others or over a budget.
 
-    What is refused for its host uses up no budget of it; the earlier versions that budgets bring back are
-    looked at once more.
+    Rules that are refused for their host use up no budget of that host. The earlier versions that budgets
+    bring back are checked once more.
     """
     owned = with_owners(translate_ingresses(world), ownership)
     return with_owners(within_host_budgets(owned, world), ownership)
@@ -154,7 +154,7 @@ def _unreadable_others(fleet: FleetObjects) -> list[Findings]:
 def _member_findings(
     attached: Iterable[str], members: Mapping[str, MemberObjects], resolutions: Iterable[Resolution]
 ) -> list[Findings]:
-    """Return what is wrong with objects in member clusters, once per object, cluster and cause."""
+    """Return the findings about objects in member clusters, once per object, cluster and cause."""
     found: list[Findings] = []
     for cluster in sorted(attached):
         for malformed in members[cluster].malformed if cluster in members else ():

@@ -1,9 +1,9 @@
-"""Canaries join their bases: routes of several Ingresses that only together say what is done.
+"""Canaries join their bases: several Ingresses together make one route.
 
-A canary by header, query or cookie is a copy of the base's route with its own backends, before the base;
-a canary by weight gives its backends to the base's route. Both fall back to the base, never the other way
-round (DESIGN.md §4.7). A canary without a base routes nothing. The base is one of the canary's own namespace,
-if there is one; that of another namespace must be granted.
+A canary by header, query or cookie is a copy of the base's route with its own backends, before the base; a
+canary by weight gives its backends to the base's route. Both fall back to the base, never the other way round
+(DESIGN.md §4.7). A canary without a base routes nothing. The base belongs to the canary's own namespace, if
+there is one; a base of another namespace needs a grant.
 """
 
 from collections import defaultdict
@@ -49,7 +49,7 @@ class _Part:
 class Joined:
     """The routes of all Ingresses, those of canaries joined to their bases.
 
-    `idle` are the ids of canaries' routes that have no base: they are none of the routes.
+    `idle` are the ids of canaries' routes without a base, which are not among the routes.
     """
 
     routes: tuple[Route, ...]
@@ -57,7 +57,7 @@ class Joined:
 
 
 def join_canaries(outcomes: Sequence[Outcome], grants: Grants = NO_GRANTS) -> Joined:
-    """Join the canaries; what cannot be joined is reported."""
+    """Join the canaries, and report those that cannot be joined."""
     canaries = [outcome for outcome in outcomes if _canary(outcome) is not None]
     if not canaries:
         return Joined(tuple(route for outcome in outcomes for route in outcome.routes))
@@ -90,7 +90,7 @@ def _canary(outcome: Outcome) -> Canary | None:
 
 
 def _parts(outcome: Outcome, bases: Bases, grants: Grants) -> Iterator[_Part]:
-    """Yield each rule of a canary with its base; what cannot be joined is reported."""
+    """Yield each rule of a canary with its base, and report rules that cannot be joined."""
     plan, canary = outcome.plan, _canary(outcome)
     if plan is None or canary is None:
         return
@@ -158,7 +158,7 @@ def _divided(backends: Sequence[Backend], weight: int) -> list[tuple[Backend, Fr
 
 
 def _within(parts: Sequence[_Part], total: int) -> tuple[list[_Part], int]:
-    """Return the canaries whose weights fit into the total, the oldest first, and what the base keeps."""
+    """Return the canaries whose weights fit into the total, the oldest first, and the rest for the base."""
     joined: list[_Part] = []
     left = total
     for part in parts:
@@ -187,7 +187,7 @@ def _weighted(part: _Part, base_split: Split) -> list[tuple[Backend, Fraction]]:
 
 
 def _falling_back(backend: Backend, split: Split, part: _Part) -> Backend:
-    """Return a backend of a canary that falls back to what it says itself, then to the base."""
+    """Return a canary's backend that falls back to the canary's own fallbacks, then to the base."""
     own_split = backend.split or split
     reached: dict[str, set[str]] = defaultdict(set)
     reached[backend.service] |= _allowed(own_split)
@@ -204,7 +204,7 @@ def _falling_back(backend: Backend, split: Split, part: _Part) -> Backend:
 
 
 def _destinations(base: Route) -> Iterator[tuple[str, Split]]:
-    """Yield what a base forwards to, then what it falls back to."""
+    """Yield the backends of a base, then its fallbacks."""
     if not isinstance(base.action, Forward):
         return
     for backend in base.action.backends:
@@ -248,7 +248,7 @@ def _inherited(policies: Policies | None) -> Policies | None:
 
 
 def _check_policies(part: _Part, own: Policies | None) -> None:
-    """Report what a canary says otherwise than its base, which has no effect."""
+    """Report settings of a canary that differ from its base and so have no effect."""
     if own is None:
         return
     has_headers = own != _inherited(own)

@@ -93,7 +93,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "NotSupported",
         "is not supported: {note}",
         "{allowed}",
-        "say it in another way, or leave the Ingress to a controller that supports it",
+        "use another annotation, or leave the Ingress to a controller that supports this one",
     ),
     "FG0204": Entry(
         "info", "NoEffect", "has no effect: {note}", "", "nothing has to be done, unless you rely on it"
@@ -119,8 +119,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0209": Entry(
         "warning",
         "NotSupported",
-        "is a protocol in which endpoints are not asked; no checks are made, and readiness in Kubernetes and"
-        " the outcome of requests tell who serves",
+        "is a protocol that health checks do not speak: no checks are made, and readiness in Kubernetes"
+        " and the outcome of requests decide which endpoints serve",
         "HTTP, HTTPS, TCP",
         "choose one of these",
     ),
@@ -139,7 +139,11 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "correct the key, or protect the Service in another way before you change the annotation",
     ),
     "FG0212": Entry(
-        "warning", "NotSupported", "is not done, and somebody may rely on it: {note}", "", "{remedy}"
+        "warning",
+        "NotSupported",
+        "has no effect here, and clients or applications may rely on it: {note}",
+        "",
+        "{remedy}",
     ),
     "FG0213": Entry("warning", "InvalidAnnotation", "unknown annotation{hint}", "", "correct the key"),
     "FG0214": Entry(
@@ -153,8 +157,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0230": Entry(
         "warning",
         "RedirectsForEver",
-        "every request is redirected, and again after that, because none can come by https: the gateway has"
-        " no HTTPS listener, and trusts no proxy in front of it to say X-Forwarded-Proto: https",
+        "every request is redirected for ever, because no request can come by https: the gateway has no"
+        " HTTPS listener, and trusts no proxy in front of it to say X-Forwarded-Proto: https",
         "",
         "start the gateway with --trusted-proxy and the addresses of the proxy that takes HTTPS, or remove"
         " the annotation",
@@ -163,14 +167,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "warning",
         "RedirectsForEver",
         "requests that a trusted proxy reports as https are redirected to their own URL, for ever",
-        "the annotation ssl-redirect, which redirects only what came by http",
+        "the annotation ssl-redirect, which redirects only requests that came by http",
         "forward the rule to a Service, with the annotation alb.ingress.kubernetes.io/ssl-redirect: true",
     ),
     "FG0232": Entry(
         "warning",
         "NoEffect",
-        "sends no request to the canary: of one Ingress {decides} alone decides, where ingress-nginx would go"
-        " on to this annotation for requests without it",
+        "sends no request to the canary: {decides} alone decides for this Ingress, where ingress-nginx"
+        " would go on to this annotation for requests without it",
         "one way to choose the requests of a canary",
         "write a second canary Ingress that has this annotation without {decides}",
     ),
@@ -206,7 +210,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "NotSupportedYet",
         "TLS is not supported yet: the rules are served over HTTP only",
         "",
-        "let something in front of the gateway take TLS",
+        "terminate TLS in front of the gateway, in a load balancer for example",
     ),
     "FG0308": Entry(
         "warning",
@@ -218,7 +222,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0309": Entry(
         "warning",
         "InvalidRule",
-        "the rule is about responses, and no other rule of the Ingress has its host and a path it covers",
+        "the rule changes responses, and no other rule of the Ingress has its host and a path that it covers",
         "the host and path of another rule",
         "correct host or path, or remove the rule",
     ),
@@ -227,12 +231,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "InvalidRule",
         "no worker could use the rule with this value of {part}: it {problem}",
         "{allowed}",
-        "correct the annotation or the field of the rule that says so",
+        "correct the annotation or the field that has this value",
     ),
     "FG0311": Entry(
         "warning",
         "InvalidRule",
-        "{rewrite} has {group}, but the path has {count}: it stands for nothing",
+        "{rewrite} has {group}, but the path has {count}: the group is always empty",
         "a path with groups, such as /api/(.*)",
         "add the group to the path, or remove it from the rewrite",
     ),
@@ -298,7 +302,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0504": Entry(
         "error",
         "Conflict",
-        "port {port} belongs to the older {owner}; it is not opened for this one",
+        "port {port} belongs to the older {owner}; this gateway does not open it",
         "a port that no other gateway names",
         "use another port",
     ),
@@ -315,7 +319,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "{gateway} has no listener HTTP:80, the default without listen-ports;"
         " the rules are installed on {listeners}",
         "",
-        "say where: alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": {port}}}]'",
+        "name the listener: alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": {port}}}]'",
     ),
     "FG0507": Entry(
         "error",
@@ -336,7 +340,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ListenerNotFound",
         "{gateway} has no open listener; the rules are not installed",
         "",
-        "see what is wrong with {gateway}",
+        "look at the findings about {gateway}",
     ),
     "FG0515": Entry(
         "info",
@@ -350,9 +354,9 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0512": Entry(
         "warning",
         "NotSupported",
-        "is not done: {note}",
+        "is not supported: {note}",
         "",
-        "see to it in another way, and do not rely on it",
+        "achieve it in another way, and do not rely on this field",
     ),
     "FG0513": Entry("warning", "InvalidField", "field {name} is not known{hint}", "", "correct or remove it"),
     "FG0514": Entry("error", "InvalidField", "{problem}", "{allowed}", "correct the field"),
@@ -367,7 +371,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0602": Entry(
         "warning",
         "BackendNotFound",
-        "{cluster}: Service {service} has no port {port} (found {found}); the cluster serves nothing for it",
+        "{cluster}: Service {service} has no port {port} (found {found}); the cluster gets no requests"
+        " for it",
         "a TCP port of the Service, by number or name",
         "correct the port, or add it to the Service",
     ),
@@ -381,8 +386,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0604": Entry(
         "warning",
         "PodsForbidden",
-        "{cluster}: pods may not be listed, so those with the labels {labels} of Service {service} are not"
-        " known; the cluster serves nothing for it",
+        "{cluster}: the gateway may not list pods, so it does not know those of Service {service} with"
+        " the labels {labels}; the cluster gets no requests for it",
         "the verbs get, list and watch on pods of the member cluster",
         "apply deploy/rbac/member.yaml to the member cluster",
     ),
@@ -426,7 +431,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0612": Entry(
         "warning",
         "Conflict",
-        "the older ServerGroup {owner} has this id; this one can only be referred to by its name",
+        "the older ServerGroup {owner} has this id; refer to this ServerGroup by its name",
         "an id that no other ServerGroup of the namespace has",
         "change the id of one of the two",
     ),
@@ -441,7 +446,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0631": Entry(
         "error",
         "RefNotPermitted",
-        "the Service is of the namespace {namespace}, in which no ReferenceGrant allows it{absence};"
+        "the Service belongs to the namespace {namespace}, in which no ReferenceGrant allows it{absence};"
         " {effect}",
         "a Service of the namespace {own}, or one that a ReferenceGrant of the namespace {namespace} allows:"
         " from Ingress (networking.k8s.io) of the namespace {own}, to Service {name}",
@@ -450,8 +455,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0632": Entry(
         "error",
         "RefNotPermitted",
-        "the Service is of the namespace {namespace}, and {gateway} watches the namespace {watched} only;"
-        " {effect}",
+        "the Service belongs to the namespace {namespace}, and {gateway} watches the namespace {watched}"
+        " only; {effect}",
         "a Service of the namespace {watched}",
         "use a Service of the namespace {own}, or clear spec.ingress.local.watchNamespace of the gateway",
     ),
@@ -459,16 +464,17 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0614": Entry(
         "warning",
         "HostRefused",
-        "{cluster}: Service {service} stands for the host {host}, which {problem}; the cluster serves nothing"
-        " for it",
+        "{cluster}: Service {service} stands for the host {host}, which {problem}; the cluster gets no"
+        " requests for it",
         "a DNS name outside of the clusters, of two labels or more, and a port of it",
         "correct the name, or name the Service that it stands for in the rule",
     ),
     "FG0620": Entry(
         "warning",
         "Conflict",
-        "the older Ingress {owner} has another health check for the Service {service}, and that one is made",
-        "the same healthcheck annotations on all Ingresses of a Service, or on one of them only",
+        "the older Ingress {owner} has another health check for the Service {service}; the gateway makes"
+        " that one",
+        "the same healthcheck annotations on all Ingresses of a Service, or on only one of them",
         "remove them from one of the two, or make them equal",
     ),
     # Conflicts between Ingresses
@@ -483,9 +489,9 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0705": Entry(
         "warning",
         "Conflict",
-        "the addresses for this host are not those that hold: {winner} is older and says others",
-        "one Ingress that says domain-whitelist-source-range and domain-blacklist-source-range for a host",
-        "write the addresses that are meant on one of the two Ingresses",
+        "the addresses for this host are not used: {winner} is older and names others",
+        "one Ingress with domain-whitelist-source-range and domain-blacklist-source-range for a host",
+        "write the right addresses on one of the two Ingresses",
     ),
     "FG0702": Entry(
         "warning",
@@ -497,8 +503,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0711": Entry(
         "error",
         "RefNotPermitted",
-        "the canary routes nothing: its base is of the namespace {namespace}, in which no ReferenceGrant"
-        " allows it{absence}",
+        "the canary routes nothing: its base belongs to the namespace {namespace}, in which no"
+        " ReferenceGrant allows it{absence}",
         "a base of the namespace {own}, or one that a ReferenceGrant of the namespace {namespace} allows:"
         " from Ingress (networking.k8s.io) of the namespace {own}, to Ingress (networking.k8s.io)",
         "move the canary to the namespace of its base, or ask those who run {namespace} for a ReferenceGrant",
@@ -516,14 +522,15 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "SharedHost",
         "takes requests from {others}, because {why}",
         "",
-        "nothing has to be done if both namespaces agree; with --host-ownership namespace a host is for one",
+        "nothing has to be done if both namespaces agree; with --host-ownership namespace a host belongs"
+        " to one",
     ),
     "FG0714": Entry(
         "warning",
         "SharedHost",
         "requests go to {others} of another namespace, because {why}",
         "",
-        "agree with the other namespace; with --host-ownership namespace a host is for one",
+        "agree with the other namespace; with --host-ownership namespace a host belongs to one",
     ),
     "FG0715": Entry(
         "error",
@@ -543,7 +550,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0717": Entry(
         "error",
         "HostOwned",
-        "the namespace {owner} has an older Ingress with this host; its / is not redirected",
+        "the namespace {owner} has an older Ingress with this host; / of the host is not redirected",
         "app-root on a host that the namespace {own} had first",
         "remove the annotation, or ask those who run {owner} to redirect",
     ),
@@ -581,9 +588,11 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0801": Entry(
         "error",
         "RefusedByWorkers",
-        "the workers refuse the rules with this object as it is now: {cause}; the rules of before stay live",
+        "the workers refuse the rules with the current version of this object: {cause}; the earlier rules"
+        " stay live",
         "",
-        "undo the last change of the object, and report the cause: what passes the checks should be usable",
+        "undo the last change of the object, and report the cause: rules that pass the checks should be"
+        " usable",
     ),
     # Registration of member clusters
     "FG0901": Entry(
@@ -605,7 +614,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ClusterTakeover",
         "cluster {cluster} was registered by Secret {owner}, which is gone; this Secret is not used",
         "a Secret of the name {owner}, or the annotation {key} with that name",
-        "find out who wants to take the cluster over; if that is right, annotate this Secret with"
+        "find out who wants to take the cluster over; if that is intended, annotate this Secret with"
         " {key}: {owner}",
     ),
     "FG0904": Entry(
@@ -613,13 +622,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ClusterTakenOver",
         "this Secret registers cluster {cluster} in the place of Secret {owner}",
         "",
-        "nothing if that is meant; remove the annotation afterwards",
+        "nothing has to be done if this is intended; remove the annotation afterwards",
     ),
     "FG0905": Entry(
         "warning",
         "ClusterMoved",
         "the API server of cluster {cluster} is now {now}; it was {before}",
         "",
-        "nothing if that is meant; this finding goes with the next start of the gateway",
+        "nothing has to be done if this is intended; the finding goes with the next start of the gateway",
     ),
 }

@@ -1,4 +1,4 @@
-"""What differs between the routes of two snapshots, route by route. Pure."""
+"""The differences between the routes of two snapshots, route by route. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ Kind = Literal["added", "removed", "changed"]
 
 @dataclass(frozen=True, slots=True)
 class Aspect:
-    """One thing that differs; texts, "" for what is not there."""
+    """One difference: two texts, "" on the side that lacks it."""
 
     name: str
     before: str
@@ -132,7 +132,7 @@ def _aspects(old: Route, new: Route) -> list[Aspect]:
 
 
 def aspects_of(route: Route) -> dict[str, str]:
-    """Return what makes a route, as texts by name; without its id, age and generation."""
+    """Return the properties of a route as texts by name, without its id, age and generation."""
     texts = {
         "ports": ", ".join(str(port) for port in route.ports),
         "host": route.host or "*",
@@ -202,7 +202,7 @@ def _endpoints(service: Service) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a value of the snapshot as JSON of what differs from the defaults, "" for nothing."""
+    """Return a value of the snapshot as JSON without its defaults, "" when all are defaults."""
     if value is None or value == ():
         return ""
     return msgspec.json.encode(_sparse(value)).decode()

@@ -12,7 +12,7 @@ from controlplane.translate.live import Outcome
 from proxy.model.snapshot import HealthCheck, Service, destinations_of
 
 Checks = dict[str, HealthCheck]
-"""By service id."""
+"""Checks by service id."""
 
 
 def bind_checks(outcomes: Iterable[Outcome]) -> Checks:

@@ -31,7 +31,7 @@ _EVERY_CLASS: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A gateway by its dialect and name, which is "" when the Ingress is ours but nobody's."""
+    """A gateway by its dialect and name; the name is "" when the class is ours but no gateway takes it."""
 
     dialect: Dialect
     gateway: str
@@ -39,7 +39,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which Ingresses an MseIngressConfig takes without being asked, and where it looks for them.
+    """The Ingresses that an MseIngressConfig takes by their class, and the namespaces it looks in.
 
     `ingress_class` None takes none, "" all. `namespace` "" is every namespace, also for an IngressClass
     that refers to the gateway.
@@ -53,7 +53,7 @@ class Selector:
         return self.namespace in ("", namespace)
 
     def covers(self, other: "Selector") -> bool:
-        """Whether it takes all that a younger one of the same class would."""
+        """Return whether this selector takes every Ingress that a younger one of its class would take."""
         same = self.ingress_class is not None and self.ingress_class == other.ingress_class
         return same and self.namespace in ("", other.namespace)
 

@@ -26,7 +26,7 @@ ANSWER: Final = FixedResponse(
 EFFECT: Final = "the rules of the Ingress answer 503"
 
 _NEVER: Final = ("FG0210", "FG0211")
-"""Codes of what no value can make usable."""
+"""Codes of findings that no other value of the annotation would remove."""
 
 _OF_HOSTS: Final = ("domain-whitelist-source-range", "domain-blacklist-source-range")
 
@@ -46,7 +46,7 @@ def unhonoured(annotations: Mapping[str, str], findings: Findings) -> Closed | N
 
 
 def protection(annotations: Mapping[str, str]) -> Closed | None:
-    """Return the annotations that protect, whether they can be used or not; None for none."""
+    """Return the annotations that protect, usable or not; None without any."""
     keys = frozenset(key for key in annotations if GUARDS.get(_name(key)) in PROTECTING)
     return Closed(keys, never=False) if keys else None
 
@@ -68,7 +68,7 @@ def _outline(path: PathMatch) -> PathMatch:
 
 
 def closed_routes(routes: Iterable[PlannedRoute]) -> tuple[PlannedRoute, ...]:
-    """Return the routes with the answer instead of what they would do."""
+    """Return the routes with the answer in place of their actions."""
     return tuple(
         replace(route, action=ANSWER, policies=None, mirror=None, errors=None, default_backend=None)
         for route in routes

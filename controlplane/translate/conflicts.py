@@ -11,7 +11,7 @@ _Rule = tuple[int, str, PathMatch, frozenset[Condition]]
 
 
 def report_conflicts(routes: Iterable[Route], findings: Mapping[str, Findings]) -> None:
-    """Add a finding for each route that another one shadows on all its ports.
+    """Add a finding for each route that another route shadows on all its ports.
 
     `findings` are by "namespace/name" of the Ingress.
     """

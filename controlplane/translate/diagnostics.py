@@ -1,4 +1,4 @@
-"""A finding about one object: what is wrong where, what is allowed, and how to mend it."""
+"""A finding about one object: the mistake and its place, the allowed values, and the fix."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -107,7 +107,7 @@ class Findings:
         return any(item.level == "error" for item in self.items)
 
     def note_on_errors(self, effect: str) -> None:
-        """Say after each error what it leads to."""
+        """Add the consequence to the message of each error."""
         self.items = [
             msgspec.structs.replace(item, message=f"{item.message}; {effect}")
             if item.level == "error"

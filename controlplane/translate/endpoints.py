@@ -40,12 +40,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A service in all its clusters, and what is missing where."""
+    """A service in all its clusters, with the parts that are missing in each."""
 
     service: Service
     existing: frozenset[str]  # clusters that have the Service object
     without_port: Mapping[str, str]  # clusters whose Service lacks the port: the ports it has
-    unsynced: frozenset[str]  # clusters that cannot say yet what they have
+    unsynced: frozenset[str]  # clusters that have not been listed yet
     unlabelled: frozenset[str]  # clusters that do not let us see the labels of pods, which are needed
     refused: tuple[Refused, ...]
     troubles: tuple[tuple[str, HostTrouble], ...] = ()  # with hosts that stand for pods, by cluster
@@ -207,14 +207,14 @@ def _is_ready(conditions: EndpointConditions) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Which endpoints of a Service's slices are asked for."""
+    """The endpoints of a Service's slices that are wanted."""
 
     port_name: str
     labels: tuple[tuple[str, str], ...]
     pods: Mapping[str, Pod]
 
     def includes(self, endpoint: SliceEndpoint, namespace: str) -> bool:
-        """Say whether the pod behind an endpoint carries the labels; one that is not known does not."""
+        """Return whether the pod behind an endpoint carries the labels; an unknown pod does not."""
         if not self.labels:
             return True
         target = endpoint.target_ref

@@ -1,4 +1,4 @@
-"""Fields of a gateway's spec as data: which are known, and which of them do nothing here, and why."""
+"""Fields of a gateway's spec as data: the known ones, and why some have no effect here."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ _MAX_UNKNOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A known field. Without `note` it works, or describes what is none of the gateway's business."""
+    """A known field. Without `note` the field works, or does not concern the gateway."""
 
     name: str
-    note: str = ""  # why it does nothing
-    neutral: tuple[Any, ...] = ()  # values that ask for what happens anyway
-    matters: bool = False  # who wrote it relies on it: a warning
-    fields: tuple["Field", ...] = ()  # of the object that it is
+    note: str = ""  # why the field has no effect
+    neutral: tuple[Any, ...] = ()  # values that ask for the default
+    matters: bool = False  # authors rely on the field, so it is a warning
+    fields: tuple["Field", ...] = ()  # fields of its object
 
 
 def check_fields(value: Mapping[str, Any], path: str, known: Iterable[Field], findings: Findings) -> None:
-    """Report fields that are unknown, and those that ask for something that does not happen.
+    """Report unknown fields, and fields whose values have no effect here.
 
-    Names are the same in any case, as they are to Go.
+    Names are compared without case, as Go does.
     """
     by_name = {field.name.lower(): field for field in known}
     unknown = 0

@@ -29,7 +29,7 @@ _DIALECTS: Final = {kind: dialect for dialect, (_, kind) in GATEWAYS.items()}
 
 @dataclass(frozen=True, slots=True)
 class LiveGateway:
-    """One AlbConfig or MseIngressConfig as it is live. `subject` is its newest version."""
+    """The live version of one AlbConfig or MseIngressConfig. `subject` is its newest version."""
 
     dialect: Dialect
     subject: Subject
@@ -91,7 +91,7 @@ class _Version:
 
 
 def build_gateways(fleet: FleetObjects, facts: Facts, last_good: LastGood) -> Gateways:
-    """Return every gateway as it is live. A port that two of them name belongs to the older."""
+    """Return every gateway in its live version. A port that two gateways name belongs to the older one."""
     versions: list[_Version] = []
     unreadable: list[Findings] = []
     for findings, current in _newest(fleet):
@@ -156,7 +156,7 @@ def _usable_version(findings: Findings, current: Config | None, last_good: LastG
 
 
 def _read(config: Config, found: Findings, findings: Findings) -> _Version:
-    """Return a version; what is wrong with it is added to `found`, which may be thrown away."""
+    """Return a version, and add its findings to `found`, which the caller may throw away."""
     if isinstance(config, AlbConfig):
         return _Version(config, True, plan_listeners(config, found), None, findings)
     listeners = plan_mse_listeners(config, found)

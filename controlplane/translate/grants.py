@@ -32,11 +32,11 @@ class Grants:
                     self._names[place].add(target.name)
 
     def allow_service(self, source: str, namespace: str, name: str) -> bool:
-        """Say whether Ingresses of the namespace `source` may send requests to a Service."""
+        """Return whether Ingresses of the namespace `source` may send requests to a Service."""
         return self._allow(source, namespace, _SERVICE, name)
 
     def allow_ingress(self, source: str, namespace: str, name: str) -> bool:
-        """Say whether canaries of the namespace `source` may join an Ingress."""
+        """Return whether canaries of the namespace `source` may join an Ingress."""
         return self._allow(source, namespace, _INGRESS, name)
 
     def _allow(self, source: str, namespace: str, kind: tuple[str, str], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""spec.healthCheck of a ServerGroup: how its servers are asked whether they can serve."""
+"""spec.healthCheck of a ServerGroup: the health checks of its servers."""
 
 from typing import Final
 
@@ -18,15 +18,15 @@ _MAX_PATH: Final = 80
 
 
 def parse_health(spec: GroupHealthCheck | None, findings: Findings) -> HealthCheck | None:
-    """Return the check, None when there is none. A value that cannot be used is its default.
+    """Return the check, None without one. An unusable value is replaced by its default.
 
-    But for the protocol: servers that speak another one would all fail, so they are not asked.
+    An unusable protocol means no check: servers that speak another protocol would all fail.
     """
     if spec is None or not spec.enabled:
         return None
     protocol = spec.protocol.upper() or _DEFAULT.protocol
     if protocol not in _PROTOCOLS:
-        problem = "is a protocol in which servers are not asked; no checks are made"
+        problem = "is a protocol that health checks do not speak; no checks are made"
         allowed = " or ".join(_PROTOCOLS)
         findings.add("FG0605", f"{_FIELD}.protocol", spec.protocol, problem=problem, allowed=allowed)
         return None
@@ -77,7 +77,7 @@ def _port(value: Number, findings: Findings) -> int:
 def _path(path: str, findings: Findings) -> str:
     if not path:
         return _DEFAULT.path
-    # It stands in a request line: nothing that ends one may be in it.
+    # The path stands in a request line, so no character that ends the line may be in it.
     if not path.startswith("/") or len(path) > _MAX_PATH or not path.isascii() or not path.isprintable():
         problem = "is not a path"
     elif " " in path or "#" in path:

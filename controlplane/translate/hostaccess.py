@@ -13,9 +13,9 @@ _Place = tuple[int, str, str]
 
 
 def guard_hosts(outcomes: Sequence[Outcome], routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """Return the routes with the access of their hosts, but for those that have their own.
+    """Return the routes with the access lists of their hosts, except routes with lists of their own.
 
-    Of several Ingresses that say it for a host the oldest holds; the others are told.
+    Of several Ingresses with lists for a host the oldest decides; the others get a finding.
     """
     guards = [outcome for outcome in outcomes if outcome.plan is not None and outcome.plan.host_access]
     if not guards:

@@ -1,8 +1,8 @@
-"""The budget of a host: what the patterns of all its Ingresses together may cost a request.
+"""The budget of a host: the cost of one request that the patterns of all its Ingresses may cause together.
 
-An Ingress that is as it was comes before one that was edited, and the older before the younger: nobody
-loses rules because a neighbour writes more of them. Namespaces that do not own the host have half of the
-budget together, so that none of them can use up the owner's.
+An unchanged Ingress comes before an edited one, and the older before the younger: no Ingress loses rules
+because a neighbour writes more of them. Namespaces that do not own the host have half of the budget together,
+so that they cannot use up the owner's.
 """
 
 from collections import defaultdict

@@ -2,8 +2,8 @@
 
 The gateway resolves them, like the host names of ServerGroups, and judges their addresses like every
 endpoint's. Its resolver is not the member's: a name of a Service, or one of a single label that search
-domains would complete, would lead into the gateway's own cluster, past every rule of who may reach whom. So
-those are refused, and the others are looked up as they are, without search domains.
+domains would complete, would lead into the gateway's own cluster, past every network rule. So the gateway
+refuses those names, and looks the others up as they are, without search domains.
 """
 
 import re
@@ -48,7 +48,7 @@ class HostTrouble:
             )
         elif self.unresolved:
             effect = (
-                "its last known addresses stay in use" if self.keeps else f"{cluster} serves nothing for it"
+                "its last known addresses stay in use" if self.keeps else f"{cluster} gets no requests for it"
             )
             findings.add("FG0608", field, self.host, host=self.host, problem=self.unresolved, effect=effect)
         else:
@@ -56,7 +56,7 @@ class HostTrouble:
 
 
 class HostNames:
-    """The names that one translation meets, and what is known of them."""
+    """The host names that one translation meets, with their known addresses."""
 
     __slots__ = ("_allowed", "_known", "wanted")
 

@@ -1,7 +1,7 @@
-"""Whose a host is: which rules of other namespaces are not installed under it. Pure.
+"""Owners of hosts: rules of other namespaces that are not installed under a host. Pure.
 
-An alias is never installed where the host itself is another namespace's. With HostOwnership.NAMESPACE nothing
-of another namespace is, and a host below a wildcard belongs to whoever came first, host or wildcard.
+An alias is never installed where the host itself is another namespace's. With HostOwnership.NAMESPACE no rule
+of another namespace is installed, and a host below a wildcard belongs to the older of the two.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ class _Claim:
 
 
 def with_owners(outcomes: Sequence[Outcome], ownership: HostOwnership) -> tuple[Outcome, ...]:
-    """Return the outcomes without the routes that are refused; who wrote them is told.
+    """Return the outcomes without the refused routes, and report these on their Ingresses.
 
     Canaries have no hosts of their own: they go where their bases are.
     """
@@ -80,7 +80,7 @@ class HostOwners:
 
 
 def wildcard_above(host: str) -> str | None:
-    """Return the wildcard that covers an exact host; None for what none covers."""
+    """Return the wildcard that covers an exact host, None when there is none."""
     label, dot, parent = host.partition(".")
     return f"*.{parent}" if dot and label != "*" else None
 

@@ -28,5 +28,5 @@ def parse_host(text: str) -> str:
 
 
 def is_host_field(text: str) -> bool:
-    """Say whether endpoints can be told this Host: a name or IPv4 address, with or without a port."""
+    """Return whether endpoints can get this Host: a name or IPv4 address, with or without a port."""
     return _FIELD.fullmatch(text) is not None

@@ -34,7 +34,7 @@ _LIMITS: Final = Limits()
 def plan_ingress(
     ingress: Ingress, dialect: Dialect, findings: Findings, limits: Limits = _LIMITS
 ) -> IngressPlan:
-    """Return what an Ingress asks for.
+    """Return the plan of an Ingress.
 
     Values that cannot be used become error findings. One that concerns the whole Ingress leaves the
     plan without routes, one that concerns some rules leaves those out. A protection that cannot be
@@ -65,7 +65,7 @@ def plan_ingress(
         findings.add("FG0307", "spec.tls")
     planned = plan_routes(around, most_routes(limits))
     if closed is not None:
-        # A closed canary has none: what it would take is its base's
+        # A closed canary has no routes: its base takes the requests
         planned = closed_routes(planned) if draft.canary is None else ()
     work = check_budgets(planned, limits, findings)
     if work is None:
@@ -96,7 +96,7 @@ def plan_ingress(
 
 
 def _check_failover(ingress: Ingress, weighted: bool, findings: Findings) -> None:
-    """Without weights every cluster serves, so nothing is left to fail over to."""
+    """Report failover settings without weights: every cluster serves then, none is left to fail over to."""
     if weighted or any(key.startswith(cluster_weight.FAMILY) for key in ingress.metadata.annotations):
         return
     for key in (MODE_KEY, CLUSTERS_KEY):

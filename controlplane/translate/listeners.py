@@ -81,13 +81,13 @@ def _listener(where: str, written: dict[str, Any], source: Source, findings: Fin
         response_timeout_s=request,
         access=_access(fields, where, findings),
         forwarded=_forwarded(part(fields, "xForwardedForConfig"), where, findings),
-        # Only when it is asked for: ALB's default compresses, and changes what endpoints sent unasked.
+        # Only on request: ALB's default would change the answers of endpoints unasked.
         gzip=flag(fields.get("gzipenabled"), f"{where}.gzipEnabled", findings),
     )
 
 
 def _access(fields: dict[str, Any], where: str, findings: Findings) -> Access | None:
-    """Return who may come. Nobody may where clients are to show a certificate, which needs TLS."""
+    """Return the addresses that may come. None may where clients must show a certificate, which needs TLS."""
     if flag(fields.get("caenabled"), f"{where}.caEnabled", findings):
         problem, allowed = "asks clients for a certificate, which an HTTP listener cannot", "false"
         reject(f"{where}.caEnabled", fields["caenabled"], problem, allowed, findings)

@@ -29,7 +29,7 @@ from proxy.model.snapshot import Route
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one Ingress. One that is not `ours` gets no status from us."""
+    """The outcome of one Ingress. An Ingress that is not `ours` gets no status from this gateway."""
 
     findings: Findings
     ours: bool = False
@@ -40,7 +40,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What an Ingress is looked at against."""
+    """The context in which an Ingress is judged."""
 
     fleet: FleetObjects
     gateways: Gateways
@@ -52,7 +52,7 @@ class World:
 
 
 def translate_ingresses(world: World) -> tuple[Outcome, ...]:
-    """Return what becomes of every Ingress, by namespace and name."""
+    """Return the outcome of every Ingress, by namespace and name."""
     outcomes = [_outcome(findings, current, world) for findings, current in _newest(world.fleet)]
     outcomes.sort(key=lambda outcome: (outcome.findings.subject.namespace, outcome.findings.subject.name))
     return tuple(outcomes)
@@ -73,7 +73,9 @@ def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, Ingress | None]]:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """The version of an Ingress to use, whose it is, and its plan. Of nobody, it is only remembered."""
+    """The version of an Ingress to use, its gateway, and its plan. Without a gateway the version is only
+    remembered.
+    """
 
     live: AcceptedIngress
     owner: Membership | None
@@ -81,7 +83,7 @@ class _Choice:
 
     @property
     def serves(self) -> bool:
-        """Whether there is something to serve, or it is only the gateway that is missing."""
+        """Whether the version has routes, or lacks only its gateway."""
         return self.plan is None or bool(self.plan.routes)
 
 
@@ -92,7 +94,8 @@ def _outcome(findings: Findings, current: Ingress | None, world: World) -> Outco
     if current is not None:
         owner = membership(current, world.gateways.classes, findings)
         if owner is None:
-            # Without its class it is not served, but a class that comes back finds it as it was.
+            # Without its class the Ingress is not served; its last good version waits for the class to
+            # return.
             return Outcome(findings, live=kept if findings.items else None)
         newest = _Choice(
             AcceptedIngress(current), owner, plan_ingress(current, owner.dialect, own, world.limits)
@@ -112,9 +115,10 @@ def _bound(choice: _Choice, world: World, findings: Findings) -> Outcome:
 
 
 def before_edit(outcome: Outcome, world: World) -> Outcome | None:
-    """Return an outcome with the last good version, for one that cannot be served beside others as it is now.
+    """Return the outcome with the last good version, for an Ingress whose current version conflicts with
+    others.
 
-    None when there is no other version. What is wrong with it was told when it was new.
+    None when there is no other version. The findings about that version were reported when it was new.
     """
     kept = world.last_good.ingresses.get(outcome.findings.subject.identity)
     if kept is None or kept == outcome.live:
@@ -125,9 +129,9 @@ def before_edit(outcome: Outcome, world: World) -> Outcome | None:
 
 
 def closed_instead(outcome: Outcome, world: World) -> Outcome | None:
-    """Return an outcome whose rules answer 503, for one that cannot be served beside others as it is.
+    """Return an outcome whose rules answer 503, for an Ingress that conflicts with others.
 
-    None where nothing protects it.
+    None where no annotation protects the Ingress.
     """
     live, plan, subject = outcome.live, outcome.plan, outcome.findings.subject
     closed = protection(live.ingress.metadata.annotations) if live is not None else None
@@ -143,7 +147,7 @@ def closed_instead(outcome: Outcome, world: World) -> Outcome | None:
 def _choose(
     newest: _Choice | None, kept: AcceptedIngress | None, world: World, findings: Findings, own: Findings
 ) -> _Choice | None:
-    """Return the version to use; the findings about the newest one are added, with what they lead to."""
+    """Return the version to use, and add the findings about the newest version with their consequence."""
     if newest is not None and not own.failed:
         findings.items += own.items
         return newest
@@ -178,7 +182,7 @@ def _protects(kept: AcceptedIngress | None, plan: IngressPlan) -> bool:
 
 
 def _kept(kept: AcceptedIngress, world: World, subject: Subject) -> _Choice:
-    """Return an earlier version as it is served now. What is wrong with it was told when it was new."""
+    """Return an earlier version as it is served now. Its findings were reported when it was new."""
     untold = Findings(subject)
     owner = membership(kept.ingress, world.gateways.classes, untold)
     plan = plan_ingress(kept.ingress, owner.dialect, untold, world.limits) if owner is not None else None

@@ -1,4 +1,4 @@
-"""What goes into a translation besides the objects, and what comes out of it."""
+"""The inputs of a translation besides the objects, and its results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ from proxy.model.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class HostAddresses:
-    """What a host name resolved to, last time it did; `problem` says why it does not now.
+    """The addresses that a host name last resolved to; `problem` is why the last lookup failed.
 
-    Without both it has not been asked for yet.
+    Without both the name has not been looked up yet.
     """
 
     addresses: tuple[str, ...] = ()  # sorted IPv4 and IPv6 literals
@@ -55,17 +55,15 @@ DEFAULT_TENANCY: Final = Tenancy()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the gateway knows and no object says.
+    """Facts that the gateway knows and no object contains.
 
-    `address` is the IP address or host name that clients use, published in statuses.
-    `failed_ports` are listener ports that could not be bound, with the cause.
-    `limits`, `trusted_proxies` (networks) and `listen_address` (of this machine, "" for all) are those the
-    gateway was started with.
-    `allow_loopback` lets endpoints be on this machine: the demo runs its pods there.
-    `hosts` are the addresses of servers and Services that are given by name.
-    `gateway` names the gateway, not the replica. `own_addresses` are those of this machine, `admin` is what
-    the admin API listens on.
-    `no_grants` says why there are no ReferenceGrants.
+    `address` is the IP address or host name that clients use, published in statuses. `failed_ports` are
+    listener ports that could not be bound, with the cause. `limits`, `trusted_proxies` (networks) and
+    `listen_address` (of this machine, "" for all) are those the gateway was started with. `allow_loopback`
+    lets endpoints be on this machine: the demo runs its pods there. `hosts` are the addresses of servers and
+    Services that are given by name. `gateway` names the gateway, not the replica. `own_addresses` are those
+    of this machine, `admin` are host and port of the admin API. `no_grants` is why there are no
+    ReferenceGrants, "" where they are read.
     """
 
     address: str = ""
@@ -91,7 +89,7 @@ class AcceptedIngress(msgspec.Struct, frozen=True):
 
 
 class LastGood(msgspec.Struct, frozen=True):
-    """The live version of each object by uid: what stays live when an edit cannot be used.
+    """The live version of each object by uid, which stays live when an edit cannot be used.
 
     A msgspec struct, so that it can be kept on disk beside the snapshot.
     """
@@ -106,8 +104,8 @@ class LastGood(msgspec.Struct, frozen=True):
 class ObjectStatus:
     """The desired `.status` of an object on the Fleet.
 
-    Conditions come without lastTransitionTime: the writer, who has a clock, fills it in.
-    With `releases` the object is not ours (any more): of its addresses those go that we wrote, as this one.
+    Conditions come without lastTransitionTime: the writer has a clock and fills it in. With `releases` the
+    object is not ours (any more): the writer removes the address that it wrote.
     """
 
     kind: Kind[Any]

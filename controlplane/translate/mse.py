@@ -32,7 +32,7 @@ _FIELDS: Final = (
     Field(
         "common",
         fields=(
-            # What the tutorials write about the machines and switches of a gateway
+            # Fields of the tutorials that describe the machines and switches of a gateway
             *map(Field, ("pay", "instance")),
             Field(
                 "network",
@@ -96,7 +96,7 @@ def _access(control: Any, where: str, findings: Findings) -> Access | None:
 
 
 def selector_of(config: MseIngressConfig, findings: Findings) -> Selector:
-    """Return which Ingresses spec.ingress.local asks for. What cannot be used selects none."""
+    """Return the Ingresses that spec.ingress.local selects. An unusable value selects none."""
     local = part(config.spec, "ingress", "local")
     ingress_class = _name(local.get("ingressclass"), "ingressClass", findings)
     namespace = _name(local.get("watchnamespace"), "watchNamespace", findings)

@@ -1,4 +1,4 @@
-"""The sockets of this gateway: an endpoint that is one of them leads back into it, or to its admin API.
+"""The sockets of this gateway: an endpoint with such an address leads back into it, or to its admin API.
 
 Other ports of this machine are endpoints like any other: pods with hostNetwork have its address.
 """
@@ -20,7 +20,7 @@ class OwnSockets:
     """See `cause`, `without`."""
 
     def __init__(self, facts: Facts, ports: Iterable[int]) -> None:
-        """`ports` are those of the listeners; one that cannot be opened is somebody else's."""
+        """`ports` are those of the listeners, without ports that other programs have."""
         self._addresses = frozenset(map(_plain, (*facts.own_addresses, *_literal(facts.address))))
         self._bound: dict[int, list[tuple[str, str]]] = {}
         sockets = [(facts.listen_address, port, LISTENER) for port in ports if port not in facts.failed_ports]
@@ -55,7 +55,7 @@ class OwnSockets:
 
 
 def _plain(text: str) -> str:
-    """Return an address without what IPv6 wraps around it."""
+    """Return the IPv4 address inside an IPv6 address, or the address itself."""
     address = ip_address(text.partition("%")[0])
     return str(embedded(address) or address)
 

@@ -19,7 +19,7 @@ _ENCODED = "%[0-9A-Fa-f]{2}"
 _URI_PATH = re.compile(rf"/(?:[A-Za-z0-9._~!$&'()+,;=:@/-]|{_ENCODED})*")
 _ALB_PATH = re.compile(rf"/(?:[A-Za-z0-9$_.+/&~@:*?-]|{_ENCODED})*")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
-# What kube-apiserver refuses too: a path that cannot survive the normalisation of any client.
+# kube-apiserver refuses these too: no client's normalisation leaves such a path as it is.
 _NOT_NORMAL = re.compile(r"//|/\.{1,2}(?:/|\Z)|%2F|%00")
 _SPECIAL = re.compile(r"[\\*?()|\[\]{}^$]")  # nearly never in a path that is none
 _URI_GRAMMAR = "an absolute path of URI characters or letters, without //, /./, /../, %2F and %00"
@@ -35,7 +35,7 @@ class PathOptions:
     """The meaning of path types, by dialect and annotations. Exact is Exact everywhere."""
 
     specific_is_prefix: bool = False  # ImplementationSpecific, as in MSE; else a pattern, as in ALB
-    is_regex: bool = False  # a Prefix, and what means the same
+    is_regex: bool = False  # a Prefix, and types that mean the same
     is_regex_if_special: bool = False  # one with characters that only expressions have
     is_full: bool = False  # the expression matches the whole path, not its beginning
     regex_ignores_case: bool = False  # expressions only
@@ -46,7 +46,7 @@ LITERAL: Final = PathOptions()
 
 
 class PathProblem(ValueError):
-    """The path cannot be used. `allowed` says what can."""
+    """The path cannot be used. `allowed` describes usable paths."""
 
     def __init__(self, problem: str, allowed: str) -> None:
         super().__init__(problem)
@@ -54,7 +54,7 @@ class PathProblem(ValueError):
 
 
 def parse_path(path_type: str, path: str, options: PathOptions = LITERAL) -> PathMatch:
-    """Return what a path matches; an unset path type is ImplementationSpecific. Raises PathProblem."""
+    """Return the match of a path; an unset path type is ImplementationSpecific. Raises PathProblem."""
     if path_type not in ("Exact", "Prefix") and options.specific_is_prefix:
         path_type = "Prefix"
     is_regex = options.is_regex or (options.is_regex_if_special and _SPECIAL.search(path) is not None)

@@ -1,4 +1,4 @@
-"""One Ingress, understood on its own: what it asks for, before any other object is looked at."""
+"""The plan of one Ingress on its own, before any other object is considered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class PlannedMirror:
 
 @dataclass(frozen=True, slots=True)
 class PlannedErrors:
-    """Statuses that are replaced by what the default backend answers."""
+    """Statuses whose answers the default backend replaces."""
 
     statuses: tuple[int, ...]
     backend: PlannedBackend
@@ -84,6 +84,6 @@ class IngressPlan:
     host_access: Access | None = None  # of all rules of its hosts and namespace without one
     health: PlannedCheck | None = None
     closed: Closed | None = None  # then the routes answer 503
-    to_https: str = ""  # the annotation that redirects what came by http
+    to_https: str = ""  # the annotation that redirects requests that came by http
     app_root: str = ""  # the annotation that redirects / of each host
     work: Mapping[str, int] = field(default_factory=dict)  # by host: steps per octet, no less than they are

@@ -30,7 +30,7 @@ class References:
         return Destination(group_id(self.namespace, f"refused {service_id}"), Split(SplitMode.ENDPOINTS, ()))
 
     def report(self, service_id: str, field: str, effect: str, findings: Findings) -> None:
-        """Report a Service that is refused, where it is named; `effect` is what comes of that."""
+        """Report a refused Service at the field that names it; `effect` is the consequence."""
         ref = ServiceRef.parse(service_id)
         named = {"namespace": ref.namespace, "own": self.namespace, "effect": effect}
         service = f"{ref.namespace}/{ref.name}"

@@ -1,4 +1,4 @@
-"""A snapshot that the workers refuse, told on the objects that it was made from. Pure."""
+"""Findings about a snapshot that the workers refuse, on the objects that it was made from. Pure."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -9,7 +9,7 @@ from controlplane.translate.model import ObjectStatus
 from proxy.model.snapshot import Route, Snapshot, Source
 
 MOST: Final = 20
-"""When nothing names the object, the ones that have changed are told: so many of them."""
+"""The most changed objects that get the finding when the reason names no object."""
 
 
 def refusal_findings(

@@ -17,7 +17,7 @@ CLUSTER_LABEL: Final = "fleetgate.io/cluster"
 """On a Secret in the gateway's own namespace: the id of the member cluster whose kubeconfig it holds."""
 
 TAKES_OVER: Final = "fleetgate.io/takes-over"
-"""On such a Secret: the name of the Secret that had the id before, and is gone."""
+"""On such a Secret: the name of the Secret that had the id before and is gone."""
 
 MOST_VACANT: Final = 1000
 _LABEL: Final = f"metadata.labels[{CLUSTER_LABEL}]"
@@ -52,10 +52,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """`secrets` are the names of those that register a cluster, by its id.
+    """`secrets` are the names of the Secrets that register a cluster, by its id.
 
-    `owners` is for the next time. `moved` are the API servers of before, by id: a finding tells of them for
-    as long as it is handed on.
+    `owners` is for the next decision. `moved` are the former API servers by id: a finding names them as long
+    as it is handed on.
     """
 
     secrets: Mapping[str, str]
@@ -70,10 +70,11 @@ def assign(
     owners: Mapping[str, Owner],
     moved: Mapping[str, str],
 ) -> Assigned:
-    """Decide which Secret registers which cluster; `flags` are the clusters given by --member, which win.
+    """Decide which Secret registers which cluster; `flags` are the clusters of --member, which win.
 
-    Of several Secrets for an id that nobody had the oldest gets it. An id that somebody had goes back to a
-    Secret of that name only, or to one that says `fleetgate.io/takes-over` with it once the other is gone.
+    Of several Secrets for a new id the oldest gets the id. An id that a Secret had before goes only to a
+    Secret of the same name, or, once that is gone, to one whose annotation `fleetgate.io/takes-over` has that
+    name.
     """
     assigning = _Assigning(flags, owners, moved)
     by_age = sorted(claims, key=lambda claim: (claim.metadata.creation_timestamp, claim.name))

@@ -1,4 +1,4 @@
-"""Rules with the direction Response: they change what the other rules of their Ingress answer."""
+"""Rules with the direction Response, which change the responses of the other rules of their Ingress."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -66,7 +66,7 @@ def _with_rule(
 
 
 def _rule(response: PlannedResponse, findings: Findings) -> ResponseRule | None:
-    """Return the rule; None, with a finding, when it says what is for requests only."""
+    """Return the rule; None, with a finding, when it has settings that are for requests only."""
     conditions, action = response.conditions, response.action
     of_requests = conditions.of_request or conditions.hosts or action.final or action.rewrite
     if of_requests or action.rate_limits or action.mirror or action.cors or not action.headers:

@@ -1,4 +1,4 @@
-"""Names of routes: made of what a route is, never of where it stands. Pure.
+"""Names of routes: made of the content of a route, never of its position. Pure.
 
 Counters, limits, log lines and dashboards go by them, so a rule that is put in front of others must not
 rename those, and every replica and every start of the gateway must make the same name: docs/behaviour.md.
@@ -19,7 +19,7 @@ from proxy.model.conditions import Condition
 from proxy.model.snapshot import PathKind, PathMatch
 
 MAX_LENGTH: Final = 200
-_CUT_DIGITS: Final = 16  # 64 bits: nobody finds a second path for the name of somebody's route
+_CUT_DIGITS: Final = 16  # 64 bits: too many to find a second path with the name of another route
 _CONDITION_DIGITS: Final = 8
 _PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%:"\\')
 
@@ -53,7 +53,7 @@ def _path_mark(path: PathMatch) -> str:
 
 
 def _condition_mark(conditions: tuple[Condition, ...]) -> str:
-    """Return the kinds of the conditions and a hash of what they say, in whatever order they say it."""
+    """Return the kinds of the conditions and a hash of their content, whatever their order."""
     if not conditions:
         return ""
     said = b" ".join(sorted(map(_said, conditions)))

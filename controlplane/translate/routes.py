@@ -29,7 +29,7 @@ _LISTEN_PORTS: Final = field_of(LISTEN_PORTS.keys[0])
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a plan is bound to."""
+    """The gateway, services and settings that a plan is bound to."""
 
     gateway: LiveGateway
     resolver: ServiceResolver
@@ -45,7 +45,7 @@ class Binding:
 def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
     """Return the routes of a plan on the listeners of its gateway.
 
-    Nothing here makes a route unusable: what does not exist (yet) is reported, and the rest works.
+    Nothing here makes a route unusable: missing Services and listeners are reported, and the rest works.
     """
     if not plan.routes:
         return ()
@@ -173,7 +173,7 @@ def _report_missing(listener: str, gateway: LiveGateway, findings: Findings) -> 
 
 def _check_backends(plan: IngressPlan, binding: Binding) -> None:
     """Report Services and server groups that do not exist, each where it is named first."""
-    services: dict[str, tuple[str, str]] = {}  # the field, and what comes of it
+    services: dict[str, tuple[str, str]] = {}  # the field, and the consequence
     groups: dict[tuple[str, str], tuple[str, str]] = {}
     for route in plan.routes:
         for backend, effect in _named(route, is_canary=plan.canary is not None):
@@ -202,7 +202,7 @@ def _check_headers(plan: IngressPlan, findings: Findings) -> None:
 
 
 def _named(route: PlannedRoute, *, is_canary: bool) -> Iterator[tuple[PlannedBackend, str]]:
-    """Yield each backend that a route names, with what comes of it when there is none."""
+    """Yield each backend that a route names, with the consequence when it does not exist."""
     if isinstance(route.action, PlannedForward):
         serving = [backend for backend in route.action.backends if backend.weight]
         for backend in route.action.backends:

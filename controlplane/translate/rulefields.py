@@ -1,4 +1,4 @@
-"""The host, the path and the backend of one rule as they are written; what cannot be used is reported."""
+"""The host, the path and the backend of one rule as written; unusable ones are reported."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """An Ingress and what its annotations say of all rules and of single services; None is unusable."""
+    """An Ingress with its annotations about all rules and about single services; None is unusable."""
 
     ingress: Ingress
     draft: Draft
@@ -82,7 +82,7 @@ def _check_groups(place: str, path: IngressPath, match: PathMatch, around: Surro
 
 
 def _templates(draft: Draft) -> dict[str, tuple[str, ...]]:
-    """Return the templates of an Ingress that groups may stand in, by what they are written in."""
+    """Return the templates of an Ingress that may contain groups, by the field they are written in."""
     templates: dict[str, tuple[str, ...]] = {
         change.name: (change.value,)
         for change in draft.request_headers
@@ -111,7 +111,7 @@ def read_service(place: str, backend: IngressBackend, findings: Findings) -> Ser
 def read_final(
     place: str, service: ServiceBackend, action: RuleAction | None, around: Surroundings
 ) -> FinalAction | None:
-    """Return what the rule does in the end; None, with a finding, when it cannot be used."""
+    """Return the final action of the rule; None, with a finding, when it cannot be used."""
     own = _backends(place, service, action, around)
     draft = around.draft
     if own is None or draft.answer is None:

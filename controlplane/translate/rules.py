@@ -33,7 +33,7 @@ APP_ROOT: Final = PathMatch(PathKind.EXACT, "/")
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """Where a route stands and what it matches; `host` or `path` None cannot be used."""
+    """The place and the match of a route; a `host` or `path` of None cannot be used."""
 
     field: str
     host: str | None
@@ -42,9 +42,9 @@ class _Match:
 
 
 def plan_routes(around: Surroundings, most: int) -> tuple[PlannedRoute, ...]:
-    """Return the routes that can be installed; what is wrong with the others becomes a finding.
+    """Return the routes that can be installed; each of the others becomes a finding.
 
-    No more are planned than one above `most`: hosts and paths of conditions multiply.
+    At most `most` + 1 routes are planned: hosts and paths of conditions multiply.
     """
     spec = around.ingress.spec
     routes: list[PlannedRoute] = []

@@ -21,13 +21,13 @@ _UNRESOLVED: Final = HostAddresses()
 
 
 def zone_cluster(zone: str) -> str:
-    """Return what a zone is called where clusters are named; no cluster id has a colon."""
+    """Return the name of a zone in places where clusters are named; no cluster id has a colon."""
     return f"zone:{zone}"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One ServerGroup as it is live. `findings` are about its newest version."""
+    """The live version of one ServerGroup. `findings` are about its newest version."""
 
     findings: Findings
     spec_id: str
@@ -72,7 +72,7 @@ class ServerGroups:
         return Destination(group_id(namespace, reference), Split(SplitMode.ENDPOINTS, ()))
 
     def check(self, namespace: str, reference: str, field: str, effect: str, findings: Findings) -> None:
-        """Report a ServerGroup that does not exist, where it is named; `effect` is what comes of that."""
+        """Report a missing ServerGroup at the field that names it; `effect` is the consequence."""
         if self._find(namespace, reference) is not None:
             return
         known = [group for group in self.groups.values() if group.subject.namespace == namespace]
@@ -94,7 +94,7 @@ def build_groups(
     previous: Snapshot | None,
     own: OwnSockets | None = None,
 ) -> ServerGroups:
-    """Return every ServerGroup as it is live.
+    """Return every ServerGroup in its live version.
 
     A server whose host name has no address yet keeps the endpoints it may have in `previous`.
     """
@@ -166,7 +166,7 @@ def _group(
     service = Service(
         service_id,
         tuple(
-            # What an address stands for is not known: a machine, a balancer, the gateway of a cluster
+            # Behind the address may be a machine, a balancer, or the gateway of a cluster
             ClusterEndpoints(
                 zone_cluster(zone), tuple(clusters[zone][key] for key in sorted(clusters[zone])), pods=False
             )

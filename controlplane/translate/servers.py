@@ -48,11 +48,11 @@ class GroupPlan:
 
 
 def plan_group(group: ServerGroup, allow_loopback: bool, findings: Findings) -> GroupPlan:
-    """Return what a ServerGroup asks for; servers that cannot be used are left out."""
+    """Return the plan of a ServerGroup, without servers that cannot be used."""
     spec = group.spec
     supported = spec.protocol in ("", "HTTP")
     if not supported:
-        # Without TLS the servers would get in the clear what was meant to be encrypted.
+        # Without TLS the servers would get requests in the clear that were meant to be encrypted.
         problem = "is not a protocol this gateway speaks to servers"
         findings.add("FG0605", "spec.protocol", spec.protocol, problem=problem, allowed="HTTP")
     planned: dict[tuple[str, int], PlannedServer] = {}

@@ -1,8 +1,8 @@
-"""References to Services: what a route names, as one string that is the id of a service of the snapshot.
+"""References to Services in routes, as one string: the id of a service of the snapshot.
 
-`ns/name:port` is a port of a Service in every cluster. `ns/name:port[version=v2]` are only those of its
-pods that carry the labels, and `ns/name:port{c2=other:8080}` is another Service and port in cluster c2.
-What could be taken for punctuation is percent-encoded; names that Kubernetes allows never need it.
+`ns/name:port` is a port of a Service in every cluster. `ns/name:port[version=v2]` are only those of its pods
+that carry the labels, and `ns/name:port{c2=other:8080}` is another Service and port in cluster c2. Characters
+that could be taken for punctuation are percent-encoded; names in Kubernetes never have any.
 """
 
 import re
@@ -20,7 +20,7 @@ _ID: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ClusterService:
-    """What a Service is called in one cluster; "" is as everywhere else."""
+    """Name and port of a Service in one cluster; "" is the same as everywhere else."""
 
     cluster: str
     name: str = ""
@@ -29,7 +29,7 @@ class ClusterService:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRef:
-    """A port of a Service, by number or name, in all clusters; see `of` for what needs sorting."""
+    """A port of a Service, by number or name, in all clusters; `of` sorts labels and overrides."""
 
     namespace: str
     name: str
@@ -59,7 +59,9 @@ class ServiceRef:
 
     @classmethod
     def parse(cls, service_id: str) -> "ServiceRef":
-        """Return what `id` was made from. Raises ValueError for anything else, as a server group."""
+        """Return the reference of an id. Raises ValueError for other texts, the id of a server group for
+        example.
+        """
         found = _ID.fullmatch(service_id)
         if found is None:
             raise ValueError(f"{service_id!r} is no Service")
@@ -104,8 +106,9 @@ _AS_EVERYWHERE: Final = ClusterService("")
 
 
 def names_service(wanted: str, service_id: str) -> bool:
-    """Say whether `wanted` is this service, or less of it: its id, that without what follows the port,
-    namespace/name, or name. Of a server group: its id, servergroup:namespace/name, or name."""
+    """Return whether `wanted` names this service: by its id, by its id up to the port, by namespace/name, or
+    by name. A server group goes by its id, servergroup:namespace/name, or name.
+    """
     plain = service_id.partition("[")[0].partition("{")[0]
     whole = plain if plain.startswith(GROUP) else plain.rpartition(":")[0]
     return wanted in (service_id, plain, whole, whole.rpartition("/")[2])

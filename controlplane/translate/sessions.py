@@ -1,7 +1,7 @@
-"""A cookie for each service of a site: two of one name would undo each other at each request.
+"""A cookie for each service of a site: two cookies of one name would undo each other at each request.
 
 Browsers keep one cookie of a name for a host and path. Of the routes to which a browser may send the same
-cookie the oldest keeps the name as it is written; that of every other service ends in a mark of the service.
+cookie the oldest keeps the name as written; the name for every other service ends in a mark of that service.
 """
 
 from collections import defaultdict
@@ -43,7 +43,7 @@ def _inserted(route: Route) -> Sticky | None:
 
 
 def _service(route: Route) -> str:
-    """Return what sessions are with: the base of canaries has theirs too."""
+    """Return the services of a route's sessions; those of canaries belong to their base, too."""
     return route.action.backends[0].service if isinstance(route.action, Forward) else ""
 
 
@@ -68,7 +68,7 @@ class _Owners:
         self._any = ""
 
     def take(self, host: str, service: str) -> bool:
-        """Say whether the service has the name at a host, and note it if so."""
+        """Return whether the service has the name at a host, and note it if so."""
         parent = host.partition(".")[2]
         if not host:
             others = self._all

@@ -1,4 +1,4 @@
-"""Hosts that several namespaces have rules for: who takes requests from whom, told to both. Pure."""
+"""Hosts with rules of several namespaces: findings for both sides about requests that one takes. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -106,7 +106,7 @@ def _by_host(routes: Iterable[Route]) -> _Hosts:
 
 
 def _pairs(hosts: _Hosts) -> Iterator[tuple[Route, Route, str]]:
-    """Yield a rule that takes requests, the one of another namespace that loses them, and by what."""
+    """Yield a rule that takes requests, the rule of another namespace that loses them, and the reason."""
     for (port, name), host in hosts.items():
         if not name:
             continue
@@ -125,7 +125,7 @@ def _pairs(hosts: _Hosts) -> Iterator[tuple[Route, Route, str]]:
 
 
 def _is_equal(taker: Route, loser: Route) -> bool:
-    """Whether the second one never matches, which is told as that."""
+    """Whether the second rule never matches, which has a finding of its own."""
     return taker.path == loser.path and set(taker.conditions) == set(loser.conditions)
 
 

@@ -19,12 +19,12 @@ class SpellingProblem(ValueError):
 
 
 def literal(path: str) -> str:
-    """Return a path; letters beyond ASCII stand for what browsers send for them."""
+    """Return a path in which letters beyond ASCII are encoded as browsers encode them."""
     return matched(ascii_path(path).encode()).decode()
 
 
 def expression(pattern: str) -> str:
-    """Return a regular expression of paths, of which each percent-encoding and each letter is one unit.
+    """Return a regular expression of paths in which each percent-encoding and each letter is one unit.
 
     Raises SpellingProblem for letters beyond ASCII where a request has several characters for one.
     """

@@ -1,4 +1,4 @@
-"""What is written into `.status` of gateways and Ingresses."""
+"""The desired `.status` of gateways and Ingresses."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -31,7 +31,7 @@ def ingress_status(subject: Subject, routes: Iterable[Route], facts: Facts) -> O
 
 
 def released_status(subject: Subject, facts: Facts) -> ObjectStatus:
-    """Return what an Ingress that is not ours (any more) keeps of its status: all but our address."""
+    """Return the status of an Ingress that is not ours (any more): everything but our address."""
     return ObjectStatus(
         INGRESSES,
         subject.namespace,
@@ -49,7 +49,9 @@ def kept_entries(entries: list[Any], address: str) -> list[Any]:
 
 
 def _is_own(entry: Any, address: str) -> bool:
-    """Say whether we wrote it. Others may have the same address; ports as we list them they do not have."""
+    """Return whether this gateway wrote an entry. Others may have the same address, but not ports in this
+    form.
+    """
     if not isinstance(entry, dict) or entry.get(_address_field(address)) != address:
         return False
     ports = entry.get("ports")

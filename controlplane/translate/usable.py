@@ -1,7 +1,7 @@
-"""Planned routes that workers could not use are left out and reported: what is accepted works.
+"""Planned routes that workers could not use are left out and reported: accepted routes work.
 
-The families of annotations refuse such values where they are written. What they let pass is found here by
-the check that a worker makes, before it can cost the Ingress an answer to each of its requests.
+The families of annotations refuse such values where they are written. The worker's own check finds the rest
+here, before each request of the Ingress would be answered 500.
 """
 
 from collections.abc import Callable, Iterable
@@ -48,7 +48,7 @@ def usable_routes(
 
 
 class _Check:
-    """Looks once at what the routes of an Ingress share: policies may be large, and routes thousands."""
+    """Checks values that routes of an Ingress share only once: policies may be large, routes thousands."""
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[object, list[Problem]]] = {}  # by id, with the object

@@ -1,4 +1,4 @@
-"""What a route does with a request: forward it to a cluster, or answer it here."""
+"""Actions of routes: forward a request to a cluster, or answer it here."""
 
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ class SplitMode(StrEnum):
 class Share(msgspec.Struct, frozen=True, gc=False):
     """One cluster's configured part of a route. Weight 0 with SplitMode.WEIGHTS is a standby.
 
-    A cluster of a later tier serves only when none of an earlier tier can.
+    A cluster of a later tier serves only when no cluster of an earlier tier can.
     """
 
     cluster: str
@@ -68,7 +68,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
 
 
 class HashSource(StrEnum):
-    """What a request is hashed by."""
+    """The part of a request that is hashed."""
 
     CLIENT = "client"  # address
     URI = "uri"  # path and query
@@ -84,7 +84,7 @@ class HashKey(msgspec.Struct, frozen=True, gc=False):
 
     source: HashSource
     name: str = ""  # of the header (lower case), query parameter or cookie
-    then: tuple["HashKey", ...] = ()  # what the key is made of besides, in this order
+    then: tuple["HashKey", ...] = ()  # further parts of the key, in this order
 
 
 class StickyMode(StrEnum):
@@ -115,7 +115,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
     algorithm: Algorithm = Algorithm.LEAST_REQUEST
     key: HashKey | None = None  # of Algorithm.HASH
     sticky: Sticky | None = None
-    warmup_s: float = 0.0  # a new endpoint's part of the traffic grows over so many seconds
+    warmup_s: float = 0.0  # seconds over which a new endpoint's part of the traffic grows
 
 
 class Forward(msgspec.Struct, frozen=True, gc=False, tag="forward"):
@@ -127,7 +127,7 @@ class Forward(msgspec.Struct, frozen=True, gc=False, tag="forward"):
 
 
 class Redirect(msgspec.Struct, frozen=True, gc=False, tag="redirect"):
-    """Answer with a Location. The parts are templates; what is not given is as in the request.
+    """Answer with a Location. The parts are templates; missing parts are those of the request.
 
     Variables: ${protocol}, ${host} (without port), ${port}, ${path}, ${query} (without '?'),
     ${request_uri} (path and query), ${1} to ${9} (groups of the route's regular expression).
@@ -151,4 +151,4 @@ class FixedResponse(msgspec.Struct, frozen=True, gc=False, tag="fixed"):
 
 
 Action = Forward | Redirect | FixedResponse
-"""What a route does with a request that passed its policies."""
+"""The action of a route for requests that passed its policies."""

@@ -1,10 +1,10 @@
 """Messages between the control plane and a worker, over one Unix stream socket.
 
-Wire form: a 4-byte big-endian length, then one MessagePack message of the unions below. A snapshot is
-sent in parts, because a decoder cannot be interrupted: whole, 10,000 routes take it 28 ms. Listening
-sockets travel on a second, SOCK_SEQPACKET socket inherited at start (`ListenerSocket` as JSON, the
-descriptor as SCM_RIGHTS), because a listening socket must outlive the worker that accepts from it:
-what waits in its queue when the worker dies is served by the next one.
+Wire form: a 4-byte big-endian length, then one MessagePack message of the unions below. A snapshot is sent in
+parts, because a decoder cannot be interrupted: whole, 10,000 routes take it 28 ms. Listening sockets travel
+on a second, SOCK_SEQPACKET socket inherited at start (`ListenerSocket` as JSON, the descriptor as
+SCM_RIGHTS), because a listening socket must outlive the worker that accepts from it: the next worker serves
+the connections in its queue.
 """
 
 import struct
@@ -29,7 +29,7 @@ _LENGTH = struct.Struct(">I")
 class Part(msgspec.Struct, frozen=True, tag="part"):
     """Some routes and services of the snapshot that the next Apply is about, to be decoded one by one.
 
-    They are bytes within the message, so that what comes behind them on the channel is reached at once.
+    They are bytes within the message, so that the reader reaches the messages behind them at once.
     """
 
     routes: bytes  # tuple[Route, ...]
@@ -60,7 +60,7 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
-    """Stop accepting, finish what is in flight within `grace_s`, exit 0."""
+    """Stop accepting, finish the requests in flight within `grace_s` seconds, exit 0."""
 
     grace_s: float
 
@@ -77,7 +77,7 @@ class Ejection(msgspec.Struct, frozen=True):
 
 
 class Ejections(msgspec.Struct, frozen=True, tag="ejections"):
-    """What one worker has found out, for all others: the control plane passes it on."""
+    """Ejections of one worker, which the control plane passes on to all others."""
 
     endpoints: tuple[Ejection, ...]
 
@@ -92,7 +92,7 @@ class UseSessionKey(msgspec.Struct, frozen=True, tag="session-key"):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A cluster that stays out of what an Ingress with `failback: manual` sends to a service."""
+    """A cluster that an Ingress with `failback: manual` keeps out of its traffic to a service."""
 
     ingress: str  # namespace/name
     service: str
@@ -100,9 +100,9 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Holds(msgspec.Struct, frozen=True, tag="holds"):
-    """These are held out now, besides those told before.
+    """Further clusters that are held out now.
 
-    From a worker: it has seen them fail. To a worker: others have, or did before it was there.
+    From a worker: it has seen them fail. To a worker: others have, or did before this worker began.
     """
 
     clusters: tuple[Hold, ...]
@@ -128,7 +128,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     schema: int
     generation: str  # of the supervisor that started it: a survivor of an earlier one is told to drain
     applied: int = 0  # version of the snapshot it serves already
-    dataplane: str = "pure"  # or "compiled": what it runs for every request
+    dataplane: str = "pure"  # or "compiled": the build of its modules
 
 
 class Ack(msgspec.Struct, frozen=True, tag="ack"):
@@ -242,7 +242,7 @@ class PauseCount(msgspec.Struct, frozen=True):
 
 
 class MirrorCount(msgspec.Struct, frozen=True):
-    """Copies of a route's requests; `outcome` says what became of them.
+    """The number of copies of a route's requests with one `outcome`.
 
     "answered"; "failed"; "busy": too many in flight; "too_large": a body that is not kept;
     "no_endpoint"; "cancelled": the client of the original went away.
@@ -254,7 +254,7 @@ class MirrorCount(msgspec.Struct, frozen=True):
 
 
 class StatsPart(msgspec.Struct, frozen=True, tag="stats-part"):
-    """Some of what the next Stats is about: all at once, 8,000 endpoints are a pause of 6 ms."""
+    """A part of the next Stats: all at once, 8,000 endpoints are a pause of 6 ms."""
 
     requests: tuple[RequestCount, ...] = ()
     durations: tuple[DurationHistogram, ...] = ()
@@ -282,7 +282,7 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     suppressed: tuple[SuppressedCount, ...] = ()
     failbacks: tuple[FailbackStats, ...] = ()
     tasks: int = 0  # of its event loop
-    timers: int = 0  # objects that its timer wheel asks for what is due
+    timers: int = 0  # objects on its timer wheel
     deferred: int = 0  # how often a connection's input had to wait for a later turn of the loop
 
 
@@ -302,7 +302,7 @@ class StatsJoiner:
         self._parts: list[StatsPart] = []
 
     def whole(self, message: FromWorker) -> FromWorker | None:
-        """Return a message that is complete with this one, None when it is a part."""
+        """Return the message that this one completes, None when it is only a part."""
         if isinstance(message, StatsPart):
             self._parts.append(message)
             return None

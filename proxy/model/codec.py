@@ -1,4 +1,4 @@
-"""A snapshot as a file: what a restarted gateway serves until an API server answers."""
+"""A snapshot as a file, which a restarted gateway serves until an API server answers."""
 
 import msgspec
 

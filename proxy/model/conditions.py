@@ -1,4 +1,4 @@
-"""What a request must have, besides host and path, to take a route. All conditions of a route must hold."""
+"""Conditions of routes besides host and path. All conditions of a route must hold."""
 
 from enum import StrEnum
 

@@ -3,4 +3,4 @@
 from typing import Final
 
 BYTES: Final = 2 << 20
-"""Zeros to begin with. What is in it: `proxy.upstream.evidence.shared`."""
+"""Zeros to begin with. `proxy.upstream.evidence.shared` describes the content."""

@@ -9,7 +9,7 @@ FLAGS: Final[dict[str, str]] = {
     "-": "answered normally",
     "NR": "no route matched (404)",
     "UH": "the route has no usable endpoint in any cluster (503)",
-    "UF": "no attempt could connect to an endpoint (502; 503 when this machine lacked descriptors or ports)",
+    "UF": "no attempt could connect (502; 503 if this machine lacked descriptors or ports)",
     "UC": "the endpoint closed the connection before or during its response (502, or a cut response)",
     "UT": "the endpoint did not answer in time (504)",
     "UPE": "the endpoint's response broke the protocol (502)",

@@ -11,7 +11,7 @@ COOKIE_NAME: Final = re.compile(r"(?!\$)[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 """RFC 6265 §4.1.1; names with $ were attributes in RFC 2965."""
 COOKIE_PATH: Final = re.compile(r"/[!-+\--:<-~]*")  # without ';' and ',', which end it
 HOST: Final = re.compile(r"([A-Za-z0-9\-._~]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{0,5}))?")
-"""RFC 9112 §3.2, reduced to what names a server: letters, digits, "-._~" or an IP literal, and a port."""
+"""RFC 9112 §3.2, reduced to names of servers: letters, digits, "-._~" or an IP literal, and a port."""
 PORT: Final = re.compile(r"[0-9]{1,5}")
 CONTENT_TYPE: Final = re.compile(r"[!-~][\x20-~]{0,127}")
 ORIGIN: Final = re.compile(r"\*|null|[a-zA-Z][a-zA-Z0-9+.*-]*://[!-+\--.0-~]+|[!-+\--.0-9;-~]+(?::[0-9*]+)?")
@@ -28,7 +28,7 @@ ANSWER_STATUSES: Final = (200, 599)  # of fixed responses, lowest and highest
 
 VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
 VARIABLES: Final = ("protocol", "host", "port", "path", "query", "request_uri")
-"""Of templates, besides ${1} to ${9}."""
+"""Variables of templates, besides ${1} to ${9}."""
 
 
 def is_variable(name: str) -> bool:

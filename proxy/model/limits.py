@@ -1,4 +1,4 @@
-"""What one peer, or all of them, may take of a worker. Part of the snapshot; times in seconds."""
+"""Limits of one peer, or of all peers, at a worker. Part of the snapshot; times in seconds."""
 
 from typing import Annotated, Final
 
@@ -8,20 +8,21 @@ Meta = msgspec.Meta
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Every number is of one worker: what comes from different processes is never added up.
+    """Every limit is per worker: connections of different processes are never added up.
 
     Defaults are the edge values of nginx, Envoy and HAProxy; docs/limits.md says where they differ.
     """
 
     max_connections: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Client connections; more are answered 503 and closed.")
+        int,
+        Meta(ge=1, le=1_000_000, description="Most client connections; more are answered 503 and closed."),
     ] = 20_000
     max_connections_per_address: Annotated[
         int,
         Meta(
             ge=0,
             le=1_000_000,
-            description="Of them, from one IPv4 address or IPv6 /64; 0 is no limit. "
+            description="Most client connections from one IPv4 address or IPv6 /64; 0 is no limit. "
             "Trusted proxies are not counted.",
         ),
     ] = 0
@@ -30,36 +31,39 @@ class Limits(msgspec.Struct, frozen=True):
         Meta(
             ge=0,
             le=60,
-            description="Until the worker takes up a request; when waits stay above it, "
-            "the excess is held off or answered 503; 0 is no limit.",
+            description="Longest time that requests may wait for the worker. When waits stay above it, "
+            "new connections are held off and requests answered 503; 0 is no limit.",
         ),
     ] = 0.2
     head_timeout_s: Annotated[
         float,
-        Meta(gt=0, le=3600, description="From the first byte of a request head to its last; then 408."),
+        Meta(gt=0, le=3600, description="Time from the first byte of a request head to its last; then 408."),
     ] = 10.0
     body_idle_timeout_s: Annotated[
-        float, Meta(gt=0, le=3600, description="Between two pieces of a request body; then 408.")
+        float, Meta(gt=0, le=3600, description="Time between two pieces of a request body; then 408.")
     ] = 60.0
     min_body_rate: Annotated[
         int,
         Meta(
             ge=0,
             le=1 << 30,
-            description="Bytes per second that a request body must bring on average while it is waited for; "
-            "below it 408; 0 is no limit.",
+            description="Bytes per second that a request body must bring on average "
+            "while the worker waits for it; a slower one gets 408; 0 is no limit.",
         ),
     ] = 240
     min_body_rate_grace_s: Annotated[
-        float, Meta(ge=0, le=3600, description="So long is a body waited for before its rate counts.")
+        float,
+        Meta(
+            ge=0, le=3600, description="Time that the worker waits for a body before the body's rate counts."
+        ),
     ] = 10.0
     request_timeout_s: Annotated[
         float,
         Meta(
             ge=0,
             le=86_400,
-            description="So long may a request body be waited for in all; then 408; 0 is no limit. "
-            "Time in which the endpoint does not take it does not count.",
+            description="Time that the worker waits for a request body in all; then 408; 0 is no limit. "
+            "Time in which the endpoint does not take the body does not count.",
         ),
     ] = 300.0
     max_body_bytes: Annotated[
@@ -67,7 +71,7 @@ class Limits(msgspec.Struct, frozen=True):
         Meta(
             ge=0,
             le=1 << 50,
-            description="Of a request body; larger ones get 413; 0 is no limit. "
+            description="Largest request body; a larger one gets 413; 0 is no limit. "
             "An Ingress with proxy-body-size has a limit of its own.",
         ),
     ] = 100 << 20
@@ -76,14 +80,16 @@ class Limits(msgspec.Struct, frozen=True):
         Meta(
             ge=0,
             le=604_800,
-            description="So long may a tunnel (WebSocket) carry nothing in either direction; "
+            description="Time that a tunnel (WebSocket) may carry nothing in either direction; "
             "then both sides are closed; 0 is no limit.",
         ),
     ] = 3600.0
     max_upstream_connections: Annotated[
         int,
         Meta(
-            ge=1, le=1_000_000, description="Connections to one service in one cluster, idle ones included."
+            ge=1,
+            le=1_000_000,
+            description="Most connections to one service in one cluster, idle ones included.",
         ),
     ] = 1024
     max_upstream_pending: Annotated[
@@ -91,7 +97,7 @@ class Limits(msgspec.Struct, frozen=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="Requests that wait for one of these connections, for a second at most; "
+            description="Most requests that wait for one of these connections, for a second at most; "
             "others go to the next cluster, or are answered 503.",
         ),
     ] = 256
@@ -100,7 +106,8 @@ class Limits(msgspec.Struct, frozen=True):
         Meta(
             ge=1,
             le=1 << 30,
-            description="Of the rules of one Ingress, as they are sent to workers; a larger one is refused.",
+            description="Most bytes of the rules of one Ingress, as workers get them; "
+            "a larger Ingress is refused.",
         ),
     ] = 16 << 20
     max_header_changes: Annotated[
@@ -108,7 +115,7 @@ class Limits(msgspec.Struct, frozen=True):
         Meta(
             ge=1,
             le=10_000,
-            description="Of headers, by one rule; an Ingress with more is refused.",
+            description="Most changes of headers by one rule; an Ingress with more is refused.",
         ),
     ] = 100
     max_ingress_pattern_work: Annotated[
@@ -125,14 +132,14 @@ class Limits(msgspec.Struct, frozen=True):
         Meta(
             ge=1,
             le=10_000_000,
-            description="The same of all Ingresses with rules for the host; "
-            "the Ingress that brings it above is refused.",
+            description="Steps per octet that the patterns of all Ingresses with rules for a host "
+            "may cost a request; the Ingress that exceeds them is refused.",
         ),
     ] = 1000
 
 
 class LimitError(Exception):
-    """A limit that does not exist or a value it cannot have; the message says what is allowed."""
+    """A limit does not exist, or cannot have the value; the message names what is allowed."""
 
 
 def parse_limits(settings: dict[str, str]) -> Limits:

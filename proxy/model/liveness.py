@@ -1,8 +1,8 @@
 """The page of memory that a worker shares with its supervisor: proof that the worker's event loop turns.
 
-The control channel cannot tell: what a worker says there waits behind snapshots, endpoint changes and
+The control channel is no proof: a worker's messages wait there behind snapshots, endpoint changes and
 counters. The page has one writer, one reader and no queue. Its file descriptor (a memfd) is inherited at
-start; behind the page the same file holds the stack that a hanging worker was asked for with SIGQUIT.
+start; behind the page the same file holds the stack that a hanging worker writes on SIGQUIT.
 """
 
 import struct

@@ -1,11 +1,11 @@
-"""Which spellings of a path are the same path. Rules and requests are brought into one form by the same code.
+"""Spellings of paths. The same code brings the paths of rules and requests into one form.
 
 *Normal* is RFC 3986 §6.2.2: hex digits of percent-encodings in upper case, unreserved characters decoded.
-*Matched*, in which rules and requests are compared, goes further: every printable character that a path
-may carry as it is stands as it is. `/@me` and `/%40me` are two URLs by the RFC, and one path to every
-server that decodes, so a rule for one of them must take the other. What would mean something else then
-stays encoded: `%2F` and `%5C` (separators to some), `%3F`, `%23`, `%25`, the space, controls and what is
-no ASCII.
+*Matched*, the form in which rules and requests are compared, goes further: every printable character that a
+path may carry as it is stands as it is. `/@me` and `/%40me` are two URLs by the RFC, and one path to every
+server that decodes, so a rule for one of them must take the other. Octets that would mean something else then
+stay encoded: `%2F` and `%5C` (separators to some), `%3F`, `%23`, `%25`, the space, controls and octets beyond
+ASCII.
 """
 
 import re
@@ -26,12 +26,12 @@ def normal(path: bytes) -> bytes:
 
 
 def matched(path: bytes) -> bytes:
-    """Return a path as rules and requests are compared; slashes and dot segments stay as they are."""
+    """Return the matched form of a path; slashes and dot segments stay as they are."""
     return _ENCODED.sub(_decode, path) if b"%" in path else path
 
 
 def ascii_path(text: str) -> str:
-    """Return a path, or a part of one, with what is no ASCII in it percent-encoded, as browsers send it."""
+    """Return a path, or a part of one, with characters beyond ASCII percent-encoded, as browsers do."""
     return text if text.isascii() else _NOT_ASCII.sub(_encode, text)
 
 

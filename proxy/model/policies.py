@@ -1,4 +1,4 @@
-"""What is done with a route's requests and responses on their way. A route without any has no Policies."""
+"""Policies for a route's requests and responses. A route without any has no Policies."""
 
 from enum import StrEnum
 
@@ -44,11 +44,11 @@ class ResponseRule(msgspec.Struct, frozen=True, gc=False):
 
 class PathRewriteKind(StrEnum):
     WHOLE = "whole"  # the value is the new path
-    MATCHED = "matched"  # the value stands in for what the route's prefix or pattern matched
+    MATCHED = "matched"  # the value replaces the part that the route's prefix or pattern matched
 
 
 class Rewrite(msgspec.Struct, frozen=True, gc=False):
-    """What the endpoint is asked for. "" leaves a part as it is.
+    """Host, path and query for the endpoint. "" leaves a part as it is.
 
     Templates with ${host}, ${path}, ${query} and ${1} to ${9}: groups of the route's regular expression.
     """
@@ -76,7 +76,7 @@ class LimitScope(StrEnum):
 
 
 Refusal = FixedResponse | Redirect
-"""What a client gets that a limit turns away."""
+"""The answer to a request that a limit refuses."""
 
 
 class RateLimit(msgspec.Struct, frozen=True, gc=False):
@@ -93,7 +93,7 @@ class RateLimit(msgspec.Struct, frozen=True, gc=False):
 
 
 class ConcurrencyLimit(msgspec.Struct, frozen=True, gc=False):
-    """So many requests at a time, for the whole gateway."""
+    """The most requests at a time, for the whole gateway."""
 
     requests: int
     refusal: Refusal
@@ -110,7 +110,7 @@ class Access(msgspec.Struct, frozen=True, gc=False):
 
 
 class Mirror(msgspec.Struct, frozen=True, gc=False):
-    """A copy of the request for somebody else: its answer is thrown away, its failure changes nothing."""
+    """A copy of the request for another service: its answer is thrown away, its failure changes nothing."""
 
     backends: tuple[Backend, ...]
     split: Split
@@ -136,7 +136,7 @@ class Retry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Policies(msgspec.Struct, frozen=True, gc=False):
-    """In the order in which they are looked at; each None or () where the route has none."""
+    """Policies in the order in which they decide; each is None or () where the route has none."""
 
     access: Access | None = None
     rate_limits: tuple[RateLimit, ...] = ()
@@ -155,7 +155,7 @@ class Policies(msgspec.Struct, frozen=True, gc=False):
 
 
 class ErrorFallback(msgspec.Struct, frozen=True, gc=False):
-    """Endpoint answers with these statuses are replaced by what another service says to GET /.
+    """Answers of endpoints with these statuses are replaced by another service's answer to GET /.
 
     ingress-nginx and Higress: custom-http-errors with default-backend. At most once per request.
     """

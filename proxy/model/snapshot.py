@@ -47,7 +47,7 @@ class Listener(msgspec.Struct, frozen=True, gc=False):
     response_timeout_s: float = 60.0  # from the end of the request to the response head; then 504. 0: none
     access: Access | None = None
     forwarded: ForwardedHeaders = ForwardedHeaders()
-    gzip: bool = False  # compress what the client takes compressed and the endpoint sent plain
+    gzip: bool = False  # compress plain answers for clients that accept gzip
 
     @property
     def name(self) -> str:
@@ -68,13 +68,13 @@ class PathMatch(msgspec.Struct, frozen=True, gc=False):
 
 
 LAST_ORDER: Final = 1000
-"""The highest order of a rule. What is above it belongs to default backends: they come after all rules."""
+"""The highest order of a rule. Higher orders belong to default backends, which come after all rules."""
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
     """One compiled rule."""
 
-    id: str  # what it is, not where it stands: begins with namespace/ingress; bounded, of printable ASCII
+    id: str  # names the content, not the position: begins with namespace/ingress; bounded, of printable ASCII
     source: Source
     ports: tuple[int, ...]  # the listeners it is installed on
     host: str  # "" any host, "*.example.com" exactly one label, else exact; lower case
@@ -116,7 +116,7 @@ class ClusterEndpoints(msgspec.Struct, frozen=True, gc=False):
 
 
 class HealthCheck(msgspec.Struct, frozen=True, gc=False):
-    """How the endpoints of a service are asked whether they can serve. Times in seconds."""
+    """The health check of the endpoints of a service. Times in seconds."""
 
     protocol: str = "HTTP"  # or HTTPS, TCP
     method: str = "HEAD"
@@ -125,10 +125,10 @@ class HealthCheck(msgspec.Struct, frozen=True, gc=False):
     statuses: tuple[int, ...] = (2,)  # first digits of the good ones
     interval_s: float = 2.0
     timeout_s: float = 5.0
-    healthy: int = 3  # so many good answers in a row, and it serves again
-    unhealthy: int = 3  # so many bad ones, and it is failing
+    healthy: int = 3  # good answers in a row after which the endpoint serves again
+    unhealthy: int = 3  # bad answers in a row after which it is failing
     version: str = "1.1"  # of HTTP
-    host: str = ""  # what the Host field says; "": the address of the endpoint
+    host: str = ""  # of the Host field; "": the address of the endpoint
 
 
 class Service(msgspec.Struct, frozen=True, gc=False):
@@ -158,7 +158,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     clusters: tuple[Cluster, ...] = ()
     limits: Limits = Limits()
     workers: int = 1  # that share the limits which hold for the whole gateway
-    trusted_proxies: tuple[str, ...] = ()  # networks (CIDR) that may say who the client is
+    trusted_proxies: tuple[str, ...] = ()  # networks (CIDR) of proxies that may name the client
     gateway: str = ""  # the same in all replicas, in no other gateway; of 0-9 and a-z; "": no loop is found
     hosts_owned: bool = False  # requests to a host are for no rules but those of the namespace that has it
     schema: int = SCHEMA

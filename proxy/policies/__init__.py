@@ -1,1 +1,1 @@
-"""What a route does with requests and responses besides forwarding them; compiled once per route."""
+"""Policies of routes: changes to requests and responses besides forwarding, compiled once per route."""

@@ -12,14 +12,15 @@ class AccessList:
     __slots__ = ("_allow", "_deny")
 
     def __init__(self, config: Access) -> None:
-        """Raises PolicyError for what is no network in CIDR notation."""
+        """Raises PolicyError for a text that is no network in CIDR notation."""
         demand(of_access(config))
         self._allow = Networks(config.allow) if config.allow else None
         self._deny = Networks(config.deny)
 
     def permits(self, client: bytes) -> bool:
-        """Whether this address may come. What is no address may come only where nobody is refused: it could
-        be that of one who is."""
+        """Whether this address may come. An unreadable address may come only where no address is refused, for
+        it could be one of those.
+        """
         allow = self._allow
         if self._deny and (self._deny.covers(client) or not is_address(client)):
             return False

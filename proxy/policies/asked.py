@@ -1,4 +1,4 @@
-"""What a request asks for, and who asks: all that policies look at."""
+"""The parts of a request, and of its client, that policies look at."""
 
 from typing import Final
 
@@ -25,7 +25,7 @@ class Asked:
         self.client = client  # address; like scheme
         self.client_port = client_port  # of the connection, 0 where that is a trusted proxy's
         self.listener_port = listener_port
-        # What the route's expression matched, and its groups; () where nobody asks for them
+        # The part that the route's expression matched, and its groups; () where no policy asks for them
         self.groups: tuple[bytes, ...] = ()
 
     @property
@@ -34,24 +34,24 @@ class Asked:
 
     @property
     def host(self) -> bytes:
-        """In lower case, without port; b"" if the request names none (HTTP/1.0)."""
+        """The host in lower case, without port; b"" if the request names none (HTTP/1.0)."""
         return self.headers.control.host
 
     @property
     def port(self) -> bytes:
-        """As the client wrote it, or the default of the scheme."""
+        """The port as the client wrote it, or the default of the scheme."""
         authority = self.headers.control.authority or b""
         _, colon, port = authority.rpartition(b":")
         return port if colon and port.isdigit() else DEFAULT_PORTS[self.scheme]
 
     @property
     def path(self) -> bytes:
-        """As routes match it."""
+        """The path as routes match it."""
         return self.line.resource.path
 
     @property
     def plain_path(self) -> bytes:
-        """As rewrites take it: slashes are merged, and what the client encoded stays encoded.
+        """The path for rewrites: slashes are merged, and encoded octets stay encoded.
 
         `%2B` is matched like `+`, but object stores that read `+` as a space must not get it instead.
         """
@@ -59,12 +59,12 @@ class Asked:
 
     @property
     def sent_path(self) -> bytes:
-        """As an endpoint gets it where nothing is rewritten."""
+        """The path as an endpoint gets it without a rewrite."""
         return self.line.resource.sent_path
 
     @property
     def query(self) -> bytes:
-        """Without its question mark."""
+        """The query without its question mark."""
         query = self.line.query
         return query[1:] if query else b""
 

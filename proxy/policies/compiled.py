@@ -1,8 +1,8 @@
-"""Compiled policies by what they were compiled from: routes with equal ones share them.
+"""Compiled policies by their configuration: routes with equal policies share them.
 
-Thousands of paths of an Ingress have the same headers, lists of addresses and origins. What is remembered of
-heads with their changes is shared, too. A compiled policy knows nothing of the route, and is kept for as long
-as the snapshot is in use; what routes have taken from an earlier one they keep.
+Thousands of paths of an Ingress have the same headers, lists of addresses and origins. They also share the
+remembered heads with their changes. A compiled policy knows nothing of the route, and is kept while the
+snapshot is in use; routes keep those that they took from an earlier snapshot.
 """
 
 from proxy.model.policies import Access, Cors, HeaderChange, PathRewriteKind, Policies, ResponseRule, Rewrite
@@ -15,12 +15,12 @@ from proxy.policies.responses import ResponseChanges, Rule
 from proxy.policies.rewrite import Rewriter
 
 _Request = tuple[tuple[HeaderChange, ...], Rewrite | None, PathMatch | None]
-"""Changes and rewrite, with the path where the rewrite replaces what that has matched."""
+"""Changes and rewrite, with the path where the rewrite replaces the part that the path matched."""
 _Response = tuple[Cors | None, tuple[HeaderChange, ...], tuple[ResponseRule, ...]]
 
 
 class Compiled:
-    """Every method raises PolicyError and PatternError for what cannot be used."""
+    """The policies of a snapshot. Every method raises PolicyError and PatternError for an unusable policy."""
 
     __slots__ = ("_access", "_cors", "_requests", "_responses")
 

@@ -1,4 +1,4 @@
-"""Compressing what a client takes compressed and the endpoint sent plain (RFC 9110 §8.4, §12.5.3)."""
+"""Compression of plain answers for clients that accept gzip (RFC 9110 §8.4, §12.5.3)."""
 
 import re
 import zlib
@@ -18,11 +18,11 @@ _TEXT_LIKE: Final = re.compile(
     rb"|application/(?:json|javascript|x-javascript|xml|[a-z0-9.-]+\+(?:json|xml))"
     rb"|image/svg\+xml"
 )
-"""An event stream is none: what it says must not wait for a block to fill."""
+"""An event stream is no such type: its events must not wait for a block to fill."""
 
 
 class Variants:
-    """What becomes of one response head on a listener that compresses."""
+    """The treatment of one response head on a listener that compresses."""
 
     __slots__ = ("compressed", "plain")
 
@@ -32,7 +32,7 @@ class Variants:
 
 
 class Compression:
-    """One per worker: remembers what becomes of the heads that it has seen."""
+    """One per worker: remembers the treatment of response heads."""
 
     __slots__ = ("_remembered",)
 

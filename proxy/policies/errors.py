@@ -1,10 +1,10 @@
-"""What compiling a policy raises."""
+"""Errors of compiling a policy."""
 
 from proxy.validation.problem import Problems
 
 
 class PolicyError(ValueError):
-    """A policy that cannot be used; the message names the value and says what is allowed."""
+    """A policy cannot be used; the message names the value and the allowed ones."""
 
 
 def demand(problems: Problems) -> None:

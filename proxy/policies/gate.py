@@ -1,4 +1,6 @@
-"""What is decided about a request before an endpoint is looked for: may it come, who answers it."""
+"""Decisions about a request before an endpoint is chosen: whether it may come, and whether a policy answers
+it.
+"""
 
 from math import ceil
 
@@ -24,7 +26,7 @@ FORBIDDEN = Verdict(Refusal(403, "Clients of this address may not come here."), 
 
 
 class Gate:
-    """Of one route; every part may be missing. They are looked at in the order of the parameters."""
+    """The gate of one route; every part may be missing. Parts decide in the order of the parameters."""
 
     __slots__ = ("_access", "_action", "_concurrency", "_cors", "_crowded", "_rates", "_to_https")
 
@@ -46,9 +48,10 @@ class Gate:
         self._action = Verdict(action, "LR") if action is not None else None
 
     def enter(self, asked: Asked, now: float) -> Verdict | None:
-        """Return who answers the request instead of an endpoint, None when it may go on.
+        """Return the verdict that answers the request instead of an endpoint, None when the request may go
+        on.
 
-        One that may go on is counted as in flight until `leave`.
+        A request that may go on counts as in flight until `leave`.
         """
         if self._access is not None and not self._access.permits(asked.client):
             return FORBIDDEN

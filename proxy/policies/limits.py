@@ -30,7 +30,7 @@ class RateLimiter:
         self.divide(workers)
 
     def divide(self, workers: int) -> None:
-        """Say how many workers share the limit. Each may let one request pass at any rate."""
+        """Set the number of workers that share the limit. Each worker may always let one request pass."""
         config = self.config
         self._interval_s = config.per_s * workers / max(config.requests, 1)
         self._depth_s = self._interval_s * max((config.burst or config.requests) / workers, 1.0)
@@ -74,7 +74,7 @@ class RateLimiter:
 
 
 def _network(client: bytes) -> bytes:
-    """Return the /64 of an IPv6 address: what one host can choose from freely."""
+    """Return the /64 of an IPv6 address: one host can choose freely within it."""
     try:
         return IPv6Address(client.decode("ascii").partition("%")[0]).packed[:8]
     except ValueError:
@@ -140,7 +140,7 @@ class Limiters:
         return limiter
 
     def keep(self, route: str, rates: tuple[RateLimit, ...], concurrency: ConcurrencyLimit | None) -> None:
-        """Forget what a route no longer has."""
+        """Forget the limiters that a route no longer has."""
         known = self._routes.get(route)
         if known is None:
             return

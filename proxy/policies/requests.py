@@ -1,4 +1,4 @@
-"""What an endpoint gets instead of the request as it came: rewritten, with other headers."""
+"""The request as an endpoint gets it: rewritten, with changed headers."""
 
 from typing import Final
 
@@ -14,12 +14,13 @@ OWN_FIELDS: Final = frozenset(
     (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-client-port",
      b"x-request-id")
 )  # fmt: skip
-"""Those that are written anew for every request. X-Forwarded-Host belongs to the block. What a trusted proxy
-vouches for stands among them."""
+"""Fields that are written anew for every request; fields that a trusted proxy vouches for stand among them.
+X-Forwarded-Host belongs to the block.
+"""
 
 
 class RequestChanges:
-    """Of one route. Blocks of clients that repeat theirs are remembered with their changes."""
+    """The changes of one route. Header blocks that repeat are remembered with their changes."""
 
     __slots__ = ("_changes", "_changes_own", "_is_repeatable", "_remembered", "_rewriter")
 
@@ -36,13 +37,13 @@ class RequestChanges:
 
     @property
     def has_groups(self) -> bool:
-        """Whether it looks at what the route's expression matched."""
+        """Whether the changes refer to the part that the route's expression matched."""
         return (self._rewriter is not None and self._rewriter.has_groups) or (
             self._changes is not None and self._changes.has_groups
         )
 
     def line(self, asked: Asked) -> bytes:
-        """Return the request line. Raises RequestError for a path that cannot be asked for."""
+        """Return the request line. Raises RequestError for a path that no request can have."""
         return asked.line.forward if self._rewriter is None else self._rewriter.line(asked)
 
     def fields(self, asked: Asked, own: bytes) -> bytes:
@@ -75,9 +76,9 @@ def _is_own(name: bytes) -> bool:
 
 
 def without_body(block: bytes) -> bytes:
-    """Return field lines of a request that has no body any more, for the backend of an error page.
+    """Return the field lines of a request without its body, for the backend of an error page.
 
-    What that one is told of the error is left out where a client wrote it.
+    A client's own fields about the error are left out.
     """
     lines = block.split(b"\r\n")
     kept = [line for line in lines if not line[:18].lower().startswith(_OF_BODY_AND_ERROR)]

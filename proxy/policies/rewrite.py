@@ -1,4 +1,4 @@
-"""What the endpoint is asked for instead: host, path, query."""
+"""The rewritten request: host, path, query."""
 
 from proxy.http.grammar import HOST
 from proxy.http.path import merge_slashes, resolve
@@ -26,7 +26,7 @@ class Rewriter:
 
     @property
     def has_groups(self) -> bool:
-        """Whether it looks at what the route's expression matched."""
+        """Whether the rewrite refers to the part that the route's expression matched."""
         templates = (self._host, self._path, self._query)
         if self._is_matched and self._path is not None:
             return True
@@ -50,7 +50,7 @@ class Rewriter:
         return b"%b %b HTTP/1.1\r\n" % (asked.method, path)
 
     def host(self, asked: Asked) -> bytes:
-        """Return what Host says to the endpoint; as it was where the template gives no host name."""
+        """Return the Host for the endpoint; the client's where the template gives no host name."""
         if self._host is not None:
             host = self._host.expand(asked)
             if HOST.fullmatch(host) is not None:
@@ -61,11 +61,11 @@ class Rewriter:
         if self._is_matched:
             rest = self._unmatched(asked)
             value += rest.removeprefix(b"/") if value.endswith(b"/") else rest
-        # What groups bring together may be a dot segment: the endpoint gets the one normal form
+        # Groups may join to a dot segment: the endpoint gets the one normal form
         return merge_slashes(resolve(escaped(b"/" + value.lstrip(b"/"), NOT_IN_PATH)))
 
     def _unmatched(self, asked: Asked) -> bytes:
-        """Return the path behind what the route matched, encoded as it came where that can be told."""
+        """Return the path behind the matched part, encoded as it came where that can be told."""
         taken = asked.groups[0] if asked.groups else self._prefix
         path = asked.plain_path
         return (path if path.startswith(taken) else asked.path)[len(taken) :]

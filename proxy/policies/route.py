@@ -1,4 +1,6 @@
-"""All policies of one route, compiled. What needs an endpoint (mirror, retries, fallbacks) is upstream's."""
+"""All policies of one route, compiled. Those that need an endpoint (mirror, retries, fallbacks) are
+upstream's.
+"""
 
 from proxy.model.actions import Forward
 from proxy.model.policies import Policies
@@ -14,12 +16,12 @@ _NONE = Policies()
 
 
 class RoutePolicies:
-    """Groups of policies; each is None where the route has none of the kind."""
+    """Groups of policies; each is None where the route has no policy of the kind."""
 
     __slots__ = ("_pattern", "gate", "request", "response")
 
     def __init__(self, route: Route, limiters: Limiters, compiled: Compiled | None = None) -> None:
-        """Share with other routes what is `compiled`. Raises PolicyError, PatternError."""
+        """`compiled` has the policies that routes share. Raises PolicyError, PatternError."""
         policies = route.policies or _NONE
         compiled = compiled or Compiled()
         action = own_answer(route.action) if not isinstance(route.action, Forward) else None
@@ -38,7 +40,7 @@ class RoutePolicies:
             self._pattern = compile_path(route.path)
 
     def look_at(self, asked: Asked) -> None:
-        """Note what the templates of this route want to know of a request."""
+        """Note the parts of a request that the templates of this route refer to."""
         if self._pattern is not None:
             asked.groups = self._pattern.groups(asked.plain_path) or self._pattern.groups(asked.path)
 

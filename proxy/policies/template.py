@@ -1,7 +1,7 @@
 """Texts with ${variables}, and the octets that may stand where they are used.
 
-What a variable stands for was written by the client: every result is escaped for its place, so that
-nothing in it can end a line, a request target or a part of a URL.
+Clients write the values of variables: every result is escaped for its place, so that nothing in it can end a
+line, a request target or a part of a URL.
 """
 
 import re
@@ -17,11 +17,12 @@ _STRAY_PERCENT: Final = rb"%(?![0-9A-Fa-f]{2})|"
 NOT_IN_PATH: Final = re.compile(_STRAY_PERCENT + rb"[^!$%&'()*+,\-./0-9:;=@A-Z_a-z~]")
 NOT_IN_QUERY: Final = re.compile(_STRAY_PERCENT + rb"[^!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
 NOT_IN_URL: Final = re.compile(_STRAY_PERCENT + rb"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
-"""What is percent-encoded in these places (RFC 3986 §3, and brackets, which programs put in queries)."""
+"""Octets that are percent-encoded in these places (RFC 3986 §3, and brackets, which programs put in queries).
+"""
 
 
 def escaped(text: bytes, pattern: re.Pattern[bytes]) -> bytes:
-    """Percent-encode what `pattern`, one of the above, finds."""
+    """Percent-encode the octets that `pattern`, one of the above, finds."""
     return pattern.sub(_percent, text)
 
 

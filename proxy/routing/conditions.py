@@ -1,7 +1,7 @@
-"""Compiled conditions: whether a request has what a route wants, and what of it was looked at.
+"""Compiled conditions of routes: they tell whether a request meets them, and which of its parts they look at.
 
-Those that look at more than host and header fields say so in the facts (`is_particular`), because what
-is found for a block of fields is remembered.
+Conditions that look at more than host and header fields note that in the facts (`is_particular`), because the
+route found for a block of fields is remembered.
 """
 
 from abc import ABC, abstractmethod
@@ -34,7 +34,7 @@ class Check(ABC):
 
     @abstractmethod
     def found(self, facts: Facts) -> Sequence[bytes]:
-        """Return what the request has where the condition looks; parameters and cookies as name=value."""
+        """Return the values that the condition looks at; parameters and cookies as name=value."""
 
     @abstractmethod
     def holds(self, facts: Facts) -> bool: ...
@@ -163,7 +163,7 @@ def _by_name(pairs: Sequence[tuple[str, str]], kind: TextKind) -> dict[str, Text
 
 
 def compile_condition(condition: Condition) -> Check:
-    """Raises ValueError, with what is wrong, for a regular expression or network that is none."""
+    """Raises ValueError with the mistake for an invalid regular expression or network."""
     match condition:
         case HeaderCondition():
             return HeaderCheck(condition)
@@ -180,5 +180,5 @@ def compile_condition(condition: Condition) -> Check:
 
 
 def is_particular(check: Check) -> bool:
-    """Whether it looks at more than host and header fields."""
+    """Whether the condition looks at more than host and header fields."""
     return isinstance(check, (QueryCheck, MethodCheck, SourceCheck))

@@ -1,4 +1,4 @@
-"""The routes that match one request, in the order in which they are taken: what the table does, in words."""
+"""The routes that match one request, in the order in which the table takes them, with the reasons."""
 
 import heapq
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ class Rule(StrEnum):
 _IN_NAMESPACE = (
     Rule.ORDER, Rule.HOST, Rule.PATH_KIND, Rule.PATH_LENGTH, Rule.PRIORITY, Rule.CONDITIONS, Rule.AGE,
 )  # fmt: skip
-"""Of the parts of a Rank; what comes after them is the name, and in one Ingress the place."""
+"""Rules for the parts of a Rank; behind them come the name, and in one Ingress the place."""
 
 _ACROSS = (Rule.HOST, Rule.PATH_KIND, Rule.PATH_LENGTH, Rule.SINCE, Rule.NAME)
-"""Of the parts of a Standing."""
+"""Rules for the parts of a Standing."""
 
 
 class Contest:
@@ -43,7 +43,7 @@ class Contest:
         self._matching: dict[str, list[Route]] = {}  # by party
 
     def note(self, route: Route) -> None:
-        """Take account of a route of the port and host, whether it matches the rest of the request or not."""
+        """Note a route of the port and host, whether or not it matches the rest of the request."""
         key = place(route), tenant_of(route)
         self._since[key] = min(self._since.get(key, route.created), route.created)
         kind = host_rank(route)
@@ -55,10 +55,10 @@ class Contest:
         self._matching.setdefault(party(route), []).append(route)
 
     def in_turn(self) -> Iterator[tuple[Route, Rule | None, Route | None]]:
-        """Yield the matching routes, the one that is taken first; the others with what they are beaten by,
-        and by which route: the one that is taken, or the first of their own namespace.
+        """Yield the matching routes, beginning with the one that is taken; each of the others comes with the
+        rule and the route that beat it: the one that is taken, or the first of its own namespace.
 
-        Where none of those that match may have the request, all of them are beaten.
+        Where no matching route may have the request, all of them are beaten.
         """
         parties = [sorted(routes, key=rank) for routes in self._matching.values()]
         chosen: Route | None = None

@@ -1,7 +1,7 @@
-"""Why a request takes the route it takes: every route that was considered, with what decided.
+"""Why a request takes its route: every route that was considered, with the deciding rule.
 
-Predicates and sort keys are those of the table; only where it looks a host or a path up, they are
-compared here. tests/routing/test_explain.py holds that both choose the same route.
+Predicates and sort keys are those of the table; hosts and paths, which the table looks up, are compared here.
+tests/routing/test_explain.py holds that both choose the same route.
 """
 
 import heapq
@@ -42,7 +42,7 @@ class Verdict(StrEnum):
 
 
 class Part(StrEnum):
-    """What of a request a route does not match by."""
+    """The part of a request that a route does not match."""
 
     PORT = "port"
     HOST = "host"
@@ -52,7 +52,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`wanted` is what the route says, `found` what the request has there: for conditions, all values."""
+    """`wanted` is the value of the route, `found` that of the request: for conditions, all values."""
 
     part: Part
     wanted: str | Condition
@@ -73,7 +73,7 @@ class Explanation:
     """Routes in the order in which they would be taken, then those that do not match, the nearest first."""
 
     considered: tuple[Considered, ...]
-    left: int = 0  # so many more do not match
+    left: int = 0  # the number of further routes that do not match
 
     @property
     def chosen(self) -> Considered | None:
@@ -84,9 +84,9 @@ class Explanation:
 def explain(
     routes: Iterable[Route], asked: Asked, most: int | None = None, *, owned: bool = False
 ) -> Explanation:
-    """Return what becomes of the request among the routes of a snapshot. Raises RouteError.
+    """Return the outcome of a request among the routes of a snapshot. Raises RouteError.
 
-    `most`: so many of those that do not match are kept, the nearest. To keep 100,000 of them, and to
+    `most` is the number of kept routes that do not match, the nearest ones. To keep 100,000 of them, and to
     collect the garbage, stops all other threads for a second. `owned`: hosts belong to one namespace each.
     """
     facts = _facts(asked)
@@ -149,7 +149,7 @@ def _covers_path(route: Route, path: str) -> bool:
 
 
 def _nearest(missed: list[Considered], path: str, most: int | None) -> list[Considered]:
-    """Return them in order of their distance, no more than `most`."""
+    """Return at most `most` of them, in order of their distance."""
     keyed = [(_distance(each, path), number, each) for number, each in enumerate(missed)]
     slices = [sorted(keyed[start : start + _SLICE]) for start in range(0, len(keyed), _SLICE)]
     return [each for _, _, each in islice(heapq.merge(*slices), most)]
@@ -206,7 +206,7 @@ class _Line:
 
 
 def _octets(text: str) -> bytes:
-    """Return what a client would send; what is no UTF-8 on a command line comes as surrogates."""
+    """Return the bytes that a client would send; octets of a command line beyond UTF-8 are surrogates."""
     return text.encode(errors="surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""The routes of one port, by host, and which of those that match a request is taken."""
+"""The routes of one port by host, and the choice among those that match a request."""
 
 from collections.abc import Iterable, Iterator
 from typing import Generic
@@ -110,12 +110,12 @@ class HostTable(Generic[Target]):
         return next(iter(firsts.values()), None)
 
     def _is_first(self, candidate: Candidate[Target]) -> bool:
-        """Say whether no rule of its namespace can come before it: it stands in the lowest order."""
+        """Return whether no rule of its namespace comes before the route: it stands in the lowest order."""
         order = candidate.route.order
         return order <= self._lowest.get(party(candidate.route), order)
 
     def _near(self, path: bytes, facts: Facts) -> Iterator[Iterable[Candidate[Target]]]:
-        """Yield what may match, the most specific first; of a divided table the first of each namespace."""
+        """Yield candidates, the most specific first; of a divided table the first of each namespace."""
         for table in self._tables(facts.host):
             yield table.exact(path)
             if table.is_divided:

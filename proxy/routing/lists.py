@@ -1,7 +1,7 @@
 """Header fields as conditions see them: the lines of a list and the members of one line mean the same.
 
-RFC 9110 §5.3: a proxy may join the lines of a field, so a rule must not depend on who sent it through which
-proxy. A list is read as each of its members, and as the one line that all of them make together.
+RFC 9110 §5.3: a proxy may join the lines of a field, so a rule must not depend on the proxies that a request
+passed. A list is read as each of its members, and as the one line that all of them make together.
 """
 
 import re

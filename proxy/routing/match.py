@@ -31,7 +31,7 @@ class PathPattern:
         return self._regex.match(path) is not None
 
     def groups(self, path: bytes) -> tuple[bytes, ...]:
-        """Return what ${0}, ${1} … stand for: what of the path is matched, and the groups of the expression.
+        """Return the values of ${0}, ${1} …: the matched part of the path, and the groups of the expression.
 
         b"" for a group that took no part; () for a path that does not match. Not remembered: for
         rewrites and redirects, whose paths seldom repeat. They get a pattern of their own by `compile_path`.

@@ -29,7 +29,7 @@ class Networks:
         return bool(self._values)
 
     def covers(self, address: bytes) -> bool:
-        """Whether one of them has this address; what is no address is nowhere."""
+        """Whether one of the networks has this address; a text that is no address is in none."""
         number = _parse(address)
         if number is None:
             return False

@@ -1,8 +1,7 @@
-"""Cookies and query parameters, looked up by name: one pass over the text, whatever a client puts there.
+"""Cookies and query parameters by name: one pass over the text, whatever a client puts there.
 
-A name is compiled once, with all ways to write it. So looking for it takes no more than a search in a
-string, and nothing is decoded but the values of that name: a query of thousands of parameters costs
-what its length costs.
+A name is compiled once, with all ways to write it. So a lookup is a search in a string, and only the values
+of that name are decoded: the cost of a query is its length, not the number of its parameters.
 """
 
 import re
@@ -10,7 +9,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 MAX_VALUES: Final = 64
-"""Of one name, in one text: more are not looked at, or each would cost a comparison with a pattern."""
+"""The most values of one name that are compared, for each can cost a comparison with a pattern."""
 
 
 class CookieName:

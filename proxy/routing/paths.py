@@ -14,7 +14,7 @@ Target = TypeVar("Target")
 
 
 class Candidate(Generic[Target]):
-    """One route, and what the caller binds to it when the first request takes it.
+    """One route, and the object that the caller binds to it when the first request takes it.
 
     With four members it fits into a cache line: a fifth costs 3 % of a lookup among 20,000 routes.
     """
@@ -34,7 +34,7 @@ class Candidate(Generic[Target]):
         return True
 
     def takes(self, path: bytes, facts: Facts) -> bool:
-        """Say whether it matches a path that was looked up, or tried with a pattern."""
+        """Return whether the route matches a path that was looked up, or tried with a pattern."""
         return (self.pattern is None or self.pattern.matches(path)) and self.holds(facts)
 
 
@@ -148,8 +148,8 @@ class PathTable(Generic[Target]):
             return next(iter(self.firsts(path, facts)), None)
         prefixes = self._prefixes
         if prefixes:
-            # Element-wise: cut at slashes, longest first. "/a/" is covered by the prefix "/a". What is
-            # longer than any prefix is cut off at once: a path may be thousands of slashes.
+            # Element-wise: cut at slashes, longest first. "/a/" is covered by the prefix "/a". The part
+            # beyond the longest prefix is cut off at once: a path may be thousands of slashes.
             prefix = path
             longest = self._longest
             if len(path) > longest:
@@ -207,7 +207,7 @@ class PathTable(Generic[Target]):
         return self._exact.get(path, [])
 
     def below(self, path: bytes) -> Iterator[Candidate[Target]]:
-        """Yield what `find` looks at after the exact paths, in its order, whether it matches or not."""
+        """Yield the candidates that `find` looks at after the exact paths, in its order, matching or not."""
         prefix = path
         if len(path) > self._longest:
             prefix = path[: max(path.rfind(b"/", 0, self._longest + 1), 0)]

@@ -1,7 +1,7 @@
 """Texts that users compare with: literals, prefixes, globs, regular expressions. All in linear time.
 
-What users write is run on what strangers send, in the one thread that serves everybody, so nothing
-here may backtrack: regular expressions are RE2's, and globs are written so that `re` never goes back.
+Users' patterns run on strangers' texts, in the one thread that serves all clients, so nothing here may
+backtrack: regular expressions are RE2's, and globs are written so that `re` never goes back.
 """
 
 import re
@@ -15,7 +15,9 @@ from proxy.model.conditions import TextKind
 
 MAX_REGEX_BYTES: Final = 1 << 20  # of memory, per expression; RE2 takes 8 MiB by default
 MAX_PROGRAM: Final = 1000
-"""Instructions. Linear means up to so many steps per octet: 9000 took 0.5 s for a path of 8 KB, measured."""
+"""The most instructions of an expression, which is the most steps per octet: 9000 took 0.5 s for a path of 8
+KB, measured.
+"""
 
 _NOT_IN_RE2: Final = re.compile(r"\(\?<?[=!]|\(\?>|\(\?P=|\\[1-9]")
 
@@ -89,14 +91,16 @@ def regex_beginning(expression: str) -> str:
 
 
 def _has_alternatives(expression: str) -> bool:
-    """Whether it may be several expressions: a | outside of groups, or where that is not easily told."""
+    """Whether the text may be several expressions: it has a | outside of groups, or one that is hard to
+    place.
+    """
     for _ in range(_NESTED):
         expression = _GROUP.sub("", expression)
     return "|" in expression
 
 
 def compile_globs(patterns: Sequence[str], *, ignore_case: bool = False) -> re.Pattern[bytes]:
-    """Return an expression to `match` that takes what any of the globs takes as a whole.
+    """Return an expression for `match` that takes every text that one of the globs takes as a whole.
 
     '*' is any run of octets, '?' any one. Where a part between two stars is found first is as good a
     place as any later one, so it is never looked for again: an atomic group each, as of Python 3.11.

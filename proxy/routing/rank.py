@@ -27,7 +27,8 @@ class PathRank(IntEnum):
     PREFIX = 1
     PATTERN = 2
     ROOT = 3
-    """The prefix "/": what covers everything comes last, or no pattern beside it were ever taken."""
+    """The prefix "/" covers every path, so it comes last: before patterns, it would take all their requests.
+    """
 
 
 Precedence = tuple[int, int, int, str, str, str]
@@ -42,7 +43,7 @@ PathPlace = tuple[bool, str]
 """Whether the path is an exact one, and the text with which its paths begin, without slashes at the end."""
 
 Place = tuple[HostRank, str, bool, str]
-"""Host and path, as far as several routes there are told apart by age."""
+"""Host and path, where age decides between routes."""
 
 Standing = tuple[HostRank, bool, int, str, str]
 """Host, whether the path is no exact one, less its length, since when the namespace is there, its name."""
@@ -69,7 +70,7 @@ def path_length(path: PathMatch) -> int:
 
 
 def path_place(path: PathMatch) -> PathPlace:
-    """Return what of a place is its path."""
+    """Return the path part of a place."""
     if path.kind is PathKind.EXACT:
         return True, path.value
     if path.kind is PathKind.PREFIX:

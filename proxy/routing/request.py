@@ -1,4 +1,6 @@
-"""What routing asks of a request. The classes of proxy.http have these members; nothing here knows them."""
+"""The members of a request that routing reads. The classes of proxy.http have them; routing does not know
+these.
+"""
 
 from typing import Protocol
 
@@ -25,11 +27,11 @@ class Line(Protocol):
 
     @property
     def query(self) -> bytes:
-        """As it came, with its question mark; b"" if there is none."""
+        """The query as it came, with its question mark; b"" without one."""
 
 
 class Facts:
-    """What conditions look at. A table has one, filled anew for each search: none is made per request."""
+    """The facts that conditions look at. A table has one such object and fills it anew for each search."""
 
     __slots__ = ("client", "fields", "host", "is_particular", "line")
 

@@ -1,4 +1,4 @@
-"""Which clusters can take a route's traffic now, and in what proportions: the healing of shares."""
+"""The clusters that can take a route's traffic now, and their proportions: the healing of shares."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Tier = dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """A service's endpoints in one cluster by what they can do, each counted with its weight."""
+    """A service's endpoints in one cluster by their abilities, each counted with its weight."""
 
     live: int = 0
     reserve: int = 0  # draining or without a weight: they serve when their cluster has no other
@@ -25,7 +25,8 @@ class Usable:
     level: float = 1.0  # of its share that the cluster takes: less while it returns after a failure
     capacity: float = 1.0  # of its share that its endpoints can carry, by `capacity`
     parts: Mapping[str, float] = field(default_factory=dict)
-    """Of its share, for Ingresses whose `failback` does not let it take all of that yet; 0: it stays out."""
+    """The part of its share by Ingress whose `failback` does not let the cluster take all of it yet; 0: none.
+    """
 
     @property
     def total(self) -> int:
@@ -94,7 +95,7 @@ def _tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
 
 
 def reach(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Reach:
-    """Return what can be done with the best of these tiers."""
+    """Return the reach of the best of these tiers."""
     best = next((tier for tier in ranked if tier), {})
     if any(not endpoints.get(cluster, NONE).is_only_ejected for cluster in best):
         return Reach.SERVING
@@ -105,19 +106,18 @@ def capacity(live: int, expected: int) -> float:
     """Return the part of its share that a cluster can carry, 0 to 1.
 
     `live` and `expected` are weights: of the endpoints that serve, and of all that are known, are not
-    draining and have a weight. A service that was scaled down expects less. Without live ones other
-    tiers decide, and it is 1.
+    draining and have a weight. A service that was scaled down expects less. Without live endpoints other
+    tiers decide, and the capacity is 1.
     """
     return min(1.0, OVERPROVISIONING_FACTOR * live / expected) if live and expected else 1.0
 
 
 def divided(split: Split, ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Tier:
-    """Return the weights by which requests are divided now: those of the best tier.
+    """Return the weights that divide requests now: those of the best tier.
 
-    A cluster that returns, or lacks endpoints, takes a part of its share; the others of its tier take
-    the rest in proportion. A tier as a whole does what the best of its clusters can: where none can
-    take all of its share, what is left goes to the next tier that is live, and so on. The last one has
-    nobody to leave it to.
+    A cluster that returns, or lacks endpoints, takes a part of its share; the others of its tier take the
+    rest in proportion. A tier as a whole does as much as the best of its clusters: where none can take all of
+    its share, the rest goes to the next live tier, and so on. The last tier has no next one.
     """
     able = [tier for tier in ranked if tier]
     if not able:
@@ -142,8 +142,9 @@ def divided(split: Split, ranked: tuple[Tier, ...], endpoints: Mapping[str, Usab
 
 
 def _levels(split: Split, tier: Tier, endpoints: Mapping[str, Usable]) -> dict[str, float]:
-    """Return what part of its share each cluster takes. One that counts by its endpoints has a smaller share
-    where some of them do not serve, not a part of it."""
+    """Return the part of its share that each cluster takes. Without a weight, endpoints that do not serve
+    make the share smaller, and the part stays whole.
+    """
     ingress = split.failback.ingress if split.failback is not None else ""
     levels: dict[str, float] = {}
     for cluster in tier:
@@ -152,7 +153,7 @@ def _levels(split: Split, tier: Tier, endpoints: Mapping[str, Usable]) -> dict[s
         if usable.capacity < level and _has_weight(split, cluster):
             level = usable.capacity
         if usable.parts:
-            level = min(level, usable.parts.get(ingress, 1.0) or 1.0)  # it is out, but nobody else serves
+            level = min(level, usable.parts.get(ingress, 1.0) or 1.0)  # held out, no other serves
         levels[cluster] = level
     return levels
 
@@ -168,7 +169,7 @@ def first_serving(options: Sequence[Reach]) -> int:
 
 
 def healed(weights: Sequence[int], options: Sequence[Reach]) -> list[int]:
-    """Return the weights of backends as they are now: one that cannot serve leaves its part to the others."""
+    """Return the current weights of backends: a backend that cannot serve leaves its part to the others."""
     best = max((can for weight, can in zip(weights, options, strict=True) if weight), default=Reach.NOTHING)
     return [weight if best and can == best else 0 for weight, can in zip(weights, options, strict=True)]
 

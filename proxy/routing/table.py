@@ -5,12 +5,12 @@ exact host, the one-label wildcard, no host; then Exact, longest Prefix, pattern
 namespace that has been there for longest. In a namespace, among equals: the higher priority; then more
 conditions; then the older Ingress; then its name; then the order in the snapshot. The keys are in `rank`.
 
-Routes are looked up by how specific they are, whosever they are, and the first one that matches is taken, but
-where its namespace has several orders and it is not in the lowest: only then the others are looked at.
-Hosts and prefixes are found by dict lookups, so a hundred thousand routes cost no more than one.
+Routes of all namespaces are looked up together, the most specific first, and the first match is taken. Only
+where its namespace has several orders, and the match is not in the lowest, are others looked at. Hosts and
+prefixes are found by dict lookups, so a hundred thousand routes cost no more than one.
 
-A table is filled route by route, taking over what an earlier table has of a route that is the same,
-and taken apart piece by piece: either would be a long pause for requests when done at once.
+A table is filled route by route, with the objects of an earlier table for unchanged routes, and taken apart
+piece by piece: either would be a long pause for requests when done at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from proxy.routing.request import Facts, Fields, Line
 
 MAX_REMEMBERED = 4096
 _SHARDS = 256
-"""Of the index by id: one dict that grows to 100,000 strings stops everything for 12 ms, measured."""
+"""Parts of the index by id: one dict that grows to 100,000 strings stops the loop for 12 ms, measured."""
 
 
 class RouteTable(Generic[Target]):
@@ -35,9 +35,9 @@ class RouteTable(Generic[Target]):
     __slots__ = ("_bind", "_by_id", "_facts", "_memo", "_owned", "_ports")
 
     def __init__(self, bind: Callable[[Route], Target], *, owned: bool = False) -> None:
-        """`bind` makes what a match returns, once per route, and only for routes that are taken.
+        """`bind` makes the object that a match returns, once per route, and only for routes that are taken.
 
-        With `owned` a host is for the rules of no other namespace than the one that has it.
+        With `owned` a host is only for rules of the namespace that owns it.
         """
         self._bind = bind
         self._owned = owned
@@ -78,7 +78,7 @@ class RouteTable(Generic[Target]):
     def find(
         self, port: int, host: bytes, path: bytes, fields: Fields, line: Line, client: bytes
     ) -> Target | None:
-        """Return what is bound to the route of a request, None when no route matches.
+        """Return the object bound to the route of a request, None when no route matches.
 
         `client` is an address, as trusted proxies report it. `fields` must not change: the answer is
         remembered for as long as it is the same object, unless it took more than port, path and fields.
@@ -121,7 +121,7 @@ class RouteTable(Generic[Target]):
 
 
 def _same(old: Route, new: Route) -> bool:
-    """Say whether two routes with the same id differ in nothing but the generation of their source.
+    """Return whether two routes with the same id differ in nothing but the generation of their source.
 
     An edit elsewhere in an Ingress gives all of its routes another generation, and changes none.
     """

@@ -1,1 +1,1 @@
-"""What a worker counts and writes down. Nothing here waits."""
+"""Counters and logs of a worker. Nothing here waits."""

@@ -12,7 +12,7 @@ from proxy.model.channel import (
     SuppressedCount,
 )
 
-# Of any length by its type: one of a fixed length would be unpacked and packed again for every request
+# A tuple of any length by its type: one of fixed length would be unpacked and packed for every request
 _BOUNDS_S: Final[tuple[float, ...]] = DURATION_BOUNDS_S
 _FIRST_S: Final[float] = DURATION_BOUNDS_S[0]
 _BUCKETS: Final = len(DURATION_BOUNDS_S) + 1
@@ -138,7 +138,7 @@ class SuppressedCounters:
 
 
 class MirrorCounters:
-    """What became of copies, of the whole worker."""
+    """The outcomes of copies, for the whole worker."""
 
     __slots__ = ("_counts",)
 

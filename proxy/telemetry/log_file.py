@@ -17,10 +17,10 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 LOCK_S: Final = 1.0
-"""For so long a worker waits for another one that appends to the same file."""
+"""Seconds that a worker waits for another one that appends to the same file."""
 
 QUIET_S: Final = 1.0
-"""After so long without a lost line the trouble is over: it is said once, not with every line."""
+"""Seconds without a lost line after which the trouble is over: it is logged once, not with every line."""
 
 OPEN_AGAIN_S: Final = 1.0
 _LOCK_POLL_S: Final = 0.002
@@ -28,7 +28,7 @@ _POLL_MS: Final = 1000
 
 
 class LogFile:
-    """Only the writer thread calls it; anybody may read `lost`, the number of lost lines."""
+    """Only the writer thread calls its methods; any thread may read `lost`, the number of lost lines."""
 
     __slots__ = (
         "_failed_at", "_fd", "_is_file", "_is_shared", "_lost_before", "_open_at", "_path", "_rest", "lost",
@@ -103,10 +103,11 @@ class LogFile:
         self._fd = fd
         self._rest = b""
         self._is_file = stat.S_ISREG(mode)
-        # Whoever locks a device, such as /dev/null, locks it for the whole machine
+        # A lock of a device, such as /dev/null, holds for the whole machine
         self._is_shared = self._is_file or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
         if self._is_file and not self._path:
-            # `fleetgate run >file`, to be truncated by who rotates it: without, holes of zeros would follow
+            # `fleetgate run >file`, which a log rotation truncates: without O_APPEND, holes of zeros would
+            # follow
             fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
 
     def _opens(self) -> bool:
@@ -121,10 +122,10 @@ class LogFile:
         return True
 
     def _lock(self) -> bool:
-        """Keep other workers from writing meanwhile; say whether that is so.
+        """Keep other workers from writing meanwhile; return whether that succeeded.
 
-        Whoever has the lock of a pipe waits for its reader, as we would. Somebody strange may have that
-        of a file: we do without then.
+        The holder of a pipe's lock waits for the pipe's reader, as this worker would. A stranger may hold the
+        lock of a file: then this worker writes without it.
         """
         if not self._is_shared:
             return False
@@ -155,7 +156,7 @@ class LogFile:
         return not self._rest
 
     def _write_all(self, buffer: bytearray, size: int) -> int:
-        """Return how many bytes are out: fewer than `size` after an error, which is said."""
+        """Return the number of written bytes: fewer than `size` after an error, which is logged."""
         start = 0
         with memoryview(buffer) as view:
             while start < size:
@@ -166,7 +167,7 @@ class LogFile:
                     end = end or buffer.find(b"\n", start) + 1 or size
                 try:
                     start += os.write(self._fd, view[start:end])
-                except BlockingIOError:  # the pipe of somebody who switched to O_NONBLOCK, and reads slowly
+                except BlockingIOError:  # another program set the pipe to O_NONBLOCK, and reads slowly
                     self._wait()
                 except OSError as error:
                     self._say(error)
@@ -191,7 +192,7 @@ class LogFile:
         return end
 
     def _cut(self, end: int, where: int) -> bool:
-        """Shorten the file, unless somebody else appended behind `end`; say whether that is done."""
+        """Shorten the file, unless another program appended behind `end`; return whether that is done."""
         if not self._is_file:
             return False
         if self._size() != end:

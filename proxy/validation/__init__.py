@@ -1,3 +1,3 @@
-"""Whether values of a snapshot can be used: asked by the translation before it publishes them, and by a
-worker before it compiles them. Pure; says nothing about any one data plane but what HTTP says itself.
+"""Checks that values of a snapshot can be used. The translation runs them before it publishes a snapshot, a
+worker before it compiles one. Pure; the checks know HTTP, and no particular data plane.
 """

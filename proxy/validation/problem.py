@@ -9,7 +9,7 @@ class Problem(NamedTuple):
 
     part: str
     value: str
-    problem: str  # what follows the value in a sentence: "is not a host name"
+    problem: str  # the text behind the value in a sentence: "is not a host name"
     allowed: str
 
     def __str__(self) -> str:

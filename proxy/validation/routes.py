@@ -1,4 +1,4 @@
-"""All that a route consists of. Its path and its conditions are compiled to see whether they can be."""
+"""The problems of a whole route. Its path and conditions are compiled to see whether that works."""
 
 from proxy.model.actions import Action
 from proxy.model.conditions import (
@@ -60,7 +60,7 @@ def of_condition(condition: Condition) -> Problems:
 
 
 def _values(condition: Condition) -> tuple[str, tuple[str, ...]]:
-    """Return the kind of a condition and what it compares with."""
+    """Return the kind of a condition and the values it compares with."""
     match condition:
         case HeaderCondition():
             return "header", condition.patterns

@@ -1,4 +1,6 @@
-"""Texts with ${variables}: whether what they give can be used, as far as that is known without a request."""
+"""Checks of texts with ${variables}: whether their results can be used, as far as that is known without a
+request.
+"""
 
 from typing import Final
 
@@ -44,7 +46,7 @@ def _is_port(text: str | None) -> bool:
 
 
 def of_path(part: str, text: str) -> Problems:
-    """A template of a path that an endpoint is asked for: its literal beginning can be refused for ever."""
+    """A template of a path for endpoints: its literal beginning may make every result unusable."""
     yield from of_template(part, text)
     variable = VARIABLE.search(text)
     literal = text if variable is None else text[: text.rfind("/", 0, variable.start()) + 1]

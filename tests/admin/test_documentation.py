@@ -30,7 +30,7 @@ def test_every_metric_is_documented() -> None:
 
 
 def test_every_flag_and_every_reason_is_documented() -> None:
-    _, _, log = (DOCS / "behaviour.md").read_text().partition("## Log")
+    _, _, log = (DOCS / "behaviour.md").read_text().partition("### Flags")
     flags, _, reasons = log.partition("Reasons of failed attempts")
     reasons, _, causes = reasons.partition("Causes of suppressed attempts")
     assert dict(re.findall(r"^\| `(.+)` \| (.+) \|$", flags, re.MULTILINE)) == FLAGS

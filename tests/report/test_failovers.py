@@ -112,7 +112,7 @@ async def test_a_loss_and_a_return_are_an_event_each(api: FakeApi, desk: Desk) -
 async def test_services_of_an_ingress_are_told_in_one_event(api: FakeApi, desk: Desk) -> None:
     desk.see(x=reduced(), y=reduced())
     await written(desk)
-    assert told(api)["ClusterFailedOver"][1].endswith("; so for y")
+    assert told(api)["ClusterFailedOver"][1].endswith("; the same for y")
 
 
 async def test_where_nobody_serves_the_event_has_another_reason(api: FakeApi, desk: Desk) -> None:

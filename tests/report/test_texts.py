@@ -36,7 +36,7 @@ def test_where_another_service_serves_the_loss_says_so() -> None:
 
 def test_many_services_are_one_message() -> None:
     services = dict.fromkeys(("x", "y", "z", "u", "v", "w"), LOST)
-    assert lost_text("b", services, {}, None).endswith("c serves 25 %; so for y, z, u and 2 more")
+    assert lost_text("b", services, {}, None).endswith("c serves 25 %; the same for y, z, u and 2 more")
 
 
 def test_a_return_says_how_long_it_took_and_what_it_cost() -> None:

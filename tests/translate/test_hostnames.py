@@ -194,7 +194,7 @@ def test_a_name_without_an_address_is_told_once_it_was_asked_for() -> None:
     assert found([external()], {}) == []
     (finding,) = found([external()], {f"{HOST}.": HostAddresses(problem="no such name")})
     assert finding.code == "FG0608"
-    assert "c1 serves nothing for it" in finding.message
+    assert "c1 gets no requests for it" in finding.message
     (finding,) = found([external()], {f"{HOST}.": HostAddresses(("192.0.2.1",), "no answer")})
     assert "last known addresses stay in use" in finding.message
 

@@ -17,7 +17,7 @@ def _row(name: str, prefixes: tuple[str, ...], summary: str) -> Annotation:
     return Annotation(name, prefixes, Dialect.MSE, summary, "comma list", _NETWORKS, example="10.0.0.0/8")
 
 
-ALLOW: Final = _row("whitelist-source-range", ANY_MSE, "lets only clients with these addresses come")
+ALLOW: Final = _row("whitelist-source-range", ANY_MSE, "admits only clients with these addresses")
 ALLOW_TOO: Final = _row("allowlist-source-range", ANY_MSE, "is the newer spelling of whitelist-source-range")
 DENY: Final = _row("denylist-source-range", ANY_MSE, "answers clients with these addresses 403")
 DENY_TOO: Final = _row(
@@ -26,7 +26,7 @@ DENY_TOO: Final = _row(
 DOMAIN_ALLOW: Final = _row(
     "domain-whitelist-source-range",
     VENDOR,
-    "lets only clients with these addresses come to the hosts of the Ingress, whichever rules of its"
+    "admits only clients with these addresses to the hosts of the Ingress, whichever rules of its"
     " namespace they take; an Ingress with addresses of its own is left out",
 )
 DOMAIN_DENY: Final = _row(

@@ -32,7 +32,7 @@ MAX_CONTENT: Final = 1024
 QPS: Final = (1, 100_000)
 MAX_AGE_S: Final = 172_800
 TOO_MANY: Final = FixedResponse(503, "Too many requests.\n")
-"""What ALB answers beyond a limit."""
+"""ALB's answer beyond a limit."""
 
 _HEADER_KEY = re.compile(r"[A-Za-z0-9-]{1,40}")
 _HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e]{1,128}(?<! )")
@@ -47,7 +47,7 @@ _SYSTEM: Final = {
 
 
 class _Config:
-    """An action's object: its fields are taken out one by one; what is left over is unknown."""
+    """An action's object. Its fields are taken out one by one; the fields left over are unknown."""
 
     def __init__(self, field: str, value: Any, findings: Findings) -> None:
         self.field = field
@@ -102,9 +102,9 @@ class _Config:
         return tuple(stripped for item in items if (stripped := item.strip()))
 
     def finish(self, problems: Iterable[Problem] = (), names: Mapping[str, str] = _AS_IT_IS) -> bool:
-        """Report unknown fields, and what a worker could not use; say whether everything can be used.
+        """Report unknown fields, and values that a worker cannot use; return whether all can be used.
 
-        `names` are those of the fields as the annotation spells them, where the snapshot has others.
+        `names` are the annotation's names of fields, where the snapshot has other names.
         """
         for found in problems if self.is_usable else ():
             self.reject(names.get(found.part, found.part), found.value, found.problem, found.allowed)
@@ -235,7 +235,7 @@ def traffic_limit(field: str, value: Any, findings: Findings) -> tuple[RateLimit
 
 
 def qps_limits(whole: int | None, single: int | None) -> tuple[RateLimit, ...]:
-    """Return the limits of so many requests a second of all clients, and of each."""
+    """Return the limits in requests per second, of all clients together and of each client."""
     limits = [RateLimit(single, TOO_MANY, scope=LimitScope.CLIENT)] if single is not None else []
     if whole is not None:
         limits.append(RateLimit(whole, TOO_MANY))

@@ -1,4 +1,4 @@
-"""alb.ingress.kubernetes.io/actions.<service>: what is done with the requests of a rule.
+"""alb.ingress.kubernetes.io/actions.<service>: the actions of a rule.
 
 At most one final action (forward, redirect or a fixed response), and any number of others that change
 requests and responses on their way.
@@ -34,7 +34,7 @@ ACTIONS: Final = Annotation(
     "actions.*",
     (ALB,),
     Dialect.ALB,
-    "says what is done with the requests of the rules with this backend service",
+    "names the actions of the rules with this backend service",
     type="JSON",
     allowed=_GRAMMAR,
     example='[{"type": "ForwardGroup", "ForwardConfig": {"ServerGroups":'
@@ -47,7 +47,7 @@ FinalAction = tuple[PlannedBackend, ...] | Redirect | FixedResponse
 
 @dataclass(slots=True)
 class RuleAction:
-    """What the actions for one service say."""
+    """The actions for one service."""
 
     final: FinalAction | None = None
     sticky: Sticky | None = None
@@ -58,7 +58,7 @@ class RuleAction:
     cors: Cors | None = None
 
     def policies(self, draft: Draft) -> Policies | None:
-        """Return what the annotations of the whole Ingress ask for, with these in front of it."""
+        """Return the policies of the whole Ingress, with these actions in front of them."""
         common = draft.policies() or Policies()
         policies = msgspec.structs.replace(
             common,
@@ -75,7 +75,7 @@ NO_ACTION: Final = RuleAction()
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an action stands, and what its Services are looked up in."""
+    """The place of an action, and the context in which its Services are looked up."""
 
     field: str
     namespace: str
@@ -117,7 +117,7 @@ def _fits_together(text: str, found: RuleAction, place: _Place) -> bool:
 
 
 def _action(action: dict[str, Any], found: RuleAction, place: _Place) -> bool:
-    """Add what an action says; False when it cannot be used."""
+    """Add an action to the draft; return False when the action cannot be used."""
     named = action.get("type")
     kind = _TYPE_NAMES.get(named.lower()) if isinstance(named, str) else None
     if kind is None:
@@ -225,7 +225,7 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any, RuleAction, _Place], bool]]
     "TrafficMirror": ("TrafficMirrorConfig", _mirror),
     "Cors": ("CorsConfig", _cors),
 }
-"""By type: the name of its object, and what it adds."""
+"""By type: the name of the action's object, and the function that adds the action."""
 
 TYPES: Final = tuple(_KINDS)
 _TYPE_NAMES: Final = {name.lower(): name for name in TYPES}

@@ -23,7 +23,7 @@ def _row(
 
 AFFINITY: Final = _row(
     "affinity",
-    "keeps a client with the endpoint that answered it first, as long as that can serve",
+    "keeps a client with the endpoint that answered it first, as long as that endpoint can serve",
     "word",
     "cookie",
     example="cookie",
@@ -46,7 +46,7 @@ PATH: Final = _row(
 )
 MAX_AGE: Final = _row(
     "session-cookie-max-age",
-    "says how many seconds the cookie of affinity is kept",
+    "is the time in seconds that clients keep the cookie of affinity",
     "integer",
     _SECONDS,
     "for the browser's session",

@@ -19,15 +19,15 @@ _PROTECTING: Final[dict[str, Meaning]] = {
     "auth-on-unauthenticated-request": word(
         "says what becomes of clients that are not logged in", "authenticate, allow, deny", "authenticate"
     ),
-    "jwt-validation": text("lets only requests with a valid token come", _JSON),
+    "jwt-validation": text("admits only requests with a valid token", _JSON),
     "mutual-authentication": text("asks clients for a certificate", _JSON),
-    "inbound-cidrs": text("lets only clients with these addresses come", "a comma list of networks"),
-    "security-groups": text("lets only clients come that the security groups allow", _LIST),
-    "security-group-prefix-lists": text("lets only clients of the prefix lists come", _LIST),
-    "wafv2-acl-arn": text("looks at requests with a web application firewall", _ARN),
-    "wafv2-acl-name": text("looks at requests with a web application firewall", "a name"),
-    "waf-acl-id": text("looks at requests with a web application firewall", "an id"),
-    "web-acl-id": text("looks at requests with a web application firewall", "an id"),
+    "inbound-cidrs": text("admits only clients with these addresses", "a comma list of networks"),
+    "security-groups": text("admits only clients that the security groups allow", _LIST),
+    "security-group-prefix-lists": text("admits only clients of the prefix lists", _LIST),
+    "wafv2-acl-arn": text("inspects requests with a web application firewall", _ARN),
+    "wafv2-acl-name": text("inspects requests with a web application firewall", "a name"),
+    "waf-acl-id": text("inspects requests with a web application firewall", "an id"),
+    "web-acl-id": text("inspects requests with a web application firewall", "an id"),
     "shield-advanced-protection": flag("shields the load balancer from floods"),
 }
 _OTHERS: Final[dict[str, Meaning]] = {

@@ -35,7 +35,7 @@ def apply(reader: Reader, draft: Draft) -> None:
 
 
 def parse_size(text: str) -> int | None:
-    """Return the bytes of a size as nginx writes it; None for what is none, or more than any body."""
+    """Return the bytes of a size in nginx's notation; None for other texts and for sizes above any body."""
     found = _SIZE.fullmatch(text)
     if found is None:
         return None

@@ -1,7 +1,8 @@
-"""canary*: an Ingress that takes a part of the traffic of another one with the same host and path.
+"""canary*: an Ingress that takes a part of the traffic of another Ingress with the same host and path.
 
-What it takes is decided by one of its annotations, the first of `_KINDS` that it has, as in Higress; the
-same order decides between the canaries of a base (DESIGN.md §4.7). Read in translate/canaries.py.
+One of its annotations decides which requests it takes: the first of `_KINDS` that the Ingress has, as in
+Higress. The same order decides between the canaries of a base (DESIGN.md §4.7). translate/canaries.py reads
+the result.
 """
 
 import re
@@ -47,7 +48,8 @@ CANARY: Final = _row(
 )
 HEADER: Final = _row(
     "canary-by-header",
-    "sends requests with this header to the canary: with the value always, if nothing else is said",
+    "sends requests with this header to the canary: with the value always, unless another annotation says"
+    " otherwise",
     "header name",
     _HEADER_NAME,
     example="stage",
@@ -59,14 +61,15 @@ HEADER_VALUE: Final = _row(
 )
 HEADER_PATTERN: Final = _row(
     "canary-by-header-pattern",
-    "sends requests to the canary whose header has a part that matches",
+    "sends requests to the canary if a part of this header matches",
     "regular expression",
     _PATTERN,
     example="^(gray|blue)$",
 )
 QUERY: Final = _row(
     "canary-by-query",
-    "sends requests with this query parameter to the canary: with the value always, if nothing else is said",
+    "sends requests with this query parameter to the canary: with the value always, unless another"
+    " annotation says otherwise",
     "parameter name",
     _QUERY_NAME,
     example="stage",
@@ -78,14 +81,15 @@ QUERY_VALUE: Final = _row(
 )
 QUERY_PATTERN: Final = _row(
     "canary-by-query-pattern",
-    "sends requests to the canary whose query parameter has a part that matches",
+    "sends requests to the canary if a part of this query parameter matches",
     "regular expression",
     _PATTERN,
     example="^gray",
 )
 COOKIE: Final = _row(
     "canary-by-cookie",
-    "sends requests with this cookie to the canary: with the value always, if nothing else is said",
+    "sends requests with this cookie to the canary: with the value always, unless another annotation says"
+    " otherwise",
     "cookie name",
     _COOKIE_NAME,
     example="stage",
@@ -97,7 +101,7 @@ COOKIE_VALUE: Final = _row(
 )
 WEIGHT: Final = _row(
     "canary-weight",
-    "sends so many of every canary-weight-total requests to the canary, the rest to the base",
+    "is the number of requests that the canary gets of every canary-weight-total; the base gets the rest",
     "integer",
     "an integer from 0 to canary-weight-total, which is 100 if it is not given",
     "0",
@@ -105,7 +109,8 @@ WEIGHT: Final = _row(
 )
 TOTAL: Final = _row(
     "canary-weight-total",
-    "is the sum of which canary-weight is a part; of several canaries of a base that of the oldest holds",
+    "is the total that canary-weight is a part of; where a base has several canaries, that of the oldest"
+    " holds",
     "integer",
     f"an integer from 1 to {MAX_TOTAL}",
     "100",
@@ -145,7 +150,7 @@ ALB_HEADER_VALUE: Final = _alb(HEADER_VALUE, "is the value of the header that le
 ALB_COOKIE: Final = _alb(COOKIE, "sends requests with this cookie to the canary, if its value is always")
 ALB_WEIGHT: Final = _alb(
     WEIGHT,
-    "sends so many percent of the requests to the canary, the rest to the base",
+    "is the percentage of requests that the canary gets; the base gets the rest",
     "an integer from 0 to 100",
 )
 _ALB_ROWS: Final = (ALB_CANARY, ALB_HEADER, ALB_HEADER_VALUE, ALB_COOKIE, ALB_WEIGHT)
@@ -239,7 +244,7 @@ def apply(reader: Reader, draft: Draft) -> None:
 
 
 def _report_shadowed(kind: _Kind, spelling: _Spelling, reader: Reader) -> None:
-    """Report what would send requests to the canary, too, if the Ingress were served by ingress-nginx."""
+    """Report annotations that would send requests to the canary under ingress-nginx, and do not here."""
     for row in (spelling.weight, spelling.cookie):
         given = reader.given(row)
         if given is not None and row is not kind.name and given.text not in ("", "0"):

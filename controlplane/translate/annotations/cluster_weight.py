@@ -30,7 +30,7 @@ def apply(reader: Reader, draft: Draft) -> None:
 def parse(reader: Reader) -> dict[str, int]:
     """Return the weights by cluster id, as written; {} when there are none or they are unusable.
 
-    The sum is over what is written, whether or not a cluster exists: 60 for a known and 40 for an
+    The sum is over the weights as written, whether or not a cluster exists: 60 for a known and 40 for an
     unknown cluster is a valid annotation whose unknown cluster is skipped; 60 alone is a mistake.
     """
     written = reader.members(CLUSTER_WEIGHT)

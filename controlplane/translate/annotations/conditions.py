@@ -1,7 +1,7 @@
-"""alb.ingress.kubernetes.io/conditions.<service>: what else a request must have to take a rule.
+"""alb.ingress.kubernetes.io/conditions.<service>: further conditions of a rule.
 
-Repeated blocks (DESIGN.md §4.8): Host and Path widen what the rule says, Method and SourceIp blocks add up;
-of Header, QueryString and Cookie blocks each has to hold.
+Repeated blocks (DESIGN.md §4.8): Host and Path blocks widen the rule, Method and SourceIp blocks add up, and
+each of the Header, QueryString and Cookie blocks has to hold.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ CONDITIONS: Final = Annotation(
     "conditions.*",
     (ALB,),
     Dialect.ALB,
-    "says what else a request must have to take the rules with this backend service",
+    "adds conditions to the rules with this backend service",
     type="JSON",
     allowed=_GRAMMAR,
     example='[{"type": "Header", "headerConfig": {"key": "stage", "values": ["gray"]}}]',
@@ -43,7 +43,7 @@ ROWS: Final = (CONDITIONS,)
 
 @dataclass(slots=True)
 class RuleConditions:
-    """What the blocks for one service say. `hosts` and `paths` are besides those of the rule."""
+    """The blocks for one service. `hosts` and `paths` come in addition to those of the rule."""
 
     hosts: list[Host] = field(default_factory=list)
     paths: list[PathMatch] = field(default_factory=list)
@@ -98,7 +98,7 @@ def _has_few_sources(field_path: str, text: str, found: RuleConditions, findings
 
 
 def _block(field_path: str, value: Any, found: RuleConditions, findings: Findings) -> bool:
-    """Add what a block says; False when it cannot be used."""
+    """Add a block to the match; return False when the block cannot be used."""
     try:
         block = fold(value)
     except JsonProblem as problem:
@@ -206,7 +206,7 @@ _KINDS: Final[Mapping[str, tuple[str, str, tuple[str, ...], _Add]]] = {
     "ResponseStatusCode": ("responseStatusCodeConfig", _LIST, ("values",), _add_statuses),
     "ResponseHeader": ("responseHeaderConfig", _KEYED, ("key", "values"), _add_response_header),
 }
-"""By type: the name of its object, what that looks like, its keys in lower case, and what it adds."""
+"""By type: the name of the block's object, an example, its keys in lower case, the function that adds it."""
 
 TYPES: Final = tuple(_KINDS)
 _TYPE_NAMES: Final = {name.lower(): name for name in TYPES}

@@ -33,7 +33,11 @@ def _row(
 
 _FIELD_NAMES: Final = "header names, or *"
 ENABLED: Final = _row(
-    "enable-cors", "answers preflights and says who may read answers", "boolean", "true, false", "false"
+    "enable-cors",
+    "answers preflights, and lets pages of other origins read answers",
+    "boolean",
+    "true, false",
+    "false",
 )
 ORIGINS: Final = _row(
     "cors-allow-origin",
@@ -44,20 +48,31 @@ ORIGINS: Final = _row(
     "https://shop.example.com",
 )
 METHODS: Final = _row(
-    "cors-allow-methods", "names the methods they may use", "comma list", "methods, or *", _METHODS
+    "cors-allow-methods",
+    "names the methods that these origins may use",
+    "comma list",
+    "methods, or *",
+    _METHODS,
 )
 HEADERS: Final = _row(
-    "cors-allow-headers", "names the headers they may send", "comma list", _FIELD_NAMES, _HEADERS
+    "cors-allow-headers",
+    "names the headers that these origins may send",
+    "comma list",
+    _FIELD_NAMES,
+    _HEADERS,
 )
 EXPOSE: Final = _row(
-    "cors-expose-headers", "names the headers of answers that they may read", "comma list", _FIELD_NAMES
+    "cors-expose-headers",
+    "names the headers of answers that these origins may read",
+    "comma list",
+    _FIELD_NAMES,
 )
 CREDENTIALS: Final = _row(
-    "cors-allow-credentials", "lets them send cookies", "boolean", "true, false", "true"
+    "cors-allow-credentials", "lets these origins send cookies", "boolean", "true, false", "true"
 )
 MAX_AGE: Final = _row(
     "cors-max-age",
-    "says how long the answer to a preflight may be kept; -1 is not at all",
+    "is the time that browsers may keep the answer to a preflight; -1 keeps none",
     "seconds",
     f"-1 to {_HIGHEST_AGE_S[Dialect.ALB]} seconds",
     str(_MAX_AGE_S[Dialect.ALB]),
@@ -78,7 +93,7 @@ ROWS: Final = (*_ALB_ROWS, *_MSE_ROWS)
 
 
 def apply(reader: Reader, draft: Draft) -> None:
-    """Read every value, so that one that cannot be used is told also while it is off."""
+    """Read every value, so that an unusable one is reported even while CORS is off."""
     enabled, origins, methods, headers, expose, credentials, max_age = _SPELLINGS[reader.dialect]
     cors = Cors(
         origins=_origins(reader, origins),
@@ -95,7 +110,7 @@ def apply(reader: Reader, draft: Draft) -> None:
 
 
 def _origins(reader: Reader, row: Annotation) -> tuple[str, ...]:
-    """Return the origins; what a browser never says is reported."""
+    """Return the origins; report those that a browser never sends."""
     origins = _items(reader, row, "origins") or ("*",)
     given = reader.given(row)
     for origin in origins:

@@ -11,7 +11,7 @@ from controlplane.translate.dialects import Dialect
 from controlplane.translate.services import ServiceRef
 
 ERRORS: Final = (300, 599)
-_MAX_PERCENT: Final = 1_000_000  # what is above 100 is 100
+_MAX_PERCENT: Final = 1_000_000  # above 100 counts as 100
 _HOST_GRAMMAR: Final = "<Service>.<namespace>.svc[.cluster.local][:<port>]"
 
 DESTINATION: Final = Annotation(
@@ -28,8 +28,8 @@ DEFAULT_BACKEND: Final = Annotation(
     "default-backend",
     ANY_MSE,
     Dialect.MSE,
-    "names the Service whose first port serves when that of a rule has no endpoint; one of another namespace"
-    " needs a ReferenceGrant there",
+    "names the Service whose first port serves when the Service of a rule has no endpoint; one of another"
+    " namespace needs a ReferenceGrant there",
     "Service",
     "the name of a Service, of this namespace or as <namespace>/<name>",
     example="fallback",
@@ -38,8 +38,8 @@ FALLBACK_SERVICE: Final = Annotation(
     "fallback-service",
     VENDOR,
     Dialect.MSE,
-    "names the Service that serves when that of a rule has no endpoint; default-backend wins; one of another"
-    " namespace needs a ReferenceGrant there",
+    "names the Service that serves when the Service of a rule has no endpoint; default-backend wins; one"
+    " of another namespace needs a ReferenceGrant there",
     "Service",
     _HOST_GRAMMAR,
     example="fallback.demo.svc.cluster.local:80",
@@ -113,7 +113,9 @@ def _apply_default(reader: Reader, draft: Draft) -> None:
 
 
 def _service(text: str, grammar: re.Pattern[str], namespace: str) -> str:
-    """Return the id of what is named, its first port when none is; "" for what is no Service."""
+    """Return the id of the named service, with its first port when no port is named; "" when no Service is
+    named.
+    """
     match = grammar.fullmatch(text)
     port = match["port"] or "" if match is not None else ""
     if match is None or (port.isdigit() and integer(port, 1, 65535) is None):

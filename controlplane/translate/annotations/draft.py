@@ -1,4 +1,4 @@
-"""What the annotations of an Ingress ask for: filled family by family, read when its rules are planned."""
+"""The draft of an Ingress: each family of annotations adds its part, and the planning of rules reads it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class PlannedBackend:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """An Ingress that takes a part of the traffic of another one with the same host and path.
+    """An Ingress that takes a part of the traffic of another Ingress with the same host and path.
 
     Requests with its `condition`, the canary with the higher `priority` before others; or, without
     a condition, `weight` of `total`.
@@ -87,7 +87,7 @@ class HttpsRedirect:
 class Draft:
     namespace: str
 
-    # Where the rules are installed, and what they match
+    # Listeners and match of the rules
     ports: tuple[ListenPort, ...] | None = None
     order: int = DEFAULT_ORDER
     conditions: list[Condition] = field(default_factory=list)  # of every rule
@@ -106,10 +106,10 @@ class Draft:
     labels: Mapping[str, str] = field(default_factory=dict)  # only pods that have them; if there is none, all
     overrides: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by cluster: Service name, port
     backends: tuple[PlannedBackend, ...] | None = None  # instead of those of the rules
-    default_backend: PlannedBackend | None = None  # serves what has no endpoint
+    default_backend: PlannedBackend | None = None  # serves when a Service has no endpoint
     health: PlannedCheck | None = None
 
-    # What is done with a request
+    # Actions and policies of the rules
     answer: Redirect | None = None  # instead of forwarding
     to_https: HttpsRedirect | None = None
     app_root: str = ""  # where "/" is redirected to
@@ -144,7 +144,7 @@ class Draft:
         return balance if balance != Balance() else None
 
     def policies(self) -> Policies | None:
-        """Return what all rules have; None when nothing was asked for."""
+        """Return the policies of all rules; None when there are none."""
         policies = Policies(
             access=self.access,
             rate_limits=tuple(self.rate_limits),

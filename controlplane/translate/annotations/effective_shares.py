@@ -8,7 +8,7 @@ EFFECTIVE_SHARES: Final = Annotation(
     "effective-shares",
     (OWN,),
     None,
-    "tells what clusters get, in percent, while it is not what is configured",
+    "tells the shares of clusters, in percent, while they are not the configured ones",
     type="JSON",
     allowed="by service and cluster: configured, effective and the reason",
     support=Support.NO_EFFECT,

@@ -8,7 +8,7 @@ class PatternProblem(ValueError):
 
 
 def check_regex(text: str) -> None:
-    """Raises PatternProblem for what RE2 does not read."""
+    """Raises PatternProblem for an expression that RE2 cannot read."""
     try:
         compile_regex(text)
     except (PatternError, UnicodeEncodeError) as error:

@@ -50,7 +50,7 @@ def apply(reader: Reader, draft: Draft) -> None:
 
 
 def _timed(arguments: str, given: Given, reader: Reader) -> PlannedFailback | None:
-    """Return what `auto(...)` says, None for what takes no time."""
+    """Return delay and ramp of `auto(...)`, None when both are 0."""
     words = [word.strip() for word in arguments.split(",")]
     if len(words) != 2:
         reader.reject(given, "has not exactly a delay and a ramp", FAILBACK.allowed)
@@ -65,7 +65,7 @@ def _timed(arguments: str, given: Given, reader: Reader) -> PlannedFailback | No
 
 
 def _seconds(text: str) -> float | None:
-    """Return a time in seconds; None for what is none, or too long."""
+    """Return a time in seconds; None for a text that is no time, or a time that is too long."""
     found = _DURATION.fullmatch(text)
     seconds = float(found[1]) * _UNITS[found[2]] if found else None
     return round(seconds, 3) if seconds is not None and seconds <= LONGEST_S else None

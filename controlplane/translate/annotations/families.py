@@ -1,4 +1,4 @@
-"""The families of annotations, each a module that holds its rows and applies what an Ingress has of them."""
+"""The families of annotations: each is a module with its rows and a function that applies them."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -88,7 +88,7 @@ FAMILIES: Final = (
     Family(names.ROWS),  # which gateway: translate/classes.py
     Family(remote_clusters.ROWS),  # of gateways: translate/gateways.py
     Family(gateway_listeners.ROWS),
-    Family(effective_shares.ROWS),  # of what the gateway writes: report/annotation.py
+    Family(effective_shares.ROWS),  # written by the gateway itself
     Family(unsupported.ROWS),
     Family(unsupported_mse.ROWS),
     Family(unsupported_access.ROWS),
@@ -98,7 +98,7 @@ FAMILIES: Final = (
 
 
 def apply_all(reader: Reader, draft: Draft) -> None:
-    """Let every family add what the annotations ask for."""
+    """Let every family add its part to the draft."""
     for family in FAMILIES:
         if family.apply is not None:
             family.apply(reader, draft)

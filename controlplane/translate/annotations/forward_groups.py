@@ -50,7 +50,7 @@ def backends(
 
 
 def sticky(field: str, value: Any, findings: Findings) -> Sticky | None:
-    """Return what ServerGroupStickySession asks for; None when it is off or unusable."""
+    """Return the sessions that ServerGroupStickySession asks for; None when it is off or unusable."""
     if value is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""Annotations that somebody relies on: what protects an Ingress, and what limits or hides it.
+"""Annotations that users rely on: those that protect an Ingress, and those that limit or hide it.
 
-By name, without the prefix: the dialects that share a name mean the same by it.
+The table goes by name without prefix: dialects that share a name mean the same by it.
 """
 
 import re
@@ -15,8 +15,8 @@ from controlplane.translate.dialects import Dialect
 class Guard(StrEnum):
     """The protection that an Ingress loses when the annotation is ignored."""
 
-    LOGIN = "login"  # nobody is asked for a password or token
-    CERTIFICATES = "certificates"  # nobody is asked for a certificate
+    LOGIN = "login"  # clients need no password or token
+    CERTIFICATES = "certificates"  # clients need no certificate
     ADDRESSES = "addresses"  # allow and deny lists do not hold
     INSPECTION = "inspection"  # no firewall reads the requests
     MATCHING = "matching"  # rules take requests that they were not written for
@@ -29,7 +29,7 @@ class Guard(StrEnum):
 PROTECTING: Final = frozenset(
     (Guard.LOGIN, Guard.CERTIFICATES, Guard.ADDRESSES, Guard.INSPECTION, Guard.MATCHING, Guard.FOREIGN)
 )
-"""They decide who may come, so an Ingress on which they cannot be honoured is closed."""
+"""Guards that decide which clients may come: an Ingress on which one cannot be honoured is closed."""
 
 _BY_GUARD: Final[Mapping[Guard, str]] = {
     Guard.LOGIN: """
@@ -76,12 +76,12 @@ GUARDS: Final[Mapping[str, Guard]] = {
 }
 
 NOTES: Final[Mapping[Guard, str]] = {
-    Guard.LOGIN: "nobody would be asked who they are, and everybody let in",
-    Guard.CERTIFICATES: "nobody would be asked for a certificate, and everybody let in",
-    Guard.ADDRESSES: "every address would be let in",
-    Guard.INSPECTION: "requests would reach the endpoints without being looked at",
-    Guard.MATCHING: "the rules would take requests that do not meet it, from whatever address they come",
-    Guard.FOREIGN: "it is configuration of another proxy, which may say who is let in, and is not read",
+    Guard.LOGIN: "clients would get in without a login",
+    Guard.CERTIFICATES: "clients would get in without a certificate",
+    Guard.ADDRESSES: "every address would get in",
+    Guard.INSPECTION: "requests would reach the endpoints without an inspection",
+    Guard.MATCHING: "the rules would take requests that do not meet it, whatever address they come from",
+    Guard.FOREIGN: "configuration of another proxy is not read, and it may decide which clients get in",
     Guard.LIMIT: "an Ingress of this class has other annotations for limits",
     Guard.TLS: "an Ingress of this class does not get TLS from it",
     Guard.EXPOSURE: "listeners are open on every address of the machine",
@@ -90,15 +90,14 @@ NOTES: Final[Mapping[Guard, str]] = {
 
 _BEFORE: Final = " before you change the annotation"
 _REMEDIES: Final[Mapping[Guard, str]] = {
-    Guard.LOGIN: "let the application, or a proxy in front of its Service, ask who the client is" + _BEFORE,
+    Guard.LOGIN: "let the application, or a proxy in front of its Service, log clients in" + _BEFORE,
     Guard.CERTIFICATES: "let a proxy in front of the gateway ask for certificates" + _BEFORE,
     Guard.INSPECTION: "put a firewall that reads requests in front of the gateway" + _BEFORE,
     Guard.MATCHING: "write it as conditions.<service> for ALB, or match-method and exact-match-* for MSE"
     + _BEFORE,
     Guard.FOREIGN: "find out what it protects, and protect that in another way" + _BEFORE,
     Guard.LIMIT: "limit it in another way; docs/annotations.md has the limits that work",
-    Guard.TLS: "let something in front of the gateway take TLS, and trust endpoints no further than their"
-    " network",
+    Guard.TLS: "terminate TLS in front of the gateway, and trust endpoints no further than their network",
     Guard.EXPOSURE: "start fleetgate with --listen and a private address, or put a firewall in front",
 }
 _ADDRESS_REMEDIES: Final[Mapping[Dialect, str]] = {
@@ -115,7 +114,7 @@ FOREIGN_PREFIXES: Final = frozenset(
         "ingress.cilium.io/", "cloud.google.com/", "networking.gke.io/",
     )
 )  # fmt: skip
-"""Of controllers that people come from. Only what protects is told of them."""
+"""Prefixes of controllers that users migrate from. Findings name only their annotations that protect."""
 
 _TOKENS: Final = frozenset(
     (
@@ -142,5 +141,5 @@ def seems_protecting(name: str) -> bool:
 
 
 def remedy(guard: Guard, dialect: Dialect) -> str:
-    """Return what to do about a guard that an Ingress of this dialect cannot have."""
+    """Return the fix for a guard that an Ingress of this dialect cannot have."""
     return _ADDRESS_REMEDIES[dialect] if guard is Guard.ADDRESSES else _REMEDIES[guard]

@@ -91,7 +91,7 @@ def _prefix(text: str) -> HeaderChange:
 
 
 def _reject(given: Given, row: Annotation, change: HeaderChange, reader: Reader) -> bool:
-    """Report what a worker could not use of a change; say whether there is anything."""
+    """Report the parts of a change that a worker cannot use; return whether there are any."""
     problems = list(of_change(change))
     for found in problems:
         reader.reject(given, f"has {found.value!r}, which {found.problem}", f"{row.allowed}; {found.allowed}")

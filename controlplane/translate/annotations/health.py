@@ -1,4 +1,4 @@
-"""Health checks: how the endpoints of an Ingress's Services are asked whether they can serve."""
+"""Health checks of the endpoints of an Ingress's Services."""
 
 from dataclasses import replace
 from typing import Final
@@ -23,15 +23,17 @@ def _row(name: str, summary: str, allowed: str, default: str, type_: str = "word
     return Annotation(name, (ALB,), Dialect.ALB, summary, type_, allowed, default)
 
 
-ENABLED: Final = _row("healthcheck-enabled", "checks the endpoints", "true, false", "false", "boolean")
+ENABLED: Final = _row(
+    "healthcheck-enabled", "checks the health of the endpoints", "true, false", "false", "boolean"
+)
 PATH: Final = _row(
-    "healthcheck-path", "says what is asked for", f"/ and up to {_MAX_PATH} characters", "/", "path"
+    "healthcheck-path", "is the path that checks ask for", f"/ and up to {_MAX_PATH} characters", "/", "path"
 )
 PROTOCOL: Final = Annotation(
     "healthcheck-protocol",
     (ALB,),
     Dialect.ALB,
-    "says how is asked",
+    "is the protocol of the checks",
     "word",
     ", ".join(_PROTOCOLS),
     "HTTP",
@@ -40,35 +42,40 @@ PROTOCOL: Final = Annotation(
     neutral=(*_PROTOCOLS, *map(str.lower, _PROTOCOLS), ""),  # `apply` tells when no checks are made
 )
 VERSION: Final = _row(
-    "healthcheck-httpversion", "says in which version is asked", "HTTP1.0, HTTP1.1", "HTTP1.1"
+    "healthcheck-httpversion", "is the version of HTTP of the checks", "HTTP1.0, HTTP1.1", "HTTP1.1"
 )
-METHOD: Final = _row("healthcheck-method", "says with which method is asked", ", ".join(_METHODS), "HEAD")
+METHOD: Final = _row("healthcheck-method", "is the method of the checks", ", ".join(_METHODS), "HEAD")
 CODES: Final = _row(
-    "healthcheck-code", "says which answers are good", ", ".join(_CODES), "http_2xx", "comma list"
+    "healthcheck-code", "names the statuses of a good check", ", ".join(_CODES), "http_2xx", "comma list"
 )
 OLD_CODES: Final = _row(
     "healthcheck-httpcode", "is the older spelling of healthcheck-code", ", ".join(_CODES), "http_2xx",
     "comma list",
 )  # fmt: skip
 TIMEOUT: Final = _row(
-    "healthcheck-timeout-seconds", "says how long an answer may take", "1 to 300 seconds", "5", "seconds"
+    "healthcheck-timeout-seconds", "is the time that a check may take", "1 to 300 seconds", "5", "seconds"
 )
 INTERVAL: Final = _row(
-    "healthcheck-interval-seconds", "says how often is asked", "1 to 50 seconds", "2", "seconds"
+    "healthcheck-interval-seconds",
+    "is the time between two checks of an endpoint",
+    "1 to 50 seconds",
+    "2",
+    "seconds",
 )
 HEALTHY: Final = _row(
     "healthy-threshold-count",
-    "says after how many good answers an endpoint serves",
+    "is the number of good checks in a row after which an endpoint serves again",
     "2 to 10",
     "3",
     "integer",
 )
 UNHEALTHY: Final = _row(
-    "unhealthy-threshold-count", "says after how many bad answers an endpoint is left out", "2 to 10", "3",
+    "unhealthy-threshold-count", "is the number of bad checks in a row after which an endpoint is left"
+                                 " out", "2 to 10", "3",
     "integer",
 )  # fmt: skip
 PORT: Final = _row(
-    "healthcheck-connect-port", "says on which port is asked; 0 is the endpoint's", "0 to 65535", "0",
+    "healthcheck-connect-port", "is the port of the checks; 0 is the endpoint's own", "0 to 65535", "0",
     "integer",
 )  # fmt: skip
 _ALB_ROWS: Final = (
@@ -81,7 +88,7 @@ HOST: Final = Annotation(
     "healthcheck-host",
     (OWN,),
     None,
-    "is the Host that endpoints are told by checks",
+    "is the Host header of the checks",
     "host",
     "a host name, with or without a port",
     "the address of the endpoint",
@@ -91,7 +98,7 @@ ROWS: Final = (*_ALB_ROWS, *_OWN_ROWS.values(), HOST)
 
 
 def apply(reader: Reader, draft: Draft) -> None:
-    """Read every value, so that one that cannot be used is told also while checks are off."""
+    """Read every value, so that an unusable one is reported even while checks are off."""
     default = HealthCheck()
     protocol = reader.choice(_spelled(reader, PROTOCOL), _PROTOCOLS) or default.protocol
     version = reader.choice(_spelled(reader, VERSION), ("HTTP1.0", "HTTP1.1")) or "HTTP1.1"
@@ -143,7 +150,7 @@ def _path(reader: Reader) -> str | None:
     if given is None:
         return None
     text = given.text
-    # It stands in a request line: nothing that ends one may be in it
+    # The path stands in a request line, so no character that ends the line may be in it
     fits = text.startswith("/") and len(text) <= _MAX_PATH
     if fits and text.isascii() and text.isprintable() and not set(text) & set(" #"):
         return text

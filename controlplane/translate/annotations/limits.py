@@ -65,9 +65,9 @@ CLIENT_BURST: Final = _row(
     default=str(_MULTIPLIER),
     prefixes=ANY_MSE,
 )
-RATE: Final = _row("rate-limit", "turns away more requests a second than this, for each rule")
+RATE: Final = _row("rate-limit", "refuses more requests a second than this, for each rule")
 CONCURRENCY: Final = _row(
-    "concurrency-limit", "turns away more requests at the same time than this, for each rule"
+    "concurrency-limit", "refuses more requests at the same time than this, for each rule"
 )
 
 
@@ -136,7 +136,7 @@ def apply(reader: Reader, draft: Draft) -> None:
 
 
 def _apply_route(reader: Reader, draft: Draft) -> None:
-    """Of the two the one per minute holds, as in Higress."""
+    """Of the two limits the one per minute holds, as in Higress."""
     per_minute = reader.integer(ROUTE_RPM, 1, HIGHEST)
     per_second = reader.integer(ROUTE_RPS, 1, HIGHEST)
     times = _times(ROUTE_BURST, reader)
@@ -167,7 +167,7 @@ def _times(row: Annotation, reader: Reader) -> int:
 
 
 def _refusal(limit: Annotation, rows: tuple[Annotation, ...], reader: Reader) -> Refusal:
-    """Return what those get that a limit turns away: a status and body, or a redirect."""
+    """Return the answer to refused requests: a status and body, or a redirect."""
     code_row, type_row, body_row, url_row = rows
     if reader.given(limit) is None:
         reader.idle(rows, f"there is no {limit.name}")

@@ -15,7 +15,7 @@ LISTEN_PORTS: Final = Annotation(
     "listen-ports",
     (ALB,),
     Dialect.ALB,
-    "says on which listeners of the AlbConfig the rules are installed",
+    "names the listeners of the AlbConfig on which the rules are installed",
     type="JSON",
     allowed=_GRAMMAR,
     default='[{"HTTP": 80}]',

@@ -1,4 +1,4 @@
-"""load-balance, upstream-hash-by, warmup: how an endpoint is found for a request."""
+"""load-balance, upstream-hash-by, warmup: the algorithm that finds an endpoint for a request."""
 
 import re
 from typing import Final
@@ -24,7 +24,7 @@ ALGORITHM: Final = Annotation(
     "load-balance",
     ANY_MSE,
     Dialect.MSE,
-    "chooses how an endpoint is found",
+    "chooses the algorithm that finds an endpoint",
     "word",
     ", ".join(ALGORITHMS),
     "the less busy one of two",
@@ -34,7 +34,7 @@ HASH_BY: Final = Annotation(
     "upstream-hash-by",
     ANY_MSE,
     Dialect.MSE,
-    "sends requests that are alike in this to the same endpoint; it wins over load-balance",
+    "sends requests with the same value of this to the same endpoint; it wins over load-balance",
     "variables",
     "one or more of $request_uri, $uri, $host, $remote_addr, $http_<header>, $arg_<query parameter> and"
     " $cookie_<cookie>; text between them says nothing",
@@ -44,7 +44,7 @@ WARMUP: Final = Annotation(
     "warmup",
     VENDOR,
     Dialect.MSE,
-    "lets the traffic of a new endpoint grow over so many seconds",
+    "is the slow start: the seconds over which the traffic of a new endpoint grows",
     "integer",
     f"an integer from 0 to {MAX_WARMUP_S}",
     "0",

@@ -6,7 +6,7 @@ import msgspec
 
 
 class JsonProblem(ValueError):
-    """The text is not the JSON that was expected; the message says what is wrong, in one line."""
+    """The text is not the expected JSON; the message names the mistake in one line."""
 
 
 def read_list(text: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""use-regex, ignore-path-case, match-method, *-match-*, server-alias: what requests the rules take."""
+"""use-regex, ignore-path-case, match-method, *-match-*, server-alias: the requests that the rules take."""
 
 import re
 from dataclasses import replace
@@ -58,7 +58,7 @@ ALIASES: Final = _row(
 MATCH_METHOD: Final = _row(
     "match-method",
     VENDOR,
-    "lets the rules take only requests with one of these methods",
+    "limits the rules to requests with one of these methods",
     "words",
     ", ".join(METHODS),
     "all methods",
@@ -76,7 +76,7 @@ def _members(what: str, named: str) -> tuple[Annotation, ...]:
         _row(
             f"{kind.value}-match-{what}-*",
             VENDOR,
-            f"lets the rules take only requests with this in {named}",
+            f"limits the rules to requests with this value in {named}",
             "string",
             _ALLOWED[kind],
             "",
@@ -122,7 +122,7 @@ def apply(reader: Reader, draft: Draft) -> None:
 
 
 def _paths(reader: Reader, before: PathOptions) -> PathOptions:
-    """Return what paths mean in MSE. Written as an annotation of ingress-nginx, use-regex ignores case."""
+    """Return the meaning of paths in MSE. With the prefix of ingress-nginx, use-regex ignores case."""
     given = reader.given(USE_REGEX)
     uses_regex = reader.boolean(USE_REGEX)
     is_full = reader.boolean(FULL_REGEX)

@@ -33,7 +33,7 @@ def template_of(text: str) -> str:
 
 
 def has_groups(text: str) -> bool:
-    """Say whether a text, or the template of it, looks at what the rule's path matched."""
+    """Return whether a text, or its template, refers to the part of the path that the rule matched."""
     return _GROUP.search(text) is not None
 
 

@@ -11,9 +11,9 @@ CLUSTER_PRIORITY: Final = Annotation(
     "cluster-priority",
     (OWN,),
     None,
-    "puts clusters in tiers: a tier serves only when no cluster of an earlier one can",
+    "puts clusters in priority levels: a level serves only when no cluster of an earlier one can",
     type="tiers",
-    allowed='ids of attached clusters, each once; "," between equals, ">" before the next tier',
+    allowed='ids of attached clusters, each once; "," between equals, ">" before the next level',
     default="all clusters are equal",
     example="cluster-1 > cluster-2,cluster-3",
 )

@@ -1,4 +1,4 @@
-"""backend-protocol: how endpoints are spoken to."""
+"""backend-protocol: the protocol of requests to endpoints."""
 
 from dataclasses import replace
 from typing import Final
@@ -10,12 +10,12 @@ ALB_PROTOCOL: Final = Annotation(
     "backend-protocol",
     (ALB,),
     Dialect.ALB,
-    "chooses how endpoints are spoken to",
+    "is the protocol of requests to endpoints",
     type="word",
     allowed="http, https, grpc",
     default="http",
     support=Support.REFUSED,
-    note="endpoints are spoken to in HTTP/1.1 without TLS; one that wants https or grpc cannot be",
+    note="the gateway speaks HTTP/1.1 without TLS to endpoints, and not https or grpc",
     neutral=("http", "HTTP", ""),
     example="http",
 )
@@ -25,7 +25,7 @@ MSE_PROTOCOL: Final = replace(
     dialect=Dialect.MSE,
     allowed="HTTP, HTTP2, HTTPS, GRPC, GRPCS",
     default="HTTP",
-    note="endpoints are spoken to in HTTP/1.1 without TLS; one that wants something else cannot be",
+    note="the gateway speaks HTTP/1.1 without TLS to endpoints, and nothing else",
     example="HTTP",
 )
 ROWS: Final = (ALB_PROTOCOL, MSE_PROTOCOL)

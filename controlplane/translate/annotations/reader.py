@@ -1,4 +1,4 @@
-"""The annotations of one object as its dialect reads them; what cannot be used becomes a finding."""
+"""The annotations of one object as its dialect reads them; an unusable value becomes a finding."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Given:
 
     key: str
     text: str  # without spaces around each of its lines
-    suffix: str = ""  # what stands for the "*" of a family
+    suffix: str = ""  # the text in place of the "*" of a family
 
     @property
     def field(self) -> str:
@@ -31,7 +31,7 @@ class Given:
 
 
 class Reader:
-    """Every method returns None, or the default, for what is absent and for what cannot be used."""
+    """Every method returns None, or the default, for a value that is absent or unusable."""
 
     __slots__ = ("annotations", "dialect", "findings")
 
@@ -51,7 +51,7 @@ class Reader:
         return None
 
     def members(self, row: Annotation) -> list[Given]:
-        """Return what the object has of a family, by suffix; of several spellings the first."""
+        """Return the object's annotations of a family by suffix; of several spellings the first."""
         if row.dialect not in (None, self.dialect):
             return []
         found: dict[str, Given] = {}

@@ -89,7 +89,7 @@ def check_keys(annotations: Mapping[str, str], scope: Scope, dialect: Dialect, f
 def note_approximated(
     annotations: Mapping[str, str], scope: Scope, dialect: Dialect, findings: Findings
 ) -> None:
-    """Tell what differs of approximated annotations, once it is known which cannot be used at all."""
+    """Report how approximated annotations differ, once unusable ones are known."""
     faulty = {item.field for item in findings.items}
     for key in sorted(annotations):
         row, value = _of_scope(lookup(key), scope, dialect), annotations[key]
@@ -100,7 +100,7 @@ def note_approximated(
 
 
 def _of_scope(rows: list[Annotation], scope: Scope, dialect: Dialect) -> Annotation | None:
-    """Return the row that the dialect reads on such an object, or else on another one."""
+    """Return the row that the dialect reads on objects of this scope, else on objects of another scope."""
     own = [row for row in rows if row.dialect in (None, dialect)]
     return next((row for row in own if row.scope is scope), own[0] if own else None)
 
@@ -117,7 +117,7 @@ def _belongs(prefix: str, dialect: Dialect) -> bool:
 def _near(key: str, prefix: str, dialect: Dialect) -> tuple[Annotation | None, str]:
     """Return the row that is probably meant, and how it would be written."""
     name = key.removeprefix(prefix)
-    for other in sorted(PREFIXES):  # what only MSE has, written as if it were of ingress-nginx
+    for other in sorted(PREFIXES):  # an annotation of MSE alone, with the prefix of ingress-nginx
         row = next((row for row in lookup(other + name) if row.dialect in (None, dialect)), None)
         if row is not None:
             return row, row.prefixes[0] + name
@@ -149,7 +149,7 @@ def _check_unknown(
 
 
 def _check_foreign(key: str, value: str, findings: Findings) -> None:
-    """Of other controllers only what protects is told: an Ingress may be written for several."""
+    """Report annotations of other controllers only if they protect: an Ingress may be written for several."""
     if seems_protecting(key.partition("/")[2]):
         findings.add("FG0211", field_of(key), value, hint="")
 

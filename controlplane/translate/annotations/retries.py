@@ -1,4 +1,4 @@
-"""timeout, proxy-read-timeout and proxy-next-upstream*: how long is waited, and what is tried again."""
+"""timeout, proxy-read-timeout and proxy-next-upstream*: timeouts of requests, and their retries."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from proxy.model.policies import Retry
 MAX_SECONDS: Final = 86_400
 MAX_TRIES: Final = 100
 ERRORS: Final = ("error", "timeout", "invalid_header")
-"""Always tried again, as far as it is safe: a connection that failed or brought no answer."""
+"""Failures that are always tried again, as far as that is safe: a connection failed or brought no answer."""
 OFF: Final = "off"
 NON_IDEMPOTENT: Final = "non_idempotent"
 STATUSES: Final = (403, 404, 429, 500, 502, 503, 504)
@@ -43,7 +43,8 @@ CONDITIONS: Final = Annotation(
     "proxy-next-upstream",
     ANY_MSE,
     Dialect.MSE,
-    "says what is tried again, on another endpoint; error, timeout and invalid_header include 502, 503, 504",
+    "names the failures after which a request is tried again, on another endpoint; error, timeout and"
+    " invalid_header include 502, 503, 504",
     "words",
     ", ".join(WORDS),
     "error timeout",

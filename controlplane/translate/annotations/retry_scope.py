@@ -13,8 +13,8 @@ RETRY_SCOPE: Final = Annotation(
     "retry-scope",
     (OWN,),
     None,
-    "says where a request is tried again that an endpoint failed: anywhere, in the cluster of that endpoint,"
-    " or nowhere",
+    "says where a request that failed is tried again: anywhere, in the cluster of the endpoint that"
+    " failed, or nowhere",
     type="word",
     allowed=", ".join(RetryScope),
     default=RetryScope.ANY,

@@ -1,4 +1,4 @@
-"""rewrite-target, rewrite-path, upstream-vhost: what the endpoints are asked for instead."""
+"""rewrite-target, rewrite-path, upstream-vhost: changed paths and hosts of requests to endpoints."""
 
 import re
 from collections.abc import Iterable
@@ -65,7 +65,7 @@ PREFIX: Final = Annotation(
     "rewrite-path",
     VENDOR,
     Dialect.MSE,
-    "stands in, when endpoints are asked, for what the path of the rule matched",
+    "replaces, in requests to endpoints, the part of the path that the rule matched",
     "path",
     _PATH,
     example="/v1",
@@ -74,7 +74,7 @@ HOST: Final = Annotation(
     "upstream-vhost",
     ANY_MSE,
     Dialect.MSE,
-    "is the Host that endpoints are told",
+    "is the Host header that endpoints get",
     "host",
     "a host name, with or without a port",
     "that of the request",
@@ -166,7 +166,7 @@ def _path_and_query(text: str, host: str) -> Rewrite:
 
 
 def _checked(given: Given, rewrite: Rewrite, reader: Reader) -> Rewrite:
-    """Return the rewrite; without its path, and with a finding, if no endpoint can ever be asked for that."""
+    """Return the rewrite; without its path, and with a finding, if no request can ever have that path."""
     for found in of_rewrite(Rewrite(path=rewrite.path)):
         reader.reject(given, found.problem, found.allowed)
         return Rewrite(rewrite.host)

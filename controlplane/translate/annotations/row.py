@@ -1,4 +1,4 @@
-"""What is known of an annotation key, as data: parsing, findings, docs and the command line read it."""
+"""The facts about an annotation key, as data: parsing, findings, docs and the command line read them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,9 +14,9 @@ MSE_GATEWAY: Final = "mse.alibabacloud.com/"  # on MseIngressConfigs
 KUBERNETES: Final = "kubernetes.io/"
 
 VENDOR: Final = (MSE, "higress.io/", "higress.ingress.kubernetes.io/")
-"""Spellings of what only MSE and Higress have."""
+"""Prefixes of annotations that only MSE and Higress have."""
 ANY_MSE: Final = (NGINX, *VENDOR)
-"""Spellings of what they share with ingress-nginx: that of nginx wins."""
+"""Prefixes of annotations that they share with ingress-nginx; the spelling of nginx wins."""
 ALB_OR_NGINX: Final = (NGINX, ALB)
 """The ALB Ingress Controller reads its canary and ssl-redirect annotations under both, nginx first."""
 
@@ -31,25 +31,25 @@ class Scope(StrEnum):
 
 class Support(StrEnum):
     WORKS = "works"
-    APPROXIMATED = "approximated"  # near enough to serve: `note` says what differs
-    NO_EFFECT = "no effect"  # nothing happens, and the rules still do what they say
+    APPROXIMATED = "approximated"  # near enough to serve: `note` names the difference
+    NO_EFFECT = "no effect"  # no effect, and the rules still mean the same
     REFUSED = "refused"  # without it the rules would do something else, so they are not used
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One key. Where what stands for a name differs, as in conditions.<service>, `name` ends in "*"."""
+    """One key. `name` ends in "*" where a name of the user's follows, as in conditions.<service>."""
 
     name: str  # without the prefix
     prefixes: tuple[str, ...]  # the first that an Ingress has is read
     dialect: Dialect | None  # None: read in every dialect
-    summary: str  # what it does, as a sentence without its subject
+    summary: str  # its effect, as a sentence without the subject
     type: str = "string"
     allowed: str = ""  # values, in words
     default: str = ""  # as it would be written; "": none
     support: Support = Support.WORKS
     note: str = ""  # why it is not done as written; "" where it is
-    neutral: tuple[str, ...] = ()  # values that ask for what happens anyway: nothing is reported of them
+    neutral: tuple[str, ...] = ()  # values that ask for the default: no finding is reported
     scope: Scope = Scope.INGRESS
     example: str = ""
 

@@ -14,8 +14,8 @@ SCHEDULER: Final = Annotation(
     "backend-scheduler",
     (ALB,),
     Dialect.ALB,
-    "chooses how an endpoint is found: in turns by weight (wrr), the least busy one (wlc), by the client's"
-    " address (sch), or by a query parameter (uch)",
+    "chooses the algorithm that finds an endpoint: in turns by weight (wrr), the least busy one (wlc), by"
+    " the client's address (sch), or by a query parameter (uch)",
     type="word",
     allowed="wrr, wlc, sch, uch",
     default="the less busy one of two",
@@ -34,7 +34,7 @@ SLOW_START: Final = Annotation(
     "slow-start-enabled",
     (ALB,),
     Dialect.ALB,
-    "gives a new endpoint a part of the traffic that grows",
+    "gives a new endpoint a slow start: a part of the traffic that grows",
     type="boolean",
     allowed="true, false",
     default="false",
@@ -44,7 +44,7 @@ SLOW_START_S: Final = Annotation(
     "slow-start-duration",
     (ALB,),
     Dialect.ALB,
-    "says how long the traffic of a new endpoint grows",
+    "is the time over which the traffic of a new endpoint grows",
     type="seconds",
     allowed="30 to 900 seconds",
     default="30",

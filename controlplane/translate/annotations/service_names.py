@@ -1,4 +1,4 @@
-"""fleetgate.io/service.<cluster>: what the Service of a rule is called in one cluster."""
+"""fleetgate.io/service.<cluster>: the name of a rule's Service in one cluster."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ SERVICE: Final = Annotation(
     "service.*",
     (OWN,),
     None,
-    "says what the backend Service of the rules is called in the cluster with this id, and its port there",
+    "names the backend Service of the rules, and its port, in the cluster with this id",
     type="service",
     allowed="name, name:port or :port; the port by number or name",
     default="the name and port of the rule",

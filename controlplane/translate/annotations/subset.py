@@ -73,7 +73,7 @@ def _parse(given: Given, reader: Reader) -> dict[str, str]:
 
 
 def _problem(key: str, value: str, labels: dict[str, str]) -> str:
-    """Say why a line cannot be used; "" when it can."""
+    """Return why a line cannot be used; "" when it can."""
     prefix, slash, name = key.rpartition("/")
     if not _NAME.fullmatch(name) or (slash and not _PREFIX.fullmatch(prefix)):
         return "it does not begin with the name of a label"

@@ -1,8 +1,8 @@
 """URLs that clients are sent to, with variables of nginx in them, to redirects.
 
-The part of the URL that names the server may hold the request's host, and groups of the rule's path in
-front of a domain that is written out: which servers a redirect can lead to is said by the annotation, never
-by the client.
+The part of the URL that names the server may hold the request's host, and groups of the rule's path in front
+of a domain that is written out: the annotation decides which servers a redirect can lead to, never the
+client.
 """
 
 import re

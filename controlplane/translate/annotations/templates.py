@@ -9,7 +9,7 @@ _TEXT = re.compile(r"[\x21-\x7e]*")
 
 
 def template_problem(value: object, variables: tuple[str, ...]) -> str:
-    """Return what is wrong with a template in which each variable may stand once; "" when nothing is."""
+    """Return the mistake in a template, in which each variable may stand once; "" without one."""
     if not isinstance(value, str) or not _TEXT.fullmatch(value):
         return "is not a text of printable ASCII characters without spaces"
     named = [match.group(0) for match in _VARIABLE.finditer(value)]

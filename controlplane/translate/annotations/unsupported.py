@@ -12,7 +12,7 @@ _OFF: Final = ("false", "")
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What an annotation does elsewhere, and with which values."""
+    """The effect of an annotation elsewhere, and its values."""
 
     summary: str
     type: str
@@ -134,7 +134,9 @@ ROWS: Final[tuple[Annotation, ...]] = (
         "requests in flight are always finished, and an endpoint that is taken out gets no new ones",
         {
             "connection-drain-enabled": flag("lets requests end at endpoints that are taken out"),
-            "connection-drain-timeout": number("says how long they may take", "0 to 900 seconds", "300"),
+            "connection-drain-timeout": number(
+                "is the time that these requests may take", "0 to 900 seconds", "300"
+            ),
         },
         neutral=_OFF,
     ),

@@ -1,4 +1,4 @@
-"""Who may come, as MSE, Higress and ingress-nginx say it: refused, and what belongs to that."""
+"""Logins and other access control of MSE, Higress and ingress-nginx: refused, with their options."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from controlplane.translate.annotations.row import Annotation, Support
 from controlplane.translate.annotations.unsupported import flag, number, text, word
 from controlplane.translate.annotations.unsupported_mse import rows
 
-_OPEN: Final = "nobody would be asked who they are, and everybody let in"
+_OPEN: Final = "clients would get in without a login"
 _NETWORKS: Final = "a comma list of addresses and networks"
 _DIRECTIVES: Final = "directives of nginx"
 
@@ -16,14 +16,14 @@ ROWS: Final[tuple[Annotation, ...]] = (
         _OPEN,
         {
             "auth-type": word("asks clients for a password", "basic, digest"),
-            "auth-url": text("asks another service whether a client may come", "a URL"),
+            "auth-url": text("asks another service whether to admit a client", "a URL"),
             "auth-secret": text("names the Secret with the passwords", "<name> or <namespace>/<name>"),
             "auth-snippet": text("adds configuration of nginx to auth-url", _DIRECTIVES),
             "auth-tls-secret": text(
                 "asks clients for a certificate",
                 "<server secret> or <server secret>-cacert, with a namespace",
             ),
-            "auth-tls-match-cn": text("lets only certificates with this name come", "CN=<expression>"),
+            "auth-tls-match-cn": text("admits only certificates with this name", "CN=<expression>"),
         },
         ("",),
     ),
@@ -37,20 +37,20 @@ ROWS: Final[tuple[Annotation, ...]] = (
         },
     ),
     *rows(
-        Support.REFUSED, _OPEN, {"enable-global-auth": flag("asks another service whether a client may come")}
+        Support.REFUSED, _OPEN, {"enable-global-auth": flag("asks another service whether to admit a client")}
     ),
     *rows(
         Support.REFUSED,
-        "requests would reach the endpoints without being looked at",
+        "requests would reach the endpoints without an inspection",
         {
-            "enable-modsecurity": flag("looks at requests with ModSecurity"),
-            "enable-owasp-core-rules": flag("looks at requests with ModSecurity and the rules of OWASP"),
+            "enable-modsecurity": flag("inspects requests with ModSecurity"),
+            "enable-owasp-core-rules": flag("inspects requests with ModSecurity and the rules of OWASP"),
             "modsecurity-snippet": text("configures ModSecurity", "directives of ModSecurity"),
         },
     ),
     *rows(
         Support.REFUSED,
-        "it is configuration of nginx, which is not read: it may say who is let in, and what is answered",
+        "configuration of nginx is not read, and it may decide which clients get in and what they get",
         {
             "configuration-snippet": text("adds configuration of nginx to the rules", _DIRECTIVES),
             "server-snippet": text("adds configuration of nginx to the host", _DIRECTIVES),

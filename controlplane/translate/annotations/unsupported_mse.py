@@ -1,4 +1,4 @@
-"""What MSE, Higress and ingress-nginx have besides: without effect, or refused."""
+"""Other annotations of MSE, Higress and ingress-nginx: without effect, or refused."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -57,7 +57,7 @@ _REFUSED: Final = (
     ),
     *rows(
         Support.REFUSED,
-        "plugins are not run: they may say who is let in, and what is answered",
+        "plugins are not run, and they may decide which clients get in and what they get",
         {"wasmplugin": text("runs a plugin in WebAssembly", "the name of a plugin")},
         prefixes=VENDOR,
     ),
@@ -89,10 +89,10 @@ _NO_EFFECT: Final = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "connections to endpoints are made and kept as the gateway has learned of them",
+        "the gateway decides by its measurements how it opens and keeps connections to endpoints",
         {
             "proxy-connect-timeout": number("is how long a connection to an endpoint may take", _SECONDS),
-            "proxy-send-timeout": number("is how long an endpoint may take to receive something", _SECONDS),
+            "proxy-send-timeout": number("is the time between two writes to an endpoint", _SECONDS),
             "connection-proxy-header": text("is the Connection header for endpoints", "a header value"),
             "service-upstream": flag("sends requests to the address of the Service instead of its pods"),
             "connection-policy-tcp-max-connection": number("limits connections to a Service", _COUNT),
@@ -108,13 +108,13 @@ _NO_EFFECT: Final = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "endpoints are spoken to in HTTP/1.1",
+        "the gateway speaks HTTP/1.1 to endpoints",
         {"proxy-http-version": word("is the version of HTTP for endpoints", "1.0, 1.1", "1.1")},
         ("1.1", ""),
     ),
     *rows(
         Support.NO_EFFECT,
-        "what endpoints say in Location, Refresh and Set-Cookie is passed on unchanged",
+        "Location, Refresh and Set-Cookie of endpoints are passed on unchanged",
         {
             "proxy-cookie-domain": text("changes the domain of cookies", "two domains, or off", "off"),
             "proxy-cookie-path": text("changes the path of cookies", "two paths, or off", "off"),

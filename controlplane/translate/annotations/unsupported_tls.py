@@ -1,4 +1,4 @@
-"""TLS on both sides, as MSE, Higress and ingress-nginx write it: none is spoken yet."""
+"""TLS towards clients and endpoints, in MSE, Higress and ingress-nginx: not supported yet."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _SECRET: Final = "<namespace>/<name> of a Secret"
 ROWS: Final[tuple[Annotation, ...]] = (
     *rows(
         Support.REFUSED,
-        "endpoints are spoken to in HTTP/1.1 without TLS only, and would not understand",
+        "the gateway speaks only HTTP/1.1 without TLS to endpoints",
         {
             "secure-backends": flag("speaks to endpoints with TLS"),
             "grpc-backend": flag("speaks to endpoints in gRPC"),
@@ -22,7 +22,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "there is no HTTPS listener yet that it could hold for",
+        "there is no HTTPS listener yet",
         {
             "tls-min-protocol-version": word("is the lowest version of TLS", _VERSIONS, "TLSv1.0"),
             "tls-max-protocol-version": word("is the highest version of TLS", _VERSIONS, "TLSv1.3"),
@@ -33,7 +33,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "endpoints are spoken to without TLS",
+        "the gateway speaks to endpoints without TLS",
         {
             "proxy-ssl-secret": text("names the Secret with the gateway's own certificate", _SECRET),
             "proxy-ssl-verify": switch("verifies the certificates of endpoints"),

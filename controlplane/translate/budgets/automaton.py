@@ -1,6 +1,6 @@
-"""Whether RE2 runs an expression as an automaton, a step per octet, or may have to try all instructions.
+"""Tells whether RE2 runs an expression as an automaton, one step per octet, or may try all instructions.
 
-RE2 makes the states of the automaton as it meets them and keeps so many as fit into its memory. For nearly
+RE2 makes the states of the automaton as it meets them and keeps as many as fit into its memory. For nearly
 every expression that people write they are a few dozen. For `(a|b)*a(a|b){20}` they are a million: then each
 octet costs as many steps as threads are alive, up to the size of the program (measured: 100 times the time).
 """
@@ -24,7 +24,7 @@ MAX_STATES: Final = 128
 """RE2 has room for some 800; a character may be several octets, with states between."""
 _MAX_INSTRUCTIONS: Final = 400
 _MAX_STEPS: Final = 1000
-"""From state to state: to look further takes longer than 3 ms, and tenants write the expressions."""
+"""The most transitions between states: more would take over 3 ms, and tenants write the expressions."""
 
 State = tuple[int, ...]
 """Threads in the order of their precedence, as instructions that wait for a symbol, or have matched."""
@@ -32,7 +32,9 @@ State = tuple[int, ...]
 
 @lru_cache(maxsize=65536)
 def is_small(pattern: str, ignore_case: bool) -> bool:
-    """Say whether the automaton has at most MAX_STATES states; no for what cannot be read here."""
+    """Return whether the automaton has at most MAX_STATES states; False for expressions that this module
+    cannot read.
+    """
     try:
         program = _Program(parse(pattern, ignore_case))
     except (UnknownSyntax, RecursionError):

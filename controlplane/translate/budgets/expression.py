@@ -136,7 +136,7 @@ class _Parser:
             self.ignore_case = self.ignore_case or "i" in (found[1] or "")
             self.dot = _ANY if "s" in (found[1] or "") else self.dot
             if found[2] == ")":
-                return None  # for the rest of what it stands in; a little more than that does no harm
+                return None  # for the rest of the expression around it; a little more does no harm
         inner = self.choice()
         if not self._next(")"):
             raise UnknownSyntax(self.text)

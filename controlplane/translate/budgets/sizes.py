@@ -11,13 +11,13 @@ from proxy.model.conditions import Condition
 from proxy.model.policies import Policies
 
 ROUTE_BYTES: Final = 600
-"""Of a rule without conditions and policies, with the shares of four clusters."""
+"""The size of a rule without conditions and policies, with the shares of four clusters."""
 
 _encoder = msgspec.json.Encoder()
 
 
 class Sizes:
-    """Measures once what rules share."""
+    """Measures values that rules share only once."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[object, int]] = {}  # by id, with the object

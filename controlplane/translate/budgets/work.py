@@ -1,4 +1,4 @@
-"""How much work the patterns of rules can make of one request, in steps per octet of what they look at.
+"""The work that the patterns of rules can make of one request, in steps per octet of the text they look at.
 
 RE2 takes a step per octet where the automaton of an expression is small, else up to as many as its program
 has instructions; a glob takes one. A step took 15 ns (one core, 2026-11): a path of 8 KB and 1,000 steps are
@@ -48,13 +48,15 @@ def least(pattern: str, ignore_case: bool) -> int:
 
 
 def steps(pattern: str, ignore_case: bool) -> int:
-    """Return what an expression takes. It takes a while to find out, once for each."""
+    """Return the steps per octet of an expression. The first look at an expression takes a while."""
     return 1 if is_small(pattern, ignore_case) else instructions(pattern, ignore_case)
 
 
 @lru_cache(maxsize=65536)
 def instructions(pattern: str, ignore_case: bool) -> int:
-    """Return the size of the program, which none takes more than; 1 for what is no regular expression."""
+    """Return the size of the program, the most steps it can take; 1 for a pattern that is no regular
+    expression.
+    """
     try:
         return program_size(pattern, ignore_case=ignore_case)
     except PatternError:
@@ -62,13 +64,13 @@ def instructions(pattern: str, ignore_case: bool) -> int:
 
 
 class HostWork:
-    """Of the rules of one host: the most that a single request may cost."""
+    """The most that a single request may cost with the rules of one host."""
 
     __slots__ = ("_exact", "_policies", "_prefixes", "_tried", "_weigh")
 
     def __init__(self, weigh: Weigh) -> None:
         self._weigh = weigh
-        self._tried = 0  # by any request: patterns, and what stands on the path /
+        self._tried = 0  # of any request: patterns, and the rules with the path /
         self._policies = 0  # the most of one rule
         self._exact: dict[str, int] = {}
         self._prefixes: dict[str, int] = {}
@@ -100,7 +102,7 @@ class HostWork:
 
 
 def work_within(rules: Sequence[Rule], most: int) -> dict[str, int]:
-    """Return the work of a request to each host, as exactly as it takes to say whether it is above `most`."""
+    """Return the work of a request to each host, exact enough to compare it with `most`."""
     rough = work_by_host(rules, instructions)
     if max(rough.values(), default=0) <= most:
         return rough

@@ -6,21 +6,22 @@ from controlplane.translate.guide.page import Page
 
 PAGES: Final[dict[str, Page]] = {
     "FG0201": Page(
-        "The value of the annotation is outside of what the annotation can have.",
+        "The annotation cannot have this value.",
         'alb.ingress.kubernetes.io/order: "5000"',
         "Write a value that the finding allows. The last good version of the Ingress stays live until then.",
     ),
     "FG0202": Page(
-        "The annotation works here, with a difference that the message tells.",
+        "The annotation works here, with a difference that the message describes.",
         "nginx.ingress.kubernetes.io/load-balance: ewma",
         "Read the note in the message, which is also in docs/annotations.md; nothing has to change where the"
         " difference does not matter.",
     ),
     "FG0203": Page(
-        "The gateway does not do what the annotation says, and without it the rules would mean something"
-        " else. The Ingress is not used as it is.",
+        "The gateway does not support the annotation, and without it the rules would mean something else."
+        " The Ingress is not used as it is.",
         "mse.ingress.kubernetes.io/rpc-destination-name: dubbo",
-        "Say the same in a way that the note names, or leave the Ingress to a controller that has it.",
+        "Use the alternative that the note names, or leave the Ingress to a controller that supports the"
+        " annotation.",
     ),
     "FG0204": Page(
         "The annotation changes nothing here; the rules do what they say without it.",
@@ -38,34 +39,35 @@ PAGES: Final[dict[str, Page]] = {
         "Correct the name of the Service in the key.",
     ),
     "FG0207": Page(
-        "The annotation belongs to the other dialect, ALB's or MSE's, and changes neither who may come nor"
-        " how much.",
+        "The annotation belongs to the other dialect, ALB's or MSE's, and limits neither the clients that"
+        " may come nor the requests.",
         "mse.ingress.kubernetes.io/timeout: '5' on an Ingress of class alb",
         "Write the annotation of the dialect of this class, or leave it where another controller reads it.",
     ),
     "FG0208": Page(
-        "The JSON of the annotation has a field that nobody reads.",
+        "The JSON of the annotation has an unknown field.",
         'alb.ingress.kubernetes.io/conditions.web: \'[{"type": "Header", "headrConfig": {}}]\'',
-        "Correct the name of the field; the finding lists those that are known.",
+        "Correct the name of the field; the finding lists the known fields.",
     ),
     "FG0209": Page(
-        "Endpoints cannot be asked for their health in this protocol.",
+        "The gateway cannot check the health of endpoints in this protocol.",
         "alb.ingress.kubernetes.io/healthcheck-protocol: GRPC",
         "Use HTTP or TCP, or rely on the readiness of pods and the outcome of requests.",
     ),
     "FG0210": Page(
-        "The annotation decides who may come: by password, token, certificate or address, by inspection of"
-        " requests, or by configuration of another proxy that may do so. This gateway cannot honour it for an"
-        " Ingress of this class. The rules of the Ingress answer 503 to everybody, so that nobody gets in"
-        " and no rule of another Ingress takes their place.",
+        "The annotation decides which clients may come: by password, token, certificate or address, by"
+        " inspection of requests, or by configuration of another proxy that may do so. This gateway"
+        " cannot honour it for an Ingress of this class. The rules of the Ingress answer 503 to"
+        " everybody, so that nobody gets in and no rule of another Ingress takes their place.",
         "nginx.ingress.kubernetes.io/auth-url: https://auth.example.com/verify",
         "Move the protection to where it works: an address list to an Ingress of an MseIngressConfig or to"
         " aclConfig of the AlbConfig's listener, a login to the application or to a proxy in front of its"
         " Service. Take the annotation away only after that, because the Ingress is open from then on.",
     ),
     "FG0211": Page(
-        "No annotation with this key is known, and its name reads like one that decides who may come."
-        " The rules of the Ingress answer 503 to everybody, because a slip of the pen must not open them.",
+        "No annotation with this key is known, and its name reads like one that decides which clients may"
+        " come. The rules of the Ingress answer 503 to everybody, because a slip of the pen must not open"
+        " them.",
         "nginx.ingress.kubernetes.io/whitelist-source-rnage: 10.0.0.0/8",
         "Correct the key. If it belongs to another controller, protect the Service in another way first.",
     ),
@@ -89,19 +91,19 @@ PAGES: Final[dict[str, Page]] = {
         " weights and conditions in docs/annotations.md.",
     ),
     "FG0230": Page(
-        "The annotation redirects what came by http to https. No listener of this gateway takes HTTPS, and no"
-        " proxy in front of it is trusted to say that a request came by https, so the redirected request"
-        " comes by http again.",
+        "The annotation redirects requests that came by http to https. No listener of this gateway takes"
+        " HTTPS, and no proxy in front of it is trusted to say that a request came by https, so the"
+        " redirected request comes by http again.",
         'nginx.ingress.kubernetes.io/force-ssl-redirect: "true", and fleetgate run without --trusted-proxy',
         "Start the gateway with --trusted-proxy and the addresses of the load balancer that takes HTTPS; it"
         " has to send X-Forwarded-Proto. Where clients are meant to use http, leave the annotation out.",
     ),
     "FG0231": Page(
-        "The Redirect of an ALB action changes nothing but the protocol. Whoever comes by https, as a trusted"
-        " proxy reports it, is redirected to the URL that was asked for.",
+        "The Redirect of an ALB action changes nothing but the protocol. A request that came by https, as"
+        " a trusted proxy reports it, is redirected to its own URL.",
         'actions.web: \'[{"type": "Redirect", "RedirectConfig": {"protocol": "HTTPS", "port": "443"}}]\'',
-        'Let the rule forward to its Service, with alb.ingress.kubernetes.io/ssl-redirect: "true": that one'
-        " redirects only what came by http.",
+        'Let the rule forward to its Service, with alb.ingress.kubernetes.io/ssl-redirect: "true": this'
+        " annotation redirects only requests that came by http.",
     ),
     "FG0232": Page(
         "A canary Ingress has several ways to choose requests. Here, as in Higress, the first of header,"

@@ -21,7 +21,7 @@ PAGES: Final[dict[str, Page]] = {
         "Find out who wrote the EndpointSlice.",
     ),
     "FG0604": Page(
-        "The rule wants pods with labels, and the gateway may not list pods in the cluster.",
+        "The rule wants pods with certain labels, and the gateway may not list pods in the cluster.",
         "mse.ingress.kubernetes.io/service-subset: gray",
         "Apply deploy/rbac/member.yaml to the member cluster.",
     ),
@@ -51,7 +51,7 @@ PAGES: Final[dict[str, Page]] = {
         "Add a server with address and port.",
     ),
     "FG0611": Page(
-        "A zone is named that no server of the group has.",
+        "The group names a zone that none of its servers has.",
         "a weight for the zone west",
         "Correct the zone, or give it to a server.",
     ),
@@ -75,8 +75,8 @@ PAGES: Final[dict[str, Page]] = {
     "FG0631": Page(
         "The Ingress names a Service of another namespace, which has not allowed it with a ReferenceGrant.",
         "default-backend: web/errors on an Ingress of the namespace shop",
-        "Use a Service of the own namespace, or ask for a ReferenceGrant to Service in the other one."
-        " docs/behaviour.md, Namespaces, has an example.",
+        "Use a Service of the Ingress's own namespace, or ask for a ReferenceGrant to Service in the"
+        " other one. docs/behaviour.md#referencegrant has an example.",
     ),
     "FG0632": Page(
         "The MseIngressConfig watches one namespace, and the Ingress names a Service of another one.",
@@ -84,7 +84,8 @@ PAGES: Final[dict[str, Page]] = {
         "Use a Service of the namespace that is watched.",
     ),
     "FG0620": Page(
-        "Two Ingresses ask for different health checks of one Service. The older one's is made.",
+        "Two Ingresses ask for different health checks of one Service. The gateway makes the check of the"
+        " older Ingress.",
         "healthcheck-path: /a and healthcheck-path: /b",
         "Write the same checks on both, or on one of them only.",
     ),

@@ -26,9 +26,9 @@ PAGES: Final[dict[str, Page]] = {
         "Lower the weights until they fit.",
     ),
     "FG0705": Page(
-        "Two Ingresses say different client addresses for one host. Those of the older one hold.",
+        "Two Ingresses name different client addresses for one host. Those of the older Ingress hold.",
         "domain-whitelist-source-range on two Ingresses of one host",
-        "Write the addresses on one Ingress, and make sure that they are the ones that are meant.",
+        "Write the addresses on one Ingress, and make sure that they are the right ones.",
     ),
     "FG0721": Page(
         "The rules of the Ingress are more than a budget of the gateway: their bytes, the changes of headers"
@@ -46,7 +46,7 @@ PAGES: Final[dict[str, Page]] = {
         " (docs/limits.md).",
     ),
     "FG0711": Page(
-        "The base of the canary is of another namespace, which has not allowed it.",
+        "The base of the canary belongs to another namespace, which has not allowed it.",
         "a canary of the namespace shop with the host and path of an Ingress of the namespace web",
         "Move the canary to the namespace of its base, or ask for a ReferenceGrant to Ingress there.",
     ),
@@ -84,7 +84,7 @@ PAGES: Final[dict[str, Page]] = {
         "Remove the annotation, or have the namespace that owns the host redirect.",
     ),
     "FG0801": Page(
-        "A worker could not use the new rules, so all workers go on with those of before.",
+        "A worker could not use the new rules, so all workers keep the earlier rules.",
         "rules that pass every check of the translation",
         "Undo the last change, and report the cause: such rules should have a finding of their own.",
     ),

@@ -13,7 +13,7 @@ PAGES: Final[dict[str, Page]] = {
     "FG0502": Page(
         "The listener speaks a protocol that this version does not have. Its port is not opened.",
         "listeners: [{port: 443, protocol: HTTPS}]",
-        "Let something in front take TLS, and lead it to an HTTP listener.",
+        "Terminate TLS in front of the gateway, and send the requests to an HTTP listener.",
     ),
     "FG0503": Page(
         "Two listeners of the AlbConfig have the same port.",
@@ -57,9 +57,9 @@ PAGES: Final[dict[str, Page]] = {
         "Nothing has to be done. The field may stay or go.",
     ),
     "FG0512": Page(
-        "The field asks for something that this gateway does not do, and somebody may rely on it.",
+        "The gateway does not support what the field asks for, and clients or applications may rely on it.",
         "spec: {config: {addressType: Intranet}}",
-        "See to it in another way before clients come: with --listen, the network, or a firewall.",
+        "Achieve it in another way before clients come: with --listen, the network, or a firewall.",
     ),
     "FG0513": Page(
         "No field of this name is known.",

@@ -45,7 +45,7 @@ PAGES: Final[dict[str, Page]] = {
         "Give each MseIngressConfig a class or a namespace of its own.",
     ),
     "FG0107": Page(
-        "The MseIngressConfig has no spec.ingress.local.ingressClass, which means none in MSE, and no"
+        "The MseIngressConfig has no spec.ingress.local.ingressClass, which means no class in MSE, and no"
         " IngressClass refers to it.",
         "spec: {name: mse-ingress}",
         'Name the class of the Ingresses; "" takes all of them.',

@@ -38,7 +38,7 @@ PAGES: Final[dict[str, Page]] = {
     "FG0307": Page(
         "The Ingress asks for TLS, which this version does not speak. HTTP listeners serve its rules.",
         "tls: [{hosts: [shop.example.com], secretName: shop-tls}]",
-        "Let something in front of the gateway take TLS, such as a load balancer that is a --trusted-proxy."
+        "Terminate TLS in front of the gateway, in a load balancer that is a --trusted-proxy for example."
         " spec.tls may stay for the version that supports it.",
     ),
     "FG0308": Page(
