@@ -8,6 +8,7 @@ copy from each worker.
 """
 
 import re
+from functools import cache
 from secrets import token_hex
 from typing import Final
 
@@ -21,21 +22,27 @@ from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
 from proxy.upstream.retries.retry import RETRY_STATUSES, Failure
 
 MARK_NAME: Final = b"x-fleetgate-mirror"
-_OWN: Final = token_hex(8).encode()
 _NUMBER: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
 _MOST_NUMBERS: Final = 64  # of workers; those that copied it first are forgotten
 TIMEOUT_S: Final = 60.0  # for the response head, as by default for originals
 
 
+@cache
+def _own() -> bytes:
+    """Return the number of this process. It is drawn when it is needed: a process that forks after the
+    import would share its number with its children."""
+    return token_hex(8).encode()
+
+
 def is_own_copy(marks: tuple[bytes, ...]) -> bool:
     """Whether a request with these values of its mark is a copy that was made here."""
-    return any(_OWN in _NUMBER.findall(mark) for mark in marks)
+    return any(_own() in _NUMBER.findall(mark) for mark in marks)
 
 
 def copy_mark(marks: tuple[bytes, ...]) -> bytes:
     """Return the line that marks a copy of a request with these values of its mark."""
     numbers = [number for mark in marks for number in _NUMBER.findall(mark)][1 - _MOST_NUMBERS :]
-    return b"X-Fleetgate-Mirror: %b\r\n" % b", ".join([*numbers, _OWN])
+    return b"X-Fleetgate-Mirror: %b\r\n" % b", ".join([*numbers, _own()])
 
 
 def mirror(
