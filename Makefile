@@ -5,13 +5,15 @@ COMPILED := .venv-compiled
 LATEST := .venv-latest
 BIN := $(VENV)/bin
 # Many tests wait for processes and deadlines: three at a time keep two cores busy. tests/conftest.py orders the files.
-ORDERED := --dist loadfile --no-loadscope-reorder
+ORDERED := --dist loadgroup --no-loadscope-reorder
 PARALLEL := -n 3 $(ORDERED)
 # The compiled worker leaves more of the cores to others.
 PARALLEL_COMPILED := -n 5 $(ORDERED)
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := -m pip --disable-pip-version-check --quiet
+# Bytecode is kept whatever the machine prefers: tests start hundreds of Python processes, and import all of it.
+export PYTHONDONTWRITEBYTECODE :=
 # Wheels only: an sdist would be built with whatever its build requirements bring, which no lock can name.
 LOCKED := --require-hashes --only-binary :all:
 # The backend is in requirements/build.txt, so a build fetches nothing either.

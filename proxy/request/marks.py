@@ -7,15 +7,22 @@ worker.
 """
 
 import re
+from functools import cache
 from secrets import token_hex
 from typing import Final
 
 from proxy.http.request_headers import RequestHeaders
 
 _NAME: Final = b"x-fleetgate-mirror"
-_OWN: Final = token_hex(8).encode()
 _NUMBER: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
 _MOST_NUMBERS: Final = 64  # of workers; those that copied it first are forgotten
+
+
+@cache
+def _own() -> bytes:
+    """Return the number of this process. It is drawn when it is needed: a process that forks after the
+    import would share its number with its children."""
+    return token_hex(8).encode()
 
 
 def may_be_copied(headers: RequestHeaders, *, is_proxy: bool) -> bool:
@@ -28,11 +35,11 @@ def may_be_copied(headers: RequestHeaders, *, is_proxy: bool) -> bool:
 
 def is_own_copy(marks: tuple[bytes, ...]) -> bool:
     """Whether a request with these values of its mark is a copy that this worker has made."""
-    return any(_OWN in _NUMBER.findall(mark) for mark in marks)
+    return any(_own() in _NUMBER.findall(mark) for mark in marks)
 
 
 def copy_mark(headers: RequestHeaders) -> bytes:
     """Return the field line that marks a copy of a request with these headers."""
     marks = headers.values(_NAME)
     numbers = [number for mark in marks for number in _NUMBER.findall(mark)][1 - _MOST_NUMBERS :]
-    return b"X-Fleetgate-Mirror: %b\r\n" % b", ".join([*numbers, _OWN])
+    return b"X-Fleetgate-Mirror: %b\r\n" % b", ".join([*numbers, _own()])

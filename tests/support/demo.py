@@ -70,11 +70,18 @@ class RunningDemo:
 
 
 def until(condition: Callable[[], bool], what: str, within: float = 20.0) -> None:
-    """Wait for a condition; fail with `what` after `within` seconds."""
+    """Wait for a condition; fail with `what` after `within` seconds.
+
+    Asking, which often starts kubectl, rests twice as long as it took, at most a second: the demo has to
+    run as well.
+    """
     deadline = time.monotonic() + within
+    asked = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"not within {within} s: {what}"
-        time.sleep(0.05)
+        now = time.monotonic()
+        assert now < deadline, f"not within {within} s: {what}"
+        time.sleep(min(max(0.05, 2 * (now - asked)), 1.0))
+        asked = time.monotonic()
 
 
 @contextmanager

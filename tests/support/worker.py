@@ -1,6 +1,7 @@
 """A worker process under test, with the test as its control plane."""
 
 import asyncio
+import functools
 import os
 import resource
 import sys
@@ -23,14 +24,22 @@ from proxy.model.channel import (
     from_worker_framer,
 )
 from proxy.model.snapshot import Service, Snapshot
+from tests.support.forks import Forked, fork_server
 
 START_S = 10.0
 WORKER_PYTHON = os.environ.get("FLEETGATE_WORKER_PYTHON", "")
 """Python with fleetgate installed, whose worker is tested instead of the sources' (make test-compiled)."""
 
 
+MODULE = "proxy.worker"
+ROOT = Path(__file__).parents[2]
+
+
 class WorkerProcess:
-    """Starts `python -m proxy.worker`, answers its control channel, ends it by its process id."""
+    """Starts `python -m proxy.worker`, answers its control channel, ends it.
+
+    A fork server does most of it; with `descriptors`, the interpreter is started as the product starts it.
+    """
 
     def __init__(
         self, access_log: str = "off", *, descriptors: tuple[int, int] | None = None, complains: str = ""
@@ -47,19 +56,14 @@ class WorkerProcess:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changes = 0  # of endpoints, of which no answer was read
         self.hello: Hello | None = None
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: asyncio.subprocess.Process | Forked | None = None
 
     async def __aenter__(self) -> "WorkerProcess":
         path = Path(self._directory.name) / "control.sock"
         self._server = await asyncio.start_unix_server(self._serve, path)
-        command = (WORKER_PYTHON, "-P") if WORKER_PYTHON else (sys.executable,)
-        sources = {} if WORKER_PYTHON else {"PYTHONPATH": str(Path(__file__).parents[2])}
-        self.process = await asyncio.create_subprocess_exec(
-            *command, "-m", "proxy.worker", "--socket", str(path), "--generation", "test",
-            "--access-log", self._access_log,
-            env={**os.environ, **sources},
-            stderr=self._stderr, preexec_fn=self._limit,
-        )  # fmt: skip
+        self.process = await self._start(
+            "--socket", str(path), "--generation", "test", "--access-log", self._access_log
+        )
         hello = await self._next(Hello)
         self.hello = hello
         return self
@@ -84,9 +88,17 @@ class WorkerProcess:
             # Whatever its peers do, a worker has nothing to complain of, unless the test is about that
             assert self._complains in said if self._complains else not said, said
 
-    def _limit(self) -> None:
-        if self._descriptors is not None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, self._descriptors)
+    async def _start(self, *options: str) -> "asyncio.subprocess.Process | Forked":
+        if self._descriptors is None:
+            server = fork_server(WORKER_PYTHON or sys.executable, MODULE, "" if WORKER_PYTHON else str(ROOT))
+            return server.start(options, os.environ, self._stderr)
+        command = (WORKER_PYTHON, "-P") if WORKER_PYTHON else (sys.executable,)
+        sources = {} if WORKER_PYTHON else {"PYTHONPATH": str(ROOT)}
+        limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, self._descriptors)
+        return await asyncio.create_subprocess_exec(
+            *command, "-m", MODULE, *options,
+            env={**os.environ, **sources}, stderr=self._stderr, preexec_fn=limit,
+        )  # fmt: skip
 
     def cpu_s(self) -> float:
         """CPU time it has used so far."""

@@ -1,6 +1,6 @@
 """The facts about an annotation key, as data: parsing, findings, docs and the command line read them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -52,14 +52,14 @@ class Annotation:
     neutral: tuple[str, ...] = ()  # values that ask for the default: no finding is reported
     scope: Scope = Scope.INGRESS
     example: str = ""
+    keys: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", tuple(prefix + self.name for prefix in self.prefixes))
 
     @property
     def is_family(self) -> bool:
         return self.name.endswith("*")
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return tuple(prefix + self.name for prefix in self.prefixes)
 
 
 def field_of(key: str) -> str:
