@@ -1,4 +1,5 @@
-# One image for the gateway and for the embedded API servers of the demo.
+# Three images: `runtime` is the gateway, without the embedded API server; `demo` is the same with it (docs/embedded.md);
+# `load` brings Locust. A build without a target makes `runtime`.
 ARG BASE_IMAGE=python:3.11-slim
 
 # What is installed is what requirements/ names, by hash; the build fetches nothing beside it.
@@ -25,13 +26,20 @@ RUN /opt/fleetgate/bin/pip install --quiet --no-deps --no-index /wheels/*.whl \
  && ln -s "$(cd / && /opt/fleetgate/bin/python -P -c 'import controlplane.embedded as e; print(e.__path__[0])')/deploy" \
           /opt/fleetgate/deploy
 
+# What only the demo needs is set apart, under the directories it belongs into.
+FROM build AS parts
+RUN package="$(cd / && /opt/fleetgate/bin/python -P -c 'import controlplane; print(controlplane.__path__[0])')" \
+ && install -d "/opt/demo${package}" \
+ && mv "${package}/embedded" "/opt/demo${package}/" \
+ && mv /opt/fleetgate/deploy /opt/demo/opt/fleetgate/
+
 FROM ${BASE_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="fleetgate" \
       org.opencontainers.image.description="One HTTP gateway in front of many Kubernetes clusters" \
       org.opencontainers.image.licenses="Apache-2.0"
 # Volumes mounted here for the first time take over the owner, so that they can be written without root.
 RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/fleetgate /kubeconfigs
-COPY --from=build /opt/fleetgate /opt/fleetgate
+COPY --from=parts /opt/fleetgate /opt/fleetgate
 ENV PATH=/opt/fleetgate/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     FLEETGATE_STATE_DIR=/var/lib/fleetgate
 USER 10001:10001
@@ -40,6 +48,10 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-P", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9901/readyz', timeout=2)"]
 ENTRYPOINT ["fleetgate"]
 CMD ["--help"]
+
+# The verbs `demo` and `apiserver` besides: for docker-compose.yml, never for a cluster.
+FROM runtime AS demo
+COPY --from=parts /opt/demo /
 
 # Locust with the scenarios of loadtest/, for the compose profile "load".
 FROM build AS load

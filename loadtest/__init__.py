@@ -1,1 +1,1 @@
-"""Load scenarios and the comparison with nginx."""
+"""Measurements beside other proxies, and load scenarios; `kit` is what they share."""

@@ -13,9 +13,11 @@ if __name__ == "__main__":
 
 import subprocess
 from importlib import import_module
+from importlib.util import find_spec
 
 import click
 
+from controlplane.cli.failure import Unavailable
 from controlplane.system import children
 from proxy import __version__
 
@@ -34,6 +36,10 @@ VERBS = {
 }
 """Name of the verb: module that has it as `command`, and its line in the help."""
 
+EMBEDDED = "controlplane.embedded"
+NEED_EMBEDDED = ("demo", "apiserver")
+"""Verbs of the embedded API server, which the `runtime` image leaves out (docs/embedded.md)."""
+
 
 class LazyGroup(click.Group):
     """A group that knows its verbs by name before it imports them."""
@@ -44,6 +50,11 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
+        if cmd_name in NEED_EMBEDDED and find_spec(EMBEDDED) is None:
+            raise Unavailable(
+                f"`{cmd_name}` needs the embedded API server, which this installation is without: "
+                "use the image `demo` (docs/embedded.md) or `pip install fleetgate`"
+            )
         command: click.Command = import_module(VERBS[cmd_name][0]).command
         return command
 

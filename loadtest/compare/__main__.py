@@ -14,12 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadtest.compare import chart, report, wrk
-from loadtest.compare.options import add_common, builds, check_cores
-from loadtest.compare.peers import Missing, Peer, envoy, haproxy, installed, nginx
-from loadtest.compare.processes import StartError, raise_file_limit
+from loadtest.compare.peers import Peer, envoy, haproxy, nginx
 from loadtest.compare.results import Outcome
 from loadtest.compare.rows import QUICK, Row, select
 from loadtest.compare.runner import Plan, run_row
+from loadtest.kit.options import add_common, builds, check_cores
+from loadtest.kit.processes import StartError, raise_file_limit
+from loadtest.kit.programs import Missing, installed
 
 FIND: dict[str, Callable[[], Peer]] = {"nginx": nginx.find, "haproxy": haproxy.find, "envoy": envoy.find}
 ROUNDS, SECONDS = 5, 2

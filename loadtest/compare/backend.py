@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from loadtest.compare.peers import nginx
-from loadtest.compare.processes import Started, module, own_environment
+from loadtest.compare.peers.nginx import ONE_PROCESS
 from loadtest.compare.rows import SIZES, Origin
+from loadtest.kit import nginx
+from loadtest.kit.processes import Started, module, own_environment
 
 _SERVER = """
+    {long_lived}
     access_log off;
     client_header_buffer_size 16k;
     sendfile on;
@@ -58,8 +60,16 @@ def _files(directory: Path, ports: list[int], core: int) -> Started:
         (directory / "svc1" / name).write_bytes(b"." * size)
     listens = "\n        ".join(f"listen 127.0.0.1:{port} backlog=4096;" for port in ports)
     text = "." * SIZES["90B"]
-    body = _SERVER.format(listens=listens, directory=directory, text=text, more=_MORE, flaky=ports[0])
-    return Started(nginx.find().command(directory, body), directory, (core,))
+    body = _SERVER.format(
+        long_lived=nginx.LONG_LIVED,
+        listens=listens,
+        directory=directory,
+        text=text,
+        more=_MORE,
+        flaky=ports[0],
+    )
+    command = nginx.find().command(directory, main=ONE_PROCESS, http=body)
+    return Started(command, directory, (core,))
 
 
 def _script(directory: Path, ports: list[int], core: int) -> Started:

@@ -5,7 +5,7 @@ import socket
 from types import TracebackType
 
 from loadtest.compare.rows import Row
-from loadtest.compare.site import HOST
+from loadtest.kit.site import HOST
 
 PER_ADDRESS = 1000
 """Of the loopback network 127.0.0.0/8 each source address has its own ports, and its own limit in a proxy."""

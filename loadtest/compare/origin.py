@@ -6,13 +6,12 @@ Every GET is answered with the same chunked body, every POST, when it has arrive
 """
 
 import asyncio
-import re
 import sys
-from typing import cast
 
 import uvloop
 
 from loadtest.compare.rows import CHUNKED_SIZES
+from loadtest.kit.messages import Requests
 
 BACKLOG = 4096
 CHUNKED = (
@@ -21,29 +20,13 @@ CHUNKED = (
     + b"0\r\n\r\n"
 )
 POSTED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-class Connection(asyncio.Protocol):
-    """One connection of a proxy: a request at a time, as proxies send them."""
+class Connection(Requests):
+    """Answers by the method alone."""
 
-    def __init__(self) -> None:
-        self._transport: asyncio.WriteTransport | None = None
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one in all but name
-
-    def data_received(self, data: bytes) -> None:
-        assert self._transport is not None
-        received = self._received + data
-        end = received.find(b"\r\n\r\n")
-        length = _LENGTH.search(received, 0, end) if end >= 0 else None
-        if end < 0 or len(received) < end + 4 + (int(length[1]) if length else 0):
-            self._received = received
-            return
-        self._received = b""
-        self._transport.write(CHUNKED if received.startswith(b"GET ") else POSTED)
+    def on_request(self, received: bytes) -> None:
+        self.transport.write(CHUNKED if received.startswith(b"GET ") else POSTED)
 
 
 async def serve(ports: list[int]) -> None:

@@ -10,10 +10,10 @@ from typing import TypeVar
 from loadtest.compare import backend, wrk
 from loadtest.compare.idle import IdleConnections
 from loadtest.compare.peers import Peer, Running
-from loadtest.compare.processes import StartError, cpu_s, rss_bytes
 from loadtest.compare.results import Measurement
 from loadtest.compare.rows import Row
-from loadtest.compare.site import Site, free_clusters
+from loadtest.kit.processes import StartError, cpu_s, rss_bytes
+from loadtest.kit.site import Site, free_clusters
 from loadtest.ports import free_ports
 
 WARM_UP_S = 1

@@ -21,14 +21,14 @@ from pathlib import Path
 from statistics import median
 
 from loadtest.compare import backend, wrk
-from loadtest.compare.options import add_builds, builds
-from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Fleetgate, Worker, snapshot
-from loadtest.compare.processes import StartError, cpu_s
 from loadtest.compare.report import machine, table, today
 from loadtest.compare.rows import Row, select
 from loadtest.compare.runner import WARM_UP_S, empty, rotated
-from loadtest.compare.site import Site, free_clusters
+from loadtest.kit.fleetgate import Fleetgate, Worker, snapshot
+from loadtest.kit.options import add_builds, builds
+from loadtest.kit.processes import StartError, cpu_s
+from loadtest.kit.programs import Missing
+from loadtest.kit.site import Site, free_clusters
 from loadtest.ports import free_ports
 from proxy.model.channel import Apply, encode
 

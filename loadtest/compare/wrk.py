@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from loadtest.compare.processes import on_cores
 from loadtest.compare.rows import Heads, Row
-from loadtest.compare.site import HOST
+from loadtest.kit.processes import on_cores
+from loadtest.kit.site import HOST
 
 HEADERS = {  # eight, as a browser-like client sends them
     "Host": HOST,

@@ -19,9 +19,6 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
-from loadtest.compare.options import add_common, builds, check_cores
-from loadtest.compare.peers import Missing, installed
-from loadtest.compare.processes import StartError, raise_file_limit
 from loadtest.compare.report import machine, today
 from loadtest.drills import chart, report
 from loadtest.drills.combine import by_cell
@@ -32,6 +29,9 @@ from loadtest.drills.mixed.run import Cell as MixedCell
 from loadtest.drills.peers import Peer, envoy, haproxy, nginx
 from loadtest.drills.peers.fleetgate import Fleetgate
 from loadtest.drills.run import Cell, Plan, leave, run, why_not
+from loadtest.kit.options import add_common, builds, check_cores
+from loadtest.kit.processes import StartError, raise_file_limit
+from loadtest.kit.programs import Missing, installed
 
 FIND: dict[str, Callable[[], Peer]] = {"envoy": envoy.find, "haproxy": haproxy.find, "nginx": nginx.find}
 

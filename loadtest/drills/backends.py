@@ -6,9 +6,9 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-from loadtest.compare.processes import Started, module, own_environment
 from loadtest.drills.origin import Mode
 from loadtest.drills.site import Site
+from loadtest.kit.processes import Started, module, own_environment
 
 ANSWER_S = 5.0
 

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.compare.processes import rss_bytes
 from loadtest.drills.load import GIVEN_UP, Request
 from loadtest.drills.measure import Result
 from loadtest.drills.peers.fleetgate import Worker
 from loadtest.drills.site import Site
+from loadtest.kit.processes import rss_bytes
 
 TOLERANCE = 1.05
 RECOVERED = 1.2

@@ -12,9 +12,10 @@ from random import Random
 from time import monotonic
 from typing import Final, cast
 
-from loadtest.compare.site import HOST, PREFIX
 from loadtest.drills.origin import ARRIVAL, REPORT
 from loadtest.drills.site import DEADLINE_S, LOOPBACK
+from loadtest.kit.messages import CLOSE, LENGTH
+from loadtest.kit.site import HOST, PREFIX
 
 GIVE_UP_S: Final = DEADLINE_S + 1.0
 POST_PART: Final = 0.25
@@ -30,9 +31,7 @@ PASTIME_S: Final = 0.05
 REMEMBERED: Final = 16
 """Slow requests that may still be on their way: no more than end within a deadline."""
 _FIELDS: Final = f"Host: {HOST}\r\nUser-Agent: drill/1\r\nAccept: */*\r\n".encode()
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _ARRIVAL: Final = re.compile(rb"\r\n%b: *([0-9-]+)\r\n" % ARRIVAL, re.IGNORECASE)
-_CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 @dataclass(slots=True, eq=False)
@@ -185,19 +184,19 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         received = self._received = self._received + data
         end = received.find(b"\r\n\r\n") + 4
-        length = _LENGTH.search(received, 0, end) if end > 4 else None
+        length = LENGTH.search(received, 0, end) if end > 4 else None
         if length is None or len(received) < end + int(length[1]):
             return
         self._received = b""
         self._finish(received, end)
-        if _CLOSE.search(received, 0, end):
+        if CLOSE.search(received, 0, end):
             self.close()
         else:
             self._load.is_idle(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         end = self._received.find(b"\r\n\r\n") + 4
-        if self._request is not None and end > 4 and not _LENGTH.search(self._received, 0, end):
+        if self._request is not None and end > 4 and not LENGTH.search(self._received, 0, end):
             self._finish(self._received, end)  # HAProxy ends its own answers so
         self._end(CUT)
         self._load.has_closed(self)

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from loadtest.compare.peers import SYSTEM_PATH, Missing
+from loadtest.kit.programs import SYSTEM_PATH, Missing
 
 _NOBODY = "02:00:00:00:00:99"
 _BENCHMARKS = "198.18"

@@ -19,9 +19,11 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
-from typing import Final, cast
+from typing import Final
 
 import uvloop
+
+from loadtest.kit.messages import Requests
 
 BACKLOG: Final = 4096
 SERVICE_S: Final = 0.005
@@ -37,7 +39,6 @@ HEALTH: Final = b"health"
 ARRIVAL: Final = b"X-Arrival"
 _RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with a RST
 _HEAD: Final = re.compile(rb"(\S+) /svc1/([^ ?]+)\S* HTTP/1\.1\r\n")
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _FAILURES: Final = {503: b"503 Service Unavailable", 502: b"502 Bad Gateway"}
 
 
@@ -148,17 +149,16 @@ class Endpoint:
             task.add_done_callback(self._accepting.discard)
 
 
-class Connection(asyncio.Protocol):
-    """One connection of a proxy: a request at a time, as proxies send them."""
+class Connection(Requests):
+    """Answers when it is time, unless the mode says otherwise."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
         self._endpoint = endpoint
-        self._transport: asyncio.WriteTransport | None = None
-        self._received = b""
         self._answering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one in all but name
+        super().connection_made(transport)
         self._endpoint.connections.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -172,14 +172,7 @@ class Connection(asyncio.Protocol):
         elif mode is Mode.DEAF and self._answering is None:
             self._close()
 
-    def data_received(self, data: bytes) -> None:
-        received = self._received + data
-        end = received.find(b"\r\n\r\n")
-        length = _LENGTH.search(received, 0, end) if end >= 0 else None
-        if end < 0 or len(received) < end + 4 + (int(length[1]) if length else 0):
-            self._received = received
-            return
-        self._received = b""
+    def on_request(self, received: bytes) -> None:
         head = _HEAD.match(received)
         method, identity = head.groups() if head is not None else (b"", HEALTH)
         arrival = self._endpoint.log(method, identity) if identity != HEALTH else HEALTH
@@ -190,12 +183,11 @@ class Connection(asyncio.Protocol):
         self._answering = loop.call_later(self._endpoint.delay_s(identity), self._answer, identity, arrival)
 
     def _answer(self, identity: bytes, arrival: bytes) -> None:
-        assert self._transport is not None
         self._answering = None
         status = self._endpoint.status()
         line = _FAILURES.get(status, b"200 OK")
         body = b"%b %b" % (identity, arrival)
-        self._transport.write(
+        self.transport.write(
             b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\n%b: %b\r\nContent-Length: %d\r\n\r\n%b"
             % (line, ARRIVAL, arrival, len(body), body)
         )
@@ -203,14 +195,12 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _reset(self) -> None:
-        assert self._transport is not None
-        sock = self._transport.get_extra_info("socket")
+        sock = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._transport.abort()
+        self.transport.abort()
 
     def _close(self) -> None:
-        assert self._transport is not None
-        self._transport.close()
+        self.transport.close()
 
 
 async def serve(address: str, port: int, directory: Path) -> None:

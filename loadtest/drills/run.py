@@ -14,8 +14,6 @@ from time import monotonic
 
 import uvloop
 
-from loadtest.compare.peers import Missing
-from loadtest.compare.processes import CoreWaits, Started, module, on_cores, own_environment
 from loadtest.drills import site as sites
 from loadtest.drills import wire
 from loadtest.drills.backends import Backends
@@ -27,6 +25,8 @@ from loadtest.drills.network import Network
 from loadtest.drills.peers import Peer
 from loadtest.drills.peers.fleetgate import Worker
 from loadtest.drills.record import Period, Received, Record
+from loadtest.kit.processes import CoreWaits, Started, module, on_cores, own_environment
+from loadtest.kit.programs import Missing
 
 LEAD_S = 0.3
 """From the start of the clock to the first request."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.compare import site as compared
+from loadtest.kit import site as compared
 from loadtest.ports import free_port
 
 HIT = "cluster-2"

@@ -12,10 +12,11 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 
-from loadtest.compare.options import add_common, builds, check_cores
-from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import (
+from loadtest.hostile.kinds import KINDS
+from loadtest.hostile.setting import Measured, measured
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.options import add_common, builds, check_cores
+from loadtest.kit.processes import (
     Started,
     StartError,
     cpu_s,
@@ -25,9 +26,8 @@ from loadtest.compare.processes import (
     raise_file_limit,
     rss_bytes,
 )
-from loadtest.hostile.kinds import KINDS
-from loadtest.hostile.setting import Measured, measured
-from loadtest.soak.traffic import Traffic
+from loadtest.kit.programs import Missing
+from loadtest.kit.traffic import Traffic
 
 TURN_MS = 20.0
 SLOWEST_MS = {1: 50.0, 500: 250.0}

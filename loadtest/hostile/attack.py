@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from loadtest.compare.processes import raise_file_limit
 from loadtest.hostile.kinds import KINDS, Kind
+from loadtest.kit.processes import raise_file_limit
 
 NICENESS: Final = 10
 """They share their core with the normal traffic, whose latency they must not make worse there."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.compare.site import HOST
+from loadtest.kit.site import HOST
 
 BLOCK: Final = 65536
 

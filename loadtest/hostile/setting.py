@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.compare.peers.fleetgate import SERVICE, SOURCE, Fleetgate, Worker, listener, service
-from loadtest.compare.processes import Started, module, own_environment
-from loadtest.compare.site import HOST, WEIGHTS, Site, free_clusters
 from loadtest.hostile.worker import SECONDS, shared
+from loadtest.kit.fleetgate import SERVICE, SOURCE, Fleetgate, Worker, listener, service
+from loadtest.kit.processes import Started, module, own_environment
+from loadtest.kit.site import HOST, WEIGHTS, Site, free_clusters
 from loadtest.ports import free_ports
 from proxy.model import snapshot as model
 from proxy.model.actions import Action, Backend, FixedResponse, Forward, Redirect, Share, Split, SplitMode

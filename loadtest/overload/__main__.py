@@ -32,12 +32,12 @@ from statistics import median
 from msgspec.structs import replace
 
 from loadtest.compare import backend
-from loadtest.compare.options import builds, check_cores
-from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Worker, snapshot
-from loadtest.compare.processes import StartError, cpu_s, on_cores, raise_file_limit
 from loadtest.compare.rows import Origin
-from loadtest.compare.site import Site, free_clusters
+from loadtest.kit.fleetgate import Worker, snapshot
+from loadtest.kit.options import builds, check_cores
+from loadtest.kit.processes import StartError, cpu_s, on_cores, raise_file_limit
+from loadtest.kit.programs import Missing
+from loadtest.kit.site import Site, free_clusters
 from loadtest.overload.load import Load, Phase
 from loadtest.ports import free_ports
 from proxy.model.channel import Apply, encode

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
-from loadtest.compare.site import HOST
+from loadtest.kit.site import HOST
 
 GIVE_UP_S: Final = 1.0
 BATCH: Final = 32  # requests sent before answers are looked at again

@@ -14,10 +14,10 @@ from dataclasses import asdict
 from typing import Any
 
 from loadtest.compare import report, wrk
-from loadtest.compare.options import add_common, builds, check_cores
-from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import StartError, raise_file_limit
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.options import add_common, builds, check_cores
+from loadtest.kit.processes import StartError, raise_file_limit
+from loadtest.kit.programs import Missing
 from loadtest.soak.memory import bytes_per_idle, growth
 from loadtest.soak.setting import serving
 from loadtest.soak.slowloris import Attack, attacked

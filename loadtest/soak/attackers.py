@@ -17,8 +17,8 @@ from statistics import median
 from time import monotonic
 
 from loadtest.compare.idle import IP_BIND_ADDRESS_NO_PORT, PER_ADDRESS
-from loadtest.compare.processes import raise_file_limit
-from loadtest.compare.site import HOST
+from loadtest.kit.processes import raise_file_limit
+from loadtest.kit.site import HOST
 
 HEAD = f"GET /svc1/90B HTTP/1.1\r\nHost: {HOST}\r\nX-Slow: ".encode()
 NICENESS = 10

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 
 from loadtest.compare.idle import IdleConnections
-from loadtest.compare.processes import rss_bytes
+from loadtest.kit.processes import rss_bytes
 from loadtest.soak.setting import COLD, IDLE, WARM, Serving
 
 ROUND_S = 2

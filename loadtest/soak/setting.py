@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.compare import backend, wrk
-from loadtest.compare.peers.fleetgate import Fleetgate
 from loadtest.compare.rows import Origin, Row, select
 from loadtest.compare.runner import empty
-from loadtest.compare.site import Site, free_clusters
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.site import Site, free_clusters
 from loadtest.ports import free_ports
 
 WARM, COLD, IDLE = select(["90B-32-warm", "90B-32-cold", "idle-warm"])

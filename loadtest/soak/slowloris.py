@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.compare.processes import Started, StartError, module, on_cores, own_environment, rss_bytes
+from loadtest.kit.processes import Started, StartError, module, on_cores, own_environment, rss_bytes
+from loadtest.kit.traffic import Seen, Traffic
 from loadtest.soak.setting import Serving
-from loadtest.soak.traffic import Seen, Traffic
 
 CONNECTIONS = 32
 SETTLE_S = 1

@@ -71,6 +71,20 @@ def test_images_run_as_an_unprivileged_numeric_user(name: str) -> None:
     assert int(gid) >= 10000
 
 
+def test_the_image_of_the_gateway_is_without_the_embedded_api_server() -> None:
+    assert 'mv "${package}/embedded" "/opt/demo${package}/"' in stage("parts")
+    assert "COPY --from=parts /opt/fleetgate " in stage("runtime")
+    assert "/opt/demo" not in stage("runtime")
+    assert "COPY --from=parts /opt/demo /" in stage("demo")
+
+
+def test_only_the_containers_of_api_servers_use_the_image_that_has_one() -> None:
+    for name, service in SERVICES.items():
+        wanted = {"gateway": "runtime", "locust": "load"}.get(name, "demo")
+        assert service["build"]["target"] == wanted
+        assert (service.get("command", [""])[0] == "apiserver") is (wanted == "demo")
+
+
 def test_the_base_image_can_be_replaced_and_the_image_checks_its_own_health() -> None:
     assert "ARG BASE_IMAGE=python:3.11-slim" in DOCKERFILE
     assert "HEALTHCHECK" in stage("runtime")

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from loadtest.compare.peers import Missing, nginx
+from loadtest.kit import nginx
+from loadtest.kit.programs import Missing
 
 
 @pytest.fixture

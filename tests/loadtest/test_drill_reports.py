@@ -9,7 +9,6 @@ from typing import cast
 
 import pytest
 
-from loadtest.compare.processes import StartError
 from loadtest.drills import __main__ as program
 from loadtest.drills import chart, report
 from loadtest.drills.drills import DRILLS, Drill, select
@@ -19,6 +18,7 @@ from loadtest.drills.record import Period
 from loadtest.drills.run import Cell, Plan
 from loadtest.drills.targets import missed
 from loadtest.drills.wire import SYN, Sent
+from loadtest.kit.processes import StartError
 from tests.support.drilled import HIT_PORT, cell, circumstances, record
 
 

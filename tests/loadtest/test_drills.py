@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare.peers import Missing
-from loadtest.compare.processes import Started
 from loadtest.drills import site
 from loadtest.drills.drills import select
 from loadtest.drills.load import MIXED_UP, Load
 from loadtest.drills.network import Network
 from loadtest.drills.peers import envoy, haproxy, nginx
 from loadtest.drills.wire import SYN, Sent, Stream, parse
+from loadtest.kit.processes import Started
+from loadtest.kit.programs import Missing
 from loadtest.ports import free_port
 
 PROJECT = Path(__file__).parents[2]

@@ -15,9 +15,6 @@ import pytest
 
 from controlplane.translate.builder import translate
 from controlplane.translate.model import Facts, HostAddresses, LastGood
-from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import Started
 from loadtest.drills import report as drill_report
 from loadtest.drills.mixed import manifests, peers, program, report
 from loadtest.drills.mixed.cases import CASES, EXACTLY_ONCE, Case, Slow, Split, every, select
@@ -26,6 +23,9 @@ from loadtest.drills.mixed.pods import Executed, Pods
 from loadtest.drills.mixed.run import Cell, before_fleetgate
 from loadtest.drills.mixed.schedule import planned
 from loadtest.drills.site import CLUSTERS
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.processes import Started
+from loadtest.kit.programs import Missing
 from loadtest.ports import free_port
 from proxy.model.actions import Algorithm, Forward
 from tests.loadtest.test_mixed_account import counted

@@ -14,10 +14,11 @@ import httpx
 import pytest
 
 from loadtest.compare import backend
-from loadtest.compare.peers import Checkable, Missing, Peer, envoy, haproxy, nginx
-from loadtest.compare.peers.fleetgate import Fleetgate
+from loadtest.compare.peers import Checkable, Peer, envoy, haproxy, nginx
 from loadtest.compare.rows import SIZES, Origin
-from loadtest.compare.site import HOST, PREFIX, Site, free_clusters
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.programs import Missing
+from loadtest.kit.site import HOST, PREFIX, Site, free_clusters
 from loadtest.ports import free_ports
 
 CORE = min(os.sched_getaffinity(0))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.soak.traffic import END, Traffic
+from loadtest.kit.traffic import END, Traffic
 
 PROJECT = Path(__file__).parents[2]
 

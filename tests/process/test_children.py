@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[2]
 KNOW_THE_INTERPRETER = {
     "controlplane/system/children.py",
     "controlplane/cli/main.py",
-    "loadtest/compare/options.py",
-    "loadtest/compare/peers/fleetgate.py",
-    "loadtest/compare/processes.py",
+    "loadtest/kit/options.py",
+    "loadtest/kit/fleetgate.py",
+    "loadtest/kit/processes.py",
 }
 FLEETGATE = Path(sys.executable).parent / "fleetgate"
 POISON = """

@@ -16,6 +16,7 @@ from tests.support.tables import table_of
 from tests.support.translation import run_case, shown
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
+WIDTH = 100
 SEPARATOR = "\n--- # expected\n"
 
 
@@ -42,3 +43,12 @@ def test_case_translates_as_recorded(path: Path) -> None:
     table_of(translation.snapshot.routes)  # a worker can use it
     assert len({route.id for route in translation.snapshot.routes}) == len(translation.snapshot.routes)
     assert decode_snapshot(encode_snapshot(translation.snapshot)) == translation.snapshot
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_the_input_of_a_case_is_block_yaml(path: Path) -> None:
+    """Only small collections stand on one line: a reviewer reads a long one in blocks, field by field."""
+    text = path.read_text().partition(SEPARATOR)[0]
+    lines = text.splitlines()
+    flows = [event for event in yaml.parse(text) if getattr(event, "flow_style", None)]
+    assert [event.start_mark.line + 1 for event in flows if len(lines[event.start_mark.line]) > WIDTH] == []

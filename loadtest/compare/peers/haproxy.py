@@ -1,12 +1,10 @@
 """HAProxy as a peer."""
 
-import shutil
-import subprocess
 from dataclasses import dataclass
 
-from loadtest.compare.peers import SYSTEM_PATH, Missing, write
-from loadtest.compare.processes import Started
-from loadtest.compare.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, TRIES, WEIGHTS, Site
+from loadtest.kit import haproxy
+from loadtest.kit.processes import Started
+from loadtest.kit.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, TRIES, WEIGHTS, Site
 
 # A captured field is there for the log when the request itself is gone
 _LOG = {
@@ -86,34 +84,31 @@ backend gray
 
 @dataclass(frozen=True, slots=True)
 class HAProxy:
-    binary: str
+    program: haproxy.HAProxy
     name: str = "haproxy"
     differs: tuple[str, ...] = (
         "haproxy: writes its log line by line to standard output (a file here), not in blocks",
     )
 
     def version(self) -> str:
-        done = subprocess.run([self.binary, "-v"], capture_output=True, text=True, check=True)
-        return done.stdout.split()[2]
+        return self.program.version()
 
     def start(self, site: Site, core: int) -> Started:
-        command = [self.binary, "-db", "-f", _write(site)]
+        command = self.program.command(site.directory, _configuration(site))
         process = Started(command, site.directory, (core,), stdout=site.access_log)
         process.wait_for_port(site.port)
         return process
 
     def check_command(self, site: Site) -> list[str]:
-        return [self.binary, "-c", "-f", _write(site)]
+        return self.program.check_command(site.directory, _configuration(site))
 
 
 def find() -> HAProxy:
-    found = shutil.which("haproxy") or shutil.which("haproxy", path=SYSTEM_PATH)
-    if found is None:
-        raise Missing("haproxy was not found; install it (Debian: apt install haproxy)")
-    return HAProxy(found)
+    """Raises Missing."""
+    return HAProxy(haproxy.find())
 
 
-def _write(site: Site) -> str:
+def _configuration(site: Site) -> str:
     weighted = [
         f"server {cluster}-{number} 127.0.0.1:{port} weight {WEIGHTS[cluster] // len(pair)}"
         for cluster, pair in site.clusters.items()
@@ -125,7 +120,7 @@ def _write(site: Site) -> str:
         for number, port in enumerate(site.clusters["cluster-1"])
     ]
     header, value = GRAY
-    text = _CONFIGURATION.format(
+    return _CONFIGURATION.format(
         members=",".join(f'"{name}":{value}' for name, value in _LOG.items()),
         idle=IDLE_TIMEOUT_S,
         retries=TRIES - 1,
@@ -137,4 +132,3 @@ def _write(site: Site) -> str:
         weighted="\n    ".join(weighted),
         gray="\n    ".join(gray),
     )
-    return write(site.directory / "haproxy.cfg", text)

@@ -1,35 +1,17 @@
-"""nginx: backend of all, and peer."""
+"""nginx as a peer."""
 
-import shutil
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
-from loadtest.compare.peers import SYSTEM_PATH, Missing, write
-from loadtest.compare.processes import Started
-from loadtest.compare.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, TRIES, WEIGHTS, Site
+from loadtest.kit import nginx
+from loadtest.kit.processes import Started
+from loadtest.kit.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, TRIES, WEIGHTS, Site
 
-# master_process off: one process, so that pinning, CPU time and memory are those of the worker alone
-_COMMON = """
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 16384; multi_accept on; }}
-http {{
-    client_body_temp_path {directory}/client-body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    keepalive_requests 1000000000;
-    keepalive_timeout {idle}s;
-    {body}
-}}
-"""
+ONE_PROCESS = "master_process off;"
+"""In the main context: pinning, CPU time and memory are those of the worker alone."""
 
 # Buffers that hold a POST of 10 KB, and no temporary files: else both would be written to disk
 _PROXY = """
+    {long_lived}
     log_format json escape=json '{{"ts":"$msec","method":"$request_method","scheme":"$scheme",'
         '"path":"$uri","host":"$host","ua":"$http_user_agent","protocol":"$server_protocol",'
         '"status":$status,"dur":$request_time,"req_bytes":$request_length,"resp_bytes":$bytes_sent,'
@@ -78,33 +60,28 @@ _PROXY = """
 
 @dataclass(frozen=True, slots=True)
 class Nginx:
-    binary: str
+    program: nginx.Nginx
     name: str = "nginx"
     differs: tuple[str, ...] = ()
 
     def version(self) -> str:
-        done = subprocess.run([self.binary, "-v"], capture_output=True, text=True, check=True)
-        return done.stderr.strip().rpartition("/")[2]
+        return self.program.version()
 
     def start(self, site: Site, core: int) -> Started:
-        process = Started(self.command(site.directory, _proxy(site)), site.directory, (core,))
+        process = Started(self._command(site), site.directory, (core,))
         process.wait_for_port(site.port)
         return process
 
     def check_command(self, site: Site) -> list[str]:
-        return [*self.command(site.directory, _proxy(site)), "-t"]
+        return [*self._command(site), "-t"]
 
-    def command(self, directory: Path, body: str) -> list[str]:
-        """Write a configuration with `body` in its http block; return the command that serves it."""
-        text = _COMMON.format(directory=directory, body=body, idle=IDLE_TIMEOUT_S)
-        return [self.binary, "-p", str(directory), "-c", write(directory / "nginx.conf", text)]
+    def _command(self, site: Site) -> list[str]:
+        return self.program.command(site.directory, main=ONE_PROCESS, http=_proxy(site))
 
 
 def find() -> Nginx:
-    found = shutil.which("nginx") or shutil.which("nginx", path=SYSTEM_PATH)
-    if found is None:
-        raise Missing("nginx was not found; install it (Debian: apt install nginx-light)")
-    return Nginx(found)
+    """Raises Missing."""
+    return Nginx(nginx.find())
 
 
 def _proxy(site: Site) -> str:
@@ -117,6 +94,7 @@ def _proxy(site: Site) -> str:
     gray += [f"server 127.0.0.1:{port} backup;" for port in site.clusters["cluster-1"]]
     header, value = GRAY
     return _PROXY.format(
+        long_lived=nginx.LONG_LIVED,
         log=site.access_log,
         weighted="\n        ".join(weighted),
         gray="\n        ".join(gray),

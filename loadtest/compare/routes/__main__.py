@@ -15,15 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtest.compare import backend
-from loadtest.compare.options import add_common, builds, check_cores
-from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import StartError, on_cores
 from loadtest.compare.report import NO_FIGURE, machine, table, today
 from loadtest.compare.routes import probe, tables
 from loadtest.compare.routes.swap import Swaps, measure
 from loadtest.compare.rows import Origin
-from loadtest.compare.site import Site, free_clusters
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.options import add_common, builds, check_cores
+from loadtest.kit.processes import StartError, on_cores
+from loadtest.kit.programs import Missing
+from loadtest.kit.site import Site, free_clusters
 from loadtest.ports import free_ports
 from proxy.model.channel import Apply, encode
 

@@ -14,8 +14,8 @@ import socket
 import sys
 import time
 
-from loadtest.compare.processes import CoreWaits
-from loadtest.compare.site import HOST
+from loadtest.kit.processes import CoreWaits
+from loadtest.kit.site import HOST
 
 INTERVAL_S = 0.001
 

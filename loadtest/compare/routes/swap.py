@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from loadtest.compare.peers.fleetgate import Fleetgate, Worker
-from loadtest.compare.processes import (
+from loadtest.compare.routes import tables
+from loadtest.kit.fleetgate import Fleetgate, Worker
+from loadtest.kit.processes import (
     StartError,
     in_background,
     module,
@@ -17,8 +18,7 @@ from loadtest.compare.processes import (
     own_environment,
     rss_bytes,
 )
-from loadtest.compare.routes import tables
-from loadtest.compare.site import PREFIX, Site
+from loadtest.kit.site import PREFIX, Site
 from proxy.model.channel import Apply, encode
 
 QUIET_S = 1.0

@@ -1,7 +1,7 @@
 """Snapshots with any number of routes: hosts of a hundred paths each, every tenth with a header condition."""
 
-from loadtest.compare.peers import fleetgate
-from loadtest.compare.site import HOST, PREFIX, WEIGHTS, Site
+from loadtest.kit import fleetgate
+from loadtest.kit.site import HOST, PREFIX, WEIGHTS, Site
 from proxy.model import snapshot as model
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
 from proxy.model.conditions import HeaderCondition

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from loadtest.compare.site import HOST
 from loadtest.drills.mixed.schedule import Planned
+from loadtest.kit.messages import CLOSE, LENGTH
+from loadtest.kit.site import HOST
 
 CUT: Final = 0
 GIVEN_UP: Final = -1
 LIMIT_S: Final = 30.0
 """A request ends at the latest so long after it could have."""
 BODY: Final = b"x" * 64
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _COOKIE: Final = re.compile(rb"\r\nset-cookie: *([^;\r]+)", re.IGNORECASE)
 
 
@@ -68,13 +67,13 @@ class Client:
         try:
             writer.write(self._message(asked.planned))
             head = await reader.readuntil(b"\r\n\r\n")
-            length = _LENGTH.search(head)
+            length = LENGTH.search(head)
             body = await (reader.readexactly(int(length[1])) if length else reader.read())
             asked.status, asked.answer = int(head[9:12]), body.decode(errors="replace")
             cookie = _COOKIE.search(head)
             if cookie:
                 self._cookies[asked.planned.user] = cookie[1]
-            is_whole = length is not None and not _CLOSE.search(head)
+            is_whole = length is not None and not CLOSE.search(head)
         finally:
             if is_whole:
                 self._idle.append((reader, writer))

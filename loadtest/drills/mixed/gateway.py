@@ -12,15 +12,15 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import PROJECT, START_S, Started
-from loadtest.compare.site import HOST
 from loadtest.drills.mixed import manifests
 from loadtest.drills.mixed.cases import Case
 from loadtest.drills.mixed.manifests import Address, Json
 from loadtest.drills.mixed.schedule import Planned
 from loadtest.drills.site import CLUSTERS, SURVIVOR
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.processes import PROJECT, START_S, Started
+from loadtest.kit.programs import Missing
+from loadtest.kit.site import HOST
 from loadtest.ports import free_port
 
 FLEET: Final = "fleet"

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from loadtest.compare.site import HOST, PREFIX
 from loadtest.drills.mixed.cases import Case, Split
 from loadtest.drills.mixed.schedule import KEY, PIN
 from loadtest.drills.site import CLUSTERS, SURVIVOR
+from loadtest.kit.site import HOST, PREFIX
 
 Json = dict[str, Any]
 Address = tuple[str, int]

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs
 
+from loadtest.kit.messages import CLOSE, whole_request
+
 BACKLOG: Final = 1024
 FAST_S: Final = 0.003
 POOL: Final = 4
@@ -30,8 +32,6 @@ READ_S: Final = 5.0
 TICK_S: Final = 0.02
 PAUSE_S: Final = 0.06
 _HEAD: Final = re.compile(rb"(\S+) (\S+) HTTP/1\.[01]\r\n")
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_CLOSE: Final = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _ID: Final = re.compile(rb"[?/]id[-=]([0-9a-z]+)")
 NO_ID: Final = b"-"
 
@@ -73,7 +73,7 @@ def answer(connection: socket.socket, log: Log, *, keep: bool) -> bool:
     received = b""
     connection.settimeout(READ_S)
     try:
-        while (end := received.find(b"\r\n\r\n")) < 0 or len(received) < end + 4 + _length(received, end):
+        while (end := whole_request(received)) < 0:
             data = connection.recv(65536)
             if not data:
                 return False
@@ -81,7 +81,7 @@ def answer(connection: socket.socket, log: Log, *, keep: bool) -> bool:
         head = _HEAD.match(received)
         if head is None:
             return False
-        keep = keep and not _CLOSE.search(received, 0, end + 2)
+        keep = keep and not CLOSE.search(received, 0, end + 2)
         body = execute(head[1], head[2], log)
         connection.sendall(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%b\r\n%b"
@@ -102,11 +102,6 @@ def execute(method: bytes, target: bytes, log: Log) -> bytes:
         time.sleep(float(asked.get(b"s", [b"0"])[0]) or FAST_S)
     log.end(arrival, method, identity)
     return b"%b %b" % (identity, arrival)
-
-
-def _length(received: bytes, end: int) -> int:
-    found = _LENGTH.search(received, 0, end + 2)
-    return int(found[1]) if found else 0
 
 
 class Server:

@@ -4,36 +4,23 @@ HAProxy comes without timeouts: Debian's package has those used here. With the t
 has one second, a request three, and a GET three tries.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.compare.peers import envoy, haproxy, nginx, write
-from loadtest.compare.processes import Started
-from loadtest.compare.site import HOST, IDLE_TIMEOUT_S, PREFIX
 from loadtest.drills.mixed.cases import Case, Split
 from loadtest.drills.mixed.manifests import Address
-from loadtest.drills.site import CLUSTERS, DEADLINE_S, HIT, LOOPBACK, TRIES, TRY_S
+from loadtest.drills.site import CLUSTERS, DEADLINE_S, HIT, TRIES, TRY_S
+from loadtest.kit import envoy, haproxy, nginx
+from loadtest.kit.processes import Started
+from loadtest.kit.site import HOST, IDLE_TIMEOUT_S, PREFIX
 
 Endpoints = Mapping[str, list[Address]]
-_TYPES: Final = "type.googleapis.com/envoy.extensions"
 
+_NGINX_MAIN: Final = """worker_processes 1;
+user root;"""
 _NGINX: Final = """
-daemon off;
-worker_processes 1;
-user root;
-pid {directory}/nginx.pid;
-error_log stderr crit;
-events {{ worker_connections 4096; }}
-http {{
-    client_body_temp_path {directory}/client-body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    keepalive_timeout {idle}s;
     access_log {directory}/access.log;
     upstream web {{
         zone web 64k;
@@ -49,7 +36,6 @@ http {{
         {timeouts}
         location {prefix}/ {{ proxy_pass http://web; }}
     }}
-}}
 """
 _NGINX_HANG: Final = f"""proxy_connect_timeout {TRY_S}s;
         proxy_read_timeout {TRY_S}s;
@@ -85,17 +71,6 @@ _HAPROXY_HANG: Final = f"""timeout connect {TRY_S}s
     option redispatch 1
     retry-on all-retryable-errors"""
 
-_ENVOY_RETRIES: Final = {
-    "num_retries": TRIES - 1,
-    "retry_host_predicate": [
-        {
-            "name": "envoy.retry_host_predicates.previous_hosts",
-            "typed_config": {"@type": f"{_TYPES}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
-        }
-    ],
-    "host_selection_retry_max_attempts": 5,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -116,7 +91,7 @@ def found_nginx() -> list[Peer]:
     """Return it twice, with either timeouts. Raises Missing, as the next two do."""
     peer = nginx.find()
     return [
-        Peer(f"nginx{suffix}", peer.version(), _nginx(peer.binary, timeouts))
+        Peer(f"nginx{suffix}", peer.version(), _nginx(peer, timeouts))
         for suffix, timeouts in (("", ""), ("-hang", _NGINX_HANG))
     ]
 
@@ -124,7 +99,7 @@ def found_nginx() -> list[Peer]:
 def found_haproxy() -> list[Peer]:
     peer = haproxy.find()
     return [
-        Peer(f"haproxy{suffix}", peer.version(), _haproxy(peer.binary, timeouts))
+        Peer(f"haproxy{suffix}", peer.version(), _haproxy(peer, timeouts))
         for suffix, timeouts in (("", _HAPROXY_DEBIAN), ("-hang", _HAPROXY_HANG))
     ]
 
@@ -132,7 +107,7 @@ def found_haproxy() -> list[Peer]:
 def found_envoy() -> list[Peer]:
     peer = envoy.find()
     return [
-        Peer(f"envoy{suffix}", peer.version(), _envoy(peer.binary, has_tries=has_tries))
+        Peer(f"envoy{suffix}", peer.version(), _envoy(peer, has_tries=has_tries))
         for suffix, has_tries in (("", False), ("-hang", True))
     ]
 
@@ -157,33 +132,33 @@ def _servers(case: Case, endpoints: Endpoints) -> list[tuple[str, int, str]]:
     ]
 
 
-def _nginx(binary: str, timeouts: str) -> Callable[[Case, Endpoints, int, Path], list[str]]:
+def _nginx(peer: nginx.Nginx, timeouts: str) -> Callable[[Case, Endpoints, int, Path], list[str]]:
     def command(case: Case, endpoints: Endpoints, port: int, directory: Path) -> list[str]:
         servers = [f"server {host}:{at}{backup};" for host, at, backup in _servers(case, endpoints)]
-        text = _NGINX.format(
+        http = _NGINX.format(
             directory=directory,
             servers="\n        ".join(servers),
             port=port,
             host=HOST,
             prefix=PREFIX,
-            idle=IDLE_TIMEOUT_S,
             timeouts=timeouts,
         )
-        return [binary, "-p", str(directory), "-c", write(directory / "nginx.conf", text)]
+        events = "worker_connections 4096;"
+        return peer.command(directory, main=_NGINX_MAIN, http=http, events=events, level="crit")
 
     return command
 
 
-def _haproxy(binary: str, timeouts: str) -> Callable[[Case, Endpoints, int, Path], list[str]]:
+def _haproxy(peer: haproxy.HAProxy, timeouts: str) -> Callable[[Case, Endpoints, int, Path], list[str]]:
     def command(case: Case, endpoints: Endpoints, port: int, directory: Path) -> list[str]:
         servers = [f"server s{at} {host}:{at}{backup}" for host, at, backup in _servers(case, endpoints)]
         text = _HAPROXY.format(port=port, servers="\n    ".join(servers), timeouts=timeouts)
-        return [binary, "-db", "-f", write(directory / "haproxy.cfg", text)]
+        return peer.command(directory, text)
 
     return command
 
 
-def _envoy(binary: str, *, has_tries: bool) -> Callable[[Case, Endpoints, int, Path], list[str]]:
+def _envoy(peer: envoy.Envoy, *, has_tries: bool) -> Callable[[Case, Endpoints, int, Path], list[str]]:
     def command(case: Case, endpoints: Endpoints, port: int, directory: Path) -> list[str]:
         configuration = {
             "static_resources": {
@@ -191,8 +166,7 @@ def _envoy(binary: str, *, has_tries: bool) -> Callable[[Case, Endpoints, int, P
                 "clusters": [_envoy_cluster(case, endpoints, has_tries=has_tries)],
             }
         }
-        path = write(directory / "envoy.json", json.dumps(configuration, indent=1))
-        return [binary, "-c", path, "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
+        return peer.command(directory, configuration)
 
     return command
 
@@ -203,29 +177,20 @@ def _envoy_listener(port: int, *, has_tries: bool) -> dict[str, Any]:
     if has_tries:
         route |= {"timeout": f"{DEADLINE_S}s"}
         on = "connect-failure,refused-stream,reset,gateway-error"
-        tries = _ENVOY_RETRIES | {"retry_on": on, "per_try_timeout": f"{TRY_S}s"}
+        tries = envoy.retries(TRIES) | {"retry_on": on, "per_try_timeout": f"{TRY_S}s"}
         retried = route | {"retry_policy": tries}
     match: dict[str, Any] = {"path_separated_prefix": PREFIX}
     post = {"name": ":method", "string_match": {"exact": "POST"}}
     routes = [{"match": match | {"headers": [post]}, "route": route}, {"match": match, "route": retried}]
-    router = {"@type": f"{_TYPES}.filters.http.router.v3.Router"}
-    manager = {
-        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "proxy",
-        "route_config": {"virtual_hosts": [{"name": "site", "domains": [HOST], "routes": routes}]},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
-    }
-    return {
-        "address": _envoy_address(LOOPBACK, port),
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    }
+    site = {"name": "site", "domains": [HOST], "routes": routes}
+    return envoy.listener(port, site, manager={}, router={})
 
 
 def _envoy_cluster(case: Case, endpoints: Endpoints, *, has_tries: bool) -> dict[str, Any]:
     groups = [
         {
             "priority": int(_is_standby(case, name)),
-            "lb_endpoints": [{"endpoint": {"address": _envoy_address(*each)}} for each in endpoints[name]],
+            "lb_endpoints": [envoy.endpoint(*each) for each in endpoints[name]],
         }
         for name in CLUSTERS
     ]
@@ -234,7 +199,3 @@ def _envoy_cluster(case: Case, endpoints: Endpoints, *, has_tries: bool) -> dict
         "type": "STATIC",
         "load_assignment": {"cluster_name": "web", "endpoints": groups},
     } | ({"connect_timeout": f"{TRY_S}s"} if has_tries else {})
-
-
-def _envoy_address(host: str, port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": host, "port_value": port}}

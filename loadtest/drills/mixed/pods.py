@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from loadtest.compare.processes import Started, module, own_environment
 from loadtest.drills.mixed.manifests import Address
 from loadtest.drills.mixed.origin import Model
 from loadtest.drills.site import CLUSTERS, LOOPBACK
+from loadtest.kit.processes import Started, module, own_environment
 from loadtest.ports import free_port
 
 ELSEWHERE: Final = "127.0.0.2"

@@ -8,12 +8,12 @@ from typing import Final
 
 import httpx
 
-from loadtest.compare.peers import Missing, installed
-from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import StartError
 from loadtest.drills.mixed.cases import Case, select
 from loadtest.drills.mixed.peers import FIND, Peer
 from loadtest.drills.mixed.run import Cell, before_fleetgate, before_peer
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.processes import StartError
+from loadtest.kit.programs import Missing, installed
 
 Run = tuple[Case, Fleetgate | Peer]
 

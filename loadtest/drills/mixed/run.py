@@ -11,8 +11,6 @@ from typing import Final
 
 import uvloop
 
-from loadtest.compare.peers.fleetgate import Fleetgate
-from loadtest.compare.processes import on_cores
 from loadtest.drills.mixed.account import Result, account
 from loadtest.drills.mixed.cases import Case
 from loadtest.drills.mixed.client import Client
@@ -22,6 +20,8 @@ from loadtest.drills.mixed.pods import Pods
 from loadtest.drills.mixed.schedule import planned
 from loadtest.drills.mixed.witness import Witness
 from loadtest.drills.site import CLUSTERS, SURVIVOR
+from loadtest.kit.fleetgate import Fleetgate
+from loadtest.kit.processes import on_cores
 from loadtest.ports import free_port
 
 LEAD_S: Final = 0.3

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.compare.site import PREFIX
 from loadtest.drills.mixed.cases import FAST_PATH, SLOW_PATH, Case, Split
+from loadtest.kit.site import PREFIX
 
 #: Of sixteen fast requests these are POSTs: clusters and endpoints that take turns get equally many.
 POSTS: Final = frozenset((3, 6, 9, 12))

@@ -6,31 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtest.compare.peers import envoy as compared
-from loadtest.compare.peers import write
-from loadtest.compare.processes import Started
-from loadtest.compare.site import HOST, IDLE_TIMEOUT_S, PREFIX
-from loadtest.drills.site import CLUSTERS, DEADLINE_S, LOOPBACK, SURVIVOR, TRIES, TRY_S, Site
+from loadtest.drills.site import CLUSTERS, DEADLINE_S, SURVIVOR, TRIES, TRY_S, Site
+from loadtest.kit import envoy
+from loadtest.kit.processes import Started
+from loadtest.kit.programs import write
+from loadtest.kit.site import HOST, IDLE_TIMEOUT_S, PREFIX
 
-_TYPES = "type.googleapis.com/envoy.extensions"
 _MANY = 100_000
-_OTHER_PLACE = {
-    "num_retries": TRIES - 1,
-    "retry_host_predicate": [
-        {
-            "name": "envoy.retry_host_predicates.previous_hosts",
-            "typed_config": {"@type": f"{_TYPES}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
-        }
-    ],
-    "host_selection_retry_max_attempts": 5,
-    "retry_priority": {
-        "name": "envoy.retry_priorities.previous_priorities",
-        "typed_config": {
-            "@type": f"{_TYPES}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-            "update_frequency": 1,  # the next try goes to the other cluster
-        },
-    },
-}
+_OTHER_PLACE = envoy.retries(TRIES) | envoy.other_priority_after(1)
+"""The next try goes to the other cluster."""
 # `reset` and `gateway-error` would send a POST twice; `connect-failure` is when nothing was sent
 _RETRY_GET = _OTHER_PLACE | {
     "retry_on": "connect-failure,refused-stream,reset,gateway-error",
@@ -53,9 +37,9 @@ _OUTLIERS = {
 class Process:
     """A process and the file of endpoints."""
 
-    def __init__(self, binary: str, site: Site, core: int) -> None:
+    def __init__(self, program: envoy.Envoy, site: Site, core: int) -> None:
         self._site = site
-        self._process = Started(_command(binary, site), site.directory, (core,))
+        self._process = Started(_command(program, site), site.directory, (core,))
         self._process.wait_for_port(site.port)
 
     @property
@@ -74,28 +58,27 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Envoy:
-    peer: compared.Envoy
+    program: envoy.Envoy
     name: str = "envoy"
 
     def version(self) -> str:
-        return self.peer.version()
+        return self.program.version()
 
     def start(self, site: Site, core: int) -> Process:
-        return Process(self.peer.binary, site, core)
+        return Process(self.program, site, core)
 
     def check_command(self, site: Site) -> list[str]:
-        return [*_command(self.peer.binary, site), "--mode", "validate"]
+        return [*_command(self.program, site), "--mode", "validate"]
 
 
 def find() -> Envoy:
     """Raises Missing."""
-    return Envoy(compared.find())
+    return Envoy(envoy.find())
 
 
-def _command(binary: str, site: Site) -> list[str]:
+def _command(program: envoy.Envoy, site: Site) -> list[str]:
     _write_endpoints(site, CLUSTERS)
-    path = write(site.directory / "envoy.json", json.dumps(_configuration(site), indent=1))
-    return [binary, "-c", path, "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
+    return program.command(site.directory, _configuration(site))
 
 
 def _configuration(site: Site) -> dict[str, Any]:
@@ -110,31 +93,10 @@ def _configuration(site: Site) -> dict[str, Any]:
 
 def _listener(site: Site) -> dict[str, Any]:
     manager = {
-        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "proxy",
         "common_http_protocol_options": {"idle_timeout": f"{IDLE_TIMEOUT_S}s"},
-        "access_log": [
-            {
-                "name": "envoy.access_loggers.file",
-                "typed_config": {
-                    "@type": f"{_TYPES}.access_loggers.file.v3.FileAccessLog",
-                    "path": str(site.access_log),
-                },
-            }
-        ],
-        "route_config": {"virtual_hosts": [_virtual_host()]},
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"},
-            }
-        ],
+        "access_log": [envoy.access_log(site.access_log)],
     }
-    return {
-        "address": _address(LOOPBACK, site.port),
-        "tcp_backlog_size": 4096,
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    }
+    return envoy.listener(site.port, _virtual_host(), manager=manager, router={}, tcp_backlog_size=4096)
 
 
 def _virtual_host() -> dict[str, Any]:
@@ -178,9 +140,7 @@ def _write_endpoints(site: Site, clusters: tuple[str, ...]) -> None:
             "endpoints": [
                 {
                     "priority": priority,
-                    "lb_endpoints": [
-                        {"endpoint": {"address": _address(*each)}} for each in site.endpoints(of)
-                    ],
+                    "lb_endpoints": [envoy.endpoint(*each) for each in site.endpoints(of)],
                 }
                 for priority, of in enumerate(sorted(clusters, key=name.__ne__))
             ],
@@ -192,7 +152,3 @@ def _write_endpoints(site: Site, clusters: tuple[str, ...]) -> None:
 
 def _path(name: str, site: Site) -> Path:
     return site.directory / f"{name}.json"
-
-
-def _address(host: str, port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": host, "port_value": port}}

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadtest.compare.peers import fleetgate as compared
-from loadtest.compare.site import HOST, IDLE_TIMEOUT_S, PREFIX
 from loadtest.drills.site import CLUSTERS, DEADLINE_S, LOOPBACK, SURVIVOR, Site
+from loadtest.kit import fleetgate as compared
+from loadtest.kit.site import HOST, IDLE_TIMEOUT_S, PREFIX
 from proxy.model import snapshot as model
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
 from proxy.model.channel import Apply, Stats, encode

@@ -3,11 +3,10 @@
 import socket
 from dataclasses import dataclass
 
-from loadtest.compare.peers import haproxy as compared
-from loadtest.compare.peers import write
-from loadtest.compare.processes import Started, StartError
-from loadtest.compare.site import HOST, IDLE_TIMEOUT_S, PREFIX
 from loadtest.drills.site import CLUSTERS, HIT, TRIES, TRY_S, Site
+from loadtest.kit import haproxy
+from loadtest.kit.processes import Started, StartError
+from loadtest.kit.site import HOST, IDLE_TIMEOUT_S, PREFIX
 
 ANSWER_S = 5.0
 # One endpoint in trouble is noticed by its traffic (observe, error-limit), and let in again by its checks
@@ -49,9 +48,9 @@ backend clusters
 class Process:
     """A process and its runtime API."""
 
-    def __init__(self, binary: str, site: Site, core: int) -> None:
+    def __init__(self, program: haproxy.HAProxy, site: Site, core: int) -> None:
         self._site = site
-        command = [binary, "-db", "-f", _write(site)]
+        command = program.command(site.directory, _configuration(site))
         self._process = Started(command, site.directory, (core,), stdout=site.access_log)
         self._process.wait_for_port(site.port)
 
@@ -84,35 +83,35 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class HAProxy:
-    peer: compared.HAProxy
+    program: haproxy.HAProxy
     name: str = "haproxy"
 
     def version(self) -> str:
-        return self.peer.version()
+        return self.program.version()
 
     def start(self, site: Site, core: int) -> Process:
-        return Process(self.peer.binary, site, core)
+        return Process(self.program, site, core)
 
     def check_command(self, site: Site) -> list[str]:
-        return [self.peer.binary, "-c", "-f", _write(site)]
+        return self.program.check_command(site.directory, _configuration(site))
 
 
 def find() -> HAProxy:
     """Raises Missing."""
-    return HAProxy(compared.find())
+    return HAProxy(haproxy.find())
 
 
 def _name(cluster: str, port: int) -> str:
     return f"{cluster}-{port}"
 
 
-def _write(site: Site) -> str:
+def _configuration(site: Site) -> str:
     servers = [
         f"server {_name(cluster, port)} {host}:{port}"
         for cluster in CLUSTERS
         for host, port in site.endpoints(cluster)
     ]
-    text = _CONFIGURATION.format(
+    return _CONFIGURATION.format(
         directory=site.directory,
         port=site.port,
         host=HOST,
@@ -122,4 +121,3 @@ def _write(site: Site) -> str:
         try_s=TRY_S,
         idle=IDLE_TIMEOUT_S,
     )
-    return write(site.directory / "haproxy.cfg", text)

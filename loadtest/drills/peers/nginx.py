@@ -6,30 +6,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.compare.peers import nginx as compared
-from loadtest.compare.peers import write
-from loadtest.compare.processes import START_S, Started
-from loadtest.compare.site import HOST, IDLE_TIMEOUT_S, PREFIX
 from loadtest.drills.site import CLUSTERS, DEADLINE_S, SURVIVOR, TRIES, TRY_S, Site
+from loadtest.kit import nginx
+from loadtest.kit.processes import START_S, Started
+from loadtest.kit.site import HOST, PREFIX
+
+# worker_shutdown_timeout bounds the worker that a reload leaves behind
+_MAIN = f"""worker_processes 1;
+worker_shutdown_timeout {DEADLINE_S}s;
+user root;"""
 
 # Non-idempotent requests are not tried again once sent: that is the default of proxy_next_upstream.
-# worker_shutdown_timeout bounds the worker that a reload leaves behind
-_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-worker_shutdown_timeout {deadline}s;
-user root;
-pid {directory}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 16384; multi_accept on; }}
-http {{
-    client_body_temp_path {directory}/client-body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    keepalive_requests 1000000000;
-    keepalive_timeout {idle}s;
+_HTTP = """
+    {long_lived}
     access_log {log};
     upstream clusters {{
         zone clusters 64k;
@@ -50,17 +39,16 @@ http {{
         proxy_next_upstream_timeout {deadline}s;
         location {prefix}/ {{ proxy_pass http://clusters; }}
     }}
-}}
 """
 
 
 class Server:
     """A master process and its worker."""
 
-    def __init__(self, binary: str, site: Site, core: int) -> None:
+    def __init__(self, program: nginx.Nginx, site: Site, core: int) -> None:
+        self._program = program
         self._site = site
-        path = _write(site, CLUSTERS)
-        self._process = Started([binary, "-p", str(site.directory), "-c", path], site.directory, (core,))
+        self._process = Started(_command(program, site, CLUSTERS), site.directory, (core,))
         self._process.wait_for_port(site.port)
         self._worker = first_child(self._process)
 
@@ -78,7 +66,7 @@ class Server:
         self._process.stop()
 
     def _reload(self, clusters: tuple[str, ...]) -> None:
-        _write(self._site, clusters)
+        _command(self._program, self._site, clusters)
         os.kill(self._process.pid, signal.SIGHUP)
 
 
@@ -96,37 +84,36 @@ def first_child(master: Started) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Nginx:
-    peer: compared.Nginx
+    program: nginx.Nginx
     name: str = "nginx"
 
     def version(self) -> str:
-        return self.peer.version()
+        return self.program.version()
 
     def start(self, site: Site, core: int) -> Server:
-        return Server(self.peer.binary, site, core)
+        return Server(self.program, site, core)
 
     def check_command(self, site: Site) -> list[str]:
-        path = _write(site, CLUSTERS)
-        return [self.peer.binary, "-p", str(site.directory), "-c", path, "-t"]
+        return [*_command(self.program, site, CLUSTERS), "-t"]
 
 
 def find() -> Nginx:
     """Raises Missing."""
-    return Nginx(compared.find())
+    return Nginx(nginx.find())
 
 
-def _write(site: Site, clusters: tuple[str, ...]) -> str:
+def _command(program: nginx.Nginx, site: Site, clusters: tuple[str, ...]) -> list[str]:
+    """Write the configuration for endpoints of these clusters; return the command that serves it."""
     servers = [f"server {host}:{port};" for name in clusters for host, port in site.endpoints(name)]
-    text = _CONFIGURATION.format(
-        directory=site.directory,
+    http = _HTTP.format(
+        long_lived=nginx.LONG_LIVED,
         log=site.access_log,
         servers="\n        ".join(servers),
         port=site.port,
         host=HOST,
         prefix=PREFIX,
-        idle=IDLE_TIMEOUT_S,
         tries=TRIES,
         try_s=TRY_S,
         deadline=DEADLINE_S,
     )
-    return write(site.directory / "nginx.conf", text)
+    return program.command(site.directory, main=_MAIN, http=http)

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 
 from controlplane.system import children
-from loadtest.compare.peers import Missing
-from loadtest.compare.processes import START_S, Started
-from loadtest.compare.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, WEIGHTS, Site
+from loadtest.kit.processes import START_S, Started
+from loadtest.kit.programs import Missing
+from loadtest.kit.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, WEIGHTS, Site
 from proxy.model import snapshot as model
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
 from proxy.model.channel import (

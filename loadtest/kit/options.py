@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from loadtest.compare.peers import Missing
-from loadtest.compare.peers.fleetgate import Fleetgate, parse
+from loadtest.kit.fleetgate import Fleetgate, parse
+from loadtest.kit.programs import Missing
 
 
 def add_builds(parser: argparse.ArgumentParser) -> None:

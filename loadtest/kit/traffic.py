@@ -8,7 +8,7 @@ from math import ceil
 from time import monotonic
 
 from loadtest.compare.rows import SIZES
-from loadtest.compare.site import HOST
+from loadtest.kit.site import HOST
 
 REQUEST = f"GET /svc1/90B HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: normal/1\r\nAccept: */*\r\n\r\n".encode()
 END = b"\r\n\r\n" + b"." * SIZES["90B"]
