@@ -21,7 +21,7 @@ from controlplane.sources.fleet import Fleet
 from proxy.model.snapshot import Snapshot
 
 PAUSES = 4.0
-"""A look that takes long is followed by a pause of so many times as long."""
+"""The pause after a look that takes long, as a multiple of its duration."""
 
 
 class ShareWatch:
