@@ -1,5 +1,7 @@
 """How deeply YAML is nested, found out before it is composed.
 
+Kubeconfigs, manifests and bodies of requests come from strangers: three packages ask, so it belongs to none.
+
 libyaml composes by recursion in C: at some ten thousand levels it ends the process. Since 0.2.6, which the
 wheels of PyYAML 6.0.4 bring, it refuses more than 1,000 levels itself. Distributions build PyYAML with older
 ones, its own parser in Python has no limit, and our documents may have far fewer levels: so we count, too.

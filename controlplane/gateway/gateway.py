@@ -16,6 +16,7 @@ from controlplane.gateway.confirmation import Confirmation
 from controlplane.gateway.identity import Identity
 from controlplane.gateway.memberlog import MemberLog
 from controlplane.gateway.owners import OwnersFile
+from controlplane.gateway.patience import Patience
 from controlplane.gateway.session_key import SessionKeys
 from controlplane.gateway.settings import Settings
 from controlplane.gateway.translator import Translator
@@ -37,14 +38,8 @@ log = logging.getLogger(__name__)
 BURST_PAUSE_S = 0.05
 """The pause after a change, in seconds; changes within it are taken together, the first one never waits."""
 
-FIRST_SYNC_PATIENCE_S = 3.0
-"""How long a gateway without a snapshot waits for its members: routes without endpoints answer 503."""
-
-ANSWERS_PATIENCE_S = 1.0
-"""How long a change waits for labels of pods, or host names, that no route needed before."""
-
 FIRST_CONTACT_S = 10.0
-"""How long a gateway without a snapshot waits for the Fleet before it exits."""
+"""How long a gateway without a snapshot waits for the Fleet before it exits: it has nothing to serve."""
 
 VERDICTS_PAUSE_S = 0.02
 """How long verdicts of checks are collected, so that those of a dying cluster travel together."""
@@ -108,8 +103,7 @@ class Gateway:
         self._failed_ports: dict[int, str] = {}
         self._members = MemberLog()
         self._started_at = time.time()
-        self._patience_ends: float | None = None
-        self._answers_patience_ends: float | None = None
+        self._patience = Patience(self._fleet, self._hosts, self._identity, self._changed.set)
         self._tasks: list[asyncio.Task[None]] = []
         self.gave_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -221,9 +215,9 @@ class Gateway:
         translation = self._translator.translate(self._failed_ports, version, self._latest)
         self._fleet.attach(translation.attached, translation.labelled)
         self._hosts.want(translation.hosts)
-        if self._latest is None and self._waits_for(translation.attached):
+        if self._latest is None and self._patience.waits_for_members(translation.attached):
             return
-        if self._waits_for_answers():
+        if self._patience.waits_for_answers():
             return
         if self._publish(translation.snapshot):
             self._confirmation.expect(self._plane.publisher.wanted_version, translation)
@@ -250,35 +244,6 @@ class Gateway:
         self._verdicts_due = None
         if self._latest is not None:
             self._plane.publisher.publish(with_verdicts(self._latest, self._checker.is_failing))
-
-    def _waits_for(self, attached: frozenset[str]) -> bool:
-        """Whether members, or the Lease, are likely to be read within a moment."""
-        loop = asyncio.get_running_loop()
-        if self._patience_ends is None:
-            self._patience_ends = loop.time() + FIRST_SYNC_PATIENCE_S
-            loop.call_later(FIRST_SYNC_PATIENCE_S, self._changed.set)
-        if loop.time() >= self._patience_ends:
-            return False
-        return self._identity.is_open() or any(
-            not member.synced and not member.last_error
-            for member in self._fleet.health()
-            if member.cluster in attached
-        )
-
-    def _waits_for_answers(self) -> bool:
-        """Whether pods are about to be listed, or host names to be resolved, for the first time.
-
-        Without the wait, routes would lead nowhere for a moment. Every answer ends the wait by being a
-        change; the wait for an answer is bounded.
-        """
-        loop = asyncio.get_running_loop()
-        if not self._fleet.waits_for_pods() and not self._hosts.waits():
-            self._answers_patience_ends = None
-            return False
-        if self._answers_patience_ends is None:
-            self._answers_patience_ends = loop.time() + ANSWERS_PATIENCE_S
-            loop.call_later(ANSWERS_PATIENCE_S, self._changed.set)
-        return loop.time() < self._answers_patience_ends
 
     async def _announce_fleet(self) -> None:
         """Log once that the Fleet does not answer, and log when it does."""

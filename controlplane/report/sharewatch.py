@@ -21,7 +21,7 @@ from controlplane.sources.fleet import Fleet
 from proxy.model.snapshot import Snapshot
 
 PAUSES = 4.0
-"""The pause after a look, as a multiple of the look's duration."""
+"""The pause after a look that takes long, as a multiple of its duration."""
 
 
 class ShareWatch:

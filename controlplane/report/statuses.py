@@ -29,7 +29,7 @@ RATE_PER_S, BURST = 10.0, 50
 """Half of what the client may send: the watches and the Lease always get through."""
 
 CHECK_EVERY_S = 30.0
-"""So long does a status that somebody else changed stay as it is, and one that is always refused."""
+"""How long a status stays as it is that somebody else changed, or that the API server always refuses."""
 
 RETRY = BackoffSettings(first=0.5, cap=CHECK_EVERY_S, jitter=0.0)
 """After a write that was refused. Mostly the watch was behind, and nothing else tells when it is not."""
