@@ -240,7 +240,7 @@ def test_idle_endpoints_take_turns(services: Services, algorithm: Algorithm) -> 
     assert tally(balanced(services, algorithm), 30) == {1: 10, 2: 10, 3: 10}
 
 
-def test_round_robin_does_not_ask_who_is_busy(services: Services) -> None:
+def test_round_robin_disregards_load(services: Services) -> None:
     describe(services, {BASE: {"c1": [1, 2, 3]}})
     busy(services, p1=9, p2=0, p3=0)
     assert tally(balanced(services, Algorithm.ROUND_ROBIN), 30) == {1: 10, 2: 10, 3: 10}
@@ -252,7 +252,7 @@ def test_least_connection_takes_the_least_busy_of_all(services: Services) -> Non
     assert tally(balanced(services, Algorithm.LEAST_CONNECTION), 20) == {3: 20}
 
 
-def test_random_leaves_nobody_out(services: Services) -> None:
+def test_random_leaves_no_endpoint_out(services: Services) -> None:
     describe(services, {BASE: {"c1": [1, 2, 3]}})
     assert all(250 < count < 420 for count in tally(balanced(services, Algorithm.RANDOM), 1000).values())
 
@@ -280,6 +280,6 @@ def test_random_and_least_connection_heed_weights(services: Services) -> None:
 
 
 @pytest.mark.parametrize("algorithm", list(Algorithm)[:4])
-def test_every_algorithm_leaves_out_what_was_tried(services: Services, algorithm: Algorithm) -> None:
+def test_every_algorithm_leaves_out_tried_endpoints(services: Services, algorithm: Algorithm) -> None:
     describe(services, {BASE: {"c1": [1, 2, 3], "c2": []}})
     assert sorted(attempts(balanced(services, algorithm))) == [1, 2, 3]

@@ -26,7 +26,7 @@ def test_a_worker_that_is_asked_tells_what_it_knows(memory: memoryview) -> None:
     assert (told.heard, told.busy) == (NOW - 3.0, [NOW - 2.0, NOW - 1.0])
 
 
-def test_nobody_is_asked_when_there_is_nobody(memory: memoryview) -> None:
+def test_a_lone_worker_has_its_answer_at_once(memory: memoryview) -> None:
     told = Board(memory, 0).told(7, NOW, NOW)
     assert told is not None
     assert (told.heard, told.busy) == (-inf, [])

@@ -129,7 +129,7 @@ def test_a_cluster_that_stays_up_is_believed_again() -> None:
         now += 61.0 + 10.0
 
 
-def test_what_fails_again_is_held_for_twice_as_long() -> None:
+def test_a_cluster_that_fails_again_is_held_for_twice_as_long() -> None:
     breaker = ClusterBreaker()
     held = []
     now = 0.0
@@ -186,7 +186,7 @@ def test_a_share_that_comes_back_does_so_through_a_pause() -> None:
 
 
 @pytest.mark.parametrize("stalling_s", [0.5, 1.9, 100.0])
-def test_what_turns_out_to_be_no_pause_is_held(stalling_s: float) -> None:
+def test_a_stall_that_lasts_is_held(stalling_s: float) -> None:
     breaker = ClusterBreaker()
     fail(breaker, 0.0)
     breaker.look(ALL, ALL, NONE, 0.5)
@@ -211,7 +211,7 @@ def test_a_failure_amid_a_pause_is_one() -> None:
     assert breaker.phase is Phase.RAMPING
 
 
-def test_who_pauses_most_of_the_time_is_left_alone() -> None:
+def test_a_cluster_that_stalls_most_of_the_time_is_held_out() -> None:
     breaker = ClusterBreaker()
     part = 0.0
     for tick in range(18000):

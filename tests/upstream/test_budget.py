@@ -59,7 +59,7 @@ def test_a_part_of_the_requests_of_all_endpoints() -> None:
     assert abs(spend(budget, endpoints, 1000.2) - (faded * PART + FLOOR)) < 3
 
 
-def test_what_was_long_before_the_first_retry_does_not_count() -> None:
+def test_requests_long_before_the_first_retry_do_not_count() -> None:
     endpoints, budget = endpoints_of(1), RetryBudget()
     endpoints[0].requests = 1_000_000
     assert spend(budget, endpoints, 1000.0) == FLOOR
@@ -93,7 +93,7 @@ def test_looking_twice_at_once_changes_nothing() -> None:
     assert budget.offered == before > 0.0
 
 
-def test_what_is_given_back_can_be_spent_again() -> None:
+def test_a_retry_that_is_given_back_can_be_spent_again() -> None:
     endpoints, budget = endpoints_of(1), RetryBudget()
     spend(budget, endpoints, 1000.0)
     for _ in range(7):
@@ -126,7 +126,7 @@ def test_every_service_has_its_turn_within_a_round() -> None:
     assert seen[-1] == 240
 
 
-def test_a_cluster_may_inherit_what_the_others_were_offered() -> None:
+def test_a_cluster_may_inherit_the_offered_load_of_others() -> None:
     services = Services()
     services.change(service({"c1": [("::1", 1)], "c2": [("::1", 2)]}))
     offered_load, found = OfferedLoad(services), services.get("demo/service1:80")

@@ -103,7 +103,7 @@ def test_after_a_delay_the_share_grows_in_eighths(gateway: Gateway) -> None:
     assert gateway.states() == []
 
 
-def test_who_goes_again_waits_again(gateway: Gateway) -> None:
+def test_a_cluster_that_fails_again_waits_again(gateway: Gateway) -> None:
     plan = gateway.want(SLOWLY)
     gateway.away_for(1.0)
     gateway.pass_time(60.0)
@@ -199,7 +199,7 @@ def test_silence_that_lasts_is_a_failure_at_that_time(gateway: Gateway) -> None:
     assert gateway.states() == [("c1", "held", 0.0, 0)]
 
 
-def test_silence_beside_who_is_about_to_leave_is_a_failure_too(gateway: Gateway) -> None:
+def test_silence_beside_a_draining_endpoint_is_a_failure_too(gateway: Gateway) -> None:
     """Then the breaker of the cluster is closed: somebody serves there."""
     plan = gateway.want(MANUAL)
     leaving = ClusterEndpoints("c1", (Endpoint("::1", 1), Endpoint("::1", 3, draining=True)))
@@ -211,7 +211,7 @@ def test_silence_beside_who_is_about_to_leave_is_a_failure_too(gateway: Gateway)
     assert part(plan) == 0.0
 
 
-def test_who_was_not_there_before_cannot_pause(gateway: Gateway) -> None:
+def test_a_cluster_that_did_not_serve_cannot_stall(gateway: Gateway) -> None:
     gateway.want(MANUAL)
     gateway.endpoints(1, 2, failing=(1,))
     assert gateway.services.failbacks.take() == (HELD,)
@@ -230,7 +230,7 @@ def test_one_endpoint_of_several_is_no_failure_of_the_cluster(gateway: Gateway) 
     assert gateway.states() == []
 
 
-def test_what_was_never_there_is_not_held(gateway: Gateway) -> None:
+def test_a_cluster_that_was_never_there_is_not_held(gateway: Gateway) -> None:
     gateway.endpoints(2)
     services = Services()
     services.change(Service(BASE, (ClusterEndpoints("c2", (Endpoint("::1", 2),)),)))
@@ -271,7 +271,7 @@ def test_nothing_goes_there_at_a_second_try_either(gateway: Gateway) -> None:
     assert beside.port == 4
 
 
-def test_a_fallback_serves_before_it_only_if_nobody_else_of_the_split_does(gateway: Gateway) -> None:
+def test_a_fallback_serves_before_it_only_if_no_other_cluster_of_the_split_does(gateway: Gateway) -> None:
     gateway.endpoints(22, service=SPARE)
     backend = Backend(BASE, fallbacks=(Destination(SPARE, split({"c2": 100})),))
     gateway.services.want_failbacks({BASE: {WEB: MANUAL}})
@@ -301,7 +301,7 @@ def test_new_rules_change_nothing_and_auto_lets_it_back(gateway: Gateway) -> Non
     assert part(plan) == 0.5  # it is forgotten
 
 
-def test_manual_holds_out_who_is_away_when_it_is_set(gateway: Gateway) -> None:
+def test_manual_holds_out_clusters_that_are_away_when_it_is_set(gateway: Gateway) -> None:
     gateway.want(None)
     gateway.endpoints(2)
     plan = gateway.want(MANUAL)
@@ -310,7 +310,7 @@ def test_manual_holds_out_who_is_away_when_it_is_set(gateway: Gateway) -> None:
     assert gateway.services.failbacks.take() == (HELD,)
 
 
-def test_what_others_have_seen_holds_here_before_and_after_the_rules_come(gateway: Gateway) -> None:
+def test_holds_of_other_workers_count_before_and_after_the_rules_come(gateway: Gateway) -> None:
     gateway.services.hold((HELD,))
     plan = gateway.want(MANUAL)
     assert part(plan) == 0.0
@@ -335,14 +335,14 @@ def test_let_back_while_it_is_away_it_comes_back_by_itself(gateway: Gateway, por
     assert part(plan) == 0.5
 
 
-def test_who_is_held_already_is_no_news(gateway: Gateway) -> None:
+def test_a_cluster_that_is_held_already_is_no_news(gateway: Gateway) -> None:
     gateway.want(MANUAL)
     gateway.away_for(1.0)
     gateway.away_for(1.0)
     assert gateway.services.failbacks.take() == (HELD,)
 
 
-def test_who_is_let_back_twice_is_no_slower(gateway: Gateway) -> None:
+def test_a_cluster_that_is_let_back_twice_is_no_slower(gateway: Gateway) -> None:
     plan = gateway.want(MANUAL)
     gateway.services.let_back((HELD,))
     assert part(plan) == 0.5  # it was not held
@@ -389,7 +389,7 @@ def test_sessions_and_hashed_requests_do_not_go_there(gateway: Gateway, failback
     assert {attempts(keyed, client=b"10.0.0.%d" % n)[0] for n in range(50)} == {1, 2}  # in one step
 
 
-def test_what_workers_say_of_it(gateway: Gateway) -> None:
+def test_the_report_of_a_worker(gateway: Gateway) -> None:
     gateway.want(MANUAL)
     gateway.endpoints(2)
     assert list(gateway.services.failback_stats()) == [FailbackStats(WEB, BASE, "c1", "held", 0.0, 0.0)]

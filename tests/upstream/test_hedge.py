@@ -256,7 +256,7 @@ def test_the_other_cluster_first_then_the_same_then_the_standby() -> None:
     assert found[3:] == [31]  # c4 is none of the clusters that the Ingress allows
 
 
-def test_what_a_breaker_keeps_out_is_no_alternative() -> None:
+def test_an_ejected_endpoint_is_no_alternative() -> None:
     services = Services()
     describe(services, {BASE: {"c1": [11, 12], "c2": [21]}})
     for endpoint in services.endpoints():

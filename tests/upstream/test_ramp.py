@@ -51,7 +51,7 @@ def test_a_late_look_makes_up_for_the_steps_it_missed() -> None:
     assert parts(ramp, [4.0, 60.0]) == [0.75, 1.0]
 
 
-def test_what_it_may_rise_to_can_change_on_the_way() -> None:
+def test_the_target_can_change_on_the_way() -> None:
     ramp = Ramp()
     ramp.aim(0.25, 0.0)
     ramp.aim(1.0, 0.0)
@@ -142,7 +142,7 @@ def test_when_all_are_gone_it_comes_back_as_its_breaker_says() -> None:
     assert cluster.part() == 50.0
 
 
-def test_what_was_missing_before_it_was_away_is_forgotten() -> None:
+def test_a_cluster_that_was_away_forgets_its_ramp() -> None:
     cluster = Cluster(2)
     cluster.change(2, failing=True)
     assert cluster.part() == pytest.approx(41.2, abs=0.2)

@@ -71,7 +71,7 @@ def test_a_request_is_stuck_when_it_became_late_in_the_silence(
 @pytest.mark.parametrize(
     ("longest_s", "expected"), [(0.0, 0.1), (0.02, 0.1), (0.1, 0.3), (0.2, 2.0), (6.0, 60.0), (inf, inf)]
 )
-def test_what_is_slow_by_its_kind_has_more_time(longest_s: float, expected: float) -> None:
+def test_a_kind_that_is_slow_has_more_time(longest_s: float, expected: float) -> None:
     assert late_after_s(longest_s) == pytest.approx(expected)
 
 
@@ -156,7 +156,7 @@ def test_a_request_that_was_given_up_may_be_worked_on_all_the_same() -> None:
     assert given_up.still(NOW + WORKING_S) == []
 
 
-def test_an_endpoint_that_had_stopped_goes_on_with_what_was_given_up() -> None:
+def test_an_endpoint_that_had_stopped_goes_on_with_given_up_requests() -> None:
     given_up = GivenUp()
     given_up.add(NOW, 0.02, NOW)
     given_up.resumed(7.0)

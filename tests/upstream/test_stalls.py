@@ -184,7 +184,7 @@ async def test_probes_that_are_answered_are_half_a_second_apart(watched: Watched
     assert watched.pods[1].state is State.HEALTHY
 
 
-async def test_whatever_comes_ends_the_suspicion(watched: Watched) -> None:
+async def test_any_byte_ends_the_suspicion(watched: Watched) -> None:
     watched.wait(1)
     watched.pass_time(0.2)
     watched.answer(1)
@@ -199,7 +199,7 @@ async def test_a_request_that_is_slow_by_its_kind_is_no_suspicion(watched: Watch
     assert not watched.asked
 
 
-async def test_what_is_stuck_moves_and_what_is_slow_or_new_stays(watched: Watched) -> None:
+async def test_stuck_requests_move_and_slow_or_new_ones_stay(watched: Watched) -> None:
     watched.shows(1, 4)
     slow, new = watched.wait(1, SLOW), watched.wait(1, NEW)
     watched.pass_time(0.02)
@@ -365,7 +365,7 @@ async def test_addresses_that_are_no_pods_are_suspected_and_never_convicted() ->
     watched.watch.stop()
 
 
-async def test_an_endpoint_that_has_left_finishes_what_it_has_and_is_not_probed(watched: Watched) -> None:
+async def test_an_endpoint_that_has_left_finishes_its_requests_and_is_not_probed(watched: Watched) -> None:
     watched.shows(1, 4)
     fast = watched.wait(1)
     watched.pass_time(0.2)
@@ -434,7 +434,7 @@ async def test_a_stalled_endpoint_serves_only_when_no_other_can(watched: Watched
     assert (cluster.live, cluster.ejected) == ([pod], [])
 
 
-async def test_a_worker_that_was_held_up_suspects_nobody(watched: Watched) -> None:
+async def test_a_worker_that_was_held_up_suspects_no_endpoint(watched: Watched) -> None:
     watched.shows(1, 4)
     fast = watched.wait(1)
     watched.pass_time(0.2)
@@ -471,7 +471,7 @@ async def test_requests_of_other_workers_may_fill_an_endpoint(
     assert fast.moved == moves
 
 
-async def test_nothing_moves_before_every_worker_has_told_what_it_knows(watched: Watched) -> None:
+async def test_nothing_moves_before_every_worker_has_answered(watched: Watched) -> None:
     watched.shows(1, 4)
     other = OtherWorker(watched.memory, 1)
     other.is_late = True

@@ -70,7 +70,7 @@ def test_the_named_endpoint_serves(services: Services, number: int) -> None:
 
 
 @pytest.mark.parametrize("cookie", [b"x=y", b"SRV=", b"SRV=0123456789abcdef", b"SRV=\xff"])
-def test_who_names_nobody_is_balanced(services: Services, cookie: bytes) -> None:
+def test_a_cookie_that_names_no_endpoint_is_balanced(services: Services, cookie: bytes) -> None:
     plan = plan_of(services, Backend(BASE), balance=INSERT)
     assert {port(choose(plan, cookie)) for _ in range(20)} == {1, 2, 3, 4}
 
@@ -118,7 +118,7 @@ def test_a_session_may_be_with_any_backend_that_has_a_weight(services: Services)
     assert port(choose(off, cookie)) != 11
 
 
-def test_who_has_no_session_may_be_hashed(services: Services) -> None:
+def test_a_request_without_a_session_may_be_hashed(services: Services) -> None:
     key = HashKey(HashSource.CLIENT)
     plan = plan_of(services, Backend(BASE), balance=Balance(Algorithm.HASH, key, Sticky("SRV")))
     assert len({port(choose(plan)) for _ in range(10)}) == 1

@@ -131,7 +131,7 @@ def test_a_peer_with_a_share_serves_instead(
     assert found in (1, 2) if expected == 1 else found == expected
 
 
-def test_what_is_out_of_the_choice_serves_nobody(services: Services) -> None:
+def test_an_ejected_endpoint_replaces_no_suspect(services: Services) -> None:
     plan = plan_of(services, Backend(BASE), own=EQUAL)
     fail(services, pod(services, 2))
     assert instead_of(plan, pod(services, 1)) == 3
@@ -162,7 +162,7 @@ def test_keys_and_sessions_are_not_moved_by_a_sign(services: Services) -> None:
         (10, 30, 5, 5.1, False),
     ],
 )
-def test_who_fails_often_is_a_suspect_between_failures_as_well(
+def test_an_endpoint_that_fails_often_is_a_suspect_between_failures_as_well(
     services: Services, every: int, failures: int, then: int, later_s: float, expected: bool
 ) -> None:
     endpoint = pod(services, 1)

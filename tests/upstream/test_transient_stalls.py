@@ -33,7 +33,7 @@ def test_requests_wait_where_it_may_be_a_pause(gateway: Gateway) -> None:
     assert part(plan, 2) == 0.5  # by now it is as bad as the other one
 
 
-def test_who_serves_comes_first(gateway: Gateway) -> None:
+def test_endpoints_that_serve_come_first(gateway: Gateway) -> None:
     plan = gateway.want(None)
     stall(gateway, 2)
     assert part(plan, 1) == 1.0
@@ -64,7 +64,7 @@ def out_for(gateway: Gateway, pod: LiveEndpoint, *, stalls: bool) -> float:
 
 
 @pytest.mark.parametrize("stalls", [True, False])
-def test_who_was_back_for_long_enough_is_out_for_as_short_a_time_again(
+def test_an_endpoint_that_was_back_for_long_enough_is_ejected_as_briefly_again(
     gateway: Gateway, stalls: bool
 ) -> None:
     pod = endpoint(gateway, 1)
@@ -77,7 +77,7 @@ def test_who_was_back_for_long_enough_is_out_for_as_short_a_time_again(
 
 
 @pytest.mark.parametrize("stalls", [True, False])
-def test_who_was_not_is_out_for_longer(gateway: Gateway, stalls: bool) -> None:
+def test_an_endpoint_that_was_back_briefly_is_ejected_for_longer(gateway: Gateway, stalls: bool) -> None:
     pod = endpoint(gateway, 1)
     seconds = []
     for _ in range(4):
@@ -88,7 +88,7 @@ def test_who_was_not_is_out_for_longer(gateway: Gateway, stalls: bool) -> None:
     assert seconds == [0.5, 1.0, 2.0, 4.0]
 
 
-def test_what_fails_again_and_again_is_out_for_longer(gateway: Gateway) -> None:
+def test_an_endpoint_that_fails_again_and_again_is_ejected_for_longer(gateway: Gateway) -> None:
     pod = endpoint(gateway, 1)
     seconds = []
     for _ in range(4):
