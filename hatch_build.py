@@ -27,6 +27,8 @@ COMPILED = (
     "proxy/upstream/connections",
     "proxy/upstream/retries",
     "proxy/downstream",
+    "proxy/downstream/guards",
+    "proxy/downstream/h1",
     "proxy/request",
     "proxy/backlog.py",
     "proxy/careful.py",
