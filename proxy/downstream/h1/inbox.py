@@ -9,7 +9,7 @@ HIGH_WATER_BYTES: Final = 65536
 class Inbox:
     """What one connection has received and not processed. While it is held, the client is not read from."""
 
-    __slots__ = ("_is_held", "_more", "_more_bytes", "_transport", "at", "checked", "data", "is_wanted")
+    __slots__ = ("_more", "_more_bytes", "_transport", "at", "checked", "data", "is_held", "is_wanted")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -18,12 +18,8 @@ class Inbox:
         self.checked = 0  # bytes of an incomplete head, at the beginning of `data`
         self._more: list[bytes] = []  # received behind `data`
         self._more_bytes = 0
-        self._is_held = False
+        self.is_held = False  # too much waits
         self.is_wanted = True  # there is a use for more of the request body
-
-    @property
-    def is_held(self) -> bool:
-        return self._is_held
 
     def put_back(self, data: bytes, at: int) -> None:
         """Keep the unprocessed data[at:] of what was taken out."""
@@ -66,8 +62,8 @@ class Inbox:
 
     def hold(self, held: bool) -> None:
         """Stop reading from the client, or go on, because of what waits here."""
-        if held != self._is_held:
-            self._is_held = held
+        if held != self.is_held:
+            self.is_held = held
             self._read_or_pause()
 
     def want(self, wanted: bool) -> None:
@@ -78,7 +74,7 @@ class Inbox:
     def _read_or_pause(self) -> None:
         if self._transport.is_closing():
             return
-        if self.is_wanted and not self._is_held:
+        if self.is_wanted and not self.is_held:
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
