@@ -29,6 +29,8 @@ COMPILED = (
     "proxy/upstream/evidence",
     "proxy/upstream/retries",
     "proxy/downstream",
+    "proxy/downstream/guards",
+    "proxy/downstream/h1",
     "proxy/request",
     "proxy/backlog.py",
     "proxy/careful.py",

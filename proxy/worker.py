@@ -19,7 +19,7 @@ import uvloop
 
 from proxy.agent import Agent
 from proxy.dataplane import DataPlane
-from proxy.downstream.descriptors import DescriptorBudget, raised_limit
+from proxy.downstream.guards.descriptors import DescriptorBudget, raised_limit
 from proxy.downstream.listener import IDLE_GRACE_S, Listeners
 from proxy.liveness import Liveness
 from proxy.model import evidence

@@ -3,23 +3,21 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Coroutine, Iterable, Iterator
-from math import inf
+from collections.abc import Coroutine, Iterable, Iterator, KeysView
 from typing import Any, Final, cast
 
 from proxy.careful import CarefulReader
 from proxy.dataplane import DataPlane
-from proxy.downstream.accept_queue import BACKLOG, AcceptQueue
-from proxy.downstream.admission import CAUSES, WAITED, Admission
-from proxy.downstream.client import ClientConnection
-from proxy.downstream.descriptors import DescriptorBudget
-from proxy.downstream.guard import DescriptorGuard
-from proxy.downstream.overload import OverloadGuard
+from proxy.downstream.guards.accept_queue import BACKLOG, AcceptQueue
+from proxy.downstream.guards.admission import Admission
+from proxy.downstream.guards.descriptors import DescriptorBudget, DescriptorGuard
+from proxy.downstream.guards.overload import OverloadGuard
+from proxy.downstream.guards.refusal_log import RefusalLog
+from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.presence import keep_alive
-from proxy.downstream.refusals import RefusalLog
+from proxy.downstream.state import Client, ListenerState
 from proxy.model import snapshot
 from proxy.model.channel import PauseCount
-from proxy.policies.access import AccessList
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +25,11 @@ ACCEPTS: Final = 32
 """Connections accepted at once, at 50 µs for each; the others in later turns of the loop."""
 CLOSES: Final = 256
 """Connections closed at once, at 10 µs for each."""
-IDLE_GRACE_S = 1.0  # an idle client may have a request on the way: it is answered, with close
+IDLE_GRACE_S = 1.0  # an idle client may have a request on the way, which gets its response, with close
 
 
 class Listener:
-    """One port. `connections` are its open client connections, whether still accepting or not."""
+    """The sockets of one port. Its connections know it as its `state`."""
 
     def __init__(
         self,
@@ -41,16 +39,8 @@ class Listener:
         overload: OverloadGuard,
         config: snapshot.Listener,
     ) -> None:
-        self.name = config.name
-        self.connections: set[ClientConnection] = set()
-        self._config = config
+        self.state = ListenerState(plane, admission, guard, overload, config)
         self._plane = plane
-        self._mark = plane.mark
-        self.configure(config)
-        self.accepted = 0
-        self.is_closed = False
-        self.overload = overload
-        self._admission = admission
         self._guard = guard
         self._server: asyncio.Server | None = None
         self._socket: socket.socket | None = None
@@ -61,19 +51,19 @@ class Listener:
         self._to_take = 0  # connections, in this turn of the loop and those that follow
         self._accepting: set[asyncio.Task[Any]] = set()
 
-    def configure(self, config: snapshot.Listener) -> None:
-        """Take what may change while connections are open; it is read for every request."""
-        self.port = config.port
-        self.idle_timeout_s = config.idle_timeout_s
-        self.response_timeout_s = config.response_timeout_s or inf
-        self.access = AccessList(config.access) if config.access is not None else None
-        self.forwarded = config.forwarded
-        self.gzip = config.gzip
-        before, self._config = self._config, config
-        mark, self._mark = self._mark, self._plane.mark
-        if _told_of(before) != _told_of(config) or mark != self._mark:
-            for connection in self.connections:
-                connection.introduce()
+    @property
+    def name(self) -> str:
+        return self.state.name
+
+    @property
+    def connections(self) -> KeysView[Client]:
+        """The open client connections, whether the listener still accepts or not."""
+        return self.state.connections.keys()
+
+    @property
+    def accepted(self) -> int:
+        """How many connections were accepted so far."""
+        return self.state.accepted
 
     async def start(self, sock: socket.socket, *, is_paused: bool) -> None:
         keep_alive(sock)
@@ -84,7 +74,7 @@ class Listener:
             await self._serve()
 
     def pause(self) -> None:
-        """Take no more clients for now: they wait in the kernel's queue, and nobody is woken for them."""
+        """Accept no more clients for now: they wait in the kernel's queue, and wake no worker up."""
         self._is_paused = True
         if self._server is not None:
             self._server.close()
@@ -96,34 +86,17 @@ class Listener:
 
     @property
     def queue(self) -> AcceptQueue | None:
-        """Who waits to be accepted, None when that is not to happen now."""
+        """The connections that wait to be accepted, None while none is to be."""
         return None if self._is_paused else self._queue
 
-    def enter(self, connection: ClientConnection, address: bytes) -> str:
-        """Count a new connection; return why it may not stay, "" when it may."""
-        admission = self._admission
-        self.connections.add(connection)
-        self.accepted += 1
-        admission.enter()
-        group = b"" if self._plane.trusted.trusts(address) else admission.group(address)
-        cause = admission.refusal(group)
-        if cause:
-            admission.count(self.name, cause)
-        else:
-            admission.admit(group)
-            connection.address_group = group
-            connection.is_admitted = True
-        self._guard.check()
-        return CAUSES[cause] if cause else ""
-
     def take(self, count: int) -> None:
-        """Accept so many connections, as far as there are descriptors for them."""
+        """Accept up to `count` connections, as far as there are descriptors for them."""
         self._to_take = max(count, 0)
         if not self._is_taking:
             self._take_some()
 
     def _take_some(self) -> None:
-        """Accept those that are to be taken, some of them per turn of the loop."""
+        """Accept the connections that are to be taken, some of them per turn of the loop."""
         for _ in range(min(self._to_take, ACCEPTS)):
             client = self._next()
             if client is None:
@@ -138,7 +111,7 @@ class Listener:
             self._close_socket()
 
     def _next(self) -> socket.socket | None:
-        """Return who has waited longest, None when nobody waits or may come in now."""
+        """Return the connection that has waited longest, None when none waits or may come in now."""
         if self._queue is None:
             return None
         # The guard does not count connections yet that were accepted just now
@@ -146,29 +119,16 @@ class Listener:
         return self._queue.accept() if has_room or self._is_stopping else None
 
     def admit(self, client: socket.socket) -> None:
-        """Take a connection that was accepted otherwise."""
+        """Serve a connection that was accepted from the queue."""
         self._start(asyncio.get_running_loop().connect_accepted_socket(self._protocol, client))
 
-    def leave(self, connection: ClientConnection) -> None:
-        self.connections.discard(connection)
-        self._admission.leave(connection.address_group, was_admitted=connection.is_admitted)
-
     def count_shed(self, cause: str) -> None:
-        self._admission.count(self.name, cause)
-
-    def count_stale(self) -> None:
-        """A request had waited too long."""
-        self._plane.local.record(self.name, "", "", 503, "OM", 0.0, 0, 0)
-        self._admission.refuse(self.name, WAITED)
-
-    @property
-    def is_crowded(self) -> bool:
-        return self._admission.is_crowded
+        self.state.count_shed(cause)
 
     def stop_accepting(self) -> None:
-        """Close the socket. Who waits in its queue has been promised a connection: they are taken first.
+        """Close the socket. The clients in its queue have been promised a connection: they are served first.
 
-        Others may come meanwhile; no more than the queue holds are taken in all.
+        Others may come meanwhile. No more are accepted in all than the queue holds.
         """
         if self._is_stopping or self._socket is None:
             return
@@ -182,18 +142,18 @@ class Listener:
         self._socket = self._queue = None
 
     def close(self) -> None:
-        """Stop accepting for good; what its clients have on the way is answered, with close."""
-        self.is_closed = True
+        """Stop accepting for good. Requests that are on the way get their responses, with close."""
+        self.state.is_closed = True
         self.stop_accepting()
         for connection in self.connections:
-            connection.keep_alive = False
+            connection.close_after_response()
         asyncio.get_running_loop().call_later(IDLE_GRACE_S, self.close_idle)
 
     def close_idle(self) -> None:
-        """Close the connections that no request is in flight on, some of them per turn of the loop."""
+        """Close the connections without a request under way, some of them per turn of the loop."""
         self._close_some(iter(tuple(self.connections)))
 
-    def _close_some(self, connections: Iterator[ClientConnection]) -> None:
+    def _close_some(self, connections: Iterator[Client]) -> None:
         for number, connection in enumerate(connections, 1):
             connection.close_if_idle()
             if number == CLOSES:
@@ -202,7 +162,7 @@ class Listener:
 
     @property
     def is_busy(self) -> bool:
-        return bool(self.connections or self._accepting or self._queue)
+        return bool(self.state.connections or self._accepting or self._queue)
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.ensure_future(work)
@@ -226,20 +186,15 @@ class Listener:
             self._server = server
 
     def _protocol(self) -> asyncio.Protocol:
-        connection = ClientConnection(self._plane, self)
+        connection = ClientConnection(self._plane, self.state)
         return cast(asyncio.Protocol, CarefulReader(connection, self._plane.backlog))
-
-
-def _told_of(config: snapshot.Listener) -> tuple[object, ...]:
-    """Return what connections tell of their listener."""
-    return config.forwarded, config.gzip, config.response_timeout_s
 
 
 class Listeners:
     """Keeps the open sockets in step with the listeners of the snapshot."""
 
     def __init__(self, plane: DataPlane, budget: DescriptorBudget, *, opens_sockets: bool) -> None:
-        """`opens_sockets`: open what no supervisor sends."""
+        """Without a supervisor that sends listening sockets, the worker `opens_sockets` itself."""
         self._plane = plane
         self.admission = Admission()
         self._guard = DescriptorGuard(plane, self.admission, budget, self)
@@ -270,7 +225,7 @@ class Listeners:
         for key, config in by_key.items():
             listener = self._open.get(key)
             if listener is not None:
-                listener.configure(config)
+                listener.state.configure(config)
                 continue
             sock = self._socket(key)
             if sock is not None:
@@ -292,7 +247,7 @@ class Listeners:
             for listener in self._open.values():
                 listener.resume()
 
-    def clients(self) -> Iterator[ClientConnection]:
+    def clients(self) -> Iterator[Client]:
         for listener in self:
             yield from listener.connections
 

@@ -1,9 +1,9 @@
 """What the kernel knows of a client, for the cases in which reading from its connection tells nothing.
 
-While a connection is not read from, neither a FIN nor a RST is reported. A client whose machine is gone
-sends neither. Keepalive probes find such a client, but only where nothing waits to be acknowledged; the
-rest is found here. TCP_USER_TIMEOUT could do that, too, but it also ends clients that are there and do
-not read for so long (a paused video).
+The kernel reports neither a FIN nor a RST on a connection that is not read from. A client whose machine is
+gone sends neither. Keepalive probes find such a client only where nothing waits to be acknowledged; this
+module finds the others. TCP_USER_TIMEOUT does so, too, but it also ends clients that are there and do not
+read for a while (a paused video).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from socket import (
 from typing import Final
 
 VANISHED_S: Final = 60.0
-"""A client that has acknowledged nothing for so long is gone: its kernel was asked eight times or so."""
+"""A client that acknowledges nothing for this time is gone: its kernel was asked eight times or so."""
 
 # Connections inherit these from their listener. A client is found to be gone within two minutes; more
 # frequent probes would keep the radio of mobile clients awake.
@@ -48,24 +48,42 @@ class Presence:
     def __init__(self, state: int, probes: int, unacked: int, heard_s: float, unsent: int) -> None:
         self.is_cut = state == _CLOSED
         self.has_closed = state == _HALF_CLOSED
-        self.heard_s = heard_s  # so long ago its last segment came
-        self.is_owed = unacked > 0 or unsent > 0  # it has not got all that was written
-        # A client that does not read is asked at ever longer intervals: the first probe of a row, sent just
-        # now, says nothing
+        self.heard_s = heard_s  # since its last segment came
+        self.is_owed = unacked > 0 or unsent > 0  # the client has not got all that was written
+        # The kernel probes a client that does not read at ever longer intervals. The first probe of a row was
+        # sent just now, and says nothing
         self._awaits_answer = unacked > 0 or probes > 1
 
     def silent_since(self, before: float, now: float) -> float:
-        """Return since when (monotonic) the client has owed an acknowledgement, 0 if it owes none.
+        """Return the time (monotonic) since which the client owes an acknowledgement, 0 if it owes none.
 
-        `before` is what this returned at the last look.
+        `before` is what this method returned at the last look.
         """
         if not self._awaits_answer:
             return 0.0
         return max(before or now, now - self.heard_s)
 
 
+class ClientWatch:
+    """Finds out, look by look, that a client is gone."""
+
+    __slots__ = ("_silent_since", "closed_s")
+
+    def __init__(self) -> None:
+        self._silent_since = 0.0  # an acknowledgement has been owed (monotonic); 0: none is
+        self.closed_s = -1.0  # since the last segment of a client that has closed its side; < 0: it has not
+
+    def is_there(self, transport: asyncio.Transport, now: float) -> bool:
+        presence = look(transport)
+        if presence is None:
+            return True
+        self._silent_since = presence.silent_since(self._silent_since, now)
+        self.closed_s = presence.heard_s if presence.has_closed else -1.0
+        return not (presence.is_cut or (self._silent_since and now - self._silent_since >= VANISHED_S))
+
+
 def look(transport: asyncio.Transport) -> Presence | None:
-    """Return None where the kernel does not tell."""
+    """Look at a client; return None where the kernel does not tell."""
     connection = transport.get_extra_info("socket")
     try:
         state, probes, unacked, heard_ms, unsent = _INFO.unpack_from(

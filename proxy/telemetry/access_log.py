@@ -85,14 +85,16 @@ class AccessLog:
         self._writer.start()
 
     def request(
-        self, resource: bytes, version: int, headers: bytes, status: int, flag: str, duration_us: int,
-        request_bytes: int, response_bytes: int, request_id: bytes, client: bytes, route: bytes,
-        endpoint: bytes, attempts: int, failed: bytes, snapshot: int,
+        self, *, client: bytes, status: int, flag: str, snapshot: int, resource: bytes = NO_RESOURCE,
+        version: int = 1, headers: bytes = NO_HEADERS, request_id: bytes = b"", route: bytes = NO_ROUTE,
+        endpoint: bytes = NO_ENDPOINT, duration_us: int = 0, request_bytes: int = 0, response_bytes: int = 0,
+        attempts: int = 0, failed: bytes = b"",
     ) -> None:  # fmt: skip
-        """Note a request. The query string is left out: it may hold what must not be kept.
+        """Note a request. The query string is left out: it may hold secrets.
 
-        Arguments in bytes are members of the line, made by whom they describe; `failed` is
-        `failed_attempts()` or b"". HTTP/1.`version` is what the client speaks.
+        `client`, `resource`, `headers`, `route`, `endpoint` and `failed` are members of the line, made once
+        by the objects that they describe; `failed` is `failed_attempts()` or b"". HTTP/1.`version` is the
+        client's. Named arguments instead of an object that holds them: to make one was measured as 1.2 µs.
         """
         ms = int(time() * 1000.0)
         second = ms // 1000

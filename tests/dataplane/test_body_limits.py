@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from proxy.downstream import client as downstream
+from proxy.downstream.h1 import connection as downstream
 from proxy.model.limits import Limits
 from proxy.model.policies import Policies
 from proxy.model.snapshot import Snapshot

@@ -15,7 +15,7 @@ import proxy.backlog
 from loadtest.ports import free_port
 from proxy.backlog import Backlog
 from proxy.dataplane import DataPlane
-from proxy.downstream.client import ClientConnection
+from proxy.downstream.h1.stream import Http1Stream
 from proxy.http.chunked import ChunkDecoder
 from proxy.model.actions import Action, Backend, FixedResponse, Forward, Redirect
 from proxy.model.policies import Access, Policies, RateLimit
@@ -106,13 +106,13 @@ def test_pipelined_requests_are_answered_a_few_per_turn(
 ) -> None:
     """Another connection gets its answer long before the last one of them has its own."""
     turns = Turns()
-    respond = ClientConnection.respond
+    respond = Http1Stream.respond
 
     def counting(self: Any, *arguments: Any, **options: Any) -> None:
         turns.note(1)
         respond(self, *arguments, **options)
 
-    monkeypatch.setattr(ClientConnection, "respond", counting)
+    monkeypatch.setattr(Http1Stream, "respond", counting)
 
     async def test() -> None:
         port, count = free_port(), 1500

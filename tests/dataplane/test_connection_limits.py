@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from proxy.downstream.admission import MAX_LINGERING, Admission, address_group
+from proxy.downstream.guards.admission import MAX_LINGERING, Admission, address_group
 from proxy.model.limits import Limits
 from proxy.model.snapshot import Listener, Snapshot
 from tests.dataplane.conftest import Connect

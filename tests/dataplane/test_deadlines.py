@@ -6,7 +6,7 @@ import h11
 import pytest
 from msgspec.structs import replace
 
-from proxy.downstream import client as downstream
+from proxy.downstream.h1 import connection as downstream
 from proxy.model.limits import Limits
 from proxy.model.snapshot import Snapshot
 from proxy.upstream.connections import connection as upstream

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from loadtest.ports import free_port
 from proxy.dataplane import Change, DataPlane
-from proxy.downstream.client import ClientConnection
+from proxy.downstream.h1.connection import ClientConnection
+from proxy.downstream.h1.stream import Http1Stream
 from proxy.model.actions import Backend, FixedResponse
 from proxy.model.channel import parts_of
 from proxy.model.policies import ConcurrencyLimit, HeaderChange, HeaderOperation, Mirror, Policies, Retry
@@ -56,7 +57,7 @@ ENDS_S = RESPONSE_S + 1.0 + 2.0
 """A request ends within its deadline and a second (I3); the rest is for a machine that others use."""
 
 KINDS = (
-    AbandonedResponse, AcknowledgementWatch, ClientConnection, Exchange, Failover, HedgedConnect,
+    AbandonedResponse, AcknowledgementWatch, ClientConnection, Exchange, Failover, HedgedConnect, Http1Stream,
     LongBodyReader, MirrorAttempt, PendingConnect, Suspicion, Tunnel, UpstreamConnection,
 )  # fmt: skip
 FINE = ("-", "CF")

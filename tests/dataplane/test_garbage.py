@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from loadtest.ports import free_port
 from proxy.dataplane import Change, DataPlane
-from proxy.downstream.client import ClientConnection
+from proxy.downstream.h1.connection import ClientConnection
+from proxy.downstream.h1.inbox import Inbox
+from proxy.downstream.h1.stream import Http1Stream
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
 from proxy.request.exchange import Exchange
@@ -28,7 +30,9 @@ from tests.support.wire import DEADLINE_S
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSING = ("127.0.0.1", 1)
-KINDS = (ClientConnection, Exchange, LiveEndpoint, LiveService, RoutePlan, UpstreamConnection)
+KINDS = (
+    ClientConnection, Http1Stream, Inbox, Exchange, LiveEndpoint, LiveService, RoutePlan, UpstreamConnection,
+)  # fmt: skip
 
 
 class ThreadedOrigin:
@@ -107,6 +111,8 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
         plane.wheel.schedule(plane.services.recovery, plane.wheel.now)
         expected = {
             "ClientConnection": 0,
+            "Http1Stream": 0,
+            "Inbox": 0,
             "Exchange": 0,
             "LiveEndpoint": 4,  # two of each service
             "LiveService": 2,

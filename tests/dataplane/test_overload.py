@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 
 from proxy.dataplane import DataPlane
-from proxy.downstream import overload
-from proxy.downstream.accept_queue import MIN_LENGTH, AcceptQueue, refuse
-from proxy.downstream.admission import Admission
-from proxy.downstream.overload import AT_ONCE, OVERLOAD, STEP_S, OverloadGuard
-from proxy.downstream.sojourn import CALM_TICKS, LATE_TICKS, Sojourn, waited_s
-from proxy.downstream.unread import ends_with_head
+from proxy.downstream.guards import overload
+from proxy.downstream.guards.accept_queue import MIN_LENGTH, AcceptQueue, refuse
+from proxy.downstream.guards.admission import OVERLOAD, Admission
+from proxy.downstream.guards.overload import AT_ONCE, STEP_S, OverloadGuard
+from proxy.downstream.guards.sojourn import CALM_TICKS, LATE_TICKS, Sojourn, waited_s
+from proxy.downstream.h1.unread import ends_with_head
 from proxy.model.limits import Limits
 from proxy.timers import TICK_S
 from tests.dataplane.conftest import Connect

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.downstream import overload
+from proxy.downstream.guards import overload
 from proxy.model.limits import Limits
 from proxy.telemetry.access_log import AccessLog
 from tests.dataplane.conftest import Connect

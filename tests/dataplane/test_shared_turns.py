@@ -15,7 +15,7 @@ import proxy.backlog
 from loadtest.ports import free_port
 from proxy.backlog import FEW_BYTES, Backlog, Flow
 from proxy.dataplane import DataPlane
-from proxy.downstream.client import ClientConnection
+from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.listener import ACCEPTS, Listener
 from proxy.policies.compression import Compressor
 from proxy.request import dispatch

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import h11
 import pytest
 
-from proxy.downstream import client as downstream
-from proxy.downstream import closing, presence
+from proxy.downstream import presence
+from proxy.downstream.h1 import connection as downstream
 from proxy.model.limits import Limits
 from tests.dataplane.test_tunnels import SWITCHED, UPGRADE, endpoint, nothing_in_flight
 from tests.support.blackhole import restore, silence
@@ -29,7 +29,7 @@ LARGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (32 << 20)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second without an acknowledgement, or one unanswered keepalive probe, is enough."""
     monkeypatch.setattr(downstream, "CHECK_S", 0.1)
-    monkeypatch.setattr(closing, "VANISHED_S", 1.0)
+    monkeypatch.setattr(presence, "VANISHED_S", 1.0)
     probes = ((socket.IPPROTO_TCP, option, 1) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL))
     monkeypatch.setattr(
         presence,
@@ -140,7 +140,7 @@ async def test_a_client_that_does_not_read_is_not_taken_for_one(port: int, quick
 async def test_a_network_that_is_away_for_a_moment_costs_nothing(
     port: int, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(closing, "VANISHED_S", 5.0)
+    monkeypatch.setattr(presence, "VANISHED_S", 5.0)
     size = 32 << 20
     async with (
         Origin(lambda _c, _r: LARGE + b"x" * size) as origin,

@@ -238,9 +238,18 @@ def access_log(path: Path) -> Iterator[AccessLog]:
 
 def note(log: AccessLog, number: int) -> None:
     log.request(
-        b'"method":"GET"', 1, b'"host":""', 200, "-", 10, 0, 0, str(number).encode(), b'"client":""',
-        b'"route":""', b'"service":""', 1, b"", 1,
-    )  # fmt: skip
+        client=b'"client":""',
+        status=200,
+        flag="-",
+        snapshot=1,
+        resource=b'"method":"GET"',
+        headers=b'"host":""',
+        request_id=str(number).encode(),
+        route=b'"route":""',
+        endpoint=b'"service":""',
+        duration_us=10,
+        attempts=1,
+    )
 
 
 async def test_a_reopened_log_goes_on_in_the_new_file_without_a_lost_line(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.agent import Agent
 from proxy.dataplane import Change, DataPlane
-from proxy.downstream.descriptors import DescriptorBudget
+from proxy.downstream.guards.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import (
     Ack,

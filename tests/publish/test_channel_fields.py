@@ -23,7 +23,7 @@ from controlplane.publish import Held, Publisher, SnapshotStore
 from controlplane.publish.session import Session
 from proxy.agent import Agent
 from proxy.dataplane import DataPlane
-from proxy.downstream.descriptors import DescriptorBudget
+from proxy.downstream.guards.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
 from proxy.model import channel
 from proxy.model.channel import Ejection, Ejections, FromWorker, Hello, Hold, Holds, StatsJoiner, ToWorker

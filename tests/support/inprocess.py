@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from proxy.dataplane import Change, DataPlane
-from proxy.downstream.descriptors import DescriptorBudget
+from proxy.downstream.guards.descriptors import DescriptorBudget
+from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
@@ -31,8 +32,9 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
         yield plane
     finally:
         listeners.stop_accepting()
-        for connection in [c for listener in listeners for c in listener.connections]:
-            connection.transport.abort()
+        for client in [client for listener in listeners for client in listener.connections]:
+            assert isinstance(client, ClientConnection)
+            client.transport.abort()
         for endpoint in plane.services.endpoints():
             endpoint.retire()
         plane.prober.stop()

@@ -1,6 +1,6 @@
 """How long clients wait for the worker, and whether that is a burst or overload.
 
-As CoDel has it: a queue that is long for a moment does its work, one that never gets short is of no use.
+As in CoDel, a queue that is long for a moment does its work; a queue that never gets short is of no use.
 """
 
 import struct

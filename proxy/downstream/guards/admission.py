@@ -1,4 +1,4 @@
-"""Which client connections may stay: counts per worker and per source address, and what was turned away."""
+"""Which client connections may stay: counts per worker and per source address, and of refusals."""
 
 import socket
 from typing import Final
@@ -9,12 +9,13 @@ from proxy.model.limits import Limits
 WORKER: Final = "worker"
 ADDRESS: Final = "address"
 DESCRIPTORS: Final = "descriptors"
-WAITED: Final = "waited"  # a request on an open connection: overload
+OVERLOAD: Final = "overload"  # a connection in the kernel's queue
+WAITED: Final = "waited"  # a request on an open connection, in overload
 
 CAUSES: Final[dict[str, str]] = {
     WORKER: "The gateway has as many connections as it may have.",
     ADDRESS: "Too many connections from this address.",
-    DESCRIPTORS: "",  # closed while idle: nobody asked anything
+    DESCRIPTORS: "",  # closed while idle: there is no request to answer
 }
 """Why a connection is shed, with the sentence that its client reads."""
 
@@ -65,7 +66,7 @@ class Admission:
                 del self._by_address[group]
 
     def group(self, address: bytes) -> bytes:
-        """Return what connections from this address are counted by, b"" when they are not."""
+        """Return the address group that counts connections from this address, b"" when none does."""
         return address_group(address) if self.limits.max_connections_per_address else b""
 
     @property
@@ -79,7 +80,7 @@ class Admission:
             self.refuse(listener, cause)
 
     def refuse(self, listener: str, cause: str) -> None:
-        """Somebody who wanted something was told 503, or nothing."""
+        """Count a client that had something to ask and got 503, or no answer."""
         self.refused[listener, cause] = self.refused.get((listener, cause), 0) + 1
 
     def counts(self) -> tuple[ShedCount, ...]:
@@ -87,7 +88,7 @@ class Admission:
 
 
 def address_group(address: bytes) -> bytes:
-    """Return the IPv4 address, or the /64 of an IPv6 address: what one host can choose from freely."""
+    """Return the IPv4 address, or the /64 of an IPv6 address: one host can choose freely from a /64."""
     if b":" not in address:
         return address
     return socket.inet_pton(socket.AF_INET6, address.partition(b"%")[0].decode())[:8]

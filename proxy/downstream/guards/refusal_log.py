@@ -1,21 +1,19 @@
-"""Says in the access log what was refused at the door, in one line for many: they come by the thousand."""
+"""Access log lines of refused clients: one for many, because they come by the thousand."""
 
 from typing import Final
 
 import msgspec
 
 from proxy.dataplane import DataPlane
-from proxy.downstream.admission import WAITED, Admission
-from proxy.downstream.overload import OVERLOAD
-from proxy.telemetry.access_log import NO_ENDPOINT, NO_HEADERS, NO_RESOURCE, NO_ROUTE
+from proxy.downstream.guards.admission import OVERLOAD, WAITED, Admission
 from proxy.timers import TICK_S
 
 FLAGS: Final = {OVERLOAD: "OM", WAITED: "OM"}
-"""By cause; others are connections beyond a limit."""
+"""By cause. All other causes are limits of connections: OC."""
 
 
 class RefusalLog:
-    """One per worker. Ten times a second it writes a line for each listener and cause that there was."""
+    """One per worker. Ten times a second it writes a line for each listener and cause of refusals."""
 
     __slots__ = ("_admission", "_is_started", "_plane")
 
@@ -41,7 +39,9 @@ class RefusalLog:
         plane = self._plane
         if plane.log is not None:
             plane.log.request(
-                NO_RESOURCE, 1, NO_HEADERS, 503, FLAGS.get(cause, "OC"), 0, 0, 0, b"",
-                b'"client":"","listener":%b' % msgspec.json.encode(listener), NO_ROUTE, NO_ENDPOINT, 0,
-                b'"cause":"%b","refused":%d,' % (cause.encode(), count), plane.version,
-            )  # fmt: skip
+                client=b'"client":"","listener":%b' % msgspec.json.encode(listener),
+                status=503,
+                flag=FLAGS.get(cause, "OC"),
+                failed=b'"cause":"%b","refused":%d,' % (cause.encode(), count),
+                snapshot=plane.version,
+            )

@@ -8,13 +8,13 @@ from typing import Final
 BACKLOG: Final = 4096
 _QUEUED: Final = struct.Struct("=24xI")  # tcp_info.tcpi_unacked: of a listening socket, its queue
 _REQUEST_BYTES: Final = 65536
-MIN_LENGTH: Final = 256  # so many clients that come back when they are answered are no overload
+MIN_LENGTH: Final = 256  # up to here it may be clients that come back once they are answered: no overload
 _SMOOTHING: Final = 0.3
 _FULL_SHARE: Final = 0.75
 
 
 class AcceptQueue:
-    """Of one listening socket. What does not fit in costs nothing: the kernel drops the SYN."""
+    """The queue of one listening socket. Connections beyond it cost nothing: the kernel drops their SYN."""
 
     __slots__ = ("_accepted", "_limit", "_rate", "_socket")
 
@@ -29,7 +29,10 @@ class AcceptQueue:
         return int(_QUEUED.unpack(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28))[0])
 
     def measure(self, accepted: int, elapsed_s: float) -> float:
-        """Return how long who comes now will wait, from how many were `accepted` so far, and since when."""
+        """Return the wait (seconds) of a connection that comes now.
+
+        `accepted` is the number of connections accepted so far, `elapsed_s` the time since the last call.
+        """
         rate = (accepted - self._accepted) / elapsed_s
         self._accepted = accepted
         self._rate += (rate - self._rate) * _SMOOTHING
@@ -38,7 +41,7 @@ class AcceptQueue:
         return length / max(rate, 1.0) if length > enough else 0.0
 
     def shorten(self, wait_s: float) -> None:
-        """Let no more connections in than are accepted in that time. Those that wait already stay."""
+        """Limit the queue to what is accepted in `wait_s` seconds. Connections that wait already stay."""
         self._limit = max(int(self._rate * wait_s), MIN_LENGTH)
         self._socket.listen(self._limit)
 
@@ -48,7 +51,7 @@ class AcceptQueue:
 
     @property
     def is_full(self) -> bool:
-        """Nearly: so far that the kernel has clients to drop, or soon will have."""
+        """Whether the queue is so full that the kernel drops clients, or soon will."""
         return self.length > self._limit * _FULL_SHARE
 
     def accept(self) -> socket.socket | None:

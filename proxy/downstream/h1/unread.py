@@ -1,4 +1,4 @@
-"""Where a request ends that nobody is going to read."""
+"""The end of a request that is refused without a look at it."""
 
 import re
 from typing import Final

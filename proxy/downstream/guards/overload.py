@@ -1,34 +1,30 @@
-"""Overload: what has waited too long for the worker is refused, in the cheapest way there is.
+"""Overload: the worker refuses what has waited too long for it, as cheaply as possible.
 
-Clients wait in two places, and both waits are looked at ten times a second: connections in the kernel's
-queue (its length, at the rate they are taken), requests in the buffers of their sockets (how long ago
-the data came, which the kernel knows). Waits that stay above the limit mean overload; a burst, or one long
-turn of the event loop, does not.
+Clients wait in two places: connections in the kernel's queue, requests in the buffers of their sockets. The
+guard measures both waits ten times a second. The first is the length of the queue at the rate at which
+connections are taken, the second the age of the data, which the kernel knows. Waits that stay above the limit
+mean overload; a burst, or one long turn of the event loop, does not.
 
-To accept, answer and close costs a third of an expensive request and more than a cheap one, so that refusals
-alone would eat up the capacity they are to save. Hence most of the excess is held off for nothing: the
-kernel's queue is kept as short as can be served in half the limit. Out of it, connections are told 503, in
-a share of the time that is bounded.
+To accept, answer and close costs a third of an expensive request and more than a cheap one: refusals alone
+would eat up the capacity that they are to save. Hence the kernel holds most of the excess off, at no cost:
+its queue is kept as short as can be served in half the limit. Refusals of connections in the queue take a
+bounded share of the time.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
 from proxy.dataplane import DataPlane
-from proxy.downstream.accept_queue import refuse
-from proxy.downstream.admission import Admission
-from proxy.downstream.sojourn import Sojourn, waited_s
+from proxy.downstream.guards.accept_queue import refuse
+from proxy.downstream.guards.admission import OVERLOAD, Admission
+from proxy.downstream.guards.listeners import GuardedListener, GuardedListeners
+from proxy.downstream.guards.sojourn import Sojourn, waited_s
 from proxy.http.replies import refusal
-
-if TYPE_CHECKING:
-    from proxy.downstream.listener import Listener
 
 log = logging.getLogger(__name__)
 
-OVERLOAD: Final = "overload"
 DETAIL: Final = "The gateway is overloaded."
 STEP_S: Final = 0.01  # between two rounds of refusals
 REFUSING_SHARE: Final = 0.05  # of the time: at 50 µs for each, a thousand a second
@@ -39,30 +35,24 @@ MIN_CROWD: Final = 512  # open connections: fewer can make a worker busy and slo
 LOG_S: Final = 60.0
 
 
-class Doors(Protocol):
-    """The listeners of the worker."""
-
-    def __iter__(self) -> Iterator["Listener"]: ...
-
-
 class OverloadGuard:
     """One per worker. `expire` is called by the timer wheel, `is_stale` for requests while `is_watching`."""
 
     __slots__ = (
-        "_admission", "_answers", "_doors", "_is_scheduled", "_left_s", "_logged", "_plane", "_refused",
+        "_admission", "_answers", "_is_scheduled", "_left_s", "_listeners", "_logged", "_plane", "_refused",
         "_sojourn", "_stepped", "_ticked", "is_watching",
     )  # fmt: skip
 
-    def __init__(self, plane: DataPlane, admission: Admission, doors: Doors) -> None:
+    def __init__(self, plane: DataPlane, admission: Admission, listeners: GuardedListeners) -> None:
         self._plane = plane
         self._admission = admission
-        self._doors = doors
+        self._listeners = listeners
         self._sojourn = Sojourn()
-        self.is_watching = False  # the wait of the next request is of interest
+        self.is_watching = False  # the wait of the next request is to be measured
         self._is_scheduled = False
         self._ticked = 0.0
         self._stepped = 0.0
-        self._left_s = 0.0  # what may be spent on refusals
+        self._left_s = 0.0  # time that refusals may still take
         self._refused = 0
         self._answers: tuple[tuple[bytes, ...], ...] = ()
         self._logged = -LOG_S
@@ -77,9 +67,9 @@ class OverloadGuard:
     # Requests
 
     def is_stale(self, transport: asyncio.Transport, opened: float) -> bool:
-        """Whether the request that was just read has waited so long that it is to be refused.
+        """Whether the request that was just read has waited too long to be served.
 
-        What its connection waited for to be accepted, before it was `opened`, does not count again.
+        `opened` is when its connection was accepted (monotonic): the wait before that does not count again.
         """
         sojourn = self._sojourn
         if self._admission.open <= MIN_CROWD:
@@ -91,7 +81,7 @@ class OverloadGuard:
         return sojourn.is_overloaded and wait > self._plane.limits.max_wait_s > 0
 
     def answer(self, *, close: bool) -> bytes:
-        """Return the next 503: clients must not all come back in the same second."""
+        """Return the next 503, its Retry-After another one: clients must not all come back in one second."""
         self._refused += 1
         return self._answers[close][self._refused % MAX_RETRY_AFTER_S]
 
@@ -104,7 +94,7 @@ class OverloadGuard:
             self._end()
             return None
         was_overloaded = self._sojourn.is_overloaded
-        for listener in self._doors:
+        for listener in self._listeners:
             if listener.queue is not None:
                 self._sojourn.note(listener.queue.measure(listener.accepted, elapsed))
                 if not was_overloaded:
@@ -115,7 +105,7 @@ class OverloadGuard:
             self._prepare()
             if not was_overloaded:
                 self._begin(now)
-            for listener in self._doors:
+            for listener in self._listeners:
                 if listener.queue is not None:
                     listener.queue.shorten(limit_s * QUEUED_SHARE)
         elif was_overloaded:
@@ -138,7 +128,7 @@ class OverloadGuard:
         self._open_up()
 
     def _open_up(self) -> None:
-        for listener in self._doors:
+        for listener in self._listeners:
             if listener.queue is not None:
                 listener.queue.open_up()
 
@@ -156,11 +146,11 @@ class OverloadGuard:
         now = monotonic()
         self._left_s = min(self._left_s, 0.0) + REFUSING_SHARE * (now - self._stepped)
         self._stepped = now
-        for listener in self._doors:
+        for listener in self._listeners:
             self._refuse(listener, now)
         asyncio.get_running_loop().call_later(STEP_S, self._step)
 
-    def _refuse(self, listener: "Listener", now: float) -> None:
+    def _refuse(self, listener: GuardedListener, now: float) -> None:
         queue = listener.queue
         while queue is not None and self._left_s > 0 and queue.is_full:
             client = queue.accept()

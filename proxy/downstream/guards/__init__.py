@@ -1,0 +1,1 @@
+"""What keeps clients out: limits of connections, too few file descriptors, overload."""

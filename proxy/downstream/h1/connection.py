@@ -1,0 +1,579 @@
+"""A client connection: cuts requests out of the byte stream, one exchange at a time, in order.
+
+In any doubt where a request ends the connection is answered, closed for writing, drained for a moment and
+dropped: the client reads the answer, and nothing that it sent is ever taken for another request.
+
+The connection processes what one client sends a quantum at a time, see `backlog`, and does not read from the
+client meanwhile.
+"""
+
+import asyncio
+from math import inf
+from typing import Final, cast
+
+from proxy.backlog import FEW_BYTES, GONE, LIGHT, QUANTUM, READS, WAITS, body_cost, chunks_cost, cost
+from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
+from proxy.dataplane import DataPlane
+from proxy.downstream.answers import AMBIGUOUS, Answer, give, refused, too_large
+from proxy.downstream.h1.closing import CHECK_S, STALL_S, Closing
+from proxy.downstream.h1.departure import Departure
+from proxy.downstream.h1.inbox import HIGH_WATER_BYTES, Inbox
+from proxy.downstream.h1.stream import Http1Stream, StreamConnection
+from proxy.downstream.h1.unread import ends_with_head
+from proxy.downstream.peer import Peer
+from proxy.downstream.presence import ClientWatch
+from proxy.downstream.routing import find_route
+from proxy.downstream.spelling import settled
+from proxy.downstream.state import ListenerState
+from proxy.http.body import RequestBody
+from proxy.http.errors import RequestError
+from proxy.http.heads import HeadReader
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine
+from proxy.request.exchange import Exchange
+from proxy.request.tunnel import Tunnel
+from proxy.upstream.plan import RoutePlan
+
+_CR: Final = 13
+_MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
+
+
+class ClientConnection(StreamConnection):
+    """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
+
+    __slots__ = (
+        "_backlog", "_blank_lines", "_calm", "_closing", "_deadline", "_departure", "_has_asked", "_heads",
+        "_inbox", "_is_careful", "_is_processing", "_listener", "_opened", "_overload", "_paused", "_peer",
+        "_plane", "_saw_eof", "_stream", "_watch", "is_listed", "transport",
+    )  # fmt: skip
+
+    # From `connection_made` on
+    transport: asyncio.Transport
+    _inbox: Inbox
+    _peer: Peer
+    _stream: Http1Stream
+
+    def __init__(self, plane: DataPlane, listener: ListenerState) -> None:
+        self._plane = plane
+        self._listener = listener
+        self._overload = listener.overload
+        self._backlog = plane.backlog
+        self._heads = HeadReader(plane.heads)
+        self._watch = ClientWatch()
+        self._closing: Closing | None = None  # None: requests are read
+        self._departure: Departure | None = None  # once the client has closed its side
+        self._opened = plane.wheel.now
+        self._deadline = 0.0
+        # Reading
+        self.is_listed = False  # in the backlog
+        self._is_careful = True  # a CarefulReader reads
+        # Small reads in a row that end that. Two at first: a connection for one request ends as it began
+        self._calm = 2
+        self._blank_lines = 0  # before a request line
+        self._is_processing = False
+        self._has_asked = False
+        self._paused = False  # the client does not read
+        self._saw_eof = False
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
+        peer = self._peer = Peer(self._plane, self._listener, transport.get_extra_info("peername"))
+        self._inbox = Inbox(self.transport)
+        self._stream = Http1Stream(self._plane, self.transport, self, peer.as_client())
+        wheel = self._plane.wheel
+        # A connection without a request is not kept for long
+        self._deadline = wheel.now + self._plane.limits.head_timeout_s
+        wheel.schedule(self, wheel.now + CHECK_S)
+        refusal = self._listener.enter(self, peer.address, is_proxy=peer.is_proxy)
+        if refusal:
+            self._turn_away(refusal)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._stream.exchange
+        if exchange is not None:
+            self._during_exchange(exchange, data)
+            return
+        if self._closing is not None:
+            self._closing.throw_away(data)
+            return
+        backlog, inbox = self._backlog, self._inbox
+        if self.is_listed or self._paused or (backlog.left < 0 and backlog.is_over()):
+            inbox.add(data)
+            if len(data) >= FEW_BYTES:
+                inbox.hold(True)
+            if not self._paused:
+                self._wait_for_turn(is_new=True)
+            return
+        if inbox.data:
+            data = inbox.take() + data
+        elif self._overload.is_watching and self._overload.is_stale(self.transport, self._opened):
+            self._refuse_stale(data)
+            return
+        self._process(data, 0)
+
+    def eof_received(self) -> bool | None:
+        self._saw_eof = True
+        exchange = self._stream.exchange
+        if exchange is None:
+            if not self._has_waiting() and not (self._paused and self._inbox.data):
+                return None
+            self._deadline = self._plane.wheel.now + STALL_S  # for what the client has not read yet
+            self._depart(0.0)
+            return True
+        if exchange.tunnel is not None:
+            exchange.tunnel.on_client_end()
+            return True
+        if not exchange.record.has_whole_body:
+            self._stream.cancel()  # RFC 9112 §8: an incomplete request is never passed off as a whole one
+            return None
+        if not self._inbox.data:
+            self._stream.keep_alive = False
+        self._depart(0.0)
+        return True  # a half-closed client may still read the responses to what it sent
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.leave(self)
+        self._inbox.take()
+        self._stream.detach()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._deadline = self._plane.wheel.now + STALL_S
+        exchange = self._stream.exchange
+        if exchange is not None:
+            exchange.on_client_writable(False)
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        exchange = self._stream.exchange
+        if exchange is not None:
+            exchange.on_client_writable(True)
+        elif self._closing is None:
+            self._go_on_idle()
+
+    # Deadlines
+
+    def expire(self, now: float) -> float | None:
+        """Called by the timer wheel."""
+        if self.transport.is_closing() or self._closing is not None:
+            return self._closing_state().expire(now)
+        self._check(self._stream.exchange, now)
+        return now + CHECK_S
+
+    def _check(self, exchange: Exchange | None, now: float) -> None:
+        """Find out whether the client is there, and whether what the connection waits for is late."""
+        is_old = exchange is not None and now - exchange.record.started >= CHECK_S
+        if (is_old or self._paused) and not self._is_there(now):
+            self._stream.give_up()
+        elif exchange is not None and exchange.tunnel is not None and self._is_unused(exchange.tunnel, now):
+            exchange.cancel("SI")
+            self._stream.tunnel_done()
+        elif exchange is not None and not self._paused and self._waits_for_endpoint(exchange):
+            pass  # the endpoint has a deadline of its own
+        elif now < self._deadline:
+            if (
+                exchange is not None
+                and self._stream.body is not None
+                and not self._waits_for_endpoint(exchange)
+            ):
+                error = self._stream.check_rate(exchange, CHECK_S)
+                if error is not None:
+                    self._refuse_body(exchange, error, "DT")
+        elif self._paused:
+            self._stream.give_up()
+        elif exchange is not None:
+            self._refuse_body(exchange, RequestError(408, "the request body did not arrive in time"), "DT")
+        elif self._inbox.data:
+            self._refuse(408, "DT", "The request head did not arrive in time.")
+        else:
+            self._end()
+
+    def _waits_for_endpoint(self, exchange: Exchange) -> bool:
+        """Whether the client has nothing to send."""
+        return exchange.record.has_whole_body or not self._inbox.is_wanted
+
+    def _is_unused(self, tunnel: Tunnel, now: float) -> bool:
+        limit_s = self._plane.limits.tunnel_idle_timeout_s
+        return tunnel.quiet_s(now) >= limit_s > 0.0
+
+    # Reading: with care where much may come
+
+    def settle(self, size: int) -> None:
+        """Read without a buffer again, if little came and nothing was left over."""
+        if size > CALM_BYTES:
+            self._calm = CALM_READS
+        elif not (self.is_listed or self._inbox.is_held or self._inbox.data or self._stream.body is not None):
+            self._calm -= 1
+            if self._calm <= 0 and self._is_careful:
+                self._calm = 1
+                self._is_careful = False
+                self.transport.set_protocol(cast(asyncio.BaseProtocol, self))
+
+    def _notice_size(self, size: int) -> None:
+        """Read with care from a client that sends much at once."""
+        if size > CALM_BYTES:
+            self._calm = CALM_READS
+            self._read_with_care()
+
+    def _read_with_care(self) -> None:
+        if not self._is_careful:
+            self._is_careful = True
+            self.transport.set_protocol(cast(asyncio.BaseProtocol, CarefulReader(self, self._backlog)))
+
+    # Turns
+
+    def proceed(self) -> int:
+        """Called by the backlog: process a quantum."""
+        if self._closing is not None or self.transport.is_closing():
+            return GONE
+        stream, inbox = self._stream, self._inbox
+        exchange = stream.exchange
+        left = self._backlog.left
+        if exchange is None:
+            if not inbox.data or self._paused:
+                return GONE
+            self._take_up()
+        else:
+            if not inbox.is_wanted or not stream.has_waiting_body():
+                return GONE
+            self._receive(exchange, inbox.take())
+        if self._has_waiting() or stream.has_waiting_body():
+            return WAITS
+        return READS if left - self._backlog.left > LIGHT else GONE
+
+    def _wait_for_turn(self, *, is_new: bool) -> None:
+        """Go on with what was received when others have had their turns, and read with care from then on."""
+        self._backlog.add(self, is_new=is_new)
+        self._read_with_care()
+
+    def _has_waiting(self) -> bool:
+        """Whether requests have come that could be started right away."""
+        inbox = self._inbox
+        return bool(inbox.data) and not inbox.checked and not self._paused and not self._stream.is_busy()
+
+    def _go_on_idle(self) -> None:
+        """No request is under way, and the client reads: look at what came while none could be started."""
+        self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
+        if not self._inbox.data or self._is_processing or self.is_listed:
+            return
+        backlog = self._backlog
+        if backlog.left < 0 and backlog.is_over():
+            self._wait_for_turn(is_new=True)
+        else:
+            self._take_up()
+
+    def _take_up(self) -> None:
+        """Process a quantum of what is kept."""
+        at = self._inbox.at
+        self._process(self._inbox.take(), at)
+        if self._saw_eof and not self._has_waiting():
+            self._drop_incomplete()
+
+    def _drop_incomplete(self) -> None:
+        """The client has closed its side: a request that is not complete by now never will be."""
+        exchange = self._stream.exchange
+        if exchange is None:
+            self._close()
+        elif not exchange.record.has_whole_body:
+            self._stream.cancel()
+            self._close()
+
+    # Requests
+
+    def _process(self, data: bytes, at: int) -> None:
+        """Start the requests in data[at:], a quantum of them at most, until one waits for its response."""
+        heads, inbox, stream = self._heads, self._inbox, self._stream
+        size = len(data)
+        left = QUANTUM
+        self._is_processing = True
+        while (
+            at < size and left > 0 and stream.exchange is None and self._closing is None and not self._paused
+        ):
+            if data[at] == _CR and self._is_blank_line(data, at):
+                self._blank_lines += 1
+                inbox.checked = 0
+                at += 2
+                continue
+            try:
+                end = heads.read(data, inbox.checked, at)
+            except RequestError as error:
+                self._refuse(error.status, "DPE", error.detail)
+                at = size
+                break
+            if not end:
+                self._wait_for_more(size - at)
+                break
+            inbox.checked = 0
+            left -= cost(end - at)
+            at = self._begin(heads.line, heads.headers, data, end)
+            if not stream.keep_alive and not stream.is_busy():
+                at = size  # answered and closed: what follows is no request any more
+        self._is_processing = False
+        self._backlog.left -= QUANTUM - left
+        if at < size or inbox.is_held:
+            self._put_back(data, at)
+
+    def _is_blank_line(self, data: bytes, at: int) -> bool:
+        return data.startswith(b"\r\n", at) and self._blank_lines < _MAX_BLANK_LINES
+
+    def _wait_for_more(self, size: int) -> None:
+        """The first `size` bytes of a head have come."""
+        if not self._inbox.checked:
+            self._deadline = self._plane.wheel.now + self._plane.limits.head_timeout_s
+        self._inbox.checked = size
+
+    def _put_back(self, data: bytes, at: int) -> None:
+        """Keep data[at:] until the exchange is over, the client reads, more comes, or its turn has come."""
+        if self.is_closing():
+            return
+        inbox = self._inbox
+        inbox.put_back(data, at)
+        has_waiting = self._has_waiting()
+        inbox.hold(has_waiting or inbox.is_full())
+        if has_waiting:
+            self._wait_for_turn(is_new=False)
+
+    def _begin(self, line: RequestLine, headers: RequestHeaders, data: bytes, end: int) -> int:
+        """Start the request whose head ends there in `data`; return where the next one begins."""
+        stream, plane, control = self._stream, self._plane, headers.control
+        self._blank_lines = 0
+        self._has_asked = True
+        stream.takes_chunks = line.version == 1
+        stream.keep_alive = line.version == 1 and not control.close
+        if plane.draining or self._listener.is_closed or (self._saw_eof and end == len(data)):
+            stream.keep_alive = False
+        if self._peer.is_proxy:
+            stream.client = self._peer.client_of(headers)
+        plan = find_route(plane, self._listener, stream.client, line, headers)
+        if isinstance(plan, Answer):
+            self._answer(plan, line, headers)
+            return end
+        if line.resource.readings is not None:
+            port, client = self._listener.port, stream.client.address
+            settled_line = settled(plane.table, port, line, headers, client, plan)
+            if settled_line is None:
+                self._answer(AMBIGUOUS, line, headers)
+                return end
+            line = settled_line
+        if control.length != 0:
+            return self._begin_with_body(plan, line, headers, data, end)
+        exchange = stream.exchange = Exchange(plane, stream, plan, line, headers)
+        exchange.start()
+        return end
+
+    def _begin_with_body(
+        self, plan: RoutePlan, line: RequestLine, headers: RequestHeaders, data: bytes, end: int
+    ) -> int:
+        stream, limits, control = self._stream, self._plane.limits, headers.control
+        most = plan.body_limit(limits.max_body_bytes)
+        if control.length > most > 0:
+            self._answer(too_large(most), line, headers)
+            return end
+        exchange = stream.exchange = Exchange(self._plane, stream, plan, line, headers)
+        body = RequestBody(control.length, most)
+        stream.expect_body(body, expects_continue=control.expect and line.version == 1)
+        self._notice_size(len(data))
+        self._deadline = self._plane.wheel.now + limits.body_idle_timeout_s
+        if end < len(data):
+            self._read_body(exchange, body, data, end)
+        if not exchange.record.is_done:
+            exchange.start()
+        return len(data) - body.rest_bytes
+
+    def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
+        """Take what comes while a request is under way: more of it, its tunnel, or other requests."""
+        backlog, inbox = self._backlog, self._inbox
+        if self._stream.body is None and exchange.tunnel is None:
+            inbox.add(data)
+            if len(data) >= FEW_BYTES and backlog.left < 0 and backlog.is_over():
+                inbox.hold(True)
+        elif self.is_listed or (backlog.left < 0 and backlog.is_over()):
+            inbox.add(data)
+            inbox.hold(True)
+            self._wait_for_turn(is_new=True)
+        else:
+            self._receive(exchange, data)
+
+    def _receive(self, exchange: Exchange, data: bytes) -> None:
+        """Process more of a body, or of what goes through a tunnel."""
+        self._notice_size(len(data))
+        self._backlog.left -= body_cost(len(data))
+        if exchange.tunnel is not None:
+            self._inbox.hold(False)
+            exchange.tunnel.from_client(data)
+            return
+        body = self._stream.body
+        if body is not None:
+            self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
+            self._read_body(exchange, body, data, 0)
+            data = body.rest(data)
+        if data and self._stream.is_busy():
+            self._inbox.add(data)
+
+    def _read_body(self, exchange: Exchange, body: RequestBody, data: bytes, at: int) -> None:
+        """Deliver the body in data[at:]; the rest of one in many chunks waits for its turn."""
+        try:
+            payload = body.feed(data, at)
+        except RequestError as error:
+            self._refuse_body(exchange, error, "DPE")
+            return
+        if body.is_chunked:
+            self._backlog.left -= chunks_cost(len(data) - at)
+        if body.has_more:
+            self._backlog.left -= QUANTUM
+            self._inbox.hold(True)
+            self._wait_for_turn(is_new=False)
+        else:
+            self._inbox.hold(False)
+        self._stream.deliver(exchange, body, payload)
+
+    # The stream's side
+
+    def on_request_done(self, goes_on: bool) -> None:
+        if not goes_on or (self._saw_eof and not self._inbox.data):
+            self._close()
+            return
+        if not self._inbox.is_wanted:
+            self.want_body(True)
+        if not self._paused:
+            self._go_on_idle()
+
+    def on_tunnel_done(self) -> None:
+        self._end()
+
+    def on_switched(self, tunnel: Tunnel) -> None:
+        at = self._inbox.at
+        data = self._inbox.take()[at:]
+        self._inbox.hold(False)
+        if data:
+            tunnel.from_client(data)
+        if self._saw_eof:
+            tunnel.on_client_end()
+
+    def want_body(self, wanted: bool) -> None:
+        if wanted == self._inbox.is_wanted or self.transport.is_closing():
+            return
+        if wanted:
+            self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
+            if self._stream.has_waiting_body():
+                self._wait_for_turn(is_new=False)
+        self._inbox.want(wanted)
+
+    def has_waiting_input(self) -> bool:
+        return bool(self._inbox.data)
+
+    # Answers without an exchange
+
+    def _answer(self, answer: Answer, line: RequestLine, headers: RequestHeaders) -> None:
+        """Answer a request. A body that comes with the request ends the connection."""
+        stream = self._stream
+        if answer.closes or headers.control.length != 0:
+            stream.keep_alive = False
+        give(self._plane, stream, answer, line, headers)
+        if stream.keep_alive:
+            self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
+        else:
+            self._close()
+
+    def _refuse(self, status: int, flag: str, detail: str) -> None:
+        """Answer a request that cannot be accepted, and close; `flag` is "" where it is accounted already."""
+        self._stream.keep_alive = False
+        give(self._plane, self._stream, refused(status, flag, detail))
+        self._close()
+
+    def _refuse_body(self, exchange: Exchange, error: RequestError, flag: str) -> None:
+        if self._stream.refuse_body(exchange, error, flag):
+            self._refuse(error.status, "", error.detail)
+
+    def _turn_away(self, detail: str) -> None:
+        """Refuse the connection, whatever request was to come."""
+        if self._listener.is_crowded:
+            self.transport.abort()
+        else:
+            self._refuse(503, "", detail)
+
+    def _refuse_stale(self, data: bytes) -> None:
+        """Answer a request that has waited too long, without a look at it; the log has a line for many."""
+        listener, draining = self._listener, self._plane.draining
+        close = draining or listener.is_closed or self._saw_eof or not ends_with_head(data)
+        self.transport.write(self._overload.answer(close=close))
+        listener.count_stale()
+        if close:
+            self._close()
+        else:
+            self._deadline = self._plane.wheel.now + listener.idle_timeout_s
+
+    # Clients that leave
+
+    def _is_there(self, now: float) -> bool:
+        is_there = self._watch.is_there(self.transport, now)
+        if is_there and self._watch.closed_s >= 0.0:
+            self._depart(min(self._watch.closed_s, CHECK_S))  # since the last look, that is
+        return is_there
+
+    def _depart(self, closed_s: float) -> None:
+        """The client's FIN came `closed_s` ago: from now on the client must get something every second."""
+        if self._departure is None:
+            self._departure = Departure(self._stream, closed_s)
+            self._plane.wheel.schedule(self._departure, self._plane.wheel.now)
+
+    # The end
+
+    def is_closing(self) -> bool:
+        """Whether no more requests are read; read anew, as in `Http1Stream.is_busy`."""
+        return self._closing is not None
+
+    def _closing_state(self) -> Closing:
+        closing = self._closing
+        if closing is None:
+            closing = self._closing = Closing(self.transport, self._watch, self._plane.wheel.now)
+            if self._departure is not None:
+                self._departure.stop()
+        return closing
+
+    def _end(self) -> None:
+        """Close once all is written."""
+        self._closing_state().end()
+
+    def _close(self) -> None:
+        """Close so that the client can still read what was written (RFC 9112 §9.6)."""
+        if self._closing is not None or self.transport.is_closing():
+            return
+        if self._saw_eof:
+            self._end()
+            return
+        closing = self._closing_state()
+        self._inbox.discard()
+        closing.linger()
+
+    # The listener's side
+
+    @property
+    def quiet_since(self) -> float:
+        if self._stream.is_busy() or self._inbox.data or self._closing is not None:
+            return inf
+        return max(self._opened, self._deadline - self._listener.idle_timeout_s)
+
+    def shed(self, cause: str) -> None:
+        self._listener.count_shed(cause)
+        self._end()
+
+    def introduce(self) -> None:
+        if not self._peer.is_proxy or not self._stream.is_busy():  # else the client is known already
+            self._stream.client = self._peer.as_client()
+
+    def close_after_response(self) -> None:
+        self._stream.keep_alive = False
+
+    def close_if_idle(self) -> None:
+        """Close, without a request under way; others close with their response.
+
+        A connection that has had no request yet is not idle: a client that has just come need not expect a
+        close, and has the time for a request head.
+        """
+        self._stream.keep_alive = False
+        if self._has_asked and not self._stream.is_busy() and not self._inbox.data:
+            self._end()
