@@ -21,7 +21,8 @@ from proxy.clock import Clock
 
 QUANTUM: Final = 16
 """Messages that one connection may bring per turn; each 512 bytes of a head count as one more."""
-_LOG_COST_BYTES: Final = 9
+LOG_COST_BYTES: Final = 9
+"""A head uses up 1 + (its size >> LOG_COST_BYTES) of a quantum."""
 FREE: Final = 64
 """Messages, of one turn or of several, after which the age of the turn is looked at."""
 TURN_S: Final = 0.005
@@ -60,11 +61,6 @@ class Flow(Protocol):
         """Process one quantum of what waits; return GONE, READS or WAITS."""
 
 
-def cost(size: int) -> int:
-    """Return how much of a quantum a message with a head of `size` bytes uses up."""
-    return 1 + (size >> _LOG_COST_BYTES)
-
-
 def body_cost(size: int) -> int:
     """Return how much of a quantum `size` bytes of a body use up."""
     return 1 + (size >> _LOG_UNIT_BYTES)
@@ -72,7 +68,7 @@ def body_cost(size: int) -> int:
 
 def chunks_cost(size: int) -> int:
     """Return how much more `size` bytes use up that may be tiny chunks."""
-    return size >> _LOG_COST_BYTES
+    return size >> LOG_COST_BYTES
 
 
 class Backlog:

@@ -29,13 +29,7 @@ NO_HEADERS: Final = b'"host":"","ua":""'
 NO_ROUTE: Final = b'"route":"","ingress":""'
 NO_ENDPOINT: Final = b'"service":"","cluster":"","endpoint":""'
 
-_DECIMAL: Final = [b"%d" % number for number in range(1024)]
 _THREE: Final = [b"%03d" % number for number in range(1000)]
-
-
-def number(value: int) -> bytes:
-    """Return a number that is not negative, in decimal."""
-    return _DECIMAL[value] if value < 1024 else b"%d" % value
 
 
 def no_endpoint(service: str) -> bytes:
@@ -102,13 +96,13 @@ class AccessLog:
             self._second = second
             self._seconds = b"%d" % second
         self._write(
-            b'{"ts":%b.%b,%b,"protocol":"HTTP/1.%b",%b,"status":%b,"flag":"%b","dur_ms":%b.%b,"req_bytes":%b,"resp_bytes":%b,%b,'
-            b'"request_id":"%b",%b,%b,"attempts":%b,%b"snapshot":%b}\n'
+            b'{"ts":%b.%b,%b,"protocol":"HTTP/1.%d",%b,"status":%d,"flag":"%b","dur_ms":%d.%b,"req_bytes":%d,"resp_bytes":%d,%b,'
+            b'"request_id":"%b",%b,%b,"attempts":%d,%b"snapshot":%d}\n'
             % (
-                self._seconds, _THREE[ms % 1000], resource, _DECIMAL[version], headers, _DECIMAL[status],
-                flag.encode(), number(duration_us // 1000), _THREE[duration_us % 1000],
-                number(request_bytes), number(response_bytes), client, request_id, route, endpoint,
-                number(attempts), failed, number(snapshot),
+                self._seconds, _THREE[ms % 1000], resource, version, headers, status,
+                flag.encode(), duration_us // 1000, _THREE[duration_us % 1000],
+                request_bytes, response_bytes, client, request_id, route, endpoint,
+                attempts, failed, snapshot,
             )
         )  # fmt: skip
 

@@ -287,11 +287,11 @@ class LiveCluster(Recovering):
         """
         if self.weighted is not None and not tried:
             return self.live[self.weighted.next()]
-        candidates = self.candidates(tried)
+        candidates = self.candidates(tried) if tried or not self.live else self.live
         count = len(candidates)
         if count < 2:
             return candidates[0] if count else None
-        first = self.step(count)
+        first = self._next = (self._next + 1) % count
         one = candidates[first]
         if not one.in_flight:
             return one

@@ -11,7 +11,17 @@ import asyncio
 from math import inf
 from typing import Final, cast
 
-from proxy.backlog import FEW_BYTES, GONE, LIGHT, QUANTUM, READS, WAITS, body_cost, chunks_cost, cost
+from proxy.backlog import (
+    FEW_BYTES,
+    GONE,
+    LIGHT,
+    LOG_COST_BYTES,
+    QUANTUM,
+    READS,
+    WAITS,
+    body_cost,
+    chunks_cost,
+)
 from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
 from proxy.dataplane import DataPlane
 from proxy.downstream.answers import AMBIGUOUS, Answer, give, refused, too_large
@@ -307,7 +317,7 @@ class ClientConnection(StreamConnection):
                 self._wait_for_more(size - at)
                 break
             inbox.checked = 0
-            left -= cost(end - at)
+            left -= 1 + ((end - at) >> LOG_COST_BYTES)
             at = self._begin(heads.line, heads.headers, data, end)
             if not stream.keep_alive and not stream.is_busy():
                 at = size  # answered and closed: what follows is no request any more
@@ -436,10 +446,15 @@ class ClientConnection(StreamConnection):
         if not goes_on or (self._saw_eof and not self._inbox.data):
             self._close()
             return
-        if not self._inbox.is_wanted:
+        inbox = self._inbox
+        if not inbox.is_wanted:
             self.want_body(True)
-        if not self._paused:
+        if self._paused:
+            return
+        if inbox.data:
             self._go_on_idle()
+        else:
+            self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
 
     def on_tunnel_done(self) -> None:
         self._end()

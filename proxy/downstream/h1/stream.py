@@ -145,7 +145,10 @@ class Http1Stream(Downstream):
         keep = self._goes_on = self.keep_alive and self.body is None and not self._plane.draining
         if is_decoded and head.length == CHUNKED and self.takes_chunks:
             data, at = encode_chunk(data) + END if data else END, 0
-        self._write_start(head.whole if keep and head.dated else self._text(head, keep), data, at)
+        if keep and head.dated and len(data) - at < _SMALL_BODY_BYTES:  # nearly all
+            self.transport.write(head.whole + data[at:])
+        else:
+            self._write_start(self._text(head, keep), data, at)
 
     def begin(self, head: ResponseHead, data: bytes, at: int) -> None:
         is_chunked = self._writes_chunks = head.length < 0 and self.takes_chunks
@@ -153,9 +156,11 @@ class Http1Stream(Downstream):
         keep = self._goes_on = has_end and self.keep_alive and self.body is None and not self._plane.draining
         if is_chunked and len(data) > at:
             data, at = encode_chunk(data[at:]), 0
-        self._write_start(head.whole if keep and head.dated else self._text(head, keep), data, at)
+        self._write_start(self._text(head, keep), data, at)
 
     def _text(self, head: ResponseHead, keep: bool) -> bytes:
+        if keep and head.dated:
+            return head.whole
         return head.text(1 if self.takes_chunks else 0, self._plane.wheel.date, keep=keep)
 
     def _write_start(self, head: bytes, data: bytes, at: int) -> None:
