@@ -1,1 +1,1 @@
-"""Connections to endpoints: opened, pooled, watched."""
+"""Connections to endpoints: requests and responses, body streams, watches, counters of limits."""

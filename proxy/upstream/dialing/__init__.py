@@ -1,1 +1,1 @@
-"""Opening connections to endpoints: limits, hedged connects."""
+"""Opening connections to endpoints: connection limits, pending requests, hedged connects."""

@@ -1,1 +1,1 @@
-"""What requests tell about endpoints, and what follows from it. Pure: time is handed in, nothing is sent."""
+"""Evidence about endpoints and clusters, and its consequences. Pure: time is handed in, nothing is sent."""
