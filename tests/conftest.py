@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.support.pauses import Heartbeat
+from tests.support.worker import WORKER_PYTHON, has_worker
 
 # A case that takes long on a busy machine is no failure: pytest's timeout finds what never ends
 # How fast examples are made depends on the machine, not on what they are about
@@ -85,11 +86,16 @@ def pytest_sessionstart() -> None:
     heartbeat.start()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest, or one process would be busy with it when the others are done.
+
+    Leave out what cannot tell another worker from that of the sources, because it starts none.
 
     Repeat a test that failed while the machine kept this process waiting, and say so; no other one.
     """
+    if WORKER_PYTHON:
+        config.hook.pytest_deselected(items=[item for item in items if not has_worker(item)])
+        items[:] = filter(has_worker, items)
     items.sort(key=_turn)
     for item in items:
         item.add_marker(pytest.mark.flaky(reruns=2, condition=heartbeat.has_paused))
