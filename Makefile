@@ -5,7 +5,7 @@ COMPILED := .venv-compiled
 LATEST := .venv-latest
 BIN := $(VENV)/bin
 # Many tests wait for processes and deadlines: three at a time keep two cores busy. tests/conftest.py orders the files.
-ORDERED := --dist loadgroup --no-loadscope-reorder
+ORDERED := --dist loadfile --no-loadscope-reorder
 PARALLEL := -n 3 $(ORDERED)
 # The compiled worker leaves more of the cores to others.
 PARALLEL_COMPILED := -n 5 $(ORDERED)

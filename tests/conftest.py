@@ -3,14 +3,17 @@
 import contextlib
 import gc
 import importlib
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.support.pauses import Heartbeat
+from tests.support.worker import WORKER_PYTHON, has_worker
 
 # A case that takes long on a busy machine is no failure: pytest's timeout finds what never ends
 # How fast examples are made depends on the machine, not on what they are about
@@ -18,6 +21,7 @@ settings.register_profile("fleetgate", deadline=None, suppress_health_check=(Hea
 settings.load_profile("fleetgate")
 
 ROOT = Path(__file__).parents[1]
+_GROUP = re.compile(r'^pytestmark = pytest\.mark\.xdist_group\("(\w+)"\)$', re.MULTILINE)
 heartbeat = Heartbeat()
 
 _LONGEST = (
@@ -30,16 +34,26 @@ def _turn(item: pytest.Item) -> int:
     return _LONGEST.index(room) if room in _LONGEST else len(_LONGEST)
 
 
-class FilesAndGroups(LoadGroupScheduling):
-    """Gives a process whole files, and all tests of one xdist_group, whatever their files, to one process."""
+class FilesAndGroups(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives a process whole files, and files that name the same xdist_group to the same process.
+
+    Their text is asked: processes tell the one that schedules nothing but the names of tests.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return str(super()._split_scope(nodeid)).partition("::")[0]
+        path: str = super()._split_scope(nodeid)
+        return _group(ROOT / path) or path
+
+
+@cache
+def _group(path: Path) -> str:
+    found = _GROUP.search(path.read_text()) if path.is_file() else None
+    return found.group(1) if found is not None else ""
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling | None:
-    return FilesAndGroups(config, log) if config.getvalue("dist") == "loadgroup" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return FilesAndGroups(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -72,11 +86,16 @@ def pytest_sessionstart() -> None:
     heartbeat.start()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest, or one process would be busy with it when the others are done.
+
+    Leave out what cannot tell another worker from that of the sources, because it starts none.
 
     Repeat a test that failed while the machine kept this process waiting, and say so; no other one.
     """
+    if WORKER_PYTHON:
+        config.hook.pytest_deselected(items=[item for item in items if not has_worker(item)])
+        items[:] = filter(has_worker, items)
     items.sort(key=_turn)
     for item in items:
         item.add_marker(pytest.mark.flaky(reruns=2, condition=heartbeat.has_paused))

@@ -1,5 +1,6 @@
 """A fork of the fork server is what a new interpreter would be: most workers of tests are forks."""
 
+import ast
 import asyncio
 import json
 import os
@@ -153,6 +154,32 @@ async def test_workers_of_tests_are_forks_and_those_with_a_limit_are_not() -> No
         assert other.process is not None
         assert _parent(other.process.pid) == os.getpid()
         assert _parent(one.process.pid) == server.pid
+
+
+def test_a_worker_process_is_started_by_a_fixture_or_a_test() -> None:
+    """Tests of the compiled worker leave out what starts none: see has_worker."""
+    starting = {
+        (path.name if path.name.startswith("test_") else str(path.relative_to(ROOT)), name)
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in _starting(path)
+        if not (path.name.startswith("test_") and name.startswith("test_"))
+    }
+    assert starting == {
+        ("tests/dataplane/conftest.py", "worker"),
+        ("test_request_vectors.py", "lane"),
+        ("test_response_vectors.py", "lane"),
+    }
+
+
+def _starting(path: Path) -> set[str]:
+    """Return the functions of a file in which WorkerProcess is called."""
+    return {
+        function.name
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == WorkerProcess.__name__
+    }
 
 
 def _parent(pid: int) -> int:

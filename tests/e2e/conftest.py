@@ -1,4 +1,7 @@
-"""Demos shared by the tests of this folder; every test leaves the objects as it found them."""
+"""Demos shared by the tests of this folder; every test leaves the objects as it found them.
+
+Each is a dozen processes: files that use the same one are a group, see tests/conftest.py.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -9,8 +12,6 @@ import pytest
 from tests.support.demo import RunningDemo, running_demo
 from tests.support.seeds import Seeds
 
-SHARED = ("demo", "seeds")
-"""Each is a dozen processes: the tests that use one of them go to one process, see tests/conftest.py."""
 NEEDS_KUBECTL = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 
 
@@ -19,8 +20,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(NEEDS_KUBECTL)
-            for name in {*SHARED} & {*getattr(item, "fixturenames", ())}:
-                item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="package")

@@ -17,6 +17,8 @@ import pytest
 from tests.support.demo import HOST, RunningDemo, running_demo, until
 from tests.support.load import Load, Result
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 CLUSTER2 = "This is env cluster2 ! Config file is"
 
 

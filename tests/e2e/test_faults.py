@@ -16,6 +16,8 @@ from loadtest.ports import free_port
 from tests.support.demo import until
 from tests.support.seeds import Seeds, ask, looping
 
+pytestmark = pytest.mark.xdist_group("seeds")
+
 HOST = "host: faults.example.com"
 NAMESPACE = "web-demo"
 ALB = "alb.ingress.kubernetes.io/"

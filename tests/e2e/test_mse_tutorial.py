@@ -8,6 +8,8 @@ import pytest
 from controlplane.cli.demo import MSE_HOST
 from tests.support.demo import RunningDemo, until
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 GRAY = "stage: gray\r\n"
 GATEWAY = "mseingressconfig/ackone-gateway"
 LISTENERS = "fleetgate.io/listeners"

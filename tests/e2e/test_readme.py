@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.demo import ROOT, RunningDemo, running_demo, until
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 RUN_ELSEWHERE = {

@@ -17,6 +17,8 @@ from loadtest.ports import free_port
 from tests.support.demo import until
 from tests.support.seeds import Example, Question, Seeds, ask, looping
 
+pytestmark = pytest.mark.xdist_group("seeds")
+
 GATEWAY = ("albconfig", "ackone-gateway-demo")
 INGRESS = ("-n", "demo", "ingress/alb-ingress")
 HOST = "host: alb.ingress.alibaba.com"

@@ -14,6 +14,8 @@ import pytest
 from tests.support.demo import until
 from tests.support.seeds import Seeds, ask, outside_server
 
+pytestmark = pytest.mark.xdist_group("seeds")
+
 HOST = "host: demo.domain.ingress.top"
 ACTION = "alb.ingress.kubernetes.io/actions.forward"
 INSIDE = {"tea1": 15, "tea2": 15, "coffee1": 10, "coffee2": 10}

@@ -18,6 +18,8 @@ import pytest
 from tests.support.demo import until
 from tests.support.seeds import Example, Loop, Question, Seeds, ask, looping
 
+pytestmark = pytest.mark.xdist_group("seeds")
+
 GATEWAY = ("mseingressconfig", "ackone-gateway")
 CLUSTERS = "mse.alibabacloud.com/remote-clusters"
 HOST = "host: example.com"

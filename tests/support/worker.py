@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
+import pytest
+
 from proxy.model.channel import (
     Ack,
     Apply,
@@ -33,6 +35,15 @@ WORKER_PYTHON = os.environ.get("FLEETGATE_WORKER_PYTHON", "")
 
 MODULE = "proxy.worker"
 ROOT = Path(__file__).parents[2]
+
+
+def has_worker(item: pytest.Item) -> bool:
+    """Whether a test may start a WorkerProcess: by a fixture, or because its file imports the class.
+
+    tests/test_fork_server.py sees to it that there is no third way.
+    """
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    return "worker" in fixtures or hasattr(getattr(item, "module", None), WorkerProcess.__name__)
 
 
 class WorkerProcess:
