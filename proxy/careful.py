@@ -1,7 +1,7 @@
-"""Reading from connections so that a turn of the event loop that is over reads little more.
+"""Reads from connections that read little more once a turn of the event loop is over.
 
-The event loop reads 256 KB at a time from each connection that has so much, to be copied before anybody can
-say that it is too much: 500 of them are 40 ms. Of a buffer that is offered the size can be chosen.
+The event loop reads up to 256 KB at a time from each connection, and copies them before a protocol can say
+that they are too many: 500 connections take 40 ms. A protocol that offers a buffer chooses its size.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ from typing import Final, Protocol
 from proxy.backlog import Backlog
 
 CALM_BYTES: Final = 16384
-"""A larger read makes a connection careful: the peer may send as much again, like hundreds of others."""
+"""A larger read makes a connection careful: the peer may send as much again, and hundreds of others too."""
 CALM_READS: Final = 16
-"""Smaller reads in a row that end it."""
+"""Smaller reads in a row after which the connection is careful no more."""
 
 
 class Receiver(Protocol):
@@ -23,7 +23,7 @@ class Receiver(Protocol):
     def data_received(self, data: bytes) -> None: ...
 
     def settle(self, size: int) -> None:
-        """So much was read, and has been received: read without a buffer again, if that will do."""
+        """`size` bytes were read and received: read without a buffer again, if that will do."""
 
     def eof_received(self) -> bool | None: ...
 
@@ -37,8 +37,8 @@ class Receiver(Protocol):
 class CarefulReader:
     """An asyncio.BufferedProtocol by its methods: reads little where a turn of the loop is over.
 
-    It stands in for a connection that is new, or has sent more than a quantum or CALM_BYTES at once. To read
-    through a buffer costs 1 µs more, so the others are read from without.
+    It stands in for a connection that is new, or has sent more than a quantum or CALM_BYTES at once. Reading
+    through a buffer costs 1 µs more, so all other connections do without.
     """
 
     __slots__ = ("_backlog", "_connection")

@@ -4,11 +4,11 @@
 |---|---|
 | `listener` | listening sockets: opened, changed and closed while requests flow |
 | `h1` | HTTP/1 connections, and the stream to which a request writes its response |
-| `state` | what connections know of their listener |
-| `routing` | the route of a request, or the answer to one that has none |
+| `state` | the listener of a connection, as the connection sees it |
+| `routing` | the route of a request, or the answer to a request without one |
 | `answers` | answers without an exchange |
 | `spelling` | paths that servers read differently |
 | `peer` | the client of a connection, or of a request that a trusted proxy sends |
-| `presence` | what the kernel knows of a client |
+| `presence` | whether a client is still there, by the kernel's knowledge of its connection |
 | `guards` | limits of connections, file descriptors and waiting time |
 """

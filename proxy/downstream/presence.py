@@ -1,4 +1,4 @@
-"""What the kernel knows of a client, for the cases in which reading from its connection tells nothing.
+"""Whether a client is still there, for the cases in which reading from its connection tells nothing.
 
 The kernel reports neither a FIN nor a RST on a connection that is not read from. A client whose machine is
 gone sends neither. Keepalive probes find such a client only where nothing waits to be acknowledged; this

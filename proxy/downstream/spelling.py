@@ -12,8 +12,9 @@ def settled(
 ) -> RequestLine | None:  # fmt: skip
     """Return the line to forward to endpoints of `plan`, None where the path must not be forwarded.
 
-    Where a leading `//`, taken for the begin of a host, takes another route, one slash is left of it: clients
-    whose base URL ends with a slash send that by mistake. Where `%2F` or `;` do, nobody knows what is meant.
+    Some servers take a leading `//` for the beginning of a host. Where that reading takes another route, the
+    line gets one slash: clients whose base URL ends with a slash send two by mistake. Where a reading of
+    `%2F` or `;` takes another route, the meaning of the path is unknown.
     """
     readings = line.resource.readings
     if readings is None:

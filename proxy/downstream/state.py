@@ -1,4 +1,4 @@
-"""What client connections know of the listener that accepted them."""
+"""The listener of client connections, as they see it."""
 
 from math import inf
 from typing import Protocol
@@ -16,7 +16,7 @@ class Client(GuardedClient, Protocol):
     """An open client connection, as its listener sees it."""
 
     def introduce(self) -> None:
-        """Take over what the listener says now of its connections."""
+        """Take over the listener's new configuration."""
 
     def close_after_response(self) -> None:
         """Let the connection end with the request that is under way."""
@@ -43,14 +43,14 @@ class ListenerState:
         self.overload = overload
         # By connection: the address group that it was admitted with, None where it was refused
         self.connections: dict[Client, bytes | None] = {}
-        self._introduced: tuple[object, ...] = ()  # what connections took over from here
+        self._introduced: tuple[object, ...] = ()  # the values that connections have a copy of
         self.accepted = 0
         self.is_closed = False
         self.name = config.name
         self.configure(config)
 
     def configure(self, config: snapshot.Listener) -> None:
-        """Take over what may change while connections are open; every request reads it."""
+        """Take over values that may change while connections are open; every request reads them."""
         self.port = config.port
         self.idle_timeout_s = config.idle_timeout_s
         self.response_timeout_s = config.response_timeout_s or inf

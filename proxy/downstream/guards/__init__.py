@@ -1,1 +1,1 @@
-"""What keeps clients out: limits of connections, too few file descriptors, overload."""
+"""Guards keep clients out: limits of connections, too few file descriptors, overload."""

@@ -8,7 +8,7 @@ from typing import Final
 BACKLOG: Final = 4096
 _QUEUED: Final = struct.Struct("=24xI")  # tcp_info.tcpi_unacked: of a listening socket, its queue
 _REQUEST_BYTES: Final = 65536
-MIN_LENGTH: Final = 256  # up to here it may be clients that come back once they are answered: no overload
+MIN_LENGTH: Final = 256  # a shorter queue may be clients that come back once they are answered
 _SMOOTHING: Final = 0.3
 _FULL_SHARE: Final = 0.75
 
@@ -68,6 +68,6 @@ def refuse(client: socket.socket, answer: bytes) -> None:
     """Answer a connection that was just accepted, and close it."""
     with client:
         with suppress(OSError):  # nothing has come yet
-            client.recv(_REQUEST_BYTES)  # what is unread would turn the FIN into a RST
+            client.recv(_REQUEST_BYTES)  # unread bytes would turn the FIN into a RST
         with suppress(OSError):  # it has gone away
             client.send(answer)

@@ -1,4 +1,4 @@
-"""What guards need of the listeners of the worker, and of their clients."""
+"""The listeners of the worker, and their clients, as guards see them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol

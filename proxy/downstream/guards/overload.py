@@ -1,4 +1,4 @@
-"""Overload: the worker refuses what has waited too long for it, as cheaply as possible.
+"""Overload: the worker refuses clients that have waited too long for it, as cheaply as possible.
 
 Clients wait in two places: connections in the kernel's queue, requests in the buffers of their sockets. The
 guard measures both waits ten times a second. The first is the length of the queue at the rate at which
@@ -29,7 +29,7 @@ DETAIL: Final = "The gateway is overloaded."
 STEP_S: Final = 0.01  # between two rounds of refusals
 REFUSING_SHARE: Final = 0.05  # of the time: at 50 µs for each, a thousand a second
 MAX_RETRY_AFTER_S: Final = 3
-QUEUED_SHARE: Final = 0.5  # of the limit is what connections may wait in the kernel's queue
+QUEUED_SHARE: Final = 0.5  # share of the limit that connections may wait in the kernel's queue
 AT_ONCE: Final = 256  # open connections up to which all that wait are accepted; uvloop takes one per turn
 MIN_CROWD: Final = 512  # open connections: fewer can make a worker busy and slow, but wait for one another
 LOG_S: Final = 60.0

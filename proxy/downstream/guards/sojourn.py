@@ -14,7 +14,7 @@ _RECEIVED: Final = struct.Struct("=52xI")  # tcp_info.tcpi_last_data_recv, in mi
 
 
 class Sojourn:
-    """The longest wait of each tick, and what follows from some ticks in a row."""
+    """The longest wait of each tick. Some late ticks in a row are overload."""
 
     __slots__ = ("_calm", "_late", "_longest_s", "is_overloaded", "wait_s")
 

@@ -3,8 +3,8 @@
 In any doubt where a request ends the connection is answered, closed for writing, drained for a moment and
 dropped: the client reads the answer, and nothing that it sent is ever taken for another request.
 
-The connection processes what one client sends a quantum at a time, see `backlog`, and does not read from the
-client meanwhile.
+The connection processes a client's bytes a quantum at a time, see `backlog`, and reads no more of them
+meanwhile.
 """
 
 import asyncio
@@ -130,7 +130,7 @@ class ClientConnection(StreamConnection):
         if exchange is None:
             if not self._has_waiting() and not (self._paused and self._inbox.data):
                 return None
-            self._deadline = self._plane.wheel.now + STALL_S  # for what the client has not read yet
+            self._deadline = self._plane.wheel.now + STALL_S  # for responses that the client has not read yet
             self._depart(0.0)
             return True
         if exchange.tunnel is not None:
@@ -142,7 +142,7 @@ class ClientConnection(StreamConnection):
         if not self._inbox.data:
             self._stream.keep_alive = False
         self._depart(0.0)
-        return True  # a half-closed client may still read the responses to what it sent
+        return True  # a half-closed client may still read the responses to its requests
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.leave(self)
@@ -174,7 +174,7 @@ class ClientConnection(StreamConnection):
         return now + CHECK_S
 
     def _check(self, exchange: Exchange | None, now: float) -> None:
-        """Find out whether the client is there, and whether what the connection waits for is late."""
+        """Find out whether the client is there, and whether its next bytes are late."""
         is_old = exchange is not None and now - exchange.record.started >= CHECK_S
         if (is_old or self._paused) and not self._is_there(now):
             self._stream.give_up()
@@ -255,7 +255,7 @@ class ClientConnection(StreamConnection):
         return READS if left - self._backlog.left > LIGHT else GONE
 
     def _wait_for_turn(self, *, is_new: bool) -> None:
-        """Go on with what was received when others have had their turns, and read with care from then on."""
+        """Process the inbox when other connections have had their turns, and read with care from then on."""
         self._backlog.add(self, is_new=is_new)
         self._read_with_care()
 
@@ -265,7 +265,7 @@ class ClientConnection(StreamConnection):
         return bool(inbox.data) and not inbox.checked and not self._paused and not self._stream.is_busy()
 
     def _go_on_idle(self) -> None:
-        """No request is under way, and the client reads: look at what came while none could be started."""
+        """Between requests: start those that came while none could be started."""
         self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
         if not self._inbox.data or self._is_processing or self.is_listed:
             return
@@ -276,7 +276,7 @@ class ClientConnection(StreamConnection):
             self._take_up()
 
     def _take_up(self) -> None:
-        """Process a quantum of what is kept."""
+        """Process a quantum of the inbox."""
         at = self._inbox.at
         self._process(self._inbox.take(), at)
         if self._saw_eof and not self._has_waiting():
@@ -320,7 +320,7 @@ class ClientConnection(StreamConnection):
             left -= 1 + ((end - at) >> LOG_COST_BYTES)
             at = self._begin(heads.line, heads.headers, data, end)
             if not stream.keep_alive and not stream.is_busy():
-                at = size  # answered and closed: what follows is no request any more
+                at = size  # answered and closed: the bytes that follow are no request
         self._is_processing = False
         self._backlog.left -= QUANTUM - left
         if at < size or inbox.is_held:
@@ -336,7 +336,7 @@ class ClientConnection(StreamConnection):
         self._inbox.checked = size
 
     def _put_back(self, data: bytes, at: int) -> None:
-        """Keep data[at:] until the exchange is over, the client reads, more comes, or its turn has come."""
+        """Keep data[at:] until the request is over, the client reads, more comes, or a turn has come."""
         if self.is_closing():
             return
         inbox = self._inbox
@@ -347,7 +347,7 @@ class ClientConnection(StreamConnection):
             self._wait_for_turn(is_new=False)
 
     def _begin(self, line: RequestLine, headers: RequestHeaders, data: bytes, end: int) -> int:
-        """Start the request whose head ends there in `data`; return where the next one begins."""
+        """Start the request whose head ends at data[end]; return where the next one begins."""
         stream, plane, control = self._stream, self._plane, headers.control
         self._blank_lines = 0
         self._has_asked = True
@@ -394,7 +394,7 @@ class ClientConnection(StreamConnection):
         return len(data) - body.rest_bytes
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
-        """Take what comes while a request is under way: more of it, its tunnel, or other requests."""
+        """Take bytes that come while a request is under way: more of it, of its tunnel, or other requests."""
         backlog, inbox = self._backlog, self._inbox
         if self._stream.body is None and exchange.tunnel is None:
             inbox.add(data)
@@ -408,7 +408,7 @@ class ClientConnection(StreamConnection):
             self._receive(exchange, data)
 
     def _receive(self, exchange: Exchange, data: bytes) -> None:
-        """Process more of a body, or of what goes through a tunnel."""
+        """Process more of a body, or of a tunnel."""
         self._notice_size(len(data))
         self._backlog.left -= body_cost(len(data))
         if exchange.tunnel is not None:
@@ -424,7 +424,7 @@ class ClientConnection(StreamConnection):
             self._inbox.add(data)
 
     def _read_body(self, exchange: Exchange, body: RequestBody, data: bytes, at: int) -> None:
-        """Deliver the body in data[at:]; the rest of one in many chunks waits for its turn."""
+        """Deliver the body in data[at:]. Where it has many chunks, the rest of them waits for a turn."""
         try:
             payload = body.feed(data, at)
         except RequestError as error:
@@ -554,7 +554,7 @@ class ClientConnection(StreamConnection):
         self._closing_state().end()
 
     def _close(self) -> None:
-        """Close so that the client can still read what was written (RFC 9112 §9.6)."""
+        """Close so that the client can still read its response (RFC 9112 §9.6)."""
         if self._closing is not None or self.transport.is_closing():
             return
         if self._saw_eof:

@@ -7,7 +7,7 @@ HIGH_WATER_BYTES: Final = 65536
 
 
 class Inbox:
-    """What one connection has received and not processed. While it is held, the client is not read from."""
+    """The unprocessed bytes of one connection, which stops reading while too many of them wait."""
 
     __slots__ = ("_more", "_more_bytes", "_transport", "at", "checked", "data", "is_held", "is_wanted")
 
@@ -22,7 +22,7 @@ class Inbox:
         self.is_wanted = True  # there is a use for more of the request body
 
     def put_back(self, data: bytes, at: int) -> None:
-        """Keep the unprocessed data[at:] of what was taken out."""
+        """Keep data[at:], the unprocessed rest of bytes that were taken out."""
         if self.checked or at > HIGH_WATER_BYTES:
             data, at = data[at:], 0
         self.data, self.at = (data, at) if at < len(data) else (b"", 0)
@@ -52,7 +52,7 @@ class Inbox:
         return data
 
     def discard(self) -> None:
-        """Drop all, and read from the client whatever comes."""
+        """Drop all, and read from the client again."""
         self.data = b""
         self.at = 0
         self._more.clear()
@@ -61,13 +61,13 @@ class Inbox:
         self._transport.resume_reading()
 
     def hold(self, held: bool) -> None:
-        """Stop reading from the client, or go on, because of what waits here."""
+        """Stop reading from the client, or go on, because of the bytes that wait here."""
         if held != self.is_held:
             self.is_held = held
             self._read_or_pause()
 
     def want(self, wanted: bool) -> None:
-        """Stop reading from the client, or go on, because of what the body is for."""
+        """Stop reading from the client, or go on, as the body is wanted."""
         self.is_wanted = wanted
         self._read_or_pause()
 

@@ -1,6 +1,6 @@
 """The client's side of the requests of one HTTP/1 connection, which come one after the other.
 
-The stream frames responses for the version that the client speaks. It lets the connection go on only after a
+The stream frames responses for the client's version of HTTP. It lets the connection go on only after a
 request that was read completely (RFC 9112 §9.3).
 """
 
@@ -41,7 +41,7 @@ class StreamConnection(ABC):
 
     @abstractmethod
     def on_switched(self, tunnel: Tunnel) -> None:
-        """Hand over what came behind the request to its tunnel."""
+        """Hand over the bytes that came behind the request to its tunnel."""
 
     @abstractmethod
     def want_body(self, wanted: bool) -> None:
@@ -235,7 +235,7 @@ class Http1Stream(Downstream):
         self.abort()
 
     def refuse_body(self, exchange: Exchange, error: RequestError, flag: str) -> bool:
-        """End a request because of its body; return whether the client can still be told."""
+        """End a request because of its body; return whether the client can still get an answer."""
         has_begun = exchange.record.status != 0
         exchange.cancel(flag, error.status)
         if has_begun:
