@@ -24,7 +24,7 @@ ALB = "alb.ingress.kubernetes.io/"
 MSE = "mse.ingress.kubernetes.io/"
 NGINX = "nginx.ingress.kubernetes.io/"
 OWN = "fleetgate.io/"
-REFUSED = "endpoints are spoken to in HTTP/1.1 without TLS"
+REFUSED = "the gateway speaks HTTP/1.1 without TLS to endpoints"
 
 
 @dataclass(frozen=True)
