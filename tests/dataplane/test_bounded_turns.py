@@ -13,6 +13,8 @@ import pytest
 import uvloop
 
 import proxy.backlog
+import proxy.downstream.client
+import proxy.upstream.connections.connection
 from loadtest.ports import free_port
 from proxy.backlog import Backlog
 from proxy.dataplane import DataPlane

@@ -159,7 +159,7 @@ async def plane() -> DataPlane:
 async def test_a_queue_that_stays_long_is_shortened_by_503_until_it_is_short(plane: DataPlane) -> None:
     with listening() as server:
         door = Door(server)
-        guard = OverloadGuard(plane, Admission(), [door])  # type: ignore[arg-type]
+        guard = OverloadGuard(plane, Admission(), [door])  # type: ignore[list-item]
         clients = [socket.create_connection(server.getsockname()) for _ in range(2 * MIN_LENGTH)]
         guard.configure()
         now = plane.wheel.now

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Self, TypeVar
 
 from proxy.model.channel import (
     Ack,
@@ -27,6 +28,8 @@ from proxy.model.snapshot import Service, Snapshot
 START_S = 10.0
 WORKER_PYTHON = os.environ.get("FLEETGATE_WORKER_PYTHON", "")
 """Python with fleetgate installed, whose worker is tested instead of the sources' (make test-compiled)."""
+
+Message = TypeVar("Message")
 
 
 class WorkerProcess:
@@ -49,7 +52,7 @@ class WorkerProcess:
         self.hello: Hello | None = None
         self.process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> "WorkerProcess":
+    async def __aenter__(self) -> Self:
         path = Path(self._directory.name) / "control.sock"
         self._server = await asyncio.start_unix_server(self._serve, path)
         command = (WORKER_PYTHON, "-P") if WORKER_PYTHON else (sys.executable,)
@@ -121,7 +124,7 @@ class WorkerProcess:
         async with asyncio.timeout(START_S):
             return await self._inbox.get()
 
-    async def _next(self, *kinds: type[FromWorker]) -> FromWorker:
+    async def _next(self, *kinds: type[Message]) -> Message:
         async with asyncio.timeout(START_S):
             while True:
                 message = await self._inbox.get()
