@@ -9,6 +9,8 @@ ORDERED := --dist loadfile --no-loadscope-reorder
 PARALLEL := -n 3 $(ORDERED)
 # The compiled worker leaves more of the cores to others.
 PARALLEL_COMPILED := -n 5 $(ORDERED)
+# The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.
+PURE := tests/routing tests/http tests/policies tests/translate tests/resources
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := -m pip --disable-pip-version-check --quiet
@@ -20,7 +22,7 @@ LOCKED := --require-hashes --only-binary :all:
 ITSELF := --no-deps --no-build-isolation
 PROJECT := pyproject.toml requirements/runtime.txt requirements/build.txt
 
-.PHONY: help install dev load compiled demo test test-compiled test-latest fuzz compare compare-routes compare-workers drills hostile soak check docs format lock clean
+.PHONY: help install dev load compiled demo test test-compiled test-latest coverage fuzz compare compare-routes compare-workers drills hostile soak check docs format lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -63,6 +65,9 @@ test-latest: ## run the tests with the newest release of every dependency, in a 
 	$(LATEST)/bin/python $(PIP) install --upgrade pip
 	$(LATEST)/bin/python $(PIP) install --editable '.[dev,load]'
 	$(LATEST)/bin/python -m pytest $(PARALLEL) $(ARGS)
+
+coverage: dev ## run the tests of the pure packages; fail when they leave out over 5 % of the branches
+	$(BIN)/python -m pytest $(PURE) $(PARALLEL) --cov --cov-report=term $(ARGS)
 
 fuzz: dev ## over 350,000 messages and sequences: against h11 and httptools, and against our own memory
 	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest $(FUZZED) --timeout=0 $(ARGS)
@@ -115,4 +120,4 @@ lock: $(BIN)/python ## renew requirements/*.txt: the newest release of everythin
 	$(call EACH,requirements/uv.txt) --group uv
 
 clean: ## remove everything the other targets made
-	rm -rf $(VENV) $(COMPILED) $(LATEST) .fleetgate .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED) $(LATEST) .fleetgate .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -157,7 +157,9 @@ async def _rates() -> dict[str, float]:
 async def test_a_child_that_fails_is_told_and_gone(
     script: str, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner.children, "python", lambda _: (sys.executable, "-c", script))
+    monkeypatch.setattr(
+        "controlplane.proposal.runner.children.python", lambda _: (sys.executable, "-c", script)
+    )
     monkeypatch.setattr(runner, "PATIENCE_S", 1.0 if "sleep" in script else 60.0)
     monkeypatch.setattr(runner, "MAX_ANSWER", 1000)
     running = serving().snapshot

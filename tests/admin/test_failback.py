@@ -14,6 +14,7 @@ from tests.admin.test_api import client
 from tests.support.dataplane import snapshot
 from tests.support.states import SERVICE, serving, stats
 
+EJECTED: dict[str, Any] = {"cluster-2": "ejected"}
 BOTH = {"cluster-1": "healthy", "cluster-2": "healthy"}
 HELD = FailbackStats("shop/web", SERVICE, "cluster-1", "held", 0.0, 0.0)
 MANUAL, SLOWLY = Failback("shop/web", manual=True), Failback("shop/web", delay_s=30.0, ramp_s=60.0)
@@ -102,7 +103,7 @@ async def test_what_one_worker_of_three_thinks_is_not_shown() -> None:
 
 
 async def test_it_serves_while_nobody_else_does() -> None:
-    clusters, _ = await shown(state(MANUAL, HELD, **{"cluster-2": "ejected"}))
+    clusters, _ = await shown(state(MANUAL, HELD, **EJECTED))
     assert clusters["cluster-1"]["effectivePercent"] == 100.0
     assert clusters["cluster-2"]["reason"] == "endpoints_failing"
 
@@ -121,7 +122,8 @@ async def test_explain_says_it_too() -> None:
 
 @pytest.mark.parametrize(("cluster", "serves"), [("", True), ("cluster-1", True), ("", False)])
 async def test_it_is_let_back(cluster: str, serves: bool) -> None:
-    given = state(MANUAL, HELD, **({} if serves else {"cluster-1": "ejected"}))
+    states: dict[str, Any] = {} if serves else {"cluster-1": "ejected"}
+    given = state(MANUAL, HELD, **states)
     async with client(given) as api:
         answer = await api.post("/api/v1/failback", json={"ingress": "shop/web", "cluster": cluster})
     since = "1970-01-01T00:15:00+00:00"

@@ -63,7 +63,7 @@ async def test_no_post_is_answered_without_the_token(path: str, is_local: bool) 
             {"Authorization": "Bearer "},
             {"Authorization": "Bearer \xe9"},
         ):
-            raw = {name: value.encode("latin-1") for name, value in headers.items()}
+            raw = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
             answer = await api.post(path, json=EXPLAIN, headers=raw)
             assert answer.status_code == 401
             assert TOKEN not in answer.text

@@ -81,7 +81,8 @@ async def test_a_server_that_speaks_first_and_no_tls() -> None:
         writer.close()
 
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
-        result = await ask(*server.sockets[0].getsockname(), CHECK)
+        host, at = server.sockets[0].getsockname()
+        result = await ask(host, at, CHECK)
     assert result.kind is CheckOutcome.MALFORMED
     assert result.cause.startswith("no TLS handshake: ")
 
@@ -95,7 +96,8 @@ async def test_a_connect_that_nothing_answers_ends_with_the_timeout() -> None:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)  # its queue is full with one
         first.connect(listening.getsockname())
-        result = await ask(*listening.getsockname(), HASTY)
+        host, at = listening.getsockname()
+        result = await ask(host, at, HASTY)
     assert result == Result(CheckOutcome.TIMEOUT, "no answer within 0.3 s")
 
 
@@ -103,7 +105,8 @@ async def test_a_handshake_that_nobody_answers_ends_with_the_timeout() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(8)
-        result = await ask(*listening.getsockname(), HASTY)
+        host, at = listening.getsockname()
+        result = await ask(host, at, HASTY)
     assert result == Result(CheckOutcome.TIMEOUT, "no answer within 0.3 s")
 
 

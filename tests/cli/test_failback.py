@@ -1,6 +1,7 @@
 """`fleetgate failback` against an admin API."""
 
 import json
+from typing import Any
 
 from tests.admin.test_api import Fixed
 from tests.admin.test_failback import HELD, MANUAL, state
@@ -18,7 +19,8 @@ async def test_it_says_who_is_let_back() -> None:
 
 
 async def test_it_says_who_does_not_serve_yet() -> None:
-    async with admin(Fixed(state(MANUAL, HELD, **{"cluster-1": "ejected"}))) as address:
+    states: dict[str, Any] = {"cluster-1": "ejected"}
+    async with admin(Fixed(state(MANUAL, HELD, **states))) as address:
         done = await fleetgate("failback", "shop/web", "--cluster", "cluster-1", "--admin", address)
     assert done.code == 0
     assert "it does not serve, and comes back as soon as it does" in done.out

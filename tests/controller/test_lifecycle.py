@@ -28,7 +28,7 @@ async def test_the_status_of_a_deployment_says_when_it_is_complete(cluster: Clus
 
     async def complete() -> bool:
         status = (await cluster.deployment())["status"]
-        return status.get("availableReplicas") == status.get("updatedReplicas") == 2
+        return bool(status.get("availableReplicas") == status.get("updatedReplicas") == 2)
 
     await until(complete, "a complete deployment")
     found = await cluster.deployment()
@@ -95,7 +95,7 @@ async def test_scaled_back_the_endpoints_return(cluster: Cluster) -> None:
     await cluster.scale(3)
 
     async def three() -> bool:
-        return sum(each["conditions"]["ready"] for each in await cluster.endpoints()) == 3
+        return sum(bool(each["conditions"]["ready"]) for each in await cluster.endpoints()) == 3
 
     await until(three, "three ready endpoints")
 

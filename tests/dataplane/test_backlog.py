@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -155,6 +156,11 @@ def test_what_the_slice_takes_is_gone_from_the_turn(clock: TurnClock, backlog: B
 
 def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: TurnClock, backlog: Backlog) -> None:
     done: list[int] = []
+
+    def work(number: int) -> None:
+        done.append(number)
+        clock.pass_s(SLICE_S * 0.2)
+
     backlog.do(lambda: done.append(0), "a")
     assert done == [0]
     backlog.left = -1
@@ -162,9 +168,10 @@ def test_work_waits_in_order_for_a_turn_that_is_not_over(clock: TurnClock, backl
     clock.time += TURN_S
     for number in range(1, 100):
         backlog.left = -1
-        backlog.do(lambda number=number: (done.append(number), clock.pass_s(SLICE_S * 0.2)), "a")  # type: ignore[misc]
+        backlog.do(partial(work, number), "a")
     assert done == [0]
-    backlog.add(Peer(clock, "a", names := [], 1), is_new=True)
+    names: list[str] = []
+    backlog.add(Peer(clock, "a", names, 1), is_new=True)
     clock.turn()
     assert done == [0, 1, 2, 3]
     assert names == ["a"]  # work leaves half of the slice to connections
@@ -177,12 +184,17 @@ def test_work_for_one_endpoint_does_not_wait_for_what_floods_another(
     clock: TurnClock, backlog: Backlog
 ) -> None:
     done: list[str] = []
+
+    def work(name: str) -> None:
+        done.append(name)
+        clock.pass_s(SLICE_S * 0.2)
+
     backlog.left = -1
     backlog.is_over()
     clock.time += TURN_S
     for name in [*["a"] * 100, "b", "a", "b"]:
         backlog.left = -1
-        backlog.do(lambda name=name: (done.append(name), clock.pass_s(SLICE_S * 0.2)), name)  # type: ignore[misc]
+        backlog.do(partial(work, name), name)
     clock.turn()
     assert done == ["a", "b", "a"]
     while not clock.is_idle:

@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 import proxy.backlog
+import proxy.upstream.connections.connection
 from loadtest.ports import free_port
 from proxy.backlog import Backlog
 from proxy.dataplane import DataPlane

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from typing import cast
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.guards import overload
 from proxy.downstream.guards.accept_queue import MIN_LENGTH, AcceptQueue, refuse
 from proxy.downstream.guards.admission import OVERLOAD, Admission
+from proxy.downstream.guards.listeners import GuardedListeners
 from proxy.downstream.guards.overload import AT_ONCE, STEP_S, OverloadGuard
 from proxy.downstream.guards.sojourn import CALM_TICKS, LATE_TICKS, Sojourn, waited_s
 from proxy.downstream.h1.unread import ends_with_head
@@ -159,7 +161,7 @@ async def plane() -> DataPlane:
 async def test_a_queue_that_stays_long_is_shortened_by_503_until_it_is_short(plane: DataPlane) -> None:
     with listening() as server:
         door = Door(server)
-        guard = OverloadGuard(plane, Admission(), [door])  # type: ignore[arg-type]
+        guard = OverloadGuard(plane, Admission(), cast(GuardedListeners, [door]))
         clients = [socket.create_connection(server.getsockname()) for _ in range(2 * MIN_LENGTH)]
         guard.configure()
         now = plane.wheel.now

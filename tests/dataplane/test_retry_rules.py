@@ -143,7 +143,7 @@ async def test_an_error_page(worker: WorkerProcess, port: int, connect: Connect,
         return b"HTTP/1.1 404 No\r\nContent-Length: %d\r\n\r\n%b" % (length, b"x" * length)
 
     async with Origin(fail) as origin, Origin(page) as pages:
-        errors = ErrorFallback((404, 503), *to(2), split())
+        errors = ErrorFallback((404, 503), to(2)[0], split())
         await worker.apply(policed(port, origin, pages, policies=Policies(errors=errors)))
         client = await connect()
         await client.send(request("/a?b", "POST", b"body", extra="Accept: text/html\r\nX-A: 1\r\n"))
@@ -161,7 +161,7 @@ async def test_an_error_page(worker: WorkerProcess, port: int, connect: Connect,
 
 async def test_an_error_page_is_asked_for_once(worker: WorkerProcess, port: int, connect: Connect) -> None:
     async with statuses(404) as origin, statuses(503, 503) as pages:
-        errors = ErrorFallback((404, 503), *to(2), split())
+        errors = ErrorFallback((404, 503), to(2)[0], split())
         await worker.apply(policed(port, origin, pages, policies=Policies(errors=errors)))
         client = await connect()
         await client.send(request())
@@ -173,7 +173,7 @@ async def test_without_an_error_page_the_answer_is_passed_on(
     worker: WorkerProcess, port: int, connect: Connect
 ) -> None:
     async with statuses(404) as origin:
-        errors = ErrorFallback((404,), *to(2), split())
+        errors = ErrorFallback((404,), to(2)[0], split())
         await worker.apply(policed(port, origin, policies=Policies(errors=errors)))
         client = await connect()
         await client.send(request())

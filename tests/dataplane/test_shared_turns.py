@@ -5,6 +5,7 @@ import socket
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import h11
@@ -16,6 +17,7 @@ from loadtest.ports import free_port
 from proxy.backlog import FEW_BYTES, Backlog, Flow
 from proxy.dataplane import DataPlane
 from proxy.downstream.h1.connection import ClientConnection
+from proxy.downstream.h1.stream import Http1Stream
 from proxy.downstream.listener import ACCEPTS, Listener
 from proxy.policies.compression import Compressor
 from proxy.request import dispatch
@@ -100,12 +102,16 @@ def test_what_endpoints_send_is_read_in_small_pieces_when_a_turn_is_over(
     assert max(sizes) <= FEW_BYTES
 
 
+def _note_size(sizes: list[int], data: bytes) -> None:
+    sizes.append(len(data))
+
+
 def test_what_both_sides_of_a_tunnel_send_is_read_in_small_pieces_when_a_turn_is_over(
     press: Callable[[DataPlane], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: dict[type, list[int]] = {ClientConnection: [], UpstreamConnection: []}
     for owner, found in sizes.items():
-        spy(monkeypatch, owner, "data_received", lambda data, found=found: found.append(len(data)))
+        spy(monkeypatch, owner, "data_received", partial(_note_size, found))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -241,7 +247,9 @@ def test_downloads_of_clients_that_leave_together_are_dropped_a_few_per_turn(
             await asyncio.sleep(0.2)  # more has come than the clients have read
             async with turns.counted():
                 for download in downloads(plane):
-                    download._downstream.give_up()
+                    stream = download._downstream
+                    assert isinstance(stream, Http1Stream)
+                    stream.give_up()
                 await until(lambda: not endpoint_connections(plane))
             for client in clients:
                 await client.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from asyncio.trsock import TransportSocket
 from collections import Counter
 
 import h11
@@ -36,10 +37,10 @@ async def pooled(worker: WorkerProcess, port: int, one: Origin, *others: Origin)
     one.forget()
 
 
-def connection_of(origin: Origin) -> asyncio.trsock.TransportSocket:
+def connection_of(origin: Origin) -> TransportSocket:
     (connection,) = origin.connections
     assert connection.transport is not None
-    found: asyncio.trsock.TransportSocket = connection.transport.get_extra_info("socket")
+    found: TransportSocket = connection.transport.get_extra_info("socket")
     return found
 
 

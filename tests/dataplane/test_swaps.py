@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -127,7 +128,7 @@ async def test_every_snapshot_is_answered_in_its_turn_and_the_last_good_one_stay
         bad = replace(bad, routes=(*bad.routes, route(port, "/(", kind=PathKind.REGEX)))
         for sent in (good, bad, replace(good, version=3), replace(bad, version=4)):
             worker.send(Apply(sent))
-        answers = [await worker.message() for _ in range(4)]
+        answers: list[Any] = [await worker.message() for _ in range(4)]
         assert [(type(answer), answer.version) for answer in answers] == [
             (Ack, 1), (Nack, 2), (Ack, 3), (Nack, 4),
         ]  # fmt: skip

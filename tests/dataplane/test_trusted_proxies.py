@@ -14,7 +14,7 @@ from proxy.model.conditions import SourceCondition
 from proxy.model.limits import Limits
 from proxy.model.policies import Access, HeaderChange, HeaderOperation, LimitScope, Policies, RateLimit
 from tests.dataplane.conftest import Connect
-from tests.dataplane.test_conditions import named
+from tests.dataplane.test_shares import named
 from tests.support.origin import Origin, header
 from tests.support.policies import policed
 from tests.support.requests import request

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ def addresses(seeds: Seeds, name: str) -> list[Any]:
     return found
 
 
-@pytest.fixture(params=DIALECTS.values(), ids=DIALECTS)
+@pytest.fixture(params=[*DIALECTS.values()], ids=[*DIALECTS])
 def dialect(request: pytest.FixtureRequest) -> Dialect:
     chosen: Dialect = request.param
     return chosen
@@ -171,6 +172,10 @@ def test_tls_of_an_ingress_is_told_and_its_rules_are_served_without(
         assert ask(f"{address}/secure", 8, HOST) == {"cluster1": 4, "cluster2": 4}
 
 
+def _is_refused(seeds: Seeds, thing: str) -> bool:
+    return REFUSED in events(seeds, thing)
+
+
 def test_endpoints_that_want_another_protocol_are_refused(
     seeds: Seeds, dialect: Dialect, address: str
 ) -> None:
@@ -179,7 +184,7 @@ def test_endpoints_that_want_another_protocol_are_refused(
     asking = [ingress(name, f"/{name}", dialect.ingress_class, {key: named[name]}) for name in named]
     with applied(seeds, *asking):
         for name in named:
-            until(lambda thing=f"ingress/{name}": REFUSED in events(seeds, thing), "it is told")
+            until(partial(_is_refused, seeds, f"ingress/{name}"), "it is told")
             assert addresses(seeds, name) == []
         assert is_served(address)
 

@@ -59,7 +59,7 @@ def test_what_kubectl_tells_of_a_cluster_that_dies_and_comes_back(fresh: Running
     assert f"cluster-2 does not get its 80 % of service {SERVICE}: " in line
     assert line.endswith("; cluster-1 serves 100 %")
     fresh.kubectl("cluster-2", "-n", "web-demo", "scale", "deployment/web-demo", "--replicas=0")
-    until(lambda: shares(fresh) and shares(fresh, "web-demo-default"), "annotations")
+    until(lambda: bool(shares(fresh) and shares(fresh, "web-demo-default")), "annotations")
     assert shares(fresh) == {
         SERVICE: {
             "cluster-1": {"configured": 20, "effective": 100},

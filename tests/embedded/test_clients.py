@@ -24,9 +24,8 @@ async def test_the_client_library_lists_watches_and_patches() -> None:
         )
         async with client.ApiClient(settings) as api:
             core, network = client.CoreV1Api(api), client.NetworkingV1Api(api)
-            await core.create_namespaced_config_map(
-                "default", {"metadata": {"name": "a"}, "data": {"k": "v"}}
-            )
+            made: Any = {"metadata": {"name": "a"}, "data": {"k": "v"}}
+            await core.create_namespaced_config_map("default", made)
             listed = await core.list_namespaced_config_map("default")
             assert [item.metadata.name for item in listed.items] == ["a"]
             stream = watch.Watch()

@@ -68,10 +68,11 @@ async def test_an_expired_page_offers_to_go_on_inconsistently(api: httpx.AsyncCl
 async def test_lists_at_a_version(api: httpx.AsyncClient) -> None:
     first = await _make(api, "a")
     second = await _make(api, "b")
-    exact = {"resourceVersion": first, "resourceVersionMatch": "Exact"}
+    exact: dict[str, Any] = {"resourceVersion": first, "resourceVersionMatch": "Exact"}
     assert _names(await api.get(MAPS, params=exact)) == ["a"]
     for match in ({}, {"resourceVersionMatch": "NotOlderThan"}):
-        assert _names(await api.get(MAPS, params={"resourceVersion": first, **match})) == ["a", "b"]
+        params: dict[str, Any] = {"resourceVersion": first, **match}
+        assert _names(await api.get(MAPS, params=params)) == ["a", "b"]
     assert _names(await api.get(MAPS, params={"resourceVersion": "0"})) == ["a", "b"]
     old = await api.get(MAPS, params={"resourceVersion": 1, "resourceVersionMatch": "Exact"})
     assert (old.status_code, old.json()["reason"]) == (410, "Expired")

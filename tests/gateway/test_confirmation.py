@@ -70,7 +70,7 @@ async def test_rules_that_the_workers_refuse_are_an_error_on_their_ingress(tmp_p
         assert not told(rig, "web", "RefusedByWorkers")
         # An edit of another Ingress is not served either while these rules are refused, and is not called so.
         rig.ingress("other", "/other")
-        await until(lambda: running.state().rejection and running.state().rejection.version >= 3)
+        await until(lambda: (found := running.state().rejection) and found.version >= 3)
         assert not address(rig, "other")
         rig.ingress("bad", "/usable", generation=2)
         await until(lambda: told(rig, "bad", "Synced") and told(rig, "other", "Synced"))

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -263,7 +264,7 @@ def failed_checks(running: Gateway) -> list[str]:
 async def test_a_bad_edit_keeps_the_last_good_version_over_a_restart(tmp_path: Path) -> None:
     port = free_port()
     async with clusters(tmp_path, port) as rig:
-        weights = {"cluster-weight__cluster-1": "100", "cluster-weight__cluster-2": "0"}
+        weights: dict[str, Any] = {"cluster-weight__cluster-1": "100", "cluster-weight__cluster-2": "0"}
         rig.ingress(**weights)
         async with gateway_on(rig) as running:
             await ready(running)

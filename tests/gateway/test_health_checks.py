@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import h11
 import pytest
@@ -16,7 +17,7 @@ from tests.support.clusters import MEMBERS, Clusters, Json, answer_with, ask, cl
 from tests.support.origin import Connection
 from tests.support.waiting import until
 
-CHECKS = {
+CHECKS: dict[str, Any] = {
     "healthcheck-enabled": "true",
     "healthcheck-path": "/healthz",
     "healthcheck-method": "GET",
@@ -192,4 +193,4 @@ async def test_a_failing_endpoint_changes_endpoints_and_no_rules(
         assert [record.getMessage() for record in checks] == ["endpoint unhealthy"]
         for cluster, result in (("cluster-2", "status"), ("cluster-1", "passed")):
             key = ("shop/web:80", cluster, result)
-            await until(lambda key=key: running.state().check_counts[key] >= 2, what=str(key))
+            await until(lambda key=key: running.state().check_counts[key] >= 2, what=str(key))  # type: ignore[misc]

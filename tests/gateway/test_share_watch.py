@@ -13,7 +13,7 @@ from tests.support.clusters import Clusters, ask, clusters, gateway_on, ready
 from tests.support.waiting import until, until_async
 
 SERVICE = "shop/web:80"
-WEIGHTS = {"cluster-weight__cluster-1": "20", "cluster-weight__cluster-2": "80"}
+WEIGHTS: dict[str, Any] = {"cluster-weight__cluster-1": "20", "cluster-weight__cluster-2": "80"}
 
 
 def told(rig: Clusters, reason: str) -> list[dict[str, Any]]:

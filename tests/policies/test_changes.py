@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http.fields import FIELD_LINE
+from proxy.http.grammar import FIELD_LINE
 from proxy.http.response import parse_response_head
 from proxy.model.conditions import HeaderCondition, TextKind
 from proxy.model.policies import HeaderChange, HeaderOperation, ResponseRule, ValueSource

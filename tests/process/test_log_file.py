@@ -79,7 +79,7 @@ def test_a_line_that_was_written_in_part_is_cut_away(
     path, data = tmp_path / "log", lines(10)
     file = LogFile(str(path))
     file.write(data, len(data), 10)
-    monkeypatch.setattr(log_file.os, "write", Disk(350, code))
+    monkeypatch.setattr(os, "write", Disk(350, code))
     for _ in range(3):
         file.write(data, len(data), 10)
     assert len(whole(path)) == 10 + 2
@@ -103,8 +103,8 @@ def test_a_line_that_cannot_be_cut_away_is_completed(tmp_path: Path, monkeypatch
     path, data = tmp_path / "log", lines(10)
     file = LogFile(str(path))
     disk = Disk(350, errno.ENOSPC)
-    monkeypatch.setattr(log_file.os, "ftruncate", refuse)
-    monkeypatch.setattr(log_file.os, "write", disk)
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    monkeypatch.setattr(os, "write", disk)
     file.write(data, len(data), 10)
     disk.room = 5  # not even the rest of the line
     file.write(data, len(data), 10)
@@ -124,8 +124,8 @@ def test_a_file_system_that_is_gone_does_not_end_the_writer(
     path, data = tmp_path / "log", lines(10)
     file = LogFile(str(path))
     with monkeypatch.context() as gone:
-        gone.setattr(log_file.os, "write", refuse)
-        gone.setattr(log_file.os, "fstat", refuse)
+        gone.setattr(os, "write", refuse)
+        gone.setattr(os, "fstat", refuse)
         file.write(data, len(data), 10)
     assert file.lost == 10
     file.write(data, len(data), 10)

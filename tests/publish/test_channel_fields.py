@@ -100,7 +100,7 @@ class Recorder:
     def __init__(self, value: msgspec.Struct, read: set[tuple[str, str]]) -> None:
         self.__dict__.update(_value=value, _read=read)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> type:
         return type(self.__dict__["_value"])
 
@@ -111,7 +111,7 @@ class Recorder:
         return hash(value)
 
     def __eq__(self, other: object) -> bool:
-        return self.__dict__["_value"] == other
+        return bool(self.__dict__["_value"] == other)
 
     def __getattr__(self, name: str) -> Any:
         value, read = self.__dict__["_value"], self.__dict__["_read"]

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -271,7 +272,7 @@ class Listening(Session):
     def __init__(self, worker: int, applied: int = 0) -> None:
         self.sent: list[int] = []
         self.told: list[int] = []  # versions of endpoints
-        super().__init__(owner=None)  # it never says anything
+        super().__init__(cast(Any, None))  # it never says anything
         self.hello = Hello(worker, worker, SCHEMA, "", applied)
         self._to_worker = to_worker_framer()
 

@@ -1,6 +1,7 @@
 """What each condition looks at, and that what is remembered is right for everybody else."""
 
 from time import process_time
+from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
 import pytest
@@ -296,8 +297,9 @@ def test_a_list_is_the_same_in_any_lines(listed: list[str], data: st.DataObject)
     ],
 )
 def test_commas_of_fields_that_are_no_lists_separate_nothing(name: str, value: str, pattern: str) -> None:
-    assert not holds(HeaderCondition(name, (pattern,)), Headers(**{name: value}))
-    assert holds(HeaderCondition(name, (value,)), Headers(**{name: value}))
+    fields: dict[str, Any] = {name: value}
+    assert not holds(HeaderCondition(name, (pattern,)), Headers(**fields))
+    assert holds(HeaderCondition(name, (value,)), Headers(**fields))
 
 
 def test_quotes_that_are_not_closed_cost_no_more_than_their_length() -> None:

@@ -23,7 +23,7 @@ def of(namespace: str, path: str = "/", *, ident: str = "", **said: Any) -> Rout
     return replace(made, id=ident or namespace, source=Source("Ingress", namespace, "web"), alias=alias)
 
 
-def found(routes: list[Route], host: str, path: str = "/", *, owned: bool = False, **headers: str) -> Any:
+def found(routes: list[Route], host: str, path: str = "/", *, owned: bool = False, **headers: Any) -> Any:
     either = {
         find_in(table_of(order, owned=owned), PORT, host, path, Headers(**headers))
         for order in (routes, routes[::-1])

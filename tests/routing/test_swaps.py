@@ -89,7 +89,12 @@ def rank(candidate: Route) -> tuple[object, ...]:
 def first_of(wanted: list[Route], port: int, host: str, path: str, stage: str) -> str | None:
     """Search a sorted list, as the precedence rules are written down."""
     for candidate in sorted(wanted, key=rank):
-        stages = [pattern.replace("*", "") for c in candidate.conditions for pattern in c.patterns]
+        stages = [
+            pattern.replace("*", "")
+            for condition in candidate.conditions
+            if isinstance(condition, HeaderCondition)
+            for pattern in condition.patterns
+        ]
         if (
             port in candidate.ports
             and covers(candidate.host, host)

@@ -1,6 +1,7 @@
 """Which route wins."""
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from tests.support.tables import table_of
 PORT = 80
 
 
-def find(routes: list[Route], host: str, path: str, **headers: str) -> str | None:
+def find(routes: list[Route], host: str, path: str, **headers: Any) -> str | None:
     table = table_of(routes)
     found: str | None = find_in(table, PORT, host, path, Headers(**headers))
     remembered = Headers(is_remembered=True, **headers)

@@ -78,7 +78,7 @@ async def test_a_failure_keeps_the_last_addresses_and_says_why(dns: Dns) -> None
         dns.answers["a.example"] = answer
         await dns.clock.asleep()
         await dns.clock.advance(REFRESH_S)
-        await until(lambda cause=cause: cause in dns.resolver.known()["a.example"].problem)
+        await until(lambda cause=cause: cause in dns.resolver.known()["a.example"].problem)  # type: ignore[misc]
         assert dns.resolver.known()["a.example"].addresses == ("10.0.0.1",)
     dns.answers["a.example"] = ("10.0.0.1",)
     await dns.clock.asleep()
@@ -101,7 +101,7 @@ async def test_a_name_without_an_address_is_asked_for_less_and_less_often(dns: D
     dns.resolver.want(frozenset({"a.example"}))
     pauses = [5.0, 10.0, 20.0, 40.0, MAX_RETRY_S, MAX_RETRY_S]
     for times, pause in enumerate(pauses, 1):
-        await until(lambda times=times: len(dns.asked) == times)
+        await until(lambda times=times: len(dns.asked) == times)  # type: ignore[misc]
         await dns.clock.asleep()
         await dns.clock.advance(pause - 0.1)
         assert len(dns.asked) == times

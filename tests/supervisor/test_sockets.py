@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from controlplane.supervisor import processes, sockets
+from controlplane.supervisor import processes
 from controlplane.supervisor.sockets import CannotListen, open_group
 from loadtest.ports import free_port
 
@@ -34,6 +34,6 @@ def test_a_port_that_is_let_go_of_during_the_check_is_taken(
 
     port = free_port()
     held, real = listener(port), getattr(processes, look)
-    monkeypatch.setattr(sockets.processes, look, let_go_first)
+    monkeypatch.setattr(f"controlplane.supervisor.sockets.processes.{look}", let_go_first)
     (opened,) = open_group(("127.0.0.1", port), 1, lambda: ())
     opened.close()

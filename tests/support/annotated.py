@@ -24,7 +24,7 @@ HOSTILE: Final = (
 )  # fmt: skip
 """Texts that some place cannot take."""
 
-JSON_VALUES: Final = st.one_of(
+JSON_VALUES: Final[st.SearchStrategy[Any]] = st.one_of(
     st.sampled_from(HOSTILE),
     st.sampled_from([None, True, False, 0, -1, 80, 65536, 1.5, 1e308, [], {}, [[]], {"a": []}, [None]]),
     st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=3),

@@ -4,10 +4,10 @@ A socket filter that accepts no packet, so no privilege is needed. On a listenin
 on a connection everything; a connection inherits it from its listener.
 """
 
-import asyncio
 import ctypes
 import socket
 import struct
+from asyncio.trsock import TransportSocket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -28,20 +28,18 @@ _ACCEPT_SMALL: Final = (
 )
 
 
-def silence(target: "socket.socket | asyncio.trsock.TransportSocket") -> None:
+def silence(target: "socket.socket | TransportSocket") -> None:
     """From now on nothing reaches this socket."""
     _filter(target, _ACCEPT_NOTHING)
 
 
-def lose_large(target: "socket.socket | asyncio.trsock.TransportSocket") -> None:
+def lose_large(target: "socket.socket | TransportSocket") -> None:
     """From now on no segment over 1,400 bytes reaches this socket: the way there has a smaller MTU, and says
     nothing of it."""
     _filter(target, _ACCEPT_SMALL)
 
 
-def _filter(
-    target: "socket.socket | asyncio.trsock.TransportSocket", instructions: tuple[bytes, ...]
-) -> None:
+def _filter(target: "socket.socket | TransportSocket", instructions: tuple[bytes, ...]) -> None:
     program = ctypes.create_string_buffer(b"".join(instructions))
     target.setsockopt(
         socket.SOL_SOCKET,
@@ -50,7 +48,7 @@ def _filter(
     )
 
 
-def restore(target: "socket.socket | asyncio.trsock.TransportSocket") -> None:
+def restore(target: "socket.socket | TransportSocket") -> None:
     target.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 

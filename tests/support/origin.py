@@ -7,7 +7,7 @@ import ssl
 import struct
 from collections.abc import Callable
 from types import TracebackType
-from typing import cast
+from typing import Self, cast
 
 import h11
 
@@ -128,7 +128,7 @@ class Origin:
         return self.host, self.port
 
     @property
-    def sockets(self) -> tuple[asyncio.trsock.TransportSocket, ...]:
+    def sockets(self) -> tuple[socket.socket, ...]:
         """Those it listens on."""
         assert self._server is not None
         return tuple(self._server.sockets)
@@ -138,7 +138,7 @@ class Origin:
         """Return what came, without the probes of a gateway that found this endpoint silent."""
         return b"".join(_PROBE.sub(b"", connection.received) for connection in self.connections)
 
-    async def __aenter__(self) -> "Origin":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

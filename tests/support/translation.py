@@ -178,7 +178,7 @@ def _translate(case: Mapping[str, Any], last_good: LastGood, previous: Snapshot 
         )
         for index, (cluster, state) in enumerate(case.get("members", {}).items(), start=1)
     }
-    facts = {"address": "gateway.example.com", "known_clusters": ["cluster-1", "cluster-2"]}
+    facts: dict[str, Any] = {"address": "gateway.example.com", "known_clusters": ["cluster-1", "cluster-2"]}
     facts.update(case.get("facts", {}))
     known = frozenset(facts.pop("known_clusters"))
     facts["trusted_proxies"] = tuple(facts.get("trusted_proxies", ()))

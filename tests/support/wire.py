@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from asyncio.trsock import TransportSocket
 from typing import Self
 
 DEADLINE_S = 10.0
@@ -76,8 +77,8 @@ class RawClient:
         self._writer.transport.abort()
 
     @property
-    def socket(self) -> "asyncio.trsock.TransportSocket":
-        found: asyncio.trsock.TransportSocket = self._writer.get_extra_info("socket")
+    def socket(self) -> "TransportSocket":
+        found: TransportSocket = self._writer.get_extra_info("socket")
         return found
 
     @property

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Self, TypeVar
 
 import pytest
 
@@ -31,6 +32,8 @@ from tests.support.forks import Forked, fork_server
 START_S = 10.0
 WORKER_PYTHON = os.environ.get("FLEETGATE_WORKER_PYTHON", "")
 """Python with fleetgate installed, whose worker is tested instead of the sources' (make test-compiled)."""
+
+Message = TypeVar("Message")
 
 
 MODULE = "proxy.worker"
@@ -69,7 +72,7 @@ class WorkerProcess:
         self.hello: Hello | None = None
         self.process: asyncio.subprocess.Process | Forked | None = None
 
-    async def __aenter__(self) -> "WorkerProcess":
+    async def __aenter__(self) -> Self:
         path = Path(self._directory.name) / "control.sock"
         self._server = await asyncio.start_unix_server(self._serve, path)
         self.process = await self._start(
@@ -144,7 +147,7 @@ class WorkerProcess:
         async with asyncio.timeout(START_S):
             return await self._inbox.get()
 
-    async def _next(self, *kinds: type[FromWorker]) -> FromWorker:
+    async def _next(self, *kinds: type[Message]) -> Message:
         async with asyncio.timeout(START_S):
             while True:
                 message = await self._inbox.get()

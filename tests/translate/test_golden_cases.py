@@ -50,5 +50,6 @@ def test_the_input_of_a_case_is_block_yaml(path: Path) -> None:
     """Only small collections stand on one line: a reviewer reads a long one in blocks, field by field."""
     text = path.read_text().partition(SEPARATOR)[0]
     lines = text.splitlines()
-    flows = [event for event in yaml.parse(text) if getattr(event, "flow_style", None)]
-    assert [event.start_mark.line + 1 for event in flows if len(lines[event.start_mark.line]) > WIDTH] == []
+    events: list[Any] = [event for event in yaml.parse(text) if getattr(event, "flow_style", None)]
+    starts = [event.start_mark.line for event in events]
+    assert [line + 1 for line in starts if len(lines[line]) > WIDTH] == []

@@ -15,7 +15,11 @@ LISTENER, ADMIN = 8001, 9901
 
 
 def sockets(**facts: Any) -> OwnSockets:
-    told = {"own_addresses": OWN, "admin": ("127.0.0.1", ADMIN), "allow_loopback": True} | facts
+    told: dict[str, Any] = {
+        "own_addresses": OWN,
+        "admin": ("127.0.0.1", ADMIN),
+        "allow_loopback": True,
+    } | facts
     return OwnSockets(Facts(**told), (LISTENER,))
 
 

@@ -4,10 +4,10 @@
 """
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import yaml
@@ -76,7 +76,7 @@ def test_every_field_of_the_snapshot_has_a_producer(tmp_path: Path) -> None:
         produced.update(_set_in(_published(failing, tmp_path)))
     wanted = {
         (each, name)
-        for each in _types(Snapshot, {})
+        for each in cast(Iterable[Any], _types(Snapshot, {}))
         for name in (each.__members__ if issubclass(each, Enum) else each.__struct_fields__)
     }
     wanted.remove((Snapshot, "schema"))  # a constant, which the codec and the publisher compare

@@ -59,7 +59,13 @@ def test_conditions_are_named_by_kind_and_told_apart_by_a_hash() -> None:
     assert plain == "shop/web/shop.example.com/"
     assert gray.startswith("shop/web/a/:header-")
     assert both.startswith("shop/web/a/:exact:header+method-")
-    pairs = [CookieCondition((("a", "b"),)), CookieCondition((("b", "a"),)), GRAY, EITHER, method]
+    pairs: list[Condition] = [
+        CookieCondition((("a", "b"),)),
+        CookieCondition((("b", "a"),)),
+        GRAY,
+        EITHER,
+        method,
+    ]
     assert len(set(ids(*(planned("/", "a", PathKind.PREFIX, each) for each in pairs)))) == len(pairs)
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.clock import Clock
-from proxy.model.actions import Algorithm, Balance, HashKey, HashSource, Sticky
+from proxy.model.actions import Algorithm, Backend, Balance, HashKey, HashSource, Sticky
 from proxy.model.policies import RetryScope
 from proxy.upstream.balancing.choice import Choice
 from proxy.upstream.connections.connection import UpstreamConnection
@@ -21,7 +21,7 @@ from proxy.upstream.service import Services
 from tests.support.endpoints import fail
 from tests.support.snapshots import split
 from tests.support.waiting import until
-from tests.upstream.test_backends import BASE, Backend, describe, plan_of
+from tests.upstream.test_backends import BASE, describe, plan_of
 from tests.upstream.test_keyed import LINE
 from tests.upstream.test_sticky import choose, id_of
 

@@ -19,8 +19,8 @@ COMMAND = [sys.executable, "-I", "-m", "controlplane.embedded.webdemo", "--port"
 @contextmanager
 def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield process, int(process.stdout.readline().split()[1])
     finally:
         process.kill()
