@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from proxy.build import dataplane
-from proxy.dataplane import Change, DataPlane
+from proxy.dataplane import DataPlane, SnapshotChange
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import (
     Ack,
@@ -74,7 +74,7 @@ class Agent:
         self._listeners = listeners
         self._on_drain = on_drain
         self._fds = fds
-        self._changes: list[Change] = []  # received, not applied yet; the first one is being applied
+        self._changes: list[SnapshotChange] = []  # received, not applied yet; the first one is being applied
 
     async def run(self, path: str) -> None:
         """Serve the control plane at the Unix socket `path` until cancelled."""
@@ -113,7 +113,7 @@ class Agent:
         _check_peer(writer)
         hello = Hello(self._worker, os.getpid(), SCHEMA, self._generation, self._plane.version, dataplane())
         writer.write(encode(hello))
-        received: asyncio.Queue[Change] = asyncio.Queue()
+        received: asyncio.Queue[SnapshotChange] = asyncio.Queue()
         asked = asyncio.Event()
         tasks = (
             asyncio.create_task(self._read(reader, writer, received, asked)),
@@ -136,7 +136,7 @@ class Agent:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        received: asyncio.Queue[Change],
+        received: asyncio.Queue[SnapshotChange],
         asked: asyncio.Event,
     ) -> None:
         framer = to_worker_framer()
@@ -150,7 +150,7 @@ class Agent:
                     case Part():
                         parts.append(message)
                     case Apply(snapshot):
-                        change = Change(snapshot, parts)
+                        change = SnapshotChange(snapshot, parts)
                         parts = []
                         self._changes.append(change)
                         received.put_nowait(change)
@@ -193,7 +193,7 @@ class Agent:
         for change in self._changes:
             change.told += unknown
 
-    async def _apply_all(self, received: asyncio.Queue[Change], writer: asyncio.StreamWriter) -> None:
+    async def _apply_all(self, received: asyncio.Queue[SnapshotChange], writer: asyncio.StreamWriter) -> None:
         """One after the other: each is answered, because the control plane waits for each answer."""
         while True:
             change = await received.get()
@@ -203,7 +203,7 @@ class Agent:
             if isinstance(answer, Ack) and self._plane.version > answer.version:
                 writer.write(encode(Ack(self._plane.version)))
 
-    async def _apply(self, change: Change) -> FromWorker:
+    async def _apply(self, change: SnapshotChange) -> FromWorker:
         version = change.snapshot.version
         try:
             await self._plane.apply(change)

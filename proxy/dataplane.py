@@ -54,7 +54,7 @@ _UNUSABLE: Final = FixedResponse(
 _LOW_DIGITS: Final = [b"%03x" % number for number in range(4096)]
 
 
-class Change:
+class SnapshotChange:
     """A snapshot on its way into the data plane: what it says besides routes and services, and these."""
 
     __slots__ = ("failbacks", "newer", "parts", "referenced", "services", "snapshot", "told", "version")
@@ -127,7 +127,7 @@ class DataPlane:
         self.table: RouteTable[RoutePlan] = RouteTable(self._bind)
         self.compiled = Compiled()
 
-    async def apply(self, change: Change) -> None:
+    async def apply(self, change: SnapshotChange) -> None:
         """Compile and swap, while requests go on; one change at a time.
 
         Raises RouteError, ChannelError (of a part), and then everything is as before.
@@ -166,7 +166,7 @@ class DataPlane:
         await _dismantle(table, pace)
         await self._forget(wanted, change.referenced, pace)
 
-    async def _fill(self, table: RouteTable[RoutePlan], change: Change, pace: Pace) -> None:
+    async def _fill(self, table: RouteTable[RoutePlan], change: SnapshotChange, pace: Pace) -> None:
         policies: dict[Policies, Policies] = {}  # one object for all routes with equal ones
         while change.parts:
             part = change.parts.popleft()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("controlplane",)
+PACKAGES = ("controlplane", "proxy")
 APART = {
     ROOT / "controlplane" / "embedded",  # an API server of its own, with Kubernetes' names
     ROOT / "proxy" / "model",  # a struct of the snapshot may have the word of what it describes

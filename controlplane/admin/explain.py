@@ -17,7 +17,7 @@ from controlplane.observe.endpoints import Merged, usable
 from controlplane.resources.ingress import Ingress
 from proxy.model.actions import Algorithm, Forward, Split
 from proxy.model.snapshot import Listener, Route, Snapshot, Source
-from proxy.routing.explain import Asked, Considered, Part, Verdict, explain
+from proxy.routing.explain import Considered, Part, Inquiry, RouteVerdict, explain
 from proxy.routing.shares import Usable, tiers
 
 _MOST_NEAR: Final = 10
@@ -69,7 +69,7 @@ def _ambiguity(snapshot: Snapshot, request: Request, winner: Route | None) -> st
     return ""
 
 
-def _chosen(snapshot: Snapshot, asked: Asked) -> Considered | None:
+def _chosen(snapshot: Snapshot, asked: Inquiry) -> Considered | None:
     return explain(snapshot.routes, asked, 0, owned=snapshot.hosts_owned).chosen
 
 
@@ -86,7 +86,7 @@ def _near(considered: Iterable[Considered]) -> Iterable[Considered]:
     misses = 0
     for each in considered:
         parts = {difference.part for difference in each.differences} & {Part.PORT, Part.HOST, Part.PATH}
-        if each.verdict is Verdict.MISSED:
+        if each.verdict is RouteVerdict.MISSED:
             if misses >= _MOST_NEAR or (misses and (len(parts) > 1 or Part.HOST in parts)):
                 return
             misses += 1

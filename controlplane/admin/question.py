@@ -12,7 +12,7 @@ from proxy.http.errors import RequestError
 from proxy.http.grammar import FIELD_LINE, HOST
 from proxy.http.request_line import parse_request_line
 from proxy.model.snapshot import Listener, Snapshot
-from proxy.routing.explain import Asked, covers_host
+from proxy.routing.explain import Inquiry, covers_host
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CLIENT: Final = "127.0.0.1"
@@ -44,7 +44,7 @@ class Request:
     `readings` are other paths that servers read in the one that is asked for; they must take the same route.
     """
 
-    asked: Asked
+    asked: Inquiry
     listener: Listener | None
     note: str = ""
     readings: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ def request_of(question: Question, snapshot: Snapshot) -> Request:
     except ValueError:
         raise QuestionError(f"{client!r} is no address of a client; write e.g. 10.1.2.3") from None
     path, readings = _path(question.method, url.path or "/")
-    asked = Asked(
+    asked = Inquiry(
         port,
         _host(url, question.headers),
         path,
@@ -122,7 +122,7 @@ def _fields(headers: Headers) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _at_listener(asked: Asked, is_explicit: bool, snapshot: Snapshot) -> Request:
+def _at_listener(asked: Inquiry, is_explicit: bool, snapshot: Snapshot) -> Request:
     """Without a port in the URL, one listener stands for the one that a load balancer leads to."""
     listeners = {listener.port: listener for listener in snapshot.listeners}
     listener = listeners.get(asked.port)

@@ -13,21 +13,21 @@ from proxy.model.conditions import (
     SourceCondition,
 )
 from proxy.model.snapshot import PathKind, Route
-from proxy.routing.contest import Rule
+from proxy.routing.contest import Precedence
 from proxy.routing.explain import Considered, Difference, Part
 
-_LOST: Final[dict[Rule, str]] = {
-    Rule.OWNER: "the host belongs to another namespace",
-    Rule.ORDER: "its order {loser.order} comes after {winner.order}",
-    Rule.HOST: "its host is less specific",
-    Rule.PATH_KIND: "{loser.path.kind} {loser.path.value} comes after {winner.path.kind}",
-    Rule.PATH_LENGTH: "its path is shorter",
-    Rule.SINCE: "rules of the namespace {winner.source.namespace} have been at this place for longer",
-    Rule.PRIORITY: "the other is a canary of higher precedence",
-    Rule.CONDITIONS: "it has fewer conditions ({losing} to {winning})",
-    Rule.AGE: "its {loser.source.kind} is younger",
-    Rule.NAME: "its name comes later",
-    Rule.PLACE: "it stands later in its {loser.source.kind}",
+_LOST: Final[dict[Precedence, str]] = {
+    Precedence.OWNER: "the host belongs to another namespace",
+    Precedence.ORDER: "its order {loser.order} comes after {winner.order}",
+    Precedence.HOST: "its host is less specific",
+    Precedence.PATH_KIND: "{loser.path.kind} {loser.path.value} comes after {winner.path.kind}",
+    Precedence.PATH_LENGTH: "its path is shorter",
+    Precedence.SINCE: "rules of the namespace {winner.source.namespace} have been at this place for longer",
+    Precedence.PRIORITY: "the other is a canary of higher precedence",
+    Precedence.CONDITIONS: "it has fewer conditions ({losing} to {winning})",
+    Precedence.AGE: "its {loser.source.kind} is younger",
+    Precedence.NAME: "its name comes later",
+    Precedence.PLACE: "it stands later in its {loser.source.kind}",
 }
 
 

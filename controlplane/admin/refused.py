@@ -7,7 +7,7 @@ from typing import Any, Final
 from controlplane.resources.ingress import Ingress, IngressPath, IngressRule
 from controlplane.translate.diagnostics import Diagnostic
 from proxy.model.snapshot import Snapshot, Source
-from proxy.routing.explain import Asked, covers_host
+from proxy.routing.explain import Inquiry, covers_host
 
 MOST: Final = 5
 _LITERAL_ROOT: Final = "/"
@@ -18,7 +18,7 @@ def refused(
     ingresses: Mapping[str, Ingress],
     diagnostics: Iterable[Diagnostic],
     snapshot: Snapshot,
-    asked: Asked,
+    asked: Inquiry,
     winner: Source | None,
 ) -> list[dict[str, Any]]:
     """Return the Ingresses with errors, or without any route, that name the host and path.
@@ -60,13 +60,13 @@ def _view(name: tuple[str, str], items: Iterable[Diagnostic]) -> dict[str, Any]:
     }
 
 
-def _may_mean(ingress: Ingress, asked: Asked) -> bool:
+def _may_mean(ingress: Ingress, asked: Inquiry) -> bool:
     if ingress.spec.default_backend is not None:
         return True
     return any(_covers(rule, asked) for rule in ingress.spec.rules)
 
 
-def _covers(rule: IngressRule, asked: Asked) -> bool:
+def _covers(rule: IngressRule, asked: Inquiry) -> bool:
     if not covers_host(rule.host, asked.host):
         return False
     paths = tuple(_paths(rule))

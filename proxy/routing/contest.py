@@ -8,7 +8,7 @@ from proxy.model.snapshot import Route, tenant_of
 from proxy.routing.rank import HostRank, Place, Standing, host_rank, party, place, rank, standing
 
 
-class Rule(StrEnum):
+class Precedence(StrEnum):
     """The reasons why one matching route comes before another, the most important first."""
 
     OWNER = "owner"  # the host belongs to another namespace
@@ -25,12 +25,13 @@ class Rule(StrEnum):
 
 
 _IN_NAMESPACE = (
-    Rule.ORDER, Rule.HOST, Rule.PATH_KIND, Rule.PATH_LENGTH, Rule.PRIORITY, Rule.CONDITIONS, Rule.AGE,
+    Precedence.ORDER, Precedence.HOST, Precedence.PATH_KIND, Precedence.PATH_LENGTH, Precedence.PRIORITY,
+    Precedence.CONDITIONS, Precedence.AGE,
 )  # fmt: skip
-"""Rules for the parts of a Rank; behind them come the name, and in one Ingress the place."""
+"""For the parts of a Rank; behind them come the name, and in one Ingress the place."""
 
-_ACROSS = (Rule.HOST, Rule.PATH_KIND, Rule.PATH_LENGTH, Rule.SINCE, Rule.NAME)
-"""Rules for the parts of a Standing."""
+_ACROSS = (Precedence.HOST, Precedence.PATH_KIND, Precedence.PATH_LENGTH, Precedence.SINCE, Precedence.NAME)
+"""For the parts of a Standing."""
 
 
 class Contest:
@@ -54,7 +55,7 @@ class Contest:
         """Let a route take part that matches, and was noted."""
         self._matching.setdefault(party(route), []).append(route)
 
-    def in_turn(self) -> Iterator[tuple[Route, Rule | None, Route | None]]:
+    def in_turn(self) -> Iterator[tuple[Route, Precedence | None, Route | None]]:
         """Yield the matching routes, beginning with the one that is taken; each of the others comes with the
         rule and the route that beat it: the one that is taken, or the first of its own namespace.
 
@@ -71,7 +72,7 @@ class Contest:
             else:
                 yield route, in_namespace(first, route), first
         for route, _ in self._merged([routes for routes in parties if not self._may_win(routes[0])]):
-            yield route, Rule.OWNER, None
+            yield route, Precedence.OWNER, None
 
     def _may_win(self, route: Route) -> bool:
         return not self._owned or self._owner is None or self._owner[1] == tenant_of(route)
@@ -92,24 +93,24 @@ class Contest:
     def _standing(self, route: Route) -> Standing:
         return standing(route, self._since[place(route), tenant_of(route)])
 
-    def _across(self, winner: Route, loser: Route) -> Rule:
+    def _across(self, winner: Route, loser: Route) -> Precedence:
         return _first_difference(_ACROSS, self._standing(winner), self._standing(loser), winner, loser)
 
 
-def in_namespace(winner: Route, loser: Route) -> Rule:
+def in_namespace(winner: Route, loser: Route) -> Precedence:
     """Return the first rule by which two routes of a namespace differ that both match."""
     return _first_difference(_IN_NAMESPACE, rank(winner), rank(loser), winner, loser)
 
 
 def _first_difference(
-    rules: tuple[Rule, ...],
+    rules: tuple[Precedence, ...],
     winning: tuple[object, ...],
     losing: tuple[object, ...],
     winner: Route,
     loser: Route,
-) -> Rule:
+) -> Precedence:
     for rule, better, worse in zip(rules, winning, losing, strict=False):
         if better != worse:
-            is_root = rule is Rule.PATH_KIND and winner.path.kind is loser.path.kind
-            return Rule.PATH_LENGTH if is_root else rule
-    return Rule.NAME if winner.source != loser.source else Rule.PLACE
+            is_root = rule is Precedence.PATH_KIND and winner.path.kind is loser.path.kind
+            return Precedence.PATH_LENGTH if is_root else rule
+    return Precedence.NAME if winner.source != loser.source else Precedence.PLACE

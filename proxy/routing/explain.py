@@ -13,7 +13,7 @@ from typing import Final
 
 from proxy.model.conditions import Condition
 from proxy.model.snapshot import PathKind, Route
-from proxy.routing.contest import Contest, Rule
+from proxy.routing.contest import Contest, Precedence
 from proxy.routing.match import compile_conditions, compile_path
 from proxy.routing.rank import Rank, rank
 from proxy.routing.request import Facts
@@ -23,7 +23,7 @@ _SLICE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Inquiry:
     """A request that is asked about."""
 
     port: int  # of the listener
@@ -35,7 +35,7 @@ class Asked:
     client: str = ""  # address, as trusted proxies would report it
 
 
-class Verdict(StrEnum):
+class RouteVerdict(StrEnum):
     CHOSEN = "chosen"
     LOST = "lost"  # it matches, and so does a better one
     MISSED = "missed"  # it does not match
@@ -62,8 +62,8 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Considered:
     route: Route
-    verdict: Verdict
-    lost_by: Rule | None = None
+    verdict: RouteVerdict
+    lost_by: Precedence | None = None
     lost_to: Route | None = None  # the chosen route, or the first of its own namespace
     differences: tuple[Difference, ...] = ()  # all of them, when it was missed
 
@@ -78,11 +78,11 @@ class Explanation:
     @property
     def chosen(self) -> Considered | None:
         first = self.considered[0] if self.considered else None
-        return first if first is not None and first.verdict is Verdict.CHOSEN else None
+        return first if first is not None and first.verdict is RouteVerdict.CHOSEN else None
 
 
 def explain(
-    routes: Iterable[Route], asked: Asked, most: int | None = None, *, owned: bool = False
+    routes: Iterable[Route], asked: Inquiry, most: int | None = None, *, owned: bool = False
 ) -> Explanation:
     """Return the outcome of a request among the routes of a snapshot. Raises RouteError.
 
@@ -102,7 +102,7 @@ def explain(
             contest.enter(route)
             continue
         count += 1
-        missed.append(Considered(route, Verdict.MISSED, differences=differences))
+        missed.append(Considered(route, RouteVerdict.MISSED, differences=differences))
         if most is not None and len(missed) >= most + _SLICE:
             missed = _nearest(missed, asked.path, most)
     missed = _nearest(missed, asked.path, most)
@@ -111,11 +111,11 @@ def explain(
 
 def _judged(contest: Contest) -> Iterator[Considered]:
     for route, lost_by, winner in contest.in_turn():
-        verdict = Verdict.CHOSEN if lost_by is None else Verdict.LOST
+        verdict = RouteVerdict.CHOSEN if lost_by is None else RouteVerdict.LOST
         yield Considered(route, verdict, lost_by=lost_by, lost_to=winner)
 
 
-def _differences(route: Route, asked: Asked, facts: Facts) -> Iterator[Difference]:
+def _differences(route: Route, asked: Inquiry, facts: Facts) -> Iterator[Difference]:
     if asked.port not in route.ports:
         yield Difference(Part.PORT, ", ".join(str(port) for port in route.ports), (str(asked.port),))
     if not covers_host(route.host, asked.host):
@@ -200,7 +200,7 @@ class _Resource:
 class _Line:
     __slots__ = ("query", "resource")
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Inquiry) -> None:
         self.query = _octets(f"?{asked.query}") if asked.query else b""
         self.resource = _Resource(_octets(asked.method))
 
@@ -210,7 +210,7 @@ def _octets(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
-def _facts(asked: Asked) -> Facts:
+def _facts(asked: Inquiry) -> Facts:
     facts = Facts()
     facts.host = _octets(asked.host.lower())
     facts.fields = _Fields(asked.headers)

@@ -14,7 +14,7 @@ class Fields(Protocol):
     def values(self, name: bytes) -> tuple[bytes, ...]: ...
 
 
-class Resource(Protocol):
+class HasMethod(Protocol):
     @property
     def method(self) -> bytes: ...
 
@@ -23,7 +23,7 @@ class Line(Protocol):
     """The request line. The path stands by itself: it is looked up, not compared."""
 
     @property
-    def resource(self) -> Resource: ...
+    def resource(self) -> HasMethod: ...
 
     @property
     def query(self) -> bytes:

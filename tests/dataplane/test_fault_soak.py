@@ -18,7 +18,7 @@ import uvloop
 from msgspec.structs import replace
 
 from loadtest.ports import free_port
-from proxy.dataplane import Change, DataPlane
+from proxy.dataplane import DataPlane, SnapshotChange
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.h1.stream import Http1Stream
 from proxy.model.actions import Backend, FixedResponse
@@ -96,7 +96,7 @@ async def churn(plane: DataPlane, whole: Snapshot, random: Random) -> None:
         if turn % 8:
             plane.change_endpoints((wanted,))
         else:
-            await plane.apply(Change(replace(whole, version=turn), parts_of(whole)))
+            await plane.apply(SnapshotChange(replace(whole, version=turn), parts_of(whole)))
         await asyncio.sleep(random.uniform(0.0, 0.1))
 
 
@@ -187,7 +187,7 @@ async def soak(path: Path) -> Soaked:
         await crowd.run(SOAK_S)
         changing.cancel()
         await asyncio.wait([changing])
-        await plane.apply(Change(whole, parts_of(whole)))
+        await plane.apply(SnapshotChange(whole, parts_of(whole)))
         for pod in pods:
             pod.is_calm = True
         answers = await tally(port, 40, request("/plain/after"))

@@ -11,7 +11,7 @@ import uvloop
 from msgspec.structs import replace
 
 from loadtest.ports import free_port
-from proxy.dataplane import Change, DataPlane
+from proxy.dataplane import DataPlane, SnapshotChange
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.h1.inbox import Inbox
 from proxy.downstream.h1.stream import Http1Stream
@@ -72,7 +72,7 @@ def ask(port: int, raw: bytes, connections: int, requests: int) -> Counter[bytes
 
 
 async def swap(plane: DataPlane, snapshot: Snapshot) -> None:
-    await plane.apply(Change(snapshot, parts_of(snapshot)))
+    await plane.apply(SnapshotChange(snapshot, parts_of(snapshot)))
 
 
 async def traffic_and_swaps(plane: DataPlane, first: Snapshot, endpoints: dict[str, list[Address]]) -> None:

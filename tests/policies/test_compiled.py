@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 from msgspec.structs import replace
 
-from proxy.dataplane import Change, DataPlane
+from proxy.dataplane import DataPlane, SnapshotChange
 from proxy.model.actions import FixedResponse
 from proxy.model.channel import PART_SIZE, parts_of
 from proxy.model.policies import (
@@ -73,7 +73,7 @@ async def test_a_worker_holds_equal_policies_once() -> None:
     routes = [policed(f"/{number}") for number in range(3 * PART_SIZE)]
     plane = DataPlane(asyncio.get_running_loop(), None)
     whole = snapshot(80, {"c1": []}, *routes)
-    await plane.apply(Change(whole, parts_of(whole)))
+    await plane.apply(SnapshotChange(whole, parts_of(whole)))
     taken = []
     for number in range(3 * PART_SIZE):
         request = asked(f"/{number}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.agent import Agent
-from proxy.dataplane import Change, DataPlane
+from proxy.dataplane import DataPlane, SnapshotChange
 from proxy.downstream.guards.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import (
@@ -73,7 +73,7 @@ async def test_a_worker_that_meets_an_unexpected_error_connects_again_and_serves
     async with connected(tmp_path / "socket") as (control, _):
         with monkeypatch.context() as broken:
 
-            async def apply(_plane: DataPlane, _change: Change) -> None:
+            async def apply(_plane: DataPlane, _change: SnapshotChange) -> None:
                 raise KeyError("a defect")
 
             broken.setattr(DataPlane, "apply", apply)

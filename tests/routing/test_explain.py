@@ -18,8 +18,8 @@ from proxy.model.conditions import (
     TextKind,
 )
 from proxy.model.snapshot import PathKind, PathMatch, Route, tenant_of
-from proxy.routing.contest import Rule
-from proxy.routing.explain import Asked, Difference, Part, Verdict, explain
+from proxy.routing.contest import Precedence
+from proxy.routing.explain import Difference, Part, Inquiry, RouteVerdict, explain
 from proxy.routing.rank import party, place, rank, standing
 from proxy.routing.table import RouteTable
 from tests.support.asking import Headers, find_in
@@ -89,9 +89,9 @@ def tables(draw: st.DrawFn) -> list[Route]:
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> Asked:
+def requests(draw: st.DrawFn) -> Inquiry:
     cookie = "; ".join(f"{name}={value}" for name, value in draw(FIELDS))
-    return Asked(
+    return Inquiry(
         port=draw(st.sampled_from([80, 81])),
         host=draw(st.sampled_from(["a.b", "c.a.b", "b", ".b", "x.y"])),
         path=draw(st.sampled_from(["/", "/a", "/a/", "/a/b", "/ab", "/A", "/a/b/c"])),
@@ -125,14 +125,14 @@ def shared_tables(draw: st.DrawFn) -> list[Route]:
 SEVERAL_REQUESTS = st.lists(requests(), min_size=REQUESTS, max_size=REQUESTS)
 
 
-def headers_of(asked: Asked, *, is_remembered: bool = False) -> Headers:
+def headers_of(asked: Inquiry, *, is_remembered: bool = False) -> Headers:
     fields: dict[str, list[str]] = {}
     for name, value in asked.headers:
         fields.setdefault(name.lower(), []).append(value)
     return Headers(is_remembered=is_remembered, **fields)
 
 
-def found_by(table: RouteTable[str], asked: Asked, headers: Headers) -> str | None:
+def found_by(table: RouteTable[str], asked: Inquiry, headers: Headers) -> str | None:
     found: str | None = find_in(
         table, asked.port, asked.host, asked.path, headers,
         method=asked.method, query=asked.query, client=asked.client,
@@ -142,14 +142,14 @@ def found_by(table: RouteTable[str], asked: Asked, headers: Headers) -> str | No
 
 @settings(max_examples=EXAMPLES)
 @given(tables(), SEVERAL_REQUESTS)
-def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], several: list[Asked]) -> None:
+def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], several: list[Inquiry]) -> None:
     """All that match, in their order: what comes second is what the table finds without the first."""
     for asked in several:
         considered = explain(wanted, asked).considered
         assert {each.route.id for each in considered} == {each.id for each in wanted}
         remaining = list(wanted)
         for each in considered:
-            if each.verdict is not Verdict.MISSED:
+            if each.verdict is not RouteVerdict.MISSED:
                 assert found_by(table_of(remaining), asked, headers_of(asked)) == each.route.id
                 remaining.remove(each.route)
         assert found_by(table_of(remaining), asked, headers_of(asked)) is None
@@ -161,7 +161,7 @@ def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], sever
 @settings(max_examples=EXAMPLES // 3)
 @given(shared_tables(), SEVERAL_REQUESTS, st.booleans())
 def test_both_choose_the_same_among_namespaces(
-    wanted: list[Route], several: list[Asked], owned: bool
+    wanted: list[Route], several: list[Inquiry], owned: bool
 ) -> None:
     if owned:  # the translation has refused the others
         wanted = [replace(each, tenant=OWNERS[each.host]) for each in wanted]
@@ -173,14 +173,14 @@ def test_both_choose_the_same_among_namespaces(
 
 @settings(max_examples=EXAMPLES // 3)
 @given(shared_tables(), SEVERAL_REQUESTS)
-def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], several: list[Asked]) -> None:
+def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], several: list[Inquiry]) -> None:
     """Said in the words of DESIGN §4.9, without the table and the contest."""
     for asked in several:
         matching = [each.route for each in explain(wanted, asked).considered if not each.differences]
         parties = {party(each) for each in matching}
         firsts = [min((e for e in matching if party(e) == each), key=rank) for each in sorted(parties)]
 
-        def since(first: Route, asked: Asked = asked) -> str:
+        def since(first: Route, asked: Inquiry = asked) -> str:
             there = (e for e in wanted if asked.port in e.ports and place(e) == place(first))
             return min(e.created for e in there if tenant_of(e) == tenant_of(first))
 
@@ -195,7 +195,7 @@ def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], severa
 
 @settings(max_examples=EXAMPLES // 3)
 @given(tables(), SEVERAL_REQUESTS)
-def test_what_is_remembered_is_what_is_found(wanted: list[Route], several: list[Asked]) -> None:
+def test_what_is_remembered_is_what_is_found(wanted: list[Route], several: list[Inquiry]) -> None:
     """Requests that share their header block, and nothing else: it has the host, too."""
     first, *others = several
     same = [first, *(dataclasses.replace(each, host=first.host, headers=first.headers) for each in others)]
@@ -208,44 +208,48 @@ def test_what_is_remembered_is_what_is_found(wanted: list[Route], several: list[
 @pytest.mark.parametrize(
     ("winner", "loser", "rule"),
     [
-        ({"order": 1, "path": "/"}, {"host": "x.y.z"}, Rule.ORDER),
-        ({"host": "x.y.z", "path": "/"}, {"host": "*.y.z"}, Rule.HOST),
-        ({"host": "*.y.z", "path": "/"}, {}, Rule.HOST),
-        ({"kind": PathKind.EXACT}, {"priority": 9}, Rule.PATH_KIND),
-        ({}, {"path": "/a.*", "kind": PathKind.REGEX}, Rule.PATH_KIND),
-        ({"path": "/a.*", "kind": PathKind.REGEX}, {"path": "/", "priority": 9}, Rule.PATH_KIND),
-        ({}, {"path": "/", "priority": 9}, Rule.PATH_LENGTH),
-        ({"path": "/a*", "kind": PathKind.GLOB}, {"path": "/*", "kind": PathKind.GLOB}, Rule.PATH_LENGTH),
-        ({"priority": 1}, {"conditions": (STAGE,)}, Rule.PRIORITY),
-        ({"conditions": (STAGE,), "created": "2"}, {"created": "1"}, Rule.CONDITIONS),
-        ({"created": "1", "name": "z"}, {"created": "2", "name": "a"}, Rule.AGE),
-        ({"name": "a"}, {"name": "b"}, Rule.NAME),
+        ({"order": 1, "path": "/"}, {"host": "x.y.z"}, Precedence.ORDER),
+        ({"host": "x.y.z", "path": "/"}, {"host": "*.y.z"}, Precedence.HOST),
+        ({"host": "*.y.z", "path": "/"}, {}, Precedence.HOST),
+        ({"kind": PathKind.EXACT}, {"priority": 9}, Precedence.PATH_KIND),
+        ({}, {"path": "/a.*", "kind": PathKind.REGEX}, Precedence.PATH_KIND),
+        ({"path": "/a.*", "kind": PathKind.REGEX}, {"path": "/", "priority": 9}, Precedence.PATH_KIND),
+        ({}, {"path": "/", "priority": 9}, Precedence.PATH_LENGTH),
+        (
+            {"path": "/a*", "kind": PathKind.GLOB},
+            {"path": "/*", "kind": PathKind.GLOB},
+            Precedence.PATH_LENGTH,
+        ),
+        ({"priority": 1}, {"conditions": (STAGE,)}, Precedence.PRIORITY),
+        ({"conditions": (STAGE,), "created": "2"}, {"created": "1"}, Precedence.CONDITIONS),
+        ({"created": "1", "name": "z"}, {"created": "2", "name": "a"}, Precedence.AGE),
+        ({"name": "a"}, {"name": "b"}, Precedence.NAME),
     ],
 )
-def test_what_a_route_lost_by(winner: dict[str, object], loser: dict[str, object], rule: Rule) -> None:
+def test_what_a_route_lost_by(winner: dict[str, object], loser: dict[str, object], rule: Precedence) -> None:
     def made(said: dict[str, object], number: str) -> Route:
         return replace(route(PORT, **{"path": "/a", **said}), id=number)  # type: ignore[arg-type]
 
     wanted = [made(loser, "loser"), made(winner, "winner")]
-    first, second = explain(wanted, Asked(PORT, "x.y.z", "/a", headers=(("Stage", "gray"),))).considered
-    assert (first.route.id, first.verdict, first.lost_by) == ("winner", Verdict.CHOSEN, None)
-    assert (second.route.id, second.verdict, second.lost_by) == ("loser", Verdict.LOST, rule)
+    first, second = explain(wanted, Inquiry(PORT, "x.y.z", "/a", headers=(("Stage", "gray"),))).considered
+    assert (first.route.id, first.verdict, first.lost_by) == ("winner", RouteVerdict.CHOSEN, None)
+    assert (second.route.id, second.verdict, second.lost_by) == ("loser", RouteVerdict.LOST, rule)
     assert rank(first.route) < rank(second.route)
 
 
 def test_thousands_of_misses_come_nearest_first() -> None:
     """More than are sorted in one step."""
     missed = [route(PORT, "/" + "x" * (number * 7 % 2500), name=f"r{number}") for number in range(2500)]
-    considered = explain(missed, Asked(PORT, "x.y.z", "/" + "x" * 2500, headers=())).considered
-    matching = [each for each in considered if each.verdict is not Verdict.MISSED]
+    considered = explain(missed, Inquiry(PORT, "x.y.z", "/" + "x" * 2500, headers=())).considered
+    matching = [each for each in considered if each.verdict is not RouteVerdict.MISSED]
     assert len(matching) == 1
     lengths = [len(each.route.path.value) for each in considered[1:]]
     assert lengths == sorted(lengths, reverse=True)
-    nearest = explain(missed, Asked(PORT, "x.y.z", "/" + "x" * 2500, headers=()), 3)
+    nearest = explain(missed, Inquiry(PORT, "x.y.z", "/" + "x" * 2500, headers=()), 3)
     assert (nearest.considered, nearest.left) == (considered[:4], 2496)
 
 
-def differences(wanted: Route, asked: Asked) -> tuple[Difference, ...]:
+def differences(wanted: Route, asked: Inquiry) -> tuple[Difference, ...]:
     explanation = explain([wanted], asked)
     assert explanation.chosen is None
     return explanation.considered[0].differences
@@ -254,7 +258,7 @@ def differences(wanted: Route, asked: Asked) -> tuple[Difference, ...]:
 def test_what_differs() -> None:
     condition = CookieCondition((("stage", "gray"),))
     wanted = route(81, "/b", host="x.y", conditions=(condition,))
-    asked = Asked(PORT, "X.Z", "/a", headers=(("Cookie", "stage=blue; a=1"), ("cookie", "stage=green")))
+    asked = Inquiry(PORT, "X.Z", "/a", headers=(("Cookie", "stage=blue; a=1"), ("cookie", "stage=green")))
     assert differences(wanted, asked) == (
         Difference(Part.PORT, "81", ("80",)),
         Difference(Part.HOST, "x.y", ("X.Z",)),
@@ -274,7 +278,7 @@ def test_what_differs() -> None:
     ],
 )
 def test_what_was_found_instead(condition: Condition, found: tuple[str, ...]) -> None:
-    asked = Asked(
+    asked = Inquiry(
         PORT, "A.b", query="b&a=2+3", headers=(("Stage", "blue"), ("stage", "green")), client="192.0.2.9"
     )
     assert differences(route(PORT, conditions=(condition,)), asked) == (
@@ -283,7 +287,7 @@ def test_what_was_found_instead(condition: Condition, found: tuple[str, ...]) ->
 
 
 def test_the_nearest_miss_needs_the_least() -> None:
-    asked = Asked(PORT, "a.b", "/shop/cart")
+    asked = Inquiry(PORT, "a.b", "/shop/cart")
     by_distance = [
         route(PORT, "/shop", host="a.b", conditions=(STAGE,), name="a condition"),
         route(PORT, "/", host="a.b", conditions=(STAGE, MethodCondition(("PUT",))), name="two conditions"),
@@ -302,13 +306,13 @@ def test_the_nearest_miss_needs_the_least() -> None:
 
 
 def test_without_routes_there_is_neither_a_choice_nor_a_miss() -> None:
-    explanation = explain([], Asked(PORT))
+    explanation = explain([], Inquiry(PORT))
     assert explanation.chosen is None
     assert explanation.considered == ()
 
 
 def test_octets_that_are_no_utf8_are_taken_as_they_come() -> None:
-    asked = Asked(PORT, "\udcff", "/\udcff", "\udcff", "\udcff", (("stage", "\udcff"),), "\udcff")
+    asked = Inquiry(PORT, "\udcff", "/\udcff", "\udcff", "\udcff", (("stage", "\udcff"),), "\udcff")
     wanted = route(PORT, conditions=(STAGE, QueryCondition((("\xff", "*"),)), MethodCondition(("GET",))))
     found = [difference.found for difference in differences(wanted, asked)]
     assert found == [("\ufffd",), (), ("\ufffd",)]

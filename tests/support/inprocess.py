@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from proxy.dataplane import Change, DataPlane
+from proxy.dataplane import DataPlane, SnapshotChange
 from proxy.downstream.guards.descriptors import DescriptorBudget
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.listener import Listeners
@@ -26,7 +26,7 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
     plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
     plane.wheel.schedule(plane.offered_load, plane.wheel.now + TICK_S)
     plane.wheel.schedule(plane.corroboration, plane.wheel.now + TICK_S)
-    await plane.apply(Change(snapshot, parts_of(snapshot)))
+    await plane.apply(SnapshotChange(snapshot, parts_of(snapshot)))
     await listeners.apply(snapshot.listeners)
     try:
         yield plane
