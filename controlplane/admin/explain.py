@@ -17,7 +17,7 @@ from controlplane.observe.endpoints import Merged, usable
 from controlplane.resources.ingress import Ingress
 from proxy.model.actions import Algorithm, Forward, Split
 from proxy.model.snapshot import Listener, Route, Snapshot, Source
-from proxy.routing.explain import Considered, Part, Inquiry, RouteVerdict, explain
+from proxy.routing.explain import Considered, Inquiry, Part, RouteVerdict, explain
 from proxy.routing.shares import Usable, tiers
 
 _MOST_NEAR: Final = 10

@@ -19,7 +19,7 @@ from proxy.model.conditions import (
 )
 from proxy.model.snapshot import PathKind, PathMatch, Route, tenant_of
 from proxy.routing.contest import Precedence
-from proxy.routing.explain import Difference, Part, Inquiry, RouteVerdict, explain
+from proxy.routing.explain import Difference, Inquiry, Part, RouteVerdict, explain
 from proxy.routing.rank import party, place, rank, standing
 from proxy.routing.table import RouteTable
 from tests.support.asking import Headers, find_in
