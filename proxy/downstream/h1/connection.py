@@ -174,14 +174,8 @@ class ClientConnection(StreamConnection):
         elif exchange is not None and not self._paused and self._waits_for_endpoint(exchange):
             pass  # the endpoint has a deadline of its own
         elif now < self._deadline:
-            if (
-                exchange is not None
-                and self._stream.body is not None
-                and not self._waits_for_endpoint(exchange)
-            ):
-                error = self._stream.check_rate(exchange, CHECK_S)
-                if error is not None:
-                    self._refuse_body(exchange, error, "DT")
+            if exchange is not None and not self._waits_for_endpoint(exchange):
+                self._check_rate(exchange)
         elif self._paused:
             self._stream.give_up()
         elif exchange is not None:
@@ -194,6 +188,11 @@ class ClientConnection(StreamConnection):
     def _waits_for_endpoint(self, exchange: Exchange) -> bool:
         """Whether the client has nothing to send."""
         return exchange.record.has_whole_body or not self._inbox.is_wanted
+
+    def _check_rate(self, exchange: Exchange) -> None:
+        error = self._stream.check_rate(exchange, CHECK_S)
+        if error is not None:
+            self._refuse_body(exchange, error, "DT")
 
     def _is_unused(self, tunnel: Tunnel, now: float) -> bool:
         limit_s = self._plane.limits.tunnel_idle_timeout_s
