@@ -251,7 +251,7 @@ class ClientConnection(StreamConnection):
     def _has_waiting(self) -> bool:
         """Whether requests have come that could be started right away."""
         inbox = self._inbox
-        return bool(inbox.data) and not inbox.checked and not self._paused and not self._stream.is_busy()
+        return bool(inbox.data) and not inbox.checked and not self._paused and self._stream.exchange is None
 
     def _go_on_idle(self) -> None:
         """Between requests: start those that came while none could be started."""
@@ -326,7 +326,7 @@ class ClientConnection(StreamConnection):
 
     def _put_back(self, data: bytes, at: int) -> None:
         """Keep data[at:] until the request is over, the client reads, more comes, or a turn has come."""
-        if self.is_closing():
+        if self._closing is not None:
             return
         inbox = self._inbox
         inbox.put_back(data, at)
@@ -372,8 +372,9 @@ class ClientConnection(StreamConnection):
             self._answer(too_large(most), line, headers)
             return end
         exchange = stream.exchange = Exchange(self._plane, stream, plan, line, headers)
-        body = RequestBody(control.length, most)
-        stream.expect_body(body, expects_continue=control.expect and line.version == 1)
+        body = stream.body = RequestBody(control.length, most)
+        stream.expects_continue = control.expect and line.version == 1
+        stream.awaited_s = 0.0
         self._notice_size(len(data))
         self._deadline = self._plane.wheel.now + limits.body_idle_timeout_s
         if end < len(data):
@@ -520,10 +521,6 @@ class ClientConnection(StreamConnection):
             self._plane.wheel.schedule(self._departure, self._plane.wheel.now)
 
     # The end
-
-    def is_closing(self) -> bool:
-        """Whether no more requests are read; read anew, as in `Http1Stream.is_busy`."""
-        return self._closing is not None
 
     def _closing_state(self) -> Closing:
         closing = self._closing
