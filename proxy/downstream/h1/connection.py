@@ -184,14 +184,8 @@ class ClientConnection(StreamConnection):
         elif exchange is not None and not self._paused and self._waits_for_endpoint(exchange):
             pass  # the endpoint has a deadline of its own
         elif now < self._deadline:
-            if (
-                exchange is not None
-                and self._stream.body is not None
-                and not self._waits_for_endpoint(exchange)
-            ):
-                error = self._stream.check_rate(exchange, CHECK_S)
-                if error is not None:
-                    self._refuse_body(exchange, error, "DT")
+            if exchange is not None and not self._waits_for_endpoint(exchange):
+                self._check_rate(exchange)
         elif self._paused:
             self._stream.give_up()
         elif exchange is not None:
@@ -204,6 +198,11 @@ class ClientConnection(StreamConnection):
     def _waits_for_endpoint(self, exchange: Exchange) -> bool:
         """Whether the client has nothing to send."""
         return exchange.record.has_whole_body or not self._inbox.is_wanted
+
+    def _check_rate(self, exchange: Exchange) -> None:
+        error = self._stream.check_rate(exchange, CHECK_S)
+        if error is not None:
+            self._refuse_body(exchange, error, "DT")
 
     def _is_unused(self, tunnel: Tunnel, now: float) -> bool:
         limit_s = self._plane.limits.tunnel_idle_timeout_s
@@ -262,7 +261,7 @@ class ClientConnection(StreamConnection):
     def _has_waiting(self) -> bool:
         """Whether requests have come that could be started right away."""
         inbox = self._inbox
-        return bool(inbox.data) and not inbox.checked and not self._paused and not self._stream.is_busy()
+        return bool(inbox.data) and not inbox.checked and not self._paused and self._stream.exchange is None
 
     def _go_on_idle(self) -> None:
         """Between requests: start those that came while none could be started."""
@@ -337,7 +336,7 @@ class ClientConnection(StreamConnection):
 
     def _put_back(self, data: bytes, at: int) -> None:
         """Keep data[at:] until the request is over, the client reads, more comes, or a turn has come."""
-        if self.is_closing():
+        if self._closing is not None:
             return
         inbox = self._inbox
         inbox.put_back(data, at)
@@ -383,8 +382,9 @@ class ClientConnection(StreamConnection):
             self._answer(too_large(most), line, headers)
             return end
         exchange = stream.exchange = Exchange(self._plane, stream, plan, line, headers)
-        body = RequestBody(control.length, most)
-        stream.expect_body(body, expects_continue=control.expect and line.version == 1)
+        body = stream.body = RequestBody(control.length, most)
+        stream.expects_continue = control.expect and line.version == 1
+        stream.awaited_s = 0.0
         self._notice_size(len(data))
         self._deadline = self._plane.wheel.now + limits.body_idle_timeout_s
         if end < len(data):
@@ -536,10 +536,6 @@ class ClientConnection(StreamConnection):
             self._plane.wheel.schedule(self._departure, self._plane.wheel.now)
 
     # The end
-
-    def is_closing(self) -> bool:
-        """Whether no more requests are read; read anew, as in `Http1Stream.is_busy`."""
-        return self._closing is not None
 
     def _closing_state(self) -> Closing:
         closing = self._closing

@@ -56,8 +56,8 @@ class Http1Stream(Downstream):
     """One per connection; `exchange` is its present request, None between requests."""
 
     __slots__ = (
-        "_awaited_s", "_connection", "_expects_continue", "_goes_on", "_plane", "_writes_chunks", "body",
-        "exchange", "keep_alive", "transport",
+        "_connection", "_goes_on", "_plane", "_writes_chunks", "awaited_s", "body", "exchange",
+        "expects_continue", "keep_alive", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -73,8 +73,8 @@ class Http1Stream(Downstream):
         self.keep_alive = True  # as far as client and listener want that
         self.takes_chunks = True  # HTTP/1.1
         self.body: RequestBody | None = None  # None: the request is complete
-        self._awaited_s = 0.0  # time that the body was waited for
-        self._expects_continue = False  # the client waits for 100 (Continue)
+        self.awaited_s = 0.0  # time that the body was waited for
+        self.expects_continue = False  # the client waits for 100 (Continue)
         # Per response
         self._goes_on = False  # the connection, after it
         self._writes_chunks = False
@@ -89,14 +89,9 @@ class Http1Stream(Downstream):
 
     # The request
 
-    def expect_body(self, body: RequestBody, *, expects_continue: bool) -> None:
-        self.body = body
-        self._expects_continue = expects_continue
-        self._awaited_s = 0.0
-
     def deliver(self, exchange: Exchange, body: RequestBody, payload: bytes) -> None:
         """Pass on a decoded piece of the body."""
-        self._expects_continue = False  # RFC 9110 §10.1.1: the client did not wait
+        self.expects_continue = False  # RFC 9110 §10.1.1: the client did not wait
         if body.done:
             self.body = None
             exchange.on_body_end(payload, body.trailers)
@@ -117,19 +112,19 @@ class Http1Stream(Downstream):
         """
         limits = self._plane.limits
         record = exchange.record
-        self._awaited_s += elapsed_s
-        is_late = self._awaited_s > limits.request_timeout_s > 0
+        self.awaited_s += elapsed_s
+        is_late = self.awaited_s > limits.request_timeout_s > 0
         if is_late and not record.plan.allows_more_than(limits.max_body_bytes):
             return RequestError(408, "the request takes too long to arrive")
-        due_s = self._awaited_s - limits.min_body_rate_grace_s
+        due_s = self.awaited_s - limits.min_body_rate_grace_s
         if record.body_bytes < due_s * limits.min_body_rate:
             return RequestError(408, "the request body arrives too slowly")
         return None
 
     def accept_body(self) -> None:
         self.read_body(True)
-        if self._expects_continue:
-            self._expects_continue = False
+        if self.expects_continue:
+            self.expects_continue = False
             self.transport.write(CONTINUE)
 
     def read_body(self, wanted: bool) -> None:
