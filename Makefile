@@ -10,7 +10,7 @@ PARALLEL := -n 3 $(ORDERED)
 # The compiled worker leaves more of the cores to others.
 PARALLEL_COMPILED := -n 5 $(ORDERED)
 # The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.
-PURE := tests/routing tests/http tests/policies tests/translate tests/resources
+PURE := tests/routing tests/http tests/policies tests/validation tests/translate tests/resources tests/fleet/test_registration.py
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := -m pip --disable-pip-version-check --quiet
@@ -67,7 +67,8 @@ test-latest: ## run the tests with the newest release of every dependency, in a 
 	$(LATEST)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 coverage: dev ## run the tests of the pure packages; fail when they leave out over 5 % of the branches
-	$(BIN)/python -m pytest $(PURE) $(PARALLEL) --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest $(PURE) $(PARALLEL) --cov --cov-report=term --cov-report=json:$(VENV)/coverage.json $(ARGS)
+	$(BIN)/python .ci/branches $(VENV)/coverage.json
 
 fuzz: dev ## over 350,000 messages and sequences: against h11 and httptools, and against our own memory
 	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest $(FUZZED) --timeout=0 $(ARGS)

@@ -1,0 +1,1 @@
+"""Checks of what a snapshot asks of a worker."""
