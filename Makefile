@@ -10,7 +10,7 @@ PARALLEL := -n 3 $(ORDERED)
 # The compiled worker leaves more of the cores to others.
 PARALLEL_COMPILED := -n 5 $(ORDERED)
 # The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.
-PURE := tests/routing tests/http tests/policies tests/validation tests/translate tests/resources tests/fleet/test_registration.py
+PURE := tests/routing tests/http tests/policies tests/validation tests/translate tests/resources tests/sources/test_registration.py
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := -m pip --disable-pip-version-check --quiet
