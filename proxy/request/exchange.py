@@ -184,7 +184,7 @@ class Exchange(AttemptedRequest):
         policy = record.policy
         if policy is not None:
             head, body = policy.compressed_whole(
-                policy.response_head(head), data[at:], size, self.plane.compression, self.plane.backlog,
+                policy.response_head(head), data, at, size, self.plane.compression, self.plane.backlog,
                 is_decoded=is_decoded,
             )  # fmt: skip
             if body is not None:

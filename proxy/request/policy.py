@@ -97,10 +97,13 @@ class PolicyPass:
         return variants.compressed, Compressor()
 
     def compressed_whole(
-        self, head: ResponseHead, body: bytes, size: int, compression: Compression, backlog: Backlog,
-        *, is_decoded: bool,
+        self, head: ResponseHead, data: bytes, at: int, size: int, compression: Compression,
+        backlog: Backlog, *, is_decoded: bool,
     ) -> tuple[ResponseHead, bytes | None]:  # fmt: skip
-        """Return the head for a whole body of `size` bytes, and the body where it is compressed."""
+        """Return the head for a whole body, and the body where it is compressed.
+
+        The body is data[at:], `size` bytes without its framing; see `ResponseSink.on_response`.
+        """
         if not self._client.compresses:
             return head, None
         variants = compression.variants(head)
@@ -109,6 +112,7 @@ class PolicyPass:
         backlog.left -= size >> LOG_COMPRESSED_UNIT
         if size < LEAST_BYTES or not self._takes_gzip():
             return variants.plain, None
+        body = data[at:]
         is_in_chunks = head.length == CHUNKED and not is_decoded
         compressed = compress(decode_whole(body) if is_in_chunks else body)
         return variants.compressed.of_length(len(compressed)), compressed
