@@ -23,7 +23,7 @@ from proxy.policies.compression import Compressor
 from proxy.request import dispatch
 from proxy.request.exchange import Exchange
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.dialing.connector import Connector
+from proxy.upstream.dialing.dialer import TcpDialer
 from tests.dataplane.test_bounded_turns import Turns, run
 from tests.support.inprocess import serving
 from tests.support.origin import Connection, Origin
@@ -177,7 +177,7 @@ def test_connections_are_opened_a_few_per_turn_when_turns_are_over(
     press: Callable[[DataPlane], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = Turns()
-    spy(monkeypatch, Connector, "_try_open", lambda _endpoint: turns.note(1))
+    spy(monkeypatch, TcpDialer, "dial", lambda _endpoint: turns.note(1))
 
     async def test() -> None:
         port = free_port()

@@ -1,36 +1,26 @@
 """Opens connections to endpoints, within the limits of their clusters."""
 
 import asyncio
-import errno
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Final, cast
 
 from proxy.backlog import Backlog
-from proxy.http.memo import Memo
-from proxy.http.response import ResponseHead
 from proxy.model.limits import Limits
 from proxy.timers import TimerWheel
 from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.long_body import Buffers
+from proxy.upstream.dialing.dialer import TcpDialer
 from proxy.upstream.dialing.hedge import HedgedConnect, Opener, Waiter
 from proxy.upstream.dialing.pending import PENDING_S, PendingConnect, Requester
 from proxy.upstream.endpoint import LiveEndpoint, State, endpoint_of
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.service import Services
 
-CONNECT_TIMEOUT_S: Final = 1.2  # a SYN that was lost, or found a full queue, is sent again after 1 s
-
-_LOCAL_ERRORS: Final = frozenset(
-    (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN)
-)
-
 
 class Connector(Opener):
     """One per worker. Every task it starts has a deadline."""
 
     __slots__ = (
-        "_buffers", "_loop", "_services", "_tasks", "_wheel", "backlog", "limits", "memo", "on_unreachable",
+        "_dialer", "_loop", "_services", "_tasks", "_wheel", "backlog", "limits", "on_unreachable",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel, services: Services) -> None:
@@ -39,9 +29,8 @@ class Connector(Opener):
         self._services = services
         self.clock = services.clock
         self._tasks: set[asyncio.Task[None]] = set()
-        self.memo: Memo[ResponseHead] = Memo()
         self.backlog = Backlog(loop, self.clock)
-        self._buffers = Buffers()
+        self._dialer = TcpDialer(loop, wheel, self.backlog)
         self.limits = Limits()
         # Called with an ejected endpoint once its connects get no answer any more
         self.on_unreachable: Callable[[LiveEndpoint], None] | None = None
@@ -107,7 +96,7 @@ class Connector(Opener):
         """Open a connection that `endpoint.limits` counts as begun."""
         limits, started = endpoint.limits, self.clock.now()
         try:
-            result = await self._try_open(endpoint)
+            result = await self._dialer.dial(endpoint)
         finally:
             limits.end()
         now = self.clock.now()
@@ -139,23 +128,6 @@ class Connector(Opener):
             waiter.on_connect_failed(endpoint, result)
         else:
             waiter.on_connected(result)
-
-    async def _try_open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
-        connection = UpstreamConnection(endpoint, self._wheel, self.memo, self._buffers, self.backlog)
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await self._loop.create_connection(
-                    cast(Callable[[], asyncio.Protocol], lambda: connection), endpoint.address, endpoint.port
-                )
-        except TimeoutError:
-            return Failure.CONNECT_TIMEOUT
-        except (ConnectionRefusedError, ConnectionResetError):  # the latter: by a listener that is closing
-            return Failure.REFUSED
-        except OSError as error:
-            return Failure.LOCAL if error.errno in _LOCAL_ERRORS else Failure.UNREACHABLE
-        if connection.transport.is_closing():
-            return Failure.REFUSED  # accepted and closed in the same moment: nothing was sent
-        return connection
 
     def _note_failure(self, endpoint: LiveEndpoint, failure: Failure, started: float, now: float) -> None:
         cluster = self._services.cluster_of(endpoint)
