@@ -13,7 +13,6 @@ bounded share of the time.
 
 import asyncio
 import logging
-from time import monotonic
 from typing import Final
 
 from proxy.dataplane import DataPlane
@@ -118,7 +117,7 @@ class OverloadGuard:
             log.warning(
                 "overload: clients wait over %g s, the excess is refused", self._plane.limits.max_wait_s
             )
-        self._stepped = monotonic()
+        self._stepped = self._plane.clock.now()
         self._left_s = 0.0
         asyncio.get_running_loop().call_later(STEP_S, self._step)
 
@@ -143,7 +142,7 @@ class OverloadGuard:
         """Refuse connections for a share of the time since the last step."""
         if not self._sojourn.is_overloaded:
             return
-        now = monotonic()
+        now = self._plane.clock.now()
         self._left_s = min(self._left_s, 0.0) + REFUSING_SHARE * (now - self._stepped)
         self._stepped = now
         for listener in self._listeners:
@@ -158,7 +157,7 @@ class OverloadGuard:
                 return
             refuse(client, self.answer(close=True))
             listener.count_shed(OVERLOAD)
-            now, before = monotonic(), now
+            now, before = self._plane.clock.now(), now
             self._left_s -= now - before
 
 

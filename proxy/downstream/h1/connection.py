@@ -532,7 +532,7 @@ class ClientConnection(StreamConnection):
     def _depart(self, closed_s: float) -> None:
         """The client's FIN came `closed_s` ago: from now on the client must get something every second."""
         if self._departure is None:
-            self._departure = Departure(self._stream, closed_s)
+            self._departure = Departure(self._stream, closed_s, self._plane.clock.now())
             self._plane.wheel.schedule(self._departure, self._plane.wheel.now)
 
     # The end

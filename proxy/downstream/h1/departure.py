@@ -6,7 +6,6 @@ byte until all is answered. Bytes that it has not read yet count in its favour: 
 have reset the connection.
 """
 
-from time import monotonic
 from typing import Final
 
 from proxy.downstream.h1.stream import Http1Stream
@@ -22,14 +21,14 @@ class Departure:
 
     __slots__ = ("_exchange", "_is_stopped", "_looked", "_quiet_s", "_stream", "_written")
 
-    def __init__(self, stream: Http1Stream, closed_s: float) -> None:
-        """`closed_s` is the time since the client's FIN came."""
+    def __init__(self, stream: Http1Stream, closed_s: float, now: float) -> None:
+        """`closed_s` is the time since the client's FIN came; `now` is exact, monotonic."""
         self._stream = stream
         self._is_stopped = False
         self._exchange: Exchange | None = None
         self._written = 0  # of its response
         self._quiet_s = closed_s
-        self._looked = monotonic()
+        self._looked = now
         exchange = stream.exchange
         if exchange is not None:
             self._goes_on(exchange)
