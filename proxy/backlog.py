@@ -24,32 +24,32 @@ QUANTUM: Final = 16
 LOG_COST_BYTES: Final = 9
 """A head uses up 1 + (its size >> LOG_COST_BYTES) of a quantum."""
 FREE: Final = 64
-"""Messages, of one turn or of several, after which the age of the turn is looked at."""
+"""Messages after which the clock is read again, to see how old the turn is."""
 TURN_S: Final = 0.005
-"""Input that is read so much later in the same turn is listed, whatever its connection."""
+"""Length of a turn. Input that is read later in the turn is listed, whatever its connection."""
 SLICE_S: Final = 0.003
-"""Of each turn, for listed connections: at most one quantum more. What it takes is gone from TURN_S."""
+"""Part of each turn for listed connections, and at most one quantum more; TURN_S includes it."""
 LEAST_S: Final = 0.002
-"""So much of a turn is for input that is read, however long the slice took."""
-_WORK_S: Final = 0.0015  # of a slice, for work that waits: it comes before listed connections
+"""Least part of a turn for input that is read, however long the slice took."""
+_WORK_S: Final = 0.0015  # part of a slice for work that waits; listed connections come after
 WORK_COST: Final = 4
 """Cost of a piece of such work, in messages: 100 µs for a connection that is opened."""
 DROPS: Final = 16
-"""Connections that are dropped with what they hold, per turn. Of one that holds megabytes the kernel takes
-0.2 ms to throw them away, a turn later, and clients may leave by hundreds."""
+"""Connections that are dropped per turn. To throw the megabytes of one away takes the kernel 0.2 ms, a turn
+later, and clients may leave by hundreds."""
 READERS: Final = 16
 """Listed connections that are read from again, per turn: each may bring a read of 256 KB."""
 READ_BYTES: Final = 1 << 18
-"""At once: as much as the event loop reads for protocols that have no buffers of their own."""
+"""Size of a usual read: that of the event loop for protocols that have no buffers of their own."""
 FEW_BYTES: Final = 4096
-"""Read at once when a turn is over: what is not read waits in the kernel."""
+"""Size of a read when a turn is over; the rest waits in the kernel."""
 _LOG_UNIT_BYTES: Final = 14
 
 LIGHT: Final = QUANTUM // 2
-"""What brings no more than this at a time is no flood, however often it comes."""
+"""Input of this cost is no flood, however often it comes."""
 
 GONE, READS, WAITS = range(3)
-"""What a connection says after its turn: no flood, or nothing waited; all is processed; more waits."""
+"""Outcomes of a connection's turn: no flood, or nothing waited; all is processed; more waits."""
 
 
 class Flow(Protocol):
@@ -62,12 +62,12 @@ class Flow(Protocol):
 
 
 def body_cost(size: int) -> int:
-    """Return how much of a quantum `size` bytes of a body use up."""
+    """Return the part of a quantum that `size` bytes of a body use up."""
     return 1 + (size >> _LOG_UNIT_BYTES)
 
 
 def chunks_cost(size: int) -> int:
-    """Return how much more `size` bytes use up that may be tiny chunks."""
+    """Return the further part that `size` bytes use up because they may be tiny chunks."""
     return size >> LOG_COST_BYTES
 
 
@@ -84,14 +84,14 @@ class Backlog:
         self._clock = clock
         self._new: deque[Flow] = deque()
         self._old: deque[Flow] = deque()
-        self._work: dict[object, deque[tuple[Callable[[], None], int]]] = {}  # by whom it is for
+        self._work: dict[object, deque[tuple[Callable[[], None], int]]] = {}  # by endpoint
         self._drops: deque[Callable[[], None]] = deque()
         self._drops_left = DROPS
         self._is_scheduled = False
         self._turn_s = TURN_S  # for input that is read in this turn
         self._turn_end = 0.0  # monotonic; 0 until the clock has been looked at in this turn
         self.left = FREE
-        self.many = memoryview(bytearray(READ_BYTES))  # what was read is copied out of it at once
+        self.many = memoryview(bytearray(READ_BYTES))  # every read is copied out of it at once
         self.few = self.many[:FEW_BYTES]
         self.deferred = 0  # how often a connection was listed
 

@@ -92,8 +92,8 @@ class UpstreamConnection(Carrier):
         self._buffers = buffers
         self._backlog = backlog
         self.is_listed = False  # in the backlog
-        self._is_careful = False  # is read from by a CarefulReader, but for the rest of a long body
-        self._calm = 0  # until so many reads in a row have brought little
+        self._is_careful = False  # a CarefulReader reads, but for the rest of a long body
+        self._calm = 0  # small reads in a row that end that
         self._is_streaming = False  # a LongBodyReader reads
         self.served = 0  # requests answered
         self.written = 0  # bytes written, for the proof that a request was never delivered
@@ -110,9 +110,9 @@ class UpstreamConnection(Carrier):
         self._left = 0
         self._decoder: ChunkDecoder | None = None
         self._tunnel = False
-        self._is_held = False  # not read from, because the client does not read
-        self._is_waiting = False  # not read from, because it waits for its turn
-        self._rest = b""  # received, and kept for that turn
+        self._is_held = False  # the client does not read: nothing is read here either
+        self._is_waiting = False  # for its turn: nothing is read meanwhile
+        self._rest = b""  # received bytes that are processed in that turn
 
     def __repr__(self) -> str:
         state = "busy" if self.exchange else "idle"
@@ -189,7 +189,7 @@ class UpstreamConnection(Carrier):
         self._checked = 0
         self._interims = 0
         if self.transport.get_write_buffer_size():
-            self.transport.abort()  # an answer to a request that was not read: the next one would wait for it
+            self.transport.abort()  # the endpoint has not read all of the request: the next one would wait
         elif head is None or not head.idle_s or self._buffer or self._rest or self.transport.is_closing():
             self.transport.close()
         else:
@@ -221,13 +221,13 @@ class UpstreamConnection(Carrier):
         self.endpoint.opened(self)
         self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
-        self._is_careful = True  # hundreds may be opened at once, for bodies of any length
+        self._is_careful = True  # hundreds of connections may open at once, for bodies of any length
         self._calm = 1
         self.read_heads()
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
-        if exchange is None:  # RFC 9112 §9.2: nothing was asked; what comes next would poison a request
+        if exchange is None:  # RFC 9112 §9.2: without a request this would answer the next one
             self._leave_pool()
             self.transport.abort()
             return
@@ -247,7 +247,7 @@ class UpstreamConnection(Carrier):
         self.read_heads()
 
     def settle(self, size: int) -> None:
-        """Read without a buffer again, if it has brought little for a while, and nothing is left over."""
+        """Read without a buffer again, if reads have been small for a while, and nothing is left over."""
         if size > CALM_BYTES:
             self._calm = CALM_READS
         elif self._head is None and not (self.is_listed or self._rest or self._buffer):
@@ -257,7 +257,7 @@ class UpstreamConnection(Carrier):
                 self.read_heads()
 
     def read_heads(self) -> None:
-        """Read for itself, and not by a stream."""
+        """Take the place of the reader of a long body."""
         self._is_streaming = False
         reader = CarefulReader(self, self._backlog) if self._is_careful else self
         self.transport.set_protocol(cast(asyncio.BaseProtocol, reader))
@@ -309,7 +309,7 @@ class UpstreamConnection(Carrier):
         self._wait_for_turn(is_new=False)
 
     def _wait_for_turn(self, *, is_new: bool) -> None:
-        """Go on with what was received when others have had their turns."""
+        """Process what was received once other connections have had their turns."""
         self._backlog.left -= QUANTUM
         self._is_waiting = True
         self.transport.pause_reading()
@@ -327,7 +327,7 @@ class UpstreamConnection(Carrier):
         if self._is_waiting:
             return WAITS
         if self.exchange is not exchange:
-            return GONE  # it is answered
+            return GONE  # the request has ended
         if self._head is not None and self._decoder is None and not self._is_streaming:
             self._stream(exchange)
         if not self._is_held:
@@ -350,14 +350,14 @@ class UpstreamConnection(Carrier):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.endpoint.closed(self)
-        self._watch = None  # it refers to this connection
+        self._watch = None  # the watch refers to this connection
         exchange = self.exchange
         if exchange is not None and self._rest:
             rest, self._rest = self._rest, b""
             self._receive(exchange, rest)  # what came before the end
             exchange = self.exchange
         if exchange is not None:
-            # TimeoutError: it has used up its TCP_USER_TIMEOUT
+            # TimeoutError: TCP_USER_TIMEOUT has passed without an acknowledgement
             timed_out = isinstance(exc, TimeoutError)
             was_reset = isinstance(exc, ConnectionResetError)
             failure = Failure.TIMEOUT if timed_out else self._lost(was_reset=was_reset)
@@ -376,7 +376,7 @@ class UpstreamConnection(Carrier):
 
     def expire(self, now: float) -> float | None:
         if self.transport.is_closing():
-            if self.transport.get_write_buffer_size():  # the endpoint has ended it, and does not read either
+            if self.transport.get_write_buffer_size():  # the endpoint has closed its side, and does not read
                 self.transport.abort()
             return None
         if self.exchange is None:
@@ -393,7 +393,7 @@ class UpstreamConnection(Carrier):
         return now + CHECK_ACTIVE_S
 
     def on_watch_over(self) -> None:
-        """It found no request: the next one begins another."""
+        """The watch found no request: the next request begins another watch."""
         self._watch = None
 
     # Cutting the response
@@ -420,7 +420,7 @@ class UpstreamConnection(Carrier):
         lines_end = data.rfind(b"\r\n") + 2
         is_small = len(data) <= (limits.MAX_HEAD_BYTES if lines_end > 1 else limits.MAX_LINE_BYTES)
         if checked and is_small and data.find(b"\n", checked) < 0:
-            self._buffer = data  # only the end of a line tells more than was known
+            self._buffer = data  # nothing new can be said before the next end of a line
             return
         if lines_end > 1:
             try:
@@ -448,7 +448,7 @@ class UpstreamConnection(Carrier):
         length = 0 if exchange.is_head or head.has_no_body else head.length
         if 0 <= length <= len(data) - at:
             if len(data) - at > length:
-                self._buffer = data[at + length :]  # more than was promised: release() will not reuse it
+                self._buffer = data[at + length :]  # surplus bytes: release() will not reuse the connection
                 data = data[: at + length]
             exchange.on_response(head, data, at, length)
             return
@@ -475,7 +475,7 @@ class UpstreamConnection(Carrier):
             self._wait_for_turn(is_new=False)
 
     def _stream(self, exchange: ResponseSink) -> None:
-        """Let a stream read the body, if enough of it is to come."""
+        """Let a LongBodyReader read the body, if enough of it is to come."""
         if self._left >= LEAST_BYTES and not self._rest and self.exchange is exchange:
             self._is_streaming = True
             LongBodyReader(self, exchange, self._left, self._buffers).start()
@@ -508,7 +508,7 @@ class UpstreamConnection(Carrier):
             self._malformed(exchange)
 
     def _take_body(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
-        """Take so much of the body as may go by in one turn."""
+        """Relay as much of the body as one turn may take."""
         most = exchange.slice_bytes()
         if len(data) > most > 0:
             self._rest = data[most:]
@@ -549,7 +549,7 @@ class UpstreamConnection(Carrier):
             self._wait_for_turn(is_new=False)
 
     def on_stream(self, size: int) -> None:
-        """So many bytes more of the body have come."""
+        """The reader of the long body has read `size` bytes more."""
         self.endpoint.heard = self._wheel.clock.now()
         self.deadline = self._wheel.now + STREAM_IDLE_S
         self._backlog.left -= body_cost(size)
@@ -557,7 +557,7 @@ class UpstreamConnection(Carrier):
             self._wait_for_turn(is_new=False)
 
     def take_over(self, left: int, data: bytes) -> None:
-        """Go on without the stream, for which `left` bytes were still to come, and which has read `data`."""
+        """Replace the reader of the long body: it has read `data`, the first of `left` bytes to come."""
         self._left = left
         self.read_heads()
         self.data_received(data)
@@ -577,7 +577,7 @@ class UpstreamConnection(Carrier):
     # Leaving
 
     def _give_up(self) -> None:
-        """Note that the endpoint may go on with a request that nobody waits for any more."""
+        """Note that the endpoint may go on working on a request that was given up."""
         if self.is_waiting():
             now, kind = self._wheel.clock.now(), self.awaits()
             longest_s = kind.longest_s(now) if kind is not None else inf
@@ -596,13 +596,13 @@ class UpstreamConnection(Carrier):
     def _was_never_delivered(self, *, was_reset: bool) -> bool:
         """Whether TCP proves that not one byte of the request reached the endpoint's machine.
 
-        Then even a POST can be sent again: nobody has read it.
+        Then even a POST can be sent again: no program has read it.
         """
         if self._head is not None or self._buffer or self._rest:
             return False
         if was_reset:
-            # That it was not acknowledged proves nothing: an RST is not counted as an acknowledgement, and
-            # programs read faster than the kernel acknowledges (40 ms on a connection in use)
+            # A missing acknowledgement proves nothing: an RST is not counted as one, and programs read
+            # faster than the kernel acknowledges (40 ms on a connection in use)
             return 0 <= bytes_sent(self.transport) <= self._before
-        # It ended the connection before our request came
+        # The endpoint ended the connection before the request came
         return 0 <= bytes_acked(self.transport) <= self._before
