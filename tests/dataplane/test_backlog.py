@@ -144,7 +144,7 @@ def test_a_turn_is_over_after_its_time(clock: TurnClock, backlog: Backlog) -> No
     assert not backlog.is_over()
 
 
-def test_what_the_slice_takes_is_gone_from_the_turn(clock: TurnClock, backlog: Backlog) -> None:
+def test_the_time_of_the_slice_is_gone_from_the_turn(clock: TurnClock, backlog: Backlog) -> None:
     backlog.add(Peer(clock, "a", [], 9, SLICE_S), is_new=True)
     clock.turn()
     backlog.left = -1

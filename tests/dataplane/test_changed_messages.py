@@ -140,7 +140,7 @@ async def test_own_answers_have_the_headers_of_their_route(
     assert (status, fields["strict-transport-security"], body) == (200, "max-age=1", b"x")
 
 
-async def test_what_a_listener_tells_of_its_clients(
+async def test_a_listener_forwards_its_port_and_the_clients_only_where_configured(
     worker: WorkerProcess, port: int, connect: Connect
 ) -> None:
     async with Origin() as origin:

@@ -97,7 +97,7 @@ async def test_a_connection_made_just_before_its_listener_closes_is_answered(
 
 
 @pytest.mark.parametrize("is_drained", [True, False])
-async def test_who_has_just_come_may_take_longer_to_ask_than_who_idles(
+async def test_a_client_that_has_just_come_may_take_longer_to_ask_than_an_idle_one(
     worker: WorkerProcess, port: int, is_drained: bool
 ) -> None:
     async with Origin() as origin:
@@ -146,7 +146,7 @@ async def test_drain_finishes_what_is_in_flight_and_exits_clean(worker: WorkerPr
             assert await worker.process.wait() == 0
 
 
-async def test_who_waits_in_the_accept_queue_when_the_drain_comes_is_served(
+async def test_clients_in_the_accept_queue_when_the_drain_comes_are_served(
     worker: WorkerProcess, port: int
 ) -> None:
     async with Origin() as origin:

@@ -71,7 +71,7 @@ async def test_a_cluster_that_was_away_comes_back_step_by_step(worker: WorkerPro
         assert len(one.requests) == 10
 
 
-async def test_a_cluster_that_flaps_fails_nobody_and_is_held_for_longer(
+async def test_a_cluster_that_flaps_fails_no_get_and_is_held_for_longer(
     worker: WorkerProcess, port: int
 ) -> None:
     """Each time that it takes requests again it goes away; connections end in order."""

@@ -72,7 +72,7 @@ async def test_http_1_0_gets_it_plain(worker: WorkerProcess, port: int, connect:
     ],
 )
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-async def test_what_stays_as_it_is(
+async def test_answers_that_are_not_compressed_stay_as_they_are(
     worker: WorkerProcess, port: int, connect: Connect, size: int, kind: bytes, framing: str
 ) -> None:
     async with Origin(lambda *_: framed(TEXT[:size], framing, kind)) as origin:

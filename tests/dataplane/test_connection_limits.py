@@ -100,7 +100,7 @@ async def test_each_source_address_has_its_own_share(
         assert await shed(worker) == {"address": 1}
 
 
-async def test_a_limit_that_changes_holds_for_who_comes_next(
+async def test_a_limit_that_changes_holds_for_clients_that_come_next(
     worker: WorkerProcess, port: int, connect: Connect
 ) -> None:
     async with Origin() as origin:

@@ -38,7 +38,7 @@ async def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
         assert resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE) == (300, 300)
 
 
-async def test_who_is_busy_is_served_while_a_crowd_waits_at_the_door(port: int, connect: Connect) -> None:
+async def test_busy_clients_are_served_while_a_crowd_waits_at_the_door(port: int, connect: Connect) -> None:
     async with (
         WorkerProcess(descriptors=(LIMIT, LIMIT), complains="accepting paused") as worker,
         Origin(slow) as origin,

@@ -31,7 +31,7 @@ class Deaf(asyncio.Protocol):
         asyncio.get_running_loop().call_later(0.3, self.transport.write, OK)
 
 
-async def test_a_request_that_was_answered_unread_holds_nobody_up(worker: WorkerProcess, port: int) -> None:
+async def test_a_request_that_was_answered_unread_holds_no_other_up(worker: WorkerProcess, port: int) -> None:
     opened: list[asyncio.Transport] = []
     server = await asyncio.get_running_loop().create_server(lambda: Deaf(opened), "127.0.0.1", 0)
     await worker.apply(snapshot(port, {"c1": [server.sockets[0].getsockname()]}))

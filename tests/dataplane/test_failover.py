@@ -133,7 +133,7 @@ async def test_when_every_endpoint_says_503_the_last_answer_is_relayed(
         await client.close()
 
 
-async def test_a_closed_pooled_connection_costs_nobody_anything(worker: WorkerProcess, port: int) -> None:
+async def test_a_closed_pooled_connection_fails_no_post(worker: WorkerProcess, port: int) -> None:
     async with Origin() as only:
         await worker.apply(snapshot(port, {"c1": [only.address]}))
         for _ in range(20):

@@ -39,7 +39,9 @@ async def all_silent(worker: WorkerProcess, count: int) -> None:
 
 
 @pytest.mark.parametrize("raw", [request(), POST])
-async def test_it_is_told_within_milliseconds(worker: WorkerProcess, port: int, raw: bytes) -> None:
+async def test_requests_are_turned_away_within_milliseconds(
+    worker: WorkerProcess, port: int, raw: bytes
+) -> None:
     with ExitStack() as holes:
         gone = [holes.enter_context(black_hole()) for _ in range(4)]
         await worker.apply(snapshot(port, {"c1": gone[:2], "c2": gone[2:]}))
@@ -130,7 +132,7 @@ async def is_asked(worker: WorkerProcess) -> bool:
 
 
 @pytest.mark.parametrize("raw", [request(), request(method="POST", body=b"order=1")])
-async def test_one_lost_connect_to_the_only_endpoint_costs_nobody_an_answer(
+async def test_one_lost_connect_to_the_only_endpoint_costs_no_answer(
     worker: WorkerProcess, port: int, raw: bytes
 ) -> None:
     async with Origin() as alone:
@@ -145,7 +147,7 @@ async def test_one_lost_connect_to_the_only_endpoint_costs_nobody_an_answer(
         assert len(alone.requests) == 1
 
 
-async def test_what_refuses_is_still_asked(worker: WorkerProcess, port: int) -> None:
+async def test_endpoints_that_all_refuse_are_still_asked(worker: WorkerProcess, port: int) -> None:
     dead = [("127.0.0.1", free_port()), ("127.0.0.1", free_port())]
     await worker.apply(snapshot(port, {"c1": dead[:1], "c2": dead[1:]}))
     for _ in range(3):
@@ -156,7 +158,9 @@ async def test_what_refuses_is_still_asked(worker: WorkerProcess, port: int) -> 
         assert len(back.requests) == 1
 
 
-async def test_what_answers_badly_is_still_asked(worker: WorkerProcess, port: int) -> None:
+async def test_the_only_endpoint_is_still_asked_when_it_answers_badly(
+    worker: WorkerProcess, port: int
+) -> None:
     async with Origin(lambda _c, _r: failing(503)) as bad:
         await worker.apply(snapshot(port, {"c1": [bad.address]}))
         assert await tally(port, 10) == {"503": 10}
@@ -166,7 +170,7 @@ async def test_what_answers_badly_is_still_asked(worker: WorkerProcess, port: in
         assert len(bad.requests) == 10
 
 
-async def test_who_waits_for_something_else_is_not_silent(worker: WorkerProcess, port: int) -> None:
+async def test_pods_that_wait_for_their_database_are_not_silent(worker: WorkerProcess, port: int) -> None:
     """Every pod waits for its database: connects are answered, requests wait, and are answered in the end."""
     async with Pod() as one, Pod() as two:
         await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}))

@@ -88,7 +88,7 @@ async def test_a_loop_over_another_gateway_ends_where_it_began(
         ("CDN-Loop: x\r\n" * (MAX_HOPS + 1), 508),
     ],
 )
-async def test_who_writes_the_mark_gets_less_and_never_more(
+async def test_a_client_that_writes_the_mark_gets_less_and_never_more(
     worker: WorkerProcess, port: int, connect: Connect, extra: str, expected: int
 ) -> None:
     async with Origin() as origin:

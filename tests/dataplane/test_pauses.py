@@ -73,7 +73,7 @@ async def test_the_first_repetition_and_a_fresh_cluster_are_tried_at_once(
     assert drawn == [failover.FIRST_PAUSE_S] * any(waits)
 
 
-async def test_what_nobody_has_seen_moves_at_once(port: int, drawn: list[float]) -> None:
+async def test_a_request_that_no_endpoint_has_seen_moves_at_once(port: int, drawn: list[float]) -> None:
     async with Origin() as alive:
         dead = [("127.0.0.1", free_port()) for _ in range(3)]
         async with serving(snapshot(port, {"c1": [*dead, alive.address]})):
@@ -91,7 +91,9 @@ async def paused(plane: DataPlane, port: int, overloaded: Overloaded) -> RawClie
     return client
 
 
-async def test_a_client_that_leaves_meanwhile_costs_nobody_a_request(port: int, drawn: list[float]) -> None:
+async def test_a_client_that_leaves_meanwhile_costs_no_endpoint_a_request(
+    port: int, drawn: list[float]
+) -> None:
     overloaded = Overloaded()
     a, b, c = [Origin(overloaded) for _ in range(3)]
     async with a, b, c, serving(snapshot(port, {"c1": [a.address, b.address, c.address]})) as plane:

@@ -266,7 +266,7 @@ async def test_pipelined_requests_of_a_half_closed_client_are_all_answered(
 
 
 @pytest.mark.parametrize("tail", [b"GET /r/2 HT", request("/r/2", "POST", b"whole")[:-2]])
-async def test_what_a_half_closed_client_left_incomplete_is_dropped(
+async def test_an_incomplete_request_of_a_half_closed_client_is_dropped(
     worker: WorkerProcess, port: int, tail: bytes
 ) -> None:
     async with Origin() as origin:

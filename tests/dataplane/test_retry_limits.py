@@ -37,7 +37,9 @@ async def test_attempts_are_numbered(worker: WorkerProcess, port: int) -> None:
         assert header(good.requests[0][0], b"x-other") == [b"X-Fleetgate-Attempt: 1"]
 
 
-async def test_what_a_gateway_in_front_repeats_is_not_repeated_here(worker: WorkerProcess, port: int) -> None:
+async def test_a_repetition_of_a_gateway_in_front_is_not_repeated_here(
+    worker: WorkerProcess, port: int
+) -> None:
     async with Origin(lambda _c, _r: failing(503)) as bad, Origin() as good:
         clusters = {"c1": [bad.address], "c2": [good.address]}
         await worker.apply(snapshot(port, clusters, route(port, weights=TO_C1)))
@@ -71,7 +73,9 @@ async def test_two_gateways_ask_a_dead_backend_three_times(
         assert 2 <= sum(len(origin.requests) for origin in down) <= 3
 
 
-async def test_two_gateways_knock_three_times_where_nobody_listens(worker: WorkerProcess, port: int) -> None:
+async def test_two_gateways_knock_at_most_three_times_at_a_closed_port(
+    worker: WorkerProcess, port: int
+) -> None:
     inner = free_port()
     async with WorkerProcess() as behind:
         await behind.apply(snapshot(inner, {"c1": [("127.0.0.1", free_port())]}, address="0.0.0.0"))

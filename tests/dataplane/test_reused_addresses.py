@@ -53,7 +53,7 @@ async def test_no_connection_serves_both(worker: WorkerProcess, port: int) -> No
     assert {frozenset(found) for found in hosts.values()} == {frozenset([b"first"]), frozenset([b"second"])}
 
 
-async def test_what_fails_at_a_pod_that_is_gone_is_not_tried_at_its_address(
+async def test_a_request_that_fails_at_a_pod_that_is_gone_is_not_tried_at_its_address(
     worker: WorkerProcess, port: int
 ) -> None:
     async with Origin() as shared, Origin() as spare:

@@ -79,7 +79,7 @@ def endless(_connection: Connection, _request: h11.Request) -> bytes:
 
 
 @pytest.mark.parametrize("answer", [chunked, long])
-def test_what_endpoints_send_is_read_in_small_pieces_when_a_turn_is_over(
+def test_answers_of_endpoints_are_read_in_small_pieces_when_a_turn_is_over(
     answer: Callable[[Connection, h11.Request], bytes],
     press: Callable[[DataPlane], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -106,7 +106,7 @@ def _note_size(sizes: list[int], data: bytes) -> None:
     sizes.append(len(data))
 
 
-def test_what_both_sides_of_a_tunnel_send_is_read_in_small_pieces_when_a_turn_is_over(
+def test_bytes_of_both_sides_of_a_tunnel_are_read_in_small_pieces_when_a_turn_is_over(
     press: Callable[[DataPlane], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: dict[type, list[int]] = {ClientConnection: [], UpstreamConnection: []}
@@ -314,7 +314,7 @@ async def queued(port: int, count: int) -> AsyncIterator[list[socket.socket]]:
             client.close()
 
 
-def test_who_waits_when_a_listener_stops_is_accepted_in_several_turns_and_served(
+def test_clients_that_wait_when_a_listener_stops_are_accepted_in_several_turns_and_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     turns = Turns()
@@ -348,7 +348,7 @@ def test_who_waits_when_a_listener_stops_is_accepted_in_several_turns_and_served
     assert turns.most <= ACCEPTS
 
 
-def test_what_comes_behind_a_body_is_no_answer_also_where_the_body_is_taken_in_slices() -> None:
+def test_bytes_behind_a_body_are_no_answer_also_where_the_body_is_taken_in_slices() -> None:
     """The surplus of a response must not become the response to another request."""
     poison = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\npoison"
 

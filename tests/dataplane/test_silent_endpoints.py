@@ -57,7 +57,7 @@ async def test_a_get_is_served_elsewhere(worker: WorkerProcess, port: int) -> No
         assert [e.in_flight for e in (await worker.stats()).endpoints] == [0, 0]
 
 
-async def test_many_gets_are_served_by_a_standby_that_nobody_used(worker: WorkerProcess, port: int) -> None:
+async def test_many_gets_are_served_by_an_unused_standby(worker: WorkerProcess, port: int) -> None:
     """More than its own requests would allow it to inherit, for it had none."""
     async with Pod(0.05) as one, Origin() as two:
         await pooled(worker, port, one, two)

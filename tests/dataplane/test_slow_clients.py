@@ -52,7 +52,7 @@ async def test_a_connection_that_carried_a_slow_download_serves_the_next_request
         client.close()
 
 
-async def test_answers_nobody_reads_stop_the_requests(worker: WorkerProcess, port: int) -> None:
+async def test_unread_answers_stop_the_requests(worker: WorkerProcess, port: int) -> None:
     async with Origin(
         lambda _c, _r: b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20000
     ) as origin:

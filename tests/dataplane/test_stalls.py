@@ -224,7 +224,7 @@ async def asked_at_once(port: int, count: int, bad: Pod, *, after: int) -> list[
     return waiting
 
 
-async def test_what_leaves_is_within_the_budget_and_the_rest_leaves_as_that_is_answered(
+async def test_requests_that_leave_are_within_the_budget_and_the_rest_leave_as_those_are_answered(
     worker: WorkerProcess, port: int
 ) -> None:
     async with Pod() as bad, Pod() as good:
@@ -240,7 +240,7 @@ async def test_what_leaves_is_within_the_budget_and_the_rest_leaves_as_that_is_a
         assert bad.is_stopped
 
 
-async def test_what_is_under_way_to_a_pod_that_dies_moves_to_a_standby_nobody_used(
+async def test_requests_under_way_to_a_pod_that_dies_move_to_an_unused_standby(
     worker: WorkerProcess, port: int
 ) -> None:
     async with Pod() as bad, Pod() as standby:

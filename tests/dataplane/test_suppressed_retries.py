@@ -63,7 +63,7 @@ async def logged(tmp_path: Path) -> AsyncIterator[Logged]:
         (request(method="PUT", body=b"x" * 1_000_000), "body"),
     ],
 )
-async def test_what_kind_of_request_it_is(logged: Logged, port: int, raw: bytes, cause: str) -> None:
+async def test_the_kind_of_request_is_the_cause(logged: Logged, port: int, raw: bytes, cause: str) -> None:
     async with Origin(lambda _c, _r: None) as bad, Origin() as good:
         clusters = {"c1": [bad.address], "c2": [good.address]}
         await logged.apply(snapshot(port, clusters, route(port, weights=TO_C1)))
@@ -84,7 +84,7 @@ async def test_as_many_tries_as_there_may_be(logged: Logged, port: int) -> None:
         assert (line["flag"], line["suppressed"], len(line["failed"])) == ("CF", "tries", 3)
 
 
-async def test_nobody_else(logged: Logged, port: int) -> None:
+async def test_the_lack_of_another_endpoint_is_the_cause(logged: Logged, port: int) -> None:
     async with Origin(lambda _c, _r: failing(503)) as alone:
         await logged.apply(snapshot(port, {"c1": [alone.address]}))
         assert await tally(port, 1) == {"503": 1}
@@ -145,7 +145,7 @@ async def test_a_failure_that_is_never_repeated_needs_no_other_cause(logged: Log
         assert "suppressed" not in await logged.line()
 
 
-async def test_what_was_tried_again_was_not_suppressed(logged: Logged, port: int) -> None:
+async def test_a_request_that_was_tried_again_was_not_suppressed(logged: Logged, port: int) -> None:
     async with Origin(lambda _c, _r: None) as bad, Origin() as good:
         clusters = {"c1": [bad.address], "c2": [good.address]}
         await logged.apply(snapshot(port, clusters, route(port, weights=TO_C1)))

@@ -80,7 +80,7 @@ async def until_posts_arrive(bad: Failing, port: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_standby_serves_nobody_on_a_suspicion(worker: WorkerProcess, port: int) -> None:
+async def test_a_standby_serves_no_request_on_a_suspicion(worker: WorkerProcess, port: int) -> None:
     async with Failing() as only, Origin() as standby:
         served = snapshot(
             port, {"c1": [only.address], "c2": [standby.address]}, route(port, weights={"c1": 100, "c2": 0})

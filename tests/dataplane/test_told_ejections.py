@@ -34,7 +34,7 @@ async def test_a_worker_says_which_endpoint_has_stalled(worker: WorkerProcess, p
         assert await worker.message() == Ejections((Ejection(SERVICE, "c1", *bad.address, True),))
 
 
-async def test_it_believes_another_worker_and_looks_for_itself_when_the_endpoint_is_back(
+async def test_a_worker_believes_another_one_and_looks_itself_whether_the_endpoint_is_back(
     worker: WorkerProcess, port: int
 ) -> None:
     async with Origin() as one, Origin() as two:
@@ -68,7 +68,7 @@ async def test_another_workers_word_keeps_new_requests_away_and_moves_none(
         await state_of(worker, bad.port, "healthy")
 
 
-async def test_a_pause_that_another_worker_saw_holds_nobody_out(worker: WorkerProcess, port: int) -> None:
+async def test_a_pause_that_another_worker_saw_holds_no_cluster_out(worker: WorkerProcess, port: int) -> None:
     """Nothing waits for an answer here, so it is probed; and it answers."""
     async with Origin() as one, Origin() as two:
         half = route(port, weights={"c1": 50, "c2": 50})
@@ -86,7 +86,7 @@ async def test_a_pause_that_another_worker_saw_holds_nobody_out(worker: WorkerPr
         assert len(one.requests) == 5
 
 
-async def test_what_is_said_before_a_snapshot_is_applied_holds_from_its_first_request(
+async def test_an_ejection_told_before_a_snapshot_is_applied_holds_from_its_first_request(
     worker: WorkerProcess, port: int
 ) -> None:
     async with Origin() as one, Origin() as two:
@@ -97,7 +97,7 @@ async def test_what_is_said_before_a_snapshot_is_applied_holds_from_its_first_re
         assert not one.requests
 
 
-async def test_what_is_said_of_endpoints_that_are_gone_is_not_heard(worker: WorkerProcess, port: int) -> None:
+async def test_ejections_of_endpoints_that_are_gone_are_ignored(worker: WorkerProcess, port: int) -> None:
     async with Origin() as one:
         await worker.apply(snapshot(port, {"c1": [one.address]}))
         for service, cluster, at in (("demo/x:80", "c1", 1), (SERVICE, "c9", 1), (SERVICE, "c1", 1)):

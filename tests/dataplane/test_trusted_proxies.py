@@ -68,7 +68,9 @@ async def test_proxies_are_not_counted_by_address(worker: WorkerProcess, port: i
 
 
 @pytest.mark.parametrize("network", ["10.0.0.0/33", "proxies"])
-async def test_what_is_no_network_is_not_applied(worker: WorkerProcess, port: int, network: str) -> None:
+async def test_a_snapshot_with_a_proxy_that_is_no_network_is_not_applied(
+    worker: WorkerProcess, port: int, network: str
+) -> None:
     plain = snapshot(port, {})
     answer = await worker.apply(msgspec.structs.replace(plain, trusted_proxies=(network,)))
     assert isinstance(answer, Nack)
@@ -93,7 +95,7 @@ UNREADABLE = (
         Policies(access=Access(deny=("203.0.113.0/24",))),
     ],
 )
-async def test_nobody_is_refused_by_allow_and_by_deny_lists(
+async def test_an_unreadable_client_is_refused_by_allow_and_by_deny_lists(
     worker: WorkerProcess, port: int, connect: Connect, policies: Policies
 ) -> None:
     async with Origin() as origin:
@@ -114,7 +116,7 @@ async def test_nobody_is_refused_by_allow_and_by_deny_lists(
 
 
 @pytest.mark.parametrize("access", [Access(allow=("127.0.0.0/8",)), Access(deny=("203.0.113.0/24",))])
-async def test_nobody_is_refused_by_the_lists_of_a_listener(
+async def test_an_unreadable_client_is_refused_by_the_lists_of_a_listener(
     worker: WorkerProcess, port: int, connect: Connect, access: Access
 ) -> None:
     async with Origin() as origin:
@@ -125,7 +127,7 @@ async def test_nobody_is_refused_by_the_lists_of_a_listener(
             assert (await client.response())[0] == 403
 
 
-async def test_nobody_has_one_bucket_and_a_name_in_the_log(
+async def test_unreadable_clients_share_one_bucket_and_a_name_in_the_log(
     tmp_path: Path, port: int, connect: Connect
 ) -> None:
     log = tmp_path / "access.log"
@@ -178,7 +180,7 @@ VOUCHED = {
 }  # fmt: skip
 
 
-async def test_what_only_a_proxy_may_say_reaches_no_endpoint(
+async def test_fields_of_proxies_that_a_client_sends_reach_no_endpoint(
     worker: WorkerProcess, port: int, connect: Connect
 ) -> None:
     async with Origin() as origin:
@@ -192,7 +194,7 @@ async def test_what_only_a_proxy_may_say_reaches_no_endpoint(
             assert not {name.lower().encode() for name in SPOOFED} & {name for name, _ in asked.headers}
 
 
-async def test_a_trusted_proxy_may_say_who_its_client_is_by_certificate(
+async def test_a_trusted_proxy_may_name_its_client_by_certificate(
     worker: WorkerProcess, port: int, connect: Connect
 ) -> None:
     change = HeaderChange(HeaderOperation.SET, "X-Forwarded-Prefix", "/ours")

@@ -86,7 +86,7 @@ async def test_no_longer_than_a_second(worker: WorkerProcess, port: int) -> None
         assert (await first)[0] == 200
 
 
-async def test_what_has_no_room_goes_to_another_cluster(worker: WorkerProcess, port: int) -> None:
+async def test_requests_without_room_go_to_another_cluster(worker: WorkerProcess, port: int) -> None:
     async with Origin(silent) as busy, Origin() as other:
         clusters = {"c1": [busy.address], "c2": [other.address]}
         plain = snapshot(port, clusters, route(port, weights={"c1": 1, "c2": 0}))
