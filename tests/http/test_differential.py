@@ -92,7 +92,7 @@ class Seen:
 
 @settings(max_examples=EXAMPLES)
 @given(heads())
-def test_what_we_accept_the_oracles_read_alike(head: bytes) -> None:
+def test_accepted_heads_are_read_alike_by_the_oracles(head: bytes) -> None:
     if head.find(b"\r\n\r\n") + 4 != len(head):
         return
     try:

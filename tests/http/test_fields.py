@@ -171,7 +171,7 @@ def test_the_memo_is_bounded_and_keeps_what_is_used() -> None:
     assert (memo.young.get(b"x" * 5000) or memo.again(b"x" * 5000)) is None
 
 
-def test_what_comes_once_is_not_kept() -> None:
+def test_values_offered_once_are_seldom_kept() -> None:
     memo: Memo[int] = Memo()
     for i in range(1000):
         memo.offer(b"%d" % i, i)
@@ -190,7 +190,9 @@ def test_what_comes_once_is_not_kept() -> None:
         (b"OPTIONS * HTTP/1.1", b"OPTIONS", b"/", b""),
     ],
 )
-def test_what_routes_are_found_by(line: bytes, method: bytes, path: bytes, query: bytes) -> None:
+def test_method_path_and_query_are_read_from_request_lines(
+    line: bytes, method: bytes, path: bytes, query: bytes
+) -> None:
     for _ in range(3):  # the third time, what stands before the query is remembered
         parsed = parse_request_line(line)
         assert (parsed.resource.method, parsed.resource.path, parsed.query) == (method, path, query)

@@ -144,6 +144,6 @@ def test_the_scheme_is_that_of_the_client(received: tuple[bytes, ...], hops: int
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33", "10.0.0.1/8", "example.com", "", "10.0.0.0/8 "])
-def test_what_is_no_network_is_refused(text: str) -> None:
+def test_text_that_is_no_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"address|network|host bits|Netmask"):
         TrustedNetworks((text,))

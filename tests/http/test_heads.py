@@ -76,7 +76,7 @@ def meaning(reader: HeadReader) -> tuple[object, ...]:
 
 @settings(max_examples=SEQUENCES)
 @given(st.lists(heads, min_size=1, max_size=12))
-def test_what_came_before_changes_nothing(sequence: list[tuple[bytes, list[bytes]]]) -> None:
+def test_heads_that_came_before_change_no_reading(sequence: list[tuple[bytes, list[bytes]]]) -> None:
     shared = make_known()
     following = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     for start, fields in sequence:
@@ -167,7 +167,7 @@ def test_fields_of_an_outline_are_read_when_they_are_asked_for() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("index", range(len(TRACED)))
-def test_what_does_not_fit_an_outline_is_read_like_any_head(line: bytes, index: int) -> None:
+def test_a_head_that_does_not_fit_an_outline_is_read_like_any_other(line: bytes, index: int) -> None:
     name = TRACED[index].partition(b":")[0]
     data = traced_head(
         next(unseen), instead={index: line.replace(b"Cookie", name).replace(b"cookie", name.lower())}

@@ -222,7 +222,7 @@ PARTICULAR = [
 
 @pytest.mark.parametrize(("condition", "held", "other"), PARTICULAR)
 @pytest.mark.parametrize("has_rest", [True, False])
-def test_what_is_found_by_more_than_the_fields_is_not_remembered_for_others(
+def test_a_route_found_by_more_than_the_fields_is_not_remembered_for_others(
     condition: Condition, held: dict[str, str], other: dict[str, str], has_rest: bool
 ) -> None:
     rest = [route(PORT, name="rest")] if has_rest else []
@@ -233,7 +233,7 @@ def test_what_is_found_by_more_than_the_fields_is_not_remembered_for_others(
         assert find_in(table, PORT, "a", headers=fields, **other) == ("demo/rest/" if has_rest else None)
 
 
-def test_what_the_fields_decide_is_remembered() -> None:
+def test_a_decision_by_the_fields_is_remembered() -> None:
     """A header that does not match spares the look at the method, wherever it stands."""
 
     class Counting(Headers):

@@ -60,7 +60,7 @@ def test_a_cluster_that_returns_takes_a_part_of_its_share(
     assert parts(split, {"a": a, "b": b}) == wanted(expected)
 
 
-def test_what_is_whole_is_as_it_was_written() -> None:
+def test_weights_of_whole_clusters_are_as_they_were_written() -> None:
     endpoints = {"a": some(8, 10), "b": UP}
     assert divided(WEIGHTS, tiers(WEIGHTS, endpoints), endpoints) == {"a": 80, "b": 20}
 
@@ -69,7 +69,7 @@ def test_what_is_whole_is_as_it_was_written() -> None:
     ("live", "expected", "carries"),
     [(3, 3, 1.0), (72, 100, 1.0), (70, 100, 0.98), (2, 4, 0.7), (1, 10, 0.14), (0, 4, 1.0), (0, 0, 1.0)],
 )
-def test_what_the_endpoints_of_a_cluster_can_carry(live: int, expected: int, carries: float) -> None:
+def test_live_endpoints_decide_the_capacity_of_a_cluster(live: int, expected: int, carries: float) -> None:
     assert capacity(live, expected) == pytest.approx(carries)
 
 
@@ -115,7 +115,9 @@ pictures = st.fixed_dictionaries(dict.fromkeys("abcd", healths))
 
 
 @given(written, pictures)
-def test_everything_goes_somewhere_and_only_where_somebody_is(split: Split, seen: dict[str, Usable]) -> None:
+def test_every_request_goes_somewhere_and_only_to_live_clusters_if_any_is(
+    split: Split, seen: dict[str, Usable]
+) -> None:
     found = parts(split, seen)
     anybody = any(seen[share.cluster].total for share in split.shares)
     assert sum(found.values()) == (1 if anybody else 0)
@@ -146,7 +148,7 @@ def test_one_more_endpoint_never_means_less(split: Split, seen: dict[str, Usable
 
 
 @given(written, pictures)
-def test_a_schedule_of_it_is_not_too_long_and_leaves_nobody_out(
+def test_a_schedule_of_the_weights_is_not_too_long_and_leaves_no_cluster_out(
     split: Split, seen: dict[str, Usable]
 ) -> None:
     found = divided(split, tiers(split, seen), seen)
@@ -176,7 +178,9 @@ asked = st.fixed_dictionaries(
 
 
 @given(written, asked)
-def test_who_is_out_gets_nothing_unless_nobody_else_serves(split: Split, seen: dict[str, Usable]) -> None:
+def test_a_cluster_that_is_out_gets_nothing_unless_no_other_serves(
+    split: Split, seen: dict[str, Usable]
+) -> None:
     asking = replace(split, failback=Failback("ns/web", manual=True))
     out = {cluster for cluster, usable in seen.items() if usable.parts.get("ns/web") == 0.0}
     listed = {cluster for tier in tiers(asking, seen) for cluster in tier}

@@ -195,7 +195,7 @@ def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], severa
 
 @settings(max_examples=EXAMPLES // 3)
 @given(tables(), SEVERAL_REQUESTS)
-def test_what_is_remembered_is_what_is_found(wanted: list[Route], several: list[Inquiry]) -> None:
+def test_the_remembered_route_is_the_one_that_is_found(wanted: list[Route], several: list[Inquiry]) -> None:
     """Requests that share their header block, and nothing else: it has the host, too."""
     first, *others = several
     same = [first, *(dataclasses.replace(each, host=first.host, headers=first.headers) for each in others)]
@@ -226,7 +226,9 @@ def test_what_is_remembered_is_what_is_found(wanted: list[Route], several: list[
         ({"name": "a"}, {"name": "b"}, Precedence.NAME),
     ],
 )
-def test_what_a_route_lost_by(winner: dict[str, object], loser: dict[str, object], rule: Precedence) -> None:
+def test_the_explanation_names_the_rule_that_a_route_lost_by(
+    winner: dict[str, object], loser: dict[str, object], rule: Precedence
+) -> None:
     def made(said: dict[str, object], number: str) -> Route:
         return replace(route(PORT, **{"path": "/a", **said}), id=number)  # type: ignore[arg-type]
 
@@ -255,7 +257,7 @@ def differences(wanted: Route, asked: Inquiry) -> tuple[Difference, ...]:
     return explanation.considered[0].differences
 
 
-def test_what_differs() -> None:
+def test_differences_of_port_host_path_and_conditions_are_told() -> None:
     condition = CookieCondition((("stage", "gray"),))
     wanted = route(81, "/b", host="x.y", conditions=(condition,))
     asked = Inquiry(PORT, "X.Z", "/a", headers=(("Cookie", "stage=blue; a=1"), ("cookie", "stage=green")))
@@ -277,7 +279,9 @@ def test_what_differs() -> None:
         (HostCondition(("x.*",)), ("a.b",)),
     ],
 )
-def test_what_was_found_instead(condition: Condition, found: tuple[str, ...]) -> None:
+def test_a_failed_condition_tells_the_values_found_instead(
+    condition: Condition, found: tuple[str, ...]
+) -> None:
     asked = Inquiry(
         PORT, "A.b", query="b&a=2+3", headers=(("Stage", "blue"), ("stage", "green")), client="192.0.2.9"
     )

@@ -51,7 +51,7 @@ def found(routes: list[Route], host: str, path: str = "/", *, owned: bool = Fals
     ],
     ids=lambda each: f"{each.host or 'any'} {each.path.value} {each.order} {each.priority} {each.alias}",
 )
-def test_what_is_no_more_specific_takes_nothing(hostile: Route) -> None:
+def test_a_route_that_is_no_more_specific_takes_nothing(hostile: Route) -> None:
     victim = of("a", host="a.example.com")
     assert found([victim, hostile], "a.example.com", "/x") == "a"
 
@@ -162,7 +162,7 @@ def test_a_host_itself_comes_before_an_alias_whatever_the_ages(order: int) -> No
     assert found([alias, of("a", host="*.example.com", ident="wildcard")], "a.example.com", "/x") == "a"
 
 
-def test_what_an_owned_host_does_not_answer_is_nobody_elses() -> None:
+def test_paths_that_an_owned_host_does_not_answer_go_to_no_other_namespace() -> None:
     rules = [of("a", "/only", host="a.example.com"), of("a", "/only", host="*.apps.example.com")]
     others = [of("b"), of("b", host="*.example.com"), of("b", order=1010, ident="default")]
     for host in ("a.example.com", "x.apps.example.com"):

@@ -28,7 +28,7 @@ def path_pattern(kind: PathKind, value: str, *, ignore_case: bool = False) -> Pa
 
 
 @pytest.mark.parametrize("pattern", ["(", "a{2000}", "[", "(?:(?:[a-z]{100}){9}){9}", r"\q"])
-def test_what_is_no_regular_expression_is_a_route_error(pattern: str) -> None:
+def test_text_that_is_no_regular_expression_is_a_route_error(pattern: str) -> None:
     with pytest.raises(RouteError, match=f"path {re.escape(repr(pattern))} is no regular expression: ."):
         compile_path(PathMatch(PathKind.REGEX, pattern))
 
@@ -36,7 +36,7 @@ def test_what_is_no_regular_expression_is_a_route_error(pattern: str) -> None:
 @pytest.mark.parametrize(
     "pattern", ["/a(?=b)", "/a(?!b)", "/(?<=a)b", "/(?<!a)b", r"/(a)\1", "/(?P<x>a)(?P=x)"]
 )
-def test_what_re2_does_not_have_is_named(pattern: str) -> None:
+def test_syntax_that_re2_does_not_have_is_named(pattern: str) -> None:
     with pytest.raises(RouteError, match="RE2 has no look-around, no atomic groups and no back-references"):
         compile_path(PathMatch(PathKind.REGEX, pattern))
 
@@ -142,7 +142,7 @@ def test_case(kind: PathKind) -> None:
 
 
 @pytest.mark.parametrize("kind", [PathKind.EXACT, PathKind.PREFIX])
-def test_what_is_looked_up_has_no_pattern(kind: PathKind) -> None:
+def test_a_path_that_is_looked_up_has_no_pattern(kind: PathKind) -> None:
     assert compile_path(PathMatch(kind, "/a")) is None
 
 

@@ -41,7 +41,7 @@ def test_any_stretch_is_nearly_in_proportion(weights: list[int]) -> None:
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=8))
-def test_huge_weights_keep_the_period_short_and_nobody_at_zero(weights: list[int]) -> None:
+def test_huge_weights_keep_the_period_short_and_no_weight_falls_to_zero(weights: list[int]) -> None:
     reduced = reduce_weights(weights)
     assert sum(reduced) <= MAX_PERIOD + len(weights)
     assert [bool(w) for w in reduced] == [bool(w) for w in weights]

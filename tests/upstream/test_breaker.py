@@ -33,7 +33,7 @@ def levels(breaker: ClusterBreaker, start: float, times: list[float]) -> list[in
         (100, 20, True),
     ],
 )
-def test_it_opens_when_failures_run_across_endpoints(count: int, failed: int, is_open: bool) -> None:
+def test_a_breaker_opens_when_failures_run_across_endpoints(count: int, failed: int, is_open: bool) -> None:
     breaker = ClusterBreaker()
     for endpoint in range(failed):
         breaker.tripped(endpoint, count, NONE, 1.0)
@@ -49,7 +49,7 @@ def test_an_answer_in_between_makes_them_single_failures() -> None:
     assert not breaker.is_open
 
 
-def test_it_opens_when_no_endpoint_is_left_but_not_when_there_is_none() -> None:
+def test_a_breaker_opens_when_no_endpoint_is_left_but_not_when_there_is_none() -> None:
     breaker = ClusterBreaker()
     breaker.look(NONE, NONE, NONE, 1.0)
     assert not breaker.is_open

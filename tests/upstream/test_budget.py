@@ -41,7 +41,7 @@ def test_the_floor_needs_no_requests() -> None:
     assert spend(RetryBudget(), endpoints, 1000.0) == FLOOR
 
 
-def test_it_comes_back_with_time() -> None:
+def test_the_budget_comes_back_with_time() -> None:
     endpoints, budget = endpoints_of(1), RetryBudget()
     spend(budget, endpoints, 1000.0)
     assert budget.has_left(counts(endpoints), 1000.0) is False

@@ -73,7 +73,7 @@ def test_regular_traffic_shows_what_overlaps(workers: int, gap_ms: float, least:
     assert least <= queue.shown(0.005) <= most
 
 
-def test_what_takes_no_time_shows_nothing() -> None:
+def test_requests_that_take_no_time_show_nothing() -> None:
     queue = Queue(50)
     queue.serve([(n / 10_000, 0.0005) for n in range(200)])
     assert queue.shown(0.0005) == 1

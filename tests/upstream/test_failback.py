@@ -245,7 +245,7 @@ def test_a_cluster_that_was_never_there_is_not_held(gateway: Gateway) -> None:
     assert part(plan) == 0.5
 
 
-def test_it_is_the_last_resort(gateway: Gateway) -> None:
+def test_a_held_cluster_is_the_last_resort(gateway: Gateway) -> None:
     plan = gateway.want(MANUAL)
     gateway.away_for(1.0)
     assert part(plan) == 0.0

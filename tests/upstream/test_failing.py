@@ -43,7 +43,7 @@ def test_a_failing_endpoint_serves_when_nothing_else_is_left(clusters: Pods, exp
     assert tally(plan_of(services, Backend(BASE)), 100) == expected
 
 
-def test_it_serves_again_as_soon_as_it_passes() -> None:
+def test_an_endpoint_serves_again_as_soon_as_it_passes() -> None:
     services = Services()
     change(services, {"c1": {1: {}, 2: FAILING}})
     plan = plan_of(services, Backend(BASE))

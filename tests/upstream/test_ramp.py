@@ -24,7 +24,7 @@ def parts(ramp: Ramp, times: list[float]) -> list[float]:
     return found
 
 
-def test_it_falls_at_once_and_rises_by_an_eighth_each_second() -> None:
+def test_a_share_falls_at_once_and_rises_by_an_eighth_each_second() -> None:
     ramp = Ramp()
     ramp.aim(0.7, 10.0)
     assert ramp.part == 0.7

@@ -87,7 +87,7 @@ def test_a_kind_that_is_slow_has_more_time(longest_s: float, expected: float) ->
         (4, 6, True),
     ],
 )
-def test_it_has_stopped_when_it_has_shown_room_beside_all_that_it_may_work_on(
+def test_an_endpoint_has_stopped_when_it_has_shown_room_beside_all_that_it_may_work_on(
     before: int, shown: int, expected: bool
 ) -> None:
     stuck = sent(0.3)

@@ -48,7 +48,7 @@ def test_a_failure_is_a_sign_where_it_is_the_endpoints(services: Services, failu
     assert is_suspect(endpoint, endpoint.suspected) is (failure not in ours)
 
 
-def test_it_is_one_until_something_is_heard_or_for_half_a_second(services: Services) -> None:
+def test_an_endpoint_is_suspect_until_it_is_heard_or_for_half_a_second(services: Services) -> None:
     endpoint = pod(services, 1)
     endpoint.heard, endpoint.suspected = NOW - 1.0, NOW
     assert is_suspect(endpoint, NOW + SIGN_S / 2)
