@@ -99,7 +99,7 @@ def test_a_request_is_changed_after_its_connection_field() -> None:
     ]  # fmt: skip
 
 
-def test_what_we_say_of_a_client_can_be_changed() -> None:
+def test_forwarded_fields_of_the_gateway_can_be_changed() -> None:
     changes = Changes((HeaderChange(SET, "X-Forwarded-For", "hidden"),))
     assert block(changes) == [
         "Host: shop.example.com", "X-Forwarded-Host: shop.example.com", "X-Forwarded-For: hidden",

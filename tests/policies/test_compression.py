@@ -45,7 +45,9 @@ TEXT = ("Content-Type: text/html; charset=utf-8", "Content-Length: 2000")
         (200, (*TEXT, "Cache-Control: public, No-Transform"), False),
     ],
 )
-def test_what_is_compressed(status: int, fields: tuple[str, ...], expected: bool) -> None:
+def test_status_and_fields_decide_whether_an_answer_is_compressed(
+    status: int, fields: tuple[str, ...], expected: bool
+) -> None:
     block = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status} X", *fields)).encode()
     head = parse_response_head(block)
     variants = Compression().variants(head)

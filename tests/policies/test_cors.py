@@ -79,7 +79,7 @@ def test_preflights(cors: Cors, request_: Asked, expected: dict[str, list[str]])
         asked("/", f"Origin: {A}", "Access-Control-Request-Method: GET", method="POST"),
     ],
 )
-def test_what_is_no_preflight_goes_on(request_: Asked) -> None:
+def test_a_request_that_is_no_preflight_goes_on(request_: Asked) -> None:
     assert not CorsPolicy(ALL).is_preflight(request_)
 
 

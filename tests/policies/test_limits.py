@@ -79,7 +79,7 @@ def test_a_route_has_one_bucket() -> None:
     assert passed(limiter, 0.0, 2, b"192.0.2.2") == 0
 
 
-def test_the_table_of_clients_is_bounded_and_keeps_who_comes_again() -> None:
+def test_the_table_of_clients_is_bounded_and_keeps_clients_that_come_again() -> None:
     limiter = RateLimiter(RateLimit(1, REFUSAL, per_s=3600, scope=LimitScope.CLIENT), 1)
     limiter.take(b"busy", 0.0)
     for number in range(3 * MAX_CLIENTS):

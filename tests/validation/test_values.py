@@ -103,7 +103,7 @@ def test_a_policy_that_cannot_be_used_is_named(policies: Policies, part: str) ->
     assert parts(Forward((BACKEND,), split()), policies) == [f"policies.{part}"]
 
 
-def test_what_can_be_used_is_no_problem() -> None:
+def test_values_that_can_be_used_are_no_problem() -> None:
     sticky = Sticky("session", max_age_s=0)
     key = HashKey(HashSource.QUERY, "user")
     assert parts(balanced(algorithm=Algorithm.HASH, key=key, sticky=sticky)) == []
