@@ -100,7 +100,7 @@ spec:
     assert codes(checked(tmp_path, group=text).findings) == ["group.yaml:8 FG0605"]
 
 
-def test_what_is_no_object_is_a_finding(tmp_path: Path) -> None:
+def test_a_document_that_is_no_object_is_a_finding(tmp_path: Path) -> None:
     text = "kind: Ingress\n---\n- 1\n---\napiVersion: v1\nkind: X\n---\na: {\n---\nb: 1\nb: 2\n"
     result = checked(tmp_path, a=text)
     assert codes(result.findings) == [

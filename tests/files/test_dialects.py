@@ -64,7 +64,7 @@ def served(result: Checked) -> int:
 
 @pytest.mark.parametrize("class_name", ["web", "nginx", "internal-nginx", "alb", "mse", None])
 @pytest.mark.parametrize("key", PROTECTED)
-def test_what_protects_is_refused_whatever_the_class_is_called(
+def test_a_protection_is_refused_whatever_the_class_is_called(
     class_name: str | None, key: str, tmp_path: Path
 ) -> None:
     result = checked(tmp_path, ingress({key: PROTECTED[key]}, class_name))
@@ -124,7 +124,7 @@ def test_an_ingress_of_another_controller_says_so(tmp_path: Path) -> None:
     )
 
 
-def test_a_class_annotation_that_nobody_takes_says_so(tmp_path: Path) -> None:
+def test_a_class_annotation_that_no_gateway_takes_is_a_finding(tmp_path: Path) -> None:
     text = ingress({"kubernetes.io/ingress.class": "contour"}, None)
     result = checked(tmp_path, GATEWAY, text)
     (finding,) = result.findings

@@ -57,7 +57,9 @@ def test_empty_documents_are_no_documents() -> None:
         ("- " * 1_500, 1, 401, "nested too deeply"),
     ],
 )
-def test_what_cannot_be_read_is_said_with_its_place(text: str, line: int, column: int, problem: str) -> None:
+def test_yaml_that_cannot_be_read_is_said_with_its_place(
+    text: str, line: int, column: int, problem: str
+) -> None:
     (error,) = [found for found in documents(text) if isinstance(found, TreeError)]
     assert problem in str(error)
     assert (error.line, error.column) == (line, column)

@@ -123,7 +123,7 @@ PROTECTED = (
 
 
 @pytest.mark.parametrize("name", PROTECTED)
-def test_what_protects_and_cannot_be_honoured_is_an_error_and_never_served_open(name: str) -> None:
+def test_an_ingress_whose_protection_cannot_be_honoured_is_an_error_and_never_served_open(name: str) -> None:
     path = HERE / "manifests" / f"{name}.yaml"
     checked = check([str(path)], {})
     assert [each for each in checked.findings if each.level == "error"]

@@ -254,7 +254,7 @@ def _dialects(row: Annotation) -> Iterable[Dialect]:
     return Dialect if row.dialect is None else (row.dialect,)
 
 
-def test_what_is_not_done_as_written_says_why() -> None:
+def test_annotations_not_done_as_written_say_why() -> None:
     for row in ROWS:
         assert bool(row.note) == (row.support is not Support.WORKS), row
 

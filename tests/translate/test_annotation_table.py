@@ -128,7 +128,7 @@ def test_every_key_of_the_dialects_has_a_row(key: str, dialect: Dialect) -> None
 
 @pytest.mark.parametrize("name", NGINX_SPELLED)
 @pytest.mark.parametrize("prefix", [NGINX, *VENDOR])
-def test_what_becomes_of_an_annotation_of_nginx(name: str, prefix: str) -> None:
+def test_an_annotation_of_nginx_works_or_a_finding_says_why_not(name: str, prefix: str) -> None:
     """It does what it says; or a finding says what it does not do, and whether the rules are used."""
     (row,) = [row for row in lookup(prefix + name) if row.dialect is Dialect.MSE]
     assert row.support is NGINX_SPELLED[name]
@@ -145,11 +145,11 @@ def test_what_becomes_of_an_annotation_of_nginx(name: str, prefix: str) -> None:
         assert item.fix
 
 
-def test_what_is_approximated_is_read_where_that_is_told() -> None:
+def test_approximated_annotations_are_read_where_that_is_told() -> None:
     assert {row.scope for row in ROWS if row.support is APPROXIMATED} == {Scope.INGRESS}
 
 
-def test_what_cannot_be_used_is_not_said_to_be_approximated_as_well() -> None:
+def test_a_value_that_cannot_be_used_is_not_said_to_be_approximated_as_well() -> None:
     key = ALB + "rule-direction.s"
     found = Findings(Subject("Ingress", "demo", "web"))
     found.add("FG0201", f"metadata.annotations[{key}]", "Up", problem="is not a direction", allowed="")

@@ -123,7 +123,7 @@ def test_an_edit_over_a_budget_that_begins_to_protect_answers_503() -> None:
     assert {route.action for route in after.snapshot.routes} == {ANSWER}
 
 
-def test_what_never_was_good_is_not_served_and_says_so() -> None:
+def test_an_ingress_that_never_was_good_is_not_served_and_says_so() -> None:
     paths = [HEAVY.format(n) for n in range(200)]
     after = translated(ingress("web", paths, REGEX), ingress("neighbour", ["/n"]))
     (found,) = errors(after)
@@ -208,7 +208,7 @@ def share(name: str, **metadata: Any) -> Manifest:
     return ingress(name, [HEAVY.format(f"{name}{n}") for n in range(450 // size)], REGEX, **metadata)
 
 
-def test_a_neighbour_who_writes_more_takes_nothing_from_others() -> None:
+def test_a_neighbour_that_writes_more_takes_nothing_from_others() -> None:
     """The one who was edited last is refused, even though it is the oldest."""
     old = ingress("a", ["/a"], creationTimestamp="2026-01-01T00:00:00Z")
     others = [share("b", creationTimestamp="2026-02-01T00:00:00Z"), share("c")]
@@ -276,7 +276,7 @@ def test_work_is_that_of_the_request_that_costs_most(routes: list[Route], expect
     assert work_by_host(routes, weigh) == {"h": expected}
 
 
-def test_policies_cost_only_who_takes_the_route() -> None:
+def test_policies_cost_only_the_requests_that_take_the_route() -> None:
     policies = Policies(cors=Cors(origins=("https://*.example", "https://a.example", "*")))
     routes = [replace(regex(f"/{n}"), policies=policies) for n in range(3)]
     assert work_by_host(routes, weigh) == {"h": 400}
@@ -312,13 +312,13 @@ LARGE = [
 
 
 @pytest.mark.parametrize("pattern", SMALL)
-def test_what_people_write_takes_a_step_per_octet(pattern: str) -> None:
+def test_common_patterns_take_a_step_per_octet(pattern: str) -> None:
     assert steps(pattern, False) == 1
     assert steps(pattern, True) == 1
 
 
 @pytest.mark.parametrize("pattern", LARGE)
-def test_what_has_no_small_automaton_takes_all_of_its_program(pattern: str) -> None:
+def test_a_pattern_without_a_small_automaton_takes_all_of_its_program(pattern: str) -> None:
     assert steps(pattern, False) == instructions(pattern, False)
     assert not is_small(pattern, False)
 

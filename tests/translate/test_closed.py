@@ -98,7 +98,7 @@ def status(translation: Translation, name: str = "web") -> Any:
 
 
 @pytest.mark.parametrize(("key", "dialect"), REFUSED)
-def test_what_protects_and_cannot_be_honoured_closes_the_ingress(key: str, dialect: Dialect) -> None:
+def test_a_protection_that_cannot_be_honoured_closes_the_ingress(key: str, dialect: Dialect) -> None:
     result = translated(ingress(dialect, {key: "10.0.0.0/8"}))
     (error,) = errors(result)
     assert (error.code, error.field) == ("FG0210", f"metadata.annotations[{key}]")
@@ -246,7 +246,7 @@ def test_a_list_for_a_whole_host_that_cannot_be_read_closes_the_host() -> None:
         "konghq.com/plugins",
     ],
 )
-def test_a_key_that_nobody_knows_and_that_reads_like_a_protection_closes(key: str, dialect: Dialect) -> None:
+def test_an_unknown_key_that_reads_like_a_protection_closes_the_ingress(key: str, dialect: Dialect) -> None:
     result = translated(ingress(dialect, {key: "x"}))
     assert [(item.code, item.field) for item in errors(result)] == [
         ("FG0211", f"metadata.annotations[{key}]")
@@ -263,7 +263,7 @@ def test_a_key_that_nobody_knows_and_that_reads_like_a_protection_closes(key: st
         "cert-manager.io/cluster-issuer",
     ],
 )
-def test_other_keys_that_nobody_knows_close_nothing(key: str) -> None:
+def test_other_unknown_keys_close_nothing(key: str) -> None:
     assert errors(translated(ingress(Dialect.MSE, {key: "x"}))) == []
 
 

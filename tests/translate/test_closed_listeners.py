@@ -48,7 +48,7 @@ def outcome(translation: Translation) -> tuple[Access | None, set[str]]:
         "10.0.0.0/8",
     ],
 )
-def test_an_acl_that_cannot_be_read_as_a_whole_lets_nobody_in(acl: Any) -> None:
+def test_an_acl_that_cannot_be_read_as_a_whole_lets_no_client_in(acl: Any) -> None:
     assert outcome(alb(aclConfig=acl)) == (NOBODY, {"FG0514"})
 
 
@@ -62,11 +62,11 @@ def test_an_acl_that_cannot_be_read_as_a_whole_lets_nobody_in(acl: Any) -> None:
         ["10.0.0.0/8"],
     ],
 )
-def test_an_access_control_that_cannot_be_read_as_a_whole_lets_nobody_in(control: Any) -> None:
+def test_an_access_control_that_cannot_be_read_as_a_whole_lets_no_client_in(control: Any) -> None:
     assert outcome(mse(control)) == (NOBODY, {"FG0514"})
 
 
-def test_a_listener_that_cannot_ask_for_certificates_lets_nobody_in() -> None:
+def test_a_listener_that_cannot_ask_for_certificates_lets_no_client_in() -> None:
     assert outcome(alb(caEnabled=True)) == (NOBODY, {"FG0514"})
 
 

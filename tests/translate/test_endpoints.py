@@ -46,7 +46,9 @@ def draining(address: str) -> Endpoint:
         ({"terminating": True}, ready("10.0.0.1")),
     ],
 )
-def test_conditions_decide_who_serves(conditions: dict[str, bool], expected: Endpoint | None) -> None:
+def test_conditions_decide_whether_an_address_serves(
+    conditions: dict[str, bool], expected: Endpoint | None
+) -> None:
     piece = endpoint_slice(S, [{"addresses": ["10.0.0.1"], "conditions": conditions}])
     assert resolve(piece) == ([expected] if expected else [])
 

@@ -47,7 +47,7 @@ def planned(
         ({"healthcheck-httpversion": "HTTP1.0"}, {"version": "1.0"}),
     ],
 )
-def test_what_a_value_asks_for(
+def test_each_value_sets_its_part_of_the_check(
     prefix: str, dialect: Dialect, annotations: dict[str, str], expected: dict[str, Any]
 ) -> None:
     given = {prefix + key: value for key, value in {ENABLED: "true", **annotations}.items()}

@@ -409,7 +409,9 @@ IDLE: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("annotations", "name"), IDLE, ids=[name for _, name in IDLE])
-def test_what_says_nothing_beside_others_is_told(annotations: Mapping[str, str], name: str) -> None:
+def test_an_annotation_that_says_nothing_beside_others_is_told(
+    annotations: Mapping[str, str], name: str
+) -> None:
     _, (finding,) = drafted(annotations)
     assert (finding.code, finding.level) == ("FG0204", "info")
     assert finding.field.endswith(f"/{name}]")
@@ -418,7 +420,7 @@ def test_what_says_nothing_beside_others_is_told(annotations: Mapping[str, str],
 @pytest.mark.parametrize(
     "annotations", [{"load-balance": "ewma"}, {"destination": f"60% {SVC}\n60% {SVC}:81"}]
 )
-def test_what_differs_is_told(annotations: Mapping[str, str]) -> None:
+def test_an_annotation_that_is_done_differently_is_told(annotations: Mapping[str, str]) -> None:
     _, (finding,) = drafted(annotations)
     assert finding.code == "FG0202"
 
@@ -456,7 +458,7 @@ def test_rules_that_would_do_something_else_are_not_used(annotations: Mapping[st
         {"enable-access-log": "true"},
     ],
 )
-def test_what_asks_for_nothing_else_is_not_told(annotations: Mapping[str, str]) -> None:
+def test_an_annotation_that_asks_for_nothing_else_is_not_told(annotations: Mapping[str, str]) -> None:
     routes, found = routed(ingress("web", annotations))
     assert (list(routes), found) == (["web"], [])
 
@@ -470,7 +472,7 @@ def test_what_asks_for_nothing_else_is_not_told(annotations: Mapping[str, str]) 
         ("tls-min-protocol-version", "FG0212"),
     ],
 )
-def test_what_has_no_effect_is_told(name: str, code: str) -> None:
+def test_an_annotation_that_has_no_effect_is_told(name: str, code: str) -> None:
     routes, (finding,) = routed(ingress("web", nginx({name: "x"})))
     assert (list(routes), finding.code) == (["web"], code)
 
@@ -512,7 +514,7 @@ def test_groups_that_the_path_has_not(annotations: Mapping[str, str], written: s
         ({"canary-by-cookie": "c", "canary-weight": "1"}, ["canary-weight", "canary-by-cookie"]),
     ],
 )
-def test_what_ingress_nginx_would_send_to_a_canary_besides_is_a_warning(
+def test_requests_that_ingress_nginx_would_send_to_a_canary_besides_are_a_warning(
     further: dict[str, str], shadowed: list[str]
 ) -> None:
     annotations = nginx({"canary": "true", "canary-by-header": "stage", **further})
@@ -610,7 +612,9 @@ def test_whatever_is_taken_can_be_used_by_a_worker(annotations: dict[str, str]) 
 
 
 @pytest.mark.parametrize(("annotations", "field", "expected"), VALID)
-def test_what_can_be_used_is_used(annotations: Mapping[str, str], field: str, expected: object) -> None:
+def test_routes_of_valid_annotations_can_be_used(
+    annotations: Mapping[str, str], field: str, expected: object
+) -> None:
     for route in routed(ingress("web", annotations))[0].values():
         RoutePolicies(route, Limiters())
         table_of([route])

@@ -188,14 +188,14 @@ MSE = PathOptions(specific_is_prefix=True)
     ],
 )
 @pytest.mark.parametrize("path_type", ["ImplementationSpecific", ""])
-def test_what_no_type_says_is_the_dialects(
+def test_a_path_of_no_particular_type_is_read_by_its_dialect(
     path_type: str, path: str, options: PathOptions, expected: PathMatch
 ) -> None:
     assert parse_path(path_type, path, options) == expected
 
 
 @pytest.mark.parametrize("path", ["/a*", "/a?b", "~/a", "~*/a", "a"])
-def test_what_is_a_pattern_of_alb_only_is_told_in_mse(path: str) -> None:
+def test_a_pattern_of_alb_only_is_a_problem_in_mse(path: str) -> None:
     with pytest.raises(PathProblem):
         parse_path("ImplementationSpecific", path, MSE)
 

@@ -153,7 +153,7 @@ def test_a_rule_that_is_put_in_front_renames_no_other() -> None:
     assert translated(shop(path("/b"), path("/c", kind="Exact"))).items() < before.items()
 
 
-def test_what_a_route_does_is_no_part_of_its_id() -> None:
+def test_the_action_of_a_route_is_no_part_of_its_id() -> None:
     before = translated(shop(path("/a")))
     weights = {f"alb.ingress.kubernetes.io/cluster-weight.cluster-{n}": "50" for n in (1, 2)}
     assert translated(shop(path("/a", "other"), annotations=weights)) == before

@@ -151,7 +151,7 @@ def test_a_host_name_that_is_not_resolved_keeps_the_endpoints_it_had() -> None:
     }
 
 
-def test_what_a_name_resolves_to_is_checked_like_any_address() -> None:
+def test_addresses_that_a_name_resolves_to_are_checked_like_any_other() -> None:
     addresses = ("10.2.0.1", "127.0.0.1", "169.254.169.254", "::1", "::ffff:169.254.169.254")
     manifest = group("idc", server("evil.example"))
     groups = built(manifest, hosts={"evil.example": HostAddresses(addresses)})

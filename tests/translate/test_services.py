@@ -56,7 +56,7 @@ def test_ids_can_be_read(ref: ServiceRef, shown: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "web", "demo/web", "servergroup:demo/web", "a/b:80[]", "a/b:80{x", "a/b/c:1"]
 )
-def test_what_is_no_service_is_refused(text: str) -> None:
+def test_text_that_is_no_service_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no Service"):
         ServiceRef.parse(text)
 

@@ -183,7 +183,7 @@ def web_ingress(path: str) -> dict[str, Any]:
     }
 
 
-def test_what_the_gateway_writes_itself_changes_nothing_and_is_told_to_who_copied_it() -> None:
+def test_a_copied_annotation_of_the_gateway_itself_changes_nothing_and_is_told() -> None:
     text = '{"a/s:80":{"cluster-1":{"configured":50,"effective":0,"reason":"breaker_open"}}}'
     plain = translate(fleet_of([*gateway(80), ingress("web")]), MEMBERS, FACTS, LastGood(), 1)
     copied = translate(

@@ -201,7 +201,9 @@ def expressed(case: tuple[Dialect, str, dict[str, Any]], text: str) -> tuple[Tra
 
 @pytest.mark.parametrize("text", NO_REGEX)
 @pytest.mark.parametrize("case", REGEXES)
-def test_what_is_no_expression_is_a_finding(case: tuple[Dialect, str, dict[str, Any]], text: str) -> None:
+def test_text_that_is_no_expression_is_a_finding(
+    case: tuple[Dialect, str, dict[str, Any]], text: str
+) -> None:
     translation, field = expressed(case, text)
     errors = [item for item in translation.diagnostics if item.level == "error"]
     assert [(item.name, item.field) for item in errors] == [("web", field)]
@@ -259,7 +261,7 @@ NO_NETWORK = [
         "domain-blacklist-source-range",
     ],
 )
-def test_what_is_no_network_is_a_finding(name: str, text: str) -> None:
+def test_text_that_is_no_network_is_a_finding(name: str, text: str) -> None:
     draft, (finding,) = drafted(Dialect.MSE, {MSE + name: f"10.0.0.0/8, {text}"})
     assert (finding.level, finding.field) == ("error", f"metadata.annotations[{MSE}{name}]")
     assert text in finding.message
