@@ -64,7 +64,7 @@ async def test_a_cluster_that_dies_and_comes_back_is_one_failover(
     assert (finished.__dict__["moved"], finished.__dict__["lost"]) == (over["moved"], 0)
 
 
-async def test_pods_that_are_not_ready_any_more_are_a_failover_nobody_has_to_ask_for(tmp_path: Path) -> None:
+async def test_pods_that_are_not_ready_any_more_are_a_failover_without_a_request(tmp_path: Path) -> None:
     port = free_port()
     async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
         await ready(running)
@@ -93,7 +93,7 @@ TIERED = Split(SplitMode.ENDPOINTS, (Share("a"), Share("b", tier=1)))
         (Redirect(301), set()),
     ],
 )
-def test_who_has_a_share(action: Forward | Redirect, expected: set[tuple[str, str]]) -> None:
+def test_clusters_with_a_share_are_found(action: Forward | Redirect, expected: set[tuple[str, str]]) -> None:
     path = PathMatch(PathKind.PREFIX, "/")
     assert set(carrying([Route("r", Source("Ingress", "demo", "r"), (80,), "", path, action)])) == expected
 

@@ -99,7 +99,7 @@ def view(running: Gateway, cluster: str) -> Json:
 
 
 @pytest.mark.parametrize("answer", [status_500, silence])
-async def test_who_fails_gets_no_requests_until_it_passes_again(
+async def test_a_failing_cluster_gets_no_requests_until_it_passes_again(
     tmp_path: Path, answer: Callable[[], bytes]
 ) -> None:
     async with checked(tmp_path, workers=2) as (rig, running):
@@ -125,7 +125,7 @@ async def test_when_all_fail_all_serve(tmp_path: Path) -> None:
         assert await who_serves(rig) == {*MEMBERS}
 
 
-async def test_who_refuses_is_found_without_a_request(tmp_path: Path) -> None:
+async def test_an_endpoint_that_refuses_is_found_without_a_request(tmp_path: Path) -> None:
     async with checked(tmp_path) as (rig, running):
         rig.origins["cluster-2"].stop()
         await seen(running, "cluster-2", "unhealthy")
@@ -147,7 +147,9 @@ async def test_endpoints_of_a_stale_member_go_on_being_checked(
         assert await who_serves(rig) == {"cluster-1"}
 
 
-async def test_a_restart_without_api_servers_knows_who_failed_and_goes_on_checking(tmp_path: Path) -> None:
+async def test_a_restart_without_api_servers_knows_failed_clusters_and_goes_on_checking(
+    tmp_path: Path,
+) -> None:
     async with clusters(tmp_path, free_port()) as rig:
         rig.ingress(**CHECKS)
         fail(rig, "cluster-2")

@@ -105,7 +105,9 @@ async def test_a_second_signal_shortens_the_drain(tmp_path: Path, state_dir: Pat
             assert await process.wait() == 0
 
 
-async def test_it_is_killed_and_replaced_without_a_failed_request(tmp_path: Path, state_dir: Path) -> None:
+async def test_a_gateway_is_killed_and_replaced_without_a_failed_request(
+    tmp_path: Path, state_dir: Path
+) -> None:
     port, first, second = free_port(), free_port(), free_port()
     failed: list[object] = []
     done = asyncio.Event()

@@ -80,7 +80,7 @@ async def test_a_cluster_that_dies_is_told_on_the_ingress_and_so_is_its_return(t
         assert not [finding for finding in running.state().diagnostics if KEY in finding.field]
 
 
-async def test_what_a_leader_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+async def test_an_annotation_that_a_leader_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
     port = free_port()
     async with clusters(tmp_path, port) as rig:
         rig.ingress(**WEIGHTS)
@@ -94,7 +94,7 @@ async def test_what_a_leader_left_is_removed_by_the_next_one(tmp_path: Path) -> 
             await until(lambda: KEY not in annotations(rig), 40)
 
 
-async def test_nothing_is_written_on_ingresses_that_nobody_asked_for(tmp_path: Path) -> None:
+async def test_no_annotation_is_written_on_ingresses_unless_asked_for(tmp_path: Path) -> None:
     port = free_port()
     async with clusters(tmp_path, port) as rig, gateway_on(rig) as running:
         rig.ingress(generation=2, **WEIGHTS)

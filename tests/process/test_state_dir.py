@@ -152,7 +152,7 @@ def test_a_directory_that_others_may_write_to_is_refused(mode: int, state: Path)
 
 
 @needs_root
-def test_a_directory_of_somebody_else_is_refused(state: Path) -> None:
+def test_a_directory_of_another_user_is_refused(state: Path) -> None:
     os.chown(state, NOBODY, -1)
     with pytest.raises(Untrusted, match=rf"{state} belongs to .*uid {NOBODY}.*chown 0 {state}"):
         lock(state)
@@ -168,7 +168,7 @@ def test_a_file_that_others_may_write_to_is_refused(name: str, state: Path) -> N
 
 @needs_root
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_of_somebody_else_is_refused(name: str, state: Path) -> None:
+def test_a_file_of_another_user_is_refused(name: str, state: Path) -> None:
     (state / name).write_bytes(b"[]")
     (state / name).chmod(0o600)
     os.chown(state / name, NOBODY, -1)
@@ -190,7 +190,7 @@ def test_a_link_in_the_place_of_a_file_is_refused(name: str, state: Path, tmp_pa
 
 
 @needs_root
-def test_a_link_of_somebody_else_on_the_way_is_refused(tmp_path: Path) -> None:
+def test_a_link_of_another_user_on_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir(mode=0o700)
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "target")
@@ -200,7 +200,7 @@ def test_a_link_of_somebody_else_on_the_way_is_refused(tmp_path: Path) -> None:
         lock(link / "state")
 
 
-def test_what_it_creates_is_private_whatever_the_umask_says(tmp_path: Path) -> None:
+def test_created_directories_and_files_are_private_whatever_the_umask_says(tmp_path: Path) -> None:
     with umask(0):
         os.close(lock(tmp_path / "a" / "b" / "state"))
     for path in (tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "state"):

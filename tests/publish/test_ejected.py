@@ -16,7 +16,7 @@ def report(**states: str) -> Stats:
     return Stats(1, (), (), (), endpoints, (), 0.0, 0)
 
 
-def test_what_any_worker_reports_is_told_as_what_it_is() -> None:
+def test_an_ejection_that_any_worker_reports_is_told_with_its_kind() -> None:
     ejected = Ejected()
     ejected.reported(0, report(p1="ejected", p2="healthy", p3="stalled"), 10.0)
     ejected.reported(1, report(p2="unreachable", p3="draining", p4="unhealthy"), 10.0)
@@ -25,7 +25,7 @@ def test_what_any_worker_reports_is_told_as_what_it_is() -> None:
     }  # fmt: skip
 
 
-def test_what_was_told_counts_until_that_worker_reports() -> None:
+def test_a_told_ejection_counts_until_that_worker_reports() -> None:
     ejected = Ejected()
     ejected.told(0, (ejection(1), ejection(2)), 10.0)
     ejected.told(1, (ejection(3),), 10.0)
@@ -34,7 +34,7 @@ def test_what_was_told_counts_until_that_worker_reports() -> None:
     assert set(ejected.known(10.3)) == {ejection(2), ejection(3)}
 
 
-def test_what_is_old_is_not_told() -> None:
+def test_an_old_ejection_is_not_told() -> None:
     ejected = Ejected()
     ejected.reported(0, report(p1="ejected"), 10.0)
     ejected.told(1, (ejection(2),), 11.0)

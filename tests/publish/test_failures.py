@@ -41,7 +41,7 @@ def test_workers_are_summed_alive_or_dead() -> None:
     assert ledger.failures() == alive
 
 
-def test_what_has_been_added() -> None:
+def test_failures_added_since_are_the_difference() -> None:
     ledger = Ledger()
     ledger.reported((0, 100), FIRST)
     before = ledger.failures()

@@ -23,7 +23,7 @@ def asking(manual: bool) -> tuple[Route, ...]:
     return (replace(plain, action=replace(plain.action, split=split)),)
 
 
-async def test_who_is_held_is_known_until_let_back(tmp_path: Path) -> None:
+async def test_a_held_cluster_is_known_until_let_back(tmp_path: Path) -> None:
     held = Held(tmp_path / "held.json")
     assert held.add((WEB, SHOP)) == (WEB, SHOP)
     assert held.add((WEB, OTHER)) == (OTHER,)
@@ -35,7 +35,7 @@ async def test_who_is_held_is_known_until_let_back(tmp_path: Path) -> None:
     await held.close()
 
 
-async def test_it_is_kept_over_a_restart(tmp_path: Path) -> None:
+async def test_a_held_cluster_is_kept_over_a_restart(tmp_path: Path) -> None:
     held = Held(tmp_path / "held.json")
     held.load()
     held.add((WEB, OTHER))
@@ -46,7 +46,7 @@ async def test_it_is_kept_over_a_restart(tmp_path: Path) -> None:
     assert again.since() == {WEB: held.since()[WEB]}
 
 
-def test_what_cannot_be_read_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_cannot_be_read_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "held.json"
     path.write_text('[{"hold": 1}]')
     held = Held(path)
@@ -56,7 +56,7 @@ def test_what_cannot_be_read_is_ignored(tmp_path: Path, caplog: pytest.LogCaptur
     assert "held clusters ignored" in caplog.text
 
 
-async def test_who_no_route_holds_any_more_is_forgotten(tmp_path: Path) -> None:
+async def test_a_cluster_that_no_route_holds_any_more_is_forgotten(tmp_path: Path) -> None:
     held = Held(tmp_path / "held.json")
     held.add((WEB, SHOP))
     held.keep(asking(manual=True))

@@ -39,7 +39,7 @@ async def serving(state_dir: Path, port: int, workers: int) -> AsyncIterator[Wor
         await plane.stop()
 
 
-async def test_what_waits_for_a_killed_worker_is_answered_by_its_successor(tmp_path: Path) -> None:
+async def test_requests_that_wait_for_a_killed_worker_are_answered_by_its_successor(tmp_path: Path) -> None:
     port = free_port()
     async with serving(tmp_path, port, 1) as plane:
         (view,) = plane.supervisor.views()
@@ -102,7 +102,7 @@ async def reach_all(plane: WorkerPool, state: str, port: int) -> float:
     return monotonic() - start
 
 
-async def test_what_one_worker_ejects_all_have_ejected_a_moment_later(tmp_path: Path) -> None:
+async def test_an_endpoint_that_one_worker_ejects_is_ejected_by_all_a_moment_later(tmp_path: Path) -> None:
     port = free_port()
     async with Origin() as alive, serving(tmp_path, port, 3) as plane:
         took = []
@@ -155,7 +155,7 @@ def attempts(plane: WorkerPool) -> int:
     return plane.publisher.totals().attempts.total()
 
 
-async def test_what_is_held_out_by_hand_stays_out_at_every_worker(tmp_path: Path) -> None:
+async def test_a_cluster_held_out_by_hand_stays_out_at_every_worker(tmp_path: Path) -> None:
     port = free_port()
     async with Origin() as one, Origin() as two:
         clusters = {"c1": [one.address], "c2": [two.address]}

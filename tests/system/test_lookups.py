@@ -108,14 +108,14 @@ async def test_a_name_is_asked_for_once_at_a_time(resolver: Resolver) -> None:
     assert resolver.asked == ["slow.example"]
 
 
-async def test_a_failure_is_told_to_who_asked(resolver: Resolver) -> None:
+async def test_a_failure_is_told_to_the_caller(resolver: Resolver) -> None:
     lookups = Lookups(resolver)
     with pytest.raises(OSError, match="not known"):
         await lookups.lookup("a.invalid")
     assert await lookups.lookup("a.example")
 
 
-async def test_a_lookup_that_nobody_waits_for_gives_its_place_back(resolver: Resolver) -> None:
+async def test_a_cancelled_lookup_gives_its_place_back(resolver: Resolver) -> None:
     lookups = Lookups(resolver, slots=1, patience_s=PATIENCE_S)
     first, *others = begin(lookups, slow(5))
     await until(lambda: resolver.threads == 1)
