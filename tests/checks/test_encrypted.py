@@ -49,14 +49,14 @@ def waits(_connection: Connection, _request: h11.Request) -> bytes:
         (HASTY, waits, Result(CheckOutcome.TIMEOUT, "no answer within 0.3 s")),
     ],
 )
-async def test_what_an_answer_counts_as(
+async def test_each_answer_has_its_result(
     tls: ssl.SSLContext, check: HealthCheck, answer: object, expected: Result
 ) -> None:
     async with Origin(answer, tls=tls) as origin:  # type: ignore[arg-type]
         assert await Prober().probe(*origin.address, check) == expected
 
 
-async def test_it_asks_what_the_check_says(tls: ssl.SSLContext) -> None:
+async def test_a_probe_sends_method_path_and_host_of_the_check(tls: ssl.SSLContext) -> None:
     names: list[str | None] = []
     tls.sni_callback = lambda _socket, name, _context: names.append(name)
     check = HealthCheck(protocol="HTTPS", method="GET", path="/ready", host="shop.example:8443")
@@ -87,7 +87,7 @@ async def test_a_server_that_speaks_first_and_no_tls() -> None:
     assert result.cause.startswith("no TLS handshake: ")
 
 
-async def test_nobody_listens() -> None:
+async def test_a_port_without_a_listener_counts_as_refused() -> None:
     assert await ask("127.0.0.1", free_port(), CHECK) == Result(CheckOutcome.REFUSED, "connection refused")
 
 
@@ -101,7 +101,7 @@ async def test_a_connect_that_nothing_answers_ends_with_the_timeout() -> None:
     assert result == Result(CheckOutcome.TIMEOUT, "no answer within 0.3 s")
 
 
-async def test_a_handshake_that_nobody_answers_ends_with_the_timeout() -> None:
+async def test_an_unanswered_handshake_ends_with_the_timeout() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(8)

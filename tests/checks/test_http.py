@@ -73,7 +73,7 @@ def test_the_status_is_that_of_the_final_response(received: bytes, status: int |
     ],
     ids=range(9),
 )
-def test_what_is_no_response_is_found_out(received: bytes) -> None:
+def test_bytes_that_are_no_response_are_found_out(received: bytes) -> None:
     with pytest.raises(NotHttp):
         status_in(received)
 

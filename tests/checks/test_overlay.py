@@ -46,6 +46,6 @@ def test_verdicts_of_an_earlier_life_do_not_stay() -> None:
     assert failing(with_verdicts(unchecked, first_fails)) == []
 
 
-def test_what_does_not_change_stays_the_same_object() -> None:
+def test_an_unchanged_snapshot_stays_the_same_object() -> None:
     judged = with_verdicts(of(CHECKED), first_fails)
     assert with_verdicts(judged, first_fails) is judged

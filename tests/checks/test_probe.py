@@ -62,7 +62,7 @@ def resets(connection: Connection, _request: h11.Request) -> None:
         (HealthCheck(protocol="TCP"), says(None), PASSED),
     ],
 )
-async def test_what_an_answer_counts_as(
+async def test_each_answer_has_its_result(
     prober: Prober, check: HealthCheck, answer: Answer, expected: Result
 ) -> None:
     async with Origin(answer) as origin:
@@ -80,7 +80,7 @@ async def test_the_endpoint_sees_what_the_check_says(prober: Prober) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["HTTP", "TCP"])
-async def test_nobody_listens(prober: Prober, protocol: str) -> None:
+async def test_a_port_without_a_listener_counts_as_refused(prober: Prober, protocol: str) -> None:
     result = await prober.probe("127.0.0.1", free_port(), HealthCheck(protocol=protocol))
     assert result == Result(CheckOutcome.REFUSED, "connection refused")
 
@@ -103,7 +103,7 @@ async def test_a_connect_that_nothing_answers_ends_with_the_timeout(prober: Prob
         (errno.ENETUNREACH, CheckOutcome.UNREACHABLE),
     ],
 )
-async def test_what_this_machine_lacks_says_nothing_of_the_endpoint(
+async def test_errors_of_this_machine_are_told_apart_from_an_unreachable_network(
     prober: Prober, monkeypatch: pytest.MonkeyPatch, code: int, kind: CheckOutcome
 ) -> None:
     class Full(socket.socket):

@@ -40,7 +40,7 @@ def test_a_verdict_changes_after_so_many_in_a_row(heard: str, verdicts: str) -> 
     assert seen == verdicts
 
 
-def test_it_knows_since_when_and_why() -> None:
+def test_a_verdict_knows_since_when_and_why() -> None:
     verdict = Verdict(since=1.0)
     for moment, result in enumerate("--+---", 10):
         verdict.heard(RESULTS[result], CHECK, moment)

@@ -74,7 +74,7 @@ def test_lists_merge_by_key_and_keep_what_others_added() -> None:
     assert [variable["name"] for variable in container["env"]] == ["X", "Y"]
 
 
-def test_a_field_no_longer_applied_goes_away_unless_somebody_else_owns_it() -> None:
+def test_a_field_no_longer_applied_goes_away_unless_another_manager_owns_it() -> None:
     live, managed = _apply({}, {"data": {"a": "1", "b": "2"}}, {})
     live, managed = _apply(live, {"data": {"b": "2", "c": "3"}}, managed, OTHER)
     live, managed = _apply(live, {"data": {}}, managed)
@@ -120,7 +120,7 @@ def test_managed_fields_are_read_as_written() -> None:
     assert read_managed({"managedFields": write_managed(managed)}) == managed
 
 
-def test_what_is_no_longer_applied_leaves_no_empty_shells() -> None:
+def test_fields_no_longer_applied_leave_no_empty_shells() -> None:
     ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81, "protocol": "UDP"}]
     service = kind_schema("Service")
     first = {"spec": {"ports": ports, "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}}}

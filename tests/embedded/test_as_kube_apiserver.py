@@ -144,7 +144,9 @@ async def test_server_side_apply_of_kubectl_takes_over_what_its_client_side_appl
     }
 
 
-async def test_what_others_changed_since_a_client_side_apply_stays_a_conflict(api: httpx.AsyncClient) -> None:
+async def test_a_field_that_others_changed_since_a_client_side_apply_stays_a_conflict(
+    api: httpx.AsyncClient,
+) -> None:
     await api.post(f"{MAPS}?fieldManager=kubectl-client-side-apply", json=_applied("old"))
     await patch(api, f"{MAPS}/c?fieldManager=somebody", {"data": {"a": "theirs"}})
     answer = await _apply(api, "kubectl", "new")

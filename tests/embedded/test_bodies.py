@@ -14,7 +14,7 @@ def test_deep_yaml_is_refused_before_it_ends_the_process(text: str) -> None:
         decode_yaml(text.encode())
 
 
-def test_what_is_no_yaml_is_still_told_as_such() -> None:
+def test_a_body_that_is_no_yaml_is_still_told_as_such() -> None:
     with pytest.raises(ApiError, match="error converting YAML to JSON"):
         decode_yaml(b"a: [")
 

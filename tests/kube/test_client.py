@@ -21,7 +21,7 @@ from tests.support.clock import FakeClock
 from tests.support.fakeapi import Exchange, FakeApi
 
 
-async def test_it_identifies_itself_and_sends_the_token(api: FakeApi, client: ApiClient) -> None:
+async def test_a_client_identifies_itself_and_sends_the_token(api: FakeApi, client: ApiClient) -> None:
     await client.get("/version")
     headers = api.requests[0].headers
     assert headers["user-agent"] == USER_AGENT

@@ -168,7 +168,7 @@ async def test_a_long_note_is_cut_to_what_the_api_takes(
     assert len(event["message"].encode()) <= 1000
 
 
-async def test_what_happened_anew_is_counted_after_a_restart_and_the_same_is_not(
+async def test_a_new_occurrence_is_counted_after_a_restart_and_the_same_one_is_not(
     api: FakeApi, client: ApiClient, clock: FakeClock, spawn: Spawn
 ) -> None:
     for since, count, note in ((0.0, 1, "first"), (0.0, 1, "first"), (60.0, 2, "third")):
@@ -183,7 +183,7 @@ async def test_what_happened_anew_is_counted_after_a_restart_and_the_same_is_not
         assert (event["count"], event["message"]) == (count, note)
 
 
-async def test_who_records_is_told_whether_it_was_taken(client: ApiClient, clock: FakeClock) -> None:
+async def test_a_caller_is_told_whether_its_event_was_taken(client: ApiClient, clock: FakeClock) -> None:
     recorder = EventRecorder(client, "gateway-1", clock=clock.clock)
     assert recorder.record(INGRESS, "Warning", "Conflict", "taken")
     assert not recorder.record(INGRESS, "Warning", "Conflict", "taken")

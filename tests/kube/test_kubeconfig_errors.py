@@ -63,7 +63,7 @@ async def message(source: Path | dict[str, Any] | None, context: str | None = No
         (user(**{"as": "admin"}), "the user impersonates another one (field as), which is not supported"),
     ],
 )
-async def test_what_is_wrong_in_a_kubeconfig_is_said(document: dict[str, Any], expected: str) -> None:
+async def test_each_error_of_a_kubeconfig_is_said(document: dict[str, Any], expected: str) -> None:
     assert await message(document) == f"kubeconfig: {expected}"
 
 

@@ -41,7 +41,7 @@ def test_everything_comes_once_in_its_objects_order_and_no_namespace_waits_for_a
 
 
 @given(PLACES, st.integers(1, 5), st.integers(1, 8), st.integers(1, 20), st.integers(1, 3))
-def test_what_waits_is_bounded_and_every_namespace_has_room_for_some(
+def test_waiting_items_are_bounded_and_every_namespace_has_room_for_some(
     places: list[tuple[str, str]], of_object: int, of_namespace: int, whole: int, least: int
 ) -> None:
     least = min(least, of_namespace, of_object)
@@ -57,7 +57,7 @@ def test_what_waits_is_bounded_and_every_namespace_has_room_for_some(
         turns.take()
 
 
-def test_what_is_put_back_is_the_next_one() -> None:
+def test_an_item_that_is_put_back_is_the_next_one() -> None:
     turns = filled([("a", "x"), ("b", "x"), ("a", "x"), ("a", "y")], Bounds())
     first = turns.take()
     turns.put_back("a", "x", first)
@@ -70,7 +70,7 @@ def test_the_namespace_that_was_served_longest_ago_begins() -> None:
     assert in_turn(items, lambda item: item[0], {"a": 5.0, "c": 1.0}) == ["b1", "c1", "a1", "c2", "a2", "a3"]
 
 
-def test_what_was_left_out_is_one_line() -> None:
+def test_left_out_items_are_summed_up_in_one_line() -> None:
     left_out = LeftOut()
     assert not left_out
     for namespace in ["big"] * 7000 + ["small"] * 3 + [""]:

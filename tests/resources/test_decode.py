@@ -77,7 +77,7 @@ def test_a_malformed_object_is_named_with_field_and_problem(raw: bytes, error: s
     "raw",
     [b"", b"[]", b"{", b"\xff", b'{"metadata":[]}', b'{"metadata":{"name":1}}', b'{"a":' + b"[" * 100_000],
 )
-def test_what_is_no_object_is_malformed_without_a_name(raw: bytes) -> None:
+def test_bytes_that_are_no_object_are_malformed_without_a_name(raw: bytes) -> None:
     malformed = decode(INGRESSES, raw)
     assert isinstance(malformed, Malformed)
     assert (malformed.key, "\n" in malformed.error) == ("", False)

@@ -119,7 +119,7 @@ async def test_one_name_that_gets_no_answer_holds_up_no_other(dns: Dns) -> None:
     assert dns.resolver.waits()
 
 
-async def test_names_that_nobody_wants_are_forgotten(dns: Dns) -> None:
+async def test_names_that_are_not_wanted_any_more_are_forgotten(dns: Dns) -> None:
     dns.answers = {"a.example": ("10.0.0.1",), "b.example": ("10.0.0.2",)}
     dns.resolver.want(frozenset(dns.answers))
     await until(lambda: not dns.resolver.waits())

@@ -155,7 +155,7 @@ def test_a_secret_without_an_id_registers_nothing_and_is_told() -> None:
     assert (registered.members, codes(registered)) == ({}, {"s": ["FG0901"]})
 
 
-def test_ids_that_nobody_has_are_remembered_up_to_a_bound() -> None:
+def test_vacant_ids_are_remembered_up_to_a_bound() -> None:
     registered = NOBODY
     for number in range(MOST_VACANT + 10):
         registered = registrations({}, by_key(stored("s", f"c{number}")), registered)
