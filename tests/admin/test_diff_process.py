@@ -104,7 +104,7 @@ def test_the_document_has_what_is_added() -> None:
         (b'{"objects": ["\xff"]}', "Expected|utf-8|UTF-8"),
     ],
 )
-def test_what_cannot_be_looked_at_is_said_in_a_line(body: bytes, problem: str) -> None:
+def test_a_body_that_cannot_be_read_is_refused_in_a_line(body: bytes, problem: str) -> None:
     with pytest.raises(ProposalError, match=problem) as found:
         objects_of(body)
     assert "\n" not in str(found.value)

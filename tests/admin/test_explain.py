@@ -215,7 +215,9 @@ async def test_only_the_nearest_misses_are_shown_unless_all_are_asked_for() -> N
         ({"headers": [["a"]]}, "$.headers[0]"),
     ],
 )
-async def test_what_cannot_be_asked_is_said(question: dict[str, Any], said: str) -> None:
+async def test_a_question_that_cannot_be_asked_is_refused_with_the_reason(
+    question: dict[str, Any], said: str
+) -> None:
     found = await explained(**question)
     assert found["status"] == 400
     assert said in found["detail"]

@@ -95,14 +95,14 @@ async def test_on_its_way_back_it_says_how_far_it_is(
     assert text(seen, 1000.0) == words
 
 
-async def test_what_one_worker_of_three_thinks_is_not_shown() -> None:
+async def test_the_hold_of_one_worker_of_three_is_not_shown() -> None:
     nothing = msgspec.structs.replace(HELD, part=1.0)
     clusters, said = await shown(state(MANUAL, HELD, nothing, nothing, workers=3))
     assert clusters["cluster-1"]["reason"] == ""
     assert said == []
 
 
-async def test_it_serves_while_nobody_else_does() -> None:
+async def test_a_held_cluster_serves_while_no_other_does() -> None:
     clusters, _ = await shown(state(MANUAL, HELD, **EJECTED))
     assert clusters["cluster-1"]["effectivePercent"] == 100.0
     assert clusters["cluster-2"]["reason"] == "endpoints_failing"
@@ -121,7 +121,7 @@ async def test_explain_says_it_too() -> None:
 
 
 @pytest.mark.parametrize(("cluster", "serves"), [("", True), ("cluster-1", True), ("", False)])
-async def test_it_is_let_back(cluster: str, serves: bool) -> None:
+async def test_a_held_cluster_is_let_back(cluster: str, serves: bool) -> None:
     states: dict[str, Any] = {} if serves else {"cluster-1": "ejected"}
     given = state(MANUAL, HELD, **states)
     async with client(given) as api:
@@ -145,7 +145,9 @@ async def test_it_is_let_back(cluster: str, serves: bool) -> None:
         (MANUAL, {}, "missing required field"),
     ],
 )
-async def test_what_cannot_be_let_back(failback: Failback | None, asked: dict[str, str], said: str) -> None:
+async def test_failbacks_that_cannot_be_done_are_refused(
+    failback: Failback | None, asked: dict[str, str], said: str
+) -> None:
     async with client(state(failback)) as api:
         answer = await api.post("/api/v1/failback", json=asked)
     assert answer.status_code == 400

@@ -84,7 +84,7 @@ def test_checks_are_counted_by_their_result() -> None:
 
 
 @pytest.mark.parametrize("state", ["ejected", "unhealthy", "stalled", "unreachable"])
-def test_who_cannot_serve_has_no_share(state: str) -> None:
+def test_a_cluster_that_cannot_serve_has_no_share(state: str) -> None:
     samples = scrape(serving(stats(10, {"cluster-1": "draining", "cluster-2": state})))
     labels = {"service": "shop/web:80", "cluster": "cluster-2"}
     assert value(samples, "endpoints", **labels, state=state) == 1

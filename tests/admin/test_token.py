@@ -125,7 +125,7 @@ def test_a_mounted_secret_is_read_through_its_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "is_local"), [("127.0.0.1", True), ("localhost", True), ("127.0.0.2", True), ("0.0.0.0", False)]
 )
-async def test_what_the_api_listens_on_decides(host: str, is_local: bool) -> None:
+async def test_the_address_of_the_api_decides_whether_a_token_is_needed(host: str, is_local: bool) -> None:
     server = AdminServer(host, 0, ())
     assert server.is_local is is_local
     await server.start(Fixed(serving()), token_file())

@@ -53,7 +53,9 @@ def breaker(phase: str) -> Breakers:
         (endpoints("healthy", "ejected"), "", "fewer_endpoints"),
     ],
 )
-def test_what_keeps_a_cluster_from_its_share(seen: list[Merged], phase: str, expected: str) -> None:
+def test_the_reason_that_keeps_a_cluster_from_its_share_is_found(
+    seen: list[Merged], phase: str, expected: str
+) -> None:
     services = (Service(WEB, (ClusterEndpoints("a", ()),)),)
     found = absences(replace(snapshot(7, 8001), services=services), seen, breaker(phase))
     assert found == {(WEB, "a"): expected}

@@ -25,7 +25,9 @@ PAIR = ("x", "a")
         ([(1, 0)], 0),
     ],
 )
-def test_what_was_there(noted: list[tuple[float, int]], had: int) -> None:
+def test_the_number_of_endpoints_before_the_loss_is_remembered(
+    noted: list[tuple[float, int]], had: int
+) -> None:
     """Looks are a second apart."""
     memory = EndpointMemory()
     for now, total in noted:
@@ -33,7 +35,7 @@ def test_what_was_there(noted: list[tuple[float, int]], had: int) -> None:
     assert memory.had(PAIR) == had
 
 
-def test_it_is_forgotten_after_an_hour_or_with_its_service() -> None:
+def test_a_number_is_forgotten_after_an_hour_or_with_its_service() -> None:
     memory = EndpointMemory()
     for pair in (PAIR, ("y", "a")):
         memory.note(pair, 2, 0, 1)

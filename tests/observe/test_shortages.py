@@ -92,7 +92,7 @@ Expected = dict[str, ClusterShare]
         ),
     ],
 )
-def test_who_lacks_its_share(
+def test_clusters_that_lack_their_share_are_found(
     forward: Forward, counts: dict[str, Usable], away: dict[str, str], expected: Expected, served: bool
 ) -> None:
     services = {"x": counts, "y": {"a": WELL}}

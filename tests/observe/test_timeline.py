@@ -157,7 +157,7 @@ def test_the_timeline(
     assert [(f.start, f.end, f.cause, f.moved, f.lost) for f in told(*observations)] == expected
 
 
-def test_who_watches_is_told_of_beginning_and_end() -> None:
+def test_beginning_and_end_are_told_once() -> None:
     timeline = Timeline()
     assert timeline.observe(CALM) == []
     (begun,) = timeline.observe(seen(1, held="x"))
@@ -185,7 +185,7 @@ def test_the_latest_are_kept_and_whatever_lasts() -> None:
     assert starts == [9999, *(10.0 * number for number in range(KEPT + 4, 4, -1))]
 
 
-def test_what_is_shown_does_not_change_any_more() -> None:
+def test_a_failover_that_was_shown_does_not_change_any_more() -> None:
     timeline = Timeline()
     timeline.observe(CALM)
     timeline.observe(seen(1, held="x", attempts=REFUSED))

@@ -130,7 +130,7 @@ def test_a_counted_cluster_that_never_had_an_endpoint_has_lost_none() -> None:
     assert (lost(found), found.reasons) == ({}, {})
 
 
-def test_what_did_not_change_is_not_looked_at_again() -> None:
+def test_an_unchanged_snapshot_is_not_looked_at_again() -> None:
     tracker, served = UnavailabilityTracker(), counted(*TWO)
     tracker.observe(served, view(), 1.0)
     first = tracker.observe(counted("cluster-1"), view(), 2.0)
@@ -140,7 +140,7 @@ def test_what_did_not_change_is_not_looked_at_again() -> None:
     assert later.now == 3.0
 
 
-def test_endpoints_that_fail_their_checks_are_an_absence_nobody_has_to_ask_for() -> None:
+def test_endpoints_that_fail_their_checks_are_an_absence_without_a_request() -> None:
     served = snapshot(7, 8001)
     (service,) = served.services
     failing = ClusterEndpoints("cluster-2", (Endpoint("10.0.0.1", 8080, failing=True),))

@@ -92,7 +92,7 @@ async def desk() -> AsyncIterator[Desk]:
     assert all(isinstance(result, asyncio.CancelledError) for result in results), results
 
 
-async def test_it_is_written_once_after_a_while_and_removed_likewise(
+async def test_the_annotation_is_written_once_after_a_while_and_removed_likewise(
     desk: Desk,
 ) -> None:
     desk.put()
@@ -115,7 +115,7 @@ async def test_it_is_written_once_after_a_while_and_removed_likewise(
     assert len(desk.patches) == 2
 
 
-async def test_what_comes_and_goes_is_not_written(desk: Desk) -> None:
+async def test_a_value_that_comes_and_goes_is_not_written(desk: Desk) -> None:
     desk.put()
     for _ in range(10):
         desk.writer.want({WEB: "{1}"})
@@ -142,7 +142,7 @@ async def test_our_own_write_is_not_repeated_at_once_while_the_watch_lags(desk: 
     assert len(desk.patches) == 1
 
 
-async def test_what_a_dead_leader_left_is_removed_but_not_by_who_knows_nothing_yet(
+async def test_an_annotation_of_a_dead_leader_is_removed_but_not_by_one_that_knows_nothing_yet(
     desk: Desk,
 ) -> None:
     desk.put(shares="{left}")

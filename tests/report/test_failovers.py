@@ -115,7 +115,7 @@ async def test_services_of_an_ingress_are_told_in_one_event(api: FakeApi, desk: 
     assert told(api)["ClusterFailedOver"][1].endswith("; the same for y")
 
 
-async def test_where_nobody_serves_the_event_has_another_reason(api: FakeApi, desk: Desk) -> None:
+async def test_where_no_cluster_serves_the_event_has_another_reason(api: FakeApi, desk: Desk) -> None:
     desk.see(x=reduced(effective=0.8, served=False))
     await written(desk)
     assert told(api).keys() == {"NoClusterServes"}
@@ -231,7 +231,7 @@ async def test_only_the_leader_tells_and_the_next_one_goes_on_from_there(api: Fa
         assert told(api)["ClusterReturned"][0] == 1
 
 
-async def test_what_a_new_leader_sees_anew_is_counted(api: FakeApi, desk: Desk) -> None:
+async def test_a_failover_that_a_new_leader_sees_anew_is_counted(api: FakeApi, desk: Desk) -> None:
     desk.see(x=reduced())
     await written(desk)
     async with replica(api, desk.clock) as next_one:
@@ -240,7 +240,7 @@ async def test_what_a_new_leader_sees_anew_is_counted(api: FakeApi, desk: Desk) 
         assert told(api)["ClusterFailedOver"][0] == 2
 
 
-async def test_what_ended_while_another_one_led_is_not_told(api: FakeApi, desk: Desk) -> None:
+async def test_a_failover_that_ended_while_another_replica_led_is_not_told(api: FakeApi, desk: Desk) -> None:
     desk.see(leading=False, x=reduced())
     desk.see(leading=False)
     desk.recover()

@@ -76,7 +76,7 @@ async def test_fields_that_the_server_drops_are_not_written_for_ever(desk: Desk)
     assert len(desk.api.seen(PATCH)) == 1
 
 
-async def test_a_status_that_somebody_else_changed_is_mended(desk: Desk) -> None:
+async def test_a_status_that_another_writer_changed_is_mended(desk: Desk) -> None:
     uid = desk.add("web")
     desk.writer.submit((served("web", uid),), ())
     await until(lambda: desk.status("web"))

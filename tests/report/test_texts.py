@@ -15,14 +15,14 @@ DEAD = ServiceShares({"b": ClusterShare(1.0, 1.0, "no_endpoints")}, False)
 FAILOVER = Failover("x", "b", 10.0, 52.0, reasons=Counter(refused=3), moved_to=Counter(a=12), lost=1)
 
 
-def test_a_loss_names_share_reason_and_who_serves_instead() -> None:
+def test_a_loss_names_share_reason_and_the_clusters_that_serve_instead() -> None:
     assert lost_text("b", {"x": LOST}, {"ejected": 2, "healthy": 1}, FAILOVER) == (
         "b does not get its 80 % of service x: the breaker of the cluster is open (2 of 3 ejected, refused);"
         " a serves 75 %, c serves 25 %"
     )
 
 
-def test_where_nobody_serves_the_loss_says_so() -> None:
+def test_where_no_cluster_serves_the_loss_says_so() -> None:
     assert lost_text("b", {"x": DEAD}, {}, None) == (
         "b does not get its 100 % of service x: the service has no endpoint in the cluster;"
         " no cluster can serve it"
