@@ -30,7 +30,7 @@ def test_every_experiment_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("experiment", ROWS)
-def test_what_a_row_names_exists(experiment: str) -> None:
+def test_tests_and_drills_that_a_row_names_exist(experiment: str) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", ROWS[experiment])
     assert named
     assert [name for path, name in named if name not in functions_of(path)] == []
@@ -39,7 +39,7 @@ def test_what_a_row_names_exists(experiment: str) -> None:
     assert ROWS[experiment].count("`") == 2 * (len(named) + len(drills) + ("loadtest" in ROWS[experiment]))
 
 
-def test_what_stands_before_the_table_exists() -> None:
+def test_the_test_named_before_the_table_exists() -> None:
     before = SECTION.partition("\n| ")[0]
     ((path, name),) = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", before)
     assert name in functions_of(path)

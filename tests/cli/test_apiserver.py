@@ -13,7 +13,7 @@ from tests.support.waiting import until
 ROOT = Path(__file__).parents[2]
 
 
-async def test_it_serves_what_its_kubeconfig_says_and_ends_on_sigterm(tmp_path: Path) -> None:
+async def test_the_api_server_is_reached_by_its_kubeconfig_and_ends_on_sigterm(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "fleet.kubeconfig"
     argv = (sys.executable, "-m", "controlplane.cli.main", "apiserver", "--name", "fleet")
     process = await asyncio.create_subprocess_exec(

@@ -50,7 +50,7 @@ def test_an_unknown_verb_is_a_usage_error() -> None:
         (("--fleet-kubeconfig", "bad"), "fleetgate: kubeconfig bad"),
     ],
 )
-def test_what_is_wrong_is_said_on_one_line(
+def test_an_option_that_cannot_be_used_is_said_on_one_line(
     args: tuple[str, ...], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -45,7 +45,7 @@ async def diff(address: str, *manifests: dict[str, Any], output: str = "text") -
     return await fleetgate("diff", "-f", "-", "-n", "shop", "--admin", address, "-o", output, stdin=text)
 
 
-async def test_what_runs_already_is_no_change(tmp_path: Path) -> None:
+async def test_a_manifest_that_runs_already_is_no_change(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, _, address):
         done = await diff(address, manifest())
         assert (done.code, done.out, done.err) == (0, "no changes: 1 route stays as it is\n", "")
@@ -118,7 +118,7 @@ async def test_listeners_and_routes_of_others_are_told_too(tmp_path: Path) -> No
         assert [aspect["name"] for aspect in change["aspects"]] == ["ports", "split"]
 
 
-async def test_what_kubectl_did_not_apply_stays(tmp_path: Path) -> None:
+async def test_annotations_that_kubectl_did_not_apply_stay(tmp_path: Path) -> None:
     async with serving(tmp_path) as (rig, running, address):
         applied = json.dumps({"metadata": {"annotations": {PREFIX + "order": "7"}}})
         live = manifest(order="7")

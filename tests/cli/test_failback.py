@@ -8,7 +8,7 @@ from tests.admin.test_failback import HELD, MANUAL, state
 from tests.cli.asking import admin, fleetgate
 
 
-async def test_it_says_who_is_let_back() -> None:
+async def test_the_answer_names_the_cluster_that_is_let_back() -> None:
     async with admin(Fixed(state(MANUAL, HELD))) as address:
         done = await fleetgate("failback", "shop/web", "--admin", address)
     assert (done.code, done.err) == (0, "")
@@ -18,7 +18,7 @@ async def test_it_says_who_is_let_back() -> None:
     )
 
 
-async def test_it_says_who_does_not_serve_yet() -> None:
+async def test_the_answer_says_that_the_cluster_does_not_serve_yet() -> None:
     states: dict[str, Any] = {"cluster-1": "ejected"}
     async with admin(Fixed(state(MANUAL, HELD, **states))) as address:
         done = await fleetgate("failback", "shop/web", "--cluster", "cluster-1", "--admin", address)
@@ -26,7 +26,7 @@ async def test_it_says_who_does_not_serve_yet() -> None:
     assert "it does not serve, and comes back as soon as it does" in done.out
 
 
-async def test_it_says_that_nobody_is_held() -> None:
+async def test_the_answer_says_that_no_cluster_is_held() -> None:
     async with admin(Fixed(state(MANUAL))) as address:
         done = await fleetgate("failback", "shop/web", "--admin", address)
         assert (done.code, done.out) == (0, "no cluster is held out of shop/web\n")
@@ -43,7 +43,7 @@ async def test_for_programs() -> None:
     assert [each["cluster"] for each in found["letBack"]] == ["cluster-1"]
 
 
-async def test_what_is_wrong_is_said_on_one_line() -> None:
+async def test_an_error_is_said_on_one_line() -> None:
     async with admin(Fixed(state(None))) as address:
         done = await fleetgate("failback", "shop/web", "--admin", address)
     assert done.code == 2

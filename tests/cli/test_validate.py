@@ -128,7 +128,7 @@ SHARED = (
     [((), 0, "FG0713"), (("--host-ownership", "namespace"), 1, "FG0715")],
     ids=["shared", "owned"],
 )
-def test_what_namespaces_may_do_is_an_option(args: tuple[str, ...], code: int, said: str) -> None:
+def test_host_ownership_of_namespaces_is_an_option(args: tuple[str, ...], code: int, said: str) -> None:
     done = validate("-f", "-", *args, text=SHARED)
     assert (done.returncode, done.stderr) == (code, "")
     assert said in done.stdout

@@ -141,7 +141,7 @@ def test_each_cluster_runs_web_demo_under_its_own_name(number: int) -> None:
     assert deployment["spec"]["replicas"] == 2
 
 
-def test_who_lets_the_gateway_annotate_ingresses_gives_that_right_alone() -> None:
+def test_the_manifest_that_lets_the_gateway_annotate_ingresses_gives_that_right_alone() -> None:
     (rules,) = (item["rules"] for item in documents(SHARES) if "rules" in item)
     assert rules == [{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["patch"]}]
 

@@ -48,7 +48,7 @@ def asked(demo: RunningDemo, condition: Any) -> Any:
     return condition()
 
 
-def test_what_kubectl_tells_of_a_cluster_that_dies_and_comes_back(fresh: RunningDemo) -> None:
+def test_kubectl_tells_of_a_cluster_that_dies_and_comes_back(fresh: RunningDemo) -> None:
     before = ingress(fresh, "web-demo")
     asked(fresh, lambda: None)
     for pid in fresh.pods("cluster2"):

@@ -137,7 +137,7 @@ def test_ratios_are_of_neighbouring_rounds() -> None:
 
 
 @pytest.mark.parametrize("names", ["ab", "abcd", "abcde"])
-def test_everybody_is_first_once_and_nobody_is_left_out(names: str) -> None:
+def test_each_name_is_first_equally_often_and_none_is_left_out(names: str) -> None:
     orders = ["".join(rotated(names, number)) for number in range(2 * len(names))]
     assert all(sorted(order) == list(names) for order in orders)
     assert [order[0] for order in orders] == [*names, *reversed(names)]

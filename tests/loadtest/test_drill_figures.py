@@ -102,7 +102,7 @@ def test_an_answer_to_an_arrival_of_another_request_is_noticed() -> None:
     assert measure(replace(whole, requests=requests), 0.0).lost == 1
 
 
-def test_what_was_not_sent_is_not_known_when_the_wire_was_not_seen_whole() -> None:
+def test_unsent_requests_are_not_known_when_the_wire_was_not_seen_whole() -> None:
     """An answered request that is missing there says that others may be, too."""
     whole = record()
     assert measure(replace(whole, wire=list(whole.wire or ())[1:]), 0.0).failed_unsent is None

@@ -42,7 +42,7 @@ def holding(clients: int = 0, in_flight: int = 0, tasks: int = 6, timers: int = 
         ([holding(in_flight=2)], ["I6: 2 requests on their way, 0 before the load"]),
     ],
 )
-def test_what_a_worker_still_holds_is_named(
+def test_tasks_timers_and_requests_that_a_worker_still_holds_are_named(
     after: list[Stats], expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(invariants, "REST_S", 0.3)

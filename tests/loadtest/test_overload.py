@@ -12,7 +12,7 @@ from loadtest.ports import free_ports
 
 
 @pytest.mark.parametrize("connections", [0, 5])
-def test_what_is_answered_in_time_is_good(tmp_path: Path, cores: tuple[int, int], connections: int) -> None:
+def test_requests_answered_in_time_are_good(tmp_path: Path, cores: tuple[int, int], connections: int) -> None:
     ports = free_ports(1)
     phase = Phase("")
     with backend.started(Origin.FILES, ports, tmp_path, (cores[1],)):
@@ -24,7 +24,7 @@ def test_what_is_answered_in_time_is_good(tmp_path: Path, cores: tuple[int, int]
     assert (phase.due, phase.good, phase.refused, phase.cut, phase.late) == (100, 100, 0, 0, 0)
 
 
-def test_what_finds_no_free_connection_is_counted_and_given_up() -> None:
+def test_requests_without_a_free_connection_are_counted_and_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         load = Load(silent.getsockname()[1], 1, 10)
         load.warm_up()

@@ -129,7 +129,9 @@ async def test_the_connection_ends_when_the_client_says_so(client: Client, reque
         (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * MAX_HEAD_BYTES, 431),
     ],
 )
-async def test_what_is_not_http_is_refused(client: Client, request_bytes: bytes, status: int) -> None:
+async def test_malformed_or_unsupported_requests_are_refused(
+    client: Client, request_bytes: bytes, status: int
+) -> None:
     client.send(request_bytes)
     head, _ = await client.answer()
     assert head.startswith(b"HTTP/1.1 %d " % status)
