@@ -101,7 +101,7 @@ async def test_by_hand_it_is_held_and_told_until_it_is_let_back(worker: WorkerPr
         await until_async(lambda: is_divided(port, {"c1": 10, "c2": 10}), 20.0, "back in its share")
 
 
-async def test_a_new_worker_is_told_whom_others_hold(worker: WorkerProcess, port: int) -> None:
+async def test_a_new_worker_is_told_of_clusters_that_others_hold(worker: WorkerProcess, port: int) -> None:
     async with Origin(named("c1")) as one, Origin(named("c2")) as two:
         clusters = {"c1": [one.address], "c2": [two.address]}
         worker.send(Holds((HELD,)))

@@ -246,7 +246,7 @@ async def test_another_worker_is_believed_and_checked_at_once(worker: WorkerProc
         assert await tally(port, 3) == {"503": 3}
 
 
-async def test_others_are_told(worker: WorkerProcess, port: int) -> None:
+async def test_other_workers_are_told(worker: WorkerProcess, port: int) -> None:
     with black_hole() as gone:
         await worker.apply(snapshot(port, {"c1": [gone]}))
         await tally(port, 1)

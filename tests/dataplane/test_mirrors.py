@@ -61,7 +61,7 @@ async def test_a_part_of_the_requests(worker: WorkerProcess, port: int, connect:
 
 
 @pytest.mark.parametrize("trouble", ["gone", "closes", "silent", "resets", "garbage"])
-async def test_its_trouble_is_its_own(
+async def test_trouble_of_the_mirror_is_its_own(
     worker: WorkerProcess, port: int, connect: Connect, trouble: str
 ) -> None:
     def answer(connection: Connection, _request: h11.Request) -> bytes | None:

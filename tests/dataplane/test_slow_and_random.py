@@ -53,7 +53,9 @@ async def test_ten_times_as_slow_is_no_failure(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_tenth_of_502_everywhere_ejects_nobody(worker: WorkerProcess, port: int, method: str) -> None:
+async def test_a_tenth_of_502_everywhere_ejects_no_endpoint(
+    worker: WorkerProcess, port: int, method: str
+) -> None:
     def now_and_then(random: Random) -> "Origin":
         def answer(connection: Connection, asked: h11.Request) -> bytes:
             if random.random() < 0.1:

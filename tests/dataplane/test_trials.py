@@ -39,7 +39,7 @@ class Ill(Origin):
 
 
 @pytest.mark.parametrize("clusters", [("c1", "c1"), ("c1", "c2")])
-async def test_one_request_at_a_time_asks_it(
+async def test_one_request_at_a_time_asks_an_endpoint_let_in_again(
     worker: WorkerProcess, port: int, clusters: tuple[str, str]
 ) -> None:
     async with Ill() as bad, Origin() as good:

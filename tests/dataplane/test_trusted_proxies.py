@@ -147,7 +147,7 @@ async def test_unreadable_clients_share_one_bucket_and_a_name_in_the_log(
         assert clients == [*["unknown"] * len(UNREADABLE), "198.51.100.9", "198.51.100.9", "198.51.100.8"]
 
 
-async def test_no_condition_on_the_source_holds_for_nobody(
+async def test_no_condition_on_the_source_holds_for_an_unreadable_client(
     worker: WorkerProcess, port: int, connect: Connect
 ) -> None:
     async with Origin(named("plain")) as plain, Origin(named("near")) as near:

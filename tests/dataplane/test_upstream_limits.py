@@ -115,7 +115,7 @@ async def test_but_not_where_it_may_not_go(worker: WorkerProcess, port: int) -> 
         assert other.received == b""
 
 
-async def test_an_idle_connection_to_another_endpoint_is_taken_before_anybody_waits(
+async def test_an_idle_connection_to_another_endpoint_is_taken_before_any_request_waits(
     worker: WorkerProcess, port: int
 ) -> None:
     async with Origin() as one, Origin() as two:

@@ -131,7 +131,7 @@ def test_turns_of_nearly_a_second_of_cpu_are_no_hang() -> None:
     assert not machine.killed
 
 
-def test_time_that_the_supervisor_missed_counts_for_nobody() -> None:
+def test_time_that_the_supervisor_missed_counts_for_no_worker() -> None:
     machine = Machine(SLEEPS, SPINS, TURNS)
     machine.pass_time(80.0, step_s=8.0)
     assert not machine.killed

@@ -158,7 +158,9 @@ async def test_workers_that_are_sent_more_than_they_can_take_in_ten_seconds_are_
 
 
 @pytest.mark.parametrize("with_its_workers", [False, True])
-async def test_a_control_plane_that_was_stopped_kills_nobody(tmp_path: Path, with_its_workers: bool) -> None:
+async def test_a_control_plane_that_was_stopped_kills_no_worker(
+    tmp_path: Path, with_its_workers: bool
+) -> None:
     port = free_port()
     argv = (sys.executable, "-m", "tests.support.fakecontrolplane", str(tmp_path), str(port), "1")
     process = await asyncio.create_subprocess_exec(*argv)

@@ -118,7 +118,7 @@ async def test_an_endpoint_that_one_worker_ejects_is_ejected_by_all_a_moment_lat
         assert min(took) < 0.1  # the machine may be busy
 
 
-async def test_all_know_of_an_endpoint_that_drains_a_moment_later(tmp_path: Path) -> None:
+async def test_all_workers_know_of_an_endpoint_that_drains_a_moment_later(tmp_path: Path) -> None:
     port = free_port()
     async with serving(tmp_path, port, 3) as plane:
         took = []

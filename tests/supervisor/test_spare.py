@@ -44,7 +44,7 @@ async def test_the_spare_process_takes_the_place_of_a_killed_worker_and_has_a_su
     assert processes.start_time(last) is None  # it ended with the others
 
 
-async def test_a_spare_process_that_was_killed_is_missed_by_nobody(tmp_path: Path) -> None:
+async def test_a_spare_process_that_was_killed_is_missed_by_no_client(tmp_path: Path) -> None:
     port = free_port()
     async with running(tmp_path, workers=1) as plane:
         plane.publish(snapshot(1, port))
