@@ -111,7 +111,7 @@ def test_a_manifest_gets_exactly_these_findings(path: Path) -> None:
     assert found == yaml.safe_load(expected.read_text())
 
 
-def test_there_are_thirty_of_them_and_no_expectation_is_left_over() -> None:
+def test_there_are_thirty_manifests_and_no_expectation_is_left_over() -> None:
     assert len(MANIFESTS) >= 30
     assert {path.name for path in (HERE / "expected").iterdir()} == {path.name for path in MANIFESTS}
 

@@ -160,7 +160,7 @@ def test_the_explanation_chooses_what_the_table_finds(wanted: list[Route], sever
 
 @settings(max_examples=EXAMPLES // 3)
 @given(shared_tables(), SEVERAL_REQUESTS, st.booleans())
-def test_both_choose_the_same_among_namespaces(
+def test_table_and_explanation_choose_the_same_among_namespaces(
     wanted: list[Route], several: list[Inquiry], owned: bool
 ) -> None:
     if owned:  # the translation has refused the others

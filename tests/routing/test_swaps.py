@@ -106,7 +106,7 @@ def first_of(wanted: list[Route], port: int, host: str, path: str, stage: str) -
 
 
 @given(generations())
-def test_whatever_came_before_the_routes_of_now_decide(snapshots: list[list[Route]]) -> None:
+def test_the_routes_of_now_decide_whatever_came_before(snapshots: list[list[Route]]) -> None:
     table = None
     for wanted in snapshots:
         earlier, table = table, table_of(wanted, table)

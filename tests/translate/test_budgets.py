@@ -157,7 +157,7 @@ def planned(path: PathMatch) -> PlannedRoute:
     return PlannedRoute("spec.rules[0]", "shop.example.com", path, PlannedForward(()), (), 10)
 
 
-def test_one_that_protects_and_is_over_a_budget_answers_503_with_all_its_rules() -> None:
+def test_an_ingress_that_protects_and_is_over_a_budget_answers_503_with_all_its_rules() -> None:
     paths = [f"/admin/{n}(a|b)*a(a|b){{40}}" for n in range(200)]
     after = translated(ingress("web", paths, {**REGEX, **ALLOWED}), ingress("neighbour", ["/"]))
     (found,) = errors(after)
@@ -192,7 +192,7 @@ def test_an_outline_takes_all_that_an_expression_takes(expression: str, outline:
     assert rule.path == PathMatch(PathKind.GLOB, outline)
 
 
-def test_one_that_had_the_protection_before_keeps_its_last_good_version() -> None:
+def test_an_ingress_that_had_the_protection_before_keeps_its_last_good_version() -> None:
     before = translated(ingress("web", ["/good"], ALLOWED))
     paths = [HEAVY.format(n) for n in range(200)]
     after = translated(ingress("web", paths, {**REGEX, **ALLOWED}), last_good=before.last_good)
@@ -381,7 +381,7 @@ def counting() -> Iterator[list[str]]:
         yield tried
 
 
-def test_one_that_protects_and_does_not_fit_into_a_host_answers_503() -> None:
+def test_an_ingress_that_protects_and_does_not_fit_into_a_host_answers_503() -> None:
     made = [share(name, creationTimestamp=f"2026-0{n}-01T00:00:00Z") for n, name in enumerate("abc", 1)]
     made[2]["metadata"]["annotations"] = {**REGEX, **ALLOWED}
     after = translated(*made)

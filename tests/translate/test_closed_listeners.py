@@ -71,7 +71,7 @@ def test_a_listener_that_cannot_ask_for_certificates_lets_no_client_in() -> None
 
 
 @pytest.mark.parametrize("acl", [None, {}, {"aclName": "office"}, {"aclType": "White"}])
-def test_an_acl_without_a_list_lets_everybody_in(acl: Any) -> None:
+def test_an_acl_without_a_list_lets_every_client_in(acl: Any) -> None:
     assert outcome(alb(aclConfig=acl, caEnabled=False)) == (None, set())
 
 

@@ -604,7 +604,7 @@ TEXTS = st.lists(PIECES, min_size=1, max_size=3).map("".join)
         st.sampled_from(ROWS_OF_MSE).map(lambda name: name.replace("*", "x-a")), TEXTS, max_size=4
     )
 )
-def test_whatever_is_taken_can_be_used_by_a_worker(annotations: dict[str, str]) -> None:
+def test_every_route_that_is_made_can_be_used_by_a_worker(annotations: dict[str, str]) -> None:
     routes, _ = routed(ingress("web", {**annotations, "canary": "false"}))
     for route in routes.values():
         RoutePolicies(route, Limiters())

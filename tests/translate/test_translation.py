@@ -136,7 +136,7 @@ def test_a_cluster_that_is_attached_to_one_gateway_serves_no_route_of_another() 
     assert result.attached == {"cluster-1", "cluster-2"}
 
 
-def test_nothing_gives_an_empty_snapshot() -> None:
+def test_no_objects_give_an_empty_snapshot() -> None:
     result = translate(FleetObjects(), {}, Facts(), LastGood(), 7)
     assert (result.snapshot.version, result.snapshot.routes, result.diagnostics) == (7, (), ())
 

@@ -258,7 +258,7 @@ def test_a_held_cluster_is_the_last_resort(gateway: Gateway) -> None:
     assert part(plan) == 0.5  # nobody else serves: as if none was held
 
 
-def test_nothing_goes_there_at_a_second_try_either(gateway: Gateway) -> None:
+def test_a_second_try_goes_to_no_held_cluster_either(gateway: Gateway) -> None:
     plan = gateway.want(MANUAL)
     gateway.endpoints(1, 2, 4)
     gateway.away_for(1.0)

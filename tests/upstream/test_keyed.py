@@ -140,7 +140,7 @@ REQUEST = (
         (HashKey(HashSource.COOKIE, "uid"), b"", b"Host: Shop.example:80\r\nCookie: a=b; uid=u8\r\n"),
     ],
 )
-def test_each_source_and_only_it_decides(
+def test_each_source_of_a_key_alone_decides(
     services: Services, key: HashKey, line: bytes, headers: bytes
 ) -> None:
     plan = plan_of(services, Backend(BASE), own=split(), balance=Balance(Algorithm.HASH, key))

@@ -34,7 +34,7 @@ def test_a_share_falls_at_once_and_rises_by_an_eighth_each_second() -> None:
     assert not ramp.is_rising
 
 
-def test_one_that_flaps_does_not_swing() -> None:
+def test_the_share_of_a_cluster_that_flaps_does_not_swing() -> None:
     ramp = Ramp()
     seen = set()
     for tenth in range(600):

@@ -27,7 +27,9 @@ def plan(services: Services, request: pytest.FixtureRequest) -> RoutePlan:
     )
 
 
-def test_those_of_the_first_snapshot_are_warm(clock: StillClock, services: Services, plan: RoutePlan) -> None:
+def test_endpoints_of_the_first_snapshot_are_warm(
+    clock: StillClock, services: Services, plan: RoutePlan
+) -> None:
     describe(services, {BASE: {"c1": [1, 2]}})
     assert tally(plan, 100) == {1: 50, 2: 50}
 

@@ -337,7 +337,7 @@ async def test_without_another_endpoint_there_is_nothing_to_be_gained(watched: W
     assert watched.pods[1].state is State.HEALTHY
 
 
-async def test_where_all_are_quiet_they_wait_for_something_they_share(watched: Watched) -> None:
+async def test_endpoints_that_are_all_quiet_wait_for_something_they_share(watched: Watched) -> None:
     for port in watched.pods:
         watched.shows(port, 4)
     waiting = [watched.wait(port) for port in watched.pods]

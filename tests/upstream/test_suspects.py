@@ -58,7 +58,9 @@ def test_an_endpoint_is_suspect_until_it_is_heard_or_for_half_a_second(services:
 
 
 @pytest.mark.parametrize("answers", [False, True])
-def test_one_that_is_let_in_again_is_one_from_when_it_is_asked_for(services: Services, answers: bool) -> None:
+def test_an_endpoint_let_in_again_is_suspect_from_when_it_is_asked_for(
+    services: Services, answers: bool
+) -> None:
     endpoint = pod(services, 1)
     fail(services, endpoint)
     readmit(services, endpoint)

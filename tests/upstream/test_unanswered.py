@@ -11,7 +11,7 @@ def test_two_connects_that_nothing_came_of_are_enough() -> None:
     assert unanswered.is_enough
 
 
-def test_one_that_began_before_the_last_sign_of_life_says_nothing() -> None:
+def test_a_connect_that_began_before_the_last_sign_of_life_says_nothing() -> None:
     unanswered = Unanswered()
     unanswered.end(2.0)  # a connect was answered
     for _ in range(3):
