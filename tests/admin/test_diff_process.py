@@ -110,7 +110,7 @@ def test_a_body_that_cannot_be_read_is_refused_in_a_line(body: bytes, problem: s
     assert "\n" not in str(found.value)
 
 
-async def test_one_is_worked_out_at_a_time() -> None:
+async def test_one_diff_is_worked_out_at_a_time() -> None:
     async with client(Holding(serving())) as api:
         asked = [api.post(URL, json={"objects": [ingress(f"/{number}")]}) for number in range(3)]
         answers = await asyncio.gather(*asked)

@@ -105,7 +105,7 @@ def test_an_address_or_a_known_name_passes(host: str) -> None:
         "a" * 300,
     ],
 )
-def test_everything_else_is_refused(host: str) -> None:
+def test_other_hosts_are_refused(host: str) -> None:
     assert not is_known(host, NAMES)
 
 

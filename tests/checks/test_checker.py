@@ -231,7 +231,7 @@ async def test_so_many_checks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert 2 <= most <= 5  # 2 that passed so far and 2 that fail; one may have ended unseen
 
 
-async def test_those_that_hang_do_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_checks_that_hang_do_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checker, "AT_ONCE", 1)
     hanging, forever = replace(CHECK, timeout_s=0.1), replace(CHECK, timeout_s=60.0)
     async with (

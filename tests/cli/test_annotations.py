@@ -32,7 +32,7 @@ def test_every_prefix_belongs_to_a_dialect_that_can_be_asked_for() -> None:
     assert {prefix for prefixes in DIALECTS.values() for prefix in prefixes} >= PREFIXES
 
 
-def test_all_are_listed_one_a_line() -> None:
+def test_all_annotations_are_listed_one_a_line() -> None:
     done = run()
     assert done.exit_code == 0
     assert len(done.output.splitlines()) == len(ROWS)
@@ -40,7 +40,7 @@ def test_all_are_listed_one_a_line() -> None:
 
 
 @pytest.mark.parametrize("key", [WEIGHT + "cluster-1", "cluster-weight.*", "other.io/cluster-weight.x"])
-def test_one_is_described_under_any_prefix(key: str) -> None:
+def test_an_annotation_is_described_under_any_prefix(key: str) -> None:
     done = run(key)
     assert done.exit_code == 0
     lines = done.output.splitlines()

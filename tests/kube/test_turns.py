@@ -20,7 +20,7 @@ def filled(places: list[tuple[str, str]], bounds: Bounds) -> Turns[tuple[str, st
 
 
 @given(PLACES)
-def test_everything_comes_once_in_its_objects_order_and_no_namespace_waits_for_another(
+def test_every_item_comes_once_in_its_objects_order_and_no_namespace_waits_for_another(
     places: list[tuple[str, str]],
 ) -> None:
     turns = filled(places, Bounds())
