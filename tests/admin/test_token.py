@@ -1,4 +1,4 @@
-"""Who needs the token of the admin API, and which files may hold one."""
+"""Which clients need the token of the admin API, and which files may hold one."""
 
 import os
 from collections.abc import AsyncIterator

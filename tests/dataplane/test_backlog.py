@@ -1,4 +1,4 @@
-"""Who has the next turn: on a loop and a clock of the test."""
+"""Which connection has the next turn: on a loop and a clock of the test."""
 
 import asyncio
 from collections.abc import Callable

@@ -74,7 +74,7 @@ async def test_a_cluster_that_was_away_comes_back_step_by_step(worker: WorkerPro
 async def test_a_cluster_that_flaps_fails_no_get_and_is_held_for_longer(
     worker: WorkerProcess, port: int
 ) -> None:
-    """Each time that it takes requests again it goes away; connections end in order."""
+    """Each time that the cluster takes requests again it goes away; connections end in order."""
     async with Origin() as one, Origin() as two:
         await worker.apply(snapshot(port, {"c1": [one.address], "c2": [two.address]}))
         post = request(method="POST", body=b"order=1")

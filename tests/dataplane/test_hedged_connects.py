@@ -62,7 +62,7 @@ async def test_served_by_the_other_cluster_before_the_connect_times_out(
 
 
 async def test_three_connects_that_are_outrun_are_enough(worker: WorkerProcess, port: int) -> None:
-    """Where connects are known to be short nobody waits for the timeout of one, after a second."""
+    """Where connects are known to be short no request waits for the timeout of one, after a second."""
     async with Origin() as gone, Origin() as alive:
         clusters = {"c1": [gone.address], "c2": [alive.address]}
         await worker.apply(snapshot(port, clusters, route(port, weights=TO_C1)))

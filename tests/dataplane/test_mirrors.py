@@ -1,4 +1,4 @@
-"""Copies of requests: what is copied, and that nobody notices."""
+"""Copies of requests: what is copied, and that no client notices."""
 
 import h11
 import msgspec

@@ -58,7 +58,7 @@ async def test_a_get_is_served_elsewhere(worker: WorkerProcess, port: int) -> No
 
 
 async def test_many_gets_are_served_by_an_unused_standby(worker: WorkerProcess, port: int) -> None:
-    """More than its own requests would allow it to inherit, for it had none."""
+    """More than the standby's own requests would allow it to inherit, for it had none."""
     async with Pod(0.05) as one, Origin() as two:
         await pooled(worker, port, one, two)
         many = [asyncio.create_task(tally(port, 10)) for _ in range(150)]

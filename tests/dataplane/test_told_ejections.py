@@ -1,4 +1,4 @@
-"""What one worker finds out about an endpoint the others are told."""
+"""A finding of one worker about an endpoint is told to the others."""
 
 import asyncio
 
@@ -69,7 +69,7 @@ async def test_another_workers_word_keeps_new_requests_away_and_moves_none(
 
 
 async def test_a_pause_that_another_worker_saw_holds_no_cluster_out(worker: WorkerProcess, port: int) -> None:
-    """Nothing waits for an answer here, so it is probed; and it answers."""
+    """No request waits for an answer here, so the endpoint is probed; and it answers."""
     async with Origin() as one, Origin() as two:
         half = route(port, weights={"c1": 50, "c2": 50})
         assert isinstance(half.action, Forward)

@@ -1,4 +1,4 @@
-"""YAML as kubectl reads it, with the place of everything; what is wrong is said with its line."""
+"""YAML as kubectl reads it, with the place of everything; an error is said with its line."""
 
 from typing import Any
 

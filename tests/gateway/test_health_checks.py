@@ -1,4 +1,4 @@
-"""Health checks of a running gateway: who serves when endpoints fail them, and when they pass again."""
+"""Health checks of a running gateway: which clusters serve when endpoints fail and when they pass."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

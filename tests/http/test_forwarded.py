@@ -1,4 +1,4 @@
-"""Who the client is behind trusted proxies, and over which scheme it came."""
+"""Which address a client behind trusted proxies has, and over which scheme it came."""
 
 from ipaddress import ip_address
 

@@ -1,4 +1,4 @@
-"""What a cluster had before it had nothing."""
+"""How many endpoints a cluster had before it had none."""
 
 import pytest
 

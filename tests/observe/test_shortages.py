@@ -1,4 +1,4 @@
-"""Who lacks its share of which service of which Ingress."""
+"""Which cluster lacks its share of which service of which Ingress."""
 
 import pytest
 

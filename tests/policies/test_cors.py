@@ -1,4 +1,4 @@
-"""CORS: who is permitted what, as browsers read it."""
+"""CORS: which origin is permitted what, as browsers read it."""
 
 import pytest
 

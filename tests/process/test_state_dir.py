@@ -1,4 +1,4 @@
-"""The state directory is believed only where nobody else can have written to it, and no pid without proof."""
+"""The state directory is believed only where no other user can have written, and no pid without proof."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""Decoding is per object: what is wrong with one is said in one line and harms no other."""
+"""Decoding is per object: an error in one is said in one line and harms no other."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each condition looks at, and that what is remembered is right for everybody else."""
+"""What each condition looks at, and that a remembered route is right for every other request."""
 
 from time import process_time
 from typing import Any

@@ -196,7 +196,7 @@ def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], severa
 @settings(max_examples=EXAMPLES // 3)
 @given(tables(), SEVERAL_REQUESTS)
 def test_the_remembered_route_is_the_one_that_is_found(wanted: list[Route], several: list[Inquiry]) -> None:
-    """Requests that share their header block, and nothing else: it has the host, too."""
+    """Requests that share only their header block, which has the host, too."""
     first, *others = several
     same = [first, *(dataclasses.replace(each, host=first.host, headers=first.headers) for each in others)]
     table, fresh = table_of(wanted), table_of(wanted)

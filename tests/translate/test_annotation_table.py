@@ -129,7 +129,7 @@ def test_every_key_of_the_dialects_has_a_row(key: str, dialect: Dialect) -> None
 @pytest.mark.parametrize("name", NGINX_SPELLED)
 @pytest.mark.parametrize("prefix", [NGINX, *VENDOR])
 def test_an_annotation_of_nginx_works_or_a_finding_says_why_not(name: str, prefix: str) -> None:
-    """It does what it says; or a finding says what it does not do, and whether the rules are used."""
+    """Every annotation works, or a finding says what it does not do, and whether the rules are used."""
     (row,) = [row for row in lookup(prefix + name) if row.dialect is Dialect.MSE]
     assert row.support is NGINX_SPELLED[name]
     assert row.scope is Scope.INGRESS

@@ -311,7 +311,7 @@ def may_take(places: list[str], annotations: Mapping[str, str]) -> bool:
 
 @pytest.mark.parametrize("kind", DIALECTS)
 def test_an_ingress_at_a_place_that_takes_does_take_and_is_told(kind: str) -> None:
-    """The matrix would hold if nothing ever matched."""
+    """The matrix would hold if no route ever matched."""
     for place in TAKING:
         after = translated(kind, HostOwnership.SHARED, tenant(kind, place, {}))
         table, wanted = table_for(after), alone(kind, HostOwnership.SHARED)[1]

@@ -1,4 +1,4 @@
-"""Budgets of an Ingress and of a host: one that is over is refused, by name, and nobody else is."""
+"""Budgets of an Ingress and of a host: an Ingress over one is refused, by name, and no other is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,7 +209,7 @@ def share(name: str, **metadata: Any) -> Manifest:
 
 
 def test_a_neighbour_that_writes_more_takes_nothing_from_others() -> None:
-    """The one who was edited last is refused, even though it is the oldest."""
+    """The Ingress that was edited last is refused, even though it is the oldest."""
     old = ingress("a", ["/a"], creationTimestamp="2026-01-01T00:00:00Z")
     others = [share("b", creationTimestamp="2026-02-01T00:00:00Z"), share("c")]
     before = translated(old, *others)

@@ -1,4 +1,4 @@
-"""What protects an Ingress and cannot be honoured closes it, and nothing that protects is passed over."""
+"""A protection that cannot be honoured closes its Ingress, and no protection is passed over."""
 
 import re
 from collections.abc import Mapping

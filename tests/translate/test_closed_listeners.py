@@ -1,4 +1,4 @@
-"""Lists and certificates of a listener that cannot be honoured let nobody in."""
+"""Lists and certificates of a listener that cannot be honoured let no client in."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Clusters that come back when their Ingress says so: after a time, or when somebody lets them."""
+"""Clusters that come back when their Ingress says so: after a time, or when an operator lets them."""
 
 from collections.abc import Callable
 
@@ -200,7 +200,7 @@ def test_silence_that_lasts_is_a_failure_at_that_time(gateway: Gateway) -> None:
 
 
 def test_silence_beside_a_draining_endpoint_is_a_failure_too(gateway: Gateway) -> None:
-    """Then the breaker of the cluster is closed: somebody serves there."""
+    """Then the breaker of the cluster is closed: an endpoint serves there."""
     plan = gateway.want(MANUAL)
     leaving = ClusterEndpoints("c1", (Endpoint("::1", 1), Endpoint("::1", 3, draining=True)))
     gateway.services.change(Service(BASE, (leaving, ClusterEndpoints("c2", (Endpoint("::1", 2),)))))

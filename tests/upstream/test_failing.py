@@ -1,4 +1,4 @@
-"""Endpoints that fail their health checks: who serves instead, and who does when all fail."""
+"""Endpoints that fail their health checks: which ones serve instead, and which do when all fail."""
 
 from collections import Counter
 

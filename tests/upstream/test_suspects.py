@@ -1,4 +1,4 @@
-"""What makes an endpoint suspect, what ends that, and who serves in its place."""
+"""What makes an endpoint suspect, what ends that, and which endpoint serves in its place."""
 
 from typing import cast
 
