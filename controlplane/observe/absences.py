@@ -18,7 +18,7 @@ REASONS: Final = {
     "no_endpoints": "the service has no endpoint in the cluster",
     "checks_failing": "all its endpoints there fail their health checks",
     "breaker_open": "the breaker of the cluster is open",
-    "endpoints_failing": "all its endpoints there are ejected, stalled, unreachable or fail their checks",
+    "endpoints_failing": "all endpoints there are ejected, stalled, unreachable or fail checks",
     "held_out": "it has failed, and is held out until `fleetgate failback` lets it back",
     "failback_delay": "it has failed, and its share waits for as long as fleetgate.io/failback says",
     RETURNING: "its share grows again after a failure",

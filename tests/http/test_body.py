@@ -18,12 +18,13 @@ def test_a_body_of_known_length_ends_where_it_says() -> None:
     assert (body.done, body.has_more, body.rest(b"cdeGET")) == (True, False, b"GET")
 
 
-def test_a_chunked_body_is_framed_anew_and_what_follows_is_kept() -> None:
+def test_a_chunked_body_loses_its_framing_and_the_next_request_is_kept() -> None:
     body = RequestBody(CHUNKED)
     assert body.is_chunked
-    assert body.feed(b"2\r\nab\r\n1") == b"2\r\nab\r\n"
-    wire = body.feed(b"\r\nc\r\n0\r\n\r\nGET")
-    assert (wire, body.done, body.rest(b""), body.rest_bytes) == (b"1\r\nc\r\n0\r\n\r\n", True, b"GET", 3)
+    assert (body.feed(b"2\r\nab\r\n1"), body.trailers) == (b"ab", b"")
+    payload = body.feed(b"\r\nc\r\n0\r\nX-Sum: 1\r\n\r\nGET")
+    assert (payload, body.done, body.rest(b""), body.rest_bytes) == (b"c", True, b"GET", 3)
+    assert body.trailers == b"X-Sum: 1\r\n"
 
 
 @pytest.mark.parametrize(("data", "status"), [(b"x\r\n", 400), (b"4\r\nabcd\r\n", 413)])
