@@ -15,7 +15,7 @@ _USELESS: Final = 8  # edges, after so many blocks in a row that had been rememb
 
 
 class Heads:
-    """What all connections of a worker remember of the heads they saw."""
+    """Request lines and header blocks that all connections of a worker remember."""
 
     __slots__ = ("blocks", "lines")
 

@@ -9,7 +9,7 @@ from typing import Final
 
 FIELD: Final = b"cdn-loop"
 MAX_HOPS: Final = 16
-"""Entries of the field, by whomever: no chain of gateways and CDNs that is meant is that long."""
+"""Entries of CDN-Loop, by any gateway: no chain of gateways and CDNs that is meant is that long."""
 
 UNNAMED: Final = b"\n"
 """The pseudonym of a gateway that has no name: no field has it."""

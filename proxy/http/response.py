@@ -45,7 +45,7 @@ class ResponseHead:
 
     def __init__(self, status: int) -> None:
         self.status = status
-        self.block = b""  # by which it is remembered
+        self.block = b""  # the bytes by which a memo finds this head
         self.length = UNTIL_CLOSE  # of the body, or CHUNKED, or UNTIL_CLOSE; before HEAD is considered
         self.reusable = True  # by its framing
         self.idle_s = DEFAULT_IDLE_S  # how long the connection may be kept for another request; 0: not at all
@@ -76,7 +76,7 @@ class ResponseHead:
         return other
 
     def of_length(self, length: int) -> "ResponseHead":
-        """Return the same head with a body of so many bytes."""
+        """Return the same head for a body of `length` bytes."""
         other = self.replaced(self.start)
         other.length = length
         other.whole = other.start + other.framing(1) + b"\r\n"
@@ -103,7 +103,7 @@ class ResponseHead:
 
 
 def parse_response_head(block: bytes) -> ResponseHead:
-    """Return what a head means; `block` ends with the CRLF of its last line. Raises ResponseError."""
+    """Return the meaning of a head; `block` ends with the CRLF of its last line. Raises ResponseError."""
     if len(block) > limits.MAX_HEAD_BYTES:
         raise ResponseError(f"the response head is larger than {limits.MAX_HEAD_BYTES} bytes")
     end = block.find(b"\r\n")
