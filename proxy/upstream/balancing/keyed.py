@@ -89,7 +89,7 @@ class KeyedChoice(Choice):
         return None
 
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
-        """The next one of the key's order; after two that do not answer, one of another cluster."""
+        """The next endpoint in the key's order; after two that do not answer, one of another cluster."""
         found = self.following(tried, attempts=len(tried), stay=len(tried) < 2, within=within)
         return found if found is not None and found.is_chosen() else None
 

@@ -38,7 +38,7 @@ class AbandonedResponse(ResponseSink):
         self._connection.abort()
 
     def on_upstream_lost(self, failure: Failure) -> None:
-        """The request left long ago: its end concerns nobody."""
+        """The request left long ago: its end has no consequences."""
 
     def on_silence(self, seconds: float) -> None:
         if seconds >= CERTAIN_S:

@@ -40,7 +40,7 @@ class PendingRequest(ABC):
 
 
 class ConnectionLimits:
-    """What counts against the limits of one service in one cluster. The connector compares it with them."""
+    """Connections and pending requests of one service in one cluster, which the connector limits."""
 
     __slots__ = ("_tally", "open", "opening", "times", "waiting")
 

@@ -46,15 +46,15 @@ class LongBodyReader:
         self._left = left
         self._buffers = buffers
         self._buffer: memoryview | None = None  # being read into
-        self._few: memoryview | None = None  # instead, when a turn of the loop is over
+        self._few: memoryview | None = None  # a small buffer instead, when a turn of the loop is over
 
     def start(self) -> None:
         self._connection.transport.set_protocol(cast(asyncio.BaseProtocol, self))
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Offer as much room as the client's socket has: what is read for a slow client waits here.
+        """Offer as much room as the client's socket has: bytes that are read for a slow client wait here.
 
-        Few large reads and writes are what makes long bodies cheap: each wakes the other side up.
+        Few large reads and writes make long bodies cheap: each wakes the other side up.
         """
         self._few = self._connection.few_if_pressed()
         if self._few is not None:

@@ -1,6 +1,6 @@
 """Finds requests that the machine of an endpoint does not acknowledge: it may be gone.
 
-A slow program is no reason: its kernel acknowledges what it is sent. A lost segment is one, and so is a
+A slow program is no reason: its kernel acknowledges the bytes. A lost segment is one, and so is a
 kernel that acknowledges late (Windows: 200 ms). So before the machine counts as gone, a connect asks it once
 more: a living kernel answers that at once (`detection.suspicion`).
 """
@@ -12,7 +12,7 @@ from typing import Final
 from proxy.upstream.connections.carrier import Carrier
 
 CERTAIN_S: Final = 1.0
-"""Without an acknowledgement for so long no other sign is needed: the kernel has retransmitted twice."""
+"""Seconds without an acknowledgement that need no other sign: the kernel has retransmitted twice."""
 
 GIVE_UP_S: Final = 5.0  # of a request that may not be repeated: the kernel has retransmitted four times
 

@@ -16,11 +16,11 @@ from proxy.upstream.dialing.pending import Requester
 from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
 from proxy.upstream.evidence.failure import Failure
 
-MOST_CONNECTS: Final = 3  # of one request at a time: two clusters may be gone at once
+MOST_CONNECTS: Final = 3  # connects of one request at a time: two clusters may be gone at once
 
 
 class Waiter(Protocol):
-    """What has asked for a connection."""
+    """The request, probe or task for which a connection is opened."""
 
     def on_connected(self, connection: UpstreamConnection) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What a request has been through, and where it goes next. Exists only once an attempt has failed."""
+"""The failed attempts of a request, and its next endpoint. Exists only once an attempt has failed."""
 
 from collections.abc import Sequence
 from random import uniform
@@ -63,7 +63,7 @@ class Failover:
         following = choice.following(self.tried, attempts=attempts, stay=stay, within=within)
         is_last = following is None or self.seen + 1 >= self._rules.attempts
         if failure is Failure.ABORTED and not self.fresh and is_last:
-            self.fresh = True  # what has idled may be reset by an endpoint that is well, here and elsewhere
+            self.fresh = True  # a healthy endpoint may reset idle connections, here and elsewhere
             if following is None and is_there:
                 following = endpoint
         if following is None:
