@@ -21,7 +21,7 @@ class Recovering(ABC):
 
 
 class Recovery:
-    """One per worker; scheduled on its timer wheel."""
+    """Asks the clusters of a worker. One per worker; scheduled on its timer wheel."""
 
     __slots__ = ("_clusters",)
 

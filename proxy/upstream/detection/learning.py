@@ -22,21 +22,21 @@ _MOST_LOOKED_AT: Final = 64
 
 
 class Learning:
-    """One per worker."""
+    """Samples the answers of a worker. One per worker."""
 
     __slots__ = ("_begun", "_left", "_pauses", "due")
 
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
-        self.due = -inf  # from when on answers are taken for a sample, monotonic
-        self._left = SAMPLE  # of the sample
+        self.due = -inf  # time from which answers are taken for a sample, monotonic
+        self._left = SAMPLE  # answers that the sample still lacks
         self._begun = -inf
 
     def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamStream, now: float) -> None:
         """Take in that the endpoint has begun to answer, at `now`, the request that the connection serves."""
         endpoint, since = endpoint_of(connection), connection.since
         if endpoint.stalled_at >= since:
-            return  # it had stopped meanwhile: that says nothing of how long it works
+            return  # the endpoint had stopped meanwhile: the time says nothing of its work
         is_sample = now >= self.due
         if is_sample:
             self._count(now)

@@ -47,7 +47,7 @@ _LATE_S: Final = 0.05  # a tick that late shows that this worker itself had stop
 
 
 class StallWatch:
-    """One per worker."""
+    """Watches the endpoints of a worker that have requests in flight. One per worker."""
 
     __slots__ = (
         "_awake", "_clock", "_companions", "_connector", "_corroboration", "_ejections", "_last", "_loop",
@@ -79,7 +79,7 @@ class StallWatch:
         self._awake = 0.0  # since when this worker has listened without a pause, monotonic
 
     def on_send(self, endpoint: LiveEndpoint) -> None:
-        """A request goes to an endpoint that is not watched yet, or is to be rehearsed."""
+        """Watch an endpoint that gets a request, unless it is watched already; rehearse it if it is time."""
         endpoint.notice_send = False
         if not endpoint.is_watched:
             self.watch(endpoint)
@@ -275,7 +275,7 @@ class StallWatch:
     def _plan_rehearsal(self, endpoint: LiveEndpoint) -> None:
         """Have an endpoint rehearsed if it is time: at random first, then right after a request was sent.
 
-        Beside requests that are over in a moment nothing can be shown.
+        Beside requests that are over in a moment a probe shows nothing.
         """
         observed = endpoint.observed()
         is_unknown = observed.concurrency.is_unknown()
@@ -296,8 +296,8 @@ class StallWatch:
     def _rehearse(self, endpoint: LiveEndpoint, at_random: bool) -> None:
         """Send a probe beside requests that wait: its answer shows how many the endpoint works on at a time.
 
-        Once the endpoint is silent nothing can be learned any more. How long a probe takes is found out
-        first.
+        Once the endpoint is silent a probe teaches nothing any more. The first rehearsals find out how long a
+        probe takes.
         """
         observed, now = endpoint.observed(), self._clock.now()
         concurrency = observed.concurrency

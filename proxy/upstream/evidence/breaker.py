@@ -121,7 +121,7 @@ class ClusterBreaker:
             self._has_failed()
 
     def _has_failed(self) -> None:
-        """This is more than a transient stall: hold the cluster out, if it was out not long ago."""
+        """Take the stall for a failure: hold the cluster out, if it was out not long ago."""
         phase, since = self._before
         self._is_stall = False
         again = phase is Phase.RAMPING or self._at - since < STABLE_S
@@ -130,7 +130,7 @@ class ClusterBreaker:
         self._held_until = self._at + min(hold_s, LONGEST_HOLD_S)
 
     def _resume(self, now: float) -> None:
-        """It was a transient stall: go on as if nothing had happened."""
+        """Go on in the phase before a transient stall: the stall has no consequences."""
         self._stalled_s = self._stalled(now) + now - self._at
         self._stalled_at = now
         self._is_stall = False

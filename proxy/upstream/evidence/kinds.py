@@ -1,6 +1,6 @@
 """Kinds of requests: those of one route with the same method and the same leading segments of the path.
 
-What is slow by its kind is told from what is stuck by the history of that kind. A segment that looks like an
+The history of a kind tells requests that are slow by nature from stuck ones. A segment that looks like an
 identifier counts as any other identifier. A route with more kinds than MOST_KINDS is told apart by fewer
 segments: a kind that covers more requests has the longer history, so such a route is judged later, never
 earlier.

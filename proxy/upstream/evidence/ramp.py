@@ -11,7 +11,7 @@ STEP_S: Final = 1.0
 
 
 class Ramp:
-    """One for each service and cluster, in each worker. Times are monotonic seconds."""
+    """The ramp of one service in one cluster, in one worker. Times are monotonic seconds."""
 
     __slots__ = ("_next", "_target", "part")
 

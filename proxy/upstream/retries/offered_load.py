@@ -10,7 +10,7 @@ ROUND_S: Final = 5.0  # in which each of many services has its turn: half the wi
 
 
 class OfferedLoad:
-    """One per worker; scheduled on its timer wheel. A tick takes some of the services: all are a pause."""
+    """Notes the load of a worker, on its timer wheel. A tick takes some of the services: all are a pause."""
 
     __slots__ = ("_left", "_part", "_services")
 
