@@ -15,12 +15,12 @@ from proxy.http.request_headers import RequestHeaders
 
 _NAME: Final = b"x-fleetgate-mirror"
 _NUMBER: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
-_MOST_NUMBERS: Final = 64  # of workers; those that copied it first are forgotten
+_MOST_NUMBERS: Final = 64  # numbers of workers in a mark; those that copied the request first are forgotten
 
 
 @cache
 def _own() -> bytes:
-    """Return the number of this process. It is drawn when it is needed: a process that forks after the
+    """Return the number of this process. It is drawn at the first use: a process that forks after the
     import would share its number with its children."""
     return token_hex(8).encode()
 

@@ -1,4 +1,4 @@
-"""What is known of one request while it lasts, and the phase that it is in."""
+"""The record of one request: its parts, its attempts, its response, and its phase."""
 
 from typing import Final
 
@@ -11,14 +11,14 @@ from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retries.failover import Failover
 
 PICK: Final = 0  # no endpoint has been asked
-ATTEMPT: Final = 1  # an endpoint is being connected to, or has the request; or another one follows soon
+ATTEMPT: Final = 1  # an endpoint is being connected to, or has the request, or will soon
 RESPONSE: Final = 2  # the client has the head of the response
-TUNNEL: Final = 3  # after a 101
+TUNNEL: Final = 3  # bytes flow both ways after a 101
 DONE: Final = 4  # accounted
 
 
 class RequestRecord:
-    """All that the phases of a request share."""
+    """The state that the phases of a request share."""
 
     __slots__ = (
         "body_bytes",
