@@ -9,11 +9,11 @@ from proxy.downstream.guards.admission import OVERLOAD, WAITED, Admission
 from proxy.timers import TICK_S
 
 FLAGS: Final = {OVERLOAD: "OM", WAITED: "OM"}
-"""By cause. All other causes are limits of connections: OC."""
+"""Flags of the log line by cause. All other causes are limits of connections: OC."""
 
 
 class RefusalLog:
-    """One per worker. Ten times a second it writes a line for each listener and cause of refusals."""
+    """The refusal log of a worker. Ten times a second it writes a line for each listener and cause."""
 
     __slots__ = ("_admission", "_is_started", "_plane")
 

@@ -24,7 +24,7 @@ class Closing:
         self._transport = transport
         self._watch = watch
         self._deadline = now + STALL_S
-        self._left = LINGER_BYTES  # to be read and thrown away
+        self._left = LINGER_BYTES  # bytes that may still be read and thrown away
 
     def end(self) -> None:
         """Close once all is written."""
