@@ -7,7 +7,7 @@ from proxy.validation.policies import of_access
 
 
 class AccessList:
-    """Networks that may come, and networks that may not even so."""
+    """Networks whose clients may come, and networks within them whose clients may not."""
 
     __slots__ = ("_allow", "_deny")
 
@@ -18,8 +18,8 @@ class AccessList:
         self._deny = Networks(config.deny)
 
     def permits(self, client: bytes) -> bool:
-        """Whether this address may come. An unreadable address may come only where no address is refused, for
-        it could be one of those.
+        """Whether this address may come. An unreadable address may come only where no address is refused: the
+        address could be a refused one.
         """
         allow = self._allow
         if self._deny and (self._deny.covers(client) or not is_address(client)):

@@ -24,7 +24,7 @@ _OPERATIONS: Final = {
 
 
 class Change:
-    """One of them, checked."""
+    """One checked change of a header line."""
 
     __slots__ = ("_literal", "_name", "_source", "_source_name", "_template", "operation", "prefix")
 
@@ -44,7 +44,7 @@ class Change:
         return self._template is not None and self._template.has_groups
 
     def line(self, asked: Asked) -> bytes | None:
-        """Return the line it adds, without CRLF; None when there is no value to add."""
+        """Return the line that the change adds, without CRLF; None when there is no value to add."""
         value = self._value(asked)
         return None if value is None else b"%b: %b" % (self._name, value)
 
@@ -68,7 +68,7 @@ class Change:
 
 
 class Changes:
-    """Several, made one after the other."""
+    """Several changes, made one after the other."""
 
     __slots__ = ("_changes", "has_groups", "is_per_request", "names", "uses_request")
 

@@ -51,7 +51,7 @@ class RateLimiter:
 
     @property
     def clients(self) -> int:
-        """How many are remembered."""
+        """Number of remembered clients."""
         return len(self._young) + len(self._old)
 
     def _key(self, client: bytes) -> bytes:
@@ -150,7 +150,7 @@ class Limiters:
             del self._routes[route]
 
     def divide(self, workers: int) -> None:
-        """Take over how many workers there are."""
+        """Take over the number of workers that share the limits."""
         if workers == self.workers:
             return
         self.workers = workers

@@ -65,7 +65,7 @@ class Rewriter:
         return merge_slashes(resolve(escaped(b"/" + value.lstrip(b"/"), NOT_IN_PATH)))
 
     def _unmatched(self, asked: Asked) -> bytes:
-        """Return the path behind the matched part, encoded as it came where that can be told."""
+        """Return the path behind the matched part, encoded as it came where its place is certain."""
         taken = asked.groups[0] if asked.groups else self._prefix
         path = asked.plain_path
         return (path if path.startswith(taken) else asked.path)[len(taken) :]

@@ -49,7 +49,7 @@ def _network(text: str) -> tuple[int, int, int]:
 
 
 def is_address(text: bytes) -> bool:
-    """Whether this is an address: of a client that trusted proxies could not name it is not."""
+    """Whether the text is an address: for a client that trusted proxies could not name it is not."""
     return _parse(text) is not None
 
 

@@ -107,7 +107,7 @@ class PathTable(Generic[Target]):
             group.append(candidate)
 
     def _is_older(self, group: list[Candidate[Target]], candidate: Candidate[Target]) -> bool:
-        """Note since when its namespace is at its place; say whether that moves others of the namespace."""
+        """Note since when the candidate's namespace is at its place; say whether its other routes move."""
         route = candidate.route
         place, created, tenant = path_place(route.path), route.created, tenant_of(route)
         since = self._since.get(place)

@@ -1,6 +1,6 @@
 """Texts that users compare with: literals, prefixes, globs, regular expressions. All in linear time.
 
-Users' patterns run on strangers' texts, in the one thread that serves all clients, so nothing here may
+Users' patterns run on strangers' texts, in the one thread that serves all clients, so no pattern may
 backtrack: regular expressions are RE2's, and globs are written so that `re` never goes back.
 """
 
@@ -73,7 +73,7 @@ _LITERAL_REGEX: Final = re.compile(r"/(?:[\w/~%@:,;=&!'-](?![*?{]))*")
 _GROUP: Final = re.compile(r"\([^()\\\[\]]*\)")
 """A group without groups, classes and escapes in it."""
 _NESTED: Final = 8
-"""Groups in each other that are looked into: each is another pass over the expression."""
+"""Most levels of groups that are looked into: each is another pass over the expression."""
 _REMEMBERED: Final = 16384
 
 
@@ -91,9 +91,7 @@ def regex_beginning(expression: str) -> str:
 
 
 def _has_alternatives(expression: str) -> bool:
-    """Whether the text may be several expressions: it has a | outside of groups, or one that is hard to
-    place.
-    """
+    """Whether the text may be several expressions: it has a | outside of groups, or in an unclear place."""
     for _ in range(_NESTED):
         expression = _GROUP.sub("", expression)
     return "|" in expression
