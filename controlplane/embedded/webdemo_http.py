@@ -66,7 +66,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Site:
-    """What all connections of one server share."""
+    """The site that all connections of one server share."""
 
     answer: Callable[[Request], Answer]
     extra_headers: bytes  # complete header lines, sent with every answer

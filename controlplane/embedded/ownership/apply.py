@@ -42,7 +42,7 @@ def server_side_apply(
 ) -> tuple[dict[str, Any], Managed]:
     """The merged object and its owners; raises OwnershipConflict unless `force`.
 
-    Fields of `yielding` may be taken from whoever owns them.
+    Fields of `yielding` may be taken from any owner.
     """
     claimed = narrow(owned_by_config(schema, config))
     merged = merge(schema, live, config)

@@ -19,7 +19,7 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a pod answers with."""
+    """The values that a pod shows in its answers."""
 
     pod: str
     cluster: str
