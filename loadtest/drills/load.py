@@ -1,4 +1,4 @@
-"""Requests at a constant rate, whatever becomes of earlier ones; each is timed from when it was due.
+"""Requests at a constant rate, without regard to earlier ones; each is timed from when it was due.
 
 A request that finds no idle connection opens one, so that none waits in the client for another. A quarter
 are POSTs. An endpoint's answer repeats the id of the request, and in head and body which arrival of it is
@@ -63,7 +63,7 @@ class Load:
     def __init__(
         self, port: int, rate: int, prefix: str, number: int = 1, slow_every_s: float | None = None
     ) -> None:
-        """`prefix`: of the ids, which are unique if it is. `number` decides which of them are POSTs."""
+        """`prefix`: beginning of all ids, unique to the load. `number`: of the run, decides about POSTs."""
         self._port = port
         self._interval = 1 / rate
         self._prefix = prefix
@@ -76,7 +76,7 @@ class Load:
         self._slow_every_s = slow_every_s
         self.requests: list[Request] = []
         self.slow: list[Request] = []
-        self.worst_late_s = 0.0  # by so much a request was begun after it was due: this machine's doing
+        self.worst_late_s = 0.0  # longest time from when a request was due to its begin: this machine's doing
 
     async def run(self, start: float, seconds: float) -> None:
         """Ask from `start`, a time of the monotonic clock; return when every request has ended."""

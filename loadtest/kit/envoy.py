@@ -69,7 +69,7 @@ def retries(tries: int) -> Part:
 
 
 def other_priority_after(tries: int) -> Part:
-    """Return the part of a retry policy that goes to the next priority after so many tries."""
+    """Return the part of a retry policy that goes to the next priority after `tries`."""
     return {
         "retry_priority": {
             "name": "envoy.retry_priorities.previous_priorities",

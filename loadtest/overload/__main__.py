@@ -16,7 +16,7 @@ A capacity is measured for 64 clients that ask again when they are answered; whe
 meanwhile, goodput comes out at more than all of it, or too little: compare the use of the cores.
 
 Phases: capacity (closed loop), half of it, twice it, half of it again, capacity again: capacity is the mean
-of the two, because it changes with what else the machine does.
+of the two, because it changes with the other work of the machine.
 """
 
 import argparse

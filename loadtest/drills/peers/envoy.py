@@ -22,7 +22,7 @@ _RETRY_GET = _OTHER_PLACE | {
 }
 _RETRY_POST = _OTHER_PLACE | {"retry_on": "connect-failure,refused-stream"}
 # Two endpoints: of 10 % of them, the default, one may be ejected. Errors of our side are not split from the
-# others: then an accepted connect begins the count anew, and who resets every request is never ejected
+# others: then an accepted connect begins the count anew, and an endpoint that resets all is never ejected
 _OUTLIERS = {
     "consecutive_5xx": 5,
     "consecutive_gateway_failure": 5,
