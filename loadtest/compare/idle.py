@@ -8,7 +8,7 @@ from loadtest.compare.rows import Row
 from loadtest.kit.site import HOST
 
 PER_ADDRESS = 1000
-"""Of the loopback network 127.0.0.0/8 each source address has its own ports, and its own limit in a proxy."""
+"""Connections per source address of 127.0.0.0/8: each has its own ports, and its own limit in a proxy."""
 AT_ONCE = 200
 OPEN_S = 30.0
 

@@ -19,8 +19,9 @@ from loadtest.kit.site import HOST, PREFIX
 
 GIVE_UP_S: Final = DEADLINE_S + 1.0
 POST_PART: Final = 0.25
-"""By chance: every fourth would meet the same of four endpoints that take turns. In run 1 it falls as in
-run 1 of the others, in run 2 otherwise: what is on its way when endpoints are killed is chance, too."""
+"""Share of POSTs, by chance: every fourth would meet the same of four endpoints that take turns. Chance falls
+in run 1 as in run 1 of the other proxies, in run 2 otherwise: requests on their way when endpoints are killed
+are chance, too."""
 BODY: Final = b"x" * 64
 CUT: Final = 0
 GIVEN_UP: Final = -1
@@ -146,7 +147,7 @@ class Load:
         return self._oldest == len(self.requests)
 
     def _give_up(self, now: float) -> None:
-        """Most end in order: only when the oldest is too old is there something to look for."""
+        """Give up requests that are too old. Most end in order: the oldest shows whether there are any."""
         waiting = [each.due for each in self.slow[-REMEMBERED:] if not each.ended]
         if not self._are_all_ended():
             waiting.append(self.requests[self._oldest].due)

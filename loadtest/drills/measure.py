@@ -79,7 +79,7 @@ class Result:
     survivor: float  # requests that the other cluster gets, of those due in the second after the hit
     survivor_most: float  # the same for the worst second of the fault
     hit_part: float  # requests sent to the cluster that is hit, of those due in the fault
-    sent_part: float  # the same to both: beyond 1 is what was sent more than once
+    sent_part: float  # the same to both: beyond 1 by requests that were sent more than once
     back_ms: float | None  # from the end of the fault until the cluster has its share; None: not seen
     late_failed: int  # in the last seconds, well after the fault
     late_p99_ms: float | None

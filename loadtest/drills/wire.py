@@ -85,7 +85,7 @@ class Stream:
 
     def _is_new(self, key: tuple[bytes, bytes], sequence: int, length: int) -> bool:
         expected = self._sent.get(key, sequence)
-        if (sequence - expected) & 0x80000000:  # it begins before what was sent already
+        if (sequence - expected) & 0x80000000:  # the segment begins before bytes that were sent already
             return False
         self._sent[key] = (sequence + length) & 0xFFFFFFFF
         return True

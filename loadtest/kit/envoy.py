@@ -34,7 +34,7 @@ class Envoy:
 
 
 def find() -> Envoy:
-    """Raises Missing."""
+    """Return the installed Envoy. Raises Missing."""
     package = find_spec("envoy")  # not imported: the package only says where its binary is
     for directory in package.submodule_search_locations or () if package else ():
         binary = Path(directory) / "_bin" / "envoy"

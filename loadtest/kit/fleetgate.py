@@ -160,7 +160,7 @@ class Worker:
         try:
             self._send(Drain(grace_s=0.0))
         except OSError:
-            pass  # it has ended already
+            pass  # the worker has ended already
         self.process.stop()
         self._control.close()
 

@@ -29,7 +29,7 @@ def own_environment() -> dict[str, str]:
 
 
 class StartError(Exception):
-    """A process ended, or did not listen in time; the message has what it wrote to standard error."""
+    """A process ended, or did not listen in time; the message has its lines on standard error."""
 
 
 @contextmanager

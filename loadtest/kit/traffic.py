@@ -47,7 +47,7 @@ class _Connection:
 
 
 class Traffic:
-    """Used as a context manager. A request that finds no free connection waits, and its time runs."""
+    """The traffic, as a context manager. A request that finds no free connection waits, and its time runs."""
 
     def __init__(self, port: int, rate: int, connections: int) -> None:
         self._port = port

@@ -23,7 +23,7 @@ from proxy.model.channel import Apply, encode
 
 QUIET_S = 1.0
 SETTLE_S = 0.3
-"""After an acknowledgement the worker still takes the old table apart; requests may notice."""
+"""Pause after an acknowledgement: the worker still takes the old table apart; requests may notice."""
 
 
 @dataclass(frozen=True, slots=True)

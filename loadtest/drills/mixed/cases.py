@@ -54,7 +54,7 @@ class Target:
     repeated_posts: int | None = 0
     not_executed: int | None = 0
     failed: int | None = 0
-    share_points: float | None = 2.0  # between the GETs of cluster-1 and what is configured
+    share_points: float | None = 2.0  # between the GETs of cluster-1 and its configured share
     failovers: int | None = 0
     events: int | None = 0
     breakers: int | None = 0

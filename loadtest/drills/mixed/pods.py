@@ -34,7 +34,7 @@ class Executed:
 
 
 class Pods:
-    """Used as a context manager. Raises StartError."""
+    """The processes of the pods, as a context manager. Raises StartError."""
 
     def __init__(self, model: Model, directory: Path, core: int) -> None:
         self._model = model

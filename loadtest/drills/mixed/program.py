@@ -32,12 +32,12 @@ def divided(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def chosen(patterns: list[str], *, quick: bool) -> list[Case]:
-    """Raises ValueError when a pattern matches no case."""
+    """Return the cases that match. Raises ValueError when a pattern matches no case."""
     return select(patterns, quick=quick) if patterns else []
 
 
 def peers(names: Sequence[str]) -> list[Peer]:
-    """Return those that are installed, each twice: with its own timeouts and with those of `hang`."""
+    """Return the installed peers, each twice: with its own timeouts and with those of `hang`."""
     found, _ = installed(FIND, names)
     return [peer for both in found for peer in both]
 

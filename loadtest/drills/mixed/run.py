@@ -26,7 +26,7 @@ from loadtest.ports import free_port
 
 LEAD_S: Final = 0.3
 SETTLE_S: Final = 1.5
-"""After the last answer: the control plane hears of its workers once a second."""
+"""Pause after the last answer: the control plane hears of its workers once a second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Envoy:
 
 
 def find() -> Envoy:
-    """Raises Missing."""
+    """Return the installed Envoy. Raises Missing."""
     return Envoy(envoy.find())
 
 
@@ -132,7 +132,7 @@ def _cluster(name: str, site: Site) -> dict[str, Any]:
 
 
 def _write_endpoints(site: Site, clusters: tuple[str, ...]) -> None:
-    """For each cluster the other one's endpoints are the second priority. A file is moved into its place."""
+    """Move a file into its place: for each cluster the other one's endpoints are the second priority."""
     for name in CLUSTERS:
         assignment = {
             "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
