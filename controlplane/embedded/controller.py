@@ -17,7 +17,7 @@ from controlplane.embedded.workloads.slices import SliceController
 log = logging.getLogger(__name__)
 
 RESTART_ANNOTATION = "fleetgate.io/demo-restart"
-"""On a Deployment: "never" keeps the death of its pods from the API server, for failover drills."""
+"""Annotation of a Deployment: "never" keeps the death of its pods from the API server, for drills."""
 
 RETRY_S = 0.05
 

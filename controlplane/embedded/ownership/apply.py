@@ -77,7 +77,7 @@ def _previous(managed: Managed, owner: Owner) -> list[Owner]:
 
 
 def merge(schema: Schema, live: Any, config: Any) -> Any:
-    """`config` over `live`; what the schema says is atomic is replaced."""
+    """`config` over `live`; values that are atomic by the schema are replaced."""
     if not schema.granular or type(live) is not type(config):
         return copy_json(config)
     if isinstance(config, dict):

@@ -36,7 +36,7 @@ HISTORY = 10
 
 
 class DeploymentController:
-    """Brings pods and statuses to what the deployments ask for, one `reconcile` at a time."""
+    """Brings pods and statuses into the state that deployments ask for, one `reconcile` at a time."""
 
     def __init__(
         self, client: WorkloadClient, deployments: Mirror, sets: Mirror, pods: Mirror, node: str

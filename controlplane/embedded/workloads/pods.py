@@ -18,10 +18,10 @@ from controlplane.embedded.workloads.process import Command, PodProcess, StartFa
 log = logging.getLogger(__name__)
 
 BACK_OFF_S = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
-"""Before each restart of a container, as kubelet does it."""
+"""Pauses before each restart of a container, in seconds, as kubelet makes them."""
 
 SIGTERM_S = 2.0
-"""Least time for a pod to end after SIGTERM, whatever preStop has used up; kubelet gives the same."""
+"""Least time for a pod to end after SIGTERM, even where preStop used all up; kubelet gives the same."""
 
 RETRY_S = 0.5
 

@@ -72,7 +72,7 @@ class PodProcess:
         if self.alive:
             try:
                 self._process.send_signal(number)
-            except ProcessLookupError:  # it ended between the two lines
+            except ProcessLookupError:  # the process ended between the two lines
                 pass
 
 
