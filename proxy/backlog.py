@@ -26,7 +26,7 @@ LOG_COST_BYTES: Final = 9
 FREE: Final = 64
 """Messages after which the clock is read again, to see how old the turn is."""
 TURN_S: Final = 0.005
-"""Length of a turn. Input that is read later in the turn is listed, whatever its connection."""
+"""Length of a turn. Input of any connection that is read later in the turn is listed."""
 SLICE_S: Final = 0.003
 """Part of each turn for listed connections, and at most one quantum more; TURN_S includes it."""
 LEAST_S: Final = 0.002

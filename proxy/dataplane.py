@@ -237,7 +237,7 @@ class DataPlane:
             counters = self._counters[route.id] = RouteCounters(route.id)
         try:
             return RoutePlan(route, self.services, counters, self.limiters, self.compiled)
-        except ValueError as error:  # PolicyError, and whatever else the values of a route are no good for
+        except ValueError as error:  # PolicyError, and other errors of unusable values
             # The control plane should have refused the route. Without its policies the route must not serve.
             log.error("route %s cannot be used: %s", route.id, error)
             closed = msgspec.structs.replace(route, action=_UNUSABLE, policies=None)

@@ -194,7 +194,7 @@ class Listeners:
     """Keeps the open sockets in step with the listeners of the snapshot."""
 
     def __init__(self, plane: DataPlane, budget: DescriptorBudget, *, opens_sockets: bool) -> None:
-        """Without a supervisor that sends listening sockets, the worker `opens_sockets` itself."""
+        """`opens_sockets`: the worker opens its sockets itself, without a supervisor that sends them."""
         self._plane = plane
         self.admission = Admission()
         self._guard = DescriptorGuard(plane, self.admission, budget, self)

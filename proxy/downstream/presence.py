@@ -57,7 +57,7 @@ class Presence:
     def silent_since(self, before: float, now: float) -> float:
         """Return the time (monotonic) since which the client owes an acknowledgement, 0 if it owes none.
 
-        `before` is what this method returned at the last look.
+        `before` is the result of this method at the last look.
         """
         if not self._awaits_answer:
             return 0.0

@@ -1,4 +1,4 @@
-"""Decodes chunked bodies (RFC 9112 §7.1), strictly; what goes on is always framed anew."""
+"""Decodes chunked bodies (RFC 9112 §7.1) strictly; bodies go on framed anew, but for plain whole ones."""
 
 import re
 from typing import Final

@@ -51,7 +51,7 @@ class Control:
 
 
 def read_control(fields: list[Field]) -> Control:
-    """Return what the control fields among `fields` mean. Raises RequestError for everything whose
+    """Return the meaning of the control fields among `fields`. Raises RequestError for everything whose
     framing or meaning two servers could read differently."""
     values: Values = {}
     for field in fields:

@@ -14,8 +14,8 @@ from proxy.http.memo import Memo
 VOUCHED: Final = -1  # goes on from trusted proxies only
 DROP: Final = 0  # hop by hop, or said by a field of ours
 KEEP: Final = 1
-CONTROL: Final = 2  # means something to us, and is written anew or not at all
-CONTROL_KEEP: Final = 3  # means something to us, and goes on as it is
+CONTROL: Final = 2  # has a meaning for the gateway, and is written anew or not at all
+CONTROL_KEEP: Final = 3  # has a meaning for the gateway, and goes on as it is
 IDENTITY: Final = 4  # names this one request
 
 _RULES: Final[dict[bytes, int]] = {
@@ -40,7 +40,7 @@ _RULES: Final[dict[bytes, int]] = {
 }
 # Fields that only a proxy may send: a client that sends one deceives programs which look for it
 _SAID_BY_X_FORWARDED: Final = (
-    # The client, its scheme, what it asked for: endpoints get X-Forwarded-For, -Proto, -Host instead
+    # The client, its scheme, its target: endpoints get X-Forwarded-For, -Proto, -Host instead
     b"forwarded", b"forwarded-for", b"x-forwarded", b"x-real-ip", b"true-client-ip", b"client-ip",
     b"x-client-ip", b"x-cluster-client-ip", b"proxy-client-ip", b"wl-proxy-client-ip", b"x-remote-ip",
     b"x-remote-addr", b"x-original-forwarded-for",

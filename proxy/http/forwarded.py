@@ -21,8 +21,8 @@ _OCTET: Final = rb"(0|[1-9][0-9]{0,2})"
 _PORT: Final = rb"(?::[0-9]{1,5})?"
 _V4: Final = re.compile(rb"\.".join([_OCTET] * 4) + _PORT)
 _V6_IN_BRACKETS: Final = re.compile(rb"\[([0-9A-Fa-f:.]++)\]" + _PORT)
-_V6: Final = re.compile(rb"[0-9A-Fa-f:.]++")  # without a zone, which means something on one machine only
-_MAPPED: Final = 0xFFFF  # RFC 4291 §2.5.5.2: what stands before the 32 bits of an IPv4 address
+_V6: Final = re.compile(rb"[0-9A-Fa-f:.]++")  # without a zone, which has a meaning on one machine only
+_MAPPED: Final = 0xFFFF  # RFC 4291 §2.5.5.2: the bits before the 32 of an IPv4 address
 _SCHEMES: Final = {b"https": b"https", b"wss": b"https"}
 """Some proxies (Traefik) name the scheme of a WebSocket. All other values are those of a plain connection."""
 

@@ -1,4 +1,4 @@
-"""Cuts request heads out of what a connection received, the cheapest way that is right for its client."""
+"""Cuts request heads out of the bytes of a connection, the cheapest way that is right for its client."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from proxy.http.request_headers import RequestHeaders, parse_headers
 from proxy.http.request_line import RequestLine, parse_request_line
 
 _MOST_OF_ONE: Final = limits.MAX_HEAD_BYTES + limits.MAX_LINE_BYTES  # more of a head than is ever accepted
-_MOST_SEARCHES: Final = 16  # for what the heads of one connection have in common
+_MOST_SEARCHES: Final = 16  # for the common lines of the heads of one connection
 _USELESS: Final = 8  # edges, after so many blocks in a row that had been remembered whole (0.3 µs each)
 
 

@@ -18,7 +18,7 @@ _NAME: Final = re.compile(r"[0-9a-z]{1,64}")
 
 
 def pseudonym_of(gateway: str) -> bytes:
-    """Return what the field calls a gateway, in lower case."""
+    """Return the name of a gateway in CDN-Loop, in lower case."""
     return b"fleetgate-" + gateway.encode() if _NAME.fullmatch(gateway) is not None else UNNAMED
 
 

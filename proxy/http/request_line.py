@@ -17,14 +17,14 @@ _PREFACE: Final = b"PRI * HTTP/2.0"  # RFC 9113 §3.4
 
 
 class Resource:
-    """A method and a path: what most requests have in common. Immutable, remembered."""
+    """A method and a path, which many requests share. Immutable, remembered."""
 
     __slots__ = ("forward", "is_head", "is_idempotent", "log", "method", "path", "readings")
 
     def __init__(
         self, method: bytes, path: bytes, sent_path: bytes, path_readings: Readings | None = None
     ) -> None:
-        """Raises RequestError for methods that are not served."""
+        """Check the method. Raises RequestError for methods that are not served."""
         if method in _REFUSED:
             raise RequestError(405, f"{method.decode()} is not served by a reverse proxy")
         self.method = method
@@ -65,7 +65,7 @@ class RequestLine:
 
 
 class HttpsRequestLine(RequestLine):
-    """Of a target that is an https URL. A class, because a member would have to be set for every request."""
+    """A line whose target is an https URL. A class, because every request would have to set a member."""
 
     __slots__ = ()
 

@@ -18,7 +18,7 @@ UNTIL_CLOSE: Final = -2
 
 DEFAULT_IDLE_S: Final = 4.0  # shorter than the 5 s of uvicorn and Node, so that they do not close first
 LONGEST_IDLE_S: Final = 60.0
-IDLE_MARGIN_S: Final = 1.0  # off what an endpoint announces in Keep-Alive
+IDLE_MARGIN_S: Final = 1.0  # subtracted from the time that an endpoint announces in Keep-Alive
 
 _HOP_BY_HOP: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -59,7 +59,7 @@ class ResponseHead:
 
     @property
     def has_no_body(self) -> bool:
-        """RFC 9110 §6.4.1: no body whatever the fields say (answers to HEAD aside)."""
+        """Whether the status rules out a body, for all fields (RFC 9110 §6.4.1; answers to HEAD aside)."""
         return self.status < 200 or self.status == 204 or self.status == 304
 
     def replaced(self, start: bytes) -> "ResponseHead":
@@ -186,7 +186,7 @@ def _read_framing(head: ResponseHead, special: dict[bytes, list[bytes]]) -> None
     if head.length == UNTIL_CLOSE and not head.has_no_body:
         head.reusable = False
     if head.status == 204 and (codings is not None or head.length > 0):
-        head.reusable = False  # RFC 9112 §6.1 forbids both; what follows cannot be trusted
+        head.reusable = False  # RFC 9112 §6.1 forbids both; later bytes cannot be trusted
 
 
 def _read_keep_alive(head: ResponseHead, special: dict[bytes, list[bytes]]) -> None:

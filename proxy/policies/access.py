@@ -12,7 +12,7 @@ class AccessList:
     __slots__ = ("_allow", "_deny")
 
     def __init__(self, config: Access) -> None:
-        """Raises PolicyError for a text that is no network in CIDR notation."""
+        """Read the networks of `config`. Raises PolicyError for a text that is no network in CIDR form."""
         demand(of_access(config))
         self._allow = Networks(config.allow) if config.allow else None
         self._deny = Networks(config.deny)

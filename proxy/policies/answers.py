@@ -42,7 +42,7 @@ class FixedAnswer(OwnAnswer):
     __slots__ = ("_content", "_fields")
 
     def __init__(self, config: FixedResponse) -> None:
-        """Raises PolicyError."""
+        """Check `config`, and encode the answer. Raises PolicyError."""
         demand(of_fixed(config))
         self.status = config.status
         self._content = config.content.encode()
@@ -63,7 +63,7 @@ class RedirectAnswer(OwnAnswer):
     __slots__ = ("_host", "_location", "_path", "_port", "_protocol", "_query")
 
     def __init__(self, config: Redirect) -> None:
-        """Raises PolicyError."""
+        """Check `config`, and compile the Location. Raises PolicyError."""
         demand(of_redirect(config))
         self.status = config.status
         self._location = Template(config.location) if config.location else None
@@ -113,5 +113,5 @@ class RedirectAnswer(OwnAnswer):
 
 
 def own_answer(config: FixedResponse | Redirect) -> OwnAnswer:
-    """Raises PolicyError."""
+    """Return the answer of a policy. Raises PolicyError."""
     return RedirectAnswer(config) if isinstance(config, Redirect) else FixedAnswer(config)

@@ -29,7 +29,7 @@ class Change:
     __slots__ = ("_literal", "_name", "_source", "_source_name", "_template", "operation", "prefix")
 
     def __init__(self, config: HeaderChange) -> None:
-        """Raises PolicyError."""
+        """Check `config`, and compile its template. Raises PolicyError."""
         demand(of_change(config))
         self.operation = _OPERATIONS[config.operation]
         self.prefix = config.name.lower().encode() + b":"
@@ -73,7 +73,7 @@ class Changes:
     __slots__ = ("_changes", "has_groups", "is_per_request", "names", "uses_request")
 
     def __init__(self, config: tuple[HeaderChange, ...]) -> None:
-        """Raises PolicyError."""
+        """Compile each change of `config`. Raises PolicyError."""
         self._changes = [Change(change) for change in config]
         self.has_groups = any(change.has_groups for change in self._changes)
         self.names = frozenset(change.prefix[:-1] for change in self._changes)

@@ -38,7 +38,7 @@ class CorsPolicy(OwnAnswer):
     )  # fmt: skip
 
     def __init__(self, config: Cors) -> None:
-        """Raises PolicyError."""
+        """Check and compile `config`. Raises PolicyError."""
         demand(of_cors(config))
         self.status = 204
         self._config = config

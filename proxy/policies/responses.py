@@ -32,7 +32,7 @@ class Rule:
     __slots__ = ("_headers", "_statuses", "changes")
 
     def __init__(self, config: ResponseRule) -> None:
-        """Raises PolicyError, PatternError."""
+        """Compile `config`. Raises PolicyError, PatternError."""
         self.changes = Changes(config.changes)
         self._statuses = frozenset(config.statuses)
         self._headers = [FieldTexts(condition) for condition in config.headers]

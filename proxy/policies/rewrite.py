@@ -16,7 +16,7 @@ class Rewriter:
     __slots__ = ("_host", "_is_matched", "_path", "_prefix", "_query")
 
     def __init__(self, config: Rewrite, path: PathMatch) -> None:
-        """Raises PolicyError."""
+        """Compile `config` for routes with this path. Raises PolicyError."""
         demand(of_rewrite(config))
         self._host = Template(config.host) if config.host else None
         self._path = Template(config.path) if config.path else None

@@ -9,7 +9,7 @@
 | `attempt` | one try on one endpoint; `connecting` gets the stream for it |
 | `outgoing` | the request head as endpoints get it |
 | `replay` | the request body, for as long as it can be sent again |
-| `retry` | the decision what follows a failed attempt |
+| `retry` | the decision after a failed attempt |
 | `deadlines` | until when a response must have begun |
 | `policy` | the request and its response on their way through policies |
 | `relay` | the body of a response on its way to the client |

@@ -165,7 +165,7 @@ def _limit(request: AttemptedRequest, attempt: Attempt) -> None:
 
 
 def _next(request: AttemptedRequest, attempt: Attempt, failure: Failure) -> LiveEndpoint | None:
-    """Decide what follows, and count the failed attempt with the decision."""
+    """Decide about another attempt, and count the failed one with the decision."""
     endpoint = attempt.endpoint
     following = next_endpoint(request.record, attempt, failure, request.plane.clock.now())
     suppressed = request.record.failover().suppressed

@@ -1,4 +1,4 @@
-"""The decision what follows a failed attempt: another endpoint, or none, and why.
+"""The decision after a failed attempt: another endpoint, or none, with the cause.
 
 Pure, but for the retry budget that an attempt is taken from. `exchange` acts on the decisions.
 """

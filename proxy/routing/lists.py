@@ -57,7 +57,7 @@ class FieldTexts:
     __slots__ = ("_is_list", "name", "texts")
 
     def __init__(self, condition: HeaderCondition) -> None:
-        """Raises PatternError."""
+        """Compile the patterns of `condition`. Raises PatternError."""
         self.name = condition.name.lower().encode()
         self.texts = Texts(condition.kind, condition.patterns)
         self._is_list = self.name not in NO_LISTS

@@ -17,7 +17,7 @@ class PathPattern:
     __slots__ = ("_capturing", "_regex")
 
     def __init__(self, path: PathMatch) -> None:
-        """Raises PatternError."""
+        """Compile `path`. Raises PatternError."""
         self._regex: Regex
         self._capturing: Any = None  # the expression in RE2; only regular expressions have groups
         if path.kind is PathKind.GLOB:

@@ -129,7 +129,7 @@ class Texts:
     __slots__ = ("_exact", "_globs", "_prefixes", "_regexes")
 
     def __init__(self, kind: TextKind, patterns: Sequence[str]) -> None:
-        """Raises PatternError."""
+        """Compile `patterns`, all of one kind. Raises PatternError."""
         globs = [p for p in patterns if "*" in p or "?" in p] if kind is TextKind.GLOB else []
         is_literal = kind is TextKind.EXACT or kind is TextKind.GLOB
         self._exact = frozenset(p.encode() for p in patterns if is_literal and p not in globs)

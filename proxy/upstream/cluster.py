@@ -1,4 +1,4 @@
-"""The endpoints of one service in one cluster, by what they can do, and the choice of one of them."""
+"""The endpoints of one service in one cluster, by their abilities, and the choice of one of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf

@@ -44,7 +44,7 @@ class State(StrEnum):
     HEALTHY = "healthy"
     EJECTED = "ejected"  # the breaker is open
     STALLED = "stalled"  # the breaker is open because no answer came: one answer closes it
-    RETIRED = "retired"  # gone from the snapshot; only finishes what it has
+    RETIRED = "retired"  # gone from the snapshot; only finishes its requests
 
 
 class LiveEndpoint(ConnectionOwner):
@@ -128,7 +128,7 @@ class LiveEndpoint(ConnectionOwner):
         return self._seed
 
     def observed(self) -> Observed:
-        """Return what this worker has observed of the endpoint."""
+        """Return this worker's observations of the endpoint."""
         if self._observed is None:
             self._observed = Observed(key_of(f"{self.cluster} {self.label}".encode()))
         return self._observed

@@ -1,4 +1,4 @@
-"""Live services: endpoints grouped by cluster, reconciled with each snapshot, keeping what they learned."""
+"""Live services: endpoints grouped by cluster, reconciled with each snapshot, with their histories kept."""
 
 from collections.abc import Iterable, Iterator
 from math import inf
@@ -140,7 +140,7 @@ class Services:
         self.get(service.id).update(service.clusters)
 
     def change_in_steps(self, service: Service) -> Iterator[None]:
-        """See LiveService.in_steps."""
+        """Update a service in steps; see LiveService.in_steps."""
         return self.get(service.id).in_steps(service.clusters)
 
     def want_failbacks(self, meant: Meant) -> None:

@@ -28,7 +28,7 @@ class RefusalLog:
             self._plane.wheel.schedule(self, self._plane.wheel.now + TICK_S)
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if self._admission.refused:
             refused, self._admission.refused = self._admission.refused, {}
             for (listener, cause), count in refused.items():

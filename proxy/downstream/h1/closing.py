@@ -41,7 +41,7 @@ class Closing:
             self._transport.abort()
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if not self._transport.get_write_buffer_size():
             if self._transport.is_closing():
                 return None

@@ -167,7 +167,7 @@ class ClientConnection(StreamConnection):
     # Deadlines
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if self.transport.is_closing() or self._closing is not None:
             return self._closing_state().expire(now)
         self._check(self._stream.exchange, now)
@@ -504,7 +504,7 @@ class ClientConnection(StreamConnection):
             self._refuse(error.status, "", error.detail)
 
     def _turn_away(self, detail: str) -> None:
-        """Refuse the connection, whatever request was to come."""
+        """Refuse the connection, before any request."""
         if self._listener.is_crowded:
             self.transport.abort()
         else:

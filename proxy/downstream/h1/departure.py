@@ -38,7 +38,7 @@ class Departure:
         self._is_stopped = True
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         stream = self._stream
         exchange = stream.exchange
         is_tunnel = exchange is not None and exchange.tunnel is not None
@@ -60,7 +60,7 @@ class Departure:
         return now
 
     def _goes_on(self, exchange: Exchange) -> bool:
-        """Whether something was written since the last look, or another request is under way."""
+        """Whether a byte was written since the last look, or another request is under way."""
         record = exchange.record
         written = record.response_bytes + (1 if record.status else 0)
         if exchange is self._exchange and written == self._written:

@@ -82,7 +82,7 @@ class Http1Stream(Downstream):
     def is_busy(self) -> bool:
         """Whether a request is under way.
 
-        Compiled code takes `exchange` for None after a comparison, whatever is called in between; this method
+        Compiled code takes `exchange` for None after a comparison, in spite of calls in between; this method
         reads it anew.
         """
         return self.exchange is not None

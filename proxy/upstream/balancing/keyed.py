@@ -58,9 +58,9 @@ class KeyReader:
 
 
 class KeyedChoice(Choice):
-    """Of one request: the endpoints in the order of their scores, tier by tier.
+    """The choice for one request: the endpoints in the order of their scores, tier by tier.
 
-    Where every endpoint counts the same they are scored together, whatever their cluster; where clusters
+    Where every endpoint counts the same all are scored together, across clusters; where clusters
     have weights the cluster is found first. So one endpoint less never moves another's keys.
     """
 

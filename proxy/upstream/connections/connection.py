@@ -47,7 +47,7 @@ class ConnectionOwner(ABC):
 
     @abstractmethod
     def closed(self, connection: "UpstreamConnection") -> None:
-        """The connection has ended, for whatever reason."""
+        """The connection has ended, for any reason."""
 
     @abstractmethod
     def release(self, connection: "UpstreamConnection") -> None:
@@ -420,7 +420,7 @@ class UpstreamConnection(Carrier):
         lines_end = data.rfind(b"\r\n") + 2
         is_small = len(data) <= (limits.MAX_HEAD_BYTES if lines_end > 1 else limits.MAX_LINE_BYTES)
         if checked and is_small and data.find(b"\n", checked) < 0:
-            self._buffer = data  # nothing new can be said before the next end of a line
+            self._buffer = data  # the next check needs another end of a line
             return
         if lines_end > 1:
             try:

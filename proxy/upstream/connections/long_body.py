@@ -69,7 +69,7 @@ class LongBodyReader:
             return
         buffer, self._buffer = self._buffer, None
         assert buffer is not None
-        if connection.exchange is not self._exchange:  # it has ended, and the connection with it
+        if connection.exchange is not self._exchange:  # the exchange has ended, and the connection with it
             self._buffers.give(buffer)
             return
         surplus = b""

@@ -34,7 +34,7 @@ class AcknowledgementWatch:
         self._since = 0.0  # since when bytes are not acknowledged; 0: all are
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         connection = self._connection
         exchange = connection.exchange
         if exchange is None or connection.transport.is_closing():

@@ -12,7 +12,7 @@ class Corroboration:
     __slots__ = ("_board", "_by_key", "_idle")
 
     def __init__(self, board: Board | None) -> None:
-        """Without a board there is no other worker."""
+        """`board`: None where there is no other worker."""
         self._board = board
         self._by_key: dict[int, list[LiveEndpoint]] = {}  # endpoints that may be at work for this worker
         self._idle: list[LiveEndpoint] = []  # of these, endpoints that have given-up requests alone
@@ -44,7 +44,7 @@ class Corroboration:
         return told
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel: answer the other workers."""
+        """Answer the other workers; the timer wheel calls `expire`."""
         board = self._board
         if board is not None:
             for key in board.wanted(now):

@@ -1,4 +1,4 @@
-"""Takes answers in as evidence of what is usual: a sample of all answers, and every slow one.
+"""Takes answers in as evidence of usual times: a sample of all answers, and every slow one.
 
 A sample is enough for what requests of a kind usually take, and costs a worker under full load 0.2 % of its
 time. All slow answers are noted, because the slowest one decides for how long a request stays where it is.

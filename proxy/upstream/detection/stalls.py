@@ -1,4 +1,4 @@
-"""Finds endpoints that accept requests and answer none: stopped, or cut off, or busy with something slow.
+"""Finds endpoints that accept requests and answer none: stopped, or cut off, or busy with slow work.
 
 Nothing fails at such an endpoint, so no count of failures finds it. There is no timer per request: every
 TICK_S the watch looks at the endpoints that have requests in flight, and closely at those from which nothing

@@ -16,7 +16,7 @@ MOST: Final = 64  # shown at a time; more is never asked for
 OVERTAKEN: Final = 3  # times by requests sent BEHIND_S or more after it, and a request is being worked on
 BEHIND_S: Final = 0.05
 CONFIRMED: Final = 2  # probes that were answered beside as many requests
-PROBES: Final = 16  # the fastest of so many shows what a probe takes on an idle endpoint
+PROBES: Final = 16  # the fastest of so many shows the time of a probe on an idle endpoint
 REHEARSALS: Final = 40  # probes of an endpoint that are sent for this evidence alone, in an hour
 
 _ENOUGH: Final = 8  # shown by answers; more is shown by probes and requests that are overtaken

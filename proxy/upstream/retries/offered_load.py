@@ -20,7 +20,7 @@ class OfferedLoad:
         self._part = 0
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if not self._left:
             self._left = self._services.all()
             self._part = ceil(len(self._left) * TICK_S / ROUND_S)
