@@ -35,7 +35,7 @@ class TimerWheel:
         self._due: deque[Timed] = deque()
         self._rest: asyncio.Handle | None = None  # goes on with the rest in the next turn
         self._handle: asyncio.TimerHandle | None = None
-        self.now = self.clock.now()  # of the last tick
+        self.now = self.clock.now()  # time of the last tick
         self.date = b""  # RFC 9110 §5.6.7, for responses that carry none
         self.lag_s = 0.0  # worst delay of a tick since it was last taken
         self._turn = int(self.now / TICK_S)

@@ -48,7 +48,7 @@ class Presence:
     def __init__(self, state: int, probes: int, unacked: int, heard_s: float, unsent: int) -> None:
         self.is_cut = state == _CLOSED
         self.has_closed = state == _HALF_CLOSED
-        self.heard_s = heard_s  # since its last segment came
+        self.heard_s = heard_s  # seconds since the client's last segment came
         self.is_owed = unacked > 0 or unsent > 0  # the client lacks bytes that were written
         # The kernel probes a client that does not read at ever longer intervals. The first probe of a row was
         # sent just now, and says nothing

@@ -36,8 +36,8 @@ class Control:
     def __init__(self) -> None:
         self.host = b""  # lower case, without port and trailing dot: the routing key
         self.authority: bytes | None = None  # as received
-        self.length = 0  # of the body, or CHUNKED
-        self.is_coded = False  # by a transfer coding below the chunks, which is to be refused
+        self.length = 0  # bytes of the body, or CHUNKED
+        self.is_coded = False  # whether a transfer coding lies below the chunks, which is to be refused
         self.close = False
         self.expect = False
         self.upgrade = False  # the client asks for a WebSocket upgrade

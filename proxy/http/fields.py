@@ -52,7 +52,7 @@ _VOUCHED: Final = (
     b"x-forwarded-client-cert", b"x-forwarded-tls-client-cert", b"x-forwarded-tls-client-cert-info",
     b"x-client-cert", b"x-forwarded-prefix",
 )  # fmt: skip
-_VOUCHED_PREFIXES: Final = (b"ssl-client-", b"x-ssl-client-")  # by ingress-nginx, and by HAProxy's manual
+_VOUCHED_PREFIXES: Final = (b"ssl-client-", b"x-ssl-client-")  # of ingress-nginx, and of HAProxy's manual
 _DROPPED_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
 _LONGEST_REMEMBERED: Final = 512
 

@@ -10,7 +10,7 @@ from proxy.http.request_headers import RequestHeaders, parse_headers
 from proxy.http.request_line import RequestLine, parse_request_line
 
 _MOST_OF_ONE: Final = limits.MAX_HEAD_BYTES + limits.MAX_LINE_BYTES  # more of a head than is ever accepted
-_MOST_SEARCHES: Final = 16  # for the common lines of the heads of one connection
+_MOST_SEARCHES: Final = 16  # searches for the common lines of the heads of one connection
 _USELESS: Final = 8  # edges, after so many blocks in a row that had been remembered whole (0.3 µs each)
 
 
@@ -37,7 +37,7 @@ class HeadReader:
         self._edges: Edges | None = None
         self._known: RequestHeaders | None = None  # of the head before, where they are remembered
         self._searches = 0
-        self._repeats = 0  # since the edges were of use
+        self._repeats = 0  # repeated heads since the edges were of use
 
     def read(self, data: bytes, checked: int, at: int = 0) -> int:
         """Return the end of the head that data[at:] begins with, and set `line` and `headers`.

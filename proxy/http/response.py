@@ -46,8 +46,8 @@ class ResponseHead:
     def __init__(self, status: int) -> None:
         self.status = status
         self.block = b""  # the bytes by which a memo finds this head
-        self.length = UNTIL_CLOSE  # of the body, or CHUNKED, or UNTIL_CLOSE; before HEAD is considered
-        self.reusable = True  # by its framing
+        self.length = UNTIL_CLOSE  # bytes of the body, or CHUNKED, or UNTIL_CLOSE; before HEAD is considered
+        self.reusable = True  # whether the framing lets the connection go on
         self.idle_s = DEFAULT_IDLE_S  # how long the connection may be kept for another request; 0: not at all
         self.dated = False
         self.websocket = False  # a 101 that switches to WebSocket
@@ -55,7 +55,7 @@ class ResponseHead:
         self.whole = b""  # the same, complete, for an HTTP/1.1 client whose connection goes on
         self.body_bytes = (
             -1
-        )  # of a body that every client gets whole and as it is; -1: it needs a closer look
+        )  # bytes of a body that every client gets whole and as it is; -1: it needs a closer look
 
     @property
     def has_no_body(self) -> bool:

@@ -26,7 +26,7 @@ class RateLimiter:
         self._depth_s = 0.0
         self._young: dict[bytes, float] = {}
         self._old: dict[bytes, float] = {}
-        self._networks: dict[bytes, bytes] = {}  # of IPv6 addresses
+        self._networks: dict[bytes, bytes] = {}  # networks by IPv6 address
         self.divide(workers)
 
     def divide(self, workers: int) -> None:

@@ -16,7 +16,7 @@ from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
 from proxy.upstream.retries.rules import RETRY_STATUSES
 
-TIMEOUT_S: Final = 60.0  # for the response head, as by default for originals
+TIMEOUT_S: Final = 60.0  # limit for the response head, as by default for originals
 
 
 def mirror(

@@ -59,13 +59,13 @@ class RequestRecord:
         self.is_replayable = True  # all that was received of it can be sent again
         # Attempts
         self.choice: Choice | None = None
-        self.first_cluster = ""  # of the first attempt
-        self.history: Failover | None = None  # of attempts that failed
-        self.deadline = 0.0  # of all attempts together, monotonic; 0 until it is needed
-        self.error_status = 0  # of the response that an error page is fetched for
+        self.first_cluster = ""  # cluster of the first attempt
+        self.history: Failover | None = None  # failed attempts; None: none has failed
+        self.deadline = 0.0  # end of all attempts together, monotonic; 0 until it is needed
+        self.error_status = 0  # status of the response for which an error page is fetched
         # The response
         self.status = 0  # 0: there is none yet
-        self.response_bytes = 0  # of its body, without framing
+        self.response_bytes = 0  # bytes of the response body, without framing
 
     @property
     def is_done(self) -> bool:

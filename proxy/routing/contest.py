@@ -41,7 +41,7 @@ class Contest:
         self._owned = owned
         self._owner: tuple[HostRank, str] | None = None
         self._since: dict[tuple[Place, str], str] = {}
-        self._matching: dict[str, list[Route]] = {}  # by party
+        self._matching: dict[str, list[Route]] = {}  # matching routes by party
 
     def note(self, route: Route) -> None:
         """Note a route of the port and host, whether or not it matches the rest of the request."""

@@ -23,8 +23,8 @@ class HostTable(Generic[Target]):
         self._any: PathTable[Target] | None = None
         self._exact: dict[bytes, PathTable[Target]] = {}
         self._wildcards: dict[bytes, PathTable[Target]] = {}
-        self._orders: dict[str, int] = {}  # by party: the order of one of its routes
-        self._lowest: dict[str, int] = {}  # by party: the least order, of parties that have several
+        self._orders: dict[str, int] = {}  # the order of one route of each party
+        self._lowest: dict[str, int] = {}  # the least order of each party that has several
 
     def add(self, candidate: Candidate[Target]) -> None:
         route = candidate.route

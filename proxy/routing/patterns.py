@@ -13,7 +13,7 @@ import re2
 
 from proxy.model.conditions import TextKind
 
-MAX_REGEX_BYTES: Final = 1 << 20  # of memory, per expression; RE2 takes 8 MiB by default
+MAX_REGEX_BYTES: Final = 1 << 20  # memory for an expression; RE2 takes 8 MiB by default
 MAX_PROGRAM: Final = 1000
 """The most instructions of an expression, which is the most steps per octet: 9000 took 0.5 s for a path of 8
 KB, measured.

@@ -20,8 +20,8 @@ from proxy.upstream.evidence.ramp import Ramp
 from proxy.upstream.evidence.retry_budget import RetryBudget
 from proxy.upstream.recovery import Recovering, Recovery
 
-PROBES_PER_S: Final = 50  # of the unreachable endpoints of a cluster in which no endpoint serves
-SHORTEST_PROBE_GAP_S: Final = 0.25  # between two probes of one of them; each takes a second to fail
+PROBES_PER_S: Final = 50  # probes of all unreachable endpoints of a cluster in which no endpoint serves
+SHORTEST_PROBE_GAP_S: Final = 0.25  # time between two probes of one of them; each takes a second to fail
 LONGEST_PROBE_GAP_S: Final = 10.0
 
 

@@ -28,7 +28,7 @@ ABORTS_TO_EJECT: Final = 3  # a reset says nothing at all, and the probe half a 
 OUTRUN_TO_EJECT: Final = 3  # connects in a row that were not answered when later ones, elsewhere, were
 FIRST_EJECTION_S: Final = 0.5
 LONGEST_EJECTION_S: Final = 30.0
-FORGIVEN: Final = 2.0  # after so many times its last ejection without another one the next is short again
+FORGIVEN: Final = 2.0  # times the last ejection without another one: then the next one is short again
 
 LONG_AGO: Final = -inf
 

@@ -13,7 +13,7 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.latencies import FAST_S
 from proxy.upstream.waiting import waiting_at
 
-SIGN_S: Final = 0.5  # for which a failure, or silence, is a sign, unless a byte comes earlier
+SIGN_S: Final = 0.5  # time for which a failure, or silence, is a sign, unless a byte comes earlier
 TIMES_USUAL: Final = 2.0  # times its usual time without a byte: a fifth of what makes an endpoint quiet
 QUIET_S: Final = TIMES_USUAL * FAST_S  # shorter silence is never a sign
 

@@ -21,9 +21,9 @@ MIN_RESERVE: Final = 64
 _HYSTERESIS_SHARE: Final = 10
 
 CHECK_S: Final = 0.1
-QUIET_S: Final = 1.0  # a client that came, or had a request, later than that has one on the way
-CLOSES: Final = 256  # at a time: 10 µs for each
-LOG_S: Final = 60.0  # between two lines about the same trouble
+QUIET_S: Final = 1.0  # idle time below which a client may have a request on the way
+CLOSES: Final = 256  # connections closed at a time: 10 µs for each
+LOG_S: Final = 60.0  # time between two log lines about the same shortage
 
 
 class DescriptorBudget:

@@ -25,7 +25,7 @@ from proxy.http.replies import refusal
 log = logging.getLogger(__name__)
 
 DETAIL: Final = "The gateway is overloaded."
-STEP_S: Final = 0.01  # between two rounds of refusals
+STEP_S: Final = 0.01  # time between two rounds of refusals
 REFUSING_SHARE: Final = 0.05  # share of the time: at 50 µs for each, a thousand a second
 MAX_RETRY_AFTER_S: Final = 3
 QUEUED_SHARE: Final = 0.5  # share of the limit that connections may wait in the kernel's queue

@@ -20,7 +20,7 @@ class Sojourn:
 
     def __init__(self) -> None:
         self.is_overloaded = False
-        self.wait_s = 0.0  # of the last tick
+        self.wait_s = 0.0  # longest wait of the last tick
         self._longest_s = 0.0
         self._late = 0
         self._calm = 0

@@ -26,7 +26,7 @@ from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
 
 HIGH_WATER_BYTES: Final = 65536
-STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
+STREAM_IDLE_S: Final = 300.0  # longest time between two pieces of a body: Envoy's stream idle timeout
 CHECK_ACTIVE_S: Final = 0.1
 CHECK_IDLE_S: Final = 0.5
 MAX_INTERIM: Final = 10_000

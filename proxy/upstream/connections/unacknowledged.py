@@ -14,7 +14,7 @@ from proxy.upstream.connections.carrier import Carrier
 CERTAIN_S: Final = 1.0
 """Seconds without an acknowledgement that need no other sign: the kernel has retransmitted twice."""
 
-GIVE_UP_S: Final = 5.0  # of a request that may not be repeated: the kernel has retransmitted four times
+GIVE_UP_S: Final = 5.0  # the same for requests that may not be repeated: four retransmissions
 
 _LOOKS_APART_S: Final = 0.09  # two looks at a connection are about one tick of the wheel apart
 _COARSE_S: Final = 0.02  # resolution of the clock of the kernel and of that of the wheel

@@ -14,7 +14,7 @@ from proxy.upstream.evidence.kinds import Kind, Kinds
 from proxy.upstream.evidence.pauses import Pauses
 
 SAMPLE: Final = 16  # answers in a row: of those that come at the same time, several have to be seen
-APART_S: Final = 0.016  # between two samples of a worker
+APART_S: Final = 0.016  # time between two samples of a worker
 BUSY_APART_S: Final = 0.128  # where a sample takes less than APART_S: 125 answers in a second say enough
 _AVERAGED: Final = 8.0
 _MOST_LOOKED_AT: Final = 64

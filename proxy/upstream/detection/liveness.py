@@ -16,7 +16,7 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.suspects import outlive
 
-APART_S: Final = 0.5  # from the beginning of a probe of one endpoint to that of the next
+APART_S: Final = 0.5  # time from the beginning of a probe of one endpoint to that of the next
 BEGUN_S: Final = 0.001  # time after which a request that was sent has reached the program
 
 

@@ -16,7 +16,7 @@ from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.service import Services
 
-ANSWER_S: Final = 1.0  # for a stalled endpoint to send a byte
+ANSWER_S: Final = 1.0  # time for a stalled endpoint to send a byte
 
 
 class Prober:

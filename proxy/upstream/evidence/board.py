@@ -14,8 +14,8 @@ MOST_WORKERS: Final = 64  # a worker with a higher number decides by itself, and
 ROWS: Final = 256  # endpoints that workers can ask about at a time
 OLDEST: Final = 8  # requests that a worker writes down; more of them fill any endpoint
 
-ASKED_S: Final = 0.5  # a question stays open for so long
-GONE_S: Final = 3.0  # a worker that has written nothing for so long has ended, and has no requests
+ASKED_S: Final = 0.5  # time for which a question stays open
+GONE_S: Final = 3.0  # silence after which a worker has ended, and has no requests
 
 _CELL: Final = 2 + OLDEST  # words: written at, heard, requests
 _ROW: Final = 2 + MOST_WORKERS * _CELL  # words: key, asked at, a cell for each worker

@@ -10,7 +10,7 @@ so the work of a request is the fastest answer of its kind, less a round trip an
 from math import ceil, inf
 from typing import Final
 
-OVERHEAD_S: Final = 0.0005  # at most, that a program needs to wake up for a request: measured 0.05 to 0.1 ms
+OVERHEAD_S: Final = 0.0005  # most that a program needs to wake up for a request: measured 0.05 to 0.1 ms
 LEAST_WORK_S: Final = 0.0005  # shorter work is lost in wake-ups: a single thread would look like several
 MOST: Final = 64  # shown at a time; more is never asked for
 OVERTAKEN: Final = 3  # times by requests sent BEHIND_S or more after it, and a request is being worked on

@@ -14,7 +14,7 @@ from proxy.upstream.evidence.histories import FEW, Histories, key_of
 from proxy.upstream.evidence.latencies import Latencies
 
 SEGMENTS: Final = 2
-MOST_KINDS: Final = 64  # of one route, for each number of segments
+MOST_KINDS: Final = 64  # kinds of one route, for each number of segments
 _MOST_KNOWN: Final = 512  # paths whose kind is found without looking at their segments
 
 _IDENTIFIER: Final = re.compile(rb"[^/]*[0-9][^/]*|[^/]{33,}")

@@ -6,7 +6,7 @@ So an endpoint that comes and goes every second does not swing traffic.
 from math import inf
 from typing import Final
 
-STEP: Final = 0.125  # of the share
+STEP: Final = 0.125  # part of the share by which a step rises
 STEP_S: Final = 1.0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import exp, inf
 from typing import Final
 
-PART: Final = 0.2  # of the first attempts may be repeated: the default of Envoy and linkerd
+PART: Final = 0.2  # part of the first attempts that may be repeated: the default of Envoy and linkerd
 LEAST_PER_S: Final = 10.0  # repetitions that are always allowed: the default of linkerd
 WINDOW_S: Final = 10.0  # attempts that are so long ago count e times less
 _REFRESH_S: Final = 0.1

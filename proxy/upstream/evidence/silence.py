@@ -15,7 +15,7 @@ from typing import Final
 
 QUIET_S: Final = 0.1  # shorter silence is no suspicion
 TIMES_USUAL: Final = 10.0  # times that requests of a kind usually take, before silence is a suspicion
-UNANSWERED_S: Final = 0.15  # without an answer to a probe, before requests that were sent may move
+UNANSWERED_S: Final = 0.15  # time without an answer to a probe before requests that were sent may move
 VOUCHED_S: Final = 0.53  # probes of an endpoint that answers them come twice a second
 UNREACHABLE_S: Final = 5.0  # the same for new requests, and after a false alarm for all requests
 FALSE_S: Final = 3600.0  # time for which a false alarm is remembered

@@ -6,7 +6,7 @@ from typing import Final
 from proxy.timers import TICK_S
 from proxy.upstream.service import LiveService, Services
 
-ROUND_S: Final = 5.0  # in which each of many services has its turn: half the window of a budget
+ROUND_S: Final = 5.0  # time in which each of many services has its turn: half the window of a budget
 
 
 class OfferedLoad:

@@ -84,10 +84,10 @@ A STATUS is relayed instead; HEDGED is never the last.
 
 RETRY_STATUSES: Final = frozenset((502, 503, 504))
 
-MAX_ATTEMPTS: Final = 3  # of a request an endpoint may have seen
-MAX_CLUSTERS: Final = 2  # whose endpoints may have seen one request
-MAX_CONNECTS: Final = 8  # of a request no endpoint can have seen: as many as it takes, within reason
-REPLAY_BYTES: Final = 65536  # of a body kept for another attempt: Pingora's and linkerd's value
+MAX_ATTEMPTS: Final = 3  # attempts of a request that an endpoint may have seen
+MAX_CLUSTERS: Final = 2  # clusters whose endpoints may have seen one request
+MAX_CONNECTS: Final = 8  # attempts of a request that no endpoint can have seen: all that help, within reason
+REPLAY_BYTES: Final = 65536  # longest body that is kept for another attempt: Pingora's and linkerd's value
 
 
 class RetryRules:
@@ -100,7 +100,7 @@ class RetryRules:
         self.connects = MAX_CONNECTS
         self.statuses = RETRY_STATUSES
         self.non_idempotent = False  # whether methods like POST may be repeated
-        self.try_timeout_s: float | None = None  # for the response head of each attempt
+        self.try_timeout_s: float | None = None  # limit for the response head of each attempt
         if config is not None:
             self.attempts = config.tries if config.scope is not policies.RetryScope.NONE else 1
             self.connects = max(MAX_CONNECTS, self.attempts) if self.attempts > 1 else 1
