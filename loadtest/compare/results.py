@@ -17,7 +17,7 @@ class Measurement:
     round: int
     requests_per_s: float
     cpu_us_per_request: float
-    core_share: float  # of the round that the proxy ran: below 1 it waited for load, or for its core
+    core_share: float  # part of the round in which the proxy ran: below 1 it waited for load, or for its core
     p50_ms: float
     p99_ms: float
     errors: int

@@ -30,7 +30,7 @@ class Row:
     connections: int
     heads: Heads
     origin: Origin = Origin.FILES
-    body_bytes: int = 0  # of a POST; 0: GET
+    body_bytes: int = 0  # bytes of a POST; 0: GET
     closes: bool = False  # every request on a connection of its own
     idle: int = 0  # connections beside, silent after one request each
 

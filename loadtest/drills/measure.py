@@ -33,7 +33,7 @@ class Bin:
 class Outage:
     """A period in which the cluster was to get no request, and the time until the next such period."""
 
-    at_s: float  # from the hit
+    at_s: float  # seconds from the hit
     failed_gets: int
     failed_posts: int
     quiet_ms: (
@@ -72,16 +72,16 @@ class Result:
     added_worst_ms: float | None
     added_unwritten_p99_ms: float | None  # of those that were not written to the cluster in its fault
     added_written_p99_ms: float | None
-    slowest_get_ms: float | None  # of the whole fault
+    slowest_get_ms: float | None  # slowest GET of the whole fault
     quiet_ms: float | None  # of the worst outage, as the next one
     quiet_after_evidence_ms: float | None
-    later: int  # of all outages
+    later: int  # requests of all outages
     survivor: float  # requests that the other cluster gets, of those due in the second after the hit
     survivor_most: float  # the same for the worst second of the fault
     hit_part: float  # requests sent to the cluster that is hit, of those due in the fault
     sent_part: float  # the same to both: beyond 1 by requests that were sent more than once
     back_ms: float | None  # from the end of the fault until the cluster has its share; None: not seen
-    late_failed: int  # in the last seconds, well after the fault
+    late_failed: int  # failed requests of the last seconds, well after the fault
     late_p99_ms: float | None
     faults: tuple[tuple[float, float], ...]  # from when to when, in seconds from the hit
     outages: tuple[Outage, ...]

@@ -61,7 +61,7 @@ class Endpoint:
         self._random = random.Random(port)
         log = directory / f"{port}.log"
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self._arrivals = log.read_bytes().count(b"\n")  # of the process that was here before, too
+        self._arrivals = log.read_bytes().count(b"\n")  # those of an earlier process included
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._control.bind(str(directory / f"{port}.control"))
         self._control.setblocking(False)

@@ -28,9 +28,9 @@ class Phase:
     refused: int = 0  # answered, not with 200
     cut: int = 0  # connection closed without an answer
     late: int = 0  # given up
-    unsent: int = 0  # of the late: never had a connection
+    unsent: int = 0  # late requests that never had a connection
     started: float = 0.0
-    seconds: float = 0.0  # in which requests were due
+    seconds: float = 0.0  # time in which requests were due
     elapsed: float = 0.0
     answers: list[tuple[float, float, float]] = field(default_factory=list)
     """Good answers: when each was due, seconds since then, seconds since its request was sent."""

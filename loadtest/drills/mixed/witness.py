@@ -17,7 +17,7 @@ HELD: Final = frozenset(("held", "delayed"))
 class Seen:
     """All that the admin API showed at some time; empty where all is well."""
 
-    states: set[str] = field(default_factory=set)  # of endpoints, apart from healthy
+    states: set[str] = field(default_factory=set)  # states of endpoints, apart from healthy
     breakers: set[str] = field(default_factory=set)  # clusters whose breaker was not closed
     reduced: set[str] = field(default_factory=set)  # why a cluster did not get its share
     holds: set[str] = field(default_factory=set)  # clusters that are held out
