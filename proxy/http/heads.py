@@ -92,7 +92,7 @@ class HeadReader:
         self.headers = headers
 
     def _doubt_edges(self) -> None:
-        """The client repeats its heads: looking for edges first is lost time, unless it soon stops again."""
+        """Drop the edges after some heads in a row that were known whole: looking for edges is lost time."""
         self._repeats += 1
         if self._repeats == _USELESS:
             self._repeats = 0

@@ -7,7 +7,7 @@ from proxy.validation.policies import of_access
 
 
 class AccessList:
-    """Networks whose clients may come, and networks within them whose clients may not."""
+    """Networks whose clients may come, and networks whose clients may not: the latter win."""
 
     __slots__ = ("_allow", "_deny")
 

@@ -49,7 +49,7 @@ class Compression:
 
 
 def accepts_gzip(accept_encoding: bytes) -> bool:
-    """Whether the value of Accept-Encoding admits gzip. A mere `*` is not taken for it."""
+    """Whether the value of Accept-Encoding admits gzip. A mere `*` does not."""
     for element in accept_encoding.lower().split(b","):
         coding, _, parameters = element.partition(b";")
         if coding.strip() in (b"gzip", b"x-gzip"):

@@ -71,7 +71,7 @@ class MirrorAttempt(ResponseSink):
             self._send(stream)
 
     def cancel(self) -> None:
-        """The client of the original has gone before it had all of its response."""
+        """Drop the copy: the client of the original has gone before it had all of its response."""
         if self.is_done:
             return
         if self._attempt.stream is not None:

@@ -126,11 +126,11 @@ class PolicyPass:
     # The end
 
     def leave(self) -> None:
-        """The request is over."""
+        """Count the request as in flight no more."""
         if self._gate is not None:
             self._gate.leave()
 
     def cancel(self) -> None:
-        """The client has gone before it had all of the response: a copy has no purpose any more."""
+        """Cancel a copy: the client has gone before it had all of the response."""
         if self.cancel_copy is not None:
             self.cancel_copy()

@@ -63,7 +63,7 @@ class ConnectionOwner(ABC):
 
 
 class UpstreamConnection(Carrier):
-    """Belongs to one endpoint for its whole life, and is its own stream while it serves a request.
+    """A connection belongs to one endpoint for its whole life, and is its own stream during a request.
 
     An asyncio.Protocol by its methods: mypyc's classes inherit only from each other.
     """

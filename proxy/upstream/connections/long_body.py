@@ -35,7 +35,7 @@ class Buffers:
 
 
 class LongBodyReader:
-    """An asyncio.BufferedProtocol by its methods; it stands in for its connection while a body lasts."""
+    """An asyncio.BufferedProtocol by its methods; stands in for its connection while a body lasts."""
 
     __slots__ = ("_buffer", "_buffers", "_connection", "_exchange", "_few", "_left")
 

@@ -10,7 +10,7 @@ from proxy.upstream.evidence.kinds import Kind
 
 
 class UpstreamStream(ABC):
-    """Bodies come and go without framing: the stream has the framing of its protocol."""
+    """A stream takes and delivers bodies without framing: the stream has the framing of its protocol."""
 
     __slots__ = ("deadline", "exchange", "since")
 

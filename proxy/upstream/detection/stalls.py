@@ -311,7 +311,7 @@ class StallWatch:
             self._probe(endpoint, at_random=at_random)
 
     def _rehearse_pair(self, endpoint: LiveEndpoint) -> None:
-        """Send two probes beside a slow request: it keeps other requests away, so no two would overlap."""
+        """Send two probes beside a slow request, which keeps other requests away, so no two would overlap."""
         observed, now = endpoint.observed(), self._clock.now()
         is_due = len(busy_at(endpoint, now)) + 1 >= observed.concurrency.shown
         is_due = is_due and endpoint not in self._companions

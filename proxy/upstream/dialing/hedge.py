@@ -20,7 +20,7 @@ MOST_CONNECTS: Final = 3  # connects of one request at a time: two clusters may 
 
 
 class Waiter(Protocol):
-    """The request, probe or task for which a connection is opened."""
+    """The request, probe or suspicion for which a connection is opened."""
 
     def on_connected(self, connection: UpstreamConnection) -> None: ...
 

@@ -33,7 +33,7 @@ class Requester(Protocol):
 
 
 class PendingConnect(PendingRequest):
-    """Leaves the queue of its limits when it has waited for too long."""
+    """A pending request, which leaves the queue of its limits when it has waited for too long."""
 
     __slots__ = ("_limits", "_resume", "endpoint", "requester")
 

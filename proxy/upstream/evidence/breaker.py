@@ -121,7 +121,7 @@ class ClusterBreaker:
             self._has_failed()
 
     def _has_failed(self) -> None:
-        """Take the stall for a failure: hold the cluster out, if it was out not long ago."""
+        """Note a failure, no mere transient stall: hold the cluster out, if it was out not long ago."""
         phase, since = self._before
         self._is_stall = False
         again = phase is Phase.RAMPING or self._at - since < STABLE_S

@@ -1,4 +1,4 @@
-"""The lesson of false alarms: a service is judged later if its endpoints answered requests that had left."""
+"""The lesson of false alarms: a service whose endpoints answered requests that had moved is judged later."""
 
 from math import inf
 
