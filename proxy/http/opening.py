@@ -1,7 +1,7 @@
 """Bytes that begin no HTTP/1 request: refused when they come, not when the time for a head is over.
 
-A client of another protocol waits for an answer to its hello, often without ever sending a line end. It would
-wait for the head timeout, and its user would look for a fault of the network.
+A client of another protocol waits for an answer to its hello, often without ever sending a line end. Such a
+client would wait for the head timeout, and its user would look for a fault of the network.
 """
 
 import re

@@ -117,7 +117,7 @@ class RouteLimits:
 
 
 class Limiters:
-    """The limiters of all routes of a worker. They outlive snapshots in which their limit is the same."""
+    """The limiters of all routes of a worker, which outlive snapshots in which their limit is the same."""
 
     __slots__ = ("_routes", "workers")
 

@@ -1,9 +1,9 @@
 """The mark of copies for mirrors: a gateway that meets a copy again does not copy it.
 
-A mark from a client counts for nothing: the client could hide its requests from the mirror. It counts from
-trusted proxies, and where it has the number of this worker, which no client knows. The numbers of workers
-that copied the request before stay in it: a mirror that leads back to the gateway gets one copy from each
-worker.
+A mark from a client counts for nothing: the client could hide its requests from the mirror. Marks count from
+trusted proxies, and where they have the number of this worker, which no client knows. The numbers of workers
+that copied the request before stay in the mark: a mirror that leads back to the gateway gets one copy from
+each worker.
 """
 
 import re

@@ -85,7 +85,7 @@ class HostTable(Generic[Target]):
     def settle(self, candidate: Candidate[Target], path: bytes, facts: Facts) -> Candidate[Target] | None:
         """Return the most specific of the first matches that the namespaces have in their own orders.
 
-        `candidate` is the most specific match. It is mostly the first one of its namespace.
+        `candidate` is the most specific match, and mostly the first one of its namespace.
         """
         is_exact = host_rank(candidate.route) is HostRank.EXACT
         if self._is_first(candidate) and not self._is_divided and (is_exact or not self._owned):

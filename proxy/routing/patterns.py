@@ -118,7 +118,7 @@ def _glob(pattern: str) -> str:
 def origin_pattern(origin: str) -> str:
     """Return an expression for an origin with '*' for any run of characters but '/'.
 
-    It is for RE2: `re` would go back once more for each further '*'.
+    The expression is for RE2: `re` would go back once more for each further '*'.
     """
     return "[^/]*".join(re.escape(part) for part in origin.split("*"))
 

@@ -1,6 +1,6 @@
 """The client's side of the requests of one HTTP/1 connection, which come one after the other.
 
-The stream frames responses for the client's version of HTTP. It lets the connection go on only after a
+The stream frames responses for the client's version of HTTP, and lets the connection go on only after a
 request that was read completely (RFC 9112 §9.3).
 """
 

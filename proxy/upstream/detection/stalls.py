@@ -88,7 +88,7 @@ class StallWatch:
             self._loop.call_later(BEGUN_S, self._rehearse, endpoint, False)
 
     def watch(self, endpoint: LiveEndpoint) -> None:
-        """Look at an endpoint for as long as it has requests in flight. It is not watched yet."""
+        """Look at an endpoint, not watched yet, for as long as it has requests in flight."""
         endpoint.is_watched = True
         self._watched.append(endpoint)
         self._corroboration.begin(endpoint)

@@ -16,7 +16,7 @@ Later = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
 class Delay:
     """Waits for an answer: `work` is called when the loop has had time to see one that came before.
 
-    So two timers in a row have to be on time: one may come just before the loop was held up.
+    Two timers in a row have to be on time: one may come just before the loop was held up.
     """
 
     __slots__ = ("_clock", "_due", "_later", "_timer", "_was_on_time", "_work")

@@ -1,6 +1,6 @@
 """A connect that gets no answer is hedged: another one starts beside it, and the first to answer serves.
 
-Nothing has been sent before a connection is there, so any method may be hedged. It is RFC 8305 (happy
+Nothing has been sent before a connection is there, so any method may be hedged. A hedge is RFC 8305 (happy
 eyeballs) across endpoints and clusters, with a delay that is learned.
 """
 
