@@ -1,1 +1,1 @@
-"""Measurements beside other proxies, and load scenarios; `kit` is what they share."""
+"""Measurements beside other proxies, and load scenarios; `kit` has their common parts."""

@@ -35,7 +35,7 @@ RUN_TIME_S = 30
 USERS = 16
 MERGE_PATCH = "application/merge-patch+json"
 SETTLE_S = 0.5
-"""From the scale request until not one more request may be answered by the cluster."""
+"""Seconds from the scale request until the cluster may answer not one more request."""
 
 phase = {"failover": "failover"}
 
@@ -146,7 +146,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @events.init.add_listener
 def bound_the_run(environment: Environment, **_: object) -> None:
-    """Fill in what was not given: scenarios, users, and an end. Only this machine may be loaded."""
+    """Fill in options that were not given: scenarios, users, and an end. Only this machine may be loaded."""
     options: Any = environment.parsed_options
     if not options.tags:
         environment.tags = SCENARIOS
@@ -201,7 +201,7 @@ def answers_by_scenario(environment: Environment) -> dict[str, Counter[str]]:
 
 
 def wrong_shares(counts: dict[str, Counter[str]], allowed: float) -> list[str]:
-    """Return what is wrong with the clusters' shares; `allowed` in points."""
+    """Return the faults of the clusters' shares; `allowed` in points."""
     wrong = []
     for scenario, clusters in counts.items():
         expected = {"weighted": WEIGHTS, FALLEN: {"cluster1": 100}}.get(scenario)

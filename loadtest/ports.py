@@ -20,17 +20,17 @@ _SIDE_BY_SIDE = "PYTEST_XDIST_WORKER"
 _SHARE = 2_000
 #: Below are the ports that people and the demo choose by hand.
 _LOWEST = 12_000
-#: What the kernel picks from where it does not say so: the IANA dynamic ports.
+#: Ports that the kernel picks from where it does not name them: the IANA dynamic ports.
 _DYNAMIC = 49_152
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` ports that nobody listens on now."""
+    """Return `count` ports that no process listens on now."""
     return [next(_ports) for _ in range(count)]
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
+    """Return a port that no process listens on now."""
     return next(_ports)
 
 

@@ -1,7 +1,7 @@
 """A worker's end of the control channel: takes snapshots and endpoint changes, answers with ACK and stats.
 
-The worker needs none of it to serve: when the control plane is gone it goes on with what it has and
-looks for a new one twice a second.
+The worker serves without the control plane: when that is gone the worker goes on with its last snapshot,
+and looks for a new control plane twice a second.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ _READ_BYTES: Final = 1 << 16
 
 
 class Agent:
-    """Connects to the control plane, again and again, and does what it says."""
+    """Connects to the control plane, again and again, and follows its messages."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Agent:
                 return
             except OSError:
                 data, descriptors = b"", []
-            if not data:  # the supervisor is gone; what it sent stays ours
+            if not data:  # the supervisor is gone; its sockets stay ours
                 self._fds.close()
                 self._fds = None
                 return
@@ -171,9 +171,9 @@ class Agent:
                         self._on_drain(grace_s)
 
     async def _change_endpoints(self, version: int, services: tuple[Service, ...], pace: Pace) -> None:
-        """Apply at once, and once more with every snapshot that was sent before and is not applied yet.
+        """Apply the endpoints at once, and again with every earlier snapshot that is not applied yet.
 
-        The version may be of such a snapshot or newer: then it is reached when that one is applied.
+        The version may be of such a snapshot or newer: then it is reached when the snapshot is applied.
         """
         for change in self._changes:
             change.newer.update((service.id, service) for service in services)
@@ -194,7 +194,7 @@ class Agent:
             change.told += unknown
 
     async def _apply_all(self, received: asyncio.Queue[SnapshotChange], writer: asyncio.StreamWriter) -> None:
-        """One after the other: each is answered, because the control plane waits for each answer."""
+        """Apply one snapshot after the other, and answer each: the control plane waits for each answer."""
         while True:
             change = await received.get()
             answer = await self._apply(change)
@@ -228,9 +228,9 @@ class Agent:
             await writer.drain()
 
     async def _tell_all(self, writer: asyncio.StreamWriter) -> None:
-        """Tell the other workers what happened to endpoints and clusters, several at a time.
+        """Tell the other workers of ejected endpoints and held-out clusters, several at a time.
 
-        That a cluster is held out is told later if it cannot be now, for it holds until somebody ends it.
+        A held-out cluster can be told later, too: the hold lasts until an operator ends it.
         """
         news = asyncio.Event()
         ejections, failbacks = self._plane.ejections, self._plane.services.failbacks
@@ -252,7 +252,7 @@ class Agent:
             ejections.take()
 
     def _stats_parts(self) -> Iterator[StatsPart]:
-        """Count route by route and service by service; both may come and go between two parts."""
+        """Yield the statistics by route and by service; both may come and go between two parts."""
         for counters in batches(self._plane.counters(), lambda _: 1):
             yield StatsPart(
                 requests=tuple(count for c in counters for count in c.requests()),
@@ -264,7 +264,7 @@ class Agent:
             )
 
     def _stats(self) -> Stats:
-        """Return what is not in the parts."""
+        """Return the statistics that belong to no route and no service."""
         plane = self._plane
         return Stats(
             version=plane.version,
@@ -293,7 +293,7 @@ class Agent:
 def _check_peer(writer: asyncio.StreamWriter) -> None:
     """Believe only our user, and root. Raises ChannelError.
 
-    A worker outlives its control plane, and the place of the socket may not: somebody else may listen.
+    A worker outlives its control plane, and the directory of the socket may not: another program may listen.
     """
     connected = writer.get_extra_info("socket")
     _, user, _ = _UCRED.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))

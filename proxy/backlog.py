@@ -7,9 +7,9 @@ As fq_codel does with packets (RFC 8290 §4.1), connections that are listed for 
 those that have had a quantum, and one that brought more than half a quantum stays listed until its turn finds
 nothing: so the requests of a client that sends one at a time never wait for those of a client that floods.
 
-What many connections bring in one turn is bounded too: once it has lasted for TURN_S, each connection that
-is read from is listed with what it received. So is work that no read brings, and that cannot be divided: to
-open a connection, to send a body again, to drop a connection.
+The input of many connections in one turn is bounded too: once the turn has lasted for TURN_S, each connection
+that is read from is listed with its input. Work that no read brings, and that cannot be divided, is listed
+likewise: to open a connection, to send a body again, to drop a connection.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ LOG_COST_BYTES: Final = 9
 FREE: Final = 64
 """Messages after which the clock is read again, to see how old the turn is."""
 TURN_S: Final = 0.005
-"""Length of a turn. Input that is read later in the turn is listed, whatever its connection."""
+"""Length of a turn. Input of any connection that is read later in the turn is listed."""
 SLICE_S: Final = 0.003
 """Part of each turn for listed connections, and at most one quantum more; TURN_S includes it."""
 LEAST_S: Final = 0.002
@@ -35,8 +35,8 @@ _WORK_S: Final = 0.0015  # part of a slice for work that waits; listed connectio
 WORK_COST: Final = 4
 """Cost of a piece of such work, in messages: 100 µs for a connection that is opened."""
 DROPS: Final = 16
-"""Connections that are dropped per turn. To throw the megabytes of one away takes the kernel 0.2 ms, a turn
-later, and clients may leave by hundreds."""
+"""Connections that are dropped per turn. The kernel takes 0.2 ms, a turn later, to throw the megabytes of one
+away, and clients may leave by hundreds."""
 READERS: Final = 16
 """Listed connections that are read from again, per turn: each may bring a read of 256 KB."""
 READ_BYTES: Final = 1 << 18
@@ -46,7 +46,7 @@ FEW_BYTES: Final = 4096
 _LOG_UNIT_BYTES: Final = 14
 
 LIGHT: Final = QUANTUM // 2
-"""Input of this cost is no flood, however often it comes."""
+"""Cost of input, in messages, that is no flood, however often such input comes."""
 
 GONE, READS, WAITS = range(3)
 """Outcomes of a connection's turn: no flood, or nothing waited; all is processed; more waits."""
@@ -58,7 +58,7 @@ class Flow(Protocol):
     is_listed: bool
 
     def proceed(self) -> int:
-        """Process one quantum of what waits; return GONE, READS or WAITS."""
+        """Process one quantum of the waiting input; return GONE, READS or WAITS."""
 
 
 def body_cost(size: int) -> int:
@@ -72,7 +72,7 @@ def chunks_cost(size: int) -> int:
 
 
 class Backlog:
-    """One per worker. `left` counts messages down to the next look at the clock, so that they cost little."""
+    """The backlog of a worker. `left` counts messages down to the next look at the clock."""
 
     __slots__ = (
         "_clock", "_drops", "_drops_left", "_is_scheduled", "_loop", "_new", "_old", "_turn_end", "_turn_s",
@@ -88,12 +88,12 @@ class Backlog:
         self._drops: deque[Callable[[], None]] = deque()
         self._drops_left = DROPS
         self._is_scheduled = False
-        self._turn_s = TURN_S  # for input that is read in this turn
+        self._turn_s = TURN_S  # part of this turn for input that is read
         self._turn_end = 0.0  # monotonic; 0 until the clock has been looked at in this turn
         self.left = FREE
-        self.many = memoryview(bytearray(READ_BYTES))  # every read is copied out of it at once
+        self.many = memoryview(bytearray(READ_BYTES))  # buffer of every read, which is copied out at once
         self.few = self.many[:FEW_BYTES]
-        self.deferred = 0  # how often a connection was listed
+        self.deferred = 0  # number of times that a connection was listed
 
     def is_over(self) -> bool:
         """Whether this turn has had enough of new input. Asked when nothing is `left`."""
@@ -116,10 +116,10 @@ class Backlog:
         self._schedule()
 
     def do(self, work: Callable[[], None], endpoint: object, size: int = 0) -> None:
-        """Do a piece of work: at once, or in a later turn, where this one has had enough.
+        """Do a piece of work: at once, or in a later turn, where this turn is over.
 
         Endpoints take turns: the requests for one of them never wait for those that flood another one.
-        `size` is that of the body it sends.
+        `size`: bytes of the body that the work sends.
         """
         cost = WORK_COST + (size >> _LOG_UNIT_BYTES)
         if self._work or (self.left < 0 and self.is_over()):
@@ -146,7 +146,7 @@ class Backlog:
             self._loop.call_soon(self._run)
 
     def _run(self) -> None:
-        """A turn has begun: give connections theirs, each one at most, for the length of a slice."""
+        """Give listed connections their turns, one each at most, for the length of a slice."""
         self._is_scheduled = False
         self._turn_end = 0.0
         self._turn_s = TURN_S

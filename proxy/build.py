@@ -10,7 +10,7 @@ _ON_EVERY_REQUEST: Final = "proxy.request.exchange"
 
 
 def dataplane() -> str:
-    """Return "compiled" or "pure": what an interpreter with this sys.path runs for every request."""
+    """Return "compiled" or "pure": the code that an interpreter with this sys.path runs for every request."""
     spec = find_spec(_ON_EVERY_REQUEST)
     origin = spec.origin if spec is not None else None
     return COMPILED if origin is not None and origin.endswith(tuple(EXTENSION_SUFFIXES)) else PURE

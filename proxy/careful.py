@@ -23,7 +23,7 @@ class Receiver(Protocol):
     def data_received(self, data: bytes) -> None: ...
 
     def settle(self, size: int) -> None:
-        """`size` bytes were read and received: read without a buffer again, if that will do."""
+        """Read without a buffer again, if `size`, the bytes of the last read, shows a calm peer."""
 
     def eof_received(self) -> bool | None: ...
 
@@ -37,8 +37,8 @@ class Receiver(Protocol):
 class CarefulReader:
     """An asyncio.BufferedProtocol by its methods: reads little where a turn of the loop is over.
 
-    It stands in for a connection that is new, or has sent more than a quantum or CALM_BYTES at once. Reading
-    through a buffer costs 1 µs more, so all other connections do without.
+    The reader stands in for a connection that is new, or has sent more than a quantum or CALM_BYTES at once.
+    Reading through a buffer costs 1 µs more, so all other connections do without.
     """
 
     __slots__ = ("_backlog", "_connection")

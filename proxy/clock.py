@@ -1,4 +1,4 @@
-"""The clock of a worker. One object is handed to everything that asks for the time, so tests can set it."""
+"""The clock of a worker. All code that asks for the time gets one object, so tests can set the time."""
 
 from collections.abc import Callable
 from time import monotonic

@@ -1,4 +1,4 @@
-"""What all connections of a worker share: the route table behind one pointer, and what it is bound to."""
+"""The data plane: the route table behind one pointer, with all that it is bound to, for all connections."""
 
 import asyncio
 import logging
@@ -55,16 +55,16 @@ _LOW_DIGITS: Final = [b"%03x" % number for number in range(4096)]
 
 
 class SnapshotChange:
-    """A snapshot on its way into the data plane: what it says besides routes and services, and these."""
+    """A snapshot on its way into the data plane, with its routes and services in parts."""
 
     __slots__ = ("failbacks", "newer", "parts", "referenced", "services", "snapshot", "told", "version")
 
     def __init__(self, snapshot: Snapshot, parts: Iterable[Part]) -> None:
         self.snapshot = snapshot
         self.parts = deque(parts)
-        self.newer: dict[str, Service] = {}  # endpoints that are known since the snapshot came
-        self.version = snapshot.version  # of what is in use once it is applied: that of the newest endpoints
-        self.told: list[Ejection] = []  # of endpoints that nobody knew when it was told
+        self.newer: dict[str, Service] = {}  # endpoints that came after the snapshot
+        self.version = snapshot.version  # in use once the snapshot is applied: that of the newest endpoints
+        self.told: list[Ejection] = []  # ejections of endpoints that the worker did not know then
         # Filled as the parts are compiled
         self.services: deque[Service] = deque()
         self.referenced: set[str] = set()  # services, by the routes
@@ -72,7 +72,7 @@ class SnapshotChange:
 
 
 class DataPlane:
-    """One per worker. Swapping the configuration is one assignment to `table`."""
+    """The data plane of a worker. Swapping the configuration is one assignment to `table`."""
 
     __slots__ = (
         "_counters", "_random_prefix", "_request_low", "_request_prefix", "_request_prefixes", "attempts",
@@ -85,7 +85,7 @@ class DataPlane:
     def __init__(
         self, loop: asyncio.AbstractEventLoop, log: AccessLog | None, shared: Shared | None = None
     ) -> None:
-        """`shared` is what the workers of the gateway share; without it this one is alone."""
+        """`shared`: the memory that the workers of the gateway share; None for a worker that is alone."""
         shared = shared or Shared()
         # For the life of the worker
         self.clock = Clock()
@@ -123,7 +123,7 @@ class DataPlane:
         self.limits = Limits()
         self.trusted = TrustedNetworks(())
         self.pseudonym = UNNAMED
-        self.mark = b""  # the line by which this gateway knows a request again
+        self.mark = b""  # field line by which this gateway recognizes its own requests
         self.table: RouteTable[RoutePlan] = RouteTable(self._bind)
         self.compiled = Compiled()
 
@@ -144,8 +144,8 @@ class DataPlane:
         except (RouteError, ChannelError):
             await _dismantle(table, pace)
             raise
-        # Where a route may go is said by the route: its services can have their new endpoints before the
-        # swap. Those that lose all of theirs come after it, for until then requests go there.
+        # Each route names the clusters where it may go: its services can get their new endpoints before the
+        # swap. Services that lose all their endpoints come after the swap, for until then requests go there.
         wanted: set[str] = set()
         while change.services:
             service = change.services.popleft()
@@ -186,7 +186,7 @@ class DataPlane:
                 await pace.rest()
 
     async def _forget(self, wanted: set[str], referenced: set[str], pace: Pace) -> None:
-        """Let go of services and counters that the snapshot does not have."""
+        """Drop the services and counters that the snapshot does not have."""
         for service_id in list(self.services):
             if service_id not in wanted:
                 self.services.forget(service_id, referenced=service_id in referenced)
@@ -205,7 +205,7 @@ class DataPlane:
             self.services.change(service)
 
     def believe(self, ejections: Iterable[Ejection]) -> list[Ejection]:
-        """Take over what another worker has found out about endpoints; return what is unknown here."""
+        """Take over the ejections of another worker; return those of endpoints that are unknown here."""
         unknown = []
         for told in ejections:
             endpoint = self.services.find(told.service, told.cluster, told.address, told.port)
@@ -237,15 +237,15 @@ class DataPlane:
             counters = self._counters[route.id] = RouteCounters(route.id)
         try:
             return RoutePlan(route, self.services, counters, self.limiters, self.compiled)
-        except ValueError as error:  # PolicyError, and whatever else the values of a route are no good for
-            # The control plane should have refused it. Without its policies the route must not serve.
+        except ValueError as error:  # PolicyError, and other errors of unusable values
+            # The control plane should have refused the route. Without its policies the route must not serve.
             log.error("route %s cannot be used: %s", route.id, error)
             closed = msgspec.structs.replace(route, action=_UNUSABLE, policies=None)
             return RoutePlan(closed, self.services, counters, self.limiters)
 
 
 def _check(listeners: tuple[Listener, ...]) -> None:
-    """Raises RouteError for what a listener cannot use."""
+    """Check the values of listeners. Raises RouteError for a value that no listener can use."""
     for listener in listeners:
         if listener.access is not None:
             try:

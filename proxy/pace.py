@@ -1,4 +1,4 @@
-"""Long work on the event loop, in slices: requests wait for one slice, not for all of it."""
+"""Long work on the event loop, in slices: requests wait for one slice, not for all of the work."""
 
 import asyncio
 import gc
@@ -10,11 +10,11 @@ _YOUNG: Final = 5000  # objects; the collector needs some 0.3 ms for them
 
 
 class Pace:
-    """Asked between small steps (at most a fraction of a millisecond each): is it time to let go?
+    """The slices of a piece of work, which asks `is_over` between steps of a fraction of a millisecond.
 
     Work that leaves many objects behind would also have the collector walk all of them, and again
     whenever a generation fills up: 140 ms at once, measured with 100,000 routes. So the young are
-    collected slice by slice, and what is left of them is put where the collector does not look.
+    collected slice by slice, and the survivors are put where the collector does not look.
     """
 
     __slots__ = ("_end",)
@@ -26,7 +26,7 @@ class Pace:
         return perf_counter() >= self._end
 
     async def rest(self) -> None:
-        """Let everything else that is ready have its turn; a new slice begins."""
+        """Let all other ready callbacks run; a new slice begins."""
         if gc.get_count()[0] > _YOUNG:
             gc.collect(0)
             gc.freeze()

@@ -1,4 +1,4 @@
-"""A worker process that has done its imports, and waits to be told whose place it takes.
+"""A spare worker process: it has done its imports, and waits for the place of another worker.
 
 Interpreter and imports are nearly all of the time that a replacement needs: 0.2 s of CPU time, which on a
 busy machine is a second of a client's.
@@ -14,7 +14,7 @@ from proxy.model.channel import Place
 
 @dataclass(frozen=True)
 class Given:
-    """A worker's number, and the descriptors it would have inherited."""
+    """A worker's number, and the descriptors that it would have inherited."""
 
     worker: int
     fds: int

@@ -1,6 +1,6 @@
-"""Log lines to standard error without waiting for whoever reads it: both planes log through this.
+"""Log lines to standard error without waiting for its reader: both planes log through this handler.
 
-A pipe that nobody empties would otherwise stop the event loop that logs, and with it everything else.
+A pipe that no reader empties would otherwise stop the event loop that logs, and with it all requests.
 """
 
 import atexit
@@ -13,16 +13,16 @@ import threading
 from typing import Final
 
 WAITING_LINES: Final = 10_000
-"""Then lines are dropped, and counted in the first one that is written again."""
+"""Lines that may wait. Further lines are dropped, and counted in the first one that is written again."""
 
 END_S: Final = 1.0
 _POLL_MS: Final = 1000
 
 
 class StderrHandler(logging.Handler):
-    """Writes from a thread of its own, to a file at once: nobody has to read that.
+    """Writes from a thread of its own, or at once to a file, which needs no reader.
 
-    `fd` is another descriptor than standard error in tests.
+    `fd`: file descriptor to write to; tests use another one than standard error.
     """
 
     def __init__(self, fd: int = 2) -> None:
@@ -49,12 +49,12 @@ class StderrHandler(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Write what waits; gives up after a second."""
+        """Write the waiting lines; give up after a second."""
         atexit.unregister(self.close)
         try:
             self._lines.put_nowait(None)
             self._thread.join(END_S)
-        except queue.Full:  # its reader does not read: there is nothing to wait for
+        except queue.Full:  # the reader does not read: waiting is of no use
             pass
         super().close()
 
@@ -77,7 +77,7 @@ class StderrHandler(logging.Handler):
                 poll = select.poll()
                 poll.register(self._fd, select.POLLOUT)
                 poll.poll(_POLL_MS)
-            except OSError:  # full, or gone: there is nowhere to say so
+            except OSError:  # a full disk, or a closed pipe: no place is left to report it
                 self._is_torn |= len(left) < len(data)
                 return
         self._is_torn = False

@@ -1,7 +1,7 @@
 """One coarse timer wheel for all deadlines of a worker.
 
-A deadline is an attribute of whoever has it; moving it costs one assignment. The wheel only asks
-each object, when its turn comes, whether something is due: no timer is armed per request.
+A deadline is an attribute of the object that has it; moving it costs one assignment. The wheel only asks
+each object, when its turn comes, whether a deadline is due: no timer is armed per request.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from proxy.clock import Clock
 
 TICK_S: Final = 0.1
 SLICE_S: Final = 0.003
-"""Ten thousand deadlines can be due at the same tick: the others wait for the next turn of the loop."""
+"""Length of a slice. Ten thousand deadlines can be due at one tick: the rest waits for the next turn."""
 _AT_ONCE: Final = 16  # deadlines between two looks at the clock: 50 µs for one that answers and closes
 
 
 class Timed(Protocol):
     def expire(self, now: float) -> float | None:
-        """Act on what is due at `now` (monotonic seconds); return when to ask again, None for never."""
+        """Act on deadlines due at `now` (monotonic seconds); return when to ask again, None for never."""
 
 
 class TimerWheel:
@@ -33,9 +33,9 @@ class TimerWheel:
         self.clock = clock or Clock()
         self._slots: dict[int, list[Timed]] = {}
         self._due: deque[Timed] = deque()
-        self._rest: asyncio.Handle | None = None  # goes on with them in the next turn
+        self._rest: asyncio.Handle | None = None  # goes on with the rest in the next turn
         self._handle: asyncio.TimerHandle | None = None
-        self.now = self.clock.now()  # of the last tick
+        self.now = self.clock.now()  # time of the last tick
         self.date = b""  # RFC 9110 §5.6.7, for responses that carry none
         self.lag_s = 0.0  # worst delay of a tick since it was last taken
         self._turn = int(self.now / TICK_S)
@@ -83,7 +83,7 @@ class TimerWheel:
         self._set_date()
         self._handle = self._loop.call_later(
             TICK_S, self._tick
-        )  # first: whatever happens below, time goes on
+        )  # first: time goes on even if the code below fails
         turn = int(now / TICK_S)
         first, self._turn = self._turn + 1, turn
         for due in range(first, turn + 1):
@@ -92,7 +92,7 @@ class TimerWheel:
             self._expire_some()
 
     def _expire_some(self) -> None:
-        """Ask those that are due, for the length of a slice."""
+        """Ask the objects that are due, for the length of a slice."""
         self._rest = None
         due, end = self._due, self.clock.now() + SLICE_S
         while due:

@@ -54,7 +54,7 @@ class Options:
 
 
 class Worker:
-    """Everything one process has, and how it ends."""
+    """The parts of one process, and its end."""
 
     def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
         lines = AccessLog(options.access_log) if options.access_log != "off" else None
@@ -97,7 +97,7 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
     def _handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From here on. What came before was held back: the supervisor starts workers with a mask.
+        """Handle signals from here on. Earlier ones wait: the supervisor starts workers with a mask.
 
         SIGQUIT is the liveness page's.
         """
@@ -132,7 +132,7 @@ class Worker:
 
 
 def _shared(options: Options) -> Shared:
-    """Return what the workers share. Raises OSError, ValueError when the descriptor is no such file."""
+    """Return the memory that workers share. Raises OSError, ValueError when the file is no such memory."""
     if options.evidence is None:
         return Shared()
     return Shared(memoryview(mmap.mmap(options.evidence, evidence.BYTES))[:MEMORY_BYTES], options.worker)

@@ -15,13 +15,13 @@ MAX_CONNECTIONS: Final = 256
 
 
 class Waiting(Enum):
-    """What a connection waits for from its client."""
+    """The part of an exchange that a connection waits for from its client."""
 
-    REQUEST = auto()  # nothing of it has come
+    REQUEST = auto()  # no byte of a request has come
     HEAD = auto()
     BODY = auto()
-    READING = auto()  # that the client takes more of the answer
-    NOTHING = auto()  # it is being answered
+    READING = auto()  # the client has to take more of the answer
+    NOTHING = auto()  # the request is being answered
 
 
 PATIENCE_S: Final = {

@@ -1,4 +1,4 @@
-"""What an apply would change, without applying it: asks the counters, and a child process for the rest."""
+"""The changes of an apply, without applying it: by the counters, and by a child process for the rest."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What becomes of a request, and why: the answer of `explain`, live or from files."""
+"""The way of a request, and its reasons: the answer of `explain`, live or from files."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ from proxy.routing.explain import Considered, Inquiry, Part, RouteVerdict, expla
 from proxy.routing.shares import Usable, tiers
 
 _MOST_NEAR: Final = 10
-"""So many routes that do not match are shown unless all are asked for: the nearest ones."""
+"""Number of routes that do not match that are shown by default: the nearest ones."""
 
 
 def explanation(

@@ -39,7 +39,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of which listener; `note` says what was assumed.
+    """A question as a request to a listener; `note` names assumptions.
 
     `readings` are other paths that servers read in the one that is asked for; they must take the same route.
     """

@@ -1,4 +1,4 @@
-"""What the admin API shows: one consistent picture of the gateway, taken when a request comes in."""
+"""The state that the admin API shows: one consistent picture of the gateway, taken for each request."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

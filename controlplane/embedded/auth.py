@@ -1,4 +1,4 @@
-"""Bearer tokens: who may talk to the server, and the review APIs that answer about it."""
+"""Bearer tokens of clients that may talk to the server, and the review APIs that answer about them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from controlplane.embedded.errors import bad_request
 
 USER = {"username": "kubernetes-admin", "groups": ["system:masters", "system:authenticated"]}
-# kube-apiserver answers these to anybody (system:public-info-viewer).
+# kube-apiserver answers these paths without a token (system:public-info-viewer).
 PUBLIC = ("/livez", "/readyz", "/healthz", "/version")
 
 

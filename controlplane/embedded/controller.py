@@ -17,13 +17,13 @@ from controlplane.embedded.workloads.slices import SliceController
 log = logging.getLogger(__name__)
 
 RESTART_ANNOTATION = "fleetgate.io/demo-restart"
-"""On a Deployment: "never" keeps the death of its pods from the API server, for failover drills."""
+"""Annotation of a Deployment: "never" keeps the death of its pods from the API server, for drills."""
 
 RETRY_S = 0.05
 
 
 class Controllers:
-    """Everything that makes pods out of deployments and endpoint slices out of pods."""
+    """Makes pods out of deployments, and endpoint slices out of pods."""
 
     def __init__(self, client: WorkloadClient, cluster: str, pod_host: str | None) -> None:
         self._wake_deployments, self._wake_slices = asyncio.Event(), asyncio.Event()
@@ -101,9 +101,8 @@ async def run_controller(
 
     `cluster` is its name: the pods' node and their x-cluster header. With `pod_host`, a name or
     address that others can reach, all pods listen there on free ports; without it each has a
-    loopback address of its own. `ca_pem` is what the server's certificate is checked against, None
-    for the system's authorities. Nothing is raised while the API server cannot be reached: that is
-    waited for.
+    loopback address of its own. `ca_pem`: the CA of the server's certificate, None for the system's
+    authorities. While the API server cannot be reached the controllers wait, and raise nothing.
     """
     tls = ssl.create_default_context(cadata=ca_pem.decode("ascii")) if ca_pem is not None else None
     client = WorkloadClient(url, token, tls)

@@ -20,7 +20,7 @@ from controlplane.system import children, signals, statedir
 CLUSTERS: Final = ("cluster-1", "cluster-2")
 MANIFESTS: Final = Path(__file__).parent / "deploy"
 TUTORIAL_PORTS: Final = re.compile(r"\b800[12]\b")
-"""In the manifests: the AlbConfig's listener and the MseIngressConfig's."""
+"""Ports in the manifests: the AlbConfig's listener and the MseIngressConfig's."""
 
 START_S: Final = 30.0
 STOP_S: Final = 8.0
@@ -59,7 +59,7 @@ class Child:
 
 @dataclass
 class Demo:
-    """Starts and stops everything; `say` gets one line for the user per event."""
+    """Starts and stops the processes of the demo; `say` gets one line for the user per event."""
 
     options: DemoOptions
     say: Callable[[str], None]
@@ -94,7 +94,7 @@ class Demo:
         await self._start_gateway()
 
     async def stop(self) -> None:
-        """End everything, the gateway first so that it can finish what it serves."""
+        """End all processes, the gateway first so that it can finish its requests."""
         self._stopping = True
         for watcher in self._watchers:
             watcher.cancel()

@@ -91,7 +91,7 @@ STALE = "the object has been modified; please apply your changes to the latest v
 
 
 def apply_conflict(conflicts: Iterable[tuple[str, str]]) -> ApiError:
-    """`conflicts`: (who, field path) pairs, `who` as shown to the user."""
+    """`conflicts`: pairs of owner, as shown to the user, and field path."""
     pairs = list(conflicts)
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": path}

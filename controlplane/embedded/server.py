@@ -75,7 +75,7 @@ class EmbeddedServer:
 
     @property
     def ca_pem(self) -> bytes | None:
-        """What a client must trust; None when the certificate was given without its CA being known."""
+        """The CA that a client must trust; None when the CA of a given certificate is not known."""
         return self._ca
 
     def kubeconfig(self) -> str:

@@ -1,6 +1,6 @@
 """The demo pod: one process that answers like the web-demo image of the tutorials.
 
-It imports as little as possible, because a pod should listen within 150 ms of its start.
+The module imports as little as possible, because a pod should listen within 150 ms of its start.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent ends, however that ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the call above
+    if os.getppid() != parent:  # the parent ended before the call above
         raise SystemExit(1)
 
 
@@ -125,7 +125,7 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    for number in (signal.SIGUSR1, signal.SIGUSR2):  # there is nothing to reopen
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # the process has no logs to reopen
         signal.signal(number, signal.SIG_IGN)
     options = parse_arguments(sys.argv[1:])
     if options.parent:

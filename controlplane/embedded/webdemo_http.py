@@ -66,7 +66,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Site:
-    """What all connections of one server share."""
+    """The site that all connections of one server share."""
 
     answer: Callable[[Request], Answer]
     extra_headers: bytes  # complete header lines, sent with every answer
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def _take(self) -> bool:
-        """Count and drop what has come of the wanted bytes; say whether all of them have."""
+        """Count and drop the wanted bytes that have come; say whether all of them have."""
         assert self._request is not None
         taken = min(self._wanted, len(self._buffer))
         del self._buffer[:taken]

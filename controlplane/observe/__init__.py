@@ -1,1 +1,1 @@
-"""What is known of endpoints, breakers, shares and failovers, by the snapshot and the workers' reports."""
+"""Knowledge of endpoints, breakers, shares and failovers, from the snapshot and the workers' reports."""

@@ -8,7 +8,7 @@ from controlplane.publish import WorkerView
 from proxy.model.channel import BreakerStats
 
 Breakers = dict[tuple[str, str], BreakerStats]
-"""Those that are not closed, by service and cluster."""
+"""Breakers that are not closed, by service and cluster."""
 
 
 def agreed_breakers(workers: Iterable[WorkerView]) -> Breakers:

@@ -10,14 +10,14 @@ from proxy.model.actions import Failback
 from proxy.model.channel import FailbackStats
 
 Failbacks = Mapping[Pair, Mapping[str, FailbackStats]]
-"""By service and cluster, and then by Ingress."""
+"""Failbacks by service and cluster, and then by Ingress."""
 
 REASONS: Final = {"held": "held_out", "delayed": "failback_delay", "returning": "returning"}
-"""What the state of such a cluster is called where its share is explained."""
+"""Names of the states of a failback where the share of its cluster is explained."""
 
 
 def agreed_failbacks(workers: Iterable[WorkerView]) -> Failbacks:
-    """Return those that at least half of the workers that report agree on."""
+    """Return the failbacks that at least half of the workers that report agree on."""
     views = [view.stats for view in workers if view.stats is not None]
     every = sorted((each for stats in views for each in stats.failbacks), key=_place)
     found: dict[Pair, dict[str, FailbackStats]] = {}

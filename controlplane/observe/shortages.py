@@ -1,4 +1,4 @@
-"""What clusters get of the services of an Ingress, where one of them does not get its share. Pure."""
+"""Shares of clusters in the services of an Ingress, where a cluster does not get its own. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

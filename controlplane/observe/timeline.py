@@ -25,7 +25,7 @@ VAGUE: Final = frozenset(("hedged", "local", "overflow"))
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What there is to see at one time; `failures` are since the start of the gateway."""
+    """The state of all clusters at one time; `failures` are since the start of the gateway."""
 
     now: float  # Unix seconds
     held: Mapping[Pair, str]  # by their breaker, with the cause to name if no attempt failed

@@ -1,4 +1,4 @@
-"""What one worker has learned and the others have to know, a worker that begins later too."""
+"""Findings of one worker that the others have to know, workers that begin later included."""
 
 import logging
 from collections.abc import Callable, Iterable

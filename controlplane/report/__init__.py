@@ -1,1 +1,1 @@
-"""What is written back to the Fleet: statuses, Events, and the annotation with effective shares."""
+"""Reports to the Fleet, which are written back: statuses, Events, the annotation with effective shares."""

@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 FIELD_MANAGER: Final = "fleetgate-shares"
 LOOK_S: Final = 1.0
 SETTLE_S: Final = 5.0
-"""What differs for a shorter time is not written."""
+"""Time for which shares must differ before the annotation is written."""
 
 PAUSE_S: Final = 10.0
-"""Between two writes to one Ingress."""
+"""Pause between two writes to one Ingress."""
 
 LEARN_S: Final = 15.0
 """A gateway that has just started does not know yet who fails: so long it removes nothing."""

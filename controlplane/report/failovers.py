@@ -17,10 +17,10 @@ from controlplane.report.texts import lost_text, returned_text
 FAILED_OVER, RETURNED, NOBODY = "ClusterFailedOver", "ClusterReturned", "NoClusterServes"
 
 ROOM: Final = BOUNDS.of_namespace // 2
-"""So many Events of a namespace may wait when others are added: the rest of its queue is for findings."""
+"""Waiting Events of a namespace up to which more are added: the rest of its queue is for findings."""
 
 TRY_AGAIN_S: Final = 10.0
-"""After an Event that was not taken, because the same was told lately or the queue is full."""
+"""Pause after an Event that was not taken, because the same was told lately or the queue is full."""
 
 Key = tuple[IngressKey, str]
 """An Ingress and a cluster."""

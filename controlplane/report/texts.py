@@ -1,4 +1,4 @@
-"""What users read: messages of Events, and the value of the annotation. Pure."""
+"""Texts for users: messages of Events, and the value of the annotation. Pure."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,1 +1,1 @@
-"""What the control plane asks of the operating system: CPUs, addresses, names, files, signals, children."""
+"""Requests of the control plane to the operating system: CPUs, addresses, names, files, signals, children."""

@@ -1,4 +1,4 @@
-"""What the processes of the control plane and of the demo do with signals: none is an unclean end.
+"""Signals of the processes of the control plane and of the demo: no signal is an unclean end.
 
 A signal that comes before its handler is there is held back, not lost and not deadly.
 """

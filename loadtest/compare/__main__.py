@@ -88,7 +88,7 @@ def compare(options: argparse.Namespace) -> tuple[Outcome, report.Circumstances]
 
 
 def runnable(rows: list[Row]) -> tuple[list[Row], list[str]]:
-    """Return the rows that the limit of open files permits, and what is said of the others."""
+    """Return the rows that the limit of open files permits, and remarks about the others."""
     limit = raise_file_limit()
     fitting = [row for row in rows if row.idle + OTHER_FILES <= limit]
     skipped = [

@@ -31,7 +31,7 @@ _SERVER = """
     }}
 """
 _MORE = "$http_x_forwarded_host|$http_x_request_id"
-"""`echo` and `flaky` are for the tests: what a proxy added, and whether it retries."""
+"""Fields of `echo`. `echo` and `flaky` are for the tests of a proxy: the fields it added, its retries."""
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from loadtest.compare.rows import Row
 from loadtest.kit.site import HOST
 
 PER_ADDRESS = 1000
-"""Of the loopback network 127.0.0.0/8 each source address has its own ports, and its own limit in a proxy."""
+"""Connections per source address of 127.0.0.0/8: each has its own ports, and its own limit in a proxy."""
 AT_ONCE = 200
 OPEN_S = 30.0
 
 
 class IdleConnections:
-    """Opens all of them on entry. Raises OSError when the proxy refuses, or answers with an error."""
+    """Opens the connections on entry. Raises OSError when the proxy refuses, or answers with an error."""
 
     def __init__(self, row: Row, port: int) -> None:
         self._row = row
@@ -33,7 +33,7 @@ class IdleConnections:
             each.close()
 
     def closed(self) -> int:
-        """Return how many the proxy has closed in the meantime."""
+        """Return how many connections the proxy has closed in the meantime."""
         return sum(1 for each in self._sockets if not _is_open(each))
 
     def _open(self, numbers: range) -> None:

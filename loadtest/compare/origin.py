@@ -1,4 +1,4 @@
-"""A backend for what nginx as a backend cannot do cheaply: chunked answers, and no answer before the body.
+"""A backend for work that nginx cannot do cheaply: chunked answers, and no answer before the body.
 
     python -m loadtest.compare.origin PORT...
 

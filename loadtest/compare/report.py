@@ -16,12 +16,12 @@ NO_FIGURE = "–"
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a figure is worth nothing without."""
+    """The circumstances of figures, without which they are worth nothing."""
 
     versions: dict[str, str]
     rounds: int
     seconds: int
-    remarks: tuple[str, ...]  # peers that are missing, and what the others do otherwise
+    remarks: tuple[str, ...]  # peers that are missing, and differences of the others
     date: str = ""
 
 

@@ -1,11 +1,11 @@
-"""What was measured, and what is computed from it."""
+"""Measurements, and the ratios and medians that are computed from them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
 BUSY = 0.85
-"""A proxy that had less of its core than this was not what limited the round."""
+"""Share of its core below which a proxy did not limit the round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Measurement:
     round: int
     requests_per_s: float
     cpu_us_per_request: float
-    core_share: float  # of the round that the proxy ran: below 1 it waited for load, or for its core
+    core_share: float  # part of the round in which the proxy ran: below 1 it waited for load, or for its core
     p50_ms: float
     p99_ms: float
     errors: int

@@ -1,4 +1,4 @@
-"""The rows of the comparison: what is asked for, by how many connections, in which way."""
+"""The rows of the comparison: the request, the number of connections, the way of asking."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ POST_BYTES = 10 << 10
 
 
 class Origin(StrEnum):
-    """Who answers behind the proxies."""
+    """The backend that answers behind the proxies."""
 
     FILES = "files"  # nginx
     SCRIPT = "script"  # loadtest.compare.origin: chunked answers, and none before the body is there
@@ -30,7 +30,7 @@ class Row:
     connections: int
     heads: Heads
     origin: Origin = Origin.FILES
-    body_bytes: int = 0  # of a POST; 0: GET
+    body_bytes: int = 0  # bytes of a POST; 0: GET
     closes: bool = False  # every request on a connection of its own
     idle: int = 0  # connections beside, silent after one request each
 

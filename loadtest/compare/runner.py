@@ -54,7 +54,7 @@ def run_row(plan: Plan, row: Row) -> Iterator[Measurement]:
 
 
 class _RowRun:
-    """One row. Peers that are not measured at the moment run idle, which costs them nothing to speak of."""
+    """The run of one row. Peers that are not measured at the moment run idle, at hardly any cost."""
 
     def __init__(self, plan: Plan, row: Row, directory: Path, clusters: dict[str, tuple[int, int]]) -> None:
         self._plan = plan
@@ -130,7 +130,7 @@ class _RowRun:
 
 
 def rotated(all_of_them: Sequence[Each], number: int) -> Sequence[Each]:
-    """Return the order of a round: everybody is first in turn, and the next time around it is backwards."""
+    """Return the order of a round: each peer is first in turn, and the next time around goes backwards."""
     turn, shift = divmod(number, len(all_of_them))
     order = all_of_them[::-1] if turn % 2 else all_of_them
     return [*order[shift:], *order[:shift]]

@@ -34,7 +34,7 @@ from proxy.model.channel import Apply, encode
 
 ROWS = ("90B-32-*", "10KB-32-*")
 CONNECTIONS = 64
-"""Of each worker: not more than it keeps idle to one endpoint, so that none is opened anew."""
+"""Connections of each worker: as many as it keeps idle to one endpoint, so that none is opened anew."""
 HEAD = ("row", "build", "workers", "req/s", "CPU µs/request", "busy", "req/s, 2 / 1", "CPU/request, 2 / 1")
 MEANING = (
     f"Answers and heads of the row; {CONNECTIONS} connections for each worker, dealt out by the kernel.",
@@ -70,7 +70,7 @@ class Cores:
         return len(self.rest) < 2
 
     def of_load(self, size: int) -> tuple[int, ...]:
-        """Return where backend and load of so many workers run."""
+        """Return the cores of backend and load beside `size` workers."""
         if not self.are_shared:
             return self.rest
         return self.workers[1:] if size == 1 else self.workers

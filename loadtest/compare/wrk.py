@@ -59,12 +59,12 @@ _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
 class WrkError(Exception):
-    """wrk is missing, or printed what is not understood."""
+    """wrk is missing, or printed text that is not understood."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What wrk saw. Times in milliseconds."""
+    """The figures of one run of wrk. Times in milliseconds."""
 
     requests: int
     elapsed_s: float  # of the whole run, as the clock on the wall has it

@@ -84,7 +84,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def possible(drills: list[Drill]) -> tuple[list[Drill], list[str]]:
-    """Return the drills that this machine permits, and what is said of the others."""
+    """Return the drills that this machine permits, and remarks about the others."""
     reasons = {drill.name: why_not(drill) for drill in drills}
     skipped = [f"skipped: {name}: {reason}" for name, reason in reasons.items() if reason]
     return [drill for drill in drills if not reasons[drill.name]], skipped
@@ -115,7 +115,7 @@ def workplace(keep: Path | None) -> Iterator[Path]:
 
 @dataclass(slots=True)
 class Outcome:
-    """What there is so far."""
+    """The results so far."""
 
     about: report.Circumstances
     cells: list[Cell]
@@ -123,7 +123,7 @@ class Outcome:
     has_gaps: bool = False
 
     def add(self, found: Cell | MixedCell | str) -> None:
-        """Print it, and keep it."""
+        """Print a result or a remark, and keep it."""
         if isinstance(found, str):
             print(f"  {found}", flush=True)
             self.has_gaps = True
@@ -142,7 +142,7 @@ class Outcome:
                 print(f"  missed: {text}", flush=True)
 
     def write(self, options: argparse.Namespace) -> None:
-        """Write what there is to the files that were asked for."""
+        """Write the results to the files that were asked for."""
         if options.json:
             report.write_json(options.json, self.cells, self.about, self.mixed)
         if options.markdown:

@@ -1,4 +1,4 @@
-"""The endpoints of a drill: a process each, told how to fail, killed, stopped, started again."""
+"""The endpoints of a drill: a process each, which takes modes, is killed, stopped, started again."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ ANSWER_S = 5.0
 
 
 class Backends:
-    """Used as a context manager. Raises StartError."""
+    """The processes of the endpoints, as a context manager. Raises StartError."""
 
     def __init__(self, site: Site, core: int, directory: Path, enter: dict[str, list[str]]) -> None:
         """`enter`: for a cluster in a network of its own, the command that runs a command in there."""
@@ -71,7 +71,7 @@ class Backends:
         return [line for path in paths for line in path.read_text().splitlines()]
 
     def stop(self) -> None:
-        """May be called again."""
+        """End all processes. May be called again."""
         for process in self._processes.values():
             if not process.has_ended:
                 os.kill(process.pid, signal.SIGCONT)

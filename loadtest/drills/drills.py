@@ -1,4 +1,4 @@
-"""The drills as data: what befalls cluster-2, and what fleetgate has to make of it."""
+"""The drills as data: the fault of cluster-2, and the limits of fleetgate's results."""
 
 import signal
 from collections.abc import Callable
@@ -17,7 +17,7 @@ FLAP_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What can be hit. There is a network only where a drill needs one."""
+    """The stage of a drill: parts that a fault can hit. There is a network only where a drill needs one."""
 
     backends: Backends
     proxy: Running
@@ -29,7 +29,7 @@ Action = Callable[[Stage], None]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that is done `at` seconds from the hit; one that ends a fault follows one that begins it."""
+    """An action `at` seconds from the hit; a step that ends a fault follows one that begins it."""
 
     at: float
     action: Action
@@ -42,7 +42,7 @@ class Target:
 
     failed_gets: int | None = 0
     failed_posts: int | None = None
-    """Those that an endpoint may have seen included: where nothing was sent none may ever fail."""
+    """Failed POSTs, those that an endpoint may have seen included: unsent ones may never fail."""
     get_ms: float | None = None  # the slowest GET as long as the fault lasts
     added_p99_ms: float | None = None  # of requests not written to cluster-2, where that is known
     added_written_p99_ms: float | None = None
@@ -56,9 +56,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """`evidence_s`: how long after the first request that meets the fault it shows at the earliest.
+    """`evidence_s`: seconds from the first request that meets the fault until the fault can show.
 
-    None where cluster-2 goes on serving: then nobody need leave it alone.
+    None where cluster-2 goes on serving: then no proxy need leave it alone.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Drill:
     flaps: bool = False
 
     def schedule(self, before_s: float, fault_s: float) -> list[Step]:
-        """Return what is done, in order."""
+        """Return the steps of the drill, in order."""
         if self.begins_hit:
             return [Step(-before_s, self.hit), Step(0.0, self.heal, ends_fault=True)]
         if not self.flaps:
@@ -126,12 +126,12 @@ def _mend(stage: Stage) -> None:
 
 _OK = _tell(Mode.OK)
 SUSPICION_S = 0.1
-"""An endpoint that is silent for so long while a request waits is a suspect, and is probed."""
+"""Silence, while a request waits, after which an endpoint is a suspect, and is probed."""
 PROOF_S = SUSPICION_S + 0.15
-"""A probe that is unanswered for 150 ms is the earliest proof that a process does not run."""
+"""Time of the earliest proof that a process does not run: a probe that is unanswered for 150 ms."""
 HEDGE_S = 0.05
 SLOW_S = SERVICE_S * (SLOWDOWN - 1)
-"""What a slow endpoint adds to an answer."""
+"""Time that a slow endpoint adds to an answer."""
 
 DRILLS = (
     Drill(

@@ -1,9 +1,9 @@
-"""What must hold for fleetgate in every drill, as far as it shows from outside.
+"""Invariants that must hold for fleetgate in every drill, as far as they show from outside.
 
-I1 nobody gets another one's answer. I2 no POST arrives twice. I3 every request ends within its deadline and
-a second. I4 nothing is written to standard error that tells of an exception. I5 after the fault no request
-fails, and p99 is what it was. I6 descriptors, tasks, timers, connections and memory are what they were. I7
-every failed request has a line in the access log that says why, and a metric counts it.
+I1 no request gets another one's answer. I2 no POST arrives twice. I3 every request ends within its deadline
+and a second. I4 no line of standard error tells of an exception. I5 after the fault no request fails, and
+p99 is as before. I6 descriptors, tasks, timers, connections and memory are as before. I7 every failed
+request has a line in the access log that says why, and a metric counts it.
 """
 
 import json
@@ -21,15 +21,15 @@ from loadtest.kit.processes import rss_bytes
 TOLERANCE = 1.05
 RECOVERED = 1.2
 NOISE_MS = 5.0
-"""A p99 of 2 s on a machine that others use changes by so much without a fault."""
+"""Change of a p99 of 2 s without a fault on a machine that others use."""
 OPEN_FILES, TASKS, TIMERS = "open files", "tasks", "timers"
 CLIENTS, REQUESTS = "client connections", "requests on their way"
 FEW = {OPEN_FILES: 2, TASKS: 0, TIMERS: 2, CLIENTS: 0, REQUESTS: 0}
-"""Two may be a probe's: an endpoint that is back was asked and found so."""
+"""Counts that may be left over. Two may be a probe's: an endpoint that is back was asked and found well."""
 FEW_BYTES = 4 << 20
 """Buffers and tables that any load fills; a leak of a connection's state per request is far more."""
 REST_S = 8.0
-"""Idle connections to endpoints are closed after four seconds."""
+"""Rest after the load, in seconds: idle connections to endpoints are closed after four."""
 FINE = ("-", "CF")
 """Flags of requests that were answered."""
 EXCEPTIONS = ("Traceback", "exception was never retrieved", "Unhandled", "was never awaited")
@@ -49,13 +49,13 @@ class Watch:
         self._rss = rss_bytes(self._worker.pid)
 
     def at_end(self, requests: Sequence[Request]) -> None:
-        """The load is over and its connections are closed; the worker still runs."""
+        """Look when the load is over and its connections are closed; the worker still runs."""
         self._check_rest()
         failed = [each for each in requests if each.has_failed and each.status != GIVEN_UP]
         self._check_causes(failed)
 
     def violations(self, result: Result) -> tuple[str, ...]:
-        """Return all of them; the worker has stopped."""
+        """Return all violations of invariants; the worker has stopped."""
         found = list(self._found)
         if result.mixed_up or result.lost:
             found.append(f"I1: {result.mixed_up} answers of another request, {result.lost} from nowhere")
@@ -84,7 +84,7 @@ class Watch:
             self._found.append(f"I6: {rss >> 20} MiB of memory, {self._rss >> 20} MiB at the hit")
 
     def _check_causes(self, failed: Sequence[Request]) -> None:
-        """Look for the failed requests in log and metrics; who is turned away at once is in these only."""
+        """Look for the failed requests in log and metrics; those refused at once are in the metrics only."""
         stats = self._worker.stats()
         shed = sum(count.count for count in stats.shed)
         explained = _explained(self._site.access_log)

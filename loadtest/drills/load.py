@@ -1,4 +1,4 @@
-"""Requests at a constant rate, whatever becomes of earlier ones; each is timed from when it was due.
+"""Requests at a constant rate, without regard to earlier ones; each is timed from when it was due.
 
 A request that finds no idle connection opens one, so that none waits in the client for another. A quarter
 are POSTs. An endpoint's answer repeats the id of the request, and in head and body which arrival of it is
@@ -19,8 +19,9 @@ from loadtest.kit.site import HOST, PREFIX
 
 GIVE_UP_S: Final = DEADLINE_S + 1.0
 POST_PART: Final = 0.25
-"""By chance: every fourth would meet the same of four endpoints that take turns. In run 1 it falls as in
-run 1 of the others, in run 2 otherwise: what is on its way when endpoints are killed is chance, too."""
+"""Share of POSTs, by chance: every fourth would meet the same of four endpoints that take turns. Chance falls
+in run 1 as in run 1 of the other proxies, in run 2 otherwise: requests on their way when endpoints are killed
+are chance, too."""
 BODY: Final = b"x" * 64
 CUT: Final = 0
 GIVEN_UP: Final = -1
@@ -63,7 +64,7 @@ class Load:
     def __init__(
         self, port: int, rate: int, prefix: str, number: int = 1, slow_every_s: float | None = None
     ) -> None:
-        """`prefix`: of the ids, which are unique if it is. `number` decides which of them are POSTs."""
+        """`prefix`: beginning of all ids, unique to the load. `number`: of the run, decides about POSTs."""
         self._port = port
         self._interval = 1 / rate
         self._prefix = prefix
@@ -76,7 +77,7 @@ class Load:
         self._slow_every_s = slow_every_s
         self.requests: list[Request] = []
         self.slow: list[Request] = []
-        self.worst_late_s = 0.0  # by so much a request was begun after it was due: this machine's doing
+        self.worst_late_s = 0.0  # longest time from when a request was due to its begin: this machine's doing
 
     async def run(self, start: float, seconds: float) -> None:
         """Ask from `start`, a time of the monotonic clock; return when every request has ended."""
@@ -146,7 +147,7 @@ class Load:
         return self._oldest == len(self.requests)
 
     def _give_up(self, now: float) -> None:
-        """Most end in order: only when the oldest is too old is there something to look for."""
+        """Give up requests that are too old. Most end in order: the oldest shows whether there are any."""
         waiting = [each.due for each in self.slow[-REMEMBERED:] if not each.ended]
         if not self._are_all_ended():
             waiting.append(self.requests[self._oldest].due)

@@ -1,4 +1,4 @@
-"""What a run says, computed from its three records: of the load, of the endpoints, and of the wire."""
+"""The figures of a run, computed from its three records: of the load, of the endpoints, of the wire."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ from loadtest.drills.record import Period, Received, Record
 from loadtest.drills.traffic import back_at, part, quiet_at, survivor_loads
 
 FIRST_S = 1.0
-"""What is said of the time after the hit is said of this much of it."""
+"""Length of the time after the hit that the figures are about."""
 SETTLE_S = 1.0
-"""At the beginning connections are opened: this does not count as how it is without a fault."""
+"""Time at the beginning in which connections are opened: left out of the figures before the fault."""
 BIN_S = 0.1
 _REPORT = REPORT.decode()
 
@@ -31,9 +31,9 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A period in which the cluster was to get nothing, and what followed until the next one."""
+    """A period in which the cluster was to get no request, and the time until the next such period."""
 
-    at_s: float  # from the hit
+    at_s: float  # seconds from the hit
     failed_gets: int
     failed_posts: int
     quiet_ms: (
@@ -56,14 +56,14 @@ class Result:
     failed_before: int  # ended without success before the hit: no drill's doing
     failed_gets: int
     failed_posts: int
-    failures: dict[str, int]  # by status, or what there was instead of one
+    failures: dict[str, int]  # by status, or by the reason why there is none
     failed_unsent: int | None  # requests that failed though not a byte of them went to an endpoint
     duplicate_posts: int
     slow: int  # slow GETs beside the load; the next three are about them, nothing else is
     failed_slow: int
     duplicate_slow: int
     slowest_slow_ms: float | None
-    lost: int  # answered with 200, and no endpoint has seen what was answered
+    lost: int  # answered with 200 though no endpoint has seen the arrival in the answer
     mixed_up: int
     given_up: int
     base_p50_ms: float
@@ -72,16 +72,16 @@ class Result:
     added_worst_ms: float | None
     added_unwritten_p99_ms: float | None  # of those that were not written to the cluster in its fault
     added_written_p99_ms: float | None
-    slowest_get_ms: float | None  # of the whole fault
+    slowest_get_ms: float | None  # slowest GET of the whole fault
     quiet_ms: float | None  # of the worst outage, as the next one
     quiet_after_evidence_ms: float | None
-    later: int  # of all outages
+    later: int  # requests of all outages
     survivor: float  # requests that the other cluster gets, of those due in the second after the hit
     survivor_most: float  # the same for the worst second of the fault
     hit_part: float  # requests sent to the cluster that is hit, of those due in the fault
-    sent_part: float  # the same to both: beyond 1 is what was sent more than once
+    sent_part: float  # the same to both: beyond 1 by requests that were sent more than once
     back_ms: float | None  # from the end of the fault until the cluster has its share; None: not seen
-    late_failed: int  # in the last seconds, well after the fault
+    late_failed: int  # failed requests of the last seconds, well after the fault
     late_p99_ms: float | None
     faults: tuple[tuple[float, float], ...]  # from when to when, in seconds from the hit
     outages: tuple[Outage, ...]
@@ -220,7 +220,7 @@ def _worst(times: Iterable[float | None]) -> float | None:
 
 
 def _unsent(record: Record, failed: Sequence[Request]) -> int | None:
-    """None where the wire was not seen, or not all of it: what was answered is missing there."""
+    """Return how many failed requests never were on the wire; None where the record of the wire has gaps."""
     if record.wire is None:
         return None
     sent = {each.identity for each in record.wire}

@@ -8,14 +8,14 @@ from loadtest.kit.programs import SYSTEM_PATH, Missing
 
 _NOBODY = "02:00:00:00:00:99"
 _BENCHMARKS = "198.18"
-"""RFC 2544: addresses that are nobody's."""
+"""RFC 2544: addresses for benchmarks, which no network uses."""
 
 
 class Network:
     """A network namespace and a pair of virtual interfaces, removed at the end. Raises Missing.
 
-    A black hole is an Ethernet address that nobody has: from then on frames of open connections and new
-    ones are lost alike, in both directions, without an error to anybody.
+    A black hole is an Ethernet address that no interface has: from then on frames of open connections and new
+    ones are lost alike, in both directions, without an error on either side.
     """
 
     def __init__(self) -> None:

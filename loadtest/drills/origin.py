@@ -1,11 +1,11 @@
-"""One endpoint of a drill: answers after a few milliseconds, and fails in the way it is told.
+"""One endpoint of a drill: answers after a few milliseconds, and fails in the mode of its last order.
 
     python -m loadtest.drills.origin ADDRESS PORT DIRECTORY
 
-Every request that has arrived whole is a line of DIRECTORY/PORT.log, written before anything else is done
-with it: `time method id arrival`, the time of the monotonic clock in seconds, the arrival a name that no
-other has. A line is one write, so that it is there when the process is killed. The answer says id and arrival
-in its body, and the arrival in its head too: the answers to two attempts of one request are told apart.
+Every request that has arrived whole is a line of DIRECTORY/PORT.log, written before any other step
+for it: `time method id arrival`, the time of the monotonic clock in seconds, the arrival a name that no other
+has. A line is one write, so that the line is there when the process is killed. The answer has id and arrival
+in its body, and the arrival in its head too: this tells the answers to two attempts of one request apart.
 DIRECTORY/PORT.control takes modes as datagrams and answers each with it.
 """
 
@@ -29,13 +29,13 @@ BACKLOG: Final = 4096
 SERVICE_S: Final = 0.005
 SLOWDOWN: Final = 20
 REPORT: Final = b"report/"
-"""What the ids of slow requests begin with, and how long these take in every mode."""
+"""Beginning of the ids of slow requests, which take REPORT_S in every mode."""
 REPORT_S: Final = 2.0
 ERROR_SHARE: Final = 0.1
 FILLERS: Final = 4
 """Connections of its own that keep the queue of a deaf endpoint full; more than fit are harmless."""
 HEALTH: Final = b"health"
-"""The id of health checks, and of whatever else a proxy asks: answered as the mode wants it, not logged."""
+"""The id of health checks and of other requests of a proxy: answered as in the mode, and not logged."""
 ARRIVAL: Final = b"X-Arrival"
 _RESET: Final = struct.pack("ii", 1, 0)  # struct linger: close with a RST
 _HEAD: Final = re.compile(rb"(\S+) /svc1/([^ ?]+)\S* HTTP/1\.1\r\n")
@@ -44,7 +44,7 @@ _FAILURES: Final = {503: b"503 Service Unavailable", 502: b"502 Bad Gateway"}
 
 class Mode(StrEnum):
     OK = "ok"
-    GONE = "gone"  # nobody listens, what was open is reset
+    GONE = "gone"  # no process listens, open connections are reset
     RESET = "reset"  # connections are accepted, and reset with the first request
     DEAF = "deaf"  # open connections are closed in order, new ones never come about: each SYN is lost
     ERROR = "error"  # 503 to everything
@@ -61,7 +61,7 @@ class Endpoint:
         self._random = random.Random(port)
         log = directory / f"{port}.log"
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self._arrivals = log.read_bytes().count(b"\n")  # of the process that was here before, too
+        self._arrivals = log.read_bytes().count(b"\n")  # those of an earlier process included
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._control.bind(str(directory / f"{port}.control"))
         self._control.setblocking(False)
@@ -126,7 +126,7 @@ class Endpoint:
             self._listener = None
 
     def _fill_queue(self) -> None:
-        """Let the kernel drop further SYNs: a queue for one connection, and nobody takes it out."""
+        """Let the kernel drop further SYNs: fill a queue for one connection, which is never accepted."""
         assert self._listener is not None
         self._loop.remove_reader(self._listener)
         self._listener.listen(0)
@@ -150,7 +150,7 @@ class Endpoint:
 
 
 class Connection(Requests):
-    """Answers when it is time, unless the mode says otherwise."""
+    """A connection of a proxy: answers when it is time, unless the mode says otherwise."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__()

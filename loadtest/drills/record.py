@@ -51,14 +51,14 @@ class Record:
     slow: Sequence[Request] = ()
 
     def watched(self) -> Period:
-        """Return what figures of the whole fault are about: what follows the return where there is none."""
+        """Return the period of figures of the whole fault; where there is none, the time after the return."""
         return Period(self.hit, self.healed if self.faults else self.end)
 
     def due(self, since: float, until: float) -> list[Request]:
         return [each for each in self.requests if since <= each.due < until]
 
     def towards_hit(self) -> list[tuple[float, str]]:
-        """Return when something, and of what kind, went to the cluster that was hit, or arrived there."""
+        """Return times and kinds of connection attempts and requests to the cluster that was hit."""
         if self.wire is None:
             return sorted((each.time, each.method) for each in self.received if each.cluster == HIT)
         return sorted((each.time, each.kind) for each in self.wire if each.port in self.hit_ports)

@@ -54,7 +54,7 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a figure is worth nothing without."""
+    """The circumstances of figures, without which they are worth nothing."""
 
     date: str
     plan: Plan
@@ -132,7 +132,7 @@ def outages(cells: Sequence[Cell]) -> str:
 
 
 def slow_requests(cells: Sequence[Cell]) -> str:
-    """Return a table of what became of slow GETs, empty when there were none."""
+    """Return a table of the outcome of slow GETs, empty when there were none."""
     rows = [
         (
             cell.drill,
@@ -171,11 +171,11 @@ def _run(cell: Cell, about: Circumstances) -> dict[str, object]:
     result.pop("timeline")
     result.pop("faults")
     if len(cell.result.outages) < 2:
-        result.pop("outages")  # nothing that is not there already
+        result.pop("outages")  # all its figures are there already
     if cell.peer in about.ours:
         figures["missed"] = missed(_drill(cell), cell.result)
     else:
-        figures.pop("violations")  # nobody looked for them
+        figures.pop("violations")  # the run did not look for any
     return _rounded(figures | result)
 
 

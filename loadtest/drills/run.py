@@ -29,7 +29,7 @@ from loadtest.kit.processes import CoreWaits, Started, module, on_cores, own_env
 from loadtest.kit.programs import Missing
 
 LEAD_S = 0.3
-"""From the start of the clock to the first request."""
+"""Seconds from the start of the clock to the first request."""
 TAP_S = 10.0
 
 
@@ -105,7 +105,7 @@ class _Drilled:
 
 
 def leave(*_: object) -> None:
-    """On SIGTERM: go by the way on which everything that was started is stopped."""
+    """On SIGTERM: leave by the exception on whose way all started processes are stopped."""
     raise SystemExit(128 + signal.SIGTERM)
 
 
@@ -177,7 +177,7 @@ def _waited(waits: CoreWaits) -> float | None:
 
 @contextmanager
 def _tapped(ports: list[int], directory: Path, core: int) -> Iterator[Path | None]:
-    """Yield the file into which is written what goes to the ports; None where that is not permitted."""
+    """Yield the file of the traffic to the ports; None where reading the wire is not permitted."""
     path = directory / "wire"
     (directory / "tap").mkdir()
     command = module("loadtest.drills.wire", *map(str, ports))
@@ -195,7 +195,7 @@ def faults(steps: Sequence[Step], taken: Sequence[Period]) -> tuple[float, float
     """Return when the cluster was hit, when it was healed for good, and its faults in between."""
     begins = [when.since for step, when in zip(steps, taken, strict=True) if not step.ends_fault]
     ends = [when.until for step, when in zip(steps, taken, strict=True) if step.ends_fault]
-    if steps[0].at < 0:  # the end of what was there from the beginning
+    if steps[0].at < 0:  # the end of a fault that was there from the beginning
         return ends[0], ends[0], ()
     return begins[0], ends[-1], tuple(map(Period, begins, ends))
 

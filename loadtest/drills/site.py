@@ -1,4 +1,4 @@
-"""What every proxy is given in a drill: two clusters of two endpoints that share the requests evenly."""
+"""The site of every proxy in a drill: two clusters of two endpoints that share the requests evenly."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,9 @@ SURVIVOR = "cluster-1"
 CLUSTERS = (SURVIVOR, HIT)
 LOOPBACK = "127.0.0.1"
 DEADLINE_S = 3
-"""Of a request as a whole, for everybody."""
+"""Deadline of a whole request in seconds, for every proxy."""
 TRY_S = 1
-"""To connect, and of one try of a request, for whom it can be set apart."""
+"""Seconds for a connect, and for one try of a request where a proxy can set it apart."""
 TRIES = compared.TRIES
 
 

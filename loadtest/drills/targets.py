@@ -16,7 +16,7 @@ def missed(drill: Drill, result: Result) -> tuple[str, ...]:
 
 
 def _compared(target: Target, result: Result) -> Iterator[tuple[str, float | None, float]]:
-    """Yield (what, value, limit); the value is None where something does not happen that should."""
+    """Yield (target, value, limit); the value is None where an expected event does not happen."""
     yield from _limited("failed GETs", result.failed_gets, target.failed_gets)
     yield from _limited("failed POSTs", result.failed_posts, target.failed_posts)
     yield from _limited("failed although nothing was sent", result.failed_unsent or 0, 0)

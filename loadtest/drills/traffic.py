@@ -1,4 +1,4 @@
-"""What went where, and when: how soon a cluster gets nothing, what the other gets, how soon it is back."""
+"""Traffic by cluster: how soon one gets no request, the load of the other, how soon the one is back."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from loadtest.drills.wire import SYN
 
 QUIET_WINDOW_S = 0.5
 QUIET_SHARE = 0.01
-"""A cluster gets nothing when in a window it gets less than this of what is due: probes."""
+"""Share of the due requests below which a cluster counts as left alone in a window: the rest are probes."""
 BACK_SHARE = 0.8
-"""A cluster is back when in a window it gets this much of its half of the requests."""
+"""Share of its half of the requests from which a cluster counts as back in a window."""
 SECOND_S = 1.0
 
 

@@ -1,4 +1,4 @@
-"""What a proxy sends to the endpoints, seen on the wire: that which nobody receives too. Needs root.
+"""Packets of a proxy to the endpoints, seen on the wire, whether received or not. Needs root.
 
     python -m loadtest.drills.wire PORT...
 
@@ -23,7 +23,7 @@ from loadtest.drills.origin import HEALTH
 
 SYN: Final = "SYN"
 SNAP_BYTES: Final = 256
-"""Of a packet: headers and the beginning of a request head."""
+"""Bytes kept of a packet: headers and the beginning of a request head."""
 BUFFER_BYTES: Final = 8 << 20
 _ALL: Final = socket.htons(3)  # ETH_P_ALL: the others do not get what is sent
 _TIMESTAMP: Final = 35  # SO_TIMESTAMPNS
@@ -37,7 +37,7 @@ _SYN: Final = 0x02
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Something that went towards an endpoint. `identity` is empty for a SYN."""
+    """A SYN or a request that went towards an endpoint. `identity` is empty for a SYN."""
 
     time: float
     port: int
@@ -54,13 +54,13 @@ def parse(text: str) -> list[Sent]:
 
 
 class Stream:
-    """Tells what is sent for the first time from what is sent again."""
+    """Tells bytes that are sent for the first time from retransmitted ones."""
 
     def __init__(self) -> None:
         self._sent: dict[tuple[bytes, bytes], int] = {}  # of a connection: the byte to be sent next
 
     def first(self, packet: bytes) -> tuple[int, str, str] | None:
-        """Return (port, kind, id) of an IPv4 packet that begins something new."""
+        """Return (port, kind, id) of an IPv4 packet that begins a connection or a request."""
         header = (packet[0] & 15) * 4
         total = int.from_bytes(packet[2:4], "big")
         segment = packet[header:]
@@ -85,7 +85,7 @@ class Stream:
 
     def _is_new(self, key: tuple[bytes, bytes], sequence: int, length: int) -> bool:
         expected = self._sent.get(key, sequence)
-        if (sequence - expected) & 0x80000000:  # it begins before what was sent already
+        if (sequence - expected) & 0x80000000:  # the segment begins before bytes that were sent already
             return False
         self._sent[key] = (sequence + length) & 0xFFFFFFFF
         return True

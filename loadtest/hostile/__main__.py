@@ -35,7 +35,7 @@ SLOWEST_MS = {1: 50.0, 500: 250.0}
 BYSTANDERS = 8
 SETTLE_S = 1.0
 END_S = 15
-"""So much longer than its time the attackers' process may take."""
+"""Seconds that the attackers' process may take beyond its time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Attackers: many connections that send one kind of traffic, and read whatever comes.
+"""Attackers: many connections that send one kind of traffic, and read any answer.
 
     python -m loadtest.hostile.attack --port PORT --kind KIND [--connections N] [--rate MB] [--seconds S]
 
-Loopback only. A connection that is closed is opened anew. It prints what went by as JSON in the end.
+Loopback only. A connection that is closed is opened anew. The program prints its counts as JSON in the end.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from loadtest.hostile.kinds import KINDS, Kind
 from loadtest.kit.processes import raise_file_limit
 
 NICENESS: Final = 10
-"""They share their core with the normal traffic, whose latency they must not make worse there."""
+"""Niceness of the attackers: they share a core with the normal traffic, and must not slow it down there."""
 ROUND_S: Final = 0.005
 READ_BYTES: Final = 1 << 18
 SENDS: Final = 64
-"""Of single bytes, before the next connection has its turn."""
+"""Single bytes that a connection sends before the next connection has its turn."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Attack:
         self.opened = 0
 
     def run(self, seconds: float) -> None:
-        """Attack so long, then close everything."""
+        """Attack for this time, then close all connections."""
         start = now = monotonic()
         while now < start + seconds:
             for _ in range(min(self._connections - len(self._open), 50)):

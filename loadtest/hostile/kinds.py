@@ -1,4 +1,4 @@
-"""The kinds of hostile traffic: what a client says first, and what it then says again and again."""
+"""The kinds of hostile traffic: bytes that a client sends first, and bytes that it then repeats."""
 
 from dataclasses import dataclass
 from typing import Final

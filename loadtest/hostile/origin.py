@@ -1,6 +1,6 @@
 """Endpoints, honest and hostile: `python -m loadtest.hostile.origin PORT...`; the path says which.
 
-What has no end goes on for as long as the gateway reads; loopback only.
+A response without an end goes on for as long as the gateway reads; loopback only.
 """
 
 import argparse
@@ -34,7 +34,7 @@ ENDLESS: Final[dict[bytes, tuple[bytes, bytes]]] = {
     b"/up/large": (_OK + b"Content-Length: 1000000000000\r\n\r\n", _TEXT),
     b"/up/stream": (_CHUNKED, b"%x\r\n%b\r\n" % (len(_TEXT), _TEXT)),
 }
-"""Path: what comes once, and what comes again and again."""
+"""By path: the bytes that come once, and the bytes that come again and again."""
 
 
 class Endpoint(asyncio.Protocol):

@@ -1,1 +1,1 @@
-"""What all measurements share: processes on cores, the proxies and how to start them, origins, loads."""
+"""Parts of all measurements: processes on cores, the proxies and how to start them, origins, loads."""

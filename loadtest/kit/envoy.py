@@ -34,7 +34,7 @@ class Envoy:
 
 
 def find() -> Envoy:
-    """Raises Missing."""
+    """Return the installed Envoy. Raises Missing."""
     package = find_spec("envoy")  # not imported: the package only says where its binary is
     for directory in package.submodule_search_locations or () if package else ():
         binary = Path(directory) / "_bin" / "envoy"
@@ -69,7 +69,7 @@ def retries(tries: int) -> Part:
 
 
 def other_priority_after(tries: int) -> Part:
-    """Return the part of a retry policy that goes to the next priority after so many tries."""
+    """Return the part of a retry policy that goes to the next priority after `tries`."""
     return {
         "retry_priority": {
             "name": "envoy.retry_priorities.previous_priorities",

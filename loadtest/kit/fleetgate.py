@@ -34,7 +34,7 @@ from proxy.model.conditions import HeaderCondition
 PROGRAM = ("-m", "proxy.worker")
 POLL_S = 0.1
 ANSWER_S = 60.0
-"""A hundred thousand routes take a few seconds on a busy machine."""
+"""Time for an answer of a worker: a hundred thousand routes take a few seconds on a busy machine."""
 SERVICE = "web-demo/service1:80"
 SOURCE = model.Source("Ingress", "web-demo", "web-demo")
 _ABOUT = """
@@ -70,7 +70,7 @@ class Fleetgate:
         return [self.python, "-P", *arguments]
 
     def environment(self) -> dict[str, str]:
-        """Return what makes the interpreter use its own packages: PYTHONPATH is for the one we run in."""
+        """Return variables for an interpreter that uses its own packages: our PYTHONPATH is for ours."""
         environment = children.environment()
         path = os.environ.get("PYTHONPATH")
         if path and self.python == sys.executable:  # a worker runs in another directory
@@ -79,7 +79,7 @@ class Fleetgate:
 
 
 def parse(text: str) -> Fleetgate:
-    """Return what `--fleetgate NAME=PYTHON` says. Raises Missing when it cannot run."""
+    """Return the build of `--fleetgate NAME=PYTHON`. Raises Missing when it cannot run."""
     name, _, python = text.partition("=")
     if not name or not python:
         raise Missing(f"--fleetgate {text!r}: write NAME=PYTHON, the name to print and an interpreter's path")
@@ -160,7 +160,7 @@ class Worker:
         try:
             self._send(Drain(grace_s=0.0))
         except OSError:
-            pass  # it has ended already
+            pass  # the worker has ended already
         self.process.stop()
         self._control.close()
 
@@ -176,7 +176,7 @@ class Worker:
             if not data:
                 raise self.process.failed("it closed its control connection")
             whole = map(self._joiner.whole, self._framer.feed(data))
-            # What it finds out of endpoints is for other workers, and there are none
+            # Findings about endpoints are for other workers, and there are none
             self._pending += [m for m in whole if m is not None and not isinstance(m, Ejections)]
         return self._pending.pop(0)
 

@@ -25,5 +25,5 @@ class HAProxy:
 
 
 def find() -> HAProxy:
-    """Raises Missing."""
+    """Return the installed HAProxy. Raises Missing."""
     return HAProxy(daemon("haproxy", "haproxy"))

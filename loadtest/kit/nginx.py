@@ -8,7 +8,7 @@ from loadtest.kit.programs import daemon, write
 from loadtest.kit.site import IDLE_TIMEOUT_S
 
 LONG_LIVED = "keepalive_requests 1000000000;"
-"""By default a connection ends after 1000 requests, which no other proxy does."""
+"""Directive without which a connection ends after 1000 requests, which no other proxy does."""
 _FRAME = """
 daemon off;
 {main}
@@ -53,5 +53,5 @@ class Nginx:
 
 
 def find() -> Nginx:
-    """Raises Missing."""
+    """Return the installed nginx. Raises Missing."""
     return Nginx(daemon("nginx", "nginx-light"))

@@ -1,4 +1,4 @@
-"""What the programs of the comparison have in common on their command lines."""
+"""Command line options that the programs of the comparison share."""
 
 import argparse
 import os

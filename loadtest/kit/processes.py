@@ -29,12 +29,12 @@ def own_environment() -> dict[str, str]:
 
 
 class StartError(Exception):
-    """A process ended, or did not listen in time; the message has what it wrote to standard error."""
+    """A process ended, or did not listen in time; the message has its lines on standard error."""
 
 
 @contextmanager
 def on_cores(*cores: int) -> Iterator[None]:
-    """Children started inside run on these cores only; all their threads inherit it."""
+    """Have children that are started inside run on these cores only, with all their threads."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -86,7 +86,7 @@ class Started:
         return StartError(f"{self._process.args!r} did not start: {reason}: {said}")
 
     def stop(self) -> None:
-        """May be called again."""
+        """End the process. May be called again."""
         self._process.terminate()
         try:
             self._process.wait(STOP_S)
@@ -97,7 +97,7 @@ class Started:
 
 @contextmanager
 def in_background(core: int) -> Iterator[None]:
-    """This process runs on the core, and only when nobody else wants it. Not for starting others."""
+    """Run this process on the core, and only while no other process wants it. Not for starting others."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     try:
         with on_cores(core):
@@ -113,7 +113,7 @@ def cpu_s(pid: int) -> float:
 
 
 class CoreWaits:
-    """How long the main threads of some processes could have run, and had no core."""
+    """Time for which the main threads of some processes could have run, and had no core."""
 
     def __init__(self, *pids: int) -> None:
         self._files = [os.open(f"/proc/{pid}/schedstat", os.O_RDONLY) for pid in pids]

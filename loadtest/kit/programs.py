@@ -1,4 +1,4 @@
-"""Programs that are measured or measured with: where they are, and what to do when one is missing."""
+"""Programs that are measured or measured with: their paths, and advice when one is missing."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where Debian installs daemons: outside the users' PATH."""
+"""Directories where Debian installs daemons: outside the users' PATH."""
 
 
 class Missing(Exception):
@@ -19,7 +19,7 @@ Found = TypeVar("Found")
 def installed(
     finders: Mapping[str, Callable[[], Found]], names: Sequence[str]
 ) -> tuple[list[Found], list[str]]:
-    """Return what was found of `names`, and for each other one what to do about it."""
+    """Return the programs found of `names`, and for each missing one the way to install it."""
     found: list[Found] = []
     missing = []
     for name in names:

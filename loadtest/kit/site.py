@@ -1,4 +1,4 @@
-"""What every proxy is given: two clusters of two endpoints, a header rule, weights 20/80."""
+"""The site of every proxy: two clusters of two endpoints, a header rule, weights 20/80."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ GRAY = ("stage", "gray")
 """The header, and its value, that sends a request to cluster-2; cluster-1 stands by."""
 TRIES = 3
 IDLE_TIMEOUT_S = 600
-"""For everybody: longer than a row, so that no connection of the load is closed for being idle."""
+"""Idle timeout of every proxy: longer than a row, so that no connection of the load is closed as idle."""
 
 
 @dataclass(frozen=True, slots=True)

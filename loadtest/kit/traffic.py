@@ -47,7 +47,7 @@ class _Connection:
 
 
 class Traffic:
-    """Used as a context manager. A request that finds no free connection waits, and its time runs."""
+    """The traffic, as a context manager. A request that finds no free connection waits, and its time runs."""
 
     def __init__(self, port: int, rate: int, connections: int) -> None:
         self._port = port
@@ -65,7 +65,7 @@ class Traffic:
             connection.socket.close()
 
     def run(self, seconds: float) -> Seen:
-        """Keep it up so long; what is under way in the end belongs to the next run.
+        """Keep the traffic up for this time; requests under way in the end belong to the next run.
 
         select(), not epoll: its timeout is exact to the microsecond, and there are few connections.
         """
@@ -84,7 +84,7 @@ class Traffic:
         return self._seen
 
     def start(self) -> None:
-        """The first request is due now."""
+        """Begin the traffic: the first request is due now."""
         self._next_due = monotonic()
 
     def _send(self, now: float) -> None:
@@ -118,7 +118,7 @@ class Traffic:
             self._replace(oldest)
 
     def _replace(self, connection: _Connection) -> None:
-        """Its request has failed. Raises OSError when there is no connection to be had any more."""
+        """Replace a connection whose request has failed. Raises OSError when no connection can be opened."""
         self._seen.failed += 1
         self._busy.remove(connection)
         connection.socket.close()

@@ -16,7 +16,7 @@ A capacity is measured for 64 clients that ask again when they are answered; whe
 meanwhile, goodput comes out at more than all of it, or too little: compare the use of the cores.
 
 Phases: capacity (closed loop), half of it, twice it, half of it again, capacity again: capacity is the mean
-of the two, because it changes with what else the machine does.
+of the two, because it changes with the other work of the machine.
 """
 
 import argparse
@@ -61,12 +61,12 @@ class Result:
 
     @property
     def goodput(self) -> float:
-        """Of the second half: a queue that ends in requests given up takes a while to grow."""
+        """Goodput of the second half: a queue that ends in requests given up takes a while to grow."""
         return self.over.goodput(self.over.seconds / 2) / self.capacity
 
     @property
     def recovery_s(self) -> float:
-        """When, after the overload, a second began in which requests were answered as before it; or inf."""
+        """Seconds until a second began in which requests were answered as before the overload; or inf."""
         limit = max(5 * self.before.p(0.99), MIN_LIMIT_S)
         shares = self.after.well(limit, BUCKET_S)
         for first in range(len(shares) - BUCKETS + 1):

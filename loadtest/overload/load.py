@@ -1,4 +1,4 @@
-"""HTTP load in open loop, on bare sockets and epoll: what costs least per request."""
+"""HTTP load in open loop, on bare sockets and epoll, at the least cost per request."""
 
 import random
 import select
@@ -20,7 +20,7 @@ _RESET: Final = struct.pack("ii", 1, 0)  # struct linger
 
 @dataclass
 class Phase:
-    """What became of the requests that were due in one phase."""
+    """The outcome of the requests that were due in one phase."""
 
     name: str
     due: int = 0
@@ -28,12 +28,12 @@ class Phase:
     refused: int = 0  # answered, not with 200
     cut: int = 0  # connection closed without an answer
     late: int = 0  # given up
-    unsent: int = 0  # of the late: never had a connection
+    unsent: int = 0  # late requests that never had a connection
     started: float = 0.0
-    seconds: float = 0.0  # in which requests were due
+    seconds: float = 0.0  # time in which requests were due
     elapsed: float = 0.0
     answers: list[tuple[float, float, float]] = field(default_factory=list)
-    """Of good ones: when due, seconds since then, seconds since it was sent."""
+    """Good answers: when each was due, seconds since then, seconds since its request was sent."""
     worker_core: float = 0.0
     load_core: float = 0.0
     pauses: float = 0.0  # the longest time the load did not look at its clock
@@ -44,7 +44,7 @@ class Phase:
         return took[min(int(len(took) * share), len(took) - 1)] if took else 0.0
 
     def goodput(self, since_s: float) -> float:
-        """Return good answers per second that came from so many seconds after the start to the end."""
+        """Return good answers per second, from `since_s` seconds after the start to the end."""
         first, last = self.started + since_s, self.started + self.seconds
         return sum(first <= due + took < last for due, took, _ in self.answers) / (last - first)
 
@@ -127,7 +127,7 @@ class Load:
         self._epoll.close()
 
     def run_closed(self, phase: Phase, clients: int, seconds: float) -> None:
-        """So many clients that ask again when they are answered: the capacity."""
+        """Find the capacity: `clients` that ask again when they are answered, for `seconds`."""
         phase.started = monotonic()
         phase.seconds = seconds
         self._closed_until = phase.started + seconds
@@ -137,7 +137,7 @@ class Load:
         phase.elapsed = monotonic() - phase.started
 
     def run(self, phase: Phase, rate: float, seconds: float) -> None:
-        """Requests at a constant rate; return at the end, with requests still on their way."""
+        """Send requests at a constant rate; return at the end, with requests still on their way."""
         phase.started = now = before = monotonic()
         phase.seconds = phase.elapsed = seconds
         wanted = int(rate * seconds)
@@ -250,7 +250,7 @@ class Load:
         else:
             phase.refused += 1
         if not self._size:
-            # Reset: otherwise 100,000 connections in TIME_WAIT slow down what is measured next
+            # Reset: otherwise 100,000 connections in TIME_WAIT slow down the next measurement
             connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._drop(connection)
         elif b"connection: close" in head:

@@ -1,1 +1,1 @@
-"""What a worker does over time: beside slow clients, after a million requests, with idle connections."""
+"""A worker over time: beside slow clients, after a million requests, with idle connections."""

@@ -2,7 +2,7 @@
 
     python -m loadtest.soak.attackers --port PORT [--connections N] [--seconds S]
 
-Loopback only. It prints what became of the connections as JSON when its time is over.
+Loopback only. The program prints the outcome of its connections as JSON when its time is over.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from loadtest.kit.site import HOST
 
 HEAD = f"GET /svc1/90B HTTP/1.1\r\nHost: {HOST}\r\nX-Slow: ".encode()
 NICENESS = 10
-"""They share their core with the normal traffic, whose latency they must not make worse there."""
+"""Niceness of the attackers: they share a core with the normal traffic, and must not slow it down there."""
 
 
 @dataclass(slots=True)
@@ -45,14 +45,14 @@ class Attack:
         self._pause = opening_s / connections
         self._to_open = deque(range(connections))
         self._open: dict[int, Attacker] = {}
-        self._turns: deque[tuple[float, Attacker]] = deque()  # who sends when, in that order
+        self._turns: deque[tuple[float, Attacker]] = deque()  # by the time of the next byte, in order
         self._selector = selectors.DefaultSelector()
         self.most = 0
         self.ages: list[float] = []
         self.answers: Counter[str] = Counter()
 
     def run(self, seconds: float) -> None:
-        """Attack so long, then close everything."""
+        """Attack for this time, then close all connections."""
         now = monotonic()
         end, next_open = now + seconds, now
         while now < end:
@@ -84,7 +84,7 @@ class Attack:
         if self._open.get(attacker.number) is not attacker:
             return
         byte = HEAD[attacker.sent : attacker.sent + 1] or b"a"
-        with contextlib.suppress(OSError):  # reading tells what happened
+        with contextlib.suppress(OSError):  # the next read finds the error
             attacker.sent += attacker.socket.send(byte)
         self._turns.append((now + self._byte_every, attacker))
 

@@ -1,4 +1,4 @@
-"""Resident memory of a worker: after so many requests, and for each idle connection."""
+"""Resident memory of a worker: after numbers of requests, and for each idle connection."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from loadtest.soak.setting import COLD, IDLE, WARM, Serving
 
 ROUND_S = 2
 MOST_ROUNDS = 200
-"""Then it ends, however slow the machine."""
+"""Rounds after which a measurement ends, however slow the machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class Serving:
         return self.site.port
 
     def load(self, row: Row, seconds: int) -> wrk.Result:
-        """Load it with wrk; nothing is left of the access log. Raises WrkError."""
+        """Load the worker with wrk; empty its access log. Raises WrkError."""
         script = wrk.write_script(row, self.site.directory)
         seen = wrk.run(row, script, self.port, seconds, (self.load_core,))
         empty(self.site.access_log)

@@ -1,4 +1,4 @@
-"""Normal traffic before, during and after a slowloris attack, and what became of the attackers."""
+"""Normal traffic before, during and after a slowloris attack, and the outcome of the attackers."""
 
 import json
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from loadtest.soak.setting import Serving
 CONNECTIONS = 32
 SETTLE_S = 1
 END_S = 15
-"""So much longer than its time the attackers' process may take."""
+"""Seconds that the attackers' process may take beyond its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attacked:
-    """`attackers` is what their program prints."""
+    """`attackers`: the output of their program."""
 
     phases: dict[str, dict[str, float]]
     attackers: dict[str, Any]

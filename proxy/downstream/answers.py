@@ -52,7 +52,7 @@ def give(
     plane: DataPlane, downstream: Downstream, answer: Answer, line: RequestLine | None = None,
     headers: RequestHeaders | None = None,
 ) -> None:  # fmt: skip
-    """Write an answer, count and log it. There is no line and no headers where no head was understood."""
+    """Write an answer, count and log it. `line` and `headers` are missing where no head was understood."""
     head, body = refusal(answer.status, headers.request_id if headers is not None else b"", answer.detail)
     downstream.respond(head, b"" if line is not None and line.resource.is_head else body, 0)
     if answer.flag:

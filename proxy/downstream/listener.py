@@ -48,7 +48,7 @@ class Listener:
         self._is_paused = False
         self._is_stopping = False
         self._is_taking = False
-        self._to_take = 0  # connections, in this turn of the loop and those that follow
+        self._to_take = 0  # connections to accept in this turn of the loop and the next ones
         self._accepting: set[asyncio.Task[Any]] = set()
 
     @property
@@ -62,7 +62,7 @@ class Listener:
 
     @property
     def accepted(self) -> int:
-        """How many connections were accepted so far."""
+        """Number of connections accepted so far."""
         return self.state.accepted
 
     async def start(self, sock: socket.socket, *, is_paused: bool) -> None:
@@ -172,7 +172,7 @@ class Listener:
     async def _serve(self) -> None:
         if self._socket is None or self._is_paused or self._server is not None:
             return
-        # A duplicate, because uvloop can stop accepting only by closing what it accepts from
+        # A duplicate, because uvloop can stop accepting only by closing the socket
         self._take(
             await asyncio.get_running_loop().create_server(
                 self._protocol, sock=self._socket.dup(), backlog=BACKLOG
@@ -194,13 +194,13 @@ class Listeners:
     """Keeps the open sockets in step with the listeners of the snapshot."""
 
     def __init__(self, plane: DataPlane, budget: DescriptorBudget, *, opens_sockets: bool) -> None:
-        """Without a supervisor that sends listening sockets, the worker `opens_sockets` itself."""
+        """`opens_sockets`: the worker opens its sockets itself, without a supervisor that sends them."""
         self._plane = plane
         self.admission = Admission()
         self._guard = DescriptorGuard(plane, self.admission, budget, self)
         self._overload = OverloadGuard(plane, self.admission, self)
         self._refusals = RefusalLog(plane, self.admission)
-        self._causes: set[str] = set()  # for which accepting is paused
+        self._causes: set[str] = set()  # causes for which accepting is paused
         self._pauses: dict[str, int] = {}
         self._opens_sockets = opens_sockets
         self._sockets: dict[tuple[str, int], socket.socket] = {}

@@ -41,15 +41,15 @@ _INFO: Final = struct.Struct("=B2xB20xI28xI84xI")
 
 
 class Presence:
-    """One look at a client."""
+    """The kernel's knowledge of a client at one look."""
 
     __slots__ = ("_awaits_answer", "has_closed", "heard_s", "is_cut", "is_owed")
 
     def __init__(self, state: int, probes: int, unacked: int, heard_s: float, unsent: int) -> None:
         self.is_cut = state == _CLOSED
         self.has_closed = state == _HALF_CLOSED
-        self.heard_s = heard_s  # since its last segment came
-        self.is_owed = unacked > 0 or unsent > 0  # the client has not got all that was written
+        self.heard_s = heard_s  # seconds since the client's last segment came
+        self.is_owed = unacked > 0 or unsent > 0  # the client lacks bytes that were written
         # The kernel probes a client that does not read at ever longer intervals. The first probe of a row was
         # sent just now, and says nothing
         self._awaits_answer = unacked > 0 or probes > 1
@@ -57,7 +57,7 @@ class Presence:
     def silent_since(self, before: float, now: float) -> float:
         """Return the time (monotonic) since which the client owes an acknowledgement, 0 if it owes none.
 
-        `before` is what this method returned at the last look.
+        `before` is the result of this method at the last look.
         """
         if not self._awaits_answer:
             return 0.0

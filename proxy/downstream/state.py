@@ -96,5 +96,5 @@ class ListenerState:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so many refused clients linger that the next one gets no answer."""
+        """Whether too many refused clients linger for the next one to get an answer."""
         return self._admission.is_crowded

@@ -6,18 +6,18 @@ from proxy.http.errors import RequestError
 
 
 class RequestBody:
-    """Feed it what arrives after the head. Only for requests that have a body."""
+    """Decodes the body of one request, which `feed` takes as it arrives. Only for requests with a body."""
 
     __slots__ = ("_decoder", "_left", "_most", "_size", "done", "rest_bytes")
 
     def __init__(self, length: int, most: int = 0) -> None:
-        """`length` is Control.length: bytes, or CHUNKED, and then `most` bytes; 0 is any number."""
+        """`length`: Control.length, bytes or CHUNKED. `most`: limit of a chunked body, bytes; 0 for none."""
         self._decoder = ChunkDecoder() if length == CHUNKED else None
         self._left = length
         self._most = most
         self._size = 0
         self.done = False
-        self.rest_bytes = 0  # so much lies behind the end of the body
+        self.rest_bytes = 0  # received bytes behind the end of the body
 
     @property
     def is_chunked(self) -> bool:
@@ -30,7 +30,7 @@ class RequestBody:
 
     @property
     def has_more(self) -> bool:
-        """Whether what was fed is not decoded completely yet: feed b"" for more of it."""
+        """Whether bytes that were fed are not decoded yet: feed b"" for more of the body."""
         return self._decoder is not None and self._decoder.has_more
 
     def feed(self, data: bytes, at: int = 0) -> bytes:
@@ -44,7 +44,7 @@ class RequestBody:
         return piece
 
     def rest(self, data: bytes) -> bytes:
-        """Return what lies behind the end of the body; `data` is what was fed last."""
+        """Return the bytes behind the end of the body; `data` are the bytes that were fed last."""
         if self._decoder is not None:
             return self._decoder.rest
         return data[len(data) - self.rest_bytes :]

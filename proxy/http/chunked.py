@@ -1,4 +1,4 @@
-"""Decodes chunked bodies (RFC 9112 §7.1), strictly; what goes on is always framed anew."""
+"""Decodes chunked bodies (RFC 9112 §7.1) strictly; bodies go on framed anew, but for plain whole ones."""
 
 import re
 from typing import Final
@@ -21,7 +21,7 @@ _LONGEST_PLAIN: Final = 10  # bytes of such a line with its CRLF
 
 MOST_CHUNKS: Final = 256
 """Chunks that are decoded at once, as long as they are plain: 0.4 ms."""
-_MOST_LINES: Final = 64  # and lines that are decoded the careful way, in the same time
+_MOST_LINES: Final = 64  # lines that are decoded at once the careful way: the same time
 
 _SIZE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
 
@@ -34,7 +34,8 @@ def plain_size(data: bytes, at: int) -> int:
     """Return how many bytes are in the chunks when data[at:] is a whole body in the one plain form: sizes
     that are digits and nothing else, no trailers, and nothing behind it. Otherwise -1.
 
-    Such a body means the same to everybody, and goes on as it is. One of more than MOST_CHUNKS is none.
+    Every server reads such a body alike, so the gateway passes it on as it came. A body of more than
+    MOST_CHUNKS chunks gives -1, too.
     """
     total = 0
     for _ in range(MOST_CHUNKS):
@@ -51,10 +52,10 @@ def plain_size(data: bytes, at: int) -> int:
 
 
 class ChunkDecoder:
-    """Feed it what arrives, get payload back; `done` once the last CRLF was seen.
+    """Decodes one body: `feed` takes received bytes and returns payload; `done` once the last CRLF was seen.
 
-    What is decoded at once is bounded in chunks: where input `has_more` of them, feed b"" for the next ones.
-    Bytes after the end stay in `rest`, checked trailers as field lines in `trailers`.
+    One call decodes a bounded number of chunks: where the input `has_more` of them, feed b"" for the next
+    ones. Bytes after the end stay in `rest`, checked trailers as field lines in `trailers`.
     """
 
     __slots__ = (
@@ -63,7 +64,7 @@ class ChunkDecoder:
 
     def __init__(self) -> None:
         self._data = b""
-        self._at = 0  # from here on `_data` has not been decoded
+        self._at = 0  # index of the first byte of `_data` that is not decoded
         self._state = _SIZE
         self._left = 0
         self._extension_bytes = 0
@@ -124,7 +125,7 @@ class ChunkDecoder:
     def _whole_chunks(self, data: bytes, at: int, payload: list[bytes]) -> int:
         """Take the chunks that data[at:] begins with, while they are plain and complete; return their end.
 
-        What is left is for the careful way: the last chunk, one that is cut, extensions, errors.
+        The careful way takes the rest: the last chunk, one that is cut, extensions, errors.
         """
         for _ in range(MOST_CHUNKS):
             line_end = data.find(b"\r\n", at, at + _LONGEST_PLAIN)

@@ -1,7 +1,7 @@
-"""What the fields that steer a request say together: its host, where it ends, how it goes on.
+"""The control fields of a request: they say its host, where it ends, and what follows on its connection.
 
-Most heads of one client differ only in fields that are passed on, so what these few say is
-remembered by their lines. Field rules, in this order (RFC 9110 §7.6.1): framing is read, hop-by-hop
+Most heads of one client differ only in fields that are passed on, so the meaning of the control fields
+is remembered by their lines. Field rules, in this order (RFC 9110 §7.6.1): framing is read, hop-by-hop
 fields and what `Connection` names are removed, fields that only a trusted hop may set are removed,
 our own are added last, so that no client can name ours in `Connection` (CVE-2024-45410).
 """
@@ -22,7 +22,7 @@ CHUNKED: Final = -1
 _PLAIN_JSON: Final = re.compile(rb"[ !#-\[\]-~]*+")
 
 Values = dict[bytes, list[bytes]]
-"""By name in lower case, in the order of their lines."""
+"""Values of fields by name in lower case, in the order of their lines."""
 
 
 class Control:
@@ -36,14 +36,14 @@ class Control:
     def __init__(self) -> None:
         self.host = b""  # lower case, without port and trailing dot: the routing key
         self.authority: bytes | None = None  # as received
-        self.length = 0  # of the body, or CHUNKED
-        self.is_coded = False  # by a transfer coding below the chunks, which is to be refused
+        self.length = 0  # bytes of the body, or CHUNKED
+        self.is_coded = False  # whether a transfer coding lies below the chunks, which is to be refused
         self.close = False
         self.expect = False
-        self.upgrade = False  # a WebSocket upgrade is asked for
+        self.upgrade = False  # the client asks for a WebSocket upgrade
         self.max_forwards = b""
-        self.passed = b""  # gateways: the values of CDN-Loop, in lower case
-        self.nominated: frozenset[bytes] = frozenset()  # by Connection, and not known to be hop by hop
+        self.passed = b""  # values of CDN-Loop, in lower case: the gateways before this one
+        self.nominated: frozenset[bytes] = frozenset()  # names in Connection, but for known hop-by-hop ones
         self.is_plain = False  # a host, no body, and nothing out of the ordinary
         self.start = b""  # lines before and after the fields that are passed on
         self.end = b""
@@ -51,7 +51,7 @@ class Control:
 
 
 def read_control(fields: list[Field]) -> Control:
-    """Return what the control fields among `fields` mean. Raises RequestError for everything whose
+    """Return the meaning of the control fields among `fields`. Raises RequestError for everything whose
     framing or meaning two servers could read differently."""
     values: Values = {}
     for field in fields:

@@ -1,4 +1,4 @@
-"""What the parsers raise."""
+"""Exceptions that the parsers raise."""
 
 
 class RequestError(Exception):

@@ -1,4 +1,4 @@
-"""One header line of a request: whether it is valid, and what becomes of it; remembered by its bytes.
+"""Header lines of a request: the validity and the treatment of each, remembered by the bytes of the line.
 
 Blocks seldom repeat where every request has its own cookie or trace id, but most of their lines do.
 """
@@ -10,12 +10,12 @@ from proxy.http.errors import RequestError
 from proxy.http.grammar import FIELD_LINE
 from proxy.http.memo import Memo
 
-# What becomes of a field. Plain numbers: this is looked up for every field of every new head.
+# Treatments of a field. Plain numbers, because every field of every new head has its treatment looked up.
 VOUCHED: Final = -1  # goes on from trusted proxies only
 DROP: Final = 0  # hop by hop, or said by a field of ours
 KEEP: Final = 1
-CONTROL: Final = 2  # means something to us, and is written anew or not at all
-CONTROL_KEEP: Final = 3  # means something to us, and goes on as it is
+CONTROL: Final = 2  # has a meaning for the gateway, and is written anew or not at all
+CONTROL_KEEP: Final = 3  # has a meaning for the gateway, and goes on as it is
 IDENTITY: Final = 4  # names this one request
 
 _RULES: Final[dict[bytes, int]] = {
@@ -38,9 +38,9 @@ _RULES: Final[dict[bytes, int]] = {
     b"proxy-authorization": DROP,
     b"proxy": DROP,  # httpoxy: CGI would read it as HTTP_PROXY
 }
-# What only a proxy may say: a client that says it deceives programs which look for it
+# Fields that only a proxy may send: a client that sends one deceives programs which look for it
 _SAID_BY_X_FORWARDED: Final = (
-    # The client, its scheme, what it asked for: endpoints get X-Forwarded-For, -Proto, -Host instead
+    # The client, its scheme, its target: endpoints get X-Forwarded-For, -Proto, -Host instead
     b"forwarded", b"forwarded-for", b"x-forwarded", b"x-real-ip", b"true-client-ip", b"client-ip",
     b"x-client-ip", b"x-cluster-client-ip", b"proxy-client-ip", b"wl-proxy-client-ip", b"x-remote-ip",
     b"x-remote-addr", b"x-original-forwarded-for",
@@ -52,7 +52,7 @@ _VOUCHED: Final = (
     b"x-forwarded-client-cert", b"x-forwarded-tls-client-cert", b"x-forwarded-tls-client-cert-info",
     b"x-client-cert", b"x-forwarded-prefix",
 )  # fmt: skip
-_VOUCHED_PREFIXES: Final = (b"ssl-client-", b"x-ssl-client-")  # by ingress-nginx, and by HAProxy's manual
+_VOUCHED_PREFIXES: Final = (b"ssl-client-", b"x-ssl-client-")  # of ingress-nginx, and of HAProxy's manual
 _DROPPED_PREFIXES: Final = (b"x-forwarded-", b"x-envoy-", b"x-fleetgate-")
 _LONGEST_REMEMBERED: Final = 512
 
@@ -78,7 +78,7 @@ class _Name:
 
 
 def rule_of(name: bytes) -> int:
-    """Return what becomes of fields of this name, in lower case."""
+    """Return the treatment of fields of this name, in lower case."""
     if name in _VOUCHED or name.startswith(_VOUCHED_PREFIXES):
         return VOUCHED
     if name in _SAID_BY_X_FORWARDED or name.startswith(_DROPPED_PREFIXES):
@@ -87,13 +87,13 @@ def rule_of(name: bytes) -> int:
 
 
 known: Final[Memo[Field]] = Memo()
-"""Lines without their CRLF. `known.young.get(line) or read_field(line)` saves a call where it counts."""
+"""Fields by line, without its CRLF. `known.young.get(line) or read_field(line)` saves a call that counts."""
 
 _names: Final[Memo[_Name]] = Memo()
 
 
 def read_field(line: bytes) -> Field:
-    """Return what a line, without its CRLF, is if `known.young` has it not. Raises RequestError."""
+    """Return the field of a line, without its CRLF, that `known.young` does not have. Raises RequestError."""
     if len(line) > _LONGEST_REMEMBERED:
         return _parse(line)
     field = known.again(line)
@@ -132,7 +132,7 @@ def _read_name(as_sent: bytes) -> _Name:
 
 
 def bad_field(line: bytes) -> RequestError:
-    """Say what is wrong with a line that FIELD_LINE refuses."""
+    """Return the error that names the fault of a line that FIELD_LINE refuses."""
     if len(line) > limits.MAX_LINE_BYTES:
         return RequestError(431, f"a header line is longer than {limits.MAX_LINE_BYTES} bytes")
     if b"\n" in line or b"\r" in line:

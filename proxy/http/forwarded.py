@@ -1,9 +1,9 @@
-"""Who the client is, and what is said of it onwards: X-Forwarded-For and -Proto behind trusted proxies.
+"""The client of a request behind trusted proxies, and the fields that name it: X-Forwarded-For and -Proto.
 
 A proxy that is trusted (by the network its connection comes from) appends the address that it got a
 request from. So the list is read from its right end, and the first address that is no trusted proxy is the
-client. The client wrote what stands left of it, at any length. An entry that cannot be read makes the client
-*nobody*, never the proxy: access lists may allow the proxy what they must not allow nobody.
+client. The client wrote all entries left of that address, at any length. An entry that cannot be read makes
+the client NOBODY, never the proxy: access lists may allow the proxy more than they may allow NOBODY.
 """
 
 import re
@@ -21,8 +21,8 @@ _OCTET: Final = rb"(0|[1-9][0-9]{0,2})"
 _PORT: Final = rb"(?::[0-9]{1,5})?"
 _V4: Final = re.compile(rb"\.".join([_OCTET] * 4) + _PORT)
 _V6_IN_BRACKETS: Final = re.compile(rb"\[([0-9A-Fa-f:.]++)\]" + _PORT)
-_V6: Final = re.compile(rb"[0-9A-Fa-f:.]++")  # without a zone, which means something on one machine only
-_MAPPED: Final = 0xFFFF  # RFC 4291 §2.5.5.2: what stands before the 32 bits of an IPv4 address
+_V6: Final = re.compile(rb"[0-9A-Fa-f:.]++")  # without a zone, which has a meaning on one machine only
+_MAPPED: Final = 0xFFFF  # RFC 4291 §2.5.5.2: the bits before the 32 of an IPv4 address
 _SCHEMES: Final = {b"https": b"https", b"wss": b"https"}
 """Some proxies (Traefik) name the scheme of a WebSocket. All other values are those of a plain connection."""
 
@@ -65,7 +65,7 @@ class TrustedNetworks:
 
 
 class Hops:
-    """What trusted proxies say of a request."""
+    """The report of trusted proxies about one request."""
 
     __slots__ = ("chain", "client", "count")
 
@@ -76,10 +76,10 @@ class Hops:
 
 
 def read_hops(peer: bytes, received: tuple[bytes, ...], networks: TrustedNetworks) -> Hops:
-    """Return who the client is behind `peer`, a trusted proxy.
+    """Return the client behind `peer`, a trusted proxy, with the chain of proxies between.
 
     `received` are the values of the X-Forwarded-For fields in their order. Without any, the client is the
-    peer. The chain holds nothing left of the client: nobody vouches for that. Reading ends at the first
+    peer. The chain has no entry left of the client: no proxy vouches for those. Reading ends at the first
     address that is not trusted; the size of a head bounds the work.
     """
     if not received:
@@ -109,7 +109,7 @@ def read_scheme(received: tuple[bytes, ...], hops: int) -> bytes:
 
     `received` are the values of the X-Forwarded-Proto fields. Proxies that append to the list write an entry
     for each of theirs in X-Forwarded-For, so the entry of the client stands as far from the right there as
-    here; most proxies write one value, for the client. What cannot be read is http.
+    here; most proxies write one value, for the client. A value that cannot be read counts as http.
     """
     values = b",".join(received).rsplit(b",", max(hops, 1))[-max(hops, 1) :]
     return _SCHEMES.get(values[0].strip(b" \t").lower(), b"http")

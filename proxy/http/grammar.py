@@ -19,11 +19,11 @@ REQUEST_LINE: Final = re.compile(
 COMMON_REQUEST_LINE: Final = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) (/[!\"$-:<->@-\[\]-~]*+)(\?[!\"$-~]*+)?+ HTTP/1\.1"
 )
-"""What nearly all are: a path without parameters and perhaps a query; a part of REQUEST_LINE."""
+"""The form of nearly all lines: a path without parameters, perhaps a query; a subset of REQUEST_LINE."""
 END_OF_REQUEST_LINE: Final = re.compile(rb"\?[!\"$-~]*+ HTTP/1\.1")
 
 # RFC 9110 §5.1, §5.5; RFC 9112 §5: no space before the colon, no folding, no bare CR or LF.
-# Name, what separates, and value with the white space behind it.
+# Name, separator, and value with the white space behind it.
 FIELD_LINE: Final = re.compile(rb"([!#$%&'*+\-.^`|~0-9A-Za-z]++)(:[ \t]*+)([\t\x20-\x7e\x80-\xff]*+)")
 FIELD_VALUES: Final = re.compile(rb"(?:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 """Whole lines whose names have been looked at."""

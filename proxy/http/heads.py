@@ -1,4 +1,4 @@
-"""Cuts request heads out of what a connection received, the cheapest way that is right for its client."""
+"""Cuts request heads out of the bytes of a connection, the cheapest way that is right for its client."""
 
 from typing import Final
 
@@ -10,12 +10,12 @@ from proxy.http.request_headers import RequestHeaders, parse_headers
 from proxy.http.request_line import RequestLine, parse_request_line
 
 _MOST_OF_ONE: Final = limits.MAX_HEAD_BYTES + limits.MAX_LINE_BYTES  # more of a head than is ever accepted
-_MOST_SEARCHES: Final = 16  # for what the heads of one connection have in common
+_MOST_SEARCHES: Final = 16  # searches for the common lines of the heads of one connection
 _USELESS: Final = 8  # edges, after so many blocks in a row that had been remembered whole (0.3 µs each)
 
 
 class Heads:
-    """What all connections of a worker remember of the heads they saw."""
+    """Request lines and header blocks that all connections of a worker remember."""
 
     __slots__ = ("blocks", "lines")
 
@@ -37,7 +37,7 @@ class HeadReader:
         self._edges: Edges | None = None
         self._known: RequestHeaders | None = None  # of the head before, where they are remembered
         self._searches = 0
-        self._repeats = 0  # since the edges were of use
+        self._repeats = 0  # repeated heads since the edges were of use
 
     def read(self, data: bytes, checked: int, at: int = 0) -> int:
         """Return the end of the head that data[at:] begins with, and set `line` and `headers`.
@@ -92,7 +92,7 @@ class HeadReader:
         self.headers = headers
 
     def _doubt_edges(self) -> None:
-        """The client repeats its heads: looking for edges first is lost time, unless it soon stops again."""
+        """Drop the edges after some heads in a row that were known whole: looking for edges is lost time."""
         self._repeats += 1
         if self._repeats == _USELESS:
             self._repeats = 0

@@ -1,4 +1,4 @@
-"""Sizes that bound what one peer can make the gateway hold (reliability: edge values of nginx and Envoy)."""
+"""Sizes that bound the memory which one peer can make the gateway use (edge values of nginx and Envoy)."""
 
 from typing import Final
 

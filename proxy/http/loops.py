@@ -9,7 +9,7 @@ from typing import Final
 
 FIELD: Final = b"cdn-loop"
 MAX_HOPS: Final = 16
-"""Entries of the field, by whomever: no chain of gateways and CDNs that is meant is that long."""
+"""Entries of CDN-Loop, by any gateway: no chain of gateways and CDNs that is meant is that long."""
 
 UNNAMED: Final = b"\n"
 """The pseudonym of a gateway that has no name: no field has it."""
@@ -18,7 +18,7 @@ _NAME: Final = re.compile(r"[0-9a-z]{1,64}")
 
 
 def pseudonym_of(gateway: str) -> bytes:
-    """Return what the field calls a gateway, in lower case."""
+    """Return the name of a gateway in CDN-Loop, in lower case."""
     return b"fleetgate-" + gateway.encode() if _NAME.fullmatch(gateway) is not None else UNNAMED
 
 

@@ -1,7 +1,7 @@
-"""A bounded table of things worth remembering: what comes twice, for as long as it keeps coming.
+"""A bounded table of values worth remembering: keys that come twice, for as long as they keep coming.
 
-Only the second sighting of a key is kept (and, by chance, few of the first), so what never repeats
-(an attacker, a browser with a fresh trace id per request) costs one byte of a fixed table: measured,
+Only the second sighting of a key is kept (and, by chance, few of the first), so a key that never repeats
+(from an attacker, or with a fresh trace id per request) costs one byte of a fixed table: measured,
 keeping such values doubled the cost of a request by cache misses alone. Two generations bound the rest:
 when the young one is full it becomes the old one and the old one is dropped. A hit is one dict lookup:
 

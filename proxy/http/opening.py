@@ -1,7 +1,7 @@
 """Bytes that begin no HTTP/1 request: refused when they come, not when the time for a head is over.
 
-A client of another protocol waits for an answer to its hello, often without ever sending a line end. It would
-wait for the head timeout, and its user would look for a fault of the network.
+A client of another protocol waits for an answer to its hello, often without ever sending a line end. Such a
+client would wait for the head timeout, and its user would look for a fault of the network.
 """
 
 import re
@@ -13,10 +13,10 @@ _PROTOCOLS: Final = (
     (b"\x16", "this port speaks plain HTTP, and the client began a TLS handshake, as for an https URL"),
     (b"SSH-", "this port speaks HTTP, and the client sent an SSH banner"),
     (b"PROXY ", "this port takes no PROXY protocol: switch it off at the load balancer"),
-    # What version 2 of it has behind its two blank lines, and many binary protocols begin with
+    # Version 2 of the PROXY protocol has it behind its two blank lines, many binary protocols begin with it
     (b"\x00", "this port speaks HTTP, and the client sent binary data, perhaps of the PROXY protocol"),
 )
-"""By their first bytes."""
+"""Other protocols by the first bytes of a connection, each with a sentence for the refusal."""
 _SCHEMES: Final = (b"http://", b"https://")
 _ENOUGH: Final = 64  # bytes that show whether a method and a target begin; longer methods are rare
 

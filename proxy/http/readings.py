@@ -1,4 +1,4 @@
-"""What else servers read in a path: the spellings by which a request passes one rule as another's.
+"""Other readings of a path by servers: the spellings by which a request passes one rule as another's.
 
 RFC 3986 leaves to the owner of a URL what `%2F` and `;` mean, and servers use that freedom. Go's ServeMux,
 WSGI and most file servers decode `%2F` (and `%5C`, on Windows) to a separator; Servlet containers cut
@@ -21,19 +21,19 @@ _PARAMETERS: Final = re.compile(rb";[^/]*+")
 
 
 class Readings:
-    """Of one path. Both are without the form that rules match."""
+    """Other readings of one path. The form that rules match is in neither set."""
 
     __slots__ = ("as_path", "as_reference")
 
     def __init__(self, as_path: frozenset[bytes], as_reference: frozenset[bytes]) -> None:
         self.as_path = as_path
-        """By servers that decode separators or ignore parameters."""
+        """Readings of servers that decode separators or ignore parameters."""
         self.as_reference = as_reference
-        """By those that take a leading `//` for the beginning of a host."""
+        """Readings of servers that take a leading `//` for the beginning of a host."""
 
 
 def readings(path: bytes) -> Readings | None:
-    """Return what else a resolved path can be read as, None for nearly all. Raises RequestError (400)."""
+    """Return the other readings of a resolved path, None for nearly all paths. Raises RequestError (400)."""
     is_reference = path.startswith(b"//")
     if not is_reference and b";" not in path and _ENCODED.search(path) is None:
         return None
@@ -46,7 +46,7 @@ def readings(path: bytes) -> Readings | None:
 
 
 def _spellings(path: bytes) -> frozenset[bytes]:
-    """Return what servers make of it that take any of these steps, in any order."""
+    """Return the readings of servers that take any of these steps with a path, in any order."""
     spellings = [path]
     for spelling in spellings:  # few: each step makes a path shorter, and is of no more use a second time
         for step in (

@@ -15,7 +15,7 @@ OwnResponse = tuple[ResponseHead, bytes]
 def refusal(status: int, request_id: bytes, detail: str, *, retry_after_s: int = 1) -> OwnResponse:
     """Return an error. `detail` is one sentence for the person who reads the response.
 
-    The sentence names no address and no endpoint: what is behind the gateway is not the client's business.
+    The sentence names no address and no endpoint: the client need not know the gateway's backends.
     """
     body = b"%d %b\n%b\n" % (status, _PHRASES.get(status, b""), detail.encode("ascii", "replace"))
     if request_id:

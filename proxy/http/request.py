@@ -1,4 +1,4 @@
-"""What request line and header block mean together, and refusing a bad head before it is complete."""
+"""Checks of request line and header block together, and refusal of a bad head before it is complete."""
 
 from proxy.http import limits
 from proxy.http.control import CHUNKED, Control
@@ -10,7 +10,7 @@ from proxy.http.request_line import RequestLine, bad_request_line
 
 
 def check_together(line: RequestLine, control: Control) -> None:
-    """Refuse what only the request line and the fields together show. Raises RequestError."""
+    """Refuse faults that only the request line and the fields together show. Raises RequestError."""
     if control.authority is None and line.version == 1:
         raise RequestError(400, "no Host field")
     if control.length == CHUNKED and line.version == 0:

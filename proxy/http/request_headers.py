@@ -1,6 +1,6 @@
 """The header block of a request, validated and made ready to forward; remembered by its exact bytes.
 
-Work is remembered on three levels, so that what is new in a head costs and what is old does not: the
+Work is remembered on three levels, so that only the new parts of a head cost time: the
 block (an API client repeats it), its control fields (`control`), its lines (`fields`).
 """
 
@@ -19,12 +19,12 @@ _controls: Final[Memo[Control]] = Memo()
 
 
 def is_request_id(value: bytes) -> bool:
-    """Whether a client may name its request so."""
+    """Whether a client may give its request this id."""
     return _REQUEST_ID.fullmatch(value) is not None
 
 
 class Surroundings:
-    """Fields that come before and after those of many a request, with what has been looked up in them."""
+    """Fields that come before and after those of many a request, with the values looked up in them."""
 
     __slots__ = ("_after", "_before", "_values", "between", "vouched")
 
@@ -53,7 +53,7 @@ def _vouched(fields: list[Field]) -> bytes:
 
 
 class RequestHeaders:
-    """What a header block means. Immutable, but for the memo of looked-up values."""
+    """The meaning of a header block. Immutable, but for the memo of looked-up values."""
 
     __slots__ = (
         "_around", "_unread", "_values", "_vouched", "block", "control", "fields", "forward",
@@ -78,8 +78,8 @@ class RequestHeaders:
         self.control = control
         self.forward = forward  # the fields an endpoint gets, framing included, without the final CRLF
         self.request_id = request_id  # given by the client, or b""
-        self.is_remembered = False  # somebody else may get this same object
-        self.block = b""  # by which it is remembered
+        self.is_remembered = False  # other requests may get this same object
+        self.block = b""  # the bytes by which a memo finds these headers
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of a field (name in lower case), without surrounding white space."""
@@ -100,7 +100,7 @@ class RequestHeaders:
         return found
 
     def vouched(self) -> bytes:
-        """Return the lines that go on from a trusted proxy, and from nobody else."""
+        """Return the lines that go on from a trusted proxy, and from no other peer."""
         lines = self._vouched
         if lines is None:
             nominated = self.control.nominated
@@ -111,21 +111,21 @@ class RequestHeaders:
         return lines
 
     def for_authority(self, authority: bytes) -> "RequestHeaders":
-        """Return the same for a request whose target names its server: Host is ignored (RFC 9112 §3.2.2).
+        """Return the headers of a request whose target names its server: Host is ignored (RFC 9112 §3.2.2).
 
-        The fields have been read. Raises RequestError for what is no host and port.
+        The fields have been read. Raises RequestError for an authority that is no host and port.
         """
         fields = [read_field(b"Host: " + authority), *[f for f in self.fields if f.name != b"host"]]
         control = read_control([field for field in fields if field.rule in (CONTROL, CONTROL_KEEP)])
         return RequestHeaders(fields, control, _forwarded(fields, control), self.request_id)
 
     def replaced(self, forward: bytes) -> "RequestHeaders":
-        """Return the same, but for what an endpoint gets."""
+        """Return the same headers with other field lines for an endpoint."""
         return RequestHeaders(self.fields, self.control, forward, self.request_id, self._around, self._unread)
 
 
 def parse_headers(block: bytes) -> RequestHeaders:
-    """Return what a header block means; `block` ends with the CRLF of its last line.
+    """Return the meaning of a header block; `block` ends with the CRLF of its last line.
 
     Raises RequestError for everything whose framing or meaning two servers could read differently.
     """
@@ -134,7 +134,7 @@ def parse_headers(block: bytes) -> RequestHeaders:
     if len(lines) > limits.MAX_FIELDS:
         raise RequestError(431, f"more than {limits.MAX_FIELDS} header fields")
     fields: list[Field] = []
-    forward: list[bytes] = [b""]  # room for what comes first
+    forward: list[bytes] = [b""]  # room for the lines that come first
     steering: list[bytes] = []
     request_id = b""
     for line in lines:

@@ -17,20 +17,20 @@ _PREFACE: Final = b"PRI * HTTP/2.0"  # RFC 9113 §3.4
 
 
 class Resource:
-    """A method and a path: what most requests have in common. Immutable, remembered."""
+    """A method and a path, which many requests share. Immutable, remembered."""
 
     __slots__ = ("forward", "is_head", "is_idempotent", "log", "method", "path", "readings")
 
     def __init__(
         self, method: bytes, path: bytes, sent_path: bytes, path_readings: Readings | None = None
     ) -> None:
-        """Raises RequestError for methods that are not served."""
+        """Check the method. Raises RequestError for methods that are not served."""
         if method in _REFUSED:
             raise RequestError(405, f"{method.decode()} is not served by a reverse proxy")
         self.method = method
-        self.path = path  # what routes match
+        self.path = path  # matched by routes
         self.readings = path_readings
-        self.forward = b"%b %b" % (method, sent_path)  # what an endpoint gets
+        self.forward = b"%b %b" % (method, sent_path)  # method and path as an endpoint gets them
         self.is_head = method == b"HEAD"
         self.is_idempotent = method in _IDEMPOTENT
         # Members of the log line; the grammar admits no other octet that needs escaping in JSON
@@ -53,7 +53,7 @@ class RequestLine:
         """`query` with its question mark, or b""."""
         self.resource = resource
         self.query = query
-        self.forward = b"%b%b HTTP/1.1\r\n" % (resource.forward, query)  # what the endpoint gets
+        self.forward = b"%b%b HTTP/1.1\r\n" % (resource.forward, query)  # the line as an endpoint gets it
         self.version = version  # minor version: 0 or 1
         self.authority = authority  # of a target in absolute form
 
@@ -65,13 +65,13 @@ class RequestLine:
 
 
 class HttpsRequestLine(RequestLine):
-    """Of a target that is an https URL. A class, because a member would have to be set for every request."""
+    """A line whose target is an https URL. A class, because every request would have to set a member."""
 
     __slots__ = ()
 
 
 _resources: Final[Memo[Resource]] = Memo()
-"""By what stands before the query."""
+"""Resources by the bytes of the line before the query."""
 
 
 def parse_request_line(line: bytes) -> RequestLine:
@@ -126,7 +126,7 @@ def _parse_any(line: bytes) -> RequestLine:
 
 
 def _other_form(method: bytes, target: bytes) -> tuple[bytes | None, bool, bytes]:
-    """Return what a target that is no path says (RFC 9112 §3.2.2, §3.2.4): its authority, whether it is an
+    """Return the parts of a target that is no path (RFC 9112 §3.2.2, §3.2.4): its authority, whether it is an
     https URL, and its origin-form or `*`."""
     if target == b"*" and method == b"OPTIONS":
         return None, False, target
@@ -148,7 +148,7 @@ def _other_form(method: bytes, target: bytes) -> tuple[bytes | None, bool, bytes
 
 
 def bad_request_line(line: bytes) -> RequestError:
-    """Say what is wrong with a line that is no request line."""
+    """Return the error that names the fault of a line that is no request line."""
     parts = line.split(b" ")
     if len(line) > limits.MAX_LINE_BYTES and len(parts) > 1:
         return RequestError(414, f"the request line is longer than {limits.MAX_LINE_BYTES} bytes")

@@ -18,7 +18,7 @@ UNTIL_CLOSE: Final = -2
 
 DEFAULT_IDLE_S: Final = 4.0  # shorter than the 5 s of uvicorn and Node, so that they do not close first
 LONGEST_IDLE_S: Final = 60.0
-IDLE_MARGIN_S: Final = 1.0  # off what an endpoint announces in Keep-Alive
+IDLE_MARGIN_S: Final = 1.0  # subtracted from the time that an endpoint announces in Keep-Alive
 
 _HOP_BY_HOP: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
@@ -45,9 +45,9 @@ class ResponseHead:
 
     def __init__(self, status: int) -> None:
         self.status = status
-        self.block = b""  # by which it is remembered
-        self.length = UNTIL_CLOSE  # of the body, or CHUNKED, or UNTIL_CLOSE; before HEAD is considered
-        self.reusable = True  # by its framing
+        self.block = b""  # the bytes by which a memo finds this head
+        self.length = UNTIL_CLOSE  # bytes of the body, or CHUNKED, or UNTIL_CLOSE; before HEAD is considered
+        self.reusable = True  # whether the framing lets the connection go on
         self.idle_s = DEFAULT_IDLE_S  # how long the connection may be kept for another request; 0: not at all
         self.dated = False
         self.websocket = False  # a 101 that switches to WebSocket
@@ -55,11 +55,11 @@ class ResponseHead:
         self.whole = b""  # the same, complete, for an HTTP/1.1 client whose connection goes on
         self.body_bytes = (
             -1
-        )  # of a body that every client gets whole and as it is; -1: it needs a closer look
+        )  # bytes of a body that every client gets whole and as it is; -1: it needs a closer look
 
     @property
     def has_no_body(self) -> bool:
-        """RFC 9110 §6.4.1: no body whatever the fields say (answers to HEAD aside)."""
+        """Whether the status rules out a body, for all fields (RFC 9110 §6.4.1; answers to HEAD aside)."""
         return self.status < 200 or self.status == 204 or self.status == 304
 
     def replaced(self, start: bytes) -> "ResponseHead":
@@ -76,7 +76,7 @@ class ResponseHead:
         return other
 
     def of_length(self, length: int) -> "ResponseHead":
-        """Return the same head with a body of so many bytes."""
+        """Return the same head for a body of `length` bytes."""
         other = self.replaced(self.start)
         other.length = length
         other.whole = other.start + other.framing(1) + b"\r\n"
@@ -103,7 +103,7 @@ class ResponseHead:
 
 
 def parse_response_head(block: bytes) -> ResponseHead:
-    """Return what a head means; `block` ends with the CRLF of its last line. Raises ResponseError."""
+    """Return the meaning of a head; `block` ends with the CRLF of its last line. Raises ResponseError."""
     if len(block) > limits.MAX_HEAD_BYTES:
         raise ResponseError(f"the response head is larger than {limits.MAX_HEAD_BYTES} bytes")
     end = block.find(b"\r\n")
@@ -186,7 +186,7 @@ def _read_framing(head: ResponseHead, special: dict[bytes, list[bytes]]) -> None
     if head.length == UNTIL_CLOSE and not head.has_no_body:
         head.reusable = False
     if head.status == 204 and (codings is not None or head.length > 0):
-        head.reusable = False  # RFC 9112 §6.1 forbids both; what follows cannot be trusted
+        head.reusable = False  # RFC 9112 §6.1 forbids both; later bytes cannot be trusted
 
 
 def _read_keep_alive(head: ResponseHead, special: dict[bytes, list[bytes]]) -> None:

@@ -12,7 +12,7 @@ from proxy.validation.actions import of_fixed, of_redirect
 
 
 class OwnAnswer(ABC):
-    """What is answered without an endpoint."""
+    """An answer of the gateway, without an endpoint."""
 
     __slots__ = ("status",)
 
@@ -24,7 +24,7 @@ class OwnAnswer(ABC):
 
 
 class Refusal(OwnAnswer):
-    """A status and one sentence, like all that the gateway refuses."""
+    """A status and one sentence, as in all refusals of the gateway."""
 
     __slots__ = ("_detail",)
 
@@ -37,12 +37,12 @@ class Refusal(OwnAnswer):
 
 
 class FixedAnswer(OwnAnswer):
-    """The same for every request."""
+    """A fixed response, the same for every request."""
 
     __slots__ = ("_content", "_fields")
 
     def __init__(self, config: FixedResponse) -> None:
-        """Raises PolicyError."""
+        """Check `config`, and encode the answer. Raises PolicyError."""
         demand(of_fixed(config))
         self.status = config.status
         self._content = config.content.encode()
@@ -63,7 +63,7 @@ class RedirectAnswer(OwnAnswer):
     __slots__ = ("_host", "_location", "_path", "_port", "_protocol", "_query")
 
     def __init__(self, config: Redirect) -> None:
-        """Raises PolicyError."""
+        """Check `config`, and compile the Location. Raises PolicyError."""
         demand(of_redirect(config))
         self.status = config.status
         self._location = Template(config.location) if config.location else None
@@ -85,14 +85,14 @@ class RedirectAnswer(OwnAnswer):
     def location(self, asked: Asked) -> bytes:
         if self._location is not None:
             return escaped(self._location.expand(asked), NOT_IN_URL)
-        # Exactly one slash at its begin: with two, what follows would be read as another server
+        # Exactly one slash at its begin: browsers read the text behind two slashes as another server
         path = b"/" + escaped(self._path.expand(asked, keeps_slashes=True), NOT_IN_PATH).lstrip(b"/")
         query = escaped(self._query.expand(asked), NOT_IN_QUERY).strip(b"&")
         origin = self._origin(asked)
         return b"%b%b?%b" % (origin, path, query) if query else origin + path
 
     def _origin(self, asked: Asked) -> bytes:
-        """Return scheme, host and port; b"" when there is no usable host: the same server is meant.
+        """Return scheme, host and port; b"" when there is no usable host: the Location is on the same server.
 
         A port that the host brings is the port: it is not written twice.
         """
@@ -113,5 +113,5 @@ class RedirectAnswer(OwnAnswer):
 
 
 def own_answer(config: FixedResponse | Redirect) -> OwnAnswer:
-    """Raises PolicyError."""
+    """Return the answer of a policy. Raises PolicyError."""
     return RedirectAnswer(config) if isinstance(config, Redirect) else FixedAnswer(config)

@@ -23,7 +23,7 @@ class Asked:
         self.headers = headers
         self.scheme = scheme  # http or https, as trusted proxies report it
         self.client = client  # address; like scheme
-        self.client_port = client_port  # of the connection, 0 where that is a trusted proxy's
+        self.client_port = client_port  # of the connection, 0 where the peer is a trusted proxy
         self.listener_port = listener_port
         # The part that the route's expression matched, and its groups; () where no policy asks for them
         self.groups: tuple[bytes, ...] = ()
@@ -70,7 +70,7 @@ class Asked:
 
     @property
     def is_for_server(self) -> bool:
-        """OPTIONS *: it asks for no resource."""
+        """Whether the request is OPTIONS *, which asks for no resource."""
         return self.line.forward.startswith(b"OPTIONS * ")
 
     def header(self, name: bytes) -> bytes:

@@ -24,12 +24,12 @@ _OPERATIONS: Final = {
 
 
 class Change:
-    """One of them, checked."""
+    """One checked change of a header line."""
 
     __slots__ = ("_literal", "_name", "_source", "_source_name", "_template", "operation", "prefix")
 
     def __init__(self, config: HeaderChange) -> None:
-        """Raises PolicyError."""
+        """Check `config`, and compile its template. Raises PolicyError."""
         demand(of_change(config))
         self.operation = _OPERATIONS[config.operation]
         self.prefix = config.name.lower().encode() + b":"
@@ -44,7 +44,7 @@ class Change:
         return self._template is not None and self._template.has_groups
 
     def line(self, asked: Asked) -> bytes | None:
-        """Return the line it adds, without CRLF; None when there is no value to add."""
+        """Return the line that the change adds, without CRLF; None when there is no value to add."""
         value = self._value(asked)
         return None if value is None else b"%b: %b" % (self._name, value)
 
@@ -68,12 +68,12 @@ class Change:
 
 
 class Changes:
-    """Several, made one after the other."""
+    """Several changes, made one after the other."""
 
     __slots__ = ("_changes", "has_groups", "is_per_request", "names", "uses_request")
 
     def __init__(self, config: tuple[HeaderChange, ...]) -> None:
-        """Raises PolicyError."""
+        """Compile each change of `config`. Raises PolicyError."""
         self._changes = [Change(change) for change in config]
         self.has_groups = any(change.has_groups for change in self._changes)
         self.names = frozenset(change.prefix[:-1] for change in self._changes)

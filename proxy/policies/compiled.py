@@ -1,8 +1,8 @@
 """Compiled policies by their configuration: routes with equal policies share them.
 
-Thousands of paths of an Ingress have the same headers, lists of addresses and origins. They also share the
-remembered heads with their changes. A compiled policy knows nothing of the route, and is kept while the
-snapshot is in use; routes keep those that they took from an earlier snapshot.
+Thousands of paths of an Ingress have the same headers, lists of addresses and origins. Such paths also
+share the remembered heads with their changes. A compiled policy knows nothing of the route, and is kept while
+the snapshot is in use; routes keep those that they took from an earlier snapshot.
 """
 
 from proxy.model.policies import Access, Cors, HeaderChange, PathRewriteKind, Policies, ResponseRule, Rewrite

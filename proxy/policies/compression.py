@@ -18,7 +18,7 @@ _TEXT_LIKE: Final = re.compile(
     rb"|application/(?:json|javascript|x-javascript|xml|[a-z0-9.-]+\+(?:json|xml))"
     rb"|image/svg\+xml"
 )
-"""An event stream is no such type: its events must not wait for a block to fill."""
+"""Types that are compressed. An event stream is none: its events must not wait for a block to fill."""
 
 
 class Variants:
@@ -28,11 +28,11 @@ class Variants:
 
     def __init__(self, plain: ResponseHead, compressed: ResponseHead | None) -> None:
         self.plain = plain
-        self.compressed = compressed  # None: it is sent as it is to everybody
+        self.compressed = compressed  # None: every client gets the response as it is
 
 
 class Compression:
-    """One per worker: remembers the treatment of response heads."""
+    """The compression of a worker: remembers the treatment of response heads."""
 
     __slots__ = ("_remembered",)
 
@@ -49,7 +49,7 @@ class Compression:
 
 
 def accepts_gzip(accept_encoding: bytes) -> bool:
-    """Whether the value of Accept-Encoding admits gzip. A mere `*` is not taken for it."""
+    """Whether the value of Accept-Encoding admits gzip. A mere `*` does not."""
     for element in accept_encoding.lower().split(b","):
         coding, _, parameters = element.partition(b";")
         if coding.strip() in (b"gzip", b"x-gzip"):
@@ -107,7 +107,7 @@ def compress(body: bytes) -> bytes:
 
 
 class Compressor:
-    """A body that comes in pieces. Nothing waits: whatever is fed can be read by the client at once."""
+    """Compresses a body that comes in pieces. No byte waits: the client can read each piece at once."""
 
     __slots__ = ("_stream",)
 

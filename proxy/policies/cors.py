@@ -1,7 +1,7 @@
 """Cross-origin resource sharing: preflights are answered, other responses get the gateway's fields.
 
 As the Fetch standard has it: a browser that sends credentials takes neither `*` for its origin nor for
-methods and headers, so then what was asked for is repeated. A response that depends on the origin
+methods and headers, so then the answer repeats the requested values. A response that depends on the origin
 says so (Vary), for caches on the way.
 """
 
@@ -23,7 +23,7 @@ RESPONSE_FIELDS: Final = frozenset(
     for name in (b"allow-origin", b"allow-credentials", b"allow-methods", b"allow-headers",
                  b"expose-headers", b"max-age", b"allow-private-network")
 )  # fmt: skip
-"""What an endpoint says of it counts for nothing on a route with a policy."""
+"""Fields of CORS. On a route with a policy they come from the gateway: an endpoint's own are dropped."""
 
 _CREDENTIALS: Final = b"Access-Control-Allow-Credentials: true\r\n"
 _METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
@@ -38,7 +38,7 @@ class CorsPolicy(OwnAnswer):
     )  # fmt: skip
 
     def __init__(self, config: Cors) -> None:
-        """Raises PolicyError."""
+        """Check and compile `config`. Raises PolicyError."""
         demand(of_cors(config))
         self.status = 204
         self._config = config

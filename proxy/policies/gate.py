@@ -1,6 +1,4 @@
-"""Decisions about a request before an endpoint is chosen: whether it may come, and whether a policy answers
-it.
-"""
+"""Decisions about a request before an endpoint is chosen: refusal, an answer by a policy, or neither."""
 
 from math import ceil
 

@@ -26,7 +26,7 @@ class RateLimiter:
         self._depth_s = 0.0
         self._young: dict[bytes, float] = {}
         self._old: dict[bytes, float] = {}
-        self._networks: dict[bytes, bytes] = {}  # of IPv6 addresses
+        self._networks: dict[bytes, bytes] = {}  # networks by IPv6 address
         self.divide(workers)
 
     def divide(self, workers: int) -> None:
@@ -51,7 +51,7 @@ class RateLimiter:
 
     @property
     def clients(self) -> int:
-        """How many are remembered."""
+        """Number of remembered clients."""
         return len(self._young) + len(self._old)
 
     def _key(self, client: bytes) -> bytes:
@@ -117,7 +117,7 @@ class RouteLimits:
 
 
 class Limiters:
-    """The limiters of all routes of a worker. They outlive snapshots in which their limit is the same."""
+    """The limiters of all routes of a worker, which outlive snapshots in which their limit is the same."""
 
     __slots__ = ("_routes", "workers")
 
@@ -150,7 +150,7 @@ class Limiters:
             del self._routes[route]
 
     def divide(self, workers: int) -> None:
-        """Take over how many workers there are."""
+        """Take over the number of workers that share the limits."""
         if workers == self.workers:
             return
         self.workers = workers

@@ -47,7 +47,7 @@ class RequestChanges:
         return asked.line.forward if self._rewriter is None else self._rewriter.line(asked)
 
     def fields(self, asked: Asked, own: bytes) -> bytes:
-        """Return all field lines; `own` are those that we add to every request."""
+        """Return all field lines; `own` are lines that the gateway adds to every request."""
         headers = asked.headers
         if not self._is_repeatable or not headers.is_remembered:
             if self._changes_own:
@@ -64,7 +64,7 @@ class RequestChanges:
         lines = block.split(b"\r\n")
         lines.pop()
         if self._rewriter is not None and self._rewriter.has_host:
-            lines[0] = b"Host: %b" % self._rewriter.host(asked)  # it always comes first: http.control
+            lines[0] = b"Host: %b" % self._rewriter.host(asked)  # Host always comes first: http.control
         if self._changes is not None:
             lines = self._changes.apply(lines, asked)
         lines.append(b"")

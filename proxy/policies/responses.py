@@ -1,4 +1,4 @@
-"""What a client gets instead of the response head as the endpoint sent it."""
+"""Changes of response heads between endpoint and client: CORS, header changes, rules."""
 
 from typing import Final
 
@@ -32,7 +32,7 @@ class Rule:
     __slots__ = ("_headers", "_statuses", "changes")
 
     def __init__(self, config: ResponseRule) -> None:
-        """Raises PolicyError, PatternError."""
+        """Compile `config`. Raises PolicyError, PatternError."""
         self.changes = Changes(config.changes)
         self._statuses = frozenset(config.statuses)
         self._headers = [FieldTexts(condition) for condition in config.headers]
@@ -48,7 +48,7 @@ class Rule:
 
 
 class ResponseChanges:
-    """Of one route; the same for its own answers as for those of its endpoints."""
+    """The changes of one route; the same for its own answers as for those of its endpoints."""
 
     __slots__ = ("_changes", "_cors", "_is_repeatable", "_remembered", "_rules")
 
@@ -92,7 +92,7 @@ class ResponseChanges:
         if self._changes is not None:
             lines = self._changes.apply(lines, asked)
         if self._rules:
-            fields = ResponseFields(lines[:])  # as they are before any rule changes them
+            fields = ResponseFields(lines[:])  # a copy: the lines before any rule changes them
             for rule in self._rules:
                 if rule.holds(status, fields):
                     lines = rule.changes.apply(lines, asked)

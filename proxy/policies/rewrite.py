@@ -16,7 +16,7 @@ class Rewriter:
     __slots__ = ("_host", "_is_matched", "_path", "_prefix", "_query")
 
     def __init__(self, config: Rewrite, path: PathMatch) -> None:
-        """Raises PolicyError."""
+        """Compile `config` for routes with this path. Raises PolicyError."""
         demand(of_rewrite(config))
         self._host = Template(config.host) if config.host else None
         self._path = Template(config.path) if config.path else None
@@ -65,7 +65,7 @@ class Rewriter:
         return merge_slashes(resolve(escaped(b"/" + value.lstrip(b"/"), NOT_IN_PATH)))
 
     def _unmatched(self, asked: Asked) -> bytes:
-        """Return the path behind the matched part, encoded as it came where that can be told."""
+        """Return the path behind the matched part, encoded as it came where its place is certain."""
         taken = asked.groups[0] if asked.groups else self._prefix
         path = asked.plain_path
         return (path if path.startswith(taken) else asked.path)[len(taken) :]

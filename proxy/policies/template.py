@@ -36,7 +36,7 @@ class Template:
     __slots__ = ("_parts", "text")
 
     def __init__(self, text: str) -> None:
-        """Raises PolicyError for other variables."""
+        """Compile `text`. Raises PolicyError for other variables."""
         self.text = text
         self._parts: list[tuple[int, int, bytes]] = []  # kind, number of the group, text
         at = 0

@@ -6,12 +6,12 @@ from proxy.upstream.endpoint import LiveEndpoint
 
 
 class Attempt:
-    """Counts as in flight at its endpoint from its beginning to `end`."""
+    """One attempt. The endpoint counts it as in flight from its beginning to `end`."""
 
     __slots__ = ("choice", "endpoint", "stream")
 
     def __init__(self, choice: Choice, endpoint: LiveEndpoint) -> None:
-        self.choice = choice  # that the endpoint comes from
+        self.choice = choice  # the choice that the endpoint comes from
         self.endpoint = endpoint
         self.stream: UpstreamStream | None = None  # None until there is a connection
         endpoint.in_flight += 1

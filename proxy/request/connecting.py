@@ -19,7 +19,7 @@ class Connecting:
         self, plane: DataPlane, record: RequestRecord, attempt: Attempt,
         on_stream: Callable[[UpstreamStream], None], on_failed: Callable[[Failure], None],
     ) -> None:  # fmt: skip
-        """Exactly one of `on_stream` and `on_failed` is called, unless the request ends before."""
+        """`on_stream` or `on_failed`, one of them, is called, unless the request ends before."""
         self._plane = plane
         self._record = record
         self._attempt = attempt

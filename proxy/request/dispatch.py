@@ -28,18 +28,18 @@ from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.retries.rules import RETRY_STATUSES
 
 UPLOAD_IDLE_S: Final = 300.0
-LARGE_BYTES: Final = 32768  # of a body: to send it again takes as long as to serve some requests
+LARGE_BYTES: Final = 32768  # size of a body: sending it again takes as long as serving some requests
 
 
 class AttemptedRequest(ResponseSink):
-    """The request that attempts are made for, and that hears of their responses."""
+    """A request with its attempts; the sink of their responses."""
 
     __slots__ = ("attempt", "plane", "record", "replay")
 
     plane: DataPlane
     record: RequestRecord
     replay: ReplayBody | None  # the request body; None: there is none
-    attempt: Attempt | None  # that is under way, until its response has ended
+    attempt: Attempt | None  # attempt under way, until its response has ended
 
     @property
     def stream(self) -> UpstreamStream | None:
@@ -86,7 +86,7 @@ def _on_stream(request: AttemptedRequest, stream: UpstreamStream) -> None:
 
 
 def _send_in_turn(request: AttemptedRequest, attempt: Attempt, stream: UpstreamStream) -> None:
-    """Meanwhile the client may have gone, or the connection."""
+    """Send the request when its turn comes; the client, or the connection, may be gone by then."""
     if request.record.is_done:
         stream.give_back()
     elif stream.is_closing():
@@ -130,7 +130,7 @@ def send_last(request: AttemptedRequest, last: bytes, trailers: bytes) -> None:
 
 
 def commit(request: AttemptedRequest) -> None:
-    """The client has heard from this endpoint: there is no other attempt."""
+    """Rule out another attempt: the client has heard from this endpoint."""
     request.record.is_replayable = False
     if request.replay is not None:
         request.replay.forget()
@@ -165,7 +165,7 @@ def _limit(request: AttemptedRequest, attempt: Attempt) -> None:
 
 
 def _next(request: AttemptedRequest, attempt: Attempt, failure: Failure) -> LiveEndpoint | None:
-    """Decide what follows, and count the failed attempt with the decision."""
+    """Decide about another attempt, and count the failed one with the decision."""
     endpoint = attempt.endpoint
     following = next_endpoint(request.record, attempt, failure, request.plane.clock.now())
     suppressed = request.record.failover().suppressed
@@ -187,7 +187,7 @@ def _begin_later(request: AttemptedRequest, choice: Choice, endpoint: LiveEndpoi
 
 
 def _begin_after_pause(request: AttemptedRequest, choice: Choice, endpoint: LiveEndpoint) -> None:
-    """Meanwhile the client may have gone, or the endpoint."""
+    """Begin the attempt after its pause; the client, or the endpoint, may be gone by then."""
     if request.record.is_done:
         return
     following = instead_of_retired(request.record, choice, endpoint)
@@ -242,7 +242,7 @@ def _error_page(request: AttemptedRequest, status: int) -> tuple[Choice | None, 
         record.error_status = status
         commit(request)
         record.is_replayable = True  # the request for the page has no body
-        record.deadline = 0.0  # and a time of its own
+        record.deadline = 0.0  # the request for the page has a deadline of its own
     return choice, following
 
 
@@ -266,7 +266,7 @@ def leave_stalled(request: AttemptedRequest) -> bool:
 
 
 def on_silence(request: AttemptedRequest, seconds: float) -> None:
-    """For so long the endpoint's machine has acknowledged nothing."""
+    """Act on the silence of an endpoint's machine, which has acknowledged nothing for `seconds`."""
     attempt, stream = request.attempt, request.stream
     if attempt is None or stream is None:
         return
@@ -278,7 +278,7 @@ def on_silence(request: AttemptedRequest, seconds: float) -> None:
 
 
 def on_machine_gone(request: AttemptedRequest, endpoint: LiveEndpoint) -> None:
-    """The machine was asked for a sign of life, and gave none."""
+    """Leave an endpoint whose machine was asked for a sign of life, and gave none."""
     attempt, stream = request.attempt, request.stream
     if attempt is None or stream is None or attempt.endpoint is not endpoint or not stream.is_waiting():
         return  # the request has moved on, or its response came after all

@@ -1,4 +1,4 @@
-"""What a request writes its response to: HTTP/1 connections implement it, HTTP/2 streams can."""
+"""The client's side of a request, which takes the response: HTTP/1 connections implement it, HTTP/2 can."""
 
 from abc import ABC, abstractmethod
 
@@ -22,9 +22,9 @@ class ClientInfo:
         listener: str, listener_port: int, response_timeout_s: float, compresses: bool,
     ) -> None:  # fmt: skip
         self.address = address
-        self.port = port  # 0 where only a proxy knows it
+        self.port = port  # of the client, 0 where only a proxy knows it
         self.scheme = scheme
-        self.forwarded = forwarded  # field lines: X-Forwarded-For, -Proto and what else the listener adds
+        self.forwarded = forwarded  # field lines: X-Forwarded-For, -Proto and others that the listener adds
         self.log = log  # members of the log line
         self.is_proxy = is_proxy  # the connection is a trusted proxy's, which names its clients
         self.listener = listener
@@ -59,7 +59,7 @@ class Downstream(ABC):
 
     @abstractmethod
     def data(self, payload: bytes) -> None:
-        """Write more of the body, or of what a tunnel brings."""
+        """Write more bytes of the body, or of a tunnel."""
 
     @abstractmethod
     def piece(self, piece: memoryview) -> bool:
@@ -75,7 +75,7 @@ class Downstream(ABC):
 
     @abstractmethod
     def switch(self, head: ResponseHead, rest: bytes, tunnel: Tunnel) -> None:
-        """Begin a tunnel with `rest`: what came behind the request, and all that comes, belongs to it."""
+        """Begin a tunnel with `rest`. All of the client's bytes behind the request belong to the tunnel."""
 
     @abstractmethod
     def done(self) -> None:

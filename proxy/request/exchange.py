@@ -53,7 +53,7 @@ CLIENT_CLOSED: Final = 499  # nginx's number for a client that went away; only i
 
 
 class Exchange(AttemptedRequest):
-    """One request and its response."""
+    """One request and its response, from the first phase to the last."""
 
     __slots__ = ("_downstream", "_relay", "tunnel")
 
@@ -102,7 +102,7 @@ class Exchange(AttemptedRequest):
             self._mirror(record.policy)
 
     def _pick_for(self) -> Choice | None:
-        """Pick by the request, and by its client."""
+        """Pick by a key or a session of the request, or by its client's address."""
         record = self.record
         plan = record.plan
         choice = plan.pick_for(record.client.address, record.line, record.headers)
@@ -218,7 +218,7 @@ class Exchange(AttemptedRequest):
             commit(self)
 
     def _begin_response(self, attempt: Attempt, head: ResponseHead) -> None:
-        """This head goes to the client."""
+        """Note in request and endpoint that this head goes to the client."""
         record, endpoint = self.record, attempt.endpoint
         if head.status not in RETRY_STATUSES:
             if endpoint.succeeded():
@@ -227,7 +227,7 @@ class Exchange(AttemptedRequest):
                 record.history.answered()
         stream = attempt.stream
         if stream is not None and record.has_whole_body and not record.error_status:
-            # How long the head took is noted where that is worth noting
+            # Note the time of the head, where it teaches something
             now, learning = endpoint.heard, self.plane.learning
             if now >= learning.due or endpoint.beside_probe > 0 or now - stream.since >= FAST_S:
                 learning.answered(record.plan.kinds, record.line.resource, stream, now)
@@ -292,7 +292,7 @@ class Exchange(AttemptedRequest):
     # End
 
     def _answered(self, attempt: Attempt) -> None:
-        """The last byte of an endpoint's response has been written."""
+        """End the request: the last byte of an endpoint's response has been written."""
         stream, record = attempt.stream, self.record
         if stream is not None:
             if record.has_whole_body:
@@ -333,7 +333,7 @@ class Exchange(AttemptedRequest):
             self._cut(attempt, failure)
 
     def _cut(self, attempt: Attempt, failure: Failure) -> None:
-        """The endpoint failed in the middle of its response: the client must see that it is not whole."""
+        """Cut a response in which the endpoint failed: the client must see that the response is not whole."""
         endpoint = end_attempt(self, attempt)
         self.plane.outliers.failed(endpoint, failure)
         self.plane.count_attempt(endpoint, failure, "")

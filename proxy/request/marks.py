@@ -1,9 +1,9 @@
 """The mark of copies for mirrors: a gateway that meets a copy again does not copy it.
 
-A mark from a client counts for nothing: the client could hide its requests from the mirror. It counts from
-trusted proxies, and where it has the number of this worker, which no client knows. The numbers of workers
-that copied the request before stay in it: a mirror that leads back to the gateway gets one copy from each
-worker.
+A mark from a client counts for nothing: the client could hide its requests from the mirror. Marks count from
+trusted proxies, and where they have the number of this worker, which no client knows. The numbers of workers
+that copied the request before stay in the mark: a mirror that leads back to the gateway gets one copy from
+each worker.
 """
 
 import re
@@ -15,12 +15,12 @@ from proxy.http.request_headers import RequestHeaders
 
 _NAME: Final = b"x-fleetgate-mirror"
 _NUMBER: Final = re.compile(rb"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
-_MOST_NUMBERS: Final = 64  # of workers; those that copied it first are forgotten
+_MOST_NUMBERS: Final = 64  # numbers of workers in a mark; those that copied the request first are forgotten
 
 
 @cache
 def _own() -> bytes:
-    """Return the number of this process. It is drawn when it is needed: a process that forks after the
+    """Return the number of this process. It is drawn at the first use: a process that forks after the
     import would share its number with its children."""
     return token_hex(8).encode()
 

@@ -1,6 +1,6 @@
-"""The copy of a request: sent once, to one endpoint, and whatever comes of it concerns nobody.
+"""The copy of a request: sent once, to one endpoint, without consequences for the original.
 
-It has the head that the endpoint of the original gets, and a mark (see `marks`).
+The copy has the head that the endpoint of the original gets, and a mark (see `marks`).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
 from proxy.upstream.retries.rules import RETRY_STATUSES
 
-TIMEOUT_S: Final = 60.0  # for the response head, as by default for originals
+TIMEOUT_S: Final = 60.0  # limit for the response head, as by default for originals
 
 
 def mirror(
@@ -24,7 +24,7 @@ def mirror(
 ) -> Callable[[], None] | None:
     """Send a copy with this head and body, None for a body that was not kept.
 
-    Return what cancels the copy, if there is one under way.
+    Return a function that cancels the copy, None where no copy is under way.
     """
     if body is None:
         plane.mirrors.record(mirroring.route, "too_large")
@@ -44,7 +44,7 @@ def mirror(
 
 
 class MirrorAttempt(ResponseSink):
-    """One copy under way."""
+    """The attempt of one copy under way."""
 
     __slots__ = ("_attempt", "_body", "_head", "_in_chunks", "_mirroring", "_plane", "is_done")
 
@@ -71,7 +71,7 @@ class MirrorAttempt(ResponseSink):
             self._send(stream)
 
     def cancel(self) -> None:
-        """The client of the original has gone before it had all of its response."""
+        """Drop the copy: the client of the original has gone before it had all of its response."""
         if self.is_done:
             return
         if self._attempt.stream is not None:

@@ -42,7 +42,7 @@ def _changed_head(record: RequestRecord, policy: PolicyPass, upgrade: bytes) -> 
 
 
 def _error(record: RequestRecord, policy: PolicyPass) -> bytes:
-    """Return what the backend of an error page is told, as ingress-nginx's are."""
+    """Return the field lines that tell the backend of an error page of the error, as ingress-nginx does."""
     accept = policy.asked.header(b"accept")
     return b"X-Code: %d\r\nX-Original-URI: %b\r\n%b" % (
         record.error_status,

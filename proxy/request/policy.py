@@ -1,4 +1,4 @@
-"""What the policies of the route, and of the listener, make of one request and its response."""
+"""The policies of a route and of a listener, applied to one request and its response."""
 
 from collections.abc import Callable
 from typing import Final
@@ -30,19 +30,19 @@ class PolicyPass:
     def __init__(
         self, line: RequestLine, headers: RequestHeaders, client: ClientInfo, policies: RoutePolicies | None
     ) -> None:
-        """`policies` are the route's; None: only the listener has some."""
+        """`policies`: those of the route; None where only the listener has policies."""
         self.asked = Asked(line, headers, client.scheme, client.address, client.port, client.listener_port)
         self._client = client
         self._policies = policies
         self._gate: Gate | None = None  # counts the request as in flight
         self.request_line = line.forward  # as the endpoint gets it
-        self.mirroring: Mirroring | None = None  # is to get a copy, once the request is complete
-        self.cancel_copy: Callable[[], None] | None = None  # of a copy that may be under way
+        self.mirroring: Mirroring | None = None  # mirror that gets a copy once the request is complete
+        self.cancel_copy: Callable[[], None] | None = None  # cancels a copy that may be under way
 
     # The request
 
     def enter(self, now: float, mirroring: Mirroring | None) -> Verdict | None:
-        """Return the answer that the policies give themselves; None: the request goes on, changed."""
+        """Return the policies' own answer; None where the request goes on, changed."""
         policies = self._policies
         if policies is None:
             return None
@@ -126,11 +126,11 @@ class PolicyPass:
     # The end
 
     def leave(self) -> None:
-        """The request is over."""
+        """Count the request as in flight no more."""
         if self._gate is not None:
             self._gate.leave()
 
     def cancel(self) -> None:
-        """The client has gone before it had all of the response: a copy has no purpose any more."""
+        """Cancel a copy: the client has gone before it had all of the response."""
         if self.cancel_copy is not None:
             self.cancel_copy()

@@ -1,4 +1,4 @@
-"""What is known of one request while it lasts, and the phase that it is in."""
+"""The record of one request: its parts, its attempts, its response, and its phase."""
 
 from typing import Final
 
@@ -11,14 +11,14 @@ from proxy.upstream.plan import RoutePlan
 from proxy.upstream.retries.failover import Failover
 
 PICK: Final = 0  # no endpoint has been asked
-ATTEMPT: Final = 1  # an endpoint is being connected to, or has the request; or another one follows soon
+ATTEMPT: Final = 1  # an endpoint is being connected to, or has the request, or will soon
 RESPONSE: Final = 2  # the client has the head of the response
-TUNNEL: Final = 3  # after a 101
+TUNNEL: Final = 3  # bytes flow both ways after a 101
 DONE: Final = 4  # accounted
 
 
 class RequestRecord:
-    """All that the phases of a request share."""
+    """The state that the phases of a request share."""
 
     __slots__ = (
         "body_bytes",
@@ -59,13 +59,13 @@ class RequestRecord:
         self.is_replayable = True  # all that was received of it can be sent again
         # Attempts
         self.choice: Choice | None = None
-        self.first_cluster = ""  # of the first attempt
-        self.history: Failover | None = None  # of attempts that failed
-        self.deadline = 0.0  # of all attempts together, monotonic; 0 until it is needed
-        self.error_status = 0  # of the response that an error page is fetched for
+        self.first_cluster = ""  # cluster of the first attempt
+        self.history: Failover | None = None  # failed attempts; None: none has failed
+        self.deadline = 0.0  # end of all attempts together, monotonic; 0 until it is needed
+        self.error_status = 0  # status of the response for which an error page is fetched
         # The response
         self.status = 0  # 0: there is none yet
-        self.response_bytes = 0  # of its body, without framing
+        self.response_bytes = 0  # bytes of the response body, without framing
 
     @property
     def is_done(self) -> bool:

@@ -13,7 +13,7 @@ COMPRESSED_AT_ONCE: Final = 32768  # bytes: 0.5 to 1 ms
 
 
 class Relay:
-    """Begins with the head; counts, and compresses where the client wants that."""
+    """Relays one body, from the head on; counts its bytes, and compresses it where the client wants that."""
 
     __slots__ = ("_backlog", "_compressor", "_downstream", "_record")
 

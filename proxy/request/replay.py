@@ -7,7 +7,7 @@ from proxy.upstream.retries.rules import REPLAY_BYTES
 
 
 class ReplayBody:
-    """Pieces without framing. They take from the memory that all requests of the worker share."""
+    """Kept pieces of a body, without framing. All requests of the worker share the memory for them."""
 
     __slots__ = ("_downstream", "_memory", "_pieces", "_record", "kept_bytes")
 
@@ -36,7 +36,7 @@ class ReplayBody:
                 self._downstream.read_body(False)
 
     def send(self) -> bytes:
-        """Return all that has come of the body; while the shared memory is full it is not kept any longer."""
+        """Return the received part of the body; while the shared memory is full, keep the body no longer."""
         body = b"".join(self._pieces)
         if self._memory.is_full():
             self.forget()
@@ -45,12 +45,12 @@ class ReplayBody:
         return body
 
     def copy(self) -> bytes | None:
-        """Return the whole body for a mirror, None for one that is too large, or not there any more."""
+        """Return the whole body for a mirror, None for a body that is too large, or dropped already."""
         is_kept = self._record.is_replayable and self.kept_bytes <= REPLAY_BYTES
         return b"".join(self._pieces) if is_kept else None
 
     def forget(self) -> None:
-        """From here on the request cannot be sent again."""
+        """Drop the body: from here on the request cannot be sent again."""
         self._record.is_replayable = False
         self._pieces.clear()
         self._memory.give_back(self.kept_bytes)

@@ -1,4 +1,4 @@
-"""The decision what follows a failed attempt: another endpoint, or none, and why.
+"""The decision after a failed attempt: another endpoint, or none, with the cause.
 
 Pure, but for the retry budget that an attempt is taken from. `exchange` acts on the decisions.
 """
@@ -18,7 +18,7 @@ from proxy.upstream.suspects import is_suspect
 def is_repeatable(record: RequestRecord) -> bool:
     """Whether the request may go to another endpoint when one may have acted on it."""
     if record.asks_for_tunnel or record.headers.values(ATTEMPT_NAME):
-        return False  # what a gateway in front of this one repeats would be multiplied here
+        return False  # repetitions of a gateway in front of this one would be multiplied here
     return record.line.resource.is_idempotent or record.plan.retry.non_idempotent
 
 
@@ -29,7 +29,7 @@ def next_endpoint(
 
     The request's history gets the failed attempt, and the pause before the next one or the cause why there
     is none.
-    `now` is exact (monotonic): the coarse clock would let begin what cannot end in time.
+    `now` is exact (monotonic): by the coarse clock attempts would begin that cannot end in time.
     """
     history = record.failover()
     endpoint = attempt.endpoint
@@ -102,7 +102,7 @@ def instead_of_stalled(
 ) -> LiveEndpoint | None:
     """Return where to send a request again that waits, since `sent`, at an endpoint that has stalled.
 
-    None: it goes on waiting there.
+    None: the request goes on waiting there.
     """
     if not record.has_whole_body or not record.is_replayable or record.error_status:
         return None

@@ -6,12 +6,12 @@ from proxy.upstream.connections.stream import UpstreamStream
 
 
 class Tunnel:
-    """Between a client and an endpoint. `sent` bytes went to the endpoint, `received` came from it."""
+    """A tunnel between client and endpoint. `sent` bytes went to the endpoint, `received` came from it."""
 
     __slots__ = ("_moved", "_quiet_since", "_stream", "_write", "received", "sent")
 
     def __init__(self, write: Callable[[bytes], None], stream: UpstreamStream) -> None:
-        """`write` gets what is for the client."""
+        """`write` takes bytes for the client."""
         self._write = write
         self._stream = stream
         self.sent = 0
@@ -24,7 +24,7 @@ class Tunnel:
         self._stream.write(data)
 
     def on_client_end(self) -> None:
-        """The client has closed its side; what the endpoint still says is relayed."""
+        """Close the endpoint's side after the client's; bytes that the endpoint still sends are relayed."""
         self._stream.finish()
 
     def from_endpoint(self, data: bytes) -> None:
@@ -32,7 +32,7 @@ class Tunnel:
         self._write(data)
 
     def quiet_s(self, now: float) -> float:
-        """Return for how long no byte has moved, as far as looks like this one tell."""
+        """Return for how many seconds no byte has moved, as far as looks like this one tell."""
         moved = self.sent + self.received
         if moved != self._moved:
             self._moved = moved

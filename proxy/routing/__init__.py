@@ -1,1 +1,1 @@
-"""Which route a request takes, and how its traffic is divided: pure functions of the snapshot."""
+"""The route of a request, and the division of its traffic: pure functions of the snapshot."""

@@ -143,7 +143,7 @@ class SourceCheck(Check):
     __slots__ = ("_networks",)
 
     def __init__(self, condition: SourceCondition) -> None:
-        """Raises ValueError."""
+        """Read the networks of `condition`. Raises ValueError."""
         super().__init__(condition)
         self._networks = Networks(condition.networks)
 
@@ -163,7 +163,7 @@ def _by_name(pairs: Sequence[tuple[str, str]], kind: TextKind) -> dict[str, Text
 
 
 def compile_condition(condition: Condition) -> Check:
-    """Raises ValueError with the mistake for an invalid regular expression or network."""
+    """Return the compiled condition. Raises ValueError for an invalid regular expression or network."""
     match condition:
         case HeaderCondition():
             return HeaderCheck(condition)

@@ -18,7 +18,7 @@ class Precedence(StrEnum):
     PATH_LENGTH = "path_length"
     SINCE = "since"  # another namespace has been at this place for longer
     PRIORITY = "priority"
-    CONDITIONS = "conditions"  # more of them
+    CONDITIONS = "conditions"  # the route with more of them
     AGE = "age"
     NAME = "name"
     PLACE = "place"  # in the same Ingress
@@ -28,20 +28,20 @@ _IN_NAMESPACE = (
     Precedence.ORDER, Precedence.HOST, Precedence.PATH_KIND, Precedence.PATH_LENGTH, Precedence.PRIORITY,
     Precedence.CONDITIONS, Precedence.AGE,
 )  # fmt: skip
-"""For the parts of a Rank; behind them come the name, and in one Ingress the place."""
+"""Reasons for the parts of a Rank; behind them come the name, and in one Ingress the place."""
 
 _ACROSS = (Precedence.HOST, Precedence.PATH_KIND, Precedence.PATH_LENGTH, Precedence.SINCE, Precedence.NAME)
-"""For the parts of a Standing."""
+"""Reasons for the parts of a Standing."""
 
 
 class Contest:
-    """`owned`: a host is for the rules of the namespace only that has it."""
+    """`owned`: only the namespace that has a host has rules for it."""
 
     def __init__(self, *, owned: bool = False) -> None:
         self._owned = owned
         self._owner: tuple[HostRank, str] | None = None
         self._since: dict[tuple[Place, str], str] = {}
-        self._matching: dict[str, list[Route]] = {}  # by party
+        self._matching: dict[str, list[Route]] = {}  # matching routes by party
 
     def note(self, route: Route) -> None:
         """Note a route of the port and host, whether or not it matches the rest of the request."""

@@ -1,4 +1,4 @@
-"""Why a request takes its route: every route that was considered, with the deciding rule.
+"""The explanation of a request's route: every route that was considered, with the deciding rule.
 
 Predicates and sort keys are those of the table; hosts and paths, which the table looks up, are compared here.
 tests/routing/test_explain.py holds that both choose the same route.
@@ -24,7 +24,7 @@ _SLICE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A request that is asked about."""
+    """The request of an inquiry."""
 
     port: int  # of the listener
     host: str = ""  # without port
@@ -37,8 +37,8 @@ class Inquiry:
 
 class RouteVerdict(StrEnum):
     CHOSEN = "chosen"
-    LOST = "lost"  # it matches, and so does a better one
-    MISSED = "missed"  # it does not match
+    LOST = "lost"  # the route matches, and so does a better one
+    MISSED = "missed"  # the route does not match
 
 
 class Part(StrEnum):
@@ -65,7 +65,7 @@ class Considered:
     verdict: RouteVerdict
     lost_by: Precedence | None = None
     lost_to: Route | None = None  # the chosen route, or the first of its own namespace
-    differences: tuple[Difference, ...] = ()  # all of them, when it was missed
+    differences: tuple[Difference, ...] = ()  # all differences, of a route that does not match
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _covers_path(route: Route, path: str) -> bool:
 
 
 def _nearest(missed: list[Considered], path: str, most: int | None) -> list[Considered]:
-    """Return at most `most` of them, in order of their distance."""
+    """Return at most `most` of the routes that do not match, in order of their distance."""
     keyed = [(_distance(each, path), number, each) for number, each in enumerate(missed)]
     slices = [sorted(keyed[start : start + _SLICE]) for start in range(0, len(keyed), _SLICE)]
     return [each for _, _, each in islice(heapq.merge(*slices), most)]
@@ -169,7 +169,7 @@ def _distance(missed: Considered, path: str) -> Distance:
 
 
 def _fitting(wanted: str, path: str) -> int:
-    """Return how many characters they have in common before they differ."""
+    """Return how many characters the two texts have in common before they differ."""
     for position, (one, other) in enumerate(zip(wanted, path, strict=False)):
         if one != other:
             return position

@@ -17,14 +17,14 @@ class HostTable(Generic[Target]):
     )  # fmt: skip
 
     def __init__(self, *, owned: bool = False) -> None:
-        self._is_divided = False  # some table is
-        self._owned = owned  # a host is for the rules of the namespace only that has it
+        self._is_divided = False  # some table is divided
+        self._owned = owned  # only the namespace that has a host has rules for it
         self.is_contested = owned  # the most specific match may have to give way to another
         self._any: PathTable[Target] | None = None
         self._exact: dict[bytes, PathTable[Target]] = {}
         self._wildcards: dict[bytes, PathTable[Target]] = {}
-        self._orders: dict[str, int] = {}  # by party: the order of one of its routes
-        self._lowest: dict[str, int] = {}  # by party, of those that have more than one order
+        self._orders: dict[str, int] = {}  # the order of one route of each party
+        self._lowest: dict[str, int] = {}  # the least order of each party that has several
 
     def add(self, candidate: Candidate[Target]) -> None:
         route = candidate.route
@@ -58,7 +58,7 @@ class HostTable(Generic[Target]):
                 yield from _dismantle(table)
 
     def find(self, path: bytes, facts: Facts) -> Candidate[Target] | None:
-        """Return the most specific match, whosever it is."""
+        """Return the most specific match, of any namespace."""
         host = facts.host
         table = self._exact.get(host)
         while table is not None:
@@ -85,7 +85,7 @@ class HostTable(Generic[Target]):
     def settle(self, candidate: Candidate[Target], path: bytes, facts: Facts) -> Candidate[Target] | None:
         """Return the most specific of the first matches that the namespaces have in their own orders.
 
-        `candidate` is the most specific match. It is mostly the first one of its namespace.
+        `candidate` is the most specific match, and mostly the first one of its namespace.
         """
         is_exact = host_rank(candidate.route) is HostRank.EXACT
         if self._is_first(candidate) and not self._is_divided and (is_exact or not self._owned):

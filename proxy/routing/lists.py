@@ -24,7 +24,7 @@ NO_LISTS: Final = frozenset(
         b"sec-websocket-accept", b"sec-websocket-key", b"strict-transport-security",
     )
 )  # fmt: skip
-"""All others are lists: of a field that users invent, a comma is the only thing that proxies know."""
+"""Fields that are no lists. All others are: of a field that users invent, proxies know only the comma."""
 
 # RFC 9110 §5.6.1, §5.6.4: a comma in a quoted string separates nothing. A string without end goes to the end
 _MEMBER: Final = re.compile(rb'(?:[^,"]++|"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z))++', re.DOTALL)
@@ -45,7 +45,7 @@ def members(values: Sequence[bytes]) -> list[bytes]:
 
 
 def joined(name: bytes, values: Sequence[bytes]) -> bytes:
-    """Return all of a field as one text, which does not depend on its lines where it is a list."""
+    """Return the whole field as one text, which does not depend on the lines where the field is a list."""
     if len(values) == 1 and b"," not in values[0]:
         return values[0]
     return b",".join(values) if name in NO_LISTS else b", ".join(members(values))
@@ -57,7 +57,7 @@ class FieldTexts:
     __slots__ = ("_is_list", "name", "texts")
 
     def __init__(self, condition: HeaderCondition) -> None:
-        """Raises PatternError."""
+        """Compile the patterns of `condition`. Raises PatternError."""
         self.name = condition.name.lower().encode()
         self.texts = Texts(condition.kind, condition.patterns)
         self._is_list = self.name not in NO_LISTS

@@ -17,9 +17,9 @@ class PathPattern:
     __slots__ = ("_capturing", "_regex")
 
     def __init__(self, path: PathMatch) -> None:
-        """Raises PatternError."""
+        """Compile `path`. Raises PatternError."""
         self._regex: Regex
-        self._capturing: Any = None  # as RE2 compiles it; only regular expressions have groups
+        self._capturing: Any = None  # the expression in RE2; only regular expressions have groups
         if path.kind is PathKind.GLOB:
             self._regex = compile_globs((path.value,), ignore_case=path.ignore_case)
         else:
@@ -27,7 +27,7 @@ class PathPattern:
             self._capturing = compile_regex(path.value, ignore_case=path.ignore_case, captures=True)
 
     def matches(self, path: bytes) -> bool:
-        """A glob covers the whole path, a regular expression begins where the path begins."""
+        """Whether the pattern matches: a glob the whole path, a regular expression from its beginning."""
         return self._regex.match(path) is not None
 
     def groups(self, path: bytes) -> tuple[bytes, ...]:
@@ -58,7 +58,7 @@ def compile_path(path: PathMatch) -> PathPattern | None:
 
 
 def compile_conditions(route: Route) -> tuple[Check, ...]:
-    """Return them with those last whose answer cannot be remembered. Raises RouteError."""
+    """Return the checks of a route, those last whose answer cannot be remembered. Raises RouteError."""
     checks: list[Check] = []
     for condition in route.conditions:
         try:

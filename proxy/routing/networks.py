@@ -19,7 +19,7 @@ class Networks:
     __slots__ = ("_values",)
 
     def __init__(self, networks: Iterable[str]) -> None:
-        """Raises ValueError. Bits of the host part are ignored."""
+        """Read `networks`, without the bits of the host part. Raises ValueError."""
         self._values: dict[_Number, set[int]] = {}  # by version and mask
         for text in networks:
             version, mask, value = _network(text)
@@ -49,7 +49,7 @@ def _network(text: str) -> tuple[int, int, int]:
 
 
 def is_address(text: bytes) -> bool:
-    """Whether this is an address: of a client that trusted proxies could not name it is not."""
+    """Whether the text is an address: for a client that trusted proxies could not name it is not."""
     return _parse(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Cookies and query parameters by name: one pass over the text, whatever a client puts there.
+"""Cookies and query parameters by name: one pass over any text that a client sends.
 
 A name is compiled once, with all ways to write it. So a lookup is a search in a string, and only the values
 of that name are decoded: the cost of a query is its length, not the number of its parameters.
@@ -21,7 +21,7 @@ class CookieName:
         self._pattern = re.compile(rb"(?:\A|;)[ \t]*+" + re.escape(name.encode()) + rb"[ \t]*+=([^;]*+)")
 
     def values(self, field: bytes) -> list[bytes]:
-        """Return them without the quotes around them: servers take "a" and a for the same."""
+        """Return the values without the quotes around them: servers take "a" and a for the same."""
         found: list[bytes] = []
         for match in self._pattern.finditer(field):
             value: bytes = match.group(1).strip(b" \t")
@@ -62,7 +62,7 @@ def _encodings(octet: int) -> bytes:
     plain = bytes((octet,))
     if plain == b" ":
         return rb"(?:\+|%b)" % encoded
-    if plain in b"+&=":  # they mean something when they are not encoded
+    if plain in b"+&=":  # these octets have a meaning of their own when they are not encoded
         return encoded
     if plain == b"%":
         return rb"(?:%b|%%(?![0-9A-Fa-f]{2}))" % encoded

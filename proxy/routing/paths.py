@@ -62,7 +62,7 @@ class PathTable(Generic[Target]):
         self._tenant = ""  # of a route with another path than an exact one
         self._has_tenants = False  # several namespaces have such routes
         self._begun: dict[tuple[str, str], str] | None = None
-        """Since when a namespace is at a place with no exact path, by both, as far as it was asked: where
+        """Since when a namespace is at a place with no exact path, by both, as far as a search asked: where
         `is_divided`."""
         self.beneath: PathTable[Target] | None = None
 
@@ -84,7 +84,7 @@ class PathTable(Generic[Target]):
         self._divide(candidate.route)
 
     def _divide(self, route: Route) -> None:
-        """Take note of the namespace of a route, as far as it matters by now."""
+        """Take note of the namespace of a route, as far as the namespace matters by now."""
         tenant = tenant_of(route)
         if self._tenant and tenant != self._tenant:
             self._has_tenants = True
@@ -107,7 +107,7 @@ class PathTable(Generic[Target]):
             group.append(candidate)
 
     def _is_older(self, group: list[Candidate[Target]], candidate: Candidate[Target]) -> bool:
-        """Note since when its namespace is at its place; say whether that moves others of the namespace."""
+        """Note since when the candidate's namespace is at its place; say whether its other routes move."""
         route = candidate.route
         place, created, tenant = path_place(route.path), route.created, tenant_of(route)
         since = self._since.get(place)

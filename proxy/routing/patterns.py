@@ -1,6 +1,6 @@
 """Texts that users compare with: literals, prefixes, globs, regular expressions. All in linear time.
 
-Users' patterns run on strangers' texts, in the one thread that serves all clients, so nothing here may
+Users' patterns run on strangers' texts, in the one thread that serves all clients, so no pattern may
 backtrack: regular expressions are RE2's, and globs are written so that `re` never goes back.
 """
 
@@ -13,7 +13,7 @@ import re2
 
 from proxy.model.conditions import TextKind
 
-MAX_REGEX_BYTES: Final = 1 << 20  # of memory, per expression; RE2 takes 8 MiB by default
+MAX_REGEX_BYTES: Final = 1 << 20  # memory for an expression; RE2 takes 8 MiB by default
 MAX_PROGRAM: Final = 1000
 """The most instructions of an expression, which is the most steps per octet: 9000 took 0.5 s for a path of 8
 KB, measured.
@@ -73,7 +73,7 @@ _LITERAL_REGEX: Final = re.compile(r"/(?:[\w/~%@:,;=&!'-](?![*?{]))*")
 _GROUP: Final = re.compile(r"\([^()\\\[\]]*\)")
 """A group without groups, classes and escapes in it."""
 _NESTED: Final = 8
-"""Groups in each other that are looked into: each is another pass over the expression."""
+"""Most levels of groups that are looked into: each is another pass over the expression."""
 _REMEMBERED: Final = 16384
 
 
@@ -91,9 +91,7 @@ def regex_beginning(expression: str) -> str:
 
 
 def _has_alternatives(expression: str) -> bool:
-    """Whether the text may be several expressions: it has a | outside of groups, or one that is hard to
-    place.
-    """
+    """Whether the text may be several expressions: it has a | outside of groups, or in an unclear place."""
     for _ in range(_NESTED):
         expression = _GROUP.sub("", expression)
     return "|" in expression
@@ -120,7 +118,7 @@ def _glob(pattern: str) -> str:
 def origin_pattern(origin: str) -> str:
     """Return an expression for an origin with '*' for any run of characters but '/'.
 
-    It is for RE2: `re` would go back once more for each further '*'.
+    The expression is for RE2: `re` would go back once more for each further '*'.
     """
     return "[^/]*".join(re.escape(part) for part in origin.split("*"))
 
@@ -131,7 +129,7 @@ class Texts:
     __slots__ = ("_exact", "_globs", "_prefixes", "_regexes")
 
     def __init__(self, kind: TextKind, patterns: Sequence[str]) -> None:
-        """Raises PatternError."""
+        """Compile `patterns`, all of one kind. Raises PatternError."""
         globs = [p for p in patterns if "*" in p or "?" in p] if kind is TextKind.GLOB else []
         is_literal = kind is TextKind.EXACT or kind is TextKind.GLOB
         self._exact = frozenset(p.encode() for p in patterns if is_literal and p not in globs)

@@ -1,6 +1,4 @@
-"""The members of a request that routing reads. The classes of proxy.http have them; routing does not know
-these.
-"""
+"""The members of a request that routing reads. The classes of proxy.http have them, unknown to routing."""
 
 from typing import Protocol
 
@@ -9,7 +7,7 @@ class Fields(Protocol):
     """The header fields of a request; names in lower case. Hashed by identity."""
 
     is_remembered: bool
-    """Whether the same object will come again: only then is it worth remembering its route."""
+    """Whether other requests get the same object: only then is its route worth remembering."""
 
     def values(self, name: bytes) -> tuple[bytes, ...]: ...
 
@@ -42,4 +40,4 @@ class Facts:
 
     def __init__(self) -> None:
         self.is_particular = False
-        """Whether a condition has looked at more than host and fields: then the answer is none for others."""
+        """Whether a condition has looked at more than host and fields: then the route is not remembered."""

@@ -22,8 +22,8 @@ class Usable:
     ejected: int = 0
     unreachable: int = 0  # ejected, and connects get no answer: not even panic uses them
     pauses: bool = False  # the ejected ones have but stopped answering, a moment ago
-    level: float = 1.0  # of its share that the cluster takes: less while it returns after a failure
-    capacity: float = 1.0  # of its share that its endpoints can carry, by `capacity`
+    level: float = 1.0  # part of its share that the cluster takes: less while it returns after a failure
+    capacity: float = 1.0  # part of its share that its endpoints can carry, by `capacity`
     parts: Mapping[str, float] = field(default_factory=dict)
     """The part of its share by Ingress whose `failback` does not let the cluster take all of it yet; 0: none.
     """
@@ -44,13 +44,13 @@ class Usable:
 NONE = Usable()
 
 OVERPROVISIONING_FACTOR: Final = 1.4
-"""Endpoints can carry so many times the load that is meant for them: Envoy's term and default."""
+"""Factor of the load meant for endpoints up to which they can carry load: Envoy's term and default."""
 
 _FINE: Final = 200  # steps of a level: eighths and hundredths are exact, and the schedule stays short
 
 
 class Reach(IntEnum):
-    """What a service can do for a request; a larger value is better."""
+    """The ability of a service to serve a request; a larger value is better."""
 
     NOTHING = 0  # no endpoint in any allowed cluster
     PANIC = 1  # ejected endpoints only: Envoy's term
@@ -164,7 +164,7 @@ def _has_weight(split: Split, cluster: str) -> bool:
 
 
 def first_serving(options: Sequence[Reach]) -> int:
-    """Return which one of a service and its fallbacks serves: the first of those that can do most."""
+    """Return the index of the option, a service or fallback, that serves: the first of the best ones."""
     return options.index(max(options))
 
 

@@ -66,7 +66,7 @@ class RouteTable(Generic[Target]):
             table.add(candidate)
 
     def dismantle(self) -> Iterator[None]:
-        """Let go of everything, a little with each step. The table is of no use then."""
+        """Let go of all routes, a little with each step. The table is of no use then."""
         self._memo.clear()
         for candidates in self._by_id:
             while candidates:

@@ -140,7 +140,7 @@ class AccessLog:
         self._queue.put(_REOPEN)
 
     def expire(self, now: float) -> float:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         self.flush()
         return now + FLUSH_S
 

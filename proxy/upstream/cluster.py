@@ -1,4 +1,4 @@
-"""The endpoints of one service in one cluster, by what they can do, and the choice of one of them."""
+"""The endpoints of one service in one cluster, by their abilities, and the choice of one of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
@@ -20,13 +20,13 @@ from proxy.upstream.evidence.ramp import Ramp
 from proxy.upstream.evidence.retry_budget import RetryBudget
 from proxy.upstream.recovery import Recovering, Recovery
 
-PROBES_PER_S: Final = 50  # of the unreachable endpoints of a cluster in which no endpoint serves
-SHORTEST_PROBE_GAP_S: Final = 0.25  # between two probes of one of them; each takes a second to fail
+PROBES_PER_S: Final = 50  # probes of all unreachable endpoints of a cluster in which no endpoint serves
+SHORTEST_PROBE_GAP_S: Final = 0.25  # time between two probes of one of them; each takes a second to fail
 LONGEST_PROBE_GAP_S: Final = 10.0
 
 
 class ServiceState:
-    """What the clusters of one service share. `epoch` changes whenever the usable endpoints of one do."""
+    """State that the clusters of one service share. `epoch` changes with the usable endpoints of any."""
 
     __slots__ = ("back", "epoch", "failbacks", "id", "recovery")
 
@@ -41,8 +41,8 @@ class ServiceState:
 class LiveCluster(Recovering):
     """The endpoints of one service in one cluster.
 
-    What happens to an endpoint is told to its cluster, which has the endpoint take it in and then finds out
-    what it means for balancing.
+    Events of an endpoint are told to its cluster, which hands them to the endpoint and then finds out their
+    consequences for balancing.
     """
 
     __slots__ = (
@@ -54,7 +54,7 @@ class LiveCluster(Recovering):
         self._service = service
         self.home = home
         self.name = home.cluster
-        self.seed = seed_of(opaque_id(home.cluster))  # by which rendezvous hashing scores it
+        self.seed = seed_of(opaque_id(home.cluster))  # by which rendezvous hashing scores the cluster
         self.endpoints: dict[tuple[str, int], LiveEndpoint] = {}
         self.live: list[LiveEndpoint] = []  # ready, breaker closed, no failing checks
         self.reserve: list[LiveEndpoint] = []  # the same, but terminating or without a weight
@@ -65,14 +65,14 @@ class LiveCluster(Recovering):
         self.retries = RetryBudget()
         self.newest = LONG_AGO  # when the last endpoint came that was not there from the start
         self._next = 0
-        self._is_stalling = False  # it has ceased to serve by transient stalls, which are no failure yet
+        self._is_stalling = False  # transient stalls, no failure yet, keep the cluster from serving
         self.weighted: WeightedRoundRobin | None = None  # of `live`, when their weights differ
 
     def __repr__(self) -> str:
         return f"<{self.home.service} in {self.name}: {len(self.live)} of {len(self.endpoints)} live>"
 
     def set_endpoints(self, wanted: Iterable[Endpoint], since: float = LONG_AGO) -> None:
-        """Take over what the control plane says; new endpoints have been there `since` (monotonic)."""
+        """Take over the endpoints of a snapshot; new ones have been there `since` (monotonic)."""
         gone = self.endpoints
         self.endpoints = {}
         for endpoint in wanted:
@@ -89,7 +89,7 @@ class LiveCluster(Recovering):
             self.breaker.suspects.discard(left)
         self.refresh()
 
-    # What happened to an endpoint
+    # Events of an endpoint
 
     def succeeded(self, endpoint: LiveEndpoint) -> None:
         """An endpoint answered a request."""
@@ -110,7 +110,7 @@ class LiveCluster(Recovering):
             self.refresh()
 
     def responded(self, endpoint: LiveEndpoint, now: float) -> None:
-        """There was a sign of life, if only a refusal."""
+        """An endpoint gave a sign of life, if only a refusal."""
         if endpoint.responded(now):
             self.refresh()
 
@@ -122,7 +122,7 @@ class LiveCluster(Recovering):
         return is_new
 
     def be_unreachable(self, endpoint: LiveEndpoint) -> None:
-        """Another worker has found an endpoint unreachable that is ejected."""
+        """Another worker has found an ejected endpoint unreachable."""
         endpoint.be_unreachable()
         self.refresh()
 
@@ -166,10 +166,10 @@ class LiveCluster(Recovering):
             return LONGEST_PROBE_GAP_S
         return min(max(SHORTEST_PROBE_GAP_S, len(self.endpoints) / PROBES_PER_S), LONGEST_PROBE_GAP_S)
 
-    # What the cluster can do
+    # Abilities of the cluster
 
     def refresh(self) -> None:
-        """Sort the endpoints by what they can do now; plans of this service notice by its epoch."""
+        """Sort the endpoints by their present abilities; plans of this service notice by its epoch."""
         serving = [e for e in self.endpoints.values() if e.serves()]
         self.live = [e for e in serving if e.weight and not e.draining]
         self.reserve = [e for e in serving if e.draining or not e.weight]
@@ -301,7 +301,7 @@ class LiveCluster(Recovering):
 
 
 def _has_just_stalled(endpoint: LiveEndpoint, now: float) -> bool:
-    """Whether it may be a transient stall: a garbage collection of a program is over in less time."""
+    """Whether an endpoint may have a transient stall: a garbage collection of a program takes less time."""
     return endpoint.must_answer and now - endpoint.stalled_at < SHORT_S
 
 

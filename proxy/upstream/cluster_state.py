@@ -1,4 +1,4 @@
-"""What all endpoints of one service in one cluster share: names, counters and the breaker of the cluster."""
+"""State that all endpoints of one service in one cluster share: names, counters, the cluster's breaker."""
 
 from proxy.clock import Clock
 from proxy.upstream.algorithms.session_key import SessionKey
@@ -7,7 +7,7 @@ from proxy.upstream.evidence.breaker import ClusterBreaker
 
 
 class ClusterState:
-    """Is below both endpoints and clusters, so that endpoints need not know their cluster."""
+    """The shared state. Endpoints and clusters know it, so that endpoints need not know their cluster."""
 
     __slots__ = ("are_pods", "breaker", "clock", "cluster", "limits", "service", "session_key")
 

@@ -1,7 +1,7 @@
 """The live state of one endpoint: its breaker, its idle connections, its share of the work.
 
-Methods that take in what happened change the endpoint alone, and return whether its cluster has to take note.
-`LiveCluster` has a method of the same name for each of them, which applies what they return.
+Methods that take in an event change the endpoint alone, and return whether its cluster has to take note.
+`LiveCluster` has a method of the same name for each of them, which applies the returned value.
 """
 
 from enum import StrEnum
@@ -28,7 +28,7 @@ ABORTS_TO_EJECT: Final = 3  # a reset says nothing at all, and the probe half a 
 OUTRUN_TO_EJECT: Final = 3  # connects in a row that were not answered when later ones, elsewhere, were
 FIRST_EJECTION_S: Final = 0.5
 LONGEST_EJECTION_S: Final = 30.0
-FORGIVEN: Final = 2.0  # after so many times its last ejection without another one the next is short again
+FORGIVEN: Final = 2.0  # times the last ejection without another one: then the next one is short again
 
 LONG_AGO: Final = -inf
 
@@ -44,7 +44,7 @@ class State(StrEnum):
     HEALTHY = "healthy"
     EJECTED = "ejected"  # the breaker is open
     STALLED = "stalled"  # the breaker is open because no answer came: one answer closes it
-    RETIRED = "retired"  # gone from the snapshot; only finishes what it has
+    RETIRED = "retired"  # gone from the snapshot; only finishes its requests
 
 
 class LiveEndpoint(ConnectionOwner):
@@ -69,15 +69,15 @@ class LiveEndpoint(ConnectionOwner):
         self.port = endpoint.port
         host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
         self.label = f"{host}:{endpoint.port}"
-        self.is_pod = home.are_pods  # else it may stand for many, and is never taken for stopped
+        self.is_pod = home.are_pods  # else an address may stand for many pods, and is never taken for stopped
         self.log = b'"service":%b,"cluster":%b,"endpoint":%b' % tuple(
             msgspec.json.encode(name) for name in (self.service, self.cluster, self.label)
         )
         self._seed = -1
         self._session_name = b""
-        self._session_epoch = 0  # of the key it was made with
-        self._since = since  # when it appeared, monotonic
-        self._part = 0.0  # of one request, saved up during its slow start
+        self._session_epoch = 0  # epoch of the key that made the session name
+        self._since = since  # when the endpoint appeared, monotonic
+        self._part = 0.0  # part of one request, saved up during the slow start
         # Changed by the control plane
         self.draining = endpoint.draining
         self.weight = endpoint.weight
@@ -85,28 +85,28 @@ class LiveEndpoint(ConnectionOwner):
         # Changed by traffic
         self.state = State.HEALTHY
         self.idle: list[UpstreamConnection] = []
-        self.connections: set[UpstreamConnection] = set()  # all that are open
+        self.connections: set[UpstreamConnection] = set()  # all open ones
         self.in_flight = 0
         self.requests = 0
         self.failures = 0
         self.last_failure = ""
         self._observed: Observed | None = None
         self.beside_probe = 0  # answers that are noted still, because a liveness probe is or was under way
-        self.is_quiet = False  # nothing has come for longer than what waits explains
+        self.is_quiet = False  # nothing has come for longer than the waiting requests explain
         self.heard = LONG_AGO
         self.fell_silent = LONG_AGO  # when silence was found to be longer than usual; see `suspects`
-        self.suspected = LONG_AGO  # when it gave the last sign of a fault; inf: half-open; see `suspects`
+        self.suspected = LONG_AGO  # when the last sign of a fault came; inf: half-open; see `suspects`
         self.failure_rate = FailureRate()
         self.stalled_at = LONG_AGO
         self.is_watched = False
         self.notice_send = True  # the watch over stalls wants to know of the next request
-        self.must_answer = False  # it accepts without answering: a connection alone does not re-admit it
+        self.must_answer = False  # the program accepts without answering: a connection does not re-admit it
         self._in_a_row = 0
         self._outrun = 0
         self._unanswered = Unanswered()
         self._ejected_s = 0.0  # length of the last ejection
-        self._back_at = LONG_AGO  # when that ended
-        self.ejections = 0  # since it last answered; half-open while there are any and it serves
+        self._back_at = LONG_AGO  # when the last ejection ended
+        self.ejections = 0  # since the last answer; half-open while there are any and the endpoint serves
 
     def __repr__(self) -> str:
         return (
@@ -114,7 +114,7 @@ class LiveEndpoint(ConnectionOwner):
         )
 
     def session_name(self) -> bytes:
-        """Return its name in cookies: the same in every worker and replica, for as long as it is there."""
+        """Return the endpoint's name in cookies: the same in every worker and replica, for its whole life."""
         key = self.home.session_key
         if self._session_epoch != key.epoch:
             self._session_name = key.name(self.service, self.cluster, self.address, str(self.port))
@@ -122,32 +122,32 @@ class LiveEndpoint(ConnectionOwner):
         return self._session_name
 
     def seed(self) -> int:
-        """Return the number by which rendezvous hashing scores it."""
+        """Return the number by which rendezvous hashing scores the endpoint."""
         if self._seed < 0:
             self._seed = seed_of(opaque_id(self.service, self.cluster, self.address, str(self.port)))
         return self._seed
 
     def observed(self) -> Observed:
-        """Return what this worker has observed of the endpoint."""
+        """Return this worker's observations of the endpoint."""
         if self._observed is None:
             self._observed = Observed(key_of(f"{self.cluster} {self.label}".encode()))
         return self._observed
 
     def serves(self) -> bool:
-        """Whether neither requests nor health checks are evidence against it."""
+        """Whether neither requests nor health checks are evidence against the endpoint."""
         return self.state is State.HEALTHY and not self.failing
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether it is ejected, and connects get no answer: a request would only wait as its probes do."""
+        """Whether the endpoint is ejected, and connects get no answer: a request would wait like a probe."""
         return self._unanswered.is_unreachable
 
     def is_chosen(self) -> bool:
-        """Whether balancing gives it requests: it serves, and the breaker of its cluster is not open."""
+        """Whether balancing gives the endpoint requests: it serves, and its cluster's breaker is not open."""
         return self.serves() and not self.home.breaker.is_open
 
     def update(self, endpoint: Endpoint) -> None:
-        """Take over what the control plane says of it now."""
+        """Take over the endpoint as a new snapshot has it."""
         self.weight = endpoint.weight
         self.failing = endpoint.failing
         if self.draining != endpoint.draining:
@@ -156,7 +156,7 @@ class LiveEndpoint(ConnectionOwner):
                 self.close_idle()
 
     def takes_part(self, now: float, slow_start_s: float) -> bool:
-        """Whether it takes a request that falls to it: during its slow start only a growing part of them."""
+        """Whether the endpoint takes a request that falls to it: in its slow start a growing part of them."""
         age_s = now - self._since
         if age_s >= slow_start_s:
             return True
@@ -197,15 +197,15 @@ class LiveEndpoint(ConnectionOwner):
         try:
             self.idle.remove(connection)
         except ValueError:
-            pass  # it was not idle, or `close_idle` is closing it
+            pass  # the connection was not idle, or `close_idle` is closing it
 
     def gave_up(self, since: float, longest_s: float, now: float) -> None:
         self.observed().given_up.add(since, longest_s, now)
 
-    # What happened
+    # Events
 
     def succeeded(self) -> bool:
-        """Forget what is counted against the endpoint: it answered. Return whether it was unreachable."""
+        """Forget the failures of the endpoint: it answered. Return whether it was unreachable."""
         if not (self._in_a_row or self.ejections or self.home.breaker.suspects):
             return False
         self._in_a_row = 0
@@ -232,7 +232,7 @@ class LiveEndpoint(ConnectionOwner):
     def outrun(self) -> bool:
         """Count a connect that was not answered when a later one was; return whether it ejects the endpoint.
 
-        It is evidence only where connects are known to take less than the longest time that is waited.
+        The connect is evidence only where connects are known to take less than the longest hedge delay.
         """
         if self.state is not State.HEALTHY or not self.limits.times.are_short:
             return False
@@ -262,7 +262,7 @@ class LiveEndpoint(ConnectionOwner):
         return True
 
     def be_unreachable(self) -> None:
-        """Believe that it is ejected, and that no other worker gets an answer from it either."""
+        """Believe another worker that the ejected endpoint answers no connects."""
         self._unanswered.is_unreachable = True
 
     def _eject(self, now: float) -> None:
@@ -278,12 +278,12 @@ class LiveEndpoint(ConnectionOwner):
         return seconds
 
     def _forgive(self, now: float) -> None:
-        """It is ejected again. Where it had no requests, none of its answers could show that it was well."""
+        """Forget ejections that are long over: without requests an endpoint cannot show that it is well."""
         if now - self._back_at >= FORGIVEN * self._ejected_s:
             self.ejections = 0
 
     def stall(self, now: float) -> None:
-        """Take it for stalled: it gets no requests while others can serve."""
+        """Take the endpoint for stalled: it gets no requests while others can serve."""
         self.failures += 1
         self.last_failure = Failure.STALLED.value
         self.state = State.STALLED
@@ -291,18 +291,18 @@ class LiveEndpoint(ConnectionOwner):
         self.must_answer = True
 
     def revive(self) -> None:
-        """It has answered after all."""
+        """Take the endpoint for well again: it has answered."""
         self.state = State.HEALTHY
         self.must_answer = False
 
     def give_up(self) -> None:
-        """Eject it: nothing will come of waiting for its answer."""
+        """Eject the endpoint: no answer is expected any more."""
         self._eject(self.stalled_at if self.must_answer else self.home.clock.now())
 
     def readmit(self) -> bool:
         """Let traffic in again, half-open: the next failure ejects it at once, and no POST finds that out.
 
-        Return False where it is not ejected.
+        Return False where the endpoint is not ejected.
         """
         if self.state is not State.EJECTED:
             return False
@@ -325,7 +325,7 @@ class LiveEndpoint(ConnectionOwner):
         )
 
     def retire(self) -> None:
-        """It left the snapshot. Its address may be another pod's next, so no connection is kept."""
+        """Close the idle connections: the endpoint left the snapshot, another pod may get its address."""
         self.state = State.RETIRED
         self.close_idle()
 

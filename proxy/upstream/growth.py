@@ -11,13 +11,13 @@ STEP: Final = 1000
 """New endpoints in a step, at least: 35 ms in pure Python."""
 
 MOST_STEPS: Final = 8
-"""Each step also looks at all endpoints that are there: with more steps that would be most of the work."""
+"""Most steps of one change. Each looks at all endpoints: with more of them the looks would cost most."""
 
 Clusters = tuple[ClusterEndpoints, ...]
 
 
 def steps(old: Clusters, new: Clusters) -> Iterator[Clusters]:
-    """Return what leads from `old` to `new`: first endpoints come, some more with each step.
+    """Return the steps from `old` to `new`: first endpoints come, some more with each step.
 
     Only the last step is `new` itself: nothing leaves before everything has come.
     """

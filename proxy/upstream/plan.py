@@ -1,4 +1,4 @@
-"""What a route does with a request, bound to live services: which backend, cluster, endpoint, and how."""
+"""The plan of a route, bound to live services: backend, cluster and endpoint of a request, and its rules."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ _GATEWAYS: Final = -1
 class RoutePlan(Backends):
     """A route's backends with their splits, for as long as the route stays as it is.
 
-    What a route may have besides is None for most of them.
+    The other members are None for most routes.
     """
 
     __slots__ = (
@@ -36,7 +36,7 @@ class RoutePlan(Backends):
         self, route: Route, services: Services, counters: RouteCounters, limiters: Limiters,
         compiled: Compiled | None = None,
     ) -> None:  # fmt: skip
-        """Raises PolicyError, PatternError. `compiled` is what routes share of their policies."""
+        """`compiled` has the policies that routes share. Raises PolicyError, PatternError."""
         action = route.action if isinstance(route.action, Forward) else None
         config = route.policies or _NONE
         scope = config.retry.scope if config.retry is not None else RetryScope.ANY

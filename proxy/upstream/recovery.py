@@ -21,7 +21,7 @@ class Recovering(ABC):
 
 
 class Recovery:
-    """One per worker; scheduled on its timer wheel."""
+    """Asks the clusters of a worker. One per worker; scheduled on its timer wheel."""
 
     __slots__ = ("_clusters",)
 
@@ -38,7 +38,7 @@ class Recovery:
         return [stats for stats in found if stats is not None]
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if self._clusters:
             self._clusters = [cluster for cluster in self._clusters if cluster.recover()]
         return now + TICK_S

@@ -1,4 +1,4 @@
-"""Live services: endpoints grouped by cluster, reconciled with each snapshot, keeping what they learned."""
+"""Live services: endpoints grouped by cluster, reconciled with each snapshot, with their histories kept."""
 
 from collections.abc import Iterable, Iterator
 from math import inf
@@ -19,7 +19,7 @@ from proxy.upstream.recovery import Recovery
 
 
 class LiveService:
-    """One service in all clusters."""
+    """The endpoints of one service in all clusters."""
 
     __slots__ = (
         "_by_name", "_by_name_epoch", "_clock", "_described", "_is_described", "_tally", "_wanted",
@@ -38,7 +38,7 @@ class LiveService:
         self._by_name: dict[bytes, LiveEndpoint] = {}
         self._by_name_epoch = 0
         self._described: tuple[ClusterEndpoints, ...] = ()
-        self._wanted: tuple[ClusterEndpoints, ...] = ()  # what the steps under way lead to
+        self._wanted: tuple[ClusterEndpoints, ...] = ()  # the endpoints at the end of the steps under way
         self.state = ServiceState(service_id, recovery, failbacks)
         self.doubt = Doubt()
         self.clusters: dict[str, LiveCluster] = {}
@@ -88,7 +88,7 @@ class LiveService:
         return self._by_name.get(name)
 
     def offered_elsewhere(self, but: LiveCluster) -> float:
-        """Return how many requests the other clusters were offered lately: `but` may inherit them."""
+        """Return how many requests clusters other than `but` were offered lately: `but` may inherit them."""
         return sum([cluster.retries.offered for cluster in self.clusters.values() if cluster is not but])
 
     @property
@@ -140,11 +140,11 @@ class Services:
         self.get(service.id).update(service.clusters)
 
     def change_in_steps(self, service: Service) -> Iterator[None]:
-        """See LiveService.in_steps."""
+        """Update a service in steps; see LiveService.in_steps."""
         return self.get(service.id).in_steps(service.clusters)
 
     def want_failbacks(self, meant: Meant) -> None:
-        """Take over what the routes ask for; a new `manual` holds out the clusters that are away now."""
+        """Take over the failbacks of the routes; a new `manual` holds out the clusters that are away now."""
         changed = self.failbacks.want(meant)
         for service_id, ingresses in changed.items():
             for cluster in [

@@ -1,8 +1,8 @@
 """Endpoints that may be failing just now: they get no request that could not be sent elsewhere afterwards.
 
-A breaker opens when failed requests have made sure of the fault. A GET that fails by that is sent again, a
-POST must not be. So from the first sign of a fault POSTs go to peers of the suspect, while GETs find out what
-is the matter. The same holds where an ejected endpoint is half-open. A false alarm costs nothing: a peer
+A breaker opens when failed requests have made sure of the fault. A GET that fails meanwhile is sent again, a
+POST must not be. So from the first sign of a fault POSTs go to peers of the suspect, while GETs find out
+whether it fails. The same holds where an ejected endpoint is half-open. A false alarm costs nothing: a peer
 serves the POST.
 """
 
@@ -13,13 +13,13 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.latencies import FAST_S
 from proxy.upstream.waiting import waiting_at
 
-SIGN_S: Final = 0.5  # a failure, or silence, is a sign for so long, unless something is heard earlier
+SIGN_S: Final = 0.5  # time for which a failure, or silence, is a sign, unless a byte comes earlier
 TIMES_USUAL: Final = 2.0  # times its usual time without a byte: a fifth of what makes an endpoint quiet
 QUIET_S: Final = TIMES_USUAL * FAST_S  # shorter silence is never a sign
 
 
 def is_suspect(endpoint: LiveEndpoint, now: float) -> bool:
-    """Whether an endpoint fails often, has just failed, or is silent for longer than it usually is."""
+    """Whether an endpoint fails often, has just failed, or is silent for longer than usual."""
     heard = endpoint.heard
     if endpoint.suspected == inf:
         endpoint.suspected = now  # counts from here: the breaker of its cluster may have held it out so far

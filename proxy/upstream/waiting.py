@@ -1,4 +1,4 @@
-"""What an endpoint is working on, as far as its connections tell."""
+"""The requests that an endpoint is working on, as far as its connections tell."""
 
 from proxy.upstream.connections.abandoned import LivenessRequest
 from proxy.upstream.endpoint import LiveEndpoint
@@ -18,7 +18,7 @@ def waiting_at(endpoint: LiveEndpoint, now: float) -> list[Waiting]:
 
 
 def waiting_for(since: float, kind: Kind, now: float) -> Waiting:
-    """Return what is known of a request of some kind that was sent at `since`."""
+    """Return the Waiting of a request of some kind that was sent at `since` (monotonic seconds)."""
     return Waiting(since, kind.usual_s(), kind.longest_s(now), kind.longest_s(now, few=1))
 
 

@@ -113,7 +113,7 @@ class Api:
         return await self._resource(request, group, rest[1], rest[2:])
 
     def _list_groups(self, request: Request, groups: list[str]) -> Response:
-        """Aggregated discovery for who asks for it, the classic document for the rest."""
+        """Aggregated discovery for clients that ask for it, the classic document for the rest."""
         for clause in request.headers.get("accept", "").split(","):
             if "as=APIGroupDiscoveryList" in clause:
                 version = "v2beta1" if "v=v2beta1" in clause else "v2"

@@ -15,7 +15,7 @@ YAML = "application/yaml"
 _YAML_TYPES = (YAML, "application/x-yaml", "text/yaml")
 LIMIT = 3 * 1024 * 1024
 MAX_DEPTH = 1000
-"""Of YAML: no object is nested as deeply, and what composes it has a stack of a few megabytes."""
+"""Levels of nested YAML: no object has as many, and the composer has a stack of a few megabytes."""
 PATCH_TYPES = {
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
@@ -100,7 +100,7 @@ def _check_yaml_depth(raw: bytes) -> None:
         if too_deep(raw, MAX_DEPTH, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) is not None:
             raise bad_request("the body of the request is nested too deeply")
     except yaml.YAMLError:
-        return  # what composes it says what is wrong
+        return  # the composer raises the error
 
 
 @cache

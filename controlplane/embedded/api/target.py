@@ -1,4 +1,4 @@
-"""What a request path names."""
+"""The target that a request path names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 @dataclass(frozen=True)
 class Target:
-    """`namespace` is None for all namespaces (and "" for cluster-scoped kinds)."""
+    """The target of a request. `namespace`: None for all namespaces, "" for cluster-scoped kinds."""
 
     resource: Resource
     namespace: str | None

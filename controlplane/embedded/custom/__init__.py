@@ -1,1 +1,1 @@
-"""Custom resources: validation against their schema, and serving what a CustomResourceDefinition defines."""
+"""Custom resources: validation against their schema, and the kinds of a CustomResourceDefinition."""

@@ -1,1 +1,1 @@
-"""OpenAPI documents made from the schemas, when somebody asks for them."""
+"""OpenAPI documents made from the schemas, when a client asks for them."""

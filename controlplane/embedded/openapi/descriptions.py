@@ -1,4 +1,4 @@
-"""What `kubectl explain` says about the fields people look up; the reference documentation has the rest."""
+"""Texts of `kubectl explain` for the fields that users look up; the reference documentation has the rest."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def server_side_apply(
 ) -> tuple[dict[str, Any], Managed]:
     """The merged object and its owners; raises OwnershipConflict unless `force`.
 
-    Fields of `yielding` may be taken from whoever owns them.
+    Fields of `yielding` may be taken from any owner.
     """
     claimed = narrow(owned_by_config(schema, config))
     merged = merge(schema, live, config)
@@ -77,7 +77,7 @@ def _previous(managed: Managed, owner: Owner) -> list[Owner]:
 
 
 def merge(schema: Schema, live: Any, config: Any) -> Any:
-    """`config` over `live`; what the schema says is atomic is replaced."""
+    """`config` over `live`; values that are atomic by the schema are replaced."""
     if not schema.granular or type(live) is not type(config):
         return copy_json(config)
     if isinstance(config, dict):

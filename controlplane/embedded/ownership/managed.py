@@ -1,4 +1,4 @@
-"""metadata.managedFields: who owns which fields, read, updated after a write, written back."""
+"""metadata.managedFields: the owners of fields, read, updated after a write, written back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNTRACKED: frozenset[Path] = frozenset(
         *((("f:metadata", f"f:{name}")) for name in _SERVER_SET),
     }
 )
-# Structs that Go writes by value: they are always present, so nobody comes to own them as such.
+# Structs that Go writes by value: they are always present, so no manager comes to own them as such.
 _BY_VALUE = frozenset({"f:metadata", "f:spec", "f:status", "f:template", "f:strategy", "f:containers"})
 
 
@@ -93,7 +93,7 @@ def _entry(owner: Owner, entry: Entry) -> dict[str, Any]:
 
 
 def tracked(paths: Iterable[Path], *, subresource: str, has_status: bool) -> FieldSet:
-    """Without what the server sets, and without the half of the object this endpoint does not write."""
+    """The paths without those that the server sets, and without the half this endpoint does not write."""
     hidden = "f:spec" if subresource == "status" else "f:status" if has_status else ""
     return frozenset(path for path in paths if path not in _UNTRACKED and path[0] != hidden)
 
@@ -107,7 +107,7 @@ def after_update(
     narrow: Callable[[Iterable[Path]], FieldSet],
     now: str,
 ) -> Managed:
-    """Ownership after a PUT, POST or patch: what changed is the writer's now, and nobody else's."""
+    """Ownership after a PUT, POST or patch: the writer alone owns the changed fields."""
     added, modified, removed = changed(schema, old, new)
     touched = narrow(_without_by_value(added) | modified)
     result: Managed = {}

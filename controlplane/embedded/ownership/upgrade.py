@@ -1,4 +1,4 @@
-"""From client-side to server-side apply with kubectl: what the annotation of the one means to the other."""
+"""From client-side to server-side apply with kubectl: the annotation of the one, read by the other."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from controlplane.embedded.ownership.fields import FieldSet, changed, owned_by_c
 from controlplane.embedded.schema.node import Schema
 
 MANAGER = "kubectl"
-"""Its server-side apply takes over what its client-side apply owns; any other name opts out."""
+"""Manager whose server-side apply takes over the fields of its client-side apply; other names opt out."""
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _json = msgspec.json.Encoder(order="sorted")
 
 
 def client_side_fields(schema: Schema, api_version: str, live: dict[str, Any]) -> FieldSet:
-    """The fields that client-side apply set last and nobody has changed since."""
+    """The fields that client-side apply set last and no other manager has changed since."""
     try:
         config = msgspec.json.decode(_annotations(live).get(LAST_APPLIED, ""))
     except msgspec.DecodeError:

@@ -107,7 +107,7 @@ def _merge_item(schema: Schema, result: list[Any], item: dict[str, Any]) -> None
 
 
 def _arranged(schema: Schema, merged: list[Any], order: list[Any], present: list[Any]) -> list[Any]:
-    """Sorts what `order` names into it, among the rest as both were in `present`; what is new goes first."""
+    """Sorts the items that `order` names into it, among the rest as in `present`; new items go first."""
     key = schema.merge_key
 
     def identity(item: Any) -> Any:

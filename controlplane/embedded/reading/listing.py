@@ -80,7 +80,7 @@ def read_field(view: Object, name: str) -> str:
 
 
 async def wait_for(store: Store, version: int) -> None:
-    """Until the store has reached `version`; raises the API's timeout error when it does not."""
+    """Wait until the store has reached `version`; raises the API's timeout error when it does not."""
     deadline = asyncio.get_running_loop().time() + _WAIT
     while store.version < version:
         if asyncio.get_running_loop().time() >= deadline:

@@ -125,7 +125,7 @@ class Watch:
 
 
 def error_line(error: ApiError) -> bytes:
-    """An error as a watch event, for what is found out after the answer began."""
+    """An error as a watch event, for errors after the answer began."""
     return msgspec.json.encode({"type": "ERROR", "object": error.body()}) + b"\n"
 
 

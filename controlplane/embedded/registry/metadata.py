@@ -28,7 +28,7 @@ def validate_metadata(resource: Resource, meta: dict[str, Any]) -> list[Cause]:
 
 
 def validate_metadata_update(resource: Resource, meta: dict[str, Any], old: dict[str, Any]) -> list[Cause]:
-    """Field errors of an update: what may never change, and the syntax of what may."""
+    """Field errors of an update: changes of immutable fields, and the syntax of the others."""
     causes = [
         immutable(f"metadata.{name}", meta.get(name, ""))
         for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")

@@ -1,4 +1,4 @@
-"""What the server knows of one served kind."""
+"""One served kind, as the server knows it."""
 
 from __future__ import annotations
 

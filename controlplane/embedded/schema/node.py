@@ -1,4 +1,4 @@
-"""One node of a schema: what decoding, patching, apply and OpenAPI need to know of a field."""
+"""One node of a schema: the properties of a field for decoding, patching, apply and OpenAPI."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Everything runs on one event loop and no method awaits, so a read-modify-write is atomic. Stored objects are
 never changed in place: a write puts a new one. History serves watches that start in the past and lists at
-an exact version; what fell out of it is compacted, and asking for it raises Compacted.
+an exact version; a version that fell out of it is compacted, and asking for that raises Compacted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a watch reads: stored objects, changes, and a bounded queue of them."""
+"""The input of a watch: stored objects, changes, and a bounded queue of them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a pod listens. Port 0 asks for a free one."""
+    """The address and ports of a pod. Port 0 asks for a free one."""
 
     address: str
     ports: tuple[int, ...]

@@ -136,7 +136,7 @@ class WorkloadClient:
     def _done(self, task: asyncio.Task[httpx.Response]) -> None:
         self._pending.discard(task)
         if not task.cancelled():
-            task.exception()  # marks it as seen: the one who asked may be gone
+            task.exception()  # marks the exception as seen: the caller may be gone
 
 
 def _failure(status: int, content: bytes) -> ApiFailure:

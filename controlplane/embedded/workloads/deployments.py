@@ -36,7 +36,7 @@ HISTORY = 10
 
 
 class DeploymentController:
-    """Brings pods and statuses to what the deployments ask for, one `reconcile` at a time."""
+    """Brings pods and statuses into the state that deployments ask for, one `reconcile` at a time."""
 
     def __init__(
         self, client: WorkloadClient, deployments: Mirror, sets: Mirror, pods: Mirror, node: str
@@ -50,7 +50,7 @@ class DeploymentController:
     async def reconcile(self) -> bool:
         """Make one step for every deployment; say whether all of them succeeded.
 
-        Raises transport errors, and ApiFailure when not even that can be found out.
+        Raises transport errors, and ApiFailure when the deployments cannot be read.
         """
         await self._collect_orphans()
         succeeded = True
@@ -66,10 +66,10 @@ class DeploymentController:
         return succeeded
 
     async def _collect_orphans(self) -> None:
-        """Delete what was made for an owner that was already being deleted.
+        """Delete objects that were made for an owner that was already being deleted.
 
-        The API server's garbage collector acts on the deletion, so it misses what a controller that has
-        not heard of it yet creates a moment later.
+        The API server's garbage collector acts on the deletion, so it misses objects that a controller
+        creates a moment later, before it has heard of the deletion.
         """
         orphans = _without_owner(self._sets, self._deployments)
         await asyncio.gather(*(self._delete(REPLICA_SETS, self._sets, item) for item in orphans))

@@ -21,7 +21,7 @@ def replica_set_status(item: Object, pods: Sequence[Object]) -> Object:
 def deployment_status(item: Object, new: Sequence[Object], old: Sequence[Object], unavailable: int) -> Object:
     """Return `.status` of a deployment; `unavailable`: how many pods may be missing.
 
-    What `kubectl rollout status` waits for: observedGeneration, updated = wanted, no old pods left,
+    `kubectl rollout status` waits for observedGeneration, updated = wanted, no old pods left,
     available = updated.
     """
     wanted = int(item["spec"].get("replicas", 1))

@@ -70,7 +70,7 @@ class Mirror:
         return version
 
     def _take_over(self, listed: dict[tuple[str, str], Object], version: int) -> None:
-        """Replace everything, but for what own writes did while the list was under way."""
+        """Replace all objects, but for own writes while the list was under way."""
         self._deleted &= {item["metadata"]["uid"] for item in listed.values()}
         current = {key: item for key, item in listed.items() if item["metadata"]["uid"] not in self._deleted}
         newer = {key: item for key, item in self.objects.items() if _version(item) > version}

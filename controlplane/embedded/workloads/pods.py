@@ -18,10 +18,10 @@ from controlplane.embedded.workloads.process import Command, PodProcess, StartFa
 log = logging.getLogger(__name__)
 
 BACK_OFF_S = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
-"""Before each restart of a container, as kubelet does it."""
+"""Pauses before each restart of a container, in seconds, as kubelet makes them."""
 
 SIGTERM_S = 2.0
-"""Least time for a pod to end after SIGTERM, whatever preStop has used up; kubelet gives the same."""
+"""Least time for a pod to end after SIGTERM, even where preStop used all up; kubelet gives the same."""
 
 RETRY_S = 0.5
 
@@ -31,7 +31,7 @@ MAX_PODS = 110
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What all pods of a cluster have in common. `host`: the address they share, None for one each."""
+    """The node that all pods of a cluster share. `host`: their common address, None for one each."""
 
     cluster: str
     client: WorkloadClient
@@ -111,7 +111,7 @@ class PodWorker:
         try:
             self._process = await start(command, self._placement)
         except StartFailed:
-            self._placement = None  # perhaps the place was taken meanwhile
+            self._placement = None  # another process may have taken the place meanwhile
             raise
         if list(self._process.ports) != ports:
             await self._announce_ports(ports, self._process.ports)
@@ -128,8 +128,8 @@ class PodWorker:
         """Probe the pod, and return when its process has ended and the probes have noticed.
 
         The end of the process is on purpose not noticed at once: a node that has lost its power, or
-        its network, tells nobody either. So for up to failureThreshold probe periods the API server
-        goes on listing a dead pod as ready, and whoever routes to it has to find out alone.
+        its network, reports no dead pod either. So for up to failureThreshold probe periods the API server
+        goes on listing a dead pod as ready, and a gateway that routes to the pod has to find out alone.
         """
         assert self._process is not None
         assert self._placement is not None

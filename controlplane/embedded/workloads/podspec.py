@@ -1,4 +1,4 @@
-"""What the controllers read from a pod: environment, ports, probe, life cycle."""
+"""The parts of a pod that the controllers read: environment, ports, probe, life cycle."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -19,7 +19,7 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a pod answers with."""
+    """The values that a pod shows in its answers."""
 
     pod: str
     cluster: str
@@ -72,7 +72,7 @@ class PodProcess:
         if self.alive:
             try:
                 self._process.send_signal(number)
-            except ProcessLookupError:  # it ended between the two lines
+            except ProcessLookupError:  # the process ended between the two lines
                 pass
 
 

@@ -74,7 +74,7 @@ def plan(replicas: int, new: SetCount, old: tuple[SetCount, ...], bounds: Limits
 
 
 def _shrink(replicas: int, new: SetCount, old: tuple[SetCount, ...], bounds: Limits) -> tuple[int, ...]:
-    """Take from the old sets what availability allows; pods that do not serve go first."""
+    """Take as many pods from the old sets as availability allows; pods that do not serve go first."""
     available = new.available + sum(each.available for each in old)
     spare = max(0, available - max(0, replicas - bounds.unavailable))
     counts = []

@@ -111,7 +111,7 @@ class SliceController:
         self._slices = slices
 
     async def reconcile(self) -> bool:
-        """Write what differs; say whether all of it could be written. Raises transport errors.
+        """Write the slices that differ; say whether all of them could be written. Raises transport errors.
 
         The slices of a deleted service are the business of the API server's garbage collector.
         """

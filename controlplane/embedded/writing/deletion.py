@@ -17,7 +17,7 @@ IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
-"""On a definition that is being deleted, until its custom resources are gone."""
+"""Finalizer of a definition that is being deleted, until its custom resources are gone."""
 
 
 def delete_object(

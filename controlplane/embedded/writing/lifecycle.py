@@ -1,4 +1,4 @@
-"""What a cluster's controllers do behind the API: namespace contents, garbage collection, custom kinds.
+"""The work of a cluster's controllers behind the API: namespace contents, garbage collection, custom kinds.
 
 The work runs in its own loop callbacks, as it is asynchronous in a cluster too.
 """
@@ -30,7 +30,7 @@ from controlplane.embedded.writing.writer import Writer
 
 
 class Lifecycle:
-    """A Writer hook."""
+    """The controllers, as a hook of the Writer."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer

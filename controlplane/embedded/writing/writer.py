@@ -188,7 +188,7 @@ class Writer:
             raise conflict(resource.plural, resource.group, meta["name"], cause_text)
 
     def _keep(self, resource: Resource, obj: Object, old: Object, subresource: str) -> None:
-        """What this endpoint may not change comes from the stored object."""
+        """Take the fields that this endpoint may not change from the stored object."""
         if subresource == "status":
             status = obj.get("status")
             sent = obj["metadata"]

@@ -1,6 +1,6 @@
 """The proxies under test. Each module has a configuration that does the same work, and a class with
 
-`find()` (raises Missing), `name`, `version()`, `start(site, core)` and `differs`: what it does otherwise.
+`find()` (raises Missing), `name`, `version()`, `start(site, core)` and `differs`: its differences.
 """
 
 from typing import Protocol
@@ -23,7 +23,7 @@ class Peer(Protocol):
 
     @property
     def differs(self) -> tuple[str, ...]:
-        """What it cannot do as the others do: said beside the figures."""
+        """Differences from the other proxies, which are said beside the figures."""
         ...
 
     def version(self) -> str: ...

@@ -59,7 +59,7 @@ class Envoy:
 
 
 def find() -> Envoy:
-    """Raises Missing."""
+    """Return the installed Envoy. Raises Missing."""
     return Envoy(envoy.find())
 
 

@@ -104,7 +104,7 @@ class HAProxy:
 
 
 def find() -> HAProxy:
-    """Raises Missing."""
+    """Return the installed HAProxy. Raises Missing."""
     return HAProxy(haproxy.find())
 
 

@@ -7,7 +7,7 @@ from loadtest.kit.processes import Started
 from loadtest.kit.site import GRAY, HOST, IDLE_TIMEOUT_S, PREFIX, TRIES, WEIGHTS, Site
 
 ONE_PROCESS = "master_process off;"
-"""In the main context: pinning, CPU time and memory are those of the worker alone."""
+"""Directive of the main context: pinning, CPU time and memory are those of the worker alone."""
 
 # Buffers that hold a POST of 10 KB, and no temporary files: else both would be written to disk
 _PROXY = """
@@ -80,7 +80,7 @@ class Nginx:
 
 
 def find() -> Nginx:
-    """Raises Missing."""
+    """Return the installed nginx. Raises Missing."""
     return Nginx(nginx.find())
 
 

@@ -1,1 +1,1 @@
-"""Routing tables from one route to a hundred thousand: lookups, memory, and what a swap costs requests."""
+"""Routing tables from one route to a hundred thousand: lookups, memory, and the cost of a swap."""

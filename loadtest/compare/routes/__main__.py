@@ -1,4 +1,4 @@
-"""Routing tables of 1 to 100,000 routes: time per lookup, memory, and what a swap costs.
+"""Routing tables of 1 to 100,000 routes: time per lookup, memory, and the cost of a swap.
 
     python -m loadtest.compare.routes [--routes N ...] [--swaps N]
 

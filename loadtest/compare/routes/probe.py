@@ -1,6 +1,6 @@
 """Time per lookup, in the interpreter of one build of fleetgate: imports nothing but that, prints JSON.
 
-Standard input is what a worker would be sent: a snapshot, encoded. Run by loadtest.compare.routes.
+Standard input is a snapshot, encoded as for a worker. Run by loadtest.compare.routes.
 """
 
 import json

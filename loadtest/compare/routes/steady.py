@@ -4,7 +4,7 @@
 
 For every line on standard input it prints the figures since the last one, as JSON, until the input ends.
 The processes named are those that a request goes through. When one of them, or this one, waits for its core
-because something else runs there, that is not the proxy's doing: it is told apart.
+because another process runs there, the wait is not the proxy's doing: such waits are told apart.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a swap of the routes costs the requests of a real worker, and what the routes cost in memory."""
+"""The cost of a swap of the routes for requests of a real worker, and the memory that the routes take."""
 
 import json
 import subprocess
@@ -23,12 +23,12 @@ from proxy.model.channel import Apply, encode
 
 QUIET_S = 1.0
 SETTLE_S = 0.3
-"""After an acknowledgement the worker still takes the old table apart; requests may notice."""
+"""Pause after an acknowledgement: the worker still takes the old table apart; requests may notice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What the steady load saw. Times in seconds."""
+    """The observations of the steady load. Times in seconds."""
 
     requests: int
     failed: int
@@ -95,7 +95,7 @@ def _quiet(load: "Load") -> Period:
 
 
 def _swap(worker: Worker, load: "Load", order: bytes) -> tuple[float, Period]:
-    """Return the seconds until the acknowledgement, and what requests noticed until the worker is done."""
+    """Return the seconds until the acknowledgement, and the figures of requests until the worker is done."""
     load.take()
     start = time.perf_counter()
     worker.apply(order)

@@ -1,4 +1,4 @@
-"""What a case came to: executions per id, shares, latencies, and which limits it missed. Pure."""
+"""The result of a case: executions per id, shares, latencies, and missed limits. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from loadtest.drills.site import SURVIVOR
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A limit and what there was instead."""
+    """A missed limit, and the value instead."""
 
     what: str
     value: float
@@ -27,7 +27,7 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Times in milliseconds. What only the gateway can say is None before another proxy."""
+    """Times in milliseconds. Members that only the gateway can tell are None before another proxy."""
 
     requests: int
     slow: int
@@ -42,7 +42,7 @@ class Result:
     failed: int
     failures: dict[str, int]
     share: float  # percent of the executed GETs that cluster-1 got
-    share_points: float | None  # how far that is from what is configured
+    share_points: float | None  # distance of that from the configured share
     fast_p50_ms: float
     fast_p99_ms: float
     fast_worst_ms: float

@@ -1,4 +1,4 @@
-"""The cases of the drill as data: what serves, how it is shared, what is slow, and what must hold."""
+"""The cases of the drill as data: endpoints, shares, slow requests, and limits."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,7 +54,7 @@ class Target:
     repeated_posts: int | None = 0
     not_executed: int | None = 0
     failed: int | None = 0
-    share_points: float | None = 2.0  # between the GETs of cluster-1 and what is configured
+    share_points: float | None = 2.0  # between the GETs of cluster-1 and its configured share
     failovers: int | None = 0
     events: int | None = 0
     breakers: int | None = 0
@@ -95,7 +95,7 @@ class Case:
 
     @property
     def longest_s(self) -> float:
-        """When the last slow request ends at the latest, if none waits for another one."""
+        """Seconds until the last slow request ends at the latest, if none waits for another one."""
         ends = (at + slow.takes_s for slow in self.slow for at in slow.at)
         return max(self.lasts_s, *ends)
 
@@ -111,7 +111,7 @@ _T, _1, _S, _P = Model.THREADED, Model.SINGLE, Model.SYNC, Model.POOL
 LEFT: Final = Target(share_points=None, failovers=None, events=None, breakers=None)
 
 CASES: Final = (
-    # What was observed on 2026-11-30, in the order of the report.
+    # Observations of 2026-11-30, in the order of the report.
     Case(
         "get-6s", 1, _T, Split.PREFERRED, 2, 14, (Slow("GET", 6, (1.0,)),),
         quick=True, beside_peers=True,
@@ -136,7 +136,7 @@ CASES: Final = (
         "get-45s-dns", 1, _T, Split.PREFERRED, 2, 50, (Slow("GET", 45, (1.0,)),),
         leaves_at_s=3.0, returns_at_s=3.0, is_named=True, target=LEFT,
     ),
-    # One request at a time: everything that comes to the pod waits for the slow one.
+    # One request at a time: all requests that come to the pod wait for the slow one.
     Case(
         "single", 1, _1, Split.PREFERRED, 2, 18,
         (Slow("GET", 4, (1.0,)), Slow("POST", 3, (9.0,))),
@@ -194,7 +194,7 @@ CASES: Final = (
     Case(
         "least-conn", 4, _T, Split.LEAST_CONN, 20, 14, (Slow("GET", 5, (1.0,)), Slow("POST", 4, (7.0,))),
     ),
-    # What an Ingress says of retries and of coming back.
+    # Settings of an Ingress for retries and for coming back.
     Case(
         "scope-none-2-workers", 2, _T, Split.HALVES, 40, 16,
         (Slow("GET", 5, (1.0, 8.0)), Slow("POST", 5, (2.0,))),

@@ -1,4 +1,4 @@
-"""Sends what is planned when it is due, whatever becomes of earlier requests; repeats nothing."""
+"""Sends planned requests when they are due, without regard to earlier ones; repeats none."""
 
 import asyncio
 import re
@@ -13,14 +13,14 @@ from loadtest.kit.site import HOST
 CUT: Final = 0
 GIVEN_UP: Final = -1
 LIMIT_S: Final = 30.0
-"""A request ends at the latest so long after it could have."""
+"""Time after its earliest possible end at which a request ends at the latest."""
 BODY: Final = b"x" * 64
 _COOKIE: Final = re.compile(rb"\r\nset-cookie: *([^;\r]+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class Asked:
-    """What became of a request: status (or CUT, GIVEN_UP), seconds since it was due, and the answer."""
+    """The outcome of a request: status (or CUT, GIVEN_UP), seconds since it was due, and the answer."""
 
     planned: Planned
     status: int = CUT

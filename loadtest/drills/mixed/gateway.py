@@ -30,7 +30,7 @@ _POLL_S: Final = 0.05
 
 
 class Gateway:
-    """Used as a context manager; serves on `port` when it is entered. Raises StartError."""
+    """The gateway, as a context manager; serves on `port` when it is entered. Raises StartError."""
 
     def __init__(
         self, build: Fleetgate, case: Case, port: int, directory: Path, proxy_core: int, load_core: int

@@ -46,7 +46,7 @@ class Model(StrEnum):
 
 
 class Log:
-    """Executions, counted by whoever reads the file."""
+    """The log of executions, which readers of the file count."""
 
     def __init__(self, path: Path, port: int) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -93,7 +93,7 @@ def answer(connection: socket.socket, log: Log, *, keep: bool) -> bool:
 
 
 def execute(method: bytes, target: bytes, log: Log) -> bytes:
-    """Take as long as the query says; return the answer: which execution of which request it was."""
+    """Take as long as the query says; return the answer, which names the request and its execution."""
     found = _ID.search(target)
     identity = found[1] if found else NO_ID
     arrival = log.begin(method, identity)
@@ -144,7 +144,7 @@ class Server:
 
 
 def watch_the_clock(log: Log) -> None:
-    """Notice when the process has no core: that is the machine's doing, and looks like a stopped process."""
+    """Notice when the process has no core: the machine's pauses look like a stopped process."""
     last = time.monotonic()
     while True:
         time.sleep(TICK_S)

@@ -74,7 +74,7 @@ _HAPROXY_HANG: Final = f"""timeout connect {TRY_S}s
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A proxy; `command` writes its configuration into a directory and returns what starts it."""
+    """A proxy; `command` writes its configuration into a directory and returns the command that starts it."""
 
     name: str
     version: str

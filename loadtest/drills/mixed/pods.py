@@ -34,7 +34,7 @@ class Executed:
 
 
 class Pods:
-    """Used as a context manager. Raises StartError."""
+    """The processes of the pods, as a context manager. Raises StartError."""
 
     def __init__(self, model: Model, directory: Path, core: int) -> None:
         self._model = model
@@ -78,7 +78,7 @@ class Pods:
         return [process.pid for process in self._processes]
 
     def longest_pause_s(self) -> float:
-        """Return for how long one of them had no core at most: what the machine adds."""
+        """Return the longest time that a pod had no core, which the machine adds, in seconds."""
         return max(longest_pause_s(log.read_text()) for log in self._logs)
 
     def drained(self) -> list[Executed]:

@@ -19,7 +19,7 @@ Run = tuple[Case, Fleetgate | Peer]
 
 NAME: Final = "mixed"
 AROUND_S: Final = 7.0
-"""To start, settle and stop everything."""
+"""Time to start, settle and stop a case."""
 
 
 def divided(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -32,18 +32,18 @@ def divided(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def chosen(patterns: list[str], *, quick: bool) -> list[Case]:
-    """Raises ValueError when a pattern matches no case."""
+    """Return the cases that match. Raises ValueError when a pattern matches no case."""
     return select(patterns, quick=quick) if patterns else []
 
 
 def peers(names: Sequence[str]) -> list[Peer]:
-    """Return those that are installed, each twice: with its own timeouts and with those of `hang`."""
+    """Return the installed peers, each twice: with its own timeouts and with those of `hang`."""
     found, _ = installed(FIND, names)
     return [peer for both in found for peer in both]
 
 
 def runs(cases: Sequence[Case], builds: Sequence[Fleetgate], others: Sequence[Peer]) -> list[Run]:
-    """Return which case runs before what: all of them before ours, some before the others."""
+    """Return each case with its proxy: all cases before our builds, some before the others."""
     found: list[Run] = []
     for case in cases:
         found += [(case, build) for build in builds]
@@ -52,7 +52,7 @@ def runs(cases: Sequence[Case], builds: Sequence[Fleetgate], others: Sequence[Pe
 
 
 def takes_s(planned: Sequence[Run], times: int) -> float:
-    """Return about how long everything takes."""
+    """Return about how long the planned runs take, in seconds."""
     return sum(case.longest_s + AROUND_S for case, _ in planned) * times
 
 

@@ -115,7 +115,7 @@ def _verdict(cell: Cell | None) -> str:
 
 
 def _outcome(cell: Cell | None) -> str:
-    """Return how often slow requests were executed and what came of them, and the failures of others."""
+    """Return how often slow requests were executed, their outcome, and the failures of others."""
     if cell is None:
         return NO_FIGURE
     r = cell.result

@@ -26,13 +26,12 @@ from loadtest.ports import free_port
 
 LEAD_S: Final = 0.3
 SETTLE_S: Final = 1.5
-"""After the last answer: the control plane hears of its workers once a second."""
+"""Pause after the last answer: the control plane hears of its workers once a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run. What is this machine's doing: `late_s`, the longest that a request was begun after it was due;
-
+    """One run. The machine's doing are `late_s`, the longest that a request was begun after it was due, and
     `paused_s`, the longest that an endpoint's process had no core, which looks like a stopped process.
     """
 
@@ -69,7 +68,7 @@ def before_fleetgate(
 def before_peer(
     case: Case, peer: Peer, number: int, directory: Path, proxy_core: int, load_core: int
 ) -> Cell:
-    """Do the same before another proxy, which nobody asks for what it thinks. Raises StartError, OSError."""
+    """Do the same before another proxy, without questions to its admin API. Raises StartError, OSError."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     directory.mkdir()
     port = free_port()
@@ -88,7 +87,7 @@ def before_peer(
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happens to the pods of cluster-1 while a case runs."""
+    """The changes of the pods of cluster-1 while a case runs."""
 
     case: Case
     gateway: Gateway

@@ -1,4 +1,4 @@
-"""When which request is due: pure, and the same for every proxy."""
+"""The schedule of requests: pure, and the same for every proxy."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from loadtest.kit.site import PREFIX
 #: Of sixteen fast requests these are POSTs: clusters and endpoints that take turns get equally many.
 POSTS: Final = frozenset((3, 6, 9, 12))
 USERS: Final = 40
-"""So many different keys and sessions."""
+"""Number of different keys and sessions."""
 PIN: Final = ("stage", "gray")
 KEY: Final = "x-user"
 

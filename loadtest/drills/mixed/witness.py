@@ -1,4 +1,4 @@
-"""What the gateway says of its clusters while it serves: failovers, breakers, holds, states, Events."""
+"""The gateway's view of its clusters while it serves: failovers, breakers, holds, states, Events."""
 
 import threading
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ HELD: Final = frozenset(("held", "delayed"))
 
 @dataclass(slots=True)
 class Seen:
-    """Everything that was seen at some time; empty where all is well."""
+    """All that the admin API showed at some time; empty where all is well."""
 
-    states: set[str] = field(default_factory=set)  # of endpoints, apart from healthy
+    states: set[str] = field(default_factory=set)  # states of endpoints, apart from healthy
     breakers: set[str] = field(default_factory=set)  # clusters whose breaker was not closed
     reduced: set[str] = field(default_factory=set)  # why a cluster did not get its share
     holds: set[str] = field(default_factory=set)  # clusters that are held out
@@ -67,7 +67,7 @@ class Witness:
         self._thread.join()
 
     def conclude(self, request: Planned) -> Seen:
-        """Add what is left at the end; `request` is one that the rule serves."""
+        """Add the answers at the end; `request` is one that the rule serves."""
         self._poll()
         for each in self._gateway.get("/api/v1/failovers")["items"]:
             self.seen.failovers.append(f"{each['fromCluster']} {each['cause']} {each['seconds']}")

@@ -14,7 +14,7 @@ class Running(Protocol):
 
     @property
     def pid(self) -> int:
-        """Of the process that serves, at first."""
+        """Id of the process that serves at first."""
         ...
 
     def remove(self) -> None:

@@ -22,7 +22,7 @@ _RETRY_GET = _OTHER_PLACE | {
 }
 _RETRY_POST = _OTHER_PLACE | {"retry_on": "connect-failure,refused-stream"}
 # Two endpoints: of 10 % of them, the default, one may be ejected. Errors of our side are not split from the
-# others: then an accepted connect begins the count anew, and who resets every request is never ejected
+# others: then an accepted connect begins the count anew, and an endpoint that resets all is never ejected
 _OUTLIERS = {
     "consecutive_5xx": 5,
     "consecutive_gateway_failure": 5,
@@ -72,7 +72,7 @@ class Envoy:
 
 
 def find() -> Envoy:
-    """Raises Missing."""
+    """Return the installed Envoy. Raises Missing."""
     return Envoy(envoy.find())
 
 
@@ -132,7 +132,7 @@ def _cluster(name: str, site: Site) -> dict[str, Any]:
 
 
 def _write_endpoints(site: Site, clusters: tuple[str, ...]) -> None:
-    """For each cluster the other one's endpoints are the second priority. A file is moved into its place."""
+    """Move a file into its place: for each cluster the other one's endpoints are the second priority."""
     for name in CLUSTERS:
         assignment = {
             "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",

@@ -97,7 +97,7 @@ class HAProxy:
 
 
 def find() -> HAProxy:
-    """Raises Missing."""
+    """Return the installed HAProxy. Raises Missing."""
     return HAProxy(haproxy.find())
 
 

@@ -98,7 +98,7 @@ class Nginx:
 
 
 def find() -> Nginx:
-    """Raises Missing."""
+    """Return the installed nginx. Raises Missing."""
     return Nginx(nginx.find())
 
 

@@ -41,7 +41,7 @@ class AcceptQueue:
         return length / max(rate, 1.0) if length > enough else 0.0
 
     def shorten(self, wait_s: float) -> None:
-        """Limit the queue to what is accepted in `wait_s` seconds. Connections that wait already stay."""
+        """Limit the queue to `wait_s` seconds of accepting. Connections that wait already stay."""
         self._limit = max(int(self._rate * wait_s), MIN_LENGTH)
         self._socket.listen(self._limit)
 
@@ -67,7 +67,7 @@ class AcceptQueue:
 def refuse(client: socket.socket, answer: bytes) -> None:
     """Answer a connection that was just accepted, and close it."""
     with client:
-        with suppress(OSError):  # nothing has come yet
+        with suppress(OSError):  # no byte has come yet
             client.recv(_REQUEST_BYTES)  # unread bytes would turn the FIN into a RST
-        with suppress(OSError):  # it has gone away
+        with suppress(OSError):  # the client has gone away
             client.send(answer)

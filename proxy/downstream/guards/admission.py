@@ -37,7 +37,7 @@ class Admission:
         self.refused: dict[tuple[str, str], int] = {}  # by listener and cause, not in the log yet
 
     def enter(self) -> None:
-        """There is a new connection; `admit` or `refuse` follows, and `leave` in the end."""
+        """Count a new connection; `admit` or `refuse` follows, and `leave` in the end."""
         self.open += 1
 
     def refusal(self, group: bytes) -> str:
@@ -80,7 +80,7 @@ class Admission:
             self.refuse(listener, cause)
 
     def refuse(self, listener: str, cause: str) -> None:
-        """Count a client that had something to ask and got 503, or no answer."""
+        """Count a client that got 503, or no answer, to a request."""
         self.refused[listener, cause] = self.refused.get((listener, cause), 0) + 1
 
     def counts(self) -> tuple[ShedCount, ...]:

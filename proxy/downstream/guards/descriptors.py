@@ -16,18 +16,18 @@ from proxy.timers import TICK_S
 
 log = logging.getLogger(__name__)
 
-RESERVE_SHARE: Final = 10  # one in ten is kept for connections to endpoints, logs and the control channel
+RESERVE_SHARE: Final = 10  # one descriptor in ten is for endpoints, logs and the control channel
 MIN_RESERVE: Final = 64
 _HYSTERESIS_SHARE: Final = 10
 
 CHECK_S: Final = 0.1
-QUIET_S: Final = 1.0  # a client that came, or had a request, later than that has one on the way
-CLOSES: Final = 256  # at a time: 10 µs for each
-LOG_S: Final = 60.0  # between two lines about the same trouble
+QUIET_S: Final = 1.0  # idle time below which a client may have a request on the way
+CLOSES: Final = 256  # connections closed at a time: 10 µs for each
+LOG_S: Final = 60.0  # time between two log lines about the same shortage
 
 
 class DescriptorBudget:
-    """Accepting pauses at `full` connections, to clients and endpoints together, and goes on at `relaxed`."""
+    """Connections, to clients and endpoints together: accepting pauses at `full`, goes on at `relaxed`."""
 
     __slots__ = ("full", "relaxed")
 
@@ -47,7 +47,7 @@ def raised_limit() -> int:
 
 
 class DescriptorGuard:
-    """`check` is called for every new connection, `expire` by the timer wheel while accepting is paused."""
+    """Pauses accepting. `check` is called for every new connection, `expire` while accepting is paused."""
 
     __slots__ = (
         "_admission", "_before", "_budget", "_is_closed", "_listeners", "_logged", "_plane", "_recent",
@@ -76,7 +76,7 @@ class DescriptorGuard:
 
     @property
     def room(self) -> int:
-        """How many clients may come at once: each will need a connection to an endpoint, too."""
+        """Number of clients that may come at once: each will need a connection to an endpoint, too."""
         return max(self._budget.full - self.used - self._recent - self._before, 0) // 2
 
     def check(self) -> None:

@@ -11,7 +11,7 @@ class GuardedClient(Protocol):
 
     @property
     def quiet_since(self) -> float:
-        """When the last request on this connection ended (monotonic); inf while one is under way."""
+        """Time when the last request on this connection ended (monotonic); inf while one is under way."""
 
     def shed(self, cause: str) -> None:
         """Close an idle connection whose place is needed."""
@@ -22,7 +22,7 @@ class GuardedListener(Protocol):
 
     @property
     def accepted(self) -> int:
-        """How many connections were accepted so far."""
+        """Number of connections accepted so far."""
 
     @property
     def queue(self) -> AcceptQueue | None:

@@ -25,8 +25,8 @@ from proxy.http.replies import refusal
 log = logging.getLogger(__name__)
 
 DETAIL: Final = "The gateway is overloaded."
-STEP_S: Final = 0.01  # between two rounds of refusals
-REFUSING_SHARE: Final = 0.05  # of the time: at 50 µs for each, a thousand a second
+STEP_S: Final = 0.01  # time between two rounds of refusals
+REFUSING_SHARE: Final = 0.05  # share of the time: at 50 µs for each, a thousand a second
 MAX_RETRY_AFTER_S: Final = 3
 QUEUED_SHARE: Final = 0.5  # share of the limit that connections may wait in the kernel's queue
 AT_ONCE: Final = 256  # open connections up to which all that wait are accepted; uvloop takes one per turn
@@ -35,7 +35,7 @@ LOG_S: Final = 60.0
 
 
 class OverloadGuard:
-    """One per worker. `expire` is called by the timer wheel, `is_stale` for requests while `is_watching`."""
+    """The guard of a worker. The timer wheel calls `expire`, requests ask `is_stale` while `is_watching`."""
 
     __slots__ = (
         "_admission", "_answers", "_is_scheduled", "_left_s", "_listeners", "_logged", "_plane", "_refused",

@@ -9,11 +9,11 @@ from proxy.downstream.guards.admission import OVERLOAD, WAITED, Admission
 from proxy.timers import TICK_S
 
 FLAGS: Final = {OVERLOAD: "OM", WAITED: "OM"}
-"""By cause. All other causes are limits of connections: OC."""
+"""Flags of the log line by cause. All other causes are limits of connections: OC."""
 
 
 class RefusalLog:
-    """One per worker. Ten times a second it writes a line for each listener and cause of refusals."""
+    """The refusal log of a worker. Ten times a second it writes a line for each listener and cause."""
 
     __slots__ = ("_admission", "_is_started", "_plane")
 
@@ -28,7 +28,7 @@ class RefusalLog:
             self._plane.wheel.schedule(self, self._plane.wheel.now + TICK_S)
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if self._admission.refused:
             refused, self._admission.refused = self._admission.refused, {}
             for (listener, cause), count in refused.items():

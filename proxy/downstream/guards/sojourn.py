@@ -1,4 +1,4 @@
-"""How long clients wait for the worker, and whether that is a burst or overload.
+"""The time that clients wait for the worker, and whether they wait in a burst or in overload.
 
 As in CoDel, a queue that is long for a moment does its work; a queue that never gets short is of no use.
 """
@@ -20,7 +20,7 @@ class Sojourn:
 
     def __init__(self) -> None:
         self.is_overloaded = False
-        self.wait_s = 0.0  # of the last tick
+        self.wait_s = 0.0  # longest wait of the last tick
         self._longest_s = 0.0
         self._late = 0
         self._calm = 0
@@ -47,7 +47,7 @@ class Timestamped(Protocol):
 
 
 def waited_s(sock: Timestamped) -> float:
-    """Return how long ago the last data came in, or the connection when none has; 0.0 if unknown."""
+    """Return the age of the last data in seconds, of the connection where none has come; 0.0 if unknown."""
     try:
         return int(_RECEIVED.unpack(sock.getsockopt(IPPROTO_TCP, TCP_INFO, _RECEIVED.size))[0]) / 1000
     except (OSError, AttributeError):

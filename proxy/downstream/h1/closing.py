@@ -24,7 +24,7 @@ class Closing:
         self._transport = transport
         self._watch = watch
         self._deadline = now + STALL_S
-        self._left = LINGER_BYTES  # to be read and thrown away
+        self._left = LINGER_BYTES  # bytes that may still be read and thrown away
 
     def end(self) -> None:
         """Close once all is written."""
@@ -41,7 +41,7 @@ class Closing:
             self._transport.abort()
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if not self._transport.get_write_buffer_size():
             if self._transport.is_closing():
                 return None

@@ -77,7 +77,7 @@ class ClientConnection(StreamConnection):
         # Reading
         self.is_listed = False  # in the backlog
         self._is_careful = True  # a CarefulReader reads
-        # Small reads in a row that end that. Two at first: a connection for one request ends as it began
+        # Small reads in a row that end the care. Two at first: a connection for one request ends as it began
         self._calm = 2
         self._blank_lines = 0  # before a request line
         self._is_processing = False
@@ -167,7 +167,7 @@ class ClientConnection(StreamConnection):
     # Deadlines
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if self.transport.is_closing() or self._closing is not None:
             return self._closing_state().expire(now)
         self._check(self._stream.exchange, now)
@@ -211,7 +211,7 @@ class ClientConnection(StreamConnection):
     # Reading: with care where much may come
 
     def settle(self, size: int) -> None:
-        """Read without a buffer again, if little came and nothing was left over."""
+        """Read without a buffer again, if few bytes came and none was left over."""
         if size > CALM_BYTES:
             self._calm = CALM_READS
         elif not (self.is_listed or self._inbox.is_held or self._inbox.data or self._stream.body is not None):
@@ -282,7 +282,7 @@ class ClientConnection(StreamConnection):
             self._drop_incomplete()
 
     def _drop_incomplete(self) -> None:
-        """The client has closed its side: a request that is not complete by now never will be."""
+        """Drop an incomplete request: the client has closed its side, so the rest will never come."""
         exchange = self._stream.exchange
         if exchange is None:
             self._close()
@@ -329,7 +329,7 @@ class ClientConnection(StreamConnection):
         return data.startswith(b"\r\n", at) and self._blank_lines < _MAX_BLANK_LINES
 
     def _wait_for_more(self, size: int) -> None:
-        """The first `size` bytes of a head have come."""
+        """Wait for the rest of a head, of which `size` bytes have come."""
         if not self._inbox.checked:
             self._deadline = self._plane.wheel.now + self._plane.limits.head_timeout_s
         self._inbox.checked = size
@@ -504,7 +504,7 @@ class ClientConnection(StreamConnection):
             self._refuse(error.status, "", error.detail)
 
     def _turn_away(self, detail: str) -> None:
-        """Refuse the connection, whatever request was to come."""
+        """Refuse the connection, before any request."""
         if self._listener.is_crowded:
             self.transport.abort()
         else:
@@ -530,7 +530,7 @@ class ClientConnection(StreamConnection):
         return is_there
 
     def _depart(self, closed_s: float) -> None:
-        """The client's FIN came `closed_s` ago: from now on the client must get something every second."""
+        """Watch a client whose FIN came `closed_s` ago: from now on it must get a byte every second."""
         if self._departure is None:
             self._departure = Departure(self._stream, closed_s, self._plane.clock.now())
             self._plane.wheel.schedule(self._departure, self._plane.wheel.now)

@@ -1,9 +1,9 @@
 """A client that has closed its side while a request of it is under way.
 
-It may have gone, or still read (`nc -N`, a half-closed HTTP/1.0 client): TCP says the same of both until
-something is written. So the client gets a second in which something must be written to it, again after each
-byte until all is answered. Bytes that it has not read yet count in its favour: a client that is gone would
-have reset the connection.
+The client may have gone, or still read (`nc -N`, a half-closed HTTP/1.0 client): TCP says the same of both
+until a byte is written. So a byte must be written to the client within a second, again after each byte until
+all requests are answered. Bytes that the client has not read yet count in its favour: a client that is gone
+would have reset the connection.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ class Departure:
         self._stream = stream
         self._is_stopped = False
         self._exchange: Exchange | None = None
-        self._written = 0  # of its response
+        self._written = 0  # bytes of the response
         self._quiet_s = closed_s
         self._looked = now
         exchange = stream.exchange
@@ -34,11 +34,11 @@ class Departure:
             self._goes_on(exchange)
 
     def stop(self) -> None:
-        """The connection begins to close."""
+        """Stop looking at the client: the connection begins to close."""
         self._is_stopped = True
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         stream = self._stream
         exchange = stream.exchange
         is_tunnel = exchange is not None and exchange.tunnel is not None
@@ -60,7 +60,7 @@ class Departure:
         return now
 
     def _goes_on(self, exchange: Exchange) -> bool:
-        """Whether something was written since the last look, or another request is under way."""
+        """Whether a byte was written since the last look, or another request is under way."""
         record = exchange.record
         written = record.response_bytes + (1 if record.status else 0)
         if exchange is self._exchange and written == self._written:

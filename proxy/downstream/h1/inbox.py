@@ -18,8 +18,8 @@ class Inbox:
         self.checked = 0  # bytes of an incomplete head, at the beginning of `data`
         self._more: list[bytes] = []  # received behind `data`
         self._more_bytes = 0
-        self.is_held = False  # too much waits
-        self.is_wanted = True  # there is a use for more of the request body
+        self.is_held = False  # too many bytes wait
+        self.is_wanted = True  # whether more of the request body can be used
 
     def put_back(self, data: bytes, at: int) -> None:
         """Keep data[at:], the unprocessed rest of bytes that were taken out."""
@@ -41,7 +41,7 @@ class Inbox:
         return len(self.data) - self.at + self._more_bytes > HIGH_WATER_BYTES
 
     def take(self) -> bytes:
-        """Return all that is kept, and keep nothing; read `at` before."""
+        """Return the kept bytes, and keep none; read `at` before."""
         data = self.data
         if self._more:
             data = b"".join((data, *self._more))

@@ -1,6 +1,6 @@
 """The client's side of the requests of one HTTP/1 connection, which come one after the other.
 
-The stream frames responses for the client's version of HTTP. It lets the connection go on only after a
+The stream frames responses for the client's version of HTTP, and lets the connection go on only after a
 request that was read completely (RFC 9112 §9.3).
 """
 
@@ -53,7 +53,7 @@ class StreamConnection(ABC):
 
 
 class Http1Stream(Downstream):
-    """One per connection; `exchange` is its present request, None between requests."""
+    """The stream of a connection; `exchange` is its present request, None between requests."""
 
     __slots__ = (
         "_connection", "_goes_on", "_plane", "_writes_chunks", "awaited_s", "body", "exchange",
@@ -76,13 +76,13 @@ class Http1Stream(Downstream):
         self.awaited_s = 0.0  # time that the body was waited for
         self.expects_continue = False  # the client waits for 100 (Continue)
         # Per response
-        self._goes_on = False  # the connection, after it
+        self._goes_on = False  # whether the connection goes on after the response
         self._writes_chunks = False
 
     def is_busy(self) -> bool:
         """Whether a request is under way.
 
-        Compiled code takes `exchange` for None after a comparison, whatever is called in between; this method
+        Compiled code takes `exchange` for None after a comparison, in spite of calls in between; this method
         reads it anew.
         """
         return self.exchange is not None
@@ -99,7 +99,7 @@ class Http1Stream(Downstream):
             exchange.on_body(payload)
 
     def has_waiting_body(self) -> bool:
-        """Whether some of a body, or of a tunnel, was received and not looked at."""
+        """Whether bytes of a body, or of a tunnel, were received and not looked at."""
         body, exchange = self.body, self.exchange
         if body is None:
             return self.has_sent_more() and exchange is not None and exchange.tunnel is not None
@@ -219,7 +219,7 @@ class Http1Stream(Downstream):
         self.transport.abort()
 
     def cancel(self) -> None:
-        """End the request that is under way, if any: nobody wants its response."""
+        """End the request that is under way, if any: no client waits for its response."""
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.cancel()
@@ -240,6 +240,6 @@ class Http1Stream(Downstream):
         return True
 
     def detach(self) -> None:
-        """The connection is lost: let go of it, so that nothing is left to the garbage collector."""
+        """Let go of the lost connection, so that no cycle is left to the garbage collector."""
         self._connection = None
         self.cancel()

@@ -53,7 +53,7 @@ def best(key: int, seeds: list[int], weights: list[int]) -> int:
 
 
 def best_of_equals(key: int, seeds: list[int]) -> int:
-    """Return what `best` does when all weights are equal, without logarithms."""
+    """Return the winner as `best` does for equal weights, without logarithms."""
     winner, highest = 0, -1
     for index, seed in enumerate(seeds):
         reached = score(key, seed)

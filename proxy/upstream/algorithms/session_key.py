@@ -13,7 +13,7 @@ NAME_DIGITS = 16
 
 
 class SessionKey:
-    """Random until the control plane says which one it is. `epoch` changes with the key."""
+    """The key, random until the control plane sends one. `epoch` changes with the key."""
 
     __slots__ = ("_key", "epoch")
 

@@ -26,7 +26,7 @@ class Backends:
     def __init__(
         self, action: Forward | None, services: Services, scope: RetryScope = RetryScope.ANY
     ) -> None:
-        """None: there are none, and nothing is ever picked."""
+        """`action`: None for a route without backends, for which nothing is ever picked."""
         meant = action.backends if action is not None else ()
         self.backends = _bound(action, services, scope) if action is not None else ()
         self._weights = [backend.weight for backend in meant]

@@ -20,7 +20,7 @@ class Balancer(ABC):
 
 
 class LeastRequest(Balancer):
-    """What a cluster does of itself: the less busy of two."""
+    """The default choice of a cluster: the less busy of two endpoints."""
 
     __slots__ = ()
 
@@ -51,7 +51,7 @@ class Random(Balancer):
 
 
 class LeastConnection(Balancer):
-    """The least busy of all, for its weight; in turns when several are."""
+    """The least busy endpoint of all, for its weight; equally busy ones in turns."""
 
     __slots__ = ()
 
@@ -101,7 +101,7 @@ _BALANCERS: dict[Algorithm, type[Balancer]] = {
 
 
 def balancer(balance: Balance | None) -> Balancer | None:
-    """Return what chooses inside a cluster for a route, None for the cluster itself."""
+    """Return the balancer that chooses inside a cluster for a route, None for the cluster itself."""
     if balance is None:
         return None
     wanted = _BALANCERS.get(balance.algorithm)

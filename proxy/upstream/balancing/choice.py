@@ -1,4 +1,4 @@
-"""Where a request goes first, and after each failed attempt.
+"""The choice of an endpoint for a request: for the first attempt, and after each failed one.
 
 The choice of a backend is the same for all its requests; `keyed` and `sticky` have choices for one request.
 """
@@ -21,7 +21,7 @@ class Choice(ABC):
 
     __slots__ = ("service",)
 
-    service: LiveService  # that is meant to serve
+    service: LiveService  # the one that is meant to serve
 
     @abstractmethod
     def first(self) -> LiveEndpoint | None:
@@ -41,8 +41,8 @@ class Choice(ABC):
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
         """Return an endpoint for a connect beside those to `tried`, which do not answer yet; None for none.
 
-        `within` as above. That they do not answer says little so far: an endpoint with an open breaker is
-        no alternative to them.
+        `within` as above. Connects without an answer say little so far: an endpoint with an open breaker is
+        no alternative to `tried`.
         """
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Choice(ABC):
 
 
 class BackendChoice(Choice):
-    """A backend of a route: its service, and what serves instead of it."""
+    """A backend of a route: its service, and the fallbacks that serve instead of it."""
 
     __slots__ = ("_balancer", "_further", "_scope", "options", "split")
 
@@ -93,14 +93,14 @@ class BackendChoice(Choice):
         return max([split.reach() for split in self.options])
 
     def serving(self) -> ClusterSplit:
-        """Return what serves now: the service itself, or the first fallback that can do more."""
+        """Return the service that serves now: the backend's own, or the first fallback that can do more."""
         split = self.split
         if len(self.options) == 1 or split.reach() is Reach.SERVING:
             return split
         return self.options[first_serving([option.reach() for option in self.options])]
 
     def tiers(self, failed: str) -> list[tuple[ClusterSplit, Tier]]:
-        """Return all that a request may turn to after the cluster `failed`, in order: panic comes last."""
+        """Return the tiers that a request may turn to after the cluster `failed`, in order, panic last."""
         if self._scope is RetryScope.NONE:
             return []
         every = [(split, tier) for split in (*self.options, *self._further) for tier in split.tiers()]

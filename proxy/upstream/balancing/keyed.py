@@ -58,9 +58,9 @@ class KeyReader:
 
 
 class KeyedChoice(Choice):
-    """Of one request: the endpoints in the order of their scores, tier by tier.
+    """The choice for one request: the endpoints in the order of their scores, tier by tier.
 
-    Where every endpoint counts the same they are scored together, whatever their cluster; where clusters
+    Where every endpoint counts the same all are scored together, across clusters; where clusters
     have weights the cluster is found first. So one endpoint less never moves another's keys.
     """
 
@@ -89,7 +89,7 @@ class KeyedChoice(Choice):
         return None
 
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
-        """The next one of the key's order; after two that do not answer, one of another cluster."""
+        """The next endpoint in the key's order; after two that do not answer, one of another cluster."""
         found = self.following(tried, attempts=len(tried), stay=len(tried) < 2, within=within)
         return found if found is not None and found.is_chosen() else None
 

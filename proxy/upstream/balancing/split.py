@@ -56,7 +56,7 @@ class ClusterSplit:
         return self._tiers
 
     def reach(self) -> Reach:
-        """Return what the service can do for a request now."""
+        """Return the present ability of the service to serve a request."""
         if self._epoch != self._state.epoch:
             self._rebuild()
         return self._reach

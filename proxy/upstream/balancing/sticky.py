@@ -48,7 +48,7 @@ class Session(Choice):
         return self._choice.beside(tried, within=within) if self.endpoint not in tried else None
 
     def instead(self, suspect: LiveEndpoint, now: float) -> LiveEndpoint | None:
-        return None  # as with keys
+        return None  # as for keys
 
     def service_of(self, endpoint: LiveEndpoint) -> LiveService | None:
         return self._choice.service_of(endpoint)
@@ -63,7 +63,7 @@ class StickySessions:
     __slots__ = ("_attributes", "_cookie", "_inserts", "_name", "_prefix", "_set")
 
     def __init__(self, sticky: actions.Sticky) -> None:
-        """Raises PolicyError."""
+        """Prepare the cookies that `sticky` describes. Raises PolicyError."""
         demand(of_sticky(sticky))
         self._name = sticky.cookie.encode()
         self._inserts = sticky.mode is StickyMode.INSERT
@@ -93,7 +93,7 @@ class StickySessions:
         return None
 
     def stripped(self, headers: RequestHeaders) -> RequestHeaders:
-        """Return what the endpoint gets: its cookie as it set it."""
+        """Return the headers for the endpoint: with its cookie as it set it."""
         if self._inserts:
             return headers
         forward = _COOKIE_LINE.sub(lambda line: self._prefix.sub(rb"\1", line.group()), headers.forward)

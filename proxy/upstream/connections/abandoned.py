@@ -38,7 +38,7 @@ class AbandonedResponse(ResponseSink):
         self._connection.abort()
 
     def on_upstream_lost(self, failure: Failure) -> None:
-        """The request left long ago: its end concerns nobody."""
+        """The request left long ago: its end has no consequences."""
 
     def on_silence(self, seconds: float) -> None:
         if seconds >= CERTAIN_S:
@@ -52,7 +52,7 @@ class LivenessRequest(AbandonedResponse):
     """A liveness probe: `OPTIONS *`, which asks for nothing. Every response answers it, a refusal as well.
 
     So does the end of a new connection in order: programs that do not know `OPTIONS *` hang up, and a stopped
-    program cannot. The kernel answers nothing in its place. That a program has died, the next connect tells.
+    program cannot. The kernel answers nothing in its place. The next connect tells that a program has died.
     """
 
     __slots__ = ("_is_over", "_keep", "_on_over")

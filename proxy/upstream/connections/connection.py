@@ -26,7 +26,7 @@ from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
 
 HIGH_WATER_BYTES: Final = 65536
-STREAM_IDLE_S: Final = 300.0  # between two pieces of a body: Envoy's stream idle timeout
+STREAM_IDLE_S: Final = 300.0  # longest time between two pieces of a body: Envoy's stream idle timeout
 CHECK_ACTIVE_S: Final = 0.1
 CHECK_IDLE_S: Final = 0.5
 MAX_INTERIM: Final = 10_000
@@ -47,7 +47,7 @@ class ConnectionOwner(ABC):
 
     @abstractmethod
     def closed(self, connection: "UpstreamConnection") -> None:
-        """The connection has ended, for whatever reason."""
+        """The connection has ended, for any reason."""
 
     @abstractmethod
     def release(self, connection: "UpstreamConnection") -> None:
@@ -63,7 +63,7 @@ class ConnectionOwner(ABC):
 
 
 class UpstreamConnection(Carrier):
-    """Belongs to one endpoint for its whole life, and is its own stream while it serves a request.
+    """A connection belongs to one endpoint for its whole life, and is its own stream during a request.
 
     An asyncio.Protocol by its methods: mypyc's classes inherit only from each other.
     """
@@ -93,7 +93,7 @@ class UpstreamConnection(Carrier):
         self._backlog = backlog
         self.is_listed = False  # in the backlog
         self._is_careful = False  # a CarefulReader reads, but for the rest of a long body
-        self._calm = 0  # small reads in a row that end that
+        self._calm = 0  # small reads in a row after which the careful reading ends
         self._is_streaming = False  # a LongBodyReader reads
         self.served = 0  # requests answered
         self.written = 0  # bytes written, for the proof that a request was never delivered
@@ -102,7 +102,7 @@ class UpstreamConnection(Carrier):
         self.exchange = None
         self.since = 0.0  # the endpoint has had all of the request, monotonic
         self._before = 0
-        self._sends_chunks = False  # what follows of the request body goes in chunks
+        self._sends_chunks = False  # the rest of the request body goes in chunks
         self._buffer = b""
         self._checked = 0  # bytes of an incomplete head, at the beginning of `_buffer`
         self._interims = 0
@@ -309,7 +309,7 @@ class UpstreamConnection(Carrier):
         self._wait_for_turn(is_new=False)
 
     def _wait_for_turn(self, *, is_new: bool) -> None:
-        """Process what was received once other connections have had their turns."""
+        """Process received bytes once other connections have had their turns."""
         self._backlog.left -= QUANTUM
         self._is_waiting = True
         self.transport.pause_reading()
@@ -354,7 +354,7 @@ class UpstreamConnection(Carrier):
         exchange = self.exchange
         if exchange is not None and self._rest:
             rest, self._rest = self._rest, b""
-            self._receive(exchange, rest)  # what came before the end
+            self._receive(exchange, rest)  # bytes from before the end
             exchange = self.exchange
         if exchange is not None:
             # TimeoutError: TCP_USER_TIMEOUT has passed without an acknowledgement
@@ -412,7 +412,7 @@ class UpstreamConnection(Carrier):
         return head
 
     def _incomplete(self, exchange: ResponseSink, data: bytes) -> None:
-        # Refuse at once what is no HTTP/1 response, rather than wait for an end that never comes
+        # Refuse bytes that are no HTTP/1 response at once, rather than wait for an end that never comes
         if not data.startswith(b"HTTP/1."[: len(data)]):
             self._malformed(exchange)
             return
@@ -420,7 +420,7 @@ class UpstreamConnection(Carrier):
         lines_end = data.rfind(b"\r\n") + 2
         is_small = len(data) <= (limits.MAX_HEAD_BYTES if lines_end > 1 else limits.MAX_LINE_BYTES)
         if checked and is_small and data.find(b"\n", checked) < 0:
-            self._buffer = data  # nothing new can be said before the next end of a line
+            self._buffer = data  # the next check needs another end of a line
             return
         if lines_end > 1:
             try:

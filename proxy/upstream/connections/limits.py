@@ -1,7 +1,7 @@
 """Connection limits (circuit breaking): connections of one service in one cluster, and pending requests.
 
-Envoy calls the limits max_connections and max_pending_requests, HAProxy maxconn and queue. They are looked at
-only where a connection has to be opened; a request that finds an idle one passes by.
+Envoy calls the limits max_connections and max_pending_requests, HAProxy maxconn and queue. The
+limits apply only where a connection has to be opened; a request that finds an idle one passes by.
 """
 
 from abc import ABC, abstractmethod
@@ -40,7 +40,7 @@ class PendingRequest(ABC):
 
 
 class ConnectionLimits:
-    """What counts against the limits of one service in one cluster. The connector compares it with them."""
+    """Connections and pending requests of one service in one cluster, which the connector limits."""
 
     __slots__ = ("_tally", "open", "opening", "times", "waiting")
 

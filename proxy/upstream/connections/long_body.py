@@ -35,7 +35,7 @@ class Buffers:
 
 
 class LongBodyReader:
-    """An asyncio.BufferedProtocol by its methods; it stands in for its connection while a body lasts."""
+    """An asyncio.BufferedProtocol by its methods; stands in for its connection while a body lasts."""
 
     __slots__ = ("_buffer", "_buffers", "_connection", "_exchange", "_few", "_left")
 
@@ -46,15 +46,15 @@ class LongBodyReader:
         self._left = left
         self._buffers = buffers
         self._buffer: memoryview | None = None  # being read into
-        self._few: memoryview | None = None  # instead, when a turn of the loop is over
+        self._few: memoryview | None = None  # a small buffer instead, when a turn of the loop is over
 
     def start(self) -> None:
         self._connection.transport.set_protocol(cast(asyncio.BaseProtocol, self))
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Offer as much room as the client's socket has: what is read for a slow client waits here.
+        """Offer as much room as the client's socket has: bytes that are read for a slow client wait here.
 
-        Few large reads and writes are what makes long bodies cheap: each wakes the other side up.
+        Few large reads and writes make long bodies cheap: each wakes the other side up.
         """
         self._few = self._connection.few_if_pressed()
         if self._few is not None:
@@ -69,7 +69,7 @@ class LongBodyReader:
             return
         buffer, self._buffer = self._buffer, None
         assert buffer is not None
-        if connection.exchange is not self._exchange:  # it has ended, and the connection with it
+        if connection.exchange is not self._exchange:  # the exchange has ended, and the connection with it
             self._buffers.give(buffer)
             return
         surplus = b""

@@ -1,4 +1,4 @@
-"""What a stream tells of a response: exchanges, mirrors and probes hear it."""
+"""The sink of a response: exchanges, mirrors and probes implement it."""
 
 from abc import ABC, abstractmethod
 
@@ -8,7 +8,7 @@ from proxy.upstream.evidence.kinds import Kind
 
 
 class ResponseSink(ABC):
-    """What hears of a response. The defaults are those of a sink that no client waits behind."""
+    """Takes a response from a stream. The defaults are those of a sink that no client waits behind."""
 
     __slots__ = ("is_head",)
 
@@ -53,7 +53,7 @@ class ResponseSink(ABC):
     def on_upstream_lost(self, failure: Failure) -> None:
         """The stream has ended before the response did."""
 
-    # How it is read
+    # Reading of the response
 
     def takes_chunks(self) -> bool:
         """Whether `on_response` may get a body in chunks, as the endpoint has framed it."""
@@ -64,7 +64,7 @@ class ResponseSink(ABC):
         return 0
 
     def slice_bytes(self) -> int:
-        """Return how much of a body it takes at once, 0 for any number of bytes."""
+        """Return how many bytes of a body the sink takes at once, 0 for any number."""
         return 0
 
     def is_pipelined(self) -> bool:
@@ -88,4 +88,4 @@ class ResponseSink(ABC):
         return False
 
     def on_silence(self, seconds: float) -> None:
-        """For so long the endpoint's machine has acknowledged nothing. Called again and again."""
+        """The endpoint's machine has acknowledged nothing for `seconds`. Called again and again."""

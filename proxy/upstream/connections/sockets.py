@@ -1,4 +1,4 @@
-"""What the kernel is told about a connection to an endpoint, and what it knows of it."""
+"""Socket options of a connection to an endpoint, and the kernel's knowledge of the connection."""
 
 import asyncio
 import struct
@@ -17,7 +17,7 @@ from typing import Final
 
 # A peer that vanishes without a word is found by `silence` while a request waits for its answer. These are
 # for the rest: tunnels, and responses that are under way. The last one cuts off a living program, too, that
-# does not read for so long: 60 s is what nginx allows between two writes (proxy_send_timeout).
+# does not read for that long: nginx allows 60 s between two writes (proxy_send_timeout).
 OPTIONS: Final = (
     (SOL_SOCKET, SO_KEEPALIVE, 1),
     (IPPROTO_TCP, TCP_KEEPIDLE, 15),
@@ -44,7 +44,7 @@ def set_options(transport: asyncio.Transport) -> None:
 
 
 def acknowledge(transport: asyncio.Transport) -> None:
-    """Have the kernel acknowledge at once what has been read.
+    """Have the kernel acknowledge at once the bytes that have been read.
 
     An endpoint that has used up the small window of a young connection waits for it, and the kernel
     would wait 40 ms for a request to send it along with (measured: one of a hundred 100 KB answers).

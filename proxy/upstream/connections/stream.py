@@ -1,4 +1,4 @@
-"""What an attempt holds of an endpoint: the way of one request to it, and of the response back.
+"""The stream of an attempt: the way of one request to an endpoint, and of its response back.
 
 An HTTP/1 connection is its own stream, for one request at a time.
 """
@@ -10,11 +10,11 @@ from proxy.upstream.evidence.kinds import Kind
 
 
 class UpstreamStream(ABC):
-    """Bodies come and go without framing: the stream has the framing of its protocol."""
+    """A stream takes and delivers bodies without framing: the stream has the framing of its protocol."""
 
     __slots__ = ("deadline", "exchange", "since")
 
-    exchange: ResponseSink | None  # that hears of the response; None: no request is in flight
+    exchange: ResponseSink | None  # sink of the response; None: no request is in flight
     since: float  # when the endpoint got the last byte of the request, monotonic
     deadline: float  # when the response must have begun, or the next piece of either body have moved
 
@@ -23,14 +23,14 @@ class UpstreamStream(ABC):
         self, exchange: ResponseSink, head: bytes, body: bytes, deadline: float, *, in_chunks: bool,
         is_complete: bool,
     ) -> None:  # fmt: skip
-        """Start a request. `head` is complete, as HTTP/1 text; `body` is what has come of the body so far.
+        """Start a request. `head` is complete, as HTTP/1 text; `body` is the part of the body that has come.
 
         `in_chunks`: the head says that the body comes in chunks. `is_complete`: nothing follows.
         """
 
     @abstractmethod
     def write(self, payload: bytes) -> None:
-        """Send more of the request body, or of what a tunnel brings."""
+        """Send more bytes of the request body, or of a tunnel."""
 
     @abstractmethod
     def end(self, last: bytes, trailers: bytes) -> None:
@@ -58,7 +58,7 @@ class UpstreamStream(ABC):
 
     @abstractmethod
     def give_back(self) -> None:
-        """Return to the pool what was obtained for a request that has ended meanwhile."""
+        """Return to the pool a stream that was obtained for a request that has ended meanwhile."""
 
     @abstractmethod
     def release(self) -> None:
@@ -66,7 +66,7 @@ class UpstreamStream(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """End the request, whatever is in flight of it; its exchange hears no more."""
+        """End the request, even in the middle of its bytes; its exchange hears no more."""
 
     @abstractmethod
     def leave_to(self, sink: ResponseSink) -> None:

@@ -1,6 +1,6 @@
 """Finds requests that the machine of an endpoint does not acknowledge: it may be gone.
 
-A slow program is no reason: its kernel acknowledges what it is sent. A lost segment is one, and so is a
+A slow program is no reason: its kernel acknowledges the bytes. A lost segment is one, and so is a
 kernel that acknowledges late (Windows: 200 ms). So before the machine counts as gone, a connect asks it once
 more: a living kernel answers that at once (`detection.suspicion`).
 """
@@ -12,9 +12,9 @@ from typing import Final
 from proxy.upstream.connections.carrier import Carrier
 
 CERTAIN_S: Final = 1.0
-"""Without an acknowledgement for so long no other sign is needed: the kernel has retransmitted twice."""
+"""Seconds without an acknowledgement that need no other sign: the kernel has retransmitted twice."""
 
-GIVE_UP_S: Final = 5.0  # of a request that may not be repeated: the kernel has retransmitted four times
+GIVE_UP_S: Final = 5.0  # the same for requests that may not be repeated: four retransmissions
 
 _LOOKS_APART_S: Final = 0.09  # two looks at a connection are about one tick of the wheel apart
 _COARSE_S: Final = 0.02  # resolution of the clock of the kernel and of that of the wheel
@@ -34,7 +34,7 @@ class AcknowledgementWatch:
         self._since = 0.0  # since when bytes are not acknowledged; 0: all are
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         connection = self._connection
         exchange = connection.exchange
         if exchange is None or connection.transport.is_closing():

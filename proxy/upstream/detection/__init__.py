@@ -1,1 +1,1 @@
-"""Actors that watch endpoints: probes, stalls, outliers, and what workers tell each other."""
+"""Actors that watch endpoints: probes, stalls, outliers, and messages between workers."""

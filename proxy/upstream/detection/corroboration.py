@@ -1,4 +1,4 @@
-"""What other services at its address, and other workers, know of a silent endpoint."""
+"""Knowledge about a silent endpoint: of other services at its address, and of other workers."""
 
 from proxy.timers import TICK_S
 from proxy.upstream.endpoint import LiveEndpoint
@@ -7,12 +7,12 @@ from proxy.upstream.waiting import busy_at
 
 
 class Corroboration:
-    """One per worker; scheduled on its timer wheel."""
+    """Collects and tells such knowledge. One per worker; scheduled on its timer wheel."""
 
     __slots__ = ("_board", "_by_key", "_idle")
 
     def __init__(self, board: Board | None) -> None:
-        """Without a board there is no other worker."""
+        """`board`: None where there is no other worker."""
         self._board = board
         self._by_key: dict[int, list[LiveEndpoint]] = {}  # endpoints that may be at work for this worker
         self._idle: list[LiveEndpoint] = []  # of these, endpoints that have given-up requests alone
@@ -31,12 +31,12 @@ class Corroboration:
             self._forget(endpoint)
 
     def ask(self, endpoint: LiveEndpoint, now: float) -> None:
-        """Ask what the other workers know; to be called again for as long as the answer is of interest."""
+        """Ask the other workers for their knowledge; to be called again while the answer is of interest."""
         if self._board is not None:
             self._board.ask(endpoint.observed().key, now)
 
     def of(self, endpoint: LiveEndpoint, since: float, now: float) -> Corroborated | None:
-        """Return what others know; None while a worker has not written yet what it knows at `since`."""
+        """Return the others' knowledge, None while that of any worker is older than `since` (monotonic)."""
         key = endpoint.observed().key
         told = self._board.told(key, since, now) if self._board is not None else Corroborated()
         if told is not None:
@@ -44,7 +44,7 @@ class Corroboration:
         return told
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel: answer the other workers."""
+        """Answer the other workers; the timer wheel calls `expire`."""
         board = self._board
         if board is not None:
             for key in board.wanted(now):

@@ -1,4 +1,4 @@
-"""Takes answers in as evidence of what is usual: a sample of all answers, and every slow one.
+"""Takes answers in as evidence of usual times: a sample of all answers, and every slow one.
 
 A sample is enough for what requests of a kind usually take, and costs a worker under full load 0.2 % of its
 time. All slow answers are noted, because the slowest one decides for how long a request stays where it is.
@@ -14,7 +14,7 @@ from proxy.upstream.evidence.kinds import Kind, Kinds
 from proxy.upstream.evidence.pauses import Pauses
 
 SAMPLE: Final = 16  # answers in a row: of those that come at the same time, several have to be seen
-APART_S: Final = 0.016  # between two samples of a worker
+APART_S: Final = 0.016  # time between two samples of a worker
 BUSY_APART_S: Final = 0.128  # where a sample takes less than APART_S: 125 answers in a second say enough
 _AVERAGED: Final = 8.0
 _MOST_LOOKED_AT: Final = 64
@@ -22,21 +22,21 @@ _MOST_LOOKED_AT: Final = 64
 
 
 class Learning:
-    """One per worker."""
+    """Samples the answers of a worker. One per worker."""
 
     __slots__ = ("_begun", "_left", "_pauses", "due")
 
     def __init__(self, pauses: Pauses) -> None:
         self._pauses = pauses
-        self.due = -inf  # from when on answers are taken for a sample, monotonic
-        self._left = SAMPLE  # of the sample
+        self.due = -inf  # time from which answers are taken for a sample, monotonic
+        self._left = SAMPLE  # answers that the sample still lacks
         self._begun = -inf
 
     def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamStream, now: float) -> None:
         """Take in that the endpoint has begun to answer, at `now`, the request that the connection serves."""
         endpoint, since = endpoint_of(connection), connection.since
         if endpoint.stalled_at >= since:
-            return  # it had stopped meanwhile: that says nothing of how long it works
+            return  # the endpoint had stopped meanwhile: the time says nothing of its work
         is_sample = now >= self.due
         if is_sample:
             self._count(now)

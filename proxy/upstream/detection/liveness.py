@@ -16,8 +16,8 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.suspects import outlive
 
-APART_S: Final = 0.5  # from the beginning of a probe of one endpoint to that of the next
-BEGUN_S: Final = 0.001  # so long after it was sent a request has reached the program
+APART_S: Final = 0.5  # time from the beginning of a probe of one endpoint to that of the next
+BEGUN_S: Final = 0.001  # time after which a request that was sent has reached the program
 
 
 class LivenessProbe:
@@ -31,13 +31,13 @@ class LivenessProbe:
     def __init__(
         self, endpoint: LiveEndpoint, connector: Connector, clock: Clock, *, at_random: bool
     ) -> None:
-        """`at_random` unless the endpoint gave the occasion by what it did, or did not do."""
+        """`at_random` unless the endpoint gave the occasion, by an act or by its silence."""
         self._at_random = at_random
         self._endpoint = endpoint
         self._connector = connector
         self._clock = clock
         self._connection: UpstreamConnection | None = None
-        # Requests that waited when it was sent, and when they were sent. Those on new connections are left
+        # Requests that waited when the probe was sent, by their own times. Those on new connections are left
         # out: a program that serves one connection at a time may not have begun with them
         self._before: list[tuple[UpstreamConnection, float]] = []
         self._was_idle = False  # the endpoint had nothing else to do when it was asked

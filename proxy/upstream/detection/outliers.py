@@ -8,7 +8,7 @@ from proxy.upstream.service import Services
 
 
 class OutlierDetection:
-    """One per worker. Requests tell it how their attempts ended."""
+    """The outlier detection of a worker: requests tell it how their attempts ended."""
 
     __slots__ = ("_ejections", "_prober", "_services")
 
@@ -27,7 +27,7 @@ class OutlierDetection:
         """An attempt has failed."""
         cluster = self._services.cluster_of(endpoint)
         if cluster is None:
-            endpoint.failed(failure)  # is counted
+            endpoint.failed(failure)
         else:
             self._see_to(endpoint, cluster.failed(endpoint, failure))
 

@@ -16,11 +16,11 @@ from proxy.upstream.endpoint import LiveEndpoint, State
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.service import Services
 
-ANSWER_S: Final = 1.0  # for an endpoint that has stalled to say something
+ANSWER_S: Final = 1.0  # time for a stalled endpoint to send a byte
 
 
 class Prober:
-    """One per worker. Its tasks are the connector's."""
+    """Sends the probes of a worker. One per worker; its tasks are the connector's."""
 
     __slots__ = ("_connector", "_loop", "_probes", "_services", "suspicions")
 
@@ -84,7 +84,7 @@ class Prober:
             self.probe_after(endpoint, cluster.longer_ejection(endpoint))
 
     async def _answers(self, connection: UpstreamConnection) -> bool:
-        """Whether the endpoint answers a request: connects are accepted for it by its kernel."""
+        """Whether the endpoint answers a request: for a connect its kernel answers."""
         is_answered: asyncio.Future[bool] = self._loop.create_future()
         deadline = self._connector.clock.now() + ANSWER_S
         LivenessRequest(connection, partial(_answer, is_answered)).ask(connection.endpoint.label, deadline)

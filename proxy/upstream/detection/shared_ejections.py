@@ -6,7 +6,7 @@ from proxy.model.channel import Ejection
 
 
 class SharedEjections:
-    """Ejections that no other worker knows of yet. That an endpoint is back each worker finds out itself."""
+    """Ejections that no other worker knows of yet. Each worker finds out itself when an endpoint is back."""
 
     __slots__ = ("_news", "on_news")
 
@@ -15,7 +15,7 @@ class SharedEjections:
         self.on_news: Callable[[], None] | None = None  # there is something to `take`; None: nothing takes it
 
     def note(self, ejection: Ejection) -> None:
-        """This worker has ejected an endpoint, by what it has seen of it."""
+        """Note the ejection of an endpoint by this worker, by its own evidence."""
         if self.on_news is not None:
             self._news.append(ejection)
             self.on_news()

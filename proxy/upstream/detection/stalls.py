@@ -1,4 +1,4 @@
-"""Finds endpoints that accept requests and answer none: stopped, or cut off, or busy with something slow.
+"""Finds endpoints that accept requests and answer none: stopped, or cut off, or busy with slow work.
 
 Nothing fails at such an endpoint, so no count of failures finds it. There is no timer per request: every
 TICK_S the watch looks at the endpoints that have requests in flight, and closely at those from which nothing
@@ -47,7 +47,7 @@ _LATE_S: Final = 0.05  # a tick that late shows that this worker itself had stop
 
 
 class StallWatch:
-    """One per worker."""
+    """Watches the endpoints of a worker that have requests in flight. One per worker."""
 
     __slots__ = (
         "_awake", "_clock", "_companions", "_connector", "_corroboration", "_ejections", "_last", "_loop",
@@ -79,7 +79,7 @@ class StallWatch:
         self._awake = 0.0  # since when this worker has listened without a pause, monotonic
 
     def on_send(self, endpoint: LiveEndpoint) -> None:
-        """A request goes to an endpoint that is not watched yet, or is to be rehearsed."""
+        """Watch an endpoint that gets a request, unless it is watched already; rehearse it if it is time."""
         endpoint.notice_send = False
         if not endpoint.is_watched:
             self.watch(endpoint)
@@ -88,7 +88,7 @@ class StallWatch:
             self._loop.call_later(BEGUN_S, self._rehearse, endpoint, False)
 
     def watch(self, endpoint: LiveEndpoint) -> None:
-        """Look at an endpoint for as long as it has requests in flight. It is not watched yet."""
+        """Look at an endpoint, not watched yet, for as long as it has requests in flight."""
         endpoint.is_watched = True
         self._watched.append(endpoint)
         self._corroboration.begin(endpoint)
@@ -275,7 +275,7 @@ class StallWatch:
     def _plan_rehearsal(self, endpoint: LiveEndpoint) -> None:
         """Have an endpoint rehearsed if it is time: at random first, then right after a request was sent.
 
-        Beside requests that are over in a moment nothing can be shown.
+        Beside requests that are over in a moment a probe shows nothing.
         """
         observed = endpoint.observed()
         is_unknown = observed.concurrency.is_unknown()
@@ -296,8 +296,8 @@ class StallWatch:
     def _rehearse(self, endpoint: LiveEndpoint, at_random: bool) -> None:
         """Send a probe beside requests that wait: its answer shows how many the endpoint works on at a time.
 
-        Once the endpoint is silent nothing can be learned any more. How long a probe takes is found out
-        first.
+        Once the endpoint is silent a probe teaches nothing any more. The first rehearsals find out how long a
+        probe takes.
         """
         observed, now = endpoint.observed(), self._clock.now()
         concurrency = observed.concurrency
@@ -311,7 +311,7 @@ class StallWatch:
             self._probe(endpoint, at_random=at_random)
 
     def _rehearse_pair(self, endpoint: LiveEndpoint) -> None:
-        """Send two probes beside a slow request: it keeps other requests away, so no two would overlap."""
+        """Send two probes beside a slow request, which keeps other requests away, so no two would overlap."""
         observed, now = endpoint.observed(), self._clock.now()
         is_due = len(busy_at(endpoint, now)) + 1 >= observed.concurrency.shown
         is_due = is_due and endpoint not in self._companions

@@ -17,7 +17,7 @@ from proxy.upstream.service import Services
 
 
 class Connector(Opener):
-    """One per worker. Every task it starts has a deadline."""
+    """The connector of a worker. Every task that it starts has a deadline."""
 
     __slots__ = (
         "_dialer", "_loop", "_services", "_tasks", "_wheel", "backlog", "limits", "on_unreachable",
@@ -74,7 +74,7 @@ class Connector(Opener):
         self.backlog.do(partial(self._begin, endpoint, waiter), endpoint)
 
     def connect_now(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
-        """The same for a probe, of which the time until it is answered is evidence."""
+        """Open a connection for a probe at once: the time until the probe is answered is evidence."""
         endpoint.limits.begin()
         self._begin(endpoint, waiter)
 
@@ -114,12 +114,12 @@ class Connector(Opener):
         self.start(self._connect(endpoint, waiter))
 
     def _resume(self, pending: PendingConnect) -> None:
-        """The limit leaves room for the connection of a request that waited."""
+        """Open the connection of a request that waited: the limit leaves room for it."""
         if pending.endpoint.state is State.RETIRED:  # its address may be another pod's by now
             pending.requester.on_connect_failed(pending.endpoint, Failure.OVERFLOW)
         elif self.has_capacity(pending.endpoint):
             self.obtain(pending.endpoint, pending.requester)
-        else:  # the connection that has gone was that of a probe, above the limit: the request waits on
+        else:  # the closed connection was a probe's, above the limit: the request waits on
             pending.wait_on()
 
     async def _connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:

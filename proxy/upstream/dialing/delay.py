@@ -7,7 +7,7 @@ from typing import Final
 from proxy.clock import Clock
 
 _LATE_S: Final = 0.002
-"""A timer as late as this says that the loop was busy: an answer may be there and not have been read."""
+"""Delay of a timer, in seconds, that shows a busy loop: an answer may be there and not have been read."""
 
 Later = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
 """The `call_later` of an event loop."""
@@ -16,7 +16,7 @@ Later = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
 class Delay:
     """Waits for an answer: `work` is called when the loop has had time to see one that came before.
 
-    So two timers in a row have to be on time: one may come just before the loop was held up.
+    Two timers in a row have to be on time: one may come just before the loop was held up.
     """
 
     __slots__ = ("_clock", "_due", "_later", "_timer", "_was_on_time", "_work")
@@ -35,7 +35,7 @@ class Delay:
         self._wait(seconds)
 
     def stop(self) -> None:
-        self._work = None  # the request that waits here is free at once, and not for the collector to find
+        self._work = None  # frees the waiting request at once, without the garbage collector
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

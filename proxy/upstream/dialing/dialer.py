@@ -22,7 +22,7 @@ _LOCAL_ERRORS: Final = frozenset(
 
 
 class TcpDialer:
-    """One per worker: its connections share what they remember of response heads, and their buffers."""
+    """The dialer of a worker: its connections share remembered response heads, and buffers."""
 
     __slots__ = ("_backlog", "_buffers", "_loop", "_memo", "_wheel")
 

@@ -1,6 +1,6 @@
 """A connect that gets no answer is hedged: another one starts beside it, and the first to answer serves.
 
-Nothing has been sent before a connection is there, so any method may be hedged. It is RFC 8305 (happy
+Nothing has been sent before a connection is there, so any method may be hedged. A hedge is RFC 8305 (happy
 eyeballs) across endpoints and clusters, with a delay that is learned.
 """
 
@@ -16,11 +16,11 @@ from proxy.upstream.dialing.pending import Requester
 from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
 from proxy.upstream.evidence.failure import Failure
 
-MOST_CONNECTS: Final = 3  # of one request at a time: two clusters may be gone at once
+MOST_CONNECTS: Final = 3  # connects of one request at a time: two clusters may be gone at once
 
 
 class Waiter(Protocol):
-    """What has asked for a connection."""
+    """The request, probe or suspicion for which a connection is opened."""
 
     def on_connected(self, connection: UpstreamConnection) -> None: ...
 

@@ -33,7 +33,7 @@ class Requester(Protocol):
 
 
 class PendingConnect(PendingRequest):
-    """Leaves the queue of its limits when it has waited for too long."""
+    """A pending request, which leaves the queue of its limits when it has waited for too long."""
 
     __slots__ = ("_limits", "_resume", "endpoint", "requester")
 
@@ -61,7 +61,7 @@ class PendingConnect(PendingRequest):
         self._limits.waiting.appendleft(self)
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if self in self._limits.waiting:
             self._limits.waiting.remove(self)
             if not self.requester.is_done:

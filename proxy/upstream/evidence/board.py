@@ -1,10 +1,10 @@
-"""Where the workers of a gateway tell each other what they know of an endpoint that one of them suspects.
+"""The board: workers of a gateway exchange there their knowledge of an endpoint that one of them suspects.
 
 A worker that finds an endpoint silent asks; every worker writes, ten times a second while it is asked,
 when it last heard the endpoint and when the oldest requests were sent that the endpoint may be working on
-for it. So no worker takes for stopped what answers another one, nor for idle what is full of another
-one's requests. All of it is memory that the workers share: it needs no control plane, and costs nothing
-while no worker asks.
+for it. So no worker takes an endpoint for stopped that answers another worker, nor for idle one that is
+full of another worker's requests. The board is memory that the workers share: it needs no control plane,
+and costs nothing while no worker asks.
 """
 
 from math import inf
@@ -14,8 +14,8 @@ MOST_WORKERS: Final = 64  # a worker with a higher number decides by itself, and
 ROWS: Final = 256  # endpoints that workers can ask about at a time
 OLDEST: Final = 8  # requests that a worker writes down; more of them fill any endpoint
 
-ASKED_S: Final = 0.5  # a question stays open for so long
-GONE_S: Final = 3.0  # a worker that has written nothing for so long has ended, and has no requests
+ASKED_S: Final = 0.5  # time for which a question stays open
+GONE_S: Final = 3.0  # silence after which a worker has ended, and has no requests
 
 _CELL: Final = 2 + OLDEST  # words: written at, heard, requests
 _ROW: Final = 2 + MOST_WORKERS * _CELL  # words: key, asked at, a cell for each worker
@@ -24,13 +24,13 @@ MEMORY_BYTES: Final = 8 * (_HEAD + ROWS * _ROW)
 
 
 class Corroborated:
-    """What other workers know of an endpoint. Times are monotonic seconds."""
+    """Knowledge of other workers about an endpoint. Times are monotonic seconds."""
 
     __slots__ = ("busy", "heard")
 
     def __init__(self) -> None:
         self.heard = -inf
-        self.busy: list[float] = []  # when the requests were sent that it may be working on
+        self.busy: list[float] = []  # when the requests were sent that the endpoint may be working on
 
 
 class Board:
@@ -62,7 +62,7 @@ class Board:
         return [int(self._keys[at]) for at in rows if self._keys[at] and now - self._values[at + 1] < ASKED_S]
 
     def tell(self, key: int, heard: float, busy: list[float], now: float) -> None:
-        """Write what this worker knows of an endpoint; see Corroborated."""
+        """Write this worker's knowledge of an endpoint; see Corroborated."""
         at = self._place(key, now)
         if at < 0 or self._worker >= MOST_WORKERS:
             return
@@ -71,10 +71,10 @@ class Board:
         for number in range(OLDEST):
             self._values[cell + 2 + number] = oldest[number] if number < len(oldest) else inf
         self._values[cell + 1] = heard
-        self._values[cell] = now  # last: what it dates is complete
+        self._values[cell] = now  # written last: the row that it dates is complete
 
     def told(self, key: int, since: float, now: float) -> Corroborated | None:
-        """Return what the others have written since `since`; None while a worker that lives has not."""
+        """Return the others' entries since `since`; None while an entry of a living worker is older."""
         found, at = Corroborated(), self._place(key, now)
         for worker in range(MOST_WORKERS):
             wrote: float = self._values[1 + worker]

@@ -15,15 +15,15 @@ from enum import StrEnum
 from math import ceil, inf
 from typing import Final
 
-STEPS: Final = 8  # in which the share of a cluster grows on its way back
-RAMP_S: Final = 10.0  # how long that takes at most, and always once the cluster has flapped
-SHORT_S: Final = 2.0  # after a shorter absence a cluster that did not flap needs no ramp
-FIRST_HOLD_S: Final = 1.0  # a cluster that fails again stays out for at least so long
+STEPS: Final = 8  # steps in which the share of a cluster grows on its way back
+RAMP_S: Final = 10.0  # longest time of these steps, and the time of a cluster that has flapped
+SHORT_S: Final = 2.0  # absence below which a cluster that did not flap needs no ramp
+FIRST_HOLD_S: Final = 1.0  # least time for which a cluster that fails again stays out
 LONGEST_HOLD_S: Final = 60.0
-STABLE_S: Final = 60.0  # without a failure, and the next failure counts as the first
+STABLE_S: Final = 60.0  # time without a failure after which the next failure counts as the first
 FEW: Final = 3  # endpoints; of fewer endpoints all must fail to open the breaker
-PART: Final = 0.2  # of many endpoints must fail to open it
-STALLS_PART: Final = 0.1  # of the time; a cluster that stalls for more of it, in the long run, has failed
+PART: Final = 0.2  # part of many endpoints that must fail to open the breaker
+STALLS_PART: Final = 0.1  # part of the time; a cluster that stalls for more, in the long run, has failed
 
 
 class Phase(StrEnum):
@@ -121,7 +121,7 @@ class ClusterBreaker:
             self._has_failed()
 
     def _has_failed(self) -> None:
-        """This is more than a transient stall: hold the cluster out, if it was out not long ago."""
+        """Note a failure, no mere transient stall: hold the cluster out, if it was out not long ago."""
         phase, since = self._before
         self._is_stall = False
         again = phase is Phase.RAMPING or self._at - since < STABLE_S
@@ -130,7 +130,7 @@ class ClusterBreaker:
         self._held_until = self._at + min(hold_s, LONGEST_HOLD_S)
 
     def _resume(self, now: float) -> None:
-        """It was a transient stall: go on as if nothing had happened."""
+        """Go on in the phase before a transient stall: the stall has no consequences."""
         self._stalled_s = self._stalled(now) + now - self._at
         self._stalled_at = now
         self._is_stall = False

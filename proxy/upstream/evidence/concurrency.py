@@ -10,13 +10,13 @@ so the work of a request is the fastest answer of its kind, less a round trip an
 from math import ceil, inf
 from typing import Final
 
-OVERHEAD_S: Final = 0.0005  # at most, that a program needs to wake up for a request: measured 0.05 to 0.1 ms
-LEAST_WORK_S: Final = 0.0005  # what is faster is lost in wake-ups: a single thread would look like several
+OVERHEAD_S: Final = 0.0005  # most that a program needs to wake up for a request: measured 0.05 to 0.1 ms
+LEAST_WORK_S: Final = 0.0005  # shorter work is lost in wake-ups: a single thread would look like several
 MOST: Final = 64  # shown at a time; more is never asked for
 OVERTAKEN: Final = 3  # times by requests sent BEHIND_S or more after it, and a request is being worked on
 BEHIND_S: Final = 0.05
 CONFIRMED: Final = 2  # probes that were answered beside as many requests
-PROBES: Final = 16  # the fastest of so many shows what a probe takes on an idle endpoint
+PROBES: Final = 16  # the fastest of so many shows the time of a probe on an idle endpoint
 REHEARSALS: Final = 40  # probes of an endpoint that are sent for this evidence alone, in an hour
 
 _ENOUGH: Final = 8  # shown by answers; more is shown by probes and requests that are overtaken
@@ -26,7 +26,7 @@ _REMEMBERED: Final = 32  # answers
 
 
 class Concurrency:
-    """Of one endpoint, as one worker has seen it. Times are monotonic seconds."""
+    """The concurrency of one endpoint, as one worker has seen it. Times are monotonic seconds."""
 
     __slots__ = (
         "_beside_probes", "_overtaken", "_probe_s", "_probes", "_recent", "_rehearsals", "_rehearsed",
@@ -87,8 +87,8 @@ class Concurrency:
         """Take in that a probe sent at `asked` was answered at `now`, in `took_s` without the round trip.
 
         `waiting` is when the requests were sent before it that go on waiting; `was_idle`: none was in flight.
-        What a probe takes is learned from those that were sent `at_random` alone: one that is sent right
-        after a request would always have waited for that, where there is one worker.
+        Only probes that were sent `at_random` teach how long a probe takes: one that is sent right after a
+        request would always have waited for the request, where the program has one worker.
         """
         if was_idle or at_random:
             self._probe_s = min(self._probe_s, took_s)
@@ -103,7 +103,7 @@ class Concurrency:
             self._beside_probes = [each for each in self._beside_probes if each >= self.shown]
 
     def may_rehearse(self, now: float) -> bool:
-        """Whether another probe may be sent for this evidence alone; it is sent, then."""
+        """Whether another probe may be sent for this evidence alone; if so, count the probe as sent."""
         if self.shown >= MOST:
             return False
         if now - self._rehearsed >= _HOUR_S:

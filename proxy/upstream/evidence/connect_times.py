@@ -15,7 +15,7 @@ class ConnectTimes:
     def __init__(self) -> None:
         self._mean_s = 0.0
         self._deviation_s = 0.0
-        self.least_s = 0.0  # what the fastest connect took: a round trip; 0 where none is known
+        self.least_s = 0.0  # time of the fastest connect: a round trip; 0 where none is known
         self.hedge_s = FIRST_DELAY_S
 
     @property

@@ -1,4 +1,4 @@
-"""What false alarms teach: a service whose endpoints answered requests that had left them is judged later."""
+"""The lesson of false alarms: a service whose endpoints answered requests that had moved is judged later."""
 
 from math import inf
 

@@ -11,17 +11,17 @@ from typing import Final
 from proxy.model.actions import Failback
 from proxy.model.channel import FailbackStats, Hold
 
-STEPS: Final = 8  # in which a part grows
-LET_BACK_RAMP_S: Final = 8.0  # of a cluster that was held out: it may have served nothing for days
+STEPS: Final = 8  # steps in which a part grows
+LET_BACK_RAMP_S: Final = 8.0  # ramp of a cluster that was held out: it may have served nothing for days
 
 Meant = dict[str, dict[str, Failback]]
-"""What the routes ask for, by service and Ingress."""
+"""Failbacks that the routes ask for, by service and Ingress."""
 
 _NOTHING: Final[Mapping[str, float]] = {}
 
 
 class Failbacks:
-    """One per worker."""
+    """The failbacks that a worker knows. One per worker."""
 
     __slots__ = ("_held", "_meant", "_news", "on_news")
 
@@ -32,7 +32,7 @@ class Failbacks:
         self.on_news: Callable[[], None] | None = None  # there is something to `take`
 
     def want(self, meant: Meant) -> dict[str, set[str]]:
-        """Take over what the routes ask for.
+        """Take over the failbacks that the routes ask for.
 
         Return the services for which it has changed, each with the Ingresses that are newly `manual`.
         """

@@ -1,4 +1,4 @@
-"""How an attempt can fail. `retries.rules` says what follows for the request, `endpoint` for the breaker."""
+"""Failures of an attempt. `retries.rules` has their meaning for the request, `endpoint` for the breaker."""
 
 from enum import Enum
 
@@ -14,8 +14,8 @@ class Failure(Enum):
     HEDGED = "hedged"  # another connect, begun later, was answered first
     UNSEEN = "unseen"  # the connection ended, and TCP proves that the request was never delivered
     STALE = "stale"  # a pooled connection ended before any byte of the response
-    RESET = "reset"  # a new connection did
-    ABORTED = "aborted"  # it was reset, not closed: a program that aborts, or the kernel of one that died
+    RESET = "reset"  # a new connection ended before any byte of the response
+    ABORTED = "aborted"  # the same, but reset, not closed: a program that aborts, or the kernel of a dead one
     STATUS = "status"  # 502, 503 or 504
     STALLED = "stalled"  # the endpoint answers nothing at all; the request left it, and waits elsewhere
     TIMEOUT = "timeout"  # no response head in time

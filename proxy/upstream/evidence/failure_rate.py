@@ -8,7 +8,7 @@ MOST: Final = 100.0  # requests that a gap counts for: a good past is no comfort
 MEMORY: Final = 4.0  # failures that are remembered
 OVER: Final = 4.0  # gaps without a failure, and the rate is low again; where one of ten requests fails,
 # one gap in 60 is as long
-FRESH_S: Final = 5.0  # after so long without a failure the rate is low again, however few requests came
+FRESH_S: Final = 5.0  # time without a failure after which the rate is low again, even with few requests
 
 
 class FailureRate:

@@ -14,7 +14,7 @@ class GivenUp:
     __slots__ = ("_requests",)
 
     def __init__(self) -> None:
-        self._requests: list[tuple[float, float]] = []  # when each was sent, and when it is surely over
+        self._requests: list[tuple[float, float]] = []  # when each was sent, and when its work is surely over
 
     def add(self, since: float, longest_s: float, now: float) -> None:
         """Remember a request sent at `since`; its kind takes `longest_s` at most, inf if unknown."""

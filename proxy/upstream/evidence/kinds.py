@@ -1,6 +1,6 @@
 """Kinds of requests: those of one route with the same method and the same leading segments of the path.
 
-What is slow by its kind is told from what is stuck by the history of that kind. A segment that looks like an
+The history of a kind tells requests that are slow by nature from stuck ones. A segment that looks like an
 identifier counts as any other identifier. A route with more kinds than MOST_KINDS is told apart by fewer
 segments: a kind that covers more requests has the longer history, so such a route is judged later, never
 earlier.
@@ -14,7 +14,7 @@ from proxy.upstream.evidence.histories import FEW, Histories, key_of
 from proxy.upstream.evidence.latencies import Latencies
 
 SEGMENTS: Final = 2
-MOST_KINDS: Final = 64  # of one route, for each number of segments
+MOST_KINDS: Final = 64  # kinds of one route, for each number of segments
 _MOST_KNOWN: Final = 512  # paths whose kind is found without looking at their segments
 
 _IDENTIFIER: Final = re.compile(rb"[^/]*[0-9][^/]*|[^/]{33,}")

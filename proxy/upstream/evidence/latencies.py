@@ -1,13 +1,13 @@
 """How long answers take, known well enough to tell an endpoint that has stalled from one that is slow.
 
-Only what takes longer than a stall's shortest limit allows for is sorted into buckets: for an endpoint
+Only answers that take longer than a stall's shortest limit allows for go into buckets: for an endpoint
 that is not slow an answer costs an addition and two comparisons.
 """
 
 from math import log
 from typing import Final
 
-FAST_S: Final = 0.01  # a tenth of the shortest limit; nothing depends on what is below it
+FAST_S: Final = 0.01  # a tenth of the shortest limit; nothing depends on shorter times
 WINDOW: Final = 2048  # answers after which the older ones count half
 FEW: Final = 8  # answers that say nothing yet
 

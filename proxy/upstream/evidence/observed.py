@@ -1,4 +1,4 @@
-"""What one worker has observed of one endpoint, from the first request on."""
+"""Observations of one worker about one endpoint, from the first request on."""
 
 from math import inf
 
@@ -7,7 +7,7 @@ from proxy.upstream.evidence.given_up import GivenUp
 
 
 class Observed:
-    """Times are monotonic seconds."""
+    """The observations about one endpoint. Times are monotonic seconds."""
 
     __slots__ = (
         "concurrency",
@@ -23,10 +23,10 @@ class Observed:
     )
 
     def __init__(self, key: int) -> None:
-        """`key` is that of its address: the same in all workers, and for all services."""
+        """`key` is the key of the endpoint's address: the same in all workers, and for all services."""
         self.key = key
         self.concurrency = Concurrency()
-        self.took_s = 0.0  # what answers take on average; the last few weigh more
+        self.took_s = 0.0  # average time of an answer; the last few weigh more
         self.given_up = GivenUp()
         self.has_stopped = False  # proven, and nothing has come since
         self.moved = 0  # requests that left it in this stall

@@ -6,12 +6,12 @@ So an endpoint that comes and goes every second does not swing traffic.
 from math import inf
 from typing import Final
 
-STEP: Final = 0.125  # of the share
+STEP: Final = 0.125  # part of the share by which a step rises
 STEP_S: Final = 1.0
 
 
 class Ramp:
-    """One for each service and cluster, in each worker. Times are monotonic seconds."""
+    """The ramp of one service in one cluster, in one worker. Times are monotonic seconds."""
 
     __slots__ = ("_next", "_target", "part")
 

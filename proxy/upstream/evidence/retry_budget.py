@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import exp, inf
 from typing import Final
 
-PART: Final = 0.2  # of the first attempts may be repeated: the default of Envoy and linkerd
+PART: Final = 0.2  # part of the first attempts that may be repeated: the default of Envoy and linkerd
 LEAST_PER_S: Final = 10.0  # repetitions that are always allowed: the default of linkerd
 WINDOW_S: Final = 10.0  # attempts that are so long ago count e times less
 _REFRESH_S: Final = 0.1
@@ -40,7 +40,7 @@ class RetryBudget:
         return True
 
     def give_back(self) -> None:
-        """An attempt was answered that had left a dead endpoint: it has moved, and adds no load."""
+        """Give back an answered attempt that had left a dead endpoint: its request adds no load."""
         self._spent = max(self._spent - 1.0, 0.0)
 
     def undo(self) -> None:
@@ -57,7 +57,7 @@ class RetryBudget:
         fading = exp(-past_s / WINDOW_S)
         # Less than before when endpoints have gone; before the first time nothing is known
         new = max(counted - self._counted - self._unread, 0) if self._since > -inf else 0
-        # As far as is known they came evenly: the first of them have faded already
+        # The attempts are taken to have come evenly: the first of them have faded already
         self.offered = self.offered * fading + new * (1.0 - fading) * WINDOW_S / past_s
         self._spent *= fading
         self._counted = counted

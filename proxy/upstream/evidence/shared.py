@@ -1,4 +1,4 @@
-"""The memory in which the workers of a gateway share what they find out: histories, and the board."""
+"""The memory in which the workers of a gateway share their findings: histories, and the board."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ MEMORY_BYTES: Final = histories.MEMORY_BYTES + board.MEMORY_BYTES
 
 
 class Shared:
-    """One worker's view of it. Without shared memory the worker remembers, and judges, for itself."""
+    """One worker's view of the shared memory. Without any the worker remembers, and judges, for itself."""
 
     __slots__ = ("board", "histories")
 

@@ -1,4 +1,4 @@
-"""What follows when an endpoint is silent while requests wait there: suspicion, proof, or nothing.
+"""The consequences of an endpoint's silence while requests wait there: suspicion, proof, or nothing.
 
     quiet        nothing came for longer than requests of some kind usually take: others are preferred
     stuck        a request was in time when the endpoint was last heard, and is late several times over now
@@ -15,14 +15,14 @@ from typing import Final
 
 QUIET_S: Final = 0.1  # shorter silence is no suspicion
 TIMES_USUAL: Final = 10.0  # times that requests of a kind usually take, before silence is a suspicion
-UNANSWERED_S: Final = 0.15  # without an answer to a probe, before requests that were sent may move
+UNANSWERED_S: Final = 0.15  # time without an answer to a probe before requests that were sent may move
 VOUCHED_S: Final = 0.53  # probes of an endpoint that answers them come twice a second
-UNREACHABLE_S: Final = 5.0  # the same for new requests, and after a false alarm for all
-FALSE_S: Final = 3600.0  # for which a false alarm is remembered
-WORKING_S: Final = 60.0  # for which an endpoint may go on with a given-up request of an unknown kind
+UNREACHABLE_S: Final = 5.0  # the same for new requests, and after a false alarm for all requests
+FALSE_S: Final = 3600.0  # time for which a false alarm is remembered
+WORKING_S: Final = 60.0  # time for which an endpoint may go on with a given-up request of an unknown kind
 
 SLOW_S: Final = 0.2
-"""Kinds that ever took so long are slow by nature, and their times vary more."""
+"""Time of an answer, in seconds, from which its kind is slow by nature: times of slow kinds vary more."""
 
 _TIMES_LONGEST: Final = 3.0
 _TIMES_LONGEST_SLOW: Final = 10.0

@@ -33,7 +33,7 @@ class Unanswered:
         return self._count >= TO_BE_UNREACHABLE
 
     def end(self, now: float) -> bool:
-        """There was a sign of life; return whether it was unreachable."""
+        """Note a sign of life; return whether the endpoint was unreachable."""
         was_unreachable, self.is_unreachable = self.is_unreachable, False
         self._count = 0
         self._answered = now

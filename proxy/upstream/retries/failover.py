@@ -1,4 +1,4 @@
-"""What a request has been through, and where it goes next. Exists only once an attempt has failed."""
+"""The failed attempts of a request, and its next endpoint. Exists only once an attempt has failed."""
 
 from collections.abc import Sequence
 from random import uniform
@@ -10,8 +10,8 @@ from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.retry_budget import RetryBudget
 from proxy.upstream.retries.rules import LEFT_BEHIND, MAX_CLUSTERS, UNDELIVERED, RetryRules, Suppressed
 
-FIRST_PAUSE_S: Final = 0.025  # at most, before a third attempt where the second one was: Envoy's base
-LONGEST_PAUSE_S: Final = 0.25  # and its limit
+FIRST_PAUSE_S: Final = 0.025  # longest pause before a third attempt where the second one was: Envoy's base
+LONGEST_PAUSE_S: Final = 0.25  # longest pause before later ones: Envoy's limit
 
 _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 
@@ -31,11 +31,11 @@ class Failover:
         self.fresh = False  # a pooled connection failed us: the next attempt opens its own
         self.trace: list[tuple[str, str, str]] = []  # cluster, endpoint, reason of each failed attempt
         self.seen = 0  # failed attempts that an endpoint may have acted on
-        self.pause_s = 0.0  # before the next attempt
+        self.pause_s = 0.0  # pause before the next attempt
         self.suppressed: Suppressed | None = None  # why there is no further attempt
         self.tried: list[LiveEndpoint] = []
         self._clusters: list[str] = []  # clusters whose endpoints may have acted on it
-        self._paid: RetryBudget | None = None  # from which the next attempt was taken
+        self._paid: RetryBudget | None = None  # budget from which the next attempt was taken
         self._owed: RetryBudget | None = None  # gets this attempt back if it is answered
 
     def next(
@@ -63,7 +63,7 @@ class Failover:
         following = choice.following(self.tried, attempts=attempts, stay=stay, within=within)
         is_last = following is None or self.seen + 1 >= self._rules.attempts
         if failure is Failure.ABORTED and not self.fresh and is_last:
-            self.fresh = True  # what has idled may be reset by an endpoint that is well, here and elsewhere
+            self.fresh = True  # a healthy endpoint may reset idle connections, here and elsewhere
             if following is None and is_there:
                 following = endpoint
         if following is None:

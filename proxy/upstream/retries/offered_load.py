@@ -6,11 +6,11 @@ from typing import Final
 from proxy.timers import TICK_S
 from proxy.upstream.service import LiveService, Services
 
-ROUND_S: Final = 5.0  # in which each of many services has its turn: half the window of a budget
+ROUND_S: Final = 5.0  # time in which each of many services has its turn: half the window of a budget
 
 
 class OfferedLoad:
-    """One per worker; scheduled on its timer wheel. A tick takes some of the services: all are a pause."""
+    """Notes the load of a worker, on its timer wheel. A tick takes some of the services: all are a pause."""
 
     __slots__ = ("_left", "_part", "_services")
 
@@ -20,7 +20,7 @@ class OfferedLoad:
         self._part = 0
 
     def expire(self, now: float) -> float | None:
-        """Called by the timer wheel."""
+        """The timer wheel calls `expire`."""
         if not self._left:
             self._left = self._services.all()
             self._part = ceil(len(self._left) * TICK_S / ROUND_S)

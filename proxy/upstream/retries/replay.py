@@ -6,7 +6,7 @@ MAX_BYTES: Final = 64 << 20
 
 
 class ReplayMemory:
-    """While it is full, bodies are dropped as soon as they were sent: their requests have one attempt."""
+    """While the memory is full, bodies are dropped once they were sent: their requests have one attempt."""
 
     __slots__ = ("held", "most")
 

@@ -17,15 +17,15 @@ class Suppressed(Enum):
     A failure that is never followed by another attempt needs no other cause.
     """
 
-    TRIES = "tries"  # it has had as many as it may have
+    TRIES = "tries"  # the request has had all its attempts
     METHOD = "method"  # an endpoint may have acted on it, and the method may not be repeated
-    UPGRADE = "upgrade"  # the same, and it asks for a tunnel
-    GATEWAY = "gateway"  # the same, and the gateway in front of this one repeats it
-    ENDPOINTS = "endpoints"  # there is no other one that may get it
-    CLUSTERS = "clusters"  # there is, but endpoints of two clusters have seen it
-    BUDGET = "budget"  # that cluster has had enough repetitions
+    UPGRADE = "upgrade"  # the same, and the request asks for a tunnel
+    GATEWAY = "gateway"  # the same, and the gateway in front of this one repeats the request
+    ENDPOINTS = "endpoints"  # no other endpoint may get the request
+    CLUSTERS = "clusters"  # another endpoint may, but endpoints of two clusters have seen the request
+    BUDGET = "budget"  # the next cluster has had enough repetitions
     DEADLINE = "deadline"  # too little is left of the time for all attempts
-    BODY = "body"  # it has a longer body than is kept
+    BODY = "body"  # the body is longer than bodies that are kept
     MEMORY = "memory"  # the memory for bodies was used up
 
 
@@ -61,7 +61,7 @@ UNDELIVERED: Final = frozenset(
 LEFT_BEHIND: Final = frozenset(
     (Failure.STALE, Failure.RESET, Failure.ABORTED, Failure.STALLED, Failure.UNACKNOWLEDGED)
 )
-"""The endpoint may have acted on it, but seems dead: the attempt that follows replaces the failed one."""
+"""The endpoint may have acted on the request, but seems dead: the next attempt replaces the failed one."""
 
 ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
     Failure.REFUSED: (502, "UF", "No endpoint could be reached."),
@@ -84,14 +84,14 @@ A STATUS is relayed instead; HEDGED is never the last.
 
 RETRY_STATUSES: Final = frozenset((502, 503, 504))
 
-MAX_ATTEMPTS: Final = 3  # of a request an endpoint may have seen
-MAX_CLUSTERS: Final = 2  # whose endpoints may have seen one request
-MAX_CONNECTS: Final = 8  # of a request no endpoint can have seen: as many as it takes, within reason
-REPLAY_BYTES: Final = 65536  # of a body kept for another attempt: Pingora's and linkerd's value
+MAX_ATTEMPTS: Final = 3  # attempts of a request that an endpoint may have seen
+MAX_CLUSTERS: Final = 2  # clusters whose endpoints may have seen one request
+MAX_CONNECTS: Final = 8  # attempts of a request that no endpoint can have seen: all that help, within reason
+REPLAY_BYTES: Final = 65536  # longest body that is kept for another attempt: Pingora's and linkerd's value
 
 
 class RetryRules:
-    """What a route may say otherwise than this table does."""
+    """The retry rules of a route, where they differ from this table."""
 
     __slots__ = ("attempts", "connects", "non_idempotent", "statuses", "try_timeout_s")
 
@@ -99,8 +99,8 @@ class RetryRules:
         self.attempts = MAX_ATTEMPTS
         self.connects = MAX_CONNECTS
         self.statuses = RETRY_STATUSES
-        self.non_idempotent = False  # methods like POST may be repeated
-        self.try_timeout_s: float | None = None  # for the response head of each attempt
+        self.non_idempotent = False  # whether methods like POST may be repeated
+        self.try_timeout_s: float | None = None  # limit for the response head of each attempt
         if config is not None:
             self.attempts = config.tries if config.scope is not policies.RetryScope.NONE else 1
             self.connects = max(MAX_CONNECTS, self.attempts) if self.attempts > 1 else 1
@@ -119,7 +119,7 @@ class RetryRules:
         return policy is RetryPolicy.IDEMPOTENT and repeatable and attempts < self.attempts
 
     def suppressed(self, failure: Failure, *, repeatable: bool) -> Suppressed | None:
-        """Return why there may be no other one, None where there never is."""
+        """Return why there may be no other attempt, None for a failure that no attempt ever follows."""
         policy = self._policy(failure)
         if policy is RetryPolicy.NEVER:
             return None
