@@ -28,20 +28,20 @@ def account(plane: DataPlane, record: RequestRecord, endpoint: LiveEndpoint | No
     log = plane.log
     if log is not None:
         history = record.history
-        log.request(
-            client=client.log,
-            status=record.status,
-            flag=flag,
-            snapshot=plane.version,
-            resource=record.line.resource.log,
-            version=record.line.version,
-            headers=record.headers.control.log,
-            request_id=record.request_id,
-            route=plan.log,
-            endpoint=endpoint.log if endpoint is not None else no_endpoint(service),
-            duration_us=int(duration_s * 1_000_000.0),
-            request_bytes=record.body_bytes,
-            response_bytes=record.response_bytes,
-            attempts=history.begun if history is not None else 1,
-            failed=b"" if history is None else failed_attempts(history.trace, history.suppressed),
+        log.request(  # in the order of the parameters: names would cost pure Python 0.14 µs
+            client.log,
+            record.status,
+            flag,
+            plane.version,
+            record.line.resource.log,
+            record.line.version,
+            record.headers.control.log,
+            record.request_id,
+            plan.log,
+            endpoint.log if endpoint is not None else no_endpoint(service),
+            int(duration_s * 1_000_000.0),
+            record.body_bytes,
+            record.response_bytes,
+            history.begun if history is not None else 1,
+            b"" if history is None else failed_attempts(history.trace, history.suppressed),
         )

@@ -103,12 +103,12 @@ def _send(request: AttemptedRequest, attempt: Attempt, stream: UpstreamStream) -
     head = request_head(record)
     if replay is None or record.error_status:
         deadline = response_deadline(record, now)
-        stream.send(request, head, b"", deadline, in_chunks=False, is_complete=True)
+        stream.send(request, head, deadline)
         return
     in_chunks, is_complete = record.headers.control.length == CHUNKED, record.has_whole_body
     deadline = response_deadline(record, now) if is_complete else now + UPLOAD_IDLE_S
     body = replay.send()
-    stream.send(request, head, body, deadline, in_chunks=in_chunks, is_complete=is_complete)
+    stream.send(request, head, deadline, body, in_chunks=in_chunks, is_complete=is_complete)
 
 
 def send_more(request: AttemptedRequest, payload: bytes) -> None:

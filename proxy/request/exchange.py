@@ -192,7 +192,10 @@ class Exchange(AttemptedRequest):
                 record.response_bytes = len(body)
         if record.plan.sticky is not None:
             head = self._with_session(attempt, head)
-        self._downstream.respond(head, data, at, is_decoded=is_decoded)
+        if is_decoded:
+            self._downstream.respond(head, data, at, is_decoded=True)
+        else:
+            self._downstream.respond(head, data, at)
         self._answered(attempt)
 
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:

@@ -103,7 +103,7 @@ class MirrorAttempt(ResponseSink):
     def _send(self, stream: UpstreamStream) -> None:
         self._attempt.stream = stream
         deadline = self._plane.wheel.now + TIMEOUT_S
-        stream.send(self, self._head, self._body, deadline, in_chunks=self._in_chunks, is_complete=True)
+        stream.send(self, self._head, deadline, self._body, in_chunks=self._in_chunks)
 
     # The response
 

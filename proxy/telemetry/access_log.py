@@ -79,7 +79,7 @@ class AccessLog:
         self._writer.start()
 
     def request(
-        self, *, client: bytes, status: int, flag: str, snapshot: int, resource: bytes = NO_RESOURCE,
+        self, client: bytes, status: int, flag: str, snapshot: int, resource: bytes = NO_RESOURCE,
         version: int = 1, headers: bytes = NO_HEADERS, request_id: bytes = b"", route: bytes = NO_ROUTE,
         endpoint: bytes = NO_ENDPOINT, duration_us: int = 0, request_bytes: int = 0, response_bytes: int = 0,
         attempts: int = 0, failed: bytes = b"",

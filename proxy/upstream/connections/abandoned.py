@@ -69,7 +69,7 @@ class LivenessRequest(AbandonedResponse):
     def ask(self, host: str, deadline: float) -> None:
         """Send the request; `on_over` is called by `deadline` (monotonic) at the latest."""
         request = b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nUser-Agent: fleetgate\r\n\r\n" % host.encode()
-        self._connection.send(self, request, b"", deadline, in_chunks=False, is_complete=True)
+        self._connection.send(self, request, deadline)
 
     def on_response(
         self, head: ResponseHead, data: bytes, at: int, size: int, *, is_decoded: bool = False

@@ -121,8 +121,8 @@ class UpstreamConnection(Carrier):
     # The request
 
     def send(
-        self, exchange: ResponseSink, head: bytes, body: bytes, deadline: float, *, in_chunks: bool,
-        is_complete: bool,
+        self, exchange: ResponseSink, head: bytes, deadline: float, body: bytes = b"", *,
+        in_chunks: bool = False, is_complete: bool = True,
     ) -> None:  # fmt: skip
         data = head
         self._sends_chunks = in_chunks and not is_complete

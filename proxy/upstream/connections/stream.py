@@ -20,8 +20,8 @@ class UpstreamStream(ABC):
 
     @abstractmethod
     def send(
-        self, exchange: ResponseSink, head: bytes, body: bytes, deadline: float, *, in_chunks: bool,
-        is_complete: bool,
+        self, exchange: ResponseSink, head: bytes, deadline: float, body: bytes = b"", *,
+        in_chunks: bool = False, is_complete: bool = True,
     ) -> None:  # fmt: skip
         """Start a request. `head` is complete, as HTTP/1 text; `body` is the part of the body that has come.
 
