@@ -4,6 +4,7 @@ import contextlib
 import gc
 import importlib
 import re
+import signal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from tests.support.worker import WORKER_PYTHON, has_worker
 # How fast examples are made depends on the machine, not on what they are about
 settings.register_profile("fleetgate", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
 settings.load_profile("fleetgate")
+
+# Shells that run tests in the background, and nohup, ignore these signals; programs under test inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).parents[1]
 _GROUP = re.compile(r'^pytestmark = pytest\.mark\.xdist_group\("(\w+)"\)$', re.MULTILINE)

@@ -180,6 +180,7 @@ async def test_a_signal_between_the_start_of_the_workers_and_of_the_admin_api_le
         words = command(rig, admin, tmp_path / "access.log")
         async with started(sys.executable, "-c", SLOW_START, *words, errors=tmp_path / "errors") as gateway:
             await until(lambda: "worker started" in (tmp_path / "errors").read_text(), 20)
+            await until((rig.directory / "state" / "workers.json").exists)
             await until(lambda: len(workers(rig)) == 2)
             entries = listed(rig.directory / "state")
             gateway.terminate()

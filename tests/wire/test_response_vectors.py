@@ -100,7 +100,7 @@ async def test_response_vector(lane: Lane, vector: dict[str, Any], delivery: str
     lane.script.raw = vector["raw_latin1"].encode("latin-1")
     lane.script.bytewise = delivery == "bytes"
     lane.script.ends = vector["id"] in ENDS_THERE
-    lane.origin.requests.clear()
+    lane.origin.forget()
     client = await RawClient.connect(lane.port)
     try:
         await client.send(request_for(vector["id"]))
