@@ -4,9 +4,11 @@ VENV := .venv
 COMPILED := .venv-compiled
 LATEST := .venv-latest
 BIN := $(VENV)/bin
-# Many tests wait for processes and deadlines: five at a time keep two cores busy. tests/conftest.py orders the files.
+# Many tests wait for processes and deadlines: three at a time keep two cores busy. tests/conftest.py orders the files.
 ORDERED := --dist loadfile --no-loadscope-reorder
-PARALLEL := -n 5 $(ORDERED)
+PARALLEL := -n 3 $(ORDERED)
+# The compiled worker leaves more of the cores to others.
+PARALLEL_COMPILED := -n 5 $(ORDERED)
 # The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.
 PURE := tests/routing tests/http tests/policies tests/validation tests/translate tests/resources tests/sources/test_registration.py
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
@@ -56,7 +58,7 @@ test: dev ## run the tests; options in ARGS, e.g. make test ARGS="-k split"
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-compiled: dev compiled ## run the tests of the wire and the data plane against the compiled worker
-	FLEETGATE_WORKER_PYTHON=$(COMPILED)/bin/python $(BIN)/python -m pytest tests/wire tests/dataplane $(PARALLEL) $(ARGS)
+	FLEETGATE_WORKER_PYTHON=$(COMPILED)/bin/python $(BIN)/python -m pytest tests/wire tests/dataplane $(PARALLEL_COMPILED) $(ARGS)
 
 test-latest: ## run the tests with the newest release of every dependency, in a new .venv-latest
 	$(PYTHON) -m venv --clear $(LATEST)
