@@ -12,12 +12,12 @@ class Peer:
 
     __slots__ = ("_listener", "_plane", "_port", "address", "is_proxy")
 
-    def __init__(self, plane: DataPlane, listener: ListenerState, name: tuple[str, int] | None) -> None:
-        """`name` is the peer's address and port, None where the socket has none."""
+    def __init__(self, plane: DataPlane, listener: ListenerState, address: str, port: int) -> None:
+        """`address` and `port` are those of the socket's peer, "" and 0 where the socket has none."""
         self._plane = plane
         self._listener = listener
-        self.address = _normal(name[0]) if name else NOBODY
-        self._port = name[1] if name else 0
+        self.address = _normal(address) if address else NOBODY
+        self._port = port
         self.is_proxy = plane.trusted.trusts(self.address)
 
     def as_client(self) -> ClientInfo:

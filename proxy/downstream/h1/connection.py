@@ -90,7 +90,9 @@ class ClientConnection(StreamConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
-        peer = self._peer = Peer(self._plane, self._listener, transport.get_extra_info("peername"))
+        name = transport.get_extra_info("peername")  # of four members where the address is IPv6
+        address, port = (name[0], name[1]) if name else ("", 0)
+        peer = self._peer = Peer(self._plane, self._listener, address, port)
         self._inbox = Inbox(self.transport)
         self._stream = Http1Stream(self._plane, self.transport, self, peer.as_client())
         wheel = self._plane.wheel
