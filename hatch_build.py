@@ -6,7 +6,6 @@ The same sources, checked by the same mypy settings; only the interpreter is lef
 built in a copy, so that no stale extension module is ever found beside a source that has changed.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,9 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-
-OPT_LEVEL = "FLEETGATE_OPT_LEVEL"
-"""Environment variable with gcc's level, 0 to 3: CI checks behaviour and not speed, and compiles at 1."""
 
 COMPILED = (
     "proxy/http",
@@ -78,7 +74,7 @@ class CompiledBuild(BuildHookInterface):
             "from setuptools import setup; from mypyc.build import mypycify; "
             # Without information for debuggers: less for the compiler to write
             "setup(name='fleetgate', ext_modules=mypycify(['--config-file', 'mypy.toml', "
-            f"*{sources!r}], opt_level={os.environ.get(OPT_LEVEL, '3')!r}, debug_level='0'))"
+            f"*{sources!r}], debug_level='0'))"
         )
         done = subprocess.run(
             [sys.executable, "-c", script, "--quiet", "build_ext", "--inplace"],
