@@ -24,7 +24,7 @@ _WIDTH: Final = 100
 _HEAD: Final = """\
 # Annotations
 
-What each annotation does here. `make docs` writes this page from the table that the translation
+The effect of each annotation. `make docs` writes this page from the table that the translation
 reads; `fleetgate annotations KEY` prints the same entry in a terminal.
 
 | support | meaning |
