@@ -107,7 +107,7 @@ def _send(request: AttemptedRequest, attempt: Attempt, stream: UpstreamStream) -
         return
     in_chunks, is_complete = record.headers.control.length == CHUNKED, record.has_whole_body
     deadline = response_deadline(record, now) if is_complete else now + UPLOAD_IDLE_S
-    body = replay.send()
+    body = replay.for_attempt()
     stream.send(request, head, deadline, body, in_chunks=in_chunks, is_complete=is_complete)
 
 

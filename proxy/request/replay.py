@@ -35,7 +35,7 @@ class ReplayBody:
             else:
                 self._downstream.read_body(False)
 
-    def send(self) -> bytes:
+    def for_attempt(self) -> bytes:
         """Return the received part of the body; while the shared memory is full, keep the body no longer."""
         body = b"".join(self._pieces)
         if self._memory.is_full():
