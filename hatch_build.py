@@ -24,6 +24,7 @@ COMPILED = (
     "proxy/upstream/algorithms",
     "proxy/upstream/balancing",
     "proxy/upstream/connections",
+    "proxy/upstream/connections/h1",
     "proxy/upstream/detection",
     "proxy/upstream/dialing",
     "proxy/upstream/evidence",

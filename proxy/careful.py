@@ -5,7 +5,7 @@ that they are too many: 500 connections take 40 ms. A protocol that offers a buf
 """
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from proxy.backlog import Backlog
 
@@ -18,12 +18,14 @@ CALM_READS: Final = 16
 class Receiver(Protocol):
     """A connection that is read from; an asyncio.Protocol by its methods."""
 
+    transport: asyncio.Transport
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
 
     def data_received(self, data: bytes) -> None: ...
 
-    def settle(self, size: int) -> None:
-        """Read without a buffer again, if `size`, the bytes of the last read, shows a calm peer."""
+    def on_read(self, size: int) -> None:
+        """A CarefulReader has delivered `size` bytes."""
 
     def eof_received(self) -> bool | None: ...
 
@@ -56,12 +58,12 @@ class CarefulReader:
 
     def buffer_updated(self, size: int) -> None:
         self._connection.data_received(bytes(self._backlog.many[:size]))
-        self._connection.settle(size)
+        self._connection.on_read(size)
 
     def data_received(self, data: bytes) -> None:
         """Called by event loops that know buffered protocols by their base class: asyncio's own."""
         self._connection.data_received(data)
-        self._connection.settle(len(data))
+        self._connection.on_read(len(data))
 
     def eof_received(self) -> bool | None:
         return self._connection.eof_received()
@@ -74,3 +76,42 @@ class CarefulReader:
 
     def resume_writing(self) -> None:
         self._connection.resume_writing()
+
+
+class Care:
+    """Whether a connection is read with care. A new one is: its peer may send anything."""
+
+    __slots__ = ("_backlog", "_calm", "is_on")
+
+    def __init__(self, backlog: Backlog, calm: int) -> None:
+        """`calm`: how many small reads in a row end the care of a new connection."""
+        self._backlog = backlog
+        self._calm = calm
+        self.is_on = True
+
+    def begin(self, connection: Receiver) -> None:
+        if not self.is_on:
+            self.is_on = True
+            self.read(connection)
+
+    def notice(self, connection: Receiver, size: int) -> None:
+        """Take `size` bytes, read at once, for a sign that much may come."""
+        if size > CALM_BYTES:
+            self._calm = CALM_READS
+            self.begin(connection)
+
+    def settle(self, connection: Receiver, size: int, *, is_clear: bool) -> None:
+        """End the care after enough small reads; `size`: bytes of the last; `is_clear`: no byte is left."""
+        if size > CALM_BYTES:
+            self._calm = CALM_READS
+        elif is_clear:
+            self._calm -= 1
+            if self._calm <= 0 and self.is_on:
+                self._calm = 1
+                self.is_on = False
+                self.read(connection)
+
+    def read(self, connection: Receiver) -> None:
+        """Have the event loop deliver to the connection, with a CarefulReader between them or without."""
+        reader = CarefulReader(connection, self._backlog) if self.is_on else connection
+        connection.transport.set_protocol(cast(asyncio.BaseProtocol, reader))

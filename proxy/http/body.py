@@ -1,21 +1,19 @@
-"""The body of a request: cut from the stream by its framing."""
+"""The body of a message: cut from the stream by its framing."""
 
 from proxy.http.chunked import ChunkDecoder, ChunkError
-from proxy.http.control import CHUNKED
 from proxy.http.errors import RequestError
+from proxy.http.framing import CHUNKED, UNTIL_CLOSE
 
 
-class RequestBody:
-    """Decodes the body of one request, which `feed` takes as it arrives. Only for requests with a body."""
+class Body:
+    """Decodes one body, which `feed` takes as it arrives. Only for messages with a body."""
 
-    __slots__ = ("_decoder", "_left", "_most", "_size", "done", "rest_bytes")
+    __slots__ = ("_decoder", "done", "left", "rest_bytes")
 
-    def __init__(self, length: int, most: int = 0) -> None:
-        """`length`: Control.length, bytes or CHUNKED. `most`: limit of a chunked body, bytes; 0 for none."""
+    def __init__(self, length: int) -> None:
+        """`length`: bytes, or CHUNKED, or UNTIL_CLOSE."""
         self._decoder = ChunkDecoder() if length == CHUNKED else None
-        self._left = length
-        self._most = most
-        self._size = 0
+        self.left = length  # bytes to come; of no meaning for chunks
         self.done = False
         self.rest_bytes = 0  # received bytes behind the end of the body
 
@@ -34,12 +32,17 @@ class RequestBody:
         return self._decoder is not None and self._decoder.has_more
 
     def feed(self, data: bytes, at: int = 0) -> bytes:
-        """Return the body in data[at:], without its framing. Raises RequestError (400, 413)."""
+        """Return the body in data[at:], without its framing. Raises ChunkError."""
         if self._decoder is not None:
-            return self._feed_chunks(self._decoder, data, at)
-        piece = data[at : at + self._left]
-        self._left -= len(piece)
-        self.done = self._left == 0
+            payload = self._decoder.feed(data, at)
+            self.done = self._decoder.done
+            self.rest_bytes = self._decoder.rest_bytes
+            return payload
+        if self.left == UNTIL_CLOSE:
+            return data[at:]
+        piece = data[at : at + self.left]
+        self.left -= len(piece)
+        self.done = self.left == 0
         self.rest_bytes = len(data) - at - len(piece)
         return piece
 
@@ -49,14 +52,26 @@ class RequestBody:
             return self._decoder.rest
         return data[len(data) - self.rest_bytes :]
 
-    def _feed_chunks(self, decoder: ChunkDecoder, data: bytes, at: int) -> bytes:
+
+class RequestBody(Body):
+    """The body of a request, which may be limited."""
+
+    __slots__ = ("_most", "_size")
+
+    def __init__(self, length: int, most: int = 0) -> None:
+        """`length`: Control.length, bytes or CHUNKED. `most`: limit of a chunked body, bytes; 0 for none."""
+        super().__init__(length)
+        self._most = most
+        self._size = 0
+
+    def feed(self, data: bytes, at: int = 0) -> bytes:
+        """Return the body in data[at:], without its framing. Raises RequestError (400, 413)."""
         try:
-            payload = decoder.feed(data, at)
+            payload = super().feed(data, at)
         except ChunkError as error:
             raise RequestError(400, str(error)) from error
-        self._size += len(payload)
-        if self._size > self._most > 0:
-            raise RequestError(413, f"the body is larger than {self._most} bytes")
-        self.done = decoder.done
-        self.rest_bytes = decoder.rest_bytes
+        if self._decoder is not None:
+            self._size += len(payload)
+            if self._size > self._most > 0:
+                raise RequestError(413, f"the body is larger than {self._most} bytes")
         return payload

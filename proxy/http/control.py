@@ -14,10 +14,8 @@ import msgspec
 from proxy.http import limits, loops
 from proxy.http.errors import RequestError
 from proxy.http.fields import DROP, Field
+from proxy.http.framing import CHUNKED
 from proxy.http.grammar import CODED, DIGITS, HOST, TOKEN_LIST
-
-CHUNKED: Final = -1
-"""Control.length of a body in chunks."""
 
 _PLAIN_JSON: Final = re.compile(rb"[ !#-\[\]-~]*+")
 

@@ -3,7 +3,8 @@
 from http import HTTPStatus
 from typing import Final
 
-from proxy.http.response import SERVER_LINE, UNTIL_CLOSE, ResponseHead
+from proxy.http.framing import UNTIL_CLOSE
+from proxy.http.response import SERVER_LINE, ResponseHead
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 

@@ -1,8 +1,9 @@
 """Checks of request line and header block together, and refusal of a bad head before it is complete."""
 
 from proxy.http import limits
-from proxy.http.control import CHUNKED, Control
+from proxy.http.control import Control
 from proxy.http.errors import RequestError
+from proxy.http.framing import CHUNKED
 from proxy.http.grammar import REQUEST_LINE
 from proxy.http.opening import check_new_octets, check_opening
 from proxy.http.request_headers import check_lines

@@ -4,6 +4,7 @@ from typing import Final
 
 from proxy.http import limits
 from proxy.http.errors import ResponseError
+from proxy.http.framing import CHUNKED, UNTIL_CLOSE
 from proxy.http.grammar import (
     DIGITS,
     FIELD,
@@ -12,9 +13,6 @@ from proxy.http.grammar import (
     STATUS_LINE,
     TOKEN_LIST,
 )
-
-CHUNKED: Final = -1
-UNTIL_CLOSE: Final = -2
 
 DEFAULT_IDLE_S: Final = 4.0  # shorter than the 5 s of uvicorn and Node, so that they do not close first
 LONGEST_IDLE_S: Final = 60.0

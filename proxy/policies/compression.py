@@ -4,7 +4,8 @@ import re
 import zlib
 from typing import Final
 
-from proxy.http.response import CHUNKED, ResponseHead
+from proxy.http.framing import CHUNKED
+from proxy.http.response import ResponseHead
 from proxy.policies.changes import without
 from proxy.policies.responses import ResponseFields, varies_by
 

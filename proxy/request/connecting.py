@@ -6,12 +6,13 @@ from proxy.dataplane import DataPlane
 from proxy.request.attempt import Attempt
 from proxy.request.record import RequestRecord
 from proxy.upstream.connections.stream import UpstreamStream
+from proxy.upstream.dialing.pending import Hedging
 from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
 from proxy.upstream.evidence.failure import Failure
 
 
 class Connecting:
-    """The connects of one attempt, as the connector sees them: a `Requester`."""
+    """The connects of one attempt, as the connector sees them: a `Requester` with `Hedging`."""
 
     __slots__ = ("_attempt", "_on_failed", "_on_stream", "_plane", "_record")
 
@@ -48,6 +49,10 @@ class Connecting:
             self._on_failed(failure)
 
     # Hedged connects
+
+    @property
+    def hedging(self) -> Hedging | None:
+        return self
 
     def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
         history = self._record.history

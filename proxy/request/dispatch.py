@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from proxy.dataplane import DataPlane
-from proxy.http.control import CHUNKED
+from proxy.http.framing import CHUNKED
 from proxy.request.attempt import Attempt
 from proxy.request.connecting import Connecting
 from proxy.request.deadlines import limit_attempts, response_deadline
@@ -65,7 +65,7 @@ def begin_attempt(request: AttemptedRequest, choice: Choice, endpoint: LiveEndpo
     history = record.history
     if history is not None:
         history.begun += 1
-    stream = endpoint.checkout() if history is None or not history.fresh else None
+    stream = endpoint.pool.checkout() if history is None or not history.fresh else None
     if stream is None:
         Connecting(
             request.plane, record, attempt, partial(_on_stream, request), partial(attempt_failed, request)

@@ -12,7 +12,7 @@ Each end accounts once. Nothing is retried once the client has a byte of the res
 from typing import Final
 
 from proxy.dataplane import DataPlane
-from proxy.http.control import CHUNKED
+from proxy.http.framing import CHUNKED
 from proxy.http.replies import refusal
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine

@@ -11,6 +11,7 @@ from proxy.http.response import ResponseHead
 from proxy.request.attempt import Attempt
 from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.connections.stream import UpstreamStream
+from proxy.upstream.dialing.pending import Hedging
 from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.mirroring import MAX_IN_FLIGHT, Mirroring
@@ -64,7 +65,7 @@ class MirrorAttempt(ResponseSink):
 
     def start(self) -> None:
         endpoint = self._attempt.endpoint
-        stream = endpoint.checkout()
+        stream = endpoint.pool.checkout()
         if stream is None:
             self._plane.connector.obtain(endpoint, self)
         else:
@@ -91,14 +92,9 @@ class MirrorAttempt(ResponseSink):
         if not self.is_done:
             self._fail(failure)
 
-    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+    @property
+    def hedging(self) -> Hedging | None:
         return None  # a copy can wait
-
-    def on_hedged(self, waiting: list[LiveEndpoint], tried: list[LiveEndpoint], winner: LiveEndpoint) -> None:
-        """Never called: `beside` names no endpoint."""
-
-    def on_connect_lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        """Never called, for the same reason."""
 
     def _send(self, stream: UpstreamStream) -> None:
         self._attempt.stream = stream

@@ -6,9 +6,10 @@ from typing import Final
 from proxy.backlog import Backlog
 from proxy.http.chunked import decode_whole
 from proxy.http.errors import RequestError
+from proxy.http.framing import CHUNKED
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
-from proxy.http.response import CHUNKED, ResponseHead
+from proxy.http.response import ResponseHead
 from proxy.policies.answers import Refusal
 from proxy.policies.asked import Asked
 from proxy.policies.compression import LEAST_BYTES, Compression, Compressor, accepts_gzip, compress

@@ -11,7 +11,7 @@ from proxy.routing.shares import NONE, Usable, capacity
 from proxy.upstream.algorithms.hashing import opaque_id, seed_of
 from proxy.upstream.algorithms.weighted import WeightedRoundRobin, weighted_round_robin
 from proxy.upstream.cluster_state import ClusterState
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.endpoint import LONG_AGO, LiveEndpoint
 from proxy.upstream.evidence.breaker import SHORT_S, STEPS, Phase
 from proxy.upstream.evidence.failback import Failbacks
@@ -260,12 +260,12 @@ class LiveCluster(Recovering):
         """Return how many attempts each endpoint has had."""
         return [endpoint.requests for endpoint in self.endpoints.values()]
 
-    def spare(self) -> UpstreamConnection | None:
-        """Return an idle connection to any endpoint, None when there is none."""
+    def spare(self) -> UpstreamStream | None:
+        """Return a stream over an open connection to any endpoint, None when no connection is free."""
         for endpoint in self.live or self.reserve:
-            connection = endpoint.checkout()
-            if connection is not None:
-                return connection
+            stream = endpoint.pool.checkout()
+            if stream is not None:
+                return stream
         return None
 
     def candidates(self, tried: Sequence[LiveEndpoint]) -> list[LiveEndpoint]:

@@ -6,7 +6,7 @@ Methods that take in an event change the endpoint alone, and return whether its 
 
 from enum import StrEnum
 from math import inf
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
@@ -14,15 +14,14 @@ from proxy.model.channel import Ejection, EndpointStats
 from proxy.model.snapshot import Endpoint
 from proxy.upstream.algorithms.hashing import opaque_id, seed_of
 from proxy.upstream.cluster_state import ClusterState
-from proxy.upstream.connections.connection import ConnectionOwner, UpstreamConnection
-from proxy.upstream.connections.stream import UpstreamStream
+from proxy.upstream.connections.h1.pool import Http1Pool
+from proxy.upstream.connections.stream import StreamEndpoint, UpstreamStream
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.failure_rate import FailureRate
 from proxy.upstream.evidence.histories import key_of
 from proxy.upstream.evidence.observed import Observed
 from proxy.upstream.evidence.unanswered import Unanswered
 
-MAX_IDLE: Final = 512  # connections kept per endpoint and worker
 FAILURES_TO_EJECT: Final = 5  # Envoy's consecutive-5xx default
 ABORTS_TO_EJECT: Final = 3  # a reset says nothing at all, and the probe half a second later costs no request
 OUTRUN_TO_EJECT: Final = 3  # connects in a row that were not answered when later ones, elsewhere, were
@@ -47,22 +46,22 @@ class State(StrEnum):
     RETIRED = "retired"  # gone from the snapshot; only finishes its requests
 
 
-class LiveEndpoint(ConnectionOwner):
+class LiveEndpoint(StreamEndpoint):
     """One endpoint of one service in one cluster, from its first to its last appearance."""
 
     __slots__ = (
         "_back_at", "_ejected_s", "_in_a_row", "_observed", "_outrun", "_part", "_seed", "_session_epoch",
-        "_session_name", "_since", "_unanswered", "address", "beside_probe", "cluster", "connections",
-        "draining", "ejections", "failing", "failure_rate", "failures", "fell_silent", "home", "idle",
-        "in_flight", "is_pod", "is_quiet", "is_watched", "last_failure", "limits", "log",
-        "must_answer", "notice_send", "port", "requests", "service", "stalled_at", "state", "suspected",
-        "weight",
+        "_session_name", "_since", "_unanswered", "address", "beside_probe", "cluster", "draining",
+        "ejections", "failing", "failure_rate", "failures", "fell_silent", "home", "in_flight", "is_pod",
+        "is_quiet", "is_watched", "last_failure", "limits", "log", "must_answer", "notice_send", "pool",
+        "port", "requests", "service", "stalled_at", "state", "suspected", "weight",
     )  # fmt: skip
 
     def __init__(self, home: ClusterState, endpoint: Endpoint, since: float = LONG_AGO) -> None:
         # For its whole life
         self.home = home
         self.limits = home.limits
+        self.pool = Http1Pool(home.limits)
         self.service = home.service
         self.cluster = home.cluster
         self.address = endpoint.address
@@ -80,12 +79,11 @@ class LiveEndpoint(ConnectionOwner):
         self._part = 0.0  # part of one request, saved up during the slow start
         # Changed by the control plane
         self.draining = endpoint.draining
+        self.pool.is_open = not endpoint.draining
         self.weight = endpoint.weight
         self.failing = endpoint.failing
         # Changed by traffic
         self.state = State.HEALTHY
-        self.idle: list[UpstreamConnection] = []
-        self.connections: set[UpstreamConnection] = set()  # all open ones
         self.in_flight = 0
         self.requests = 0
         self.failures = 0
@@ -109,9 +107,8 @@ class LiveEndpoint(ConnectionOwner):
         self.ejections = 0  # since the last answer; half-open while there are any and the endpoint serves
 
     def __repr__(self) -> str:
-        return (
-            f"<{self.label} in {self.cluster}: {self.state}, {self.in_flight} active, {len(self.idle)} idle>"
-        )
+        used = f"{self.in_flight} active, {self.pool.idle()} idle"
+        return f"<{self.label} in {self.cluster}: {self.state}, {used}>"
 
     def session_name(self) -> bytes:
         """Return the endpoint's name in cookies: the same in every worker and replica, for its whole life."""
@@ -152,8 +149,9 @@ class LiveEndpoint(ConnectionOwner):
         self.failing = endpoint.failing
         if self.draining != endpoint.draining:
             self.draining = endpoint.draining
+            self.pool.is_open = not endpoint.draining
             if endpoint.draining:
-                self.close_idle()
+                self.pool.close_idle()
 
     def takes_part(self, now: float, slow_start_s: float) -> bool:
         """Whether the endpoint takes a request that falls to it: in its slow start a growing part of them."""
@@ -165,39 +163,6 @@ class LiveEndpoint(ConnectionOwner):
             return False
         self._part -= 1.0
         return True
-
-    def checkout(self) -> UpstreamConnection | None:
-        """Return an idle connection, the one used last, or None."""
-        idle = self.idle
-        while idle:
-            connection = idle.pop()
-            if not connection.transport.is_closing():
-                return connection
-        return None
-
-    def release(self, connection: UpstreamConnection) -> None:
-        if self.state is State.RETIRED or self.draining:
-            connection.close()
-        elif self.limits.waiting and self.limits.serve(connection):
-            return
-        elif len(self.idle) >= MAX_IDLE:
-            connection.close()
-        else:
-            self.idle.append(connection)
-
-    def opened(self, connection: UpstreamConnection) -> None:
-        self.limits.opened()
-        self.connections.add(connection)
-
-    def closed(self, connection: UpstreamConnection) -> None:
-        self.limits.closed()
-        self.connections.discard(connection)
-
-    def forget_idle(self, connection: UpstreamConnection) -> None:
-        try:
-            self.idle.remove(connection)
-        except ValueError:
-            pass  # the connection was not idle, or `close_idle` is closing it
 
     def gave_up(self, since: float, longest_s: float, now: float) -> None:
         self.observed().given_up.add(since, longest_s, now)
@@ -268,7 +233,7 @@ class LiveEndpoint(ConnectionOwner):
     def _eject(self, now: float) -> None:
         self._forgive(now)
         self.state = State.EJECTED
-        self.close_idle()
+        self.pool.close_idle()
 
     def longer_ejection(self) -> float:
         """Return the next ejection time, in seconds: each one in a row doubles it."""
@@ -327,17 +292,13 @@ class LiveEndpoint(ConnectionOwner):
     def retire(self) -> None:
         """Close the idle connections: the endpoint left the snapshot, another pod may get its address."""
         self.state = State.RETIRED
-        self.close_idle()
-
-    def close_idle(self) -> None:
-        idle, self.idle = self.idle, []
-        for connection in idle:
-            connection.close()
+        self.pool.is_open = False
+        self.pool.close_idle()
 
     def stats(self) -> EndpointStats:
         return EndpointStats(
             self.service, self.cluster, self.address, self.port, self._described(), self.in_flight,
-            len(self.idle), self.requests, self.failures, self.last_failure,
+            self.pool.idle(), self.requests, self.failures, self.last_failure,
         )  # fmt: skip
 
     def _described(self) -> str:
@@ -351,7 +312,7 @@ class LiveEndpoint(ConnectionOwner):
 
 
 def endpoint_of(stream: UpstreamStream) -> LiveEndpoint:
-    """Return the endpoint that a stream leads to: no other class owns connections."""
-    owner = cast(UpstreamConnection, stream).endpoint  # there are no other streams yet
-    assert isinstance(owner, LiveEndpoint)
-    return owner
+    """Return the endpoint that a stream leads to."""
+    endpoint = stream.endpoint
+    assert isinstance(endpoint, LiveEndpoint)  # the only class of stream endpoints
+    return endpoint

@@ -1,4 +1,4 @@
-"""The requests that an endpoint is working on, as far as its connections tell."""
+"""The requests that an endpoint is working on, as far as its streams tell."""
 
 from proxy.upstream.connections.abandoned import LivenessRequest
 from proxy.upstream.endpoint import LiveEndpoint
@@ -9,11 +9,11 @@ from proxy.upstream.evidence.silence import Waiting
 def waiting_at(endpoint: LiveEndpoint, now: float) -> list[Waiting]:
     """Return the requests that were sent completely and have had no byte of an answer."""
     found = []
-    for connection in endpoint.connections:
-        if connection.is_waiting():
-            kind = connection.awaits()
+    for stream in endpoint.pool.streams():
+        if stream.is_waiting():
+            kind = stream.awaits()
             if kind is not None:
-                found.append(waiting_for(connection.since, kind, now))
+                found.append(waiting_for(stream.since, kind, now))
     return found
 
 
@@ -28,8 +28,8 @@ def busy_at(endpoint: LiveEndpoint, now: float) -> list[float]:
     Probes are left out: an endpoint answers a probe at once, or does not begin with it.
     """
     sent = [
-        connection.since
-        for connection in endpoint.connections
-        if connection.exchange is not None and not isinstance(connection.exchange, LivenessRequest)
+        stream.since
+        for stream in endpoint.pool.streams()
+        if stream.exchange is not None and not isinstance(stream.exchange, LivenessRequest)
     ]
     return sent + endpoint.observed().given_up.still(now)

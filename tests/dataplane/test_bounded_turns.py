@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 import proxy.backlog
-import proxy.upstream.connections.connection
+import proxy.upstream.connections.h1.connection
 from loadtest.ports import free_port
 from proxy.backlog import Backlog
 from proxy.dataplane import DataPlane
@@ -257,7 +257,7 @@ def test_interim_responses_are_relayed_a_few_per_turn(loop: Loop, monkeypatch: p
 
 
 async def test_endless_interim_responses_end_with_502(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy.upstream.connections.connection, "MAX_INTERIM", 50)
+    monkeypatch.setattr(proxy.upstream.connections.h1.connection, "MAX_INTERIM", 50)
 
     def answer(_connection: Connection, _request: h11.Request) -> bytes:
         return b"HTTP/1.1 102 P\r\n\r\n" * 51

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from proxy.downstream.h1 import connection as downstream
 from proxy.model.limits import Limits
 from proxy.model.snapshot import Snapshot
-from proxy.upstream.connections import connection as upstream
+from proxy.upstream.connections.h1 import connection as upstream
 from tests.support.inprocess import serving
 from tests.support.origin import Connection, Origin
 from tests.support.requests import request

@@ -81,7 +81,7 @@ async def test_back_within_two_seconds_of_the_first_endpoint(port: int) -> None:
             assert await tally(port, 4) == {"/": 4}
             endpoints = list(plane.services.endpoints())
             for endpoint in endpoints:
-                endpoint.close_idle()
+                endpoint.pool.close_idle()
             for origin in (one, two):
                 silence_origin(origin)
             await asyncio.gather(*[tally(port, 1) for _ in range(4)])

@@ -31,15 +31,15 @@ from proxy.request.exchange import Exchange
 from proxy.request.mirror import MirrorAttempt
 from proxy.request.tunnel import Tunnel
 from proxy.telemetry.access_log import AccessLog
-from proxy.upstream.connections import connection
 from proxy.upstream.connections.abandoned import AbandonedResponse
-from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.long_body import LongBodyReader
+from proxy.upstream.connections.h1 import connection
+from proxy.upstream.connections.h1.connection import UpstreamConnection
+from proxy.upstream.connections.h1.long_body import LongBodyReader
 from proxy.upstream.connections.unacknowledged import AcknowledgementWatch
 from proxy.upstream.detection.suspicion import Suspicion
 from proxy.upstream.dialing.hedge import HedgedConnect
 from proxy.upstream.dialing.pending import PendingConnect
-from proxy.upstream.endpoint import State, endpoint_of
+from proxy.upstream.endpoint import State
 from proxy.upstream.retries.failover import Failover
 from tests.support.crowd import Crowd, Ledger
 from tests.support.faulty import FaultyPod
@@ -103,11 +103,11 @@ async def churn(plane: DataPlane, whole: Snapshot, random: Random) -> None:
 def left_over(plane: DataPlane) -> dict[str, object]:
     """Return everything that requests take and have to give back; at rest there is nothing of it."""
     endpoints = list(plane.services.endpoints())
-    connections = [each for endpoint in endpoints for each in endpoint.connections]
+    connections = [each for endpoint in endpoints for each in endpoint.pool.streams()]
     limits = {id(endpoint.limits): endpoint.limits for endpoint in endpoints}.values()
     found: dict[str, object] = {
         "requests in flight": [endpoint for endpoint in endpoints if endpoint.in_flight],
-        "connections in use": [each for each in connections if each not in endpoint_of(each).idle],
+        "connections in use": len(connections) - sum(endpoint.pool.idle() for endpoint in endpoints),
         "limits that count something else": sum(each.open for each in limits) - len(connections),
         "a total that counts something else": plane.services.tally.open - len(connections),
         "connects": [each for each in limits if each.opening],

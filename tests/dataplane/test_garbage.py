@@ -18,7 +18,7 @@ from proxy.downstream.h1.stream import Http1Stream
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
 from proxy.request.exchange import Exchange
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.h1.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import LiveService
@@ -117,7 +117,7 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
             "LiveEndpoint": 4,  # two of each service
             "LiveService": 2,
             "RoutePlan": 2,
-            "UpstreamConnection": sum(len(endpoint.idle) for endpoint in plane.services.endpoints()),
+            "UpstreamConnection": sum(endpoint.pool.idle() for endpoint in plane.services.endpoints()),
         }
         try:
             await until(lambda: count(alive(), left) == expected, 5)

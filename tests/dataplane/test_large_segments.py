@@ -77,7 +77,7 @@ async def narrowed(port: int, one: Origin, two: Origin) -> AsyncIterator[DataPla
         await tally(port, 40)
         (cluster, _) = (cluster for s in plane.services.all() for cluster in s.clusters.values())
         for endpoint in cluster.endpoints.values():
-            for connection in endpoint.connections:
+            for connection in endpoint.pool.streams():
                 lose_large(connection.transport.get_extra_info("socket"))
         yield plane
 

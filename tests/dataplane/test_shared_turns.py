@@ -22,7 +22,7 @@ from proxy.downstream.listener import ACCEPTS, Listener
 from proxy.policies.compression import Compressor
 from proxy.request import dispatch
 from proxy.request.exchange import Exchange
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.h1.connection import UpstreamConnection
 from proxy.upstream.dialing.dialer import TcpDialer
 from tests.dataplane.test_bounded_turns import Turns, run
 from tests.support.inprocess import serving
@@ -374,7 +374,8 @@ def test_bytes_behind_a_body_are_no_answer_also_where_the_body_is_taken_in_slice
 
 
 def endpoint_connections(plane: DataPlane) -> list[UpstreamConnection]:
-    return [connection for endpoint in plane.services.endpoints() for connection in endpoint.connections]
+    streams = [stream for endpoint in plane.services.endpoints() for stream in endpoint.pool.streams()]
+    return [stream for stream in streams if isinstance(stream, UpstreamConnection)]
 
 
 def downloads(plane: DataPlane) -> list[Exchange]:

@@ -4,8 +4,8 @@ import pytest
 
 from proxy.http import limits
 from proxy.http.body import RequestBody
-from proxy.http.control import CHUNKED
 from proxy.http.errors import RequestError
+from proxy.http.framing import CHUNKED
 from proxy.http.request import check_incomplete
 
 

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.http.chunked import ChunkDecoder, ChunkError, encode_chunk
-from proxy.http.control import CHUNKED
 from proxy.http.errors import RequestError, ResponseError
+from proxy.http.framing import CHUNKED
 from proxy.http.request import check_together
 from proxy.http.request_headers import parse_headers
 from proxy.http.request_line import parse_request_line
-from proxy.http.response import CHUNKED as RESPONSE_CHUNKED
 from proxy.http.response import parse_response_head
 
 EXAMPLES = int(os.environ.get("FLEETGATE_FUZZ_EXAMPLES", "2000"))
@@ -212,6 +211,6 @@ def test_responses_we_accept_h11_reads_alike(head: bytes) -> None:
     assert event.status_code == ours.status
     lengths = {int(v) for k, v in event.headers if k == b"content-length"}
     chunked = any(k == b"transfer-encoding" for k, _ in event.headers)
-    assert chunked == (ours.length == RESPONSE_CHUNKED)
+    assert chunked == (ours.length == CHUNKED)
     assert chunked or lengths == ({ours.length} if ours.length >= 0 else set())
     assert b"\r\n\r\n" not in ours.start

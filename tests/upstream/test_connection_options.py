@@ -4,7 +4,8 @@ import asyncio
 import socket
 
 from proxy.timers import TimerWheel
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.h1.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
@@ -18,8 +19,9 @@ class Waiting:
     def __init__(self) -> None:
         self.connection: asyncio.Future[UpstreamConnection] = asyncio.get_running_loop().create_future()
 
-    def on_connected(self, connection: UpstreamConnection) -> None:
-        self.connection.set_result(connection)
+    def on_connected(self, stream: UpstreamStream) -> None:
+        assert isinstance(stream, UpstreamConnection)
+        self.connection.set_result(stream)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.connection.set_exception(ConnectionError(failure.value))

@@ -10,7 +10,8 @@ from proxy.clock import Clock
 from proxy.model.actions import Algorithm, Backend, Balance, HashKey, HashSource, Sticky
 from proxy.model.policies import RetryScope
 from proxy.upstream.balancing.choice import Choice
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.carrier import Carrier
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.hedge import HedgedConnect, Opener, Waiter
 from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
 from proxy.upstream.evidence.connect_times import FIRST_DELAY_S, LEAST_DELAY_S, MOST_DELAY_S, ConnectTimes
@@ -54,6 +55,9 @@ class FakeConnection:
 
     def close(self) -> None: ...
 
+    def give_back(self) -> None:
+        self.endpoint.pool.release(cast(Carrier, self))
+
 
 class FakeRequest:
     """Notes what it is told."""
@@ -61,10 +65,11 @@ class FakeRequest:
     def __init__(self, others: list[LiveEndpoint]) -> None:
         self.is_done = False
         self.others = others
+        self.hedging = self
         self.told: list[tuple[Any, ...]] = []
 
-    def on_connected(self, connection: UpstreamConnection) -> None:
-        self.told.append(("connected", endpoint_of(connection).port))
+    def on_connected(self, stream: UpstreamStream) -> None:
+        self.told.append(("connected", endpoint_of(stream).port))
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.told.append((failure.value, endpoint.port))
@@ -96,8 +101,8 @@ class Race:
     def connected(self, port: int) -> None:
         self.connect.on_connected(self.connection(port))
 
-    def connection(self, port: int) -> UpstreamConnection:
-        return cast(UpstreamConnection, FakeConnection(self.endpoints[port]))
+    def connection(self, port: int) -> Carrier:
+        return cast(Carrier, FakeConnection(self.endpoints[port]))
 
     def failed(self, port: int, failure: Failure) -> None:
         self.connect.on_connect_failed(self.endpoints[port], failure)
@@ -128,7 +133,7 @@ async def test_the_first_to_answer_serves_and_the_other_goes_to_its_pool() -> No
     race.connected(2)
     race.connected(1)
     assert race.request.told == [("hedged", [1], [1, 2], 2), ("connected", 2)]
-    assert [e.port for e in race.endpoints.values() if e.idle] == [1]
+    assert [e.port for e in race.endpoints.values() if e.pool.idle()] == [1]
 
 
 async def test_the_first_connect_may_still_win() -> None:
@@ -167,7 +172,7 @@ async def test_a_hedge_that_is_refused_is_followed_by_another_at_once() -> None:
 
 async def test_a_pooled_connection_wins_on_the_spot() -> None:
     race = Race(2)
-    race.endpoints[2].release(race.connection(2))
+    race.endpoints[2].pool.release(race.connection(2))
     await until(lambda: race.request.told)
     assert race.connector.connects == [1]
     assert race.request.told == [("hedged", [1], [1, 2], 2), ("connected", 2)]

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.http.request_line import Resource
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.h1.connection import UpstreamConnection
 from proxy.upstream.detection.learning import SAMPLE, Learning
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.concurrency import Concurrency

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.http.request_line import Resource
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.h1.connection import UpstreamConnection
 from proxy.upstream.detection.learning import Learning
 from proxy.upstream.evidence.histories import Histories
 from proxy.upstream.evidence.kinds import Kinds

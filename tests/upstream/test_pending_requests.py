@@ -5,9 +5,9 @@ import asyncio
 from msgspec.structs import replace
 
 from proxy.timers import TimerWheel
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.connector import Connector
-from proxy.upstream.dialing.pending import PENDING_S, PendingConnect
+from proxy.upstream.dialing.pending import PENDING_S, Hedging, PendingConnect
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.service import Services
@@ -21,20 +21,15 @@ class Waiter:
         self.is_done = False
         self.failure: Failure | None = None
 
-    def on_connected(self, connection: UpstreamConnection) -> None:
+    def on_connected(self, stream: UpstreamStream) -> None:
         raise AssertionError("there is no room")
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.failure = failure
 
-    def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
+    @property
+    def hedging(self) -> Hedging | None:
         return None
-
-    def on_hedged(self, waiting: list[LiveEndpoint], tried: list[LiveEndpoint], winner: LiveEndpoint) -> None:
-        raise AssertionError("nothing is connected")
-
-    def on_connect_lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        raise AssertionError("nothing is connected")
 
 
 async def test_a_probe_above_the_limit_that_ends_prolongs_no_wait() -> None:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
 from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.connections.abandoned import LivenessRequest
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.h1.connection import UpstreamConnection
 from proxy.upstream.detection.corroboration import Corroboration
 from proxy.upstream.detection.liveness import BEGUN_S, LivenessProbe
 from proxy.upstream.detection.prober import Prober
@@ -125,7 +125,7 @@ class Watched:
     def wait(self, port: int, of: Kind | None = FAST, *, may_move: bool = True) -> Request:
         endpoint = self.pods[port]
         request = Request(endpoint, self.clock.time, of, may_move=may_move)
-        endpoint.connections.add(cast(UpstreamConnection, request))
+        endpoint.pool.streams().add(cast(UpstreamConnection, request))
         endpoint.in_flight += 1
         if not endpoint.is_watched:
             self.watch.watch(endpoint)
@@ -499,7 +499,7 @@ async def test_requests_of_another_service_at_the_same_address_may_fill_it(watch
     watched.services.change(Service("demo/alias:80", (ClusterEndpoints("c1", (Endpoint("::1", 1),)),)))
     (alias,) = watched.services.get("demo/alias:80").endpoints()
     request = Request(alias, watched.clock.time - 1.0, SLOW, may_move=True)
-    alias.connections.add(cast(UpstreamConnection, request))
+    alias.pool.streams().add(cast(UpstreamConnection, request))
     alias.in_flight += 1
     watched.watch.watch(alias)
     fast = watched.wait(1)

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.model.actions import Algorithm, Backend, Balance, HashKey, HashSource, Split, Sticky
 from proxy.model.policies import RetryScope
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.h1.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
@@ -31,7 +31,7 @@ def services() -> Services:
 
 
 def wait(endpoint: LiveEndpoint, since: float, of: Kind | None) -> None:
-    endpoint.connections.add(cast(UpstreamConnection, Request(endpoint, since, of, may_move=True)))
+    endpoint.pool.streams().add(cast(UpstreamConnection, Request(endpoint, since, of, may_move=True)))
     endpoint.in_flight += 1
 
 

@@ -22,7 +22,7 @@ from proxy.backlog import (
     body_cost,
     chunks_cost,
 )
-from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
+from proxy.careful import Care
 from proxy.dataplane import DataPlane
 from proxy.downstream.answers import AMBIGUOUS, Answer, give, refused, too_large
 from proxy.downstream.h1.closing import CHECK_S, STALL_S, Closing
@@ -52,8 +52,8 @@ class ClientConnection(StreamConnection):
     """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_backlog", "_blank_lines", "_calm", "_closing", "_deadline", "_departure", "_has_asked", "_heads",
-        "_inbox", "_is_careful", "_is_processing", "_listener", "_opened", "_overload", "_paused", "_peer",
+        "_backlog", "_blank_lines", "_care", "_closing", "_deadline", "_departure", "_has_asked", "_heads",
+        "_inbox", "_is_processing", "_listener", "_opened", "_overload", "_paused", "_peer",
         "_plane", "_saw_eof", "_stream", "_watch", "is_listed", "transport",
     )  # fmt: skip
 
@@ -76,9 +76,7 @@ class ClientConnection(StreamConnection):
         self._deadline = 0.0
         # Reading
         self.is_listed = False  # in the backlog
-        self._is_careful = True  # a CarefulReader reads
-        # Small reads in a row that end the care. Two at first: a connection for one request ends as it began
-        self._calm = 2
+        self._care = Care(plane.backlog, calm=2)  # a connection for one request ends as it began
         self._blank_lines = 0  # before a request line
         self._is_processing = False
         self._has_asked = False
@@ -210,29 +208,10 @@ class ClientConnection(StreamConnection):
         limit_s = self._plane.limits.tunnel_idle_timeout_s
         return tunnel.quiet_s(now) >= limit_s > 0.0
 
-    # Reading: with care where much may come
-
-    def settle(self, size: int) -> None:
-        """Read without a buffer again, if few bytes came and none was left over."""
-        if size > CALM_BYTES:
-            self._calm = CALM_READS
-        elif not (self.is_listed or self._inbox.is_held or self._inbox.data or self._stream.body is not None):
-            self._calm -= 1
-            if self._calm <= 0 and self._is_careful:
-                self._calm = 1
-                self._is_careful = False
-                self.transport.set_protocol(cast(asyncio.BaseProtocol, self))
-
-    def _notice_size(self, size: int) -> None:
-        """Read with care from a client that sends much at once."""
-        if size > CALM_BYTES:
-            self._calm = CALM_READS
-            self._read_with_care()
-
-    def _read_with_care(self) -> None:
-        if not self._is_careful:
-            self._is_careful = True
-            self.transport.set_protocol(cast(asyncio.BaseProtocol, CarefulReader(self, self._backlog)))
+    def on_read(self, size: int) -> None:
+        inbox = self._inbox
+        is_busy = self.is_listed or inbox.is_held or self._stream.body is not None
+        self._care.settle(self, size, is_clear=not (is_busy or inbox.data))
 
     # Turns
 
@@ -258,7 +237,7 @@ class ClientConnection(StreamConnection):
     def _wait_for_turn(self, *, is_new: bool) -> None:
         """Process the inbox when other connections have had their turns, and read with care from then on."""
         self._backlog.add(self, is_new=is_new)
-        self._read_with_care()
+        self._care.begin(self)
 
     def _has_waiting(self) -> bool:
         """Whether requests have come that could be started right away."""
@@ -387,7 +366,7 @@ class ClientConnection(StreamConnection):
         body = stream.body = RequestBody(control.length, most)
         stream.expects_continue = control.expect and line.version == 1
         stream.awaited_s = 0.0
-        self._notice_size(len(data))
+        self._care.notice(self, len(data))
         self._deadline = self._plane.wheel.now + limits.body_idle_timeout_s
         if end < len(data):
             self._read_body(exchange, body, data, end)
@@ -411,7 +390,7 @@ class ClientConnection(StreamConnection):
 
     def _receive(self, exchange: Exchange, data: bytes) -> None:
         """Process more of a body, or of a tunnel."""
-        self._notice_size(len(data))
+        self._care.notice(self, len(data))
         self._backlog.left -= body_cost(len(data))
         if exchange.tunnel is not None:
             self._inbox.hold(False)

@@ -14,8 +14,9 @@ from proxy.dataplane import DataPlane
 from proxy.http.body import RequestBody
 from proxy.http.chunked import END, encode_chunk
 from proxy.http.errors import RequestError
+from proxy.http.framing import CHUNKED
 from proxy.http.replies import CONTINUE
-from proxy.http.response import CHUNKED, ResponseHead
+from proxy.http.response import ResponseHead
 from proxy.request.downstream import ClientInfo, Downstream
 from proxy.request.exchange import Exchange
 from proxy.request.tunnel import Tunnel

@@ -20,29 +20,29 @@ class AbandonedResponse(ResponseSink):
     The connection has noted by then that a byte came.
     """
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_stream",)
 
-    def __init__(self, connection: UpstreamStream, *, is_head: bool) -> None:
-        self._connection = connection
+    def __init__(self, stream: UpstreamStream, *, is_head: bool) -> None:
+        self._stream = stream
         self.is_head = is_head
 
     def on_response(
         self, head: ResponseHead, data: bytes, at: int, size: int, *, is_decoded: bool = False
     ) -> None:
-        self._connection.release()  # back to the pool: the connection is as good as any other
+        self._stream.release()  # back to the pool: the connection is as good as any other
 
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:
-        self._connection.abort()
+        self._stream.abort()
 
     def on_switched(self, head: ResponseHead, rest: bytes) -> None:
-        self._connection.abort()
+        self._stream.abort()
 
     def on_upstream_lost(self, failure: Failure) -> None:
         """The request left long ago: its end has no consequences."""
 
     def on_silence(self, seconds: float) -> None:
         if seconds >= CERTAIN_S:
-            self._connection.abort()  # no answer can come over it
+            self._stream.abort()  # no answer can come over it
 
 
 _ANSWERS: Final = frozenset((Failure.MALFORMED, Failure.RESET))
@@ -57,11 +57,9 @@ class LivenessRequest(AbandonedResponse):
 
     __slots__ = ("_is_over", "_keep", "_on_over")
 
-    def __init__(
-        self, connection: UpstreamStream, on_over: Callable[[bool], None], *, keep: bool = True
-    ) -> None:
+    def __init__(self, stream: UpstreamStream, on_over: Callable[[bool], None], *, keep: bool = True) -> None:
         """`on_over` is called once, with whether an answer came; `keep`: the pool may have the connection."""
-        super().__init__(connection, is_head=False)
+        super().__init__(stream, is_head=False)
         self._on_over = on_over
         self._keep = keep
         self._is_over = False
@@ -69,7 +67,7 @@ class LivenessRequest(AbandonedResponse):
     def ask(self, host: str, deadline: float) -> None:
         """Send the request; `on_over` is called by `deadline` (monotonic) at the latest."""
         request = b"OPTIONS * HTTP/1.1\r\nHost: %b\r\nUser-Agent: fleetgate\r\n\r\n" % host.encode()
-        self._connection.send(self, request, deadline)
+        self._stream.send(self, request, deadline)
 
     def on_response(
         self, head: ResponseHead, data: bytes, at: int, size: int, *, is_decoded: bool = False
@@ -77,7 +75,7 @@ class LivenessRequest(AbandonedResponse):
         if self._keep:
             super().on_response(head, data, at, size)
         else:
-            self._connection.abort()
+            self._stream.abort()
         self._end(is_answered=True)
 
     def on_response_start(self, head: ResponseHead, data: bytes, at: int) -> None:

@@ -7,7 +7,7 @@ limits apply only where a connection has to be opened; a request that finds an i
 from abc import ABC, abstractmethod
 from collections import deque
 
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.evidence.connect_times import ConnectTimes
 
 
@@ -31,8 +31,8 @@ class PendingRequest(ABC):
         """Whether the request needs no connection any more."""
 
     @abstractmethod
-    def use(self, connection: UpstreamConnection) -> None:
-        """Go on with a connection that has become free."""
+    def use(self, stream: UpstreamStream) -> None:
+        """Go on with a stream that has become free."""
 
     @abstractmethod
     def open(self) -> None:
@@ -96,10 +96,10 @@ class ConnectionLimits:
         if pending is not None:
             pending.open()
 
-    def serve(self, connection: UpstreamConnection) -> bool:
-        """Give a free connection to the oldest pending request; return False when none is pending."""
+    def serve(self, stream: UpstreamStream) -> bool:
+        """Give a free stream to the oldest pending request; return False when none is pending."""
         pending = self.next()
         if pending is None:
             return False
-        pending.use(connection)
+        pending.use(stream)
         return True

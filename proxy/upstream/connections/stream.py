@@ -9,11 +9,26 @@ from proxy.upstream.connections.sink import ResponseSink
 from proxy.upstream.evidence.kinds import Kind
 
 
+class StreamEndpoint(ABC):
+    """The endpoint of a stream, as the stream sees it: endpoints are above it in the layers."""
+
+    __slots__ = ("heard", "label")
+
+    label: str  # address and port
+    heard: float  # when the last byte of a response came, monotonic
+
+    @abstractmethod
+    def gave_up(self, since: float, longest_s: float, now: float) -> None:
+        """A request sent at `since` was given up; its kind takes `longest_s` at most, inf if unknown."""
+
+
 class UpstreamStream(ABC):
     """A stream takes and delivers bodies without framing: the stream has the framing of its protocol."""
 
-    __slots__ = ("deadline", "exchange", "since")
+    __slots__ = ("deadline", "endpoint", "exchange", "served", "since")
 
+    endpoint: StreamEndpoint
+    served: int  # requests that were answered over its connection before
     exchange: ResponseSink | None  # sink of the response; None: no request is in flight
     since: float  # when the endpoint got the last byte of the request, monotonic
     deadline: float  # when the response must have begun, or the next piece of either body have moved
@@ -63,6 +78,10 @@ class UpstreamStream(ABC):
     @abstractmethod
     def release(self) -> None:
         """The request was sent, and its response read, completely: back to the pool, if that is possible."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection, which has no request and may serve none."""
 
     @abstractmethod
     def abort(self) -> None:

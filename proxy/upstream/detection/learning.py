@@ -32,9 +32,9 @@ class Learning:
         self._left = SAMPLE  # answers that the sample still lacks
         self._begun = -inf
 
-    def answered(self, kinds: Kinds, resource: Resource, connection: UpstreamStream, now: float) -> None:
-        """Take in that the endpoint has begun to answer, at `now`, the request that the connection serves."""
-        endpoint, since = endpoint_of(connection), connection.since
+    def answered(self, kinds: Kinds, resource: Resource, stream: UpstreamStream, now: float) -> None:
+        """Take in that the endpoint has begun to answer, at `now`, the request that the stream serves."""
+        endpoint, since = endpoint_of(stream), stream.since
         if endpoint.stalled_at >= since:
             return  # the endpoint had stopped meanwhile: the time says nothing of its work
         is_sample = now >= self.due
@@ -47,7 +47,7 @@ class Learning:
             endpoint.beside_probe -= 1
         elif not is_sample:
             return
-        _note_concurrency(endpoint, connection, kind, took_s, now)
+        _note_concurrency(endpoint, stream, kind, took_s, now)
 
     def _count(self, now: float) -> None:
         """Count an answer of the sample; after the last one find out when the next sample begins."""
@@ -60,15 +60,15 @@ class Learning:
 
 
 def _note_concurrency(
-    endpoint: LiveEndpoint, connection: UpstreamStream, kind: Kind, took_s: float, now: float
+    endpoint: LiveEndpoint, stream: UpstreamStream, kind: Kind, took_s: float, now: float
 ) -> None:
     waiting: list[float] = []
     if 1 < endpoint.in_flight <= _MOST_LOOKED_AT:
         # A new connection may be in the queue of a program that serves one connection at a time
         waiting = [
-            c.since for c in endpoint.connections if c.served and c is not connection and c.is_waiting()
+            s.since for s in endpoint.pool.streams() if s.served and s is not stream and s.is_waiting()
         ]
-    observed, since = endpoint.observed(), connection.since
+    observed, since = endpoint.observed(), stream.since
     observed.took_s += (took_s - observed.took_s) / _AVERAGED
     least_s = kind.fastest_s(now) - endpoint.limits.times.least_s
     observed.concurrency.answered(since, now, least_s, waiting)

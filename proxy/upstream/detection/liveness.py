@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.clock import Clock
 from proxy.upstream.connections.abandoned import LivenessRequest
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
@@ -24,7 +24,7 @@ class LivenessProbe:
     """One probe of one endpoint, kept until it is answered or its connection ends."""
 
     __slots__ = (
-        "_at_random", "_before", "_clock", "_connection", "_connector", "_endpoint", "_was_idle", "asked",
+        "_at_random", "_before", "_clock", "_connector", "_endpoint", "_stream", "_was_idle", "asked",
         "is_over",
     )  # fmt: skip
 
@@ -36,52 +36,52 @@ class LivenessProbe:
         self._endpoint = endpoint
         self._connector = connector
         self._clock = clock
-        self._connection: UpstreamConnection | None = None
+        self._stream: UpstreamStream | None = None
         # Requests that waited when the probe was sent, by their own times. Those on new connections are left
         # out: a program that serves one connection at a time may not have begun with them
-        self._before: list[tuple[UpstreamConnection, float]] = []
+        self._before: list[tuple[UpstreamStream, float]] = []
         self._was_idle = False  # the endpoint had nothing else to do when it was asked
         self.asked = inf  # when the request was sent, monotonic
         self.is_over = False
 
     def start(self) -> None:
         """Ask over an idle connection, which a user's request would take as well, or else over a new one."""
-        idle = self._endpoint.checkout()
+        idle = self._endpoint.pool.checkout()
         if idle is not None:
             self._ask(idle)
         else:
             self._connector.connect_now(self._endpoint, self)
 
     def stop(self) -> None:
-        connection = self._connection
-        if not self.is_over and connection is not None:
-            connection.abort()
+        stream = self._stream
+        if not self.is_over and stream is not None:
+            stream.abort()
         self.is_over = True
 
-    def on_connected(self, connection: UpstreamConnection) -> None:
+    def on_connected(self, stream: UpstreamStream) -> None:
         if self.is_over:
-            self._connector.keep(connection)
+            self._connector.keep(stream)
         else:
-            self._ask(connection)
+            self._ask(stream)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self.is_over = True  # a refusal comes from the kernel; too few descriptors or ports are our own fault
 
-    def _ask(self, connection: UpstreamConnection) -> None:
-        self._connection = connection
+    def _ask(self, stream: UpstreamStream) -> None:
+        self._stream = stream
         endpoint, self.asked = self._endpoint, self._clock.now()
         self._was_idle = not endpoint.in_flight
         self._before = [
             (c, c.since)
-            for c in endpoint.connections
-            if c is not connection and c.served and c.is_waiting() and c.since <= self.asked - BEGUN_S
+            for c in endpoint.pool.streams()
+            if c is not stream and c.served and c.is_waiting() and c.since <= self.asked - BEGUN_S
         ]
-        probe = LivenessRequest(connection, self._on_over, keep=not self._connector.is_extra(connection))
+        probe = LivenessRequest(stream, self._on_over, keep=not self._connector.is_extra(stream))
         probe.ask(endpoint.label, inf)
 
     def _on_over(self, is_answered: bool) -> None:
         self.is_over = True
-        self._connection = None
+        self._stream = None
         before, self._before = self._before, []
         if is_answered:
             endpoint, now = self._endpoint, self._clock.now()

@@ -9,7 +9,7 @@ from random import uniform
 from typing import Final
 
 from proxy.upstream.connections.abandoned import LivenessRequest
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.detection.suspicion import Suspect, Suspicion
 from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.endpoint import LiveEndpoint, State
@@ -83,11 +83,11 @@ class Prober:
         else:
             self.probe_after(endpoint, cluster.longer_ejection(endpoint))
 
-    async def _answers(self, connection: UpstreamConnection) -> bool:
+    async def _answers(self, stream: UpstreamStream) -> bool:
         """Whether the endpoint answers a request: for a connect its kernel answers."""
         is_answered: asyncio.Future[bool] = self._loop.create_future()
         deadline = self._connector.clock.now() + ANSWER_S
-        LivenessRequest(connection, partial(_answer, is_answered)).ask(connection.endpoint.label, deadline)
+        LivenessRequest(stream, partial(_answer, is_answered)).ask(stream.endpoint.label, deadline)
         return await is_answered
 
 

@@ -14,7 +14,7 @@ from random import random
 from typing import Final
 
 from proxy.upstream.cluster import LiveCluster
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.detection.corroboration import Corroboration
 from proxy.upstream.detection.learning import SAMPLE
 from proxy.upstream.detection.liveness import APART_S, BEGUN_S, LivenessProbe
@@ -223,12 +223,12 @@ class StallWatch:
     def _evacuate(self, endpoint: LiveEndpoint, now: float) -> None:
         """Have stuck requests tried elsewhere, as far as they may be. The connection of the oldest stays."""
         observed = endpoint.observed()
-        for connection in sorted([c for c in endpoint.connections if _is_stuck(c, now)], key=_since):
-            exchange = connection.exchange
+        for stream in sorted([s for s in endpoint.pool.streams() if _is_stuck(s, now)], key=_since):
+            exchange = stream.exchange
             if exchange is None or not exchange.on_stalled():
                 continue
             if observed.moved:
-                connection.abort()
+                stream.abort()
             observed.moved += 1
 
     def _has_peer(self, endpoint: LiveEndpoint, now: float) -> bool:
@@ -303,7 +303,7 @@ class StallWatch:
         concurrency = observed.concurrency
         if endpoint.state is not State.HEALTHY or not endpoint.is_pod or endpoint in self._probes:
             return
-        waiting = [c for c in endpoint.connections if c.is_waiting() and c.since <= now - BEGUN_S]
+        waiting = [s for s in endpoint.pool.streams() if s.is_waiting() and s.since <= now - BEGUN_S]
         is_due = at_random if concurrency.is_unknown() else len(waiting) >= concurrency.shown
         apart_s = FIRST_APART_S if concurrency.is_unknown() else APART_S
         if is_due and now - observed.rehearsed_at >= apart_s and concurrency.may_rehearse(now):
@@ -356,15 +356,15 @@ def _goes_on(probes: dict[LiveEndpoint, LivenessProbe], endpoint: LiveEndpoint) 
 
 
 def _is_awaited(endpoint: LiveEndpoint) -> bool:
-    return any(connection.is_waiting() for connection in endpoint.connections)
+    return any(stream.is_waiting() for stream in endpoint.pool.streams())
 
 
-def _is_stuck(connection: UpstreamConnection, now: float) -> bool:
-    kind = connection.awaits() if connection.is_waiting() else None
+def _is_stuck(stream: UpstreamStream, now: float) -> bool:
+    kind = stream.awaits() if stream.is_waiting() else None
     if kind is None:
         return False
-    return is_stuck(waiting_for(connection.since, kind, now), connection.endpoint.heard, now)
+    return is_stuck(waiting_for(stream.since, kind, now), stream.endpoint.heard, now)
 
 
-def _since(connection: UpstreamConnection) -> float:
-    return connection.since
+def _since(stream: UpstreamStream) -> float:
+    return stream.since

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.connector import Connector
 from proxy.upstream.dialing.delay import Delay
 from proxy.upstream.endpoint import LiveEndpoint
@@ -44,8 +44,8 @@ class Suspicion:
         elif not self._is_over:
             self._suspects.append(suspect)
 
-    def on_connected(self, connection: UpstreamConnection) -> None:
-        self._connector.keep(connection)
+    def on_connected(self, stream: UpstreamStream) -> None:
+        self._connector.keep(stream)
         self._end(is_gone=False)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from proxy.backlog import Backlog
 from proxy.model.limits import Limits
 from proxy.timers import TimerWheel
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.dialer import TcpDialer
 from proxy.upstream.dialing.hedge import HedgedConnect, Opener, Waiter
 from proxy.upstream.dialing.pending import PENDING_S, PendingConnect, Requester
@@ -54,16 +54,16 @@ class Connector(Opener):
     def has_capacity(self, endpoint: LiveEndpoint) -> bool:
         return endpoint.limits.taken < self.limits.max_upstream_connections
 
-    def is_extra(self, connection: UpstreamConnection) -> bool:
+    def is_extra(self, stream: UpstreamStream) -> bool:
         """Whether the connection exceeds the limit: probes are sent even so, but no request may use it."""
-        return endpoint_of(connection).limits.taken > self.limits.max_upstream_connections
+        return endpoint_of(stream).limits.taken > self.limits.max_upstream_connections
 
-    def keep(self, connection: UpstreamConnection) -> None:
+    def keep(self, stream: UpstreamStream) -> None:
         """Put a connection that was opened for a probe into the pool, if it may be there."""
-        if self.is_extra(connection):
-            connection.close()
+        if self.is_extra(stream):
+            stream.close()
         else:
-            connection.endpoint.release(connection)
+            stream.give_back()
 
     def connect(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         """Open a connection for `waiter`, which is told of the outcome later on.
@@ -92,7 +92,7 @@ class Connector(Opener):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def open(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
+    async def open(self, endpoint: LiveEndpoint) -> UpstreamStream | Failure:
         """Open a connection that `endpoint.limits` counts as begun."""
         limits, started = endpoint.limits, self.clock.now()
         try:

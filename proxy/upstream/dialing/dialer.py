@@ -9,8 +9,8 @@ from proxy.backlog import Backlog
 from proxy.http.memo import Memo
 from proxy.http.response import ResponseHead
 from proxy.timers import TimerWheel
-from proxy.upstream.connections.connection import UpstreamConnection
-from proxy.upstream.connections.long_body import Buffers
+from proxy.upstream.connections.h1.connection import UpstreamConnection
+from proxy.upstream.connections.h1.long_body import Buffers
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
 
@@ -35,7 +35,9 @@ class TcpDialer:
 
     async def dial(self, endpoint: LiveEndpoint) -> UpstreamConnection | Failure:
         """Open a connection, or return why there is none, within CONNECT_TIMEOUT_S."""
-        connection = UpstreamConnection(endpoint, self._wheel, self._memo, self._buffers, self._backlog)
+        connection = UpstreamConnection(
+            endpoint, endpoint.pool, self._wheel, self._memo, self._buffers, self._backlog
+        )
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._loop.create_connection(

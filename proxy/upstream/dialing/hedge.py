@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from proxy.clock import Clock
-from proxy.upstream.connections.connection import UpstreamConnection
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.delay import Delay
 from proxy.upstream.dialing.pending import Requester
 from proxy.upstream.endpoint import LiveEndpoint, endpoint_of
@@ -22,7 +22,7 @@ MOST_CONNECTS: Final = 3  # connects of one request at a time: two clusters may 
 class Waiter(Protocol):
     """The request, probe or suspicion for which a connection is opened."""
 
-    def on_connected(self, connection: UpstreamConnection) -> None: ...
+    def on_connected(self, stream: UpstreamStream) -> None: ...
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None: ...
 
@@ -49,11 +49,12 @@ class Opener(ABC):
 class HedgedConnect:
     """The connects of one request, until one is answered or none is left."""
 
-    __slots__ = ("_connecting", "_delay", "_is_won", "_opener", "_requester", "_tried")
+    __slots__ = ("_connecting", "_delay", "_hedging", "_is_won", "_opener", "_requester", "_tried")
 
     def __init__(self, opener: Opener, requester: Requester) -> None:
         self._opener = opener
         self._requester = requester
+        self._hedging = requester.hedging
         self._tried: list[LiveEndpoint] = []
         self._connecting: list[LiveEndpoint] = []
         self._is_won = False
@@ -63,47 +64,46 @@ class HedgedConnect:
         self._tried.append(endpoint)
         self._connecting.append(endpoint)
         self._opener.connect(endpoint, self)
-        if len(self._tried) < MOST_CONNECTS:
+        if len(self._tried) < MOST_CONNECTS and self._hedging is not None:
             self._delay.start(endpoint.limits.times.hedge_s, self._hedge)
 
-    def on_connected(self, connection: UpstreamConnection) -> None:
-        endpoint = endpoint_of(connection)
-        self._connecting.remove(endpoint)
+    def on_connected(self, stream: UpstreamStream) -> None:
+        self._connecting.remove(endpoint_of(stream))
         if self._is_won:
-            endpoint.release(connection)
+            stream.give_back()
         else:
-            self._win(connection)
+            self._win(stream)
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         self._connecting.remove(endpoint)
-        if self._is_won:
-            self._requester.on_connect_lost(endpoint, failure)
-        elif self._connecting:
-            self._requester.on_connect_lost(endpoint, failure)
+        is_last = not self._is_won and not self._connecting
+        if not self._is_won:
             self._delay.stop()
-            self._hedge()
-        else:
-            self._delay.stop()
+        if is_last:
             self._requester.on_connect_failed(endpoint, failure)
+        elif self._hedging is not None:
+            self._hedging.on_connect_lost(endpoint, failure)
+            if not self._is_won:
+                self._hedge()
 
     def _hedge(self) -> None:
         """Begin another connect, where one may go and there is room for it."""
-        requester = self._requester
-        if requester.is_done or len(self._tried) >= MOST_CONNECTS:
+        hedging = self._hedging
+        if hedging is None or self._requester.is_done or len(self._tried) >= MOST_CONNECTS:
             return
-        endpoint = requester.beside(self._tried)
+        endpoint = hedging.beside(self._tried)
         if endpoint is None:
             return
-        idle = endpoint.checkout()
+        idle = endpoint.pool.checkout()
         if idle is not None:
             self._tried.append(endpoint)
             self._win(idle)
         elif self._opener.has_capacity(endpoint):
             self.start(endpoint)
 
-    def _win(self, connection: UpstreamConnection) -> None:
+    def _win(self, stream: UpstreamStream) -> None:
         self._is_won = True
         self._delay.stop()
-        if len(self._tried) > 1 and not self._requester.is_done:
-            self._requester.on_hedged(self._connecting, self._tried, endpoint_of(connection))
-        self._requester.on_connected(connection)
+        if len(self._tried) > 1 and self._hedging is not None and not self._requester.is_done:
+            self._hedging.on_hedged(self._connecting, self._tried, endpoint_of(stream))
+        self._requester.on_connected(stream)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from proxy.upstream.connections.connection import UpstreamConnection
 from proxy.upstream.connections.limits import ConnectionLimits, PendingRequest
+from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.evidence.failure import Failure
 
@@ -18,9 +18,17 @@ class Requester(Protocol):
     def is_done(self) -> bool:
         """Whether the request has ended: nothing more is obtained for it."""
 
-    def on_connected(self, connection: UpstreamConnection) -> None: ...
+    def on_connected(self, stream: UpstreamStream) -> None: ...
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None: ...
+
+    @property
+    def hedging(self) -> "Hedging | None":
+        """How further connects are begun, None for a request that can wait for one."""
+
+
+class Hedging(Protocol):
+    """The rules and the records of hedged connects of one request."""
 
     def beside(self, tried: list[LiveEndpoint]) -> LiveEndpoint | None:
         """Return where to connect while `tried` do not answer, None to go on waiting for them."""
@@ -50,8 +58,8 @@ class PendingConnect(PendingRequest):
     def is_over(self) -> bool:
         return self.requester.is_done
 
-    def use(self, connection: UpstreamConnection) -> None:
-        self.requester.on_connected(connection)
+    def use(self, stream: UpstreamStream) -> None:
+        self.requester.on_connected(stream)
 
     def open(self) -> None:
         self._resume(self)

@@ -7,7 +7,7 @@ measured, a fifth of the time that a 1 MB answer takes.
 import asyncio
 from typing import Final, cast
 
-from proxy.upstream.connections.carrier import Carrier
+from proxy.upstream.connections.h1.body_carrier import BodyCarrier
 from proxy.upstream.connections.sink import ResponseSink
 
 LEAST_BYTES: Final = 131072
@@ -39,7 +39,7 @@ class LongBodyReader:
 
     __slots__ = ("_buffer", "_buffers", "_connection", "_exchange", "_few", "_left")
 
-    def __init__(self, connection: Carrier, exchange: ResponseSink, left: int, buffers: Buffers) -> None:
+    def __init__(self, connection: BodyCarrier, exchange: ResponseSink, left: int, buffers: Buffers) -> None:
         """`left` bytes of the body are still to come."""
         self._connection = connection
         self._exchange = exchange
@@ -77,12 +77,12 @@ class LongBodyReader:
             surplus = bytes(buffer[self._left : size])
             size = self._left
         self._left -= size
-        connection.on_stream(size)
+        connection.on_long_body(size)
         if self._exchange.on_response_piece(buffer[:size]):
             self._buffers.give(buffer)
         if not self._left and connection.exchange is self._exchange:
             connection.read_heads()
-            connection.on_stream_end(self._exchange, surplus)
+            connection.on_long_body_end(self._exchange, surplus)
 
     def data_received(self, data: bytes) -> None:
         """Step aside on event loops that know buffered protocols by their base class: asyncio's own."""

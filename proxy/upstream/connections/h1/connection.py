@@ -5,22 +5,25 @@ valid framing, with not one byte left over (docs/behaviour.md, "Upstream connect
 """
 
 import asyncio
-from abc import ABC, abstractmethod
 from math import inf
 from typing import Final, cast
 
 from proxy.backlog import GONE, QUANTUM, READS, WAITS, Backlog, body_cost
-from proxy.careful import CALM_BYTES, CALM_READS, CarefulReader
-from proxy.http import limits
-from proxy.http.chunked import END, ChunkDecoder, ChunkError, encode_chunk, plain_size
+from proxy.careful import CALM_BYTES, Care
+from proxy.http.body import Body
+from proxy.http.chunked import END, ChunkError, encode_chunk, plain_size
 from proxy.http.errors import ResponseError
+from proxy.http.framing import CHUNKED, UNTIL_CLOSE
 from proxy.http.memo import Memo
-from proxy.http.response import CHUNKED, DEFAULT_IDLE_S, UNTIL_CLOSE, ResponseHead, parse_response_head
+from proxy.http.response import DEFAULT_IDLE_S, ResponseHead
+from proxy.http.response_heads import ResponseHeadReader
 from proxy.timers import TimerWheel
-from proxy.upstream.connections.carrier import Carrier
-from proxy.upstream.connections.long_body import LEAST_BYTES, Buffers, LongBodyReader
+from proxy.upstream.connections.h1.body_carrier import BodyCarrier
+from proxy.upstream.connections.h1.long_body import LEAST_BYTES, Buffers, LongBodyReader
+from proxy.upstream.connections.h1.pool import Http1Pool
 from proxy.upstream.connections.sink import ResponseSink
-from proxy.upstream.connections.sockets import acknowledge, bytes_acked, bytes_sent, set_options
+from proxy.upstream.connections.sockets import acknowledge, proves_undelivered, set_options
+from proxy.upstream.connections.stream import StreamEndpoint
 from proxy.upstream.connections.unacknowledged import AcknowledgementWatch
 from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.kinds import Kind
@@ -33,50 +36,22 @@ MAX_INTERIM: Final = 10_000
 """Responses before the final one. RFC 2518 §10.1 asks for one every 20 s: that is two days."""
 
 
-class ConnectionOwner(ABC):
-    """The endpoint of a connection, as the connection sees it: it is below endpoints in the layers."""
-
-    __slots__ = ("heard", "label")
-
-    label: str  # address and port
-    heard: float  # when the last byte of a response came, monotonic
-
-    @abstractmethod
-    def opened(self, connection: "UpstreamConnection") -> None:
-        """The connection is established."""
-
-    @abstractmethod
-    def closed(self, connection: "UpstreamConnection") -> None:
-        """The connection has ended, for any reason."""
-
-    @abstractmethod
-    def release(self, connection: "UpstreamConnection") -> None:
-        """Keep a connection that is fit for another request, or close it."""
-
-    @abstractmethod
-    def forget_idle(self, connection: "UpstreamConnection") -> None:
-        """Give the connection to no request, if it is idle."""
-
-    @abstractmethod
-    def gave_up(self, since: float, longest_s: float, now: float) -> None:
-        """A request sent at `since` was given up; its kind takes `longest_s` at most, inf if unknown."""
-
-
-class UpstreamConnection(Carrier):
+class UpstreamConnection(BodyCarrier):
     """A connection belongs to one endpoint for its whole life, and is its own stream during a request.
 
     An asyncio.Protocol by its methods: mypyc's classes inherit only from each other.
     """
 
     __slots__ = (
-        "_backlog", "_before", "_buffer", "_buffers", "_calm", "_checked", "_decoder", "_head", "_interims",
-        "_is_careful", "_is_held", "_is_streaming", "_is_waiting", "_known", "_left", "_memo", "_rest",
-        "_sends_chunks", "_tunnel", "_watch", "_wheel", "endpoint", "is_listed", "served", "written",
+        "_backlog", "_before", "_body", "_buffer", "_buffers", "_care", "_head", "_heads", "_interims",
+        "_is_held", "_is_streaming", "_is_waiting", "_pool", "_rest", "_sends_chunks", "_tunnel", "_watch",
+        "_wheel", "is_listed", "written",
     )  # fmt: skip
 
     def __init__(
         self,
-        endpoint: ConnectionOwner,
+        endpoint: StreamEndpoint,
+        pool: Http1Pool,
         wheel: TimerWheel,
         memo: Memo[ResponseHead],
         buffers: Buffers,
@@ -84,31 +59,28 @@ class UpstreamConnection(Carrier):
     ) -> None:
         # Per connection
         self.endpoint = endpoint
+        self._pool = pool
         self.transport = cast(asyncio.Transport, None)
         self._wheel = wheel
         self._watch: AcknowledgementWatch | None = None
-        self._memo = memo
-        self._known: ResponseHead | None = None  # of the response before, where it is remembered
+        self._heads = ResponseHeadReader(memo)
         self._buffers = buffers
         self._backlog = backlog
         self.is_listed = False  # in the backlog
-        self._is_careful = False  # a CarefulReader reads, but for the rest of a long body
-        self._calm = 0  # small reads in a row after which the careful reading ends
+        self._care = Care(backlog, calm=1)  # hundreds of connections may open at once, for any bodies
         self._is_streaming = False  # a LongBodyReader reads
-        self.served = 0  # requests answered
+        self.served = 0
         self.written = 0  # bytes written, for the proof that a request was never delivered
         self.deadline = 0.0
         # Per request
         self.exchange = None
-        self.since = 0.0  # the endpoint has had all of the request, monotonic
+        self.since = 0.0
         self._before = 0
         self._sends_chunks = False  # the rest of the request body goes in chunks
-        self._buffer = b""
-        self._checked = 0  # bytes of an incomplete head, at the beginning of `_buffer`
+        self._buffer = b""  # an incomplete head, or bytes behind the response
         self._interims = 0
         self._head: ResponseHead | None = None
-        self._left = 0
-        self._decoder: ChunkDecoder | None = None
+        self._body: Body | None = None  # from the head on, unless the whole response came with it
         self._tunnel = False
         self._is_held = False  # the client does not read: nothing is read here either
         self._is_waiting = False  # for its turn: nothing is read meanwhile
@@ -178,15 +150,14 @@ class UpstreamConnection(Carrier):
             self.transport.resume_reading()
 
     def give_back(self) -> None:
-        self.endpoint.release(self)
+        self._pool.release(self)
 
     def release(self) -> None:
         head = self._head
         self.exchange = None
         self.served += 1
         self._head = None
-        self._decoder = None
-        self._checked = 0
+        self._body = None
         self._interims = 0
         if self.transport.get_write_buffer_size():
             self.transport.abort()  # the endpoint has not read all of the request: the next one would wait
@@ -197,7 +168,7 @@ class UpstreamConnection(Carrier):
                 self._is_waiting = False
                 self.read_response(True)
             self.deadline = self._wheel.now + head.idle_s
-            self.endpoint.release(self)
+            self._pool.release(self)
 
     def close(self) -> None:
         self.exchange = None
@@ -218,22 +189,20 @@ class UpstreamConnection(Carrier):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         set_options(self.transport)
-        self.endpoint.opened(self)
+        self._pool.opened(self)
         self.deadline = self._wheel.now + DEFAULT_IDLE_S
         self._wheel.schedule(self, self._wheel.now + CHECK_IDLE_S)
-        self._is_careful = True  # hundreds of connections may open at once, for bodies of any length
-        self._calm = 1
-        self.read_heads()
+        self._care.read(self)
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:  # RFC 9112 §9.2: without a request this would answer the next one
-            self._leave_pool()
+            self._pool.forget_idle(self)
             self.transport.abort()
             return
         self.endpoint.heard = self._wheel.clock.now()
-        if len(data) > CALM_BYTES and not self._is_careful:
-            self._read_with_care()
+        if len(data) > CALM_BYTES:
+            self._care.notice(self, len(data))
         backlog = self._backlog
         if self.is_listed or (backlog.left < 0 and backlog.is_over()):
             self._rest += data
@@ -241,55 +210,41 @@ class UpstreamConnection(Carrier):
         else:
             self._receive(exchange, data)
 
-    def _read_with_care(self) -> None:
-        self._is_careful = True
-        self._calm = CALM_READS
-        self.read_heads()
-
-    def settle(self, size: int) -> None:
-        """Read without a buffer again, if reads have been small for a while, and nothing is left over."""
-        if size > CALM_BYTES:
-            self._calm = CALM_READS
-        elif self._head is None and not (self.is_listed or self._rest or self._buffer):
-            self._calm -= 1
-            if self._calm <= 0:
-                self._is_careful = False
-                self.read_heads()
+    def on_read(self, size: int) -> None:
+        is_clear = self._head is None and not (self.is_listed or self._rest or self._buffer)
+        self._care.settle(self, size, is_clear=is_clear)
 
     def read_heads(self) -> None:
-        """Take the place of the reader of a long body."""
         self._is_streaming = False
-        reader = CarefulReader(self, self._backlog) if self._is_careful else self
-        self.transport.set_protocol(cast(asyncio.BaseProtocol, reader))
+        self._care.read(self)
 
     def _receive(self, exchange: ResponseSink, data: bytes) -> None:
-        if self._head is not None:
-            self._take_body(exchange, self._head, data)
-            return
-        if self._tunnel:
+        if self._body is not None:
+            self._take_body(exchange, self._body, data)
+        elif self._tunnel:
             self._backlog.left -= body_cost(len(data))
             exchange.on_tunnel_data(data)
-            return
-        if self._buffer:
-            data = self._buffer + data
-            self._buffer = b""
-        self._read_heads(exchange, data)
+        elif self._head is not None:
+            self._buffer = data  # surplus bytes: release() will not reuse the connection
+        else:
+            if self._buffer:
+                data = self._buffer + data
+                self._buffer = b""
+            self._read_heads(exchange, data)
 
     def _read_heads(self, exchange: ResponseSink, data: bytes) -> None:
         """Cut the heads that `data` begins with: one, but for interim responses."""
-        at = 0
+        at, heads = 0, self._heads
         for _ in range(QUANTUM):
-            head = self._known
-            end = at + len(head.block) if head is not None else at
-            if head is None or data[at:end] != head.block or data[end : end + 2] != b"\r\n":
-                end = data.find(b"\r\n\r\n", at) + 2
-                if end < 2:
-                    self._incomplete(exchange, data[at:])
-                    return
-                head = self._head_of(exchange, data[at:end])
-                if head is None:
-                    return
-            at = end + 2
+            try:
+                end = heads.read(data, at)
+            except ResponseError:
+                self._malformed(exchange)
+                return
+            if not end:
+                self._buffer = data[at:]
+                return
+            at, head = end, heads.head
             if len(data) - at == head.body_bytes and not exchange.is_head:
                 self._head = head
                 exchange.on_response(head, data, at, len(data) - at)
@@ -297,7 +252,6 @@ class UpstreamConnection(Carrier):
             if head.status >= 200 or head.status == 101:
                 self._start(exchange, head, data, at)
                 return
-            self._checked = 0
             self._interims += 1
             if self._interims > MAX_INTERIM:
                 self._malformed(exchange)
@@ -322,34 +276,33 @@ class UpstreamConnection(Carrier):
             return GONE
         self._is_waiting = False
         rest, self._rest = self._rest, b""
-        if rest or (self._decoder is not None and self._decoder.has_more):
+        if rest or (self._body is not None and self._body.has_more):
             self._receive(exchange, rest)
         if self._is_waiting:
             return WAITS
         if self.exchange is not exchange:
             return GONE  # the request has ended
-        if self._head is not None and self._decoder is None and not self._is_streaming:
-            self._stream(exchange)
+        if self._body is not None and not self._is_streaming:
+            self._read_long(exchange, self._body)
         if not self._is_held:
             self.transport.resume_reading()
         return READS
 
     def eof_received(self) -> bool | None:
-        exchange, head = self.exchange, self._head
-        if exchange is not None and head is not None and self._left == UNTIL_CLOSE:
-            exchange.on_response_end(
-                b"", b""
-            )  # RFC 9112 §6.3: the end of the connection is the end of the body
+        exchange, body = self.exchange, self._body
+        if exchange is not None and body is not None and body.left == UNTIL_CLOSE:
+            # RFC 9112 §6.3: the end of the connection is the end of the body
+            exchange.on_response_end(b"", b"")
             return None
         if exchange is not None:
             self.exchange = None
             exchange.on_upstream_lost(self._lost(was_reset=False))
         else:
-            self._leave_pool()
+            self._pool.forget_idle(self)
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.endpoint.closed(self)
+        self._pool.closed(self)
         self._watch = None  # the watch refers to this connection
         exchange = self.exchange
         if exchange is not None and self._rest:
@@ -364,7 +317,7 @@ class UpstreamConnection(Carrier):
             self.exchange = None
             exchange.on_upstream_lost(failure)
         else:
-            self._leave_pool()
+            self._pool.forget_idle(self)
 
     def pause_writing(self) -> None:
         if self.exchange is not None:
@@ -381,7 +334,7 @@ class UpstreamConnection(Carrier):
             return None
         if self.exchange is None:
             if now >= self.deadline:
-                self._leave_pool()
+                self._pool.forget_idle(self)
                 self.transport.close()
                 return None
             return now + CHECK_IDLE_S
@@ -393,54 +346,16 @@ class UpstreamConnection(Carrier):
         return now + CHECK_ACTIVE_S
 
     def on_watch_over(self) -> None:
-        """The watch found no request: the next request begins another watch."""
         self._watch = None
 
     # Cutting the response
-
-    def _head_of(self, exchange: ResponseSink, block: bytes) -> ResponseHead | None:
-        head = self._memo.young.get(block) or self._memo.again(block)
-        if head is None:
-            try:
-                head = parse_response_head(block)
-            except ResponseError:
-                self._malformed(exchange)
-                return None
-            if self._memo.offer(block, head):
-                head.block = block
-        self._known = head if head.block else None
-        return head
-
-    def _incomplete(self, exchange: ResponseSink, data: bytes) -> None:
-        # Refuse bytes that are no HTTP/1 response at once, rather than wait for an end that never comes
-        if not data.startswith(b"HTTP/1."[: len(data)]):
-            self._malformed(exchange)
-            return
-        checked, self._checked = self._checked, len(data)
-        lines_end = data.rfind(b"\r\n") + 2
-        is_small = len(data) <= (limits.MAX_HEAD_BYTES if lines_end > 1 else limits.MAX_LINE_BYTES)
-        if checked and is_small and data.find(b"\n", checked) < 0:
-            self._buffer = data  # the next check needs another end of a line
-            return
-        if lines_end > 1:
-            try:
-                parse_response_head(data[:lines_end])
-            except ResponseError:
-                self._malformed(exchange)
-                return
-        elif b"\n" in data or len(data) > limits.MAX_LINE_BYTES:
-            self._malformed(exchange)
-            return
-        if len(data) > limits.MAX_HEAD_BYTES:
-            self._malformed(exchange)
-            return
-        self._buffer = data
 
     def _malformed(self, exchange: ResponseSink) -> None:
         self.abort()
         exchange.on_upstream_lost(Failure.MALFORMED)
 
     def _start(self, exchange: ResponseSink, head: ResponseHead, data: bytes, at: int) -> None:
+        """Begin to deliver a response, or deliver all of it, if it has come."""
         if head.status == 101:
             self._switch(exchange, head, data[at:])
             return
@@ -452,104 +367,86 @@ class UpstreamConnection(Carrier):
                 data = data[: at + length]
             exchange.on_response(head, data, at, length)
             return
-        self._left = length
-        self.deadline = self._wheel.now + STREAM_IDLE_S
         if length == CHUNKED:
             size = plain_size(data, at) if exchange.takes_chunks() else -1
             if size >= 0:
                 exchange.on_response(head, data, at, size)
                 return
+        self.deadline = self._wheel.now + STREAM_IDLE_S
+        body = self._body = Body(length)
         most = exchange.slice_bytes()
         if len(data) - at > most > 0:
             self._rest = data[at + most :]
             data = data[: at + most]
         if length == CHUNKED:
-            self._start_chunked(exchange, head, data[at:])
+            self._start_chunked(exchange, head, body, data[at:])
         else:
             acknowledge(self.transport)
             exchange.on_response_start(head, data, at)
             if length > 0:
-                self._left = length - (len(data) - at)
-                self._stream(exchange)
+                body.left -= len(data) - at
+                self._read_long(exchange, body)
         if self._rest and self.exchange is exchange:
             self._wait_for_turn(is_new=False)
 
-    def _stream(self, exchange: ResponseSink) -> None:
-        """Let a LongBodyReader read the body, if enough of it is to come."""
-        if self._left >= LEAST_BYTES and not self._rest and self.exchange is exchange:
-            self._is_streaming = True
-            LongBodyReader(self, exchange, self._left, self._buffers).start()
-
-    def _start_chunked(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
-        decoder = ChunkDecoder()
+    def _start_chunked(self, exchange: ResponseSink, head: ResponseHead, body: Body, data: bytes) -> None:
         try:
-            body = decoder.feed(data)
+            payload = body.feed(data)
         except ChunkError:
             exchange.on_response_start(head, b"", 0)
             if self.exchange is exchange:
                 self._malformed(exchange)
             return
-        if decoder.done:
-            self._buffer = decoder.rest
-            exchange.on_response(head, body, 0, len(body), is_decoded=True)
+        if body.done:
+            self._buffer = body.rest(data)
+            exchange.on_response(head, payload, 0, len(payload), is_decoded=True)
         else:
-            self._decoder = decoder
             acknowledge(self.transport)
-            exchange.on_response_start(head, body, 0)
-            if decoder.has_more and self.exchange is exchange:
+            exchange.on_response_start(head, payload, 0)
+            if body.has_more and self.exchange is exchange:
                 self._wait_for_turn(is_new=False)
 
     def _switch(self, exchange: ResponseSink, head: ResponseHead, rest: bytes) -> None:
         if head.websocket:
             self._tunnel = True
-            self.deadline = float("inf")
+            self.deadline = inf
             exchange.on_switched(head, rest)
         else:
             self._malformed(exchange)
 
-    def _take_body(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
+    def _take_body(self, exchange: ResponseSink, body: Body, data: bytes) -> None:
         """Relay as much of the body as one turn may take."""
         most = exchange.slice_bytes()
         if len(data) > most > 0:
             self._rest = data[most:]
             data = data[:most]
         self._backlog.left -= body_cost(len(data))
-        self._body(exchange, head, data)
-        if self._rest and self.exchange is exchange:
+        self._relay(exchange, body, data)
+        if (self._rest or body.has_more) and self.exchange is exchange:
             self._wait_for_turn(is_new=False)
 
-    def _body(self, exchange: ResponseSink, head: ResponseHead, data: bytes) -> None:
+    def _relay(self, exchange: ResponseSink, body: Body, data: bytes) -> None:
         self.deadline = self._wheel.now + STREAM_IDLE_S
-        if self._decoder is not None:
-            self._chunked_body(exchange, self._decoder, data)
-        elif self._left == UNTIL_CLOSE:
-            exchange.on_response_data(data)
-        elif len(data) < self._left:
-            self._left -= len(data)
-            exchange.on_response_data(data)
-        else:
-            self._buffer = data[self._left :]
-            data = data[: self._left]
-            self._left = 0
-            exchange.on_response_end(data, b"")
-
-    def _chunked_body(self, exchange: ResponseSink, decoder: ChunkDecoder, data: bytes) -> None:
         try:
-            payload = decoder.feed(data)
+            payload = body.feed(data)
         except ChunkError:
             self._malformed(exchange)
             return
-        if decoder.done:
-            self._buffer = decoder.rest
-            exchange.on_response_end(payload, decoder.trailers)
-            return
-        if payload:
+        if body.done:
+            self._buffer = body.rest(data)
+            exchange.on_response_end(payload, body.trailers)
+        elif payload:
             exchange.on_response_data(payload)
-        if decoder.has_more and self.exchange is exchange:
-            self._wait_for_turn(is_new=False)
 
-    def on_stream(self, size: int) -> None:
-        """The reader of the long body has read `size` bytes more."""
+    # Long bodies
+
+    def _read_long(self, exchange: ResponseSink, body: Body) -> None:
+        """Let a LongBodyReader read the body, if enough of it is to come."""
+        if body.left >= LEAST_BYTES and not self._rest and self.exchange is exchange:
+            self._is_streaming = True
+            LongBodyReader(self, exchange, body.left, self._buffers).start()
+
+    def on_long_body(self, size: int) -> None:
         self.endpoint.heard = self._wheel.clock.now()
         self.deadline = self._wheel.now + STREAM_IDLE_S
         self._backlog.left -= body_cost(size)
@@ -557,20 +454,19 @@ class UpstreamConnection(Carrier):
             self._wait_for_turn(is_new=False)
 
     def take_over(self, left: int, data: bytes) -> None:
-        """Replace the reader of the long body: it has read `data`, the first of `left` bytes to come."""
-        self._left = left
+        if self._body is not None:
+            self._body.left = left
         self.read_heads()
         self.data_received(data)
 
     def few_if_pressed(self) -> memoryview | None:
-        """Return a small buffer to read into, if others wait for this turn of the loop to end."""
         return self._backlog.few if self._is_pressed() else None
 
     def _is_pressed(self) -> bool:
         return self._backlog.left < 0 and self._backlog.is_over()
 
-    def on_stream_end(self, exchange: ResponseSink, surplus: bytes) -> None:
-        self._left = 0
+    def on_long_body_end(self, exchange: ResponseSink, surplus: bytes) -> None:
+        self._body = None
         self._buffer = surplus
         exchange.on_response_end(b"", b"")
 
@@ -583,9 +479,6 @@ class UpstreamConnection(Carrier):
             longest_s = kind.longest_s(now) if kind is not None else inf
             self.endpoint.gave_up(self.since, longest_s, now)
 
-    def _leave_pool(self) -> None:
-        self.endpoint.forget_idle(self)
-
     def _lost(self, *, was_reset: bool) -> Failure:
         if self._was_never_delivered(was_reset=was_reset):
             return Failure.UNSEEN if self.served else Failure.REFUSED
@@ -594,15 +487,7 @@ class UpstreamConnection(Carrier):
         return Failure.STALE if self.served else Failure.RESET
 
     def _was_never_delivered(self, *, was_reset: bool) -> bool:
-        """Whether TCP proves that not one byte of the request reached the endpoint's machine.
-
-        Then even a POST can be sent again: no program has read it.
-        """
+        """Whether not one byte of the request reached the endpoint: then even a POST can be sent again."""
         if self._head is not None or self._buffer or self._rest:
             return False
-        if was_reset:
-            # A missing acknowledgement proves nothing: an RST is not counted as one, and programs read
-            # faster than the kernel acknowledges (40 ms on a connection in use)
-            return 0 <= bytes_sent(self.transport) <= self._before
-        # The endpoint ended the connection before the request came
-        return 0 <= bytes_acked(self.transport) <= self._before
+        return proves_undelivered(self.transport, self._before, was_reset=was_reset)
