@@ -36,6 +36,7 @@ COMPILED = (
     "proxy/backlog.py",
     "proxy/careful.py",
     "proxy/clock.py",
+    "proxy/configuration.py",
     "proxy/dataplane.py",
     "proxy/pace.py",
     "proxy/timers.py",

@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from proxy.build import dataplane
-from proxy.dataplane import DataPlane, SnapshotChange
+from proxy.configuration import SnapshotChange
+from proxy.dataplane import DataPlane
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import (
     Ack,
@@ -160,11 +161,11 @@ class Agent:
                     case Ejections(endpoints):
                         self._believe(endpoints)
                     case Holds(clusters):
-                        self._plane.services.hold(clusters)
+                        self._plane.upstream.services.hold(clusters)
                     case UseSessionKey(key):
-                        self._plane.services.session_key.use(key)
+                        self._plane.upstream.services.session_key.use(key)
                     case LetBack(clusters):
-                        self._plane.services.let_back(clusters)
+                        self._plane.upstream.services.let_back(clusters)
                     case Report():
                         asked.set()
                     case Drain(grace_s):
@@ -178,7 +179,7 @@ class Agent:
         for change in self._changes:
             change.newer.update((service.id, service) for service in services)
         for service in services:
-            for _ in self._plane.services.change_in_steps(service):
+            for _ in self._plane.upstream.services.change_in_steps(service):
                 if pace.is_over():
                     await pace.rest()
         waiting = [change for change in self._changes if change.snapshot.version <= version]
@@ -189,7 +190,7 @@ class Agent:
 
     def _believe(self, ejections: tuple[Ejection, ...]) -> None:
         """Eject the endpoints at once; some may be in a snapshot that is not applied yet."""
-        unknown = self._plane.believe(ejections)
+        unknown = self._plane.upstream.believe(ejections)
         for change in self._changes:
             change.told += unknown
 
@@ -233,7 +234,7 @@ class Agent:
         A held-out cluster can be told later, too: the hold lasts until an operator ends it.
         """
         news = asyncio.Event()
-        ejections, failbacks = self._plane.ejections, self._plane.services.failbacks
+        ejections, failbacks = self._plane.upstream.ejections, self._plane.upstream.services.failbacks
         ejections.on_news = failbacks.on_news = news.set
         news.set()
         try:
@@ -253,12 +254,12 @@ class Agent:
 
     def _stats_parts(self) -> Iterator[StatsPart]:
         """Yield the statistics by route and by service; both may come and go between two parts."""
-        for counters in batches(self._plane.counters(), lambda _: 1):
+        for counters in batches(self._plane.counters.all(), lambda _: 1):
             yield StatsPart(
                 requests=tuple(count for c in counters for count in c.requests()),
                 durations=tuple(histogram for c in counters for histogram in c.durations()),
             )
-        for services in batches(self._plane.services.all(), lambda service: 1 + service.size):
+        for services in batches(self._plane.upstream.services.all(), lambda service: 1 + service.size):
             yield StatsPart(
                 endpoints=tuple(endpoint.stats() for service in services for endpoint in service.endpoints())
             )
@@ -270,7 +271,7 @@ class Agent:
             version=plane.version,
             requests=(),
             durations=(),
-            attempts=tuple(plane.attempts.counts()),
+            attempts=tuple(plane.upstream.attempts.counts()),
             endpoints=(),
             connections=tuple(
                 ConnectionCount(listener.name, len(listener.connections), listener.accepted)
@@ -280,10 +281,10 @@ class Agent:
             log_lines_dropped=plane.log.dropped if plane.log is not None else 0,
             shed=self._listeners.admission.counts(),
             pauses=self._listeners.pauses(),
-            mirrors=tuple(plane.mirrors.counts()),
-            breakers=tuple(plane.services.recovery.stats()),
-            suppressed=tuple(plane.suppressed.counts()),
-            failbacks=tuple(plane.services.failback_stats()),
+            mirrors=tuple(plane.counters.mirrors.counts()),
+            breakers=tuple(plane.upstream.services.recovery.stats()),
+            suppressed=tuple(plane.upstream.suppressed.counts()),
+            failbacks=tuple(plane.upstream.services.failback_stats()),
             tasks=len(asyncio.all_tasks()),
             timers=plane.wheel.scheduled(),
             deferred=plane.backlog.deferred,

@@ -26,7 +26,6 @@ from proxy.model import evidence
 from proxy.spare import wait_for_place
 from proxy.stderr import StderrHandler
 from proxy.telemetry.access_log import FLUSH_S, AccessLog
-from proxy.timers import TICK_S
 from proxy.upstream.evidence.shared import MEMORY_BYTES, Shared
 
 DEFAULT_GRACE_S: Final = 30.0
@@ -75,9 +74,7 @@ class Worker:
         if self._liveness is not None:
             self._liveness.start(loop)
         plane.wheel.start()
-        plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
-        plane.wheel.schedule(plane.offered_load, plane.wheel.now + TICK_S)
-        plane.wheel.schedule(plane.corroboration, plane.wheel.now + TICK_S)
+        plane.upstream.start(plane.wheel)
         if plane.log is not None:
             plane.wheel.schedule(plane.log, plane.wheel.now + FLUSH_S)
         self._handle_signals(loop)
@@ -87,9 +84,7 @@ class Worker:
         finally:
             agent.cancel()
             await asyncio.gather(agent, return_exceptions=True)
-            plane.prober.stop()
-            await plane.connector.close()
-            plane.stalls.stop()
+            await plane.upstream.close()
             plane.wheel.stop()
             if plane.log is not None:
                 plane.log.close()

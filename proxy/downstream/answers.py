@@ -64,7 +64,7 @@ def _account(
     headers: RequestHeaders | None,
 ) -> None:  # fmt: skip
     client = downstream.client
-    plane.local.record(client.listener, "", "", answer.status, answer.flag, 0.0, 0, 0)
+    plane.counters.local.record(client.listener, "", "", answer.status, answer.flag, 0.0, 0, 0)
     if plane.log is not None:
         plane.log.request(
             client=client.log,

@@ -216,7 +216,7 @@ class Listeners:
 
     async def apply(self, wanted: Iterable[snapshot.Listener]) -> None:
         """Open, update and close listeners. A port that cannot be opened is logged, not fatal."""
-        self.admission.limits = self._plane.limits
+        self.admission.limits = self._plane.config.limits
         self._overload.configure()
         self._refusals.start()
         by_key = {(listener.address, listener.port): listener for listener in wanted}

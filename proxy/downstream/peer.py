@@ -18,7 +18,7 @@ class Peer:
         self._listener = listener
         self.address = _normal(address) if address else NOBODY
         self._port = port
-        self.is_proxy = plane.trusted.trusts(self.address)
+        self.is_proxy = plane.config.trusted.trusts(self.address)
 
     def as_client(self) -> ClientInfo:
         """Return the peer as the client."""
@@ -26,7 +26,7 @@ class Peer:
 
     def client_of(self, headers: RequestHeaders) -> ClientInfo:
         """Return the client of a request that the peer, a trusted proxy, has sent."""
-        hops = read_hops(self.address, headers.values(b"x-forwarded-for"), self._plane.trusted)
+        hops = read_hops(self.address, headers.values(b"x-forwarded-for"), self._plane.config.trusted)
         scheme = read_scheme(headers.values(b"x-forwarded-proto"), hops.count)
         port = self._port if hops.client == self.address else 0
         return self._info(hops.client, port, hops.chain, scheme, headers.vouched())
@@ -40,7 +40,7 @@ class Peer:
         if listener.forwarded.client_port and port:
             forwarded += b"X-Forwarded-Client-Port: %d\r\n" % port
         return ClientInfo(
-            address, port, scheme, forwarded + FIRST_ATTEMPT + self._plane.mark + vouched,
+            address, port, scheme, forwarded + FIRST_ATTEMPT + self._plane.config.mark + vouched,
             b'"client":"%b","listener":"%b"' % (address, listener.name.encode()),
             is_proxy=self.is_proxy, listener=listener.name, listener_port=listener.port,
             response_timeout_s=listener.response_timeout_s, compresses=listener.gzip,

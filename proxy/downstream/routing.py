@@ -21,9 +21,11 @@ def find_route(
         return FORBIDDEN
     if control.max_forwards == b"0" and line.resource.method == b"OPTIONS":
         return LAST_HOP
-    if control.passed and is_loop(control.passed, plane.pseudonym):
+    if control.passed and is_loop(control.passed, plane.config.pseudonym):
         return LOOP
-    plan = plane.table.find(listener.port, control.host, line.resource.path, headers, line, client.address)
+    plan = plane.config.table.find(
+        listener.port, control.host, line.resource.path, headers, line, client.address
+    )
     if plan is None:
         return NO_ROUTE
     return plan

@@ -57,7 +57,7 @@ class ListenerState:
         self.access = AccessList(config.access) if config.access is not None else None
         self.forwarded = config.forwarded
         self.gzip = config.gzip
-        introduced = (config.forwarded, config.gzip, config.response_timeout_s, self._plane.mark)
+        introduced = (config.forwarded, config.gzip, config.response_timeout_s, self._plane.config.mark)
         if introduced != self._introduced:
             self._introduced = introduced
             for connection in self.connections:
@@ -91,7 +91,7 @@ class ListenerState:
 
     def count_stale(self) -> None:
         """Count a request that had waited too long."""
-        self._plane.local.record(self.name, "", "", 503, "OM", 0.0, 0, 0)
+        self._plane.counters.local.record(self.name, "", "", 503, "OM", 0.0, 0, 0)
         self._admission.refuse(self.name, WAITED)
 
     @property

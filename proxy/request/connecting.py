@@ -28,7 +28,7 @@ class Connecting:
         self._on_failed = on_failed
 
     def start(self) -> None:
-        self._plane.connector.obtain(self._attempt.endpoint, self)
+        self._plane.upstream.connector.obtain(self._attempt.endpoint, self)
 
     @property
     def is_done(self) -> bool:
@@ -43,7 +43,7 @@ class Connecting:
 
     def on_connect_failed(self, endpoint: LiveEndpoint, failure: Failure) -> None:
         if self._record.is_done:
-            self._plane.outliers.failed(endpoint, failure)
+            self._plane.upstream.outliers.failed(endpoint, failure)
         else:
             self._attempt.move_to(endpoint)
             self._on_failed(failure)
@@ -68,13 +68,13 @@ class Connecting:
         for endpoint in waiting:
             if tried.index(endpoint) < place:
                 self._record.failover().lost(endpoint, Failure.HEDGED)
-                self._plane.count_attempt(endpoint, Failure.HEDGED, winner.cluster)
-                self._plane.outliers.outrun(endpoint)
+                self._plane.upstream.count_attempt(endpoint, Failure.HEDGED, winner.cluster)
+                self._plane.upstream.outliers.outrun(endpoint)
             else:
-                self._plane.count_attempt(endpoint, Failure.HEDGED, "")  # begun in vain
+                self._plane.upstream.count_attempt(endpoint, Failure.HEDGED, "")  # begun in vain
 
     def on_connect_lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        self._plane.outliers.failed(endpoint, failure)
+        self._plane.upstream.outliers.failed(endpoint, failure)
         if not self._record.is_done and self._attempt.stream is None:
             self._record.failover().lost(endpoint, failure)
-            self._plane.count_attempt(endpoint, failure, "")
+            self._plane.upstream.count_attempt(endpoint, failure, "")

@@ -99,7 +99,7 @@ def _send(request: AttemptedRequest, attempt: Attempt, stream: UpstreamStream) -
     record, replay, now = request.record, request.replay, request.plane.wheel.now
     attempt.stream = stream
     if attempt.endpoint.notice_send:
-        request.plane.stalls.on_send(attempt.endpoint)
+        request.plane.upstream.stalls.on_send(attempt.endpoint)
     head = request_head(record)
     if replay is None or record.error_status:
         deadline = response_deadline(record, now)
@@ -151,7 +151,7 @@ def attempt_failed(request: AttemptedRequest, failure: Failure) -> None:
         return
     _limit(request, attempt)
     endpoint = end_attempt(request, attempt)
-    request.plane.outliers.failed(endpoint, failure)
+    request.plane.upstream.outliers.failed(endpoint, failure)
     following = _next(request, attempt, failure)
     if following is None:
         request.on_attempts_over(failure, endpoint)
@@ -170,8 +170,10 @@ def _next(request: AttemptedRequest, attempt: Attempt, failure: Failure) -> Live
     following = next_endpoint(request.record, attempt, failure, request.plane.clock.now())
     suppressed = request.record.failover().suppressed
     if following is None and suppressed is not None:
-        request.plane.suppressed.record(endpoint.service, endpoint.cluster, suppressed.value)
-    request.plane.count_attempt(endpoint, failure, following.cluster if following is not None else "")
+        request.plane.upstream.suppressed.record(endpoint.service, endpoint.cluster, suppressed.value)
+    request.plane.upstream.count_attempt(
+        endpoint, failure, following.cluster if following is not None else ""
+    )
     return following
 
 
@@ -180,7 +182,7 @@ def _begin_later(request: AttemptedRequest, choice: Choice, endpoint: LiveEndpoi
     begin = partial(_begin_after_pause, request, choice, endpoint)
     pause_s = request.record.failover().pause_s
     if pause_s:
-        request.plane.connector.later(pause_s, begin)
+        request.plane.upstream.connector.later(pause_s, begin)
     else:
         kept_bytes = request.replay.kept_bytes if request.replay is not None else 0
         request.plane.backlog.do(begin, endpoint, kept_bytes)
@@ -210,7 +212,7 @@ def takes_back_response(request: AttemptedRequest, attempt: Attempt, status: int
         return False
     _limit(request, attempt)
     if status in RETRY_STATUSES:
-        request.plane.outliers.failed(attempt.endpoint, Failure.STATUS)
+        request.plane.upstream.outliers.failed(attempt.endpoint, Failure.STATUS)
     choice: Choice | None = attempt.choice
     following = None
     if status in record.plan.retry.statuses:
@@ -258,7 +260,7 @@ def leave_stalled(request: AttemptedRequest) -> bool:
     if following is None:
         return False
     _limit(request, attempt)
-    request.plane.count_attempt(attempt.endpoint, Failure.STALLED, following.cluster)
+    request.plane.upstream.count_attempt(attempt.endpoint, Failure.STALLED, following.cluster)
     stream.leave_to(AbandonedResponse(stream, is_head=request.is_head))
     end_attempt(request, attempt)
     begin_attempt(request, attempt.choice, following)
@@ -274,7 +276,7 @@ def on_silence(request: AttemptedRequest, seconds: float) -> None:
         stream.abort()
         attempt_failed(request, Failure.UNACKNOWLEDGED)
     else:
-        request.plane.prober.suspect(attempt.endpoint, request)
+        request.plane.upstream.prober.suspect(attempt.endpoint, request)
 
 
 def on_machine_gone(request: AttemptedRequest, endpoint: LiveEndpoint) -> None:
@@ -286,7 +288,7 @@ def on_machine_gone(request: AttemptedRequest, endpoint: LiveEndpoint) -> None:
         stream.abort()
         attempt_failed(request, Failure.UNACKNOWLEDGED)
     elif endpoint.state is State.HEALTHY:
-        request.plane.outliers.failed(endpoint, Failure.UNACKNOWLEDGED)
+        request.plane.upstream.outliers.failed(endpoint, Failure.UNACKNOWLEDGED)
 
 
 def _may_move(request: AttemptedRequest, attempt: Attempt) -> bool:

@@ -65,11 +65,11 @@ class Exchange(AttemptedRequest):
     ) -> None:  # fmt: skip
         record = RequestRecord(
             plane.clock.now(), downstream.client, plan, line, headers,
-            headers.request_id or plane.request_id(),
+            headers.request_id or plane.ids.next(),
         )  # fmt: skip
         replay = None
         if not record.has_whole_body:
-            replay = ReplayBody(record, downstream, plane.replay)
+            replay = ReplayBody(record, downstream, plane.upstream.replay)
         self.is_head = line.resource.is_head
         self.plane = plane
         self.record = record
@@ -225,13 +225,13 @@ class Exchange(AttemptedRequest):
         record, endpoint = self.record, attempt.endpoint
         if head.status not in RETRY_STATUSES:
             if endpoint.succeeded():
-                self.plane.outliers.reached(endpoint)
+                self.plane.upstream.outliers.reached(endpoint)
             if record.history is not None:
                 record.history.answered()
         stream = attempt.stream
         if stream is not None and record.has_whole_body and not record.error_status:
             # Note the time of the head, where it teaches something
-            now, learning = endpoint.heard, self.plane.learning
+            now, learning = endpoint.heard, self.plane.upstream.learning
             if now >= learning.due or endpoint.beside_probe > 0 or now - stream.since >= FAST_S:
                 learning.answered(record.plan.kinds, record.line.resource, stream, now)
         record.status = head.status
@@ -338,8 +338,8 @@ class Exchange(AttemptedRequest):
     def _cut(self, attempt: Attempt, failure: Failure) -> None:
         """Cut a response in which the endpoint failed: the client must see that the response is not whole."""
         endpoint = end_attempt(self, attempt)
-        self.plane.outliers.failed(endpoint, failure)
-        self.plane.count_attempt(endpoint, failure, "")
+        self.plane.upstream.outliers.failed(endpoint, failure)
+        self.plane.upstream.count_attempt(endpoint, failure, "")
         self._account(endpoint, "UC")
         self._downstream.abort()
 

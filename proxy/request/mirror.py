@@ -28,14 +28,14 @@ def mirror(
     Return a function that cancels the copy, None where no copy is under way.
     """
     if body is None:
-        plane.mirrors.record(mirroring.route, "too_large")
+        plane.counters.mirrors.record(mirroring.route, "too_large")
     elif mirroring.in_flight >= MAX_IN_FLIGHT:
-        plane.mirrors.record(mirroring.route, "busy")
+        plane.counters.mirrors.record(mirroring.route, "busy")
     else:
         choice = mirroring.backends.pick()
         endpoint = choice.first() if choice is not None else None
         if choice is None or endpoint is None:
-            plane.mirrors.record(mirroring.route, "no_endpoint")
+            plane.counters.mirrors.record(mirroring.route, "no_endpoint")
         else:
             attempt = Attempt(choice, endpoint)
             copy = MirrorAttempt(plane, mirroring, attempt, head, body, in_chunks=in_chunks, is_head=is_head)
@@ -67,7 +67,7 @@ class MirrorAttempt(ResponseSink):
         endpoint = self._attempt.endpoint
         stream = endpoint.pool.checkout()
         if stream is None:
-            self._plane.connector.obtain(endpoint, self)
+            self._plane.upstream.connector.obtain(endpoint, self)
         else:
             self._send(stream)
 
@@ -127,7 +127,7 @@ class MirrorAttempt(ResponseSink):
         if head.status not in RETRY_STATUSES:
             endpoint = self._attempt.endpoint
             if endpoint.succeeded():
-                self._plane.outliers.reached(endpoint)
+                self._plane.upstream.outliers.reached(endpoint)
 
     # The end
 
@@ -137,11 +137,11 @@ class MirrorAttempt(ResponseSink):
         self._finish("answered")
 
     def _fail(self, failure: Failure) -> None:
-        self._plane.outliers.failed(self._attempt.endpoint, failure)
+        self._plane.upstream.outliers.failed(self._attempt.endpoint, failure)
         self._finish("failed")
 
     def _finish(self, outcome: str) -> None:
         self._attempt.end()
         self.is_done = True
         self._mirroring.in_flight -= 1
-        self._plane.mirrors.record(self._mirroring.route, outcome)
+        self._plane.counters.mirrors.record(self._mirroring.route, outcome)

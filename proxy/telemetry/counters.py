@@ -155,3 +155,30 @@ class MirrorCounters:
 
     def counts(self) -> list[MirrorCount]:
         return [MirrorCount(route, outcome, count) for (route, outcome), count in self._counts.items()]
+
+
+class RequestCounters:
+    """The requests of a worker, by route, and their copies."""
+
+    __slots__ = ("_routes", "local", "mirrors")
+
+    def __init__(self) -> None:
+        self._routes: dict[str, RouteCounters] = {}
+        self.local = RouteCounters("")  # requests that no route was found for
+        self.mirrors = MirrorCounters()
+
+    def of(self, route: str) -> RouteCounters:
+        counters = self._routes.get(route)
+        if counters is None:
+            counters = self._routes[route] = RouteCounters(route)
+        return counters
+
+    def routes(self) -> list[str]:
+        return list(self._routes)
+
+    def forget(self, route: str) -> None:
+        del self._routes[route]
+        self.mirrors.forget(route)
+
+    def all(self) -> list[RouteCounters]:
+        return [self.local, *self._routes.values()]

@@ -98,7 +98,7 @@ async def test_a_body_that_stops_cuts_the_response(monkeypatch: pytest.MonkeyPat
         client = await RawClient.connect(port)
         await client.send(request())
         assert (await client.until_closed()).endswith(b"\r\n\r\nx")
-        assert [e.in_flight for e in plane.services.endpoints()] == [0]
+        assert [e.in_flight for e in plane.upstream.services.endpoints()] == [0]
         await client.close()
 
 
@@ -221,6 +221,6 @@ async def test_a_client_that_reads_nothing_is_dropped_in_the_end(
             while not origin.connections:
                 await asyncio.sleep(0.01)
             await origin.connections[0].lost.wait()
-        assert [e.in_flight for e in plane.services.endpoints()] == [0]
+        assert [e.in_flight for e in plane.upstream.services.endpoints()] == [0]
         writer.close()
         del reader

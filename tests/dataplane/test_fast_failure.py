@@ -79,7 +79,7 @@ async def test_back_within_two_seconds_of_the_first_endpoint(port: int) -> None:
         rules = snapshot(port, {"c1": [one.address], "c2": [two.address]})
         async with serving(rules) as plane:
             assert await tally(port, 4) == {"/": 4}
-            endpoints = list(plane.services.endpoints())
+            endpoints = list(plane.upstream.services.endpoints())
             for endpoint in endpoints:
                 endpoint.pool.close_idle()
             for origin in (one, two):

@@ -18,7 +18,8 @@ import uvloop
 from msgspec.structs import replace
 
 from loadtest.ports import free_port
-from proxy.dataplane import DataPlane, SnapshotChange
+from proxy.configuration import SnapshotChange
+from proxy.dataplane import DataPlane
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.h1.stream import Http1Stream
 from proxy.model.actions import Backend, FixedResponse
@@ -102,18 +103,18 @@ async def churn(plane: DataPlane, whole: Snapshot, random: Random) -> None:
 
 def left_over(plane: DataPlane) -> dict[str, object]:
     """Return everything that requests take and have to give back; at rest there is nothing of it."""
-    endpoints = list(plane.services.endpoints())
+    endpoints = list(plane.upstream.services.endpoints())
     connections = [each for endpoint in endpoints for each in endpoint.pool.streams()]
     limits = {id(endpoint.limits): endpoint.limits for endpoint in endpoints}.values()
     found: dict[str, object] = {
         "requests in flight": [endpoint for endpoint in endpoints if endpoint.in_flight],
         "connections in use": len(connections) - sum(endpoint.pool.idle() for endpoint in endpoints),
         "limits that count something else": sum(each.open for each in limits) - len(connections),
-        "a total that counts something else": plane.services.tally.open - len(connections),
+        "a total that counts something else": plane.upstream.services.tally.open - len(connections),
         "connects": [each for each in limits if each.opening],
         "requests that wait for a connection": [each for each in limits if each.waiting],
-        "bytes kept for another attempt": plane.replay.held,
-        "suspicions": plane.prober.suspicions,
+        "bytes kept for another attempt": plane.upstream.replay.held,
+        "suspicions": plane.upstream.prober.suspicions,
         "endpoints that are watched": [endpoint for endpoint in endpoints if endpoint.is_watched],
         "tasks": asyncio.all_tasks() - {asyncio.current_task()},
     }
@@ -136,7 +137,7 @@ def timers(plane: DataPlane) -> Counter[str]:
 
 
 async def nothing_is_left(plane: DataPlane, before: Counter[str]) -> None:
-    endpoints = list(plane.services.endpoints())
+    endpoints = list(plane.upstream.services.endpoints())
     await until(lambda: all(e.state is State.HEALTHY for e in endpoints), 30, "every pod is back")
     await empty(lambda: left_over(plane), 5.0)
     await empty(let_in, 1.0)
@@ -164,7 +165,7 @@ class Soaked:
 
 def counts(plane: DataPlane) -> Counter[tuple[str, str]]:
     counted: Counter[tuple[str, str]] = Counter()
-    for counters in plane.counters():
+    for counters in plane.counters.all():
         for each in counters.requests():
             counted[each.flag, each.code_class] += each.count
     return counted

@@ -11,7 +11,8 @@ import uvloop
 from msgspec.structs import replace
 
 from loadtest.ports import free_port
-from proxy.dataplane import DataPlane, SnapshotChange
+from proxy.configuration import SnapshotChange
+from proxy.dataplane import DataPlane
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.h1.inbox import Inbox
 from proxy.downstream.h1.stream import Http1Stream
@@ -108,7 +109,7 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
         await traffic_and_swaps(plane, first, endpoints)
         plane.wheel.stop()  # it lets go of a connection that is closed only when its time comes
         plane.wheel.start()
-        plane.wheel.schedule(plane.services.recovery, plane.wheel.now)
+        plane.wheel.schedule(plane.upstream.services.recovery, plane.wheel.now)
         expected = {
             "ClientConnection": 0,
             "Http1Stream": 0,
@@ -117,7 +118,9 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
             "LiveEndpoint": 4,  # two of each service
             "LiveService": 2,
             "RoutePlan": 2,
-            "UpstreamConnection": sum(endpoint.pool.idle() for endpoint in plane.services.endpoints()),
+            "UpstreamConnection": sum(
+                endpoint.pool.idle() for endpoint in plane.upstream.services.endpoints()
+            ),
         }
         try:
             await until(lambda: count(alive(), left) == expected, 5)

@@ -75,7 +75,7 @@ async def narrowed(port: int, one: Origin, two: Origin) -> AsyncIterator[DataPla
     listener = replace(served.listeners[0], response_timeout_s=1.0)
     async with serving(replace(served, listeners=(listener,))) as plane:
         await tally(port, 40)
-        (cluster, _) = (cluster for s in plane.services.all() for cluster in s.clusters.values())
+        (cluster, _) = (cluster for s in plane.upstream.services.all() for cluster in s.clusters.values())
         for endpoint in cluster.endpoints.values():
             for connection in endpoint.pool.streams():
                 lose_large(connection.transport.get_extra_info("socket"))

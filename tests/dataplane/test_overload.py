@@ -154,7 +154,7 @@ class Door:
 @pytest_asyncio.fixture
 async def plane() -> DataPlane:
     found = DataPlane(asyncio.get_running_loop(), None)
-    found.limits = Limits(max_wait_s=LIMIT_S)
+    found.config.limits = Limits(max_wait_s=LIMIT_S)
     return found
 
 
@@ -216,7 +216,7 @@ async def test_a_request_that_waited_long_is_refused_when_others_did_before(
             assert found[-1] == 503
             assert len(origin.requests) == len(found)
             assert await works(client)  # the same connection, and it has not waited
-            refused = [count for count in plane.local.requests() if count.flag == "OM"]
+            refused = [count for count in plane.counters.local.requests() if count.flag == "OM"]
             assert [count.count for count in refused] == [1]
 
 

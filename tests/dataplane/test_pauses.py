@@ -86,7 +86,9 @@ async def paused(plane: DataPlane, port: int, overloaded: Overloaded) -> RawClie
     client = await RawClient.connect(port)
     await client.send(request())
     await until(
-        lambda: len(overloaded.asked) == 2 and not any(e.in_flight for e in plane.services.endpoints())
+        lambda: (
+            len(overloaded.asked) == 2 and not any(e.in_flight for e in plane.upstream.services.endpoints())
+        )
     )
     return client
 
@@ -102,7 +104,7 @@ async def test_a_client_that_leaves_meanwhile_costs_no_endpoint_a_request(
         await asyncio.sleep(PAUSE_S * 1.5)
         assert len(overloaded.asked) == 2
         assert sorted(len(origin.connections) for origin in (a, b, c)) == [0, 1, 1]
-        assert not any(endpoint.in_flight for endpoint in plane.services.endpoints())
+        assert not any(endpoint.in_flight for endpoint in plane.upstream.services.endpoints())
         assert drawn
 
 
@@ -134,5 +136,5 @@ async def test_no_attempt_begins_that_could_not_be_answered_in_time(port: int, d
         async with serving(snapshot(port, clusters, rule)) as plane:
             assert await tally(port, 1) == {"503": 1}
             assert len(overloaded.asked) == 2
-            assert [count.cause for count in plane.suppressed.counts()] == ["deadline"]
+            assert [count.cause for count in plane.upstream.suppressed.counts()] == ["deadline"]
             assert drawn

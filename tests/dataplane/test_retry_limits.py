@@ -126,11 +126,11 @@ async def test_bodies_are_kept_within_the_memory_for_them(port: int) -> None:
         clusters = {"c1": [bad.address], "c2": [good.address]}
         async with serving(snapshot(port, clusters, route(port, weights=TO_C1))) as plane:
             assert await tally(port, 1, raw) == {"/": 1}
-            assert plane.replay.held == 0
-            plane.replay.most = 20_000
+            assert plane.upstream.replay.held == 0
+            plane.upstream.replay.most = 20_000
             assert await tally(port, 1, raw) == {"502": 1}
             assert await tally(port, 1) == {"/": 1}
-            assert plane.replay.held == 0
+            assert plane.upstream.replay.held == 0
             assert len(good.requests) == 2
 
 
@@ -143,9 +143,9 @@ async def test_the_memory_is_given_back(port: int, leaves: str) -> None:
     async with Origin(begin) as origin, serving(snapshot(port, {"c1": [origin.address]})) as plane:
         client = await RawClient.connect(port)
         await client.send(raw if leaves != "during the body" else raw[:20_000])
-        await until(lambda: plane.replay.held > 0 or origin.answered.is_set())
+        await until(lambda: plane.upstream.replay.held > 0 or origin.answered.is_set())
         client.reset()
-        await until(lambda: plane.replay.held == 0)
+        await until(lambda: plane.upstream.replay.held == 0)
 
 
 async def test_two_clusters_see_a_request_and_no_third(worker: WorkerProcess, port: int) -> None:

@@ -374,7 +374,9 @@ def test_bytes_behind_a_body_are_no_answer_also_where_the_body_is_taken_in_slice
 
 
 def endpoint_connections(plane: DataPlane) -> list[UpstreamConnection]:
-    streams = [stream for endpoint in plane.services.endpoints() for stream in endpoint.pool.streams()]
+    streams = [
+        stream for endpoint in plane.upstream.services.endpoints() for stream in endpoint.pool.streams()
+    ]
     return [stream for stream in streams if isinstance(stream, UpstreamConnection)]
 
 

@@ -121,10 +121,10 @@ async def test_the_time_for_all_of_them(port: int) -> None:
         clusters = {"c1": [bad.address], "c2": [good.address]}
         rule = replace(route(port, weights=TO_C1), policies=Policies(response_timeout_s=1.0))
         async with serving(snapshot(port, clusters, rule)) as plane:
-            for endpoint in plane.services.endpoints():
+            for endpoint in plane.upstream.services.endpoints():
                 endpoint.limits.times.hedge_s = 0.8  # so long may a connect take
             assert await tally(port, 1) == {"502": 1}
-            assert [(c.cluster, c.cause) for c in plane.suppressed.counts()] == [("c1", "deadline")]
+            assert [(c.cluster, c.cause) for c in plane.upstream.suppressed.counts()] == [("c1", "deadline")]
 
 
 async def test_one_try_is_all_tries(logged: Logged, port: int) -> None:
@@ -159,6 +159,6 @@ async def test_the_memory_for_bodies(port: int) -> None:
     async with Origin(lambda _c, _r: None) as bad, Origin() as good:
         clusters = {"c1": [bad.address], "c2": [good.address]}
         async with serving(snapshot(port, clusters, route(port, weights=TO_C1))) as plane:
-            plane.replay.most = 20_000
+            plane.upstream.replay.most = 20_000
             assert await tally(port, 1, raw) == {"502": 1}
-            assert [(c.cluster, c.cause) for c in plane.suppressed.counts()] == [("c1", "memory")]
+            assert [(c.cluster, c.cause) for c in plane.upstream.suppressed.counts()] == [("c1", "memory")]

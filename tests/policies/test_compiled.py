@@ -5,7 +5,8 @@ import asyncio
 import msgspec
 from msgspec.structs import replace
 
-from proxy.dataplane import DataPlane, SnapshotChange
+from proxy.configuration import SnapshotChange
+from proxy.dataplane import DataPlane
 from proxy.model.actions import FixedResponse
 from proxy.model.channel import PART_SIZE, parts_of
 from proxy.model.policies import (
@@ -77,9 +78,9 @@ async def test_a_worker_holds_equal_policies_once() -> None:
     taken = []
     for number in range(3 * PART_SIZE):
         request = asked(f"/{number}")
-        plan = plane.table.find(80, b"", request.path, request.headers, request.line, b"192.0.2.1")
+        plan = plane.config.table.find(80, b"", request.path, request.headers, request.line, b"192.0.2.1")
         assert plan is not None
         taken.append(plan)
     assert len({id(plan.policies and plan.policies.request) for plan in taken}) == 1
-    held = {id(found.route.policies) for shard in plane.table._by_id for found in shard.values()}
+    held = {id(found.route.policies) for shard in plane.config.table._by_id for found in shard.values()}
     assert len(held) == 1

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.agent import Agent
-from proxy.dataplane import DataPlane, SnapshotChange
+from proxy.configuration import SnapshotChange
+from proxy.dataplane import DataPlane
 from proxy.downstream.guards.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import (
@@ -63,7 +64,7 @@ async def connected(path: Path) -> AsyncIterator[tuple[ControlPlane, DataPlane]]
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        plane.stalls.stop()
+        plane.upstream.stalls.stop()
         server.close()
 
 
@@ -105,7 +106,7 @@ async def test_a_long_change_of_endpoints_leaves_turns_of_the_loop_to_others(
         nonlocal turns
         while True:
             await asyncio.sleep(0)
-            turns += any(plane.services.endpoints())
+            turns += any(plane.upstream.services.endpoints())
 
     async with connected(tmp_path / "socket") as (control, plane):
         await control.next(Hello)
@@ -114,7 +115,7 @@ async def test_a_long_change_of_endpoints_leaves_turns_of_the_loop_to_others(
         writer.write(encode(EndpointsChanged(1, services)))
         await control.next(Ack)
         counting.cancel()
-        assert sum(service.size for service in plane.services.all()) == 5 * SERVICES
+        assert sum(service.size for service in plane.upstream.services.all()) == 5 * SERVICES
         assert turns >= at_least
 
 
@@ -126,12 +127,12 @@ async def test_workers_name_endpoints_by_the_key_that_they_are_told(tmp_path: Pa
             second,
         ),
     ):
-        names = [plane.services.session_key.name("demo/web:80") for plane in (first, second)]
+        names = [plane.upstream.services.session_key.name("demo/web:80") for plane in (first, second)]
         assert names[0] != names[1]
         for control in (one, two):
             writer = await control.connections.get()
             writer.write(encode(UseSessionKey(b"k" * 32)))
-        services = first.services, second.services
+        services = first.upstream.services, second.upstream.services
         await until(lambda: len({each.session_key.name("demo/web:80") for each in services}) == 1)
 
 

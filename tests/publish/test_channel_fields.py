@@ -207,6 +207,6 @@ async def test_a_worker_reads_every_field_that_the_control_plane_sends(
     received: asyncio.Queue[Any] = asyncio.Queue()
     await agent._read(reader, writer, received, asyncio.Event())  # type: ignore[arg-type]
     await agent._apply(received.get_nowait())
-    plane.stalls.stop()
+    plane.upstream.stalls.stop()
     assert graces == [0.5]
     assert sorted(_fields(ToWorker) - read) == []

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from proxy.dataplane import DataPlane, SnapshotChange
+from proxy.configuration import SnapshotChange
+from proxy.dataplane import DataPlane
 from proxy.downstream.guards.descriptors import DescriptorBudget
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.listener import Listeners
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
-from proxy.timers import TICK_S
 
 
 @asynccontextmanager
@@ -23,9 +23,7 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
     plane = DataPlane(loop, None)
     listeners = Listeners(plane, DescriptorBudget(1024), opens_sockets=True)
     plane.wheel.start()
-    plane.wheel.schedule(plane.services.recovery, plane.wheel.now + TICK_S)
-    plane.wheel.schedule(plane.offered_load, plane.wheel.now + TICK_S)
-    plane.wheel.schedule(plane.corroboration, plane.wheel.now + TICK_S)
+    plane.upstream.start(plane.wheel)
     await plane.apply(SnapshotChange(snapshot, parts_of(snapshot)))
     await listeners.apply(snapshot.listeners)
     try:
@@ -35,10 +33,8 @@ async def serving(snapshot: Snapshot) -> AsyncIterator[DataPlane]:
         for client in [client for listener in listeners for client in listener.connections]:
             assert isinstance(client, ClientConnection)
             client.transport.abort()
-        for endpoint in plane.services.endpoints():
+        for endpoint in plane.upstream.services.endpoints():
             endpoint.retire()
-        plane.prober.stop()
-        await plane.connector.close()
-        plane.stalls.stop()
+        await plane.upstream.close()
         plane.wheel.stop()
     assert raised == [], raised

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+from proxy.backlog import Backlog
 from proxy.timers import TimerWheel
 from proxy.upstream.connections.h1.connection import UpstreamConnection
 from proxy.upstream.connections.stream import UpstreamStream
@@ -34,7 +35,8 @@ async def test_vanished_peers_are_found_on_idle_and_on_busy_connections() -> Non
         services.change(service({"c1": [origin.address]}, BASE))
         (endpoint,) = services.endpoints()
         waiting = Waiting()
-        connector = Connector(loop, TimerWheel(loop), services)
+        wheel = TimerWheel(loop)
+        connector = Connector(loop, wheel, Backlog(loop, wheel.clock), services)
         connector.connect(endpoint, waiting)
         connection = await asyncio.wait_for(waiting.connection, 5)
         found = connection.transport.get_extra_info("socket")

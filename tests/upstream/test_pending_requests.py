@@ -4,6 +4,7 @@ import asyncio
 
 from msgspec.structs import replace
 
+from proxy.backlog import Backlog
 from proxy.timers import TimerWheel
 from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.connector import Connector
@@ -37,7 +38,9 @@ async def test_a_probe_above_the_limit_that_ends_prolongs_no_wait() -> None:
     services.change(service({"c1": [("127.0.0.1", 1)]}))
     (endpoint,) = services.endpoints()
     wheel = TimerWheel(asyncio.get_running_loop())
-    connector = Connector(asyncio.get_running_loop(), wheel, services)
+    connector = Connector(
+        asyncio.get_running_loop(), wheel, Backlog(asyncio.get_running_loop(), wheel.clock), services
+    )
     connector.limits = replace(connector.limits, max_upstream_connections=1)
     endpoint.limits.opened()
     waiter = Waiter()

@@ -71,7 +71,7 @@ class DescriptorGuard:
 
     @property
     def used(self) -> int:
-        tally = self._plane.services.tally
+        tally = self._plane.upstream.services.tally
         return self._admission.open + tally.open + tally.opening
 
     @property

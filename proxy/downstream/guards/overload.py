@@ -58,7 +58,7 @@ class OverloadGuard:
 
     def configure(self) -> None:
         """Take over the limit of a new snapshot."""
-        if self._plane.limits.max_wait_s and not self._is_scheduled:
+        if self._plane.config.limits.max_wait_s and not self._is_scheduled:
             self._is_scheduled = True
             self._ticked = self._plane.wheel.now
             self._plane.wheel.schedule(self, self._ticked)
@@ -77,7 +77,7 @@ class OverloadGuard:
         wait = min(waited_s(transport.get_extra_info("socket")), self._plane.wheel.now - opened)
         sojourn.note(wait)
         self.is_watching = sojourn.is_overloaded
-        return sojourn.is_overloaded and wait > self._plane.limits.max_wait_s > 0
+        return sojourn.is_overloaded and wait > self._plane.config.limits.max_wait_s > 0
 
     def answer(self, *, close: bool) -> bytes:
         """Return the next 503, its Retry-After another one: clients must not all come back in one second."""
@@ -87,7 +87,7 @@ class OverloadGuard:
     # Connections
 
     def expire(self, now: float) -> float | None:
-        limit_s = self._plane.limits.max_wait_s
+        limit_s = self._plane.config.limits.max_wait_s
         elapsed, self._ticked = now - self._ticked, now
         if not limit_s:
             self._end()
@@ -115,7 +115,8 @@ class OverloadGuard:
         if now - self._logged >= LOG_S:
             self._logged = now
             log.warning(
-                "overload: clients wait over %g s, the excess is refused", self._plane.limits.max_wait_s
+                "overload: clients wait over %g s, the excess is refused",
+                self._plane.config.limits.max_wait_s,
             )
         self._stepped = self._plane.clock.now()
         self._left_s = 0.0

@@ -95,7 +95,7 @@ class ClientConnection(StreamConnection):
         self._stream = Http1Stream(self._plane, self.transport, self, peer.as_client())
         wheel = self._plane.wheel
         # A connection without a request is not kept for long
-        self._deadline = wheel.now + self._plane.limits.head_timeout_s
+        self._deadline = wheel.now + self._plane.config.limits.head_timeout_s
         wheel.schedule(self, wheel.now + CHECK_S)
         refusal = self._listener.enter(self, peer.address, is_proxy=peer.is_proxy)
         if refusal:
@@ -205,7 +205,7 @@ class ClientConnection(StreamConnection):
             self._refuse_body(exchange, error, "DT")
 
     def _is_unused(self, tunnel: Tunnel, now: float) -> bool:
-        limit_s = self._plane.limits.tunnel_idle_timeout_s
+        limit_s = self._plane.config.limits.tunnel_idle_timeout_s
         return tunnel.quiet_s(now) >= limit_s > 0.0
 
     def on_read(self, size: int) -> None:
@@ -312,7 +312,7 @@ class ClientConnection(StreamConnection):
     def _wait_for_more(self, size: int) -> None:
         """Wait for the rest of a head, of which `size` bytes have come."""
         if not self._inbox.checked:
-            self._deadline = self._plane.wheel.now + self._plane.limits.head_timeout_s
+            self._deadline = self._plane.wheel.now + self._plane.config.limits.head_timeout_s
         self._inbox.checked = size
 
     def _put_back(self, data: bytes, at: int) -> None:
@@ -343,7 +343,7 @@ class ClientConnection(StreamConnection):
             return end
         if line.resource.readings is not None:
             port, client = self._listener.port, stream.client.address
-            settled_line = settled(plane.table, port, line, headers, client, plan)
+            settled_line = settled(plane.config.table, port, line, headers, client, plan)
             if settled_line is None:
                 self._answer(AMBIGUOUS, line, headers)
                 return end
@@ -357,7 +357,7 @@ class ClientConnection(StreamConnection):
     def _begin_with_body(
         self, plan: RoutePlan, line: RequestLine, headers: RequestHeaders, data: bytes, end: int
     ) -> int:
-        stream, limits, control = self._stream, self._plane.limits, headers.control
+        stream, limits, control = self._stream, self._plane.config.limits, headers.control
         most = plan.body_limit(limits.max_body_bytes)
         if control.length > most > 0:
             self._answer(too_large(most), line, headers)
@@ -398,7 +398,7 @@ class ClientConnection(StreamConnection):
             return
         body = self._stream.body
         if body is not None:
-            self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
+            self._deadline = self._plane.wheel.now + self._plane.config.limits.body_idle_timeout_s
             self._read_body(exchange, body, data, 0)
             data = body.rest(data)
         if data and self._stream.is_busy():
@@ -453,7 +453,7 @@ class ClientConnection(StreamConnection):
         if wanted == self._inbox.is_wanted or self.transport.is_closing():
             return
         if wanted:
-            self._deadline = self._plane.wheel.now + self._plane.limits.body_idle_timeout_s
+            self._deadline = self._plane.wheel.now + self._plane.config.limits.body_idle_timeout_s
             if self._stream.has_waiting_body():
                 self._wait_for_turn(is_new=False)
         self._inbox.want(wanted)

@@ -111,7 +111,7 @@ class Http1Stream(Downstream):
 
         `elapsed_s` is the time since the last check, all of which the body was waited for.
         """
-        limits = self._plane.limits
+        limits = self._plane.config.limits
         record = exchange.record
         self.awaited_s += elapsed_s
         is_late = self.awaited_s > limits.request_timeout_s > 0

@@ -20,17 +20,19 @@ class Connector(Opener):
     """The connector of a worker. Every task that it starts has a deadline."""
 
     __slots__ = (
-        "_dialer", "_loop", "_services", "_tasks", "_wheel", "backlog", "limits", "on_unreachable",
+        "_backlog", "_dialer", "_loop", "_services", "_tasks", "_wheel", "limits", "on_unreachable",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel, services: Services) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, wheel: TimerWheel, backlog: Backlog, services: Services
+    ) -> None:
         self._loop = loop
         self._wheel = wheel
         self._services = services
         self.clock = services.clock
         self._tasks: set[asyncio.Task[None]] = set()
-        self.backlog = Backlog(loop, self.clock)
-        self._dialer = TcpDialer(loop, wheel, self.backlog)
+        self._backlog = backlog
+        self._dialer = TcpDialer(loop, wheel, backlog)
         self.limits = Limits()
         # Called with an ejected endpoint once its connects get no answer any more
         self.on_unreachable: Callable[[LiveEndpoint], None] | None = None
@@ -71,7 +73,7 @@ class Connector(Opener):
         Where this turn of the loop has lasted for long enough, the connect begins in a later one.
         """
         endpoint.limits.begin()
-        self.backlog.do(partial(self._begin, endpoint, waiter), endpoint)
+        self._backlog.do(partial(self._begin, endpoint, waiter), endpoint)
 
     def connect_now(self, endpoint: LiveEndpoint, waiter: Waiter) -> None:
         """Open a connection for a probe at once: the time until the probe is answered is evidence."""
