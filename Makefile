@@ -4,9 +4,10 @@ VENV := .venv
 COMPILED := .venv-compiled
 LATEST := .venv-latest
 BIN := $(VENV)/bin
-# Many tests wait for processes and deadlines: three at a time keep two cores busy. tests/conftest.py orders the files.
+# Many tests wait for processes and deadlines. Three such files at a time, and one that only computes in the time
+# that they leave, keep two cores busy: tests/conftest.py chooses them.
 ORDERED := --dist loadfile --no-loadscope-reorder
-PARALLEL := -n 3 $(ORDERED)
+PARALLEL := -n 4 $(ORDERED)
 # The compiled worker leaves more of the cores to others.
 PARALLEL_COMPILED := -n 5 $(ORDERED)
 # The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import importlib
+import os
 import re
 import signal
 from functools import cache
@@ -29,6 +30,20 @@ ROOT = Path(__file__).parents[1]
 _GROUP = re.compile(r'^pytestmark = pytest\.mark\.xdist_group\("(\w+)"\)$', re.MULTILINE)
 heartbeat = Heartbeat()
 
+BACKGROUND = "gw0"
+"""The process that runs PATIENT tests, at a lower priority, in the time that the others wait."""
+
+PATIENT = frozenset((
+    "deploy", "docs", "files", "http", "migration", "observe", "policies", "resources", "routing",
+    "translate", "validation",
+))  # fmt: skip
+"""Packages whose tests compute only: no clock, peer or deadline is about them."""
+
+_LEAST_FOR_BACKGROUND = 3  # processes
+
+# No test needs the authorities of the machine, which every process would load: 50 ms for each TLS context
+os.environ["SSL_CERT_FILE"] = os.devnull
+
 _LONGEST = (
     "e2e", "translate", "supervisor", "gateway", "loadtest", "dataplane", "process", "controller", "sources",
 )  # fmt: skip
@@ -42,12 +57,31 @@ def _turn(item: pytest.Item) -> int:
 class FilesAndGroups(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives a process whole files, and files that name the same xdist_group to the same process.
 
-    Their text is asked: processes tell the one that schedules nothing but the names of tests.
+    Their text is asked: processes tell the one that schedules nothing but the names of tests. Patient tests
+    go to the background process, and to the others when these have nothing else left.
     """
+
+    def _assign_work_unit(self, node: Any) -> None:
+        has_background = len(self.nodes) >= _LEAST_FOR_BACKGROUND
+        patient = [scope for scope in self.workqueue if _is_patient(scope)]
+        if has_background and node.gateway.id == BACKGROUND:
+            chosen = patient
+        else:
+            chosen = [scope for scope in self.workqueue if scope not in patient] or patient[::-1]
+        if not chosen:
+            node.shutdown()
+            return
+        self.workqueue.move_to_end(chosen[0], last=False)
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         path: str = super()._split_scope(nodeid)
         return _group(ROOT / path) or path
+
+
+@cache
+def _is_patient(scope: str) -> bool:
+    return scope.removeprefix("tests/").partition("/")[0] in PATIENT
 
 
 @cache
@@ -86,7 +120,14 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
+    worker = getattr(session.config, "workerinput", None)
+    if (
+        worker is not None
+        and worker["workerid"] == BACKGROUND
+        and worker["workercount"] >= _LEAST_FOR_BACKGROUND
+    ):
+        os.nice(10)
     gc.disable()  # thousands of tests are made, and none is garbage
     heartbeat.start()
 

@@ -14,7 +14,8 @@ from proxy.model.snapshot import HealthCheck
 
 
 def _context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    # The default context would load the authorities of the machine, which takes 50 ms and serves nothing here
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
