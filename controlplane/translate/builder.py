@@ -218,7 +218,7 @@ def _statuses(
 
 
 def _serving_routes(outcome: Outcome, idle: frozenset[str]) -> list[Route]:
-    """Return the routes for which clients may come to the address of the gateway."""
+    """Return the routes that clients may use at the address of the gateway."""
     if outcome.plan is not None and outcome.plan.closed is not None:
         return []
     return [route for route in outcome.routes if route.id not in idle]

@@ -56,7 +56,7 @@ HEADER: Final = _row(
 )
 HEADER_VALUE: Final = _row(
     "canary-by-header-value",
-    "is the value of the header that leads to the canary; always does too",
+    "is the value of the header that leads to the canary; the value always leads there, too",
     example="gray",
 )
 HEADER_PATTERN: Final = _row(
@@ -76,7 +76,7 @@ QUERY: Final = _row(
 )
 QUERY_VALUE: Final = _row(
     "canary-by-query-value",
-    "is the value of the query parameter that leads to the canary; always does too",
+    "is the value of the query parameter that leads to the canary; the value always leads there, too",
     example="gray",
 )
 QUERY_PATTERN: Final = _row(
@@ -96,7 +96,7 @@ COOKIE: Final = _row(
 )
 COOKIE_VALUE: Final = _row(
     "canary-by-cookie-value",
-    "is the value of the cookie that leads to the canary; always does too",
+    "is the value of the cookie that leads to the canary; the value always leads there, too",
     example="gray",
 )
 WEIGHT: Final = _row(

@@ -48,7 +48,7 @@ STATUSES: Final = Annotation(
     "custom-http-errors",
     ANY_MSE,
     Dialect.MSE,
-    "names answers that are replaced by what the default-backend says to GET /",
+    "names answers that are replaced by the answer of the default-backend to GET /",
     "comma list",
     f"a comma list of statuses from {ERRORS[0]} to {ERRORS[1]}",
     example="502,503",

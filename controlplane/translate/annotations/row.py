@@ -33,7 +33,7 @@ class Support(StrEnum):
     WORKS = "works"
     APPROXIMATED = "approximated"  # near enough to serve: `note` names the difference
     NO_EFFECT = "no effect"  # no effect, and the rules still mean the same
-    REFUSED = "refused"  # without it the rules would do something else, so they are not used
+    REFUSED = "refused"  # the rules would have another effect without the annotation, so they are not used
 
 
 @dataclass(frozen=True, slots=True)
