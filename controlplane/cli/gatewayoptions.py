@@ -74,7 +74,7 @@ def gateway_options(command: F) -> F:
         callback=parse_limits_option,
         envvar="FLEETGATE_LIMITS",
         metavar="NAME=VALUE",
-        help="Limit of what clients and endpoints may use of a worker, see docs/limits.md; repeatable.",
+        help="A limit of clients, endpoints or Ingresses, see docs/limits.md; repeatable.",
     )
     proxies = click.option(
         "--trusted-proxy",

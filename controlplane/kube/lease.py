@@ -1,6 +1,6 @@
 """Which of the replicas may write: a Lease of coordination.k8s.io, timed by the local monotonic clock only.
 
-There is no fencing: whatever only the leader does must be harmless when done twice.
+There is no fencing: all work that only the leader does must be harmless when done twice.
 """
 
 import asyncio

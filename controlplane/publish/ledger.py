@@ -15,7 +15,7 @@ Process = tuple[int, int]
 
 
 class Ledger:
-    """Adds up reports so that a total never goes back, whatever ends or reconnects."""
+    """Adds up reports so that a total never goes back when workers end or reconnect."""
 
     def __init__(self) -> None:
         self._latest: dict[Process, Stats] = {}

@@ -1,7 +1,7 @@
 """The snapshot that is proven good, and the one on trial with a single worker.
 
 A snapshot that kills or confuses a worker must not reach all of them: one worker tries it, and the others get
-it only when that worker has acknowledged it. Pure: events in, what to send out.
+it only when that worker has acknowledged it. Pure: events in, messages to send out.
 """
 
 from dataclasses import dataclass, field

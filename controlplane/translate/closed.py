@@ -32,7 +32,7 @@ _OF_HOSTS: Final = ("domain-whitelist-source-range", "domain-blacklist-source-ra
 
 
 def unhonoured(annotations: Mapping[str, str], findings: Findings) -> Closed | None:
-    """Return the annotations that protect and cannot be used, as far as the findings tell; None for none."""
+    """Return the annotations that protect and cannot be used, by the findings; None for none."""
     errors = {item.field: item.code for item in findings.items if item.level == "error"}
     if not errors:
         return None

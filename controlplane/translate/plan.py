@@ -63,7 +63,7 @@ class PlannedRoute:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The annotations that protect an Ingress and cannot be honoured; `never` with no value whatever."""
+    """The annotations that protect an Ingress and cannot be honoured; `never`: not with any value."""
 
     keys: frozenset[str]
     never: bool

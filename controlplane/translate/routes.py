@@ -209,7 +209,7 @@ def _named(route: PlannedRoute, *, is_canary: bool) -> Iterator[tuple[PlannedBac
             if is_canary:
                 yield backend, "the base of the canary serves instead"
             elif route.default_backend is not None or any(other is not backend for other in serving):
-                yield backend, "what else the rule forwards to serves instead"
+                yield backend, "the other backends of the rule serve instead"
             else:
                 yield backend, "requests are answered 503"
     if route.mirror is not None:
