@@ -90,7 +90,8 @@ def _check(state: State, wanted: LetBack) -> None:
     if not manual:
         is_now = written(splits[0].failback if splits else None)
         raise FailbackError(
-            f"Ingress {wanted.ingress} holds nothing out: its fleetgate.io/failback is {is_now}, not manual"
+            f"Ingress {wanted.ingress} holds no cluster out: its fleetgate.io/failback is {is_now}, not"
+            " manual"
         )
     named = sorted({share.cluster for split in manual for share in split.shares})
     if wanted.cluster and wanted.cluster not in named:

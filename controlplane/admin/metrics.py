@@ -121,7 +121,7 @@ class Metrics(Collector):
         text = "Failed attempts that were not followed by another, by why."
         suppressed = self._totals.suppressed
         yield counter("retries_suppressed", text, ("service", "cluster", "cause"), suppressed.items())
-        text = "Copies of requests for mirrors; outcome says what became of them."
+        text = "Copies of requests for mirrors, by outcome."
         yield counter("mirrored", text, ("route", "outcome"), self._totals.mirrors.items())
         yield counter("failovers", "Retries that went to another cluster.", labels, moved.items())
 

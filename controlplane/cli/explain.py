@@ -67,7 +67,7 @@ def command(
     """Show which route a request takes, and why it does not take the others. No request is sent.
 
     Without -f the running gateway answers. With -f the command reads manifests and contacts no server: give
-    the options that the gateway was started with, as far as they are below.
+    those of the options below that the gateway was started with.
 
     With the code of a finding instead of a request: show the meaning of the finding, and its fix.
     """

@@ -51,8 +51,8 @@ def tenancy_options(command: F) -> F:
         default="shared",
         show_default=True,
         envvar="FLEETGATE_HOST_OWNERSHIP",
-        help="Namespaces whose rules for a host count. shared: all; namespace: only the one with the"
-        " oldest Ingress of the host.",
+        help="Namespaces whose rules for a host count. shared: all; namespace: only the namespace with"
+        " the oldest Ingress of the host.",
     )
     references = click.option(
         "--cross-namespace",

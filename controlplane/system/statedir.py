@@ -92,7 +92,7 @@ def _check(path: Path, status: os.stat_result) -> None:
         mode = stat.S_IMODE(status.st_mode)
         raise Untrusted(
             f"{path} can be written by others (mode {mode:04o});"
-            f" make sure that nobody has, then chmod go-w {path}"
+            f" make sure that no other user has written to it, then chmod go-w {path}"
         )
 
 

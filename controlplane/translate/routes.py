@@ -216,4 +216,4 @@ def _named(route: PlannedRoute, *, is_canary: bool) -> Iterator[tuple[PlannedBac
         for backend in route.mirror.backends:
             yield backend, "no copies are sent"
     if route.default_backend is not None:
-        yield route.default_backend, "it stands in for nothing"
+        yield route.default_backend, "it does not stand in for the Services of rules"

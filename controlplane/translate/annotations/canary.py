@@ -292,7 +292,7 @@ def _matching(kind: _Kind, name: str, value: Given, reader: Reader) -> Condition
 def _weighted(reader: Reader, spelling: _Spelling) -> Canary | None:
     total = reader.integer(spelling.total, 1, MAX_TOTAL) if spelling.total is not None else None
     if reader.given(spelling.weight) is None:
-        note = "nothing says which requests the canary gets: it gets none"
+        note = "no annotation chooses requests for the canary, so it gets none"
         reader.findings.add("FG0204", _field(spelling.canary, reader), "true", note=note)
     weight = reader.integer(spelling.weight, 0, total or 100)
     return Canary(weight=weight or 0, total=total, field=_field(spelling.weight, reader))

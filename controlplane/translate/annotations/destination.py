@@ -141,7 +141,7 @@ def _apply_destination(reader: Reader, draft: Draft) -> None:
             backends.append(PlannedBackend(service, share, fallbacks=fallbacks, place=given.field))
     total = sum(backend.weight for backend in backends)
     if len(backends) == len(lines) and not total:
-        reader.reject(given, "names nothing with a weight above 0", DESTINATION.allowed)
+        reader.reject(given, "names no Service with a weight above 0", DESTINATION.allowed)
     elif len(backends) == len(lines) and total != 100:
         note = f"the weights sum to {total}: the parts are in proportion to them"
         reader.findings.add("FG0202", given.field, given.text, note=note)
