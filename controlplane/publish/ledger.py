@@ -1,4 +1,4 @@
-"""Whose counters count: living workers by their last report, dead ones for good."""
+"""The sums of counters: of living workers by their last report, of dead workers for good."""
 
 from collections.abc import Callable, Iterable, Set
 from typing import Final

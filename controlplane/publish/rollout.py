@@ -25,10 +25,10 @@ class Rejection:
 
 @dataclass(slots=True)
 class Rollout:
-    """`wanted` is the newest snapshot of the control plane; `good` is the one that every worker may have.
+    """`wanted` is the newest snapshot of the control plane; every worker may have `good`.
 
-    The version of `good` is the newest one that all of its endpoints are from; its rules are those of
-    `rules_version`, which is lower when only endpoints have changed since, or when newer rules were refused.
+    The version of `good` is that of its endpoints; its rules have `rules_version`, which is lower when only
+    endpoints have changed since, or when newer rules were refused.
     """
 
     good: Snapshot | None = None

@@ -150,7 +150,7 @@ class Fleet:
         return {cluster: member.objects() for cluster, member in self._members.items()}
 
     def current_status(self, kind: Kind[Any], namespace: str, name: str) -> StoredStatus | None:
-        """Return the status of an object we write one for as last seen; None for one that is not there."""
+        """Return the last seen status of an object whose status we write; None for a missing object."""
         key = f"{namespace}/{name}" if namespace else name
         for reflector in (self._ingresses, self._albconfigs, *self._later):
             if reflector.kind is kind:
@@ -239,7 +239,7 @@ class Fleet:
             try:
                 await member.run()
             except Exception:
-                # A mistake of ours that one cluster brings to light must not end the others.
+                # A bug of ours that shows with one cluster must not end the others.
                 log.exception("watching cluster %s failed; trying again in %g s", member.cluster, RETRY_S)
                 await self._clock.sleep(RETRY_S)
 

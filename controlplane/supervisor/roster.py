@@ -1,4 +1,4 @@
-"""The file that names, for the next control plane, the workers that this one left behind."""
+"""The file that names the workers of a control plane for the next control plane."""
 
 import contextlib
 import errno

@@ -207,7 +207,7 @@ class Supervisor:
         self._hurry.set()
 
     async def _keep_spare(self) -> None:
-        """Start it when nothing else is being started: its imports would only slow that down."""
+        """Start the spare process when all workers serve: its imports would slow a starting worker down."""
         while True:
             await asyncio.sleep(SPARE_PAUSE_S)
             if self._all_serve:

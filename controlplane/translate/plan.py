@@ -57,7 +57,7 @@ class PlannedRoute:
     mirror: PlannedMirror | None = None
     errors: PlannedErrors | None = None
     default_backend: PlannedBackend | None = None  # which is among the fallbacks of the action
-    alias: bool = False  # the host is one that the Ingress only takes besides its own
+    alias: bool = False  # the host is an alias, which the Ingress takes besides its own hosts
     id: str = ""  # given when all routes of the Ingress are known
 
 

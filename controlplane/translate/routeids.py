@@ -25,9 +25,9 @@ _PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not
 
 
 def with_ids(metadata: ObjectMeta, routes: Iterable[PlannedRoute]) -> Iterator[PlannedRoute]:
-    """Yield the routes of one Ingress with their ids. Of routes that are alike, later ones get a number.
+    """Yield the routes of one Ingress with their ids. Of equal routes, later ones get a number.
 
-    Of those only the first is ever taken, and has the name without a number.
+    Only the first of equal routes is ever taken, and has the name without a number.
     """
     seen = Counter[str]()
     for route in routes:

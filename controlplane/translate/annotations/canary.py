@@ -1,8 +1,7 @@
 """canary*: an Ingress that takes a part of the traffic of another Ingress with the same host and path.
 
 One of its annotations decides which requests it takes: the first of `_KINDS` that the Ingress has, as in
-Higress. The same order decides between the canaries of a base (DESIGN.md §4.7). translate/canaries.py reads
-the result.
+Higress. The same order decides between the canaries of a base. translate/canaries.py reads the result.
 """
 
 import re

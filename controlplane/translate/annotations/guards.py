@@ -135,7 +135,7 @@ _SPLIT: Final = re.compile(r"[^a-z0-9]+")
 
 
 def seems_protecting(name: str) -> bool:
-    """Whether the name of an annotation that is not known reads like one that protects."""
+    """Whether the name of an unknown annotation suggests that the annotation protects."""
     words = _SPLIT.split(name.lower())
     return not (_TOKENS.isdisjoint(words) and _PAIRS.isdisjoint(pairwise(words)))
 

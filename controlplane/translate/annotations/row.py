@@ -48,7 +48,7 @@ class Annotation:
     allowed: str = ""  # values, in words
     default: str = ""  # as it would be written; "": none
     support: Support = Support.WORKS
-    note: str = ""  # why it is not done as written; "" where it is
+    note: str = ""  # why the effect differs from the dialect; "" where it does not
     neutral: tuple[str, ...] = ()  # values that ask for the default: no finding is reported
     scope: Scope = Scope.INGRESS
     example: str = ""

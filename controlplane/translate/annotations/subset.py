@@ -1,7 +1,7 @@
 """service-subset and subset-labels: only pods with these labels, or of this cluster, serve.
 
-When there is none, all pods of the service do: this is how an MSE gateway keeps serving when a cluster is
-down. Clusters are fallen back across first, with the other labels kept (DESIGN.md §4.6).
+Without such pods all pods of the service serve, as in an MSE gateway when a cluster is down. The fallback
+first goes to other clusters, with the other labels kept.
 """
 
 import re
