@@ -1,8 +1,8 @@
-# Three images: `runtime` is the gateway, without the embedded API server; `demo` is the same with it (docs/embedded.md);
+# Three images: `runtime` is the gateway without the embedded API server; `demo` has the server (docs/embedded.md);
 # `load` brings Locust. A build without a target makes `runtime`.
 ARG BASE_IMAGE=python:3.11-slim
 
-# What is installed is what requirements/ names, by hash; the build fetches nothing beside it.
+# pip installs only the files that requirements/ names by hash; the build fetches no other files.
 FROM ${BASE_IMAGE} AS wheel
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
@@ -26,7 +26,7 @@ RUN /opt/fleetgate/bin/pip install --quiet --no-deps --no-index /wheels/*.whl \
  && ln -s "$(cd / && /opt/fleetgate/bin/python -P -c 'import controlplane.embedded as e; print(e.__path__[0])')/deploy" \
           /opt/fleetgate/deploy
 
-# What only the demo needs is set apart, under the directories it belongs into.
+# Files that only the demo needs are set apart, under the directories where the demo image gets them.
 FROM build AS parts
 RUN package="$(cd / && /opt/fleetgate/bin/python -P -c 'import controlplane; print(controlplane.__path__[0])')" \
  && install -d "/opt/demo${package}" \

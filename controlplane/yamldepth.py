@@ -27,7 +27,7 @@ def too_deep(text: str | bytes, most: int, loader: Any) -> Any:
         limit = error.problem_mark
     try:  # libyaml looks 1,024 characters ahead, so its limit can come before the event of our level
         return _level_after(most, text[: limit.index], loader) or limit
-    except yaml.YAMLError:  # the text ends there, in the middle of everything
+    except yaml.YAMLError:  # the text ends there, inside open collections
         return limit
 
 

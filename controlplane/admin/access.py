@@ -1,4 +1,4 @@
-"""Access to the admin API: changes need a token, and so does everything where it is not on loopback."""
+"""Access to the admin API: changes need a token, and away from loopback all requests except probes do."""
 
 import logging
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class TokenCheck:
         )
 
     def _unauthorized(self) -> Problem:
-        """Say what is missing; where the file is only to those on this machine, as `fleetgate explain` is."""
+        """Ask for the token; only clients on this machine, as `fleetgate explain`, learn its file."""
         if not self._access.is_local:
             detail = "send the token of --admin-token-file as Authorization: Bearer"
             return _problem(401, "Unauthorized", detail)

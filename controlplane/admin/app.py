@@ -1,6 +1,6 @@
-"""The admin API: health, metrics and JSON. Nothing here changes anything but `failback`.
+"""The admin API: health, metrics and JSON. Only `failback` changes the state of the gateway.
 
-Requests that change something, or need more than a query string, are POSTs of JSON with a token: a web page
+Requests that change state, or need more than a query string, are POSTs of JSON with a token: a web page
 cannot send such a request unasked, and neither can a program of this machine that does not know the token.
 """
 
@@ -117,7 +117,7 @@ class AdminApi:
         return Response(body, media_type="application/json", headers=NO_STORE)
 
     async def _beside(self, work: Callable[[], T]) -> T:
-        """Do in a thread what may look at every route there is; few at a time, for each delays the loop."""
+        """Do work that may look at every route in a thread; few at a time, for each delays the loop."""
         async with self._threads:
             return await asyncio.to_thread(work)
 

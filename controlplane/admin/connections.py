@@ -84,7 +84,7 @@ class AdminProtocol(H11Protocol):
             self.transport.abort()
 
     def _look(self) -> None:
-        """Find out what is waited for, and look again when that may have taken too long."""
+        """Find out what the connection waits for, and look again when the wait may have been too long."""
         if self._watch is not None:
             self._watch.cancel()
         if self.transport.is_closing() and not self.transport.get_write_buffer_size():

@@ -27,9 +27,9 @@ _MOST_NEAR: Final = 10
 def explanation(
     state: State, snapshot: Snapshot, question: Question, ingresses: Mapping[str, Ingress]
 ) -> Json:
-    """Return the route of a request with all that decided. Raises QuestionError, RouteError.
+    """Return the route of a request with all deciding facts. Raises QuestionError, RouteError.
 
-    `ingresses` are those of the Fleet by key: one that was refused may be what the request was meant for.
+    `ingresses` are the Ingresses of the Fleet by key: the request may be meant for a refused one.
     """
     request = request_of(question, snapshot)
     most = None if question.all else _MOST_NEAR
@@ -74,7 +74,7 @@ def _chosen(snapshot: Snapshot, asked: Inquiry) -> Considered | None:
 
 
 def _timeout(route: Route, listener: Listener | None) -> Json:
-    """Return how long the endpoint may take to answer, and who says so."""
+    """Return the response timeout in seconds, and whether the route or the listener sets it."""
     own = route.policies.response_timeout_s if route.policies is not None else None
     if own is not None or listener is None:
         return {"seconds": own, "from": "route"}
@@ -82,7 +82,7 @@ def _timeout(route: Route, listener: Listener | None) -> Json:
 
 
 def _near(considered: Iterable[Considered]) -> Iterable[Considered]:
-    """Yield what matches, then what is in the right place but for one thing, as far as that goes."""
+    """Yield the routes that match, then near misses: routes that differ in one part of their place."""
     misses = 0
     for each in considered:
         parts = {difference.part for difference in each.differences} & {Part.PORT, Part.HOST, Part.PATH}
@@ -130,7 +130,7 @@ def _considered(each: Considered) -> Json:
 
 
 def _answer(state: State, snapshot: Snapshot, route: Route, listener: Listener | None) -> Json:
-    """Return what the chosen route does."""
+    """Return the effect of the chosen route."""
     action = route.action
     answer: Json = {
         "conditions": [condition_text(condition) for condition in route.conditions],

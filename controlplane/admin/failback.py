@@ -1,4 +1,4 @@
-"""Clusters that an Ingress keeps out after a failure: what is said of them, and how they are let back."""
+"""Clusters that an Ingress keeps out after a failure: their description, and the way to let them back."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,11 +26,11 @@ class LetBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FailbackError(Exception):
-    """There is nothing that could be held; the message says why and what to do."""
+    """The request names no Ingress or cluster that can be held out; the message has reason and fix."""
 
 
 def failback_views(state: State, cluster: str, found: Failbacks) -> Iterator[dict[str, Any]]:
-    """Yield what `/api/v1/clusters` says of a cluster."""
+    """Yield the failbacks of a cluster for `/api/v1/clusters`."""
     for (service, where), by_ingress in found.items():
         if where == cluster:
             for ingress, stats in by_ingress.items():
@@ -46,7 +46,7 @@ def failback_views(state: State, cluster: str, found: Failbacks) -> Iterator[dic
 
 
 def text(stats: FailbackStats, now: float) -> str:
-    """Return what becomes of it, and what to do, in words."""
+    """Return in words when the cluster gets its share back, or how to let it back."""
     if stats.state == "held":
         return (
             f"held out (failback manual) until: fleetgate failback {stats.ingress} --cluster {stats.cluster}"
@@ -58,7 +58,7 @@ def text(stats: FailbackStats, now: float) -> str:
 
 
 def let_back(source: Source, wanted: LetBack) -> dict[str, Any]:
-    """Do it, and return what was let back. Raises FailbackError."""
+    """Let the wanted clusters back, and return them. Raises FailbackError."""
     before = source.state()
     _check(before, wanted)
     counts = usable(before.endpoints(), before.breakers(), before.failbacks())
@@ -90,7 +90,8 @@ def _check(state: State, wanted: LetBack) -> None:
     if not manual:
         is_now = written(splits[0].failback if splits else None)
         raise FailbackError(
-            f"Ingress {wanted.ingress} holds nothing out: its fleetgate.io/failback is {is_now}, not manual"
+            f"Ingress {wanted.ingress} holds no cluster out: its fleetgate.io/failback is {is_now}, not"
+            " manual"
         )
     named = sorted({share.cluster for split in manual for share in split.shares})
     if wanted.cluster and wanted.cluster not in named:

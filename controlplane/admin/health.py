@@ -42,8 +42,8 @@ def _snapshot(state: State) -> Check:
 
 
 def _workers(state: State) -> Check:
-    # At start all must serve. Later one is enough: what waits for a worker that is being replaced
-    # is answered by its successor.
+    # At start all workers must serve. Later one worker is enough: the successor of a replaced worker answers
+    # the connections that wait for it.
     needed = 1 if state.started else state.worker_count
     detail = f"snapshot applied on {state.applied_count}/{state.worker_count} workers"
     return Check("workers", state.applied_count >= needed, detail)

@@ -1,8 +1,8 @@
 """Protection against DNS rebinding: a page in the operator's browser must not read the admin API.
 
 A rebound name resolves to this machine but is still a foreign name in the Host field. An IP literal
-cannot be rebound. What is not exactly one of the two is refused: a field that two readers understand
-differently, one of them can be made to believe.
+cannot be rebound. A Host that is exactly neither an allowed name nor an IP literal is refused: where two
+readers understand a field differently, an attacker can deceive one of them.
 """
 
 import re

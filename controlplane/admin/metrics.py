@@ -87,7 +87,7 @@ class Metrics(Collector):
         yield counter("response_bytes", "Bytes of response bodies.", ("route",), sent.items())
 
     def _shares(self) -> Iterator[Metric]:
-        """Of routes that had requests only: a series for each of 100,000 routes would be read by nobody."""
+        """For routes that had requests only: no reader wants a series for each of 100,000 routes."""
         snapshot = self._state.snapshot
         used = {route for _, route, *_ in self._totals.requests}
         seen, opened, back = self._state.endpoints(), self._state.breakers(), self._state.failbacks()
@@ -121,7 +121,7 @@ class Metrics(Collector):
         text = "Failed attempts that were not followed by another, by why."
         suppressed = self._totals.suppressed
         yield counter("retries_suppressed", text, ("service", "cluster", "cause"), suppressed.items())
-        text = "Copies of requests for mirrors; outcome says what became of them."
+        text = "Copies of requests for mirrors, by outcome."
         yield counter("mirrored", text, ("route", "outcome"), self._totals.mirrors.items())
         yield counter("failovers", "Retries that went to another cluster.", labels, moved.items())
 

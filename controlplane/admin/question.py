@@ -1,4 +1,4 @@
-"""A request that is asked about, as a client would write it, to what routing looks at."""
+"""The request in a question to `explain`, as a client would write it, into the form that routing reads."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -86,7 +86,7 @@ def _split(text: str) -> tuple[SplitResult, int]:
 def _path(method: str, path: str) -> tuple[str, tuple[str, ...]]:
     """Return the path as routes match it, and its other readings.
 
-    Raises QuestionError for what workers do not read.
+    Raises QuestionError for a path that workers refuse.
     """
     target = quote(path, safe=_AS_WRITTEN)
     try:

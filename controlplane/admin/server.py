@@ -19,7 +19,7 @@ from controlplane.admin.token import TokenFile
 
 
 class AdminAddressError(Exception):
-    """The admin address cannot be bound; the message says why and what to do."""
+    """The admin address cannot be bound; the message has the reason and the fix."""
 
 
 class _Server(uvicorn.Server):
@@ -33,7 +33,7 @@ class AdminServer:
     """See `start`, `stop`, `address`."""
 
     def __init__(self, host: str, port: int, names: Iterable[str]) -> None:
-        """Bind at once, so that a busy port is known before anything else starts.
+        """Bind at once, so that a busy port is known before the rest of the gateway starts.
 
         `port` 0 takes a free one. Raises AdminAddressError.
         """

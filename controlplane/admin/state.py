@@ -71,7 +71,7 @@ class State:
 
 
 def dataplane(workers: Iterable[WorkerView]) -> str:
-    """Return what the workers run: "compiled", "pure", "mixed", or "unknown" while none is connected."""
+    """Return the build of the workers: "compiled", "pure", "mixed", "unknown" while none is connected."""
     kinds = {view.dataplane for view in workers}
     return "mixed" if len(kinds) > 1 else next(iter(kinds), "unknown")
 
@@ -82,7 +82,7 @@ class Source(Protocol):
     def state(self) -> State: ...
 
     def basis(self) -> Basis | None:
-        """Return what a translation of other objects starts from, None while there is no snapshot."""
+        """Return the base for a translation of other objects, None while there is no snapshot."""
         ...
 
     def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:

@@ -1,7 +1,7 @@
-"""The secret that the admin API asks for: in a file that nobody else can read, and nowhere else.
+"""The token that the admin API asks for: in a file that no other user can read, and nowhere else.
 
-The file is read for each request that needs it: whoever replaces it, as Kubernetes does with a mounted
-Secret, has replaced the token.
+The gateway reads the file for each request that needs the token: a replaced file, as Kubernetes replaces
+those of a mounted Secret, is a replaced token.
 """
 
 import hmac
@@ -23,7 +23,7 @@ _SHARED_OF_ROOT: Final = stat.S_IWGRP | stat.S_IRWXO
 
 
 class TokenError(Exception):
-    """The file holds no token that can be used; the message is the path, what is wrong and what mends it."""
+    """The file holds no usable token; the message has the path, the fault and the fix."""
 
 
 class TokenFile:
@@ -46,7 +46,7 @@ class TokenFile:
         return token
 
     def accepts(self, sent: bytes) -> bool:
-        """Say whether this is the token, in a time that tells nothing of it. Raises TokenError."""
+        """Return whether this is the token, in a time that does not depend on it. Raises TokenError."""
         return hmac.compare_digest(self.read(), sent)
 
     def _check(self, status: os.stat_result) -> None:

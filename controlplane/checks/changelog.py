@@ -1,6 +1,6 @@
 """Log lines about changed verdicts, bounded in number: a cluster that dies changes thousands at once.
 
-Each namespace has its first lines, whatever happens to the endpoints of others.
+Each namespace always gets its first lines, however many endpoints of other namespaces change.
 """
 
 import asyncio

@@ -37,7 +37,7 @@ class CheckView:
     failing: bool
     since: float
     last_at: float
-    last_cause: str  # of the last one that failed
+    last_cause: str  # of the last failed check
 
 
 class _Key(NamedTuple):

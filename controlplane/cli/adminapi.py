@@ -29,7 +29,7 @@ def admin_options(command: F) -> F:
         type=click.Path(path_type=Path, dir_okay=False),
         envvar="FLEETGATE_ADMIN_TOKEN_FILE",
         metavar="FILE",
-        help="Token of the admin API; default: that of a gateway on this machine.",
+        help="Token of the admin API; default: the token of a gateway on this machine.",
     )
     address = click.option(
         "--admin",

@@ -29,18 +29,18 @@ reads; `fleetgate annotations KEY` prints the same entry in a terminal.
 
 | support | meaning |
 |---|---|
-| **works** | does what its dialect says |
-| **approximated** | near enough to serve; a note says what differs |
-| **no effect** | changes nothing, and the rules still do what they say |
-| **refused** | without it the rules would do something else, so they are not used |
+| **works** | the annotation has the effect that its dialect describes |
+| **approximated** | the effect is close enough to serve; a note names the difference |
+| **no effect** | the annotation changes nothing, and the rules keep their effect without it |
+| **refused** | the rules would have another effect without the annotation, so they are not used |
 
-- An Event on the object tells of every annotation that does not simply work.
+- An Event on the object reports every annotation that is approximated, without effect or refused.
 - An annotation that protects, in a dialect that does not read it, is refused, too: the rules of its
   Ingress answer 503 ([findings.md](findings.md), FG0210).
 - Where a name ends in `*`, the rest is the name of a cluster, Service, header or parameter. Of
-  several spellings the first that an Ingress has is read.
+  several spellings on one Ingress the gateway reads the first in the entry.
 - An annotation of an Ingress holds for the rules of that Ingress, unless its entry says otherwise:
-  also where MSE would let it hold for every rule with the same Service.
+  also where it would hold for every rule with the same Service in MSE.
 """
 _SECTIONS: Final = (
     ("Of this gateway", (OWN,)),

@@ -66,10 +66,10 @@ def command(
 ) -> None:
     """Show which route a request takes, and why it does not take the others. No request is sent.
 
-    Without -f the running gateway answers. With -f the manifests do, and nothing is contacted: then give the
-    options that the gateway was started with, as far as they are below.
+    Without -f the running gateway answers. With -f the command reads manifests and contacts no server: give
+    those of the options below that the gateway was started with.
 
-    With the code of a finding instead of a request: show what the finding means, and what to do.
+    With the code of a finding instead of a request: show the meaning of the finding, and its fix.
     """
     if url is None:
         _explain_code(method, output)

@@ -20,7 +20,7 @@ Exit codes: 0 done, also when nothing is held out, 2 wrong usage, 3 the gateway 
 @click.command(name="failback", epilog=EXAMPLES)
 @click.argument("ingress", metavar="NAMESPACE/INGRESS")
 @click.option(
-    "--cluster", default="", metavar="ID", help="Cluster to let back. [default: every cluster that is held]"
+    "--cluster", default="", metavar="ID", help="Cluster to let back. [default: every cluster held out]"
 )
 @admin_options
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", show_default=True)

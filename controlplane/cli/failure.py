@@ -1,4 +1,4 @@
-"""How the command line reports that something cannot be done: one line, an exit code, no traceback."""
+"""How the command line reports a failure: one line, an exit code, no traceback."""
 
 from typing import IO, Any
 
@@ -15,6 +15,6 @@ class Failure(click.ClickException):
 
 
 class Unavailable(Failure):
-    """Something that the command needs is not there, or taken."""
+    """A file, server or port that the command needs is missing or in use."""
 
     exit_code = 3

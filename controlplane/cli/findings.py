@@ -14,7 +14,7 @@ ENTRIES: Final[dict[str, Entry]] = dict(sorted((CATALOGUE | FILE_CATALOGUE).item
 
 
 class _Names(dict[str, str]):
-    """Placeholders of a template as themselves; a hint is not there unless something is near."""
+    """Placeholders of a template as themselves; the hint, which names a similar word, is left out."""
 
     def __missing__(self, name: str) -> str:
         return "" if name == "hint" else f"<{name}>"

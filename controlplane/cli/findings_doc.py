@@ -16,9 +16,9 @@ _HEAD: Final = """\
 Every finding of the gateway and of `fleetgate validate`, by code. `make docs` writes this page from
 the tables that make the findings; `fleetgate explain FG0307` prints one entry in a terminal.
 
-An **error** is a value that cannot be used, a **warning** something that works differently from
-what is written, an **info** something worth knowing. Errors and warnings are Warning Events on the
-object.
+An **error** is an unusable value, a **warning** a value that works differently from its text, an
+**info** a fact worth knowing. Errors and warnings are Warning Events on the object.
+
 Codes are stable. `<name>` stands for a value of the finding at hand.
 """
 _CHAPTERS: Final = {

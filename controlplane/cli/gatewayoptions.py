@@ -51,8 +51,8 @@ def tenancy_options(command: F) -> F:
         default="shared",
         show_default=True,
         envvar="FLEETGATE_HOST_OWNERSHIP",
-        help="Namespaces whose rules for a host count. shared: all; namespace: only the one with the"
-        " oldest Ingress of the host.",
+        help="Namespaces whose rules for a host count. shared: all; namespace: only the namespace with"
+        " the oldest Ingress of the host.",
     )
     references = click.option(
         "--cross-namespace",
@@ -74,7 +74,7 @@ def gateway_options(command: F) -> F:
         callback=parse_limits_option,
         envvar="FLEETGATE_LIMITS",
         metavar="NAME=VALUE",
-        help="Limit of what clients and endpoints may use of a worker, see docs/limits.md; repeatable.",
+        help="A limit of clients, endpoints or Ingresses, see docs/limits.md; repeatable.",
     )
     proxies = click.option(
         "--trusted-proxy",

@@ -1,4 +1,4 @@
-"""Signals that must not end a command while it imports what it needs. Every import here is a quick one."""
+"""Signals that must not end a command while it imports its modules. Every import here is a quick one."""
 
 import signal
 

@@ -29,9 +29,9 @@ VERBS = {
         "controlplane.cli.explain",
         "Show which route a request takes and why, or explain a finding.",
     ),
-    "diff": ("controlplane.cli.diff", "Show what an apply would change, and the traffic on it."),
+    "diff": ("controlplane.cli.diff", "Show the routes that an apply would change, and their traffic."),
     "failback": ("controlplane.cli.failback", "Let clusters back that are held out."),
-    "annotations": ("controlplane.cli.annotations", "Show what each annotation does here."),
+    "annotations": ("controlplane.cli.annotations", "Show the effect of each annotation."),
     "apiserver": ("controlplane.cli.apiserver", "Run a small Kubernetes-compatible API server."),
 }
 """Name of the verb: module that has it as `command`, and its line in the help."""

@@ -44,7 +44,7 @@ def manifest_options(*, required: bool, members: bool = True) -> Callable[[F], F
             "--namespace",
             default="default",
             show_default=True,
-            help="Namespace of objects that name none.",
+            help="Namespace for objects without one.",
         ),
     ]
     if members:
@@ -63,8 +63,8 @@ def manifest_options(*, required: bool, members: bool = True) -> Callable[[F], F
             click.option(
                 "--dialect",
                 type=click.Choice(tuple(dialect.lower() for dialect in Dialect)),
-                help="Dialect of Ingresses that no gateway in the files takes; default: the one that"
-                " their class and annotations show.",
+                help="Dialect of Ingresses that no gateway in the files takes; default: the"
+                " dialect that their class and annotations show.",
             )
         )
 

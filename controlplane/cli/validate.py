@@ -53,9 +53,9 @@ def command(
     strict: bool,
     output: str,
 ) -> None:
-    """Check manifests with the gateway's own translation. Nothing is contacted.
+    """Check manifests with the gateway's own translation. The command contacts no server.
 
-    Give the options that the gateway was started with, as far as they are below.
+    Give those of the options below that the gateway was started with.
     """
     known = facts(host_ownership, cross_namespace, limits, trusted_proxies)
     checked = read(paths, members, namespace, dialect, known)

@@ -1,4 +1,4 @@
-"""One embedded cluster without its HTTP side: store, kinds, writer, and what a new cluster contains."""
+"""One embedded cluster without its HTTP side: store, kinds, writer, and the first objects of a cluster."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 class Discovery:
-    """Documents about what a registry serves."""
+    """Documents about the kinds that a registry serves."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -98,7 +98,7 @@ class Discovery:
 
 
 def _priority(version: str) -> tuple[int, int, int, str]:
-    """v2 before v1 before v1beta1 before v1alpha1 before anything else."""
+    """v2 before v1 before v1beta1 before v1alpha1 before all other versions."""
     text = version.removeprefix("v")
     major, _, rest = text.partition("beta") if "beta" in text else text.partition("alpha")
     stage = 0 if text.isdigit() else 1 if "beta" in text else 2 if "alpha" in text else 3

@@ -49,7 +49,7 @@ def _greater(value: str, bound: str, operator: str) -> bool:
 
 @dataclass(frozen=True)
 class Selector:
-    """All requirements must hold; none means everything."""
+    """All requirements must hold; without requirements every object matches."""
 
     requirements: tuple[Requirement, ...] = ()
 

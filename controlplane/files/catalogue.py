@@ -13,12 +13,12 @@ FILE_CATALOGUE: Final[dict[str, Entry]] = {
         "InvalidFile",
         "is no Kubernetes object: {problem}",
         "a mapping with apiVersion, kind and metadata.name",
-        "add what is missing, or move the file elsewhere",
+        "add the missing part, or move the file elsewhere",
     ),
     "FG0112": Entry(
         "warning",
         "InvalidFile",
-        "the key is written twice in the same place; the last one counts",
+        "the key is written twice in the same place; the last value counts",
         "",
         "remove one of the two",
     ),
@@ -34,7 +34,7 @@ FILE_CATALOGUE: Final[dict[str, Entry]] = {
         "InvalidObject",
         "is {type}, but annotations and labels are text: the API server refuses the object",
         "text",
-        "write it in quotes: {quoted}",
+        "write the value in quotes: {quoted}",
     ),
     "FG0115": Entry(
         "error",

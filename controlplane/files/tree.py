@@ -1,7 +1,7 @@
 """YAML and JSON text to documents whose every field knows its line.
 
-As kubectl does: documents are split at `---` before they are parsed, so that a broken one harms no
-other, and YAML 1.1 decides what a plain word is (`on` is true), without dates and base-60 numbers.
+As in kubectl, documents are split at `---` before they are parsed, so that a broken document harms no
+other, and plain words are read by YAML 1.1 (`on` is true), without dates and base-60 numbers.
 """
 
 import re

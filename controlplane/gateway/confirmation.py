@@ -10,7 +10,7 @@ from controlplane.translate.model import ObjectStatus, Translation
 from controlplane.translate.refusals import refusal_findings
 
 FINDINGS_PATIENCE_S: Final = 1.0
-"""Findings are about objects and hold whatever workers do: they wait no longer than that for them."""
+"""The longest time that findings wait for workers: findings are about objects, and hold without workers."""
 
 Submit = Callable[[tuple[ObjectStatus, ...], tuple[Diagnostic, ...]], None]
 

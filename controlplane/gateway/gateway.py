@@ -240,7 +240,7 @@ class Gateway:
             self._verdicts_due = loop.call_later(VERDICTS_PAUSE_S, self._publish_verdicts)
 
     def _publish_verdicts(self) -> None:
-        """Bring the verdicts to the workers, whatever the API servers do."""
+        """Bring the verdicts to the workers, also while API servers are away."""
         self._verdicts_due = None
         if self._latest is not None:
             self._plane.publisher.publish(with_verdicts(self._latest, self._checker.is_failing))

@@ -44,8 +44,8 @@ class Patience:
     def waits_for_answers(self) -> bool:
         """Say whether pods are about to be listed, or host names to be resolved, for the first time.
 
-        Without, routes would lead nowhere for a moment. Every answer ends the wait by being a change;
-        one that takes too long is not waited for.
+        Without this wait, routes would have no endpoints for a moment. Every answer is a change, which ends
+        the wait; the gateway does not wait longer for a slow answer.
         """
         loop = asyncio.get_running_loop()
         if not self._fleet.waits_for_pods() and not self._hosts.waits():

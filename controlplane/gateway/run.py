@@ -144,7 +144,7 @@ def _check_token(settings: Settings) -> None:
 
 
 def _token(settings: Settings) -> TokenFile:
-    """Return the file with the token of the admin API: the one that is given, or ours, which may be new."""
+    """Return the file with the token of the admin API: the given file, or our own, which may be new."""
     if settings.admin_token_file is not None:
         return TokenFile(settings.admin_token_file)
     made = TokenFile(settings.state_dir.resolve() / NAME)

@@ -92,7 +92,7 @@ async def _credentials(selected: Selected, path: Path | None, clock: Clock) -> C
         plugin = PluginCredentials(path, selected.context, selected.label, clock)
         await plugin.refresh()
         return plugin
-    # client-go prefers the file: it is the one that is rotated.
+    # client-go prefers the file, because the file is rotated.
     if user.token_file:
         return TokenFileCredentials(selected.folder / user.token_file, clock)
     if user.token:

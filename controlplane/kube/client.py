@@ -59,7 +59,7 @@ class ApiClient:
     def __init__(self, access: ServerAccess, source: Source, context: str | None, clock: Clock) -> None:
         self._contact = asyncio.Event()  # set while the server is reachable
         self._contact.set()
-        self.last_contact = clock.monotonic()  # when the server last sent anything
+        self.last_contact = clock.monotonic()  # when the server last sent a byte
         self._access = access
         self._source = source
         self._context = context
@@ -75,7 +75,7 @@ class ApiClient:
                 limit=CONNECTIONS, socket_factory=keepalive_socket, resolver=NameResolver()
             ),
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-            trust_env=False,  # a token must not go to whatever HTTP_PROXY or ~/.netrc name
+            trust_env=False,  # a token must not go to a proxy or host of HTTP_PROXY or ~/.netrc
         )
 
     @property
@@ -197,7 +197,7 @@ class ApiClient:
         return True
 
     def heard(self) -> None:
-        """Note that the server sent something."""
+        """Note that the server sent bytes."""
         self._contact.set()
         self.last_contact = self._clock.monotonic()
 
@@ -252,7 +252,7 @@ class ApiClient:
         return response
 
     async def _renew(self) -> None:
-        """Load everything again: a 401 may mean a rotated token, certificate or whole kubeconfig."""
+        """Load all credentials again: a 401 may mean a rotated token, certificate or whole kubeconfig."""
         self._access.credentials.forget()
         self._access = await load_access(self._source, self._context, self._clock)
         self._stamps = self._access.stamps()

@@ -49,7 +49,7 @@ class StaticCredentials:
 
 
 class TokenFileCredentials:
-    """A token in a file that something else rotates."""
+    """A token in a file that another program rotates."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -114,7 +114,7 @@ class PluginCredentials:
                 f"{self._label}: the credential plugin did not answer in {PLUGIN_TIMEOUT_S:.0f} s"
             ) from None
         except Exception as error:
-            # The library and the plugins raise anything; the gateway must only report it.
+            # The library and the plugins raise any exception; the gateway must only report it.
             raise ConfigError(f"{self._label}: the credential plugin failed: {one_line(error)}") from None
         token = self.api_key.get("BearerToken", "")
         self._value = " ".join(token.split())

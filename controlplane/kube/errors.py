@@ -63,7 +63,7 @@ class ApiError(KubeError):
 
     @property
     def version_too_large(self) -> bool:
-        """The resource version is newer than anything this server knows (it lags, or was restored)."""
+        """The resource version is newer than all versions of this server (which lags, or was restored)."""
         return "Too large resource version" in self.message
 
 

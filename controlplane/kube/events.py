@@ -159,7 +159,7 @@ class EventRecorder:
             else:
                 await self._create(event, collection)
         except ApiError as error:
-            if error.status == 409:  # told already, by the leader before us or before a restart
+            if error.status == 409:  # written already, by the leader before us or before a restart
                 if event.since:
                     await self._repeat(event, f"{collection}/{event.name}")
                 return

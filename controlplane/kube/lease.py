@@ -1,6 +1,6 @@
 """Which of the replicas may write: a Lease of coordination.k8s.io, timed by the local monotonic clock only.
 
-There is no fencing: whatever only the leader does must be harmless when done twice.
+There is no fencing: all work that only the leader does must be harmless when done twice.
 """
 
 import asyncio
@@ -126,7 +126,7 @@ class LeaderElector:
             if isinstance(error, ApiError) and error.status == 409:
                 self._renewed_at = float("-inf")  # another replica wrote it: the race is lost
             elif isinstance(error, ApiError) and problem != self.last_error:
-                # Mostly a missing right, or --namespace: nothing else would show why statuses stay away.
+                # Mostly a missing right, or --namespace: no other line would show why statuses stay away.
                 extra = {"lease": f"{self._meta.namespace}/{self._meta.name}", "cause": problem}
                 log.warning("no leader election, so no statuses and Events", extra=extra)
             self.last_error = problem

@@ -220,7 +220,7 @@ class Reflector(Generic[T]):
             self._on_change()
 
     def _synced(self) -> bool:
-        """Note that everything was listed. Return whether this was the first time, and was reported."""
+        """Note that all objects were listed. Return whether this was the first time, and was reported."""
         if self.health.synced:
             return False
         self.health.synced = True

@@ -1,7 +1,7 @@
-"""The addresses of API servers: each client looks its own names up, in threads that nothing else waits for.
+"""The addresses of API servers: each client looks its own names up, in threads of their own.
 
-aiohttp's own resolver shares the default threads of the event loop with everything that has to write a file
-or sort a list: a few members whose names get no answer would hold all of that up.
+aiohttp's own resolver shares the default threads of the event loop with all tasks that write a file or sort
+a list: a few members whose names get no answer would hold up all these tasks.
 """
 
 import socket

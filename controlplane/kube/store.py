@@ -99,7 +99,7 @@ class Store(Generic[T]):
         )
 
     def replace(self, entries: Iterable[StoredObject[T]]) -> bool:
-        """Take a complete list instead of everything known. Return whether any content differs."""
+        """Take a complete list in the place of all known objects. Return whether any content differs."""
         objects: dict[str, T] = {}
         malformed: dict[str, Malformed] = {}
         old, old_malformed = self.objects, self.malformed
@@ -174,7 +174,7 @@ _status_parts = msgspec.json.Decoder(_WithStatus)
 def _place(
     entry: StoredObject[T], old: T | None, objects: dict[str, T], malformed: dict[str, Malformed]
 ) -> bool:
-    """Put an entry where it belongs and return whether that changes anything.
+    """Put an entry into the mapping where it belongs, and return whether a mapping has changed.
 
     An unreadable entry leaves the last good state of the same object.
     """

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many items may wait. A namespace always has room for `least`, whatever the others have queued."""
+    """How many items may wait. A namespace always has room for `least`, however long other queues are."""
 
     whole: int = 1000
     of_namespace: int = 200

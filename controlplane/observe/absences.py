@@ -19,13 +19,13 @@ REASONS: Final = {
     "checks_failing": "all its endpoints there fail their health checks",
     "breaker_open": "the breaker of the cluster is open",
     "endpoints_failing": "all endpoints there are ejected, stalled, unreachable or fail checks",
-    "held_out": "it has failed, and is held out until `fleetgate failback` lets it back",
-    "failback_delay": "it has failed, and its share waits for as long as fleetgate.io/failback says",
+    "held_out": "the cluster has failed, and is held out until `fleetgate failback` lets it back",
+    "failback_delay": "the cluster has failed, and the delay of fleetgate.io/failback is not over",
     RETURNING: "its share grows again after a failure",
     "draining": "its endpoints there are terminating, or have no weight",
     "fewer_endpoints": "some of its endpoints there do not serve",
     "backend_failing": "the backend serves elsewhere, or leaves its part to another one",
-    "takes_over": "it gets what others do not take",
+    "takes_over": "the cluster gets the shares that others do not take",
 }
 """The worst first; the last two are of a route, the others of one of its services in a cluster."""
 
@@ -41,11 +41,11 @@ SAME: Final = 1e-9
 _ORDER: Final = [*REASONS]
 
 Absences = Mapping[Pair, str]
-"""The reason by service and cluster, "" where all its endpoints serve; who is missing has no endpoints."""
+"""The reason by service and cluster, "" where all endpoints serve; a missing pair has no endpoints."""
 
 
 def absences(snapshot: Snapshot | None, endpoints: Iterable[Merged], breakers: Breakers) -> dict[Pair, str]:
-    """Return what keeps each cluster from taking its whole share of each service."""
+    """Return the reason why each cluster does not take its whole share of each service."""
     states: dict[Pair, list[str]] = {
         (service.id, group.cluster): []
         for service in (snapshot.services if snapshot is not None else ())
@@ -114,7 +114,7 @@ def of_service(service: str, configured: Parts, effective: Parts, found: Absence
 
 
 def _more(configured: Parts, effective: Parts) -> Parts:
-    """Return what the clusters get more than configured, of those with another part."""
+    """Return the difference to the configured part, of each cluster with another part."""
     more = {
         cluster: effective.get(cluster, 0.0) - configured.get(cluster, 0.0)
         for cluster in sorted(configured.keys() | effective.keys())

@@ -62,7 +62,7 @@ def merged(
 def usable(
     endpoints: Iterable[Merged], breakers: Breakers, failbacks: Failbacks
 ) -> dict[str, dict[str, Usable]]:
-    """Sum up the weights of the endpoints by service and cluster, and what is left of them for now."""
+    """Sum up the weights of the endpoints by service and cluster: in all, and of those usable now."""
     sums: dict[str, dict[str, Counter[str]]] = {}
     for endpoint in endpoints:
         service, cluster, _, _ = endpoint.key

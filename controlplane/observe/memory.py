@@ -1,6 +1,7 @@
-"""How many endpoints clusters had that have none now. Pure: it is shown what there is, and the time.
+"""The number of endpoints of clusters before they lost the last one. Pure: callers pass counts and the time.
 
-Where endpoints are counted, a cluster without any has no share, and so could not lose one.
+Where shares go by the number of endpoints, a cluster without endpoints has no share, so without this memory
+it could not lose one.
 """
 
 from collections.abc import Set
@@ -33,7 +34,7 @@ class EndpointMemory:
         self._seen: dict[Pair, _Seen] = {}
 
     def note(self, pair: Pair, total: int, before: float, now: float) -> None:
-        """Take in the total weight of a cluster's endpoints. Until `before` it was what was noted last."""
+        """Take in the total weight of a cluster's endpoints. The last noted weight held until `before`."""
         seen = self._seen.get(pair)
         if seen is None:
             if total:
@@ -49,7 +50,7 @@ class EndpointMemory:
         seen.emptied = None if total else (seen.emptied or now)
 
     def had(self, pair: Pair) -> int:
-        """Return the total weight of what a cluster without endpoints had; 0: it has some, or never had."""
+        """Return the total weight that an emptied cluster had; 0 if it has endpoints or never had any."""
         seen = self._seen.get(pair)
         return seen.most if seen is not None and seen.emptied is not None else 0
 
@@ -58,7 +59,7 @@ class EndpointMemory:
         self._seen = {pair: seen for pair, seen in self._seen.items() if pair in pairs}
 
     def forget(self, now: float) -> bool:
-        """Forget who has had none for too long; return whether there was one."""
+        """Forget clusters that have been empty for FORGET_S; return whether there were any."""
         old = [pair for pair, s in self._seen.items() if s.emptied is not None and now - s.emptied > FORGET_S]
         for pair in old:
             del self._seen[pair]

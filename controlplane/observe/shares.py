@@ -16,12 +16,12 @@ Services = Mapping[str, Mapping[str, Usable]]
 
 @dataclass(frozen=True, slots=True)
 class BackendShare:
-    """A backend's part of the route's traffic, 0 to 1, and what serves it now."""
+    """A backend's part of the route's traffic, 0 to 1, and the service that serves the part now."""
 
     configured: float
     effective: float
     served_by: str  # itself or a fallback; "" when nothing can
-    split: Split  # of what serves
+    split: Split  # of the service that serves
 
 
 def configured(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
@@ -56,7 +56,7 @@ def of_backends(action: Forward, services: Services) -> list[BackendShare]:
     """Return the parts of an action's backends, in their order."""
     weights = [backend.weight for backend in action.backends]
     if len(weights) == 1:
-        weights = [1]  # the only one gets everything
+        weights = [1]  # the only backend gets all requests
     choices = [_serving(action, backend, services) for backend in action.backends]
     now = healed(weights, [can for _, _, can in choices])
     return [
@@ -95,7 +95,7 @@ def _options(action: Forward, backend: Backend) -> Iterator[tuple[str, Split]]:
 
 
 def _serving(action: Forward, backend: Backend, services: Services) -> tuple[str, Split, Reach]:
-    """Return who serves a backend's part now, "" when nothing can."""
+    """Return the service that serves a backend's part now ("" when none can), with split and reach."""
     options = list(_options(action, backend))
     found = []
     for service, split in options:

@@ -21,19 +21,19 @@ class ClusterShare:
 
     configured: float
     effective: float
-    reason: str = ""  # why it does not get what is configured; "" where it does
+    reason: str = ""  # why the cluster gets less than its configured share; "" where it gets the share
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceShares:
-    """A service and what clusters get of it; those that neither get nor should get anything are left out."""
+    """The shares of clusters in a service, without clusters that neither have nor should have a share."""
 
     clusters: Mapping[str, ClusterShare]
-    served: bool  # whether anybody can serve
+    served: bool  # whether any cluster or other service can serve
 
     @property
     def failed_over(self) -> list[str]:
-        """The clusters that have failed over: those that get less, or nothing, and do serve are none."""
+        """The clusters that have failed over; a cluster that serves a smaller share has not."""
         return [cluster for cluster, each in self.clusters.items() if each.reason not in SERVING]
 
     @property
@@ -50,7 +50,7 @@ def shortages(
 ) -> Shortages:
     """Return the services of which a cluster does not get its share, by `reasons` or by a failback.
 
-    `counts` are the endpoints of now, `full` those of clusters in the best of health.
+    `counts` are the present endpoints, `full` the endpoints if all clusters were healthy.
     """
     found: Shortages = {}
     reasons_by, back_by = _by_service(reasons), _by_service(back)
@@ -67,7 +67,7 @@ def shortages(
 
 
 def _by_service(pairs: Mapping[Pair, T]) -> dict[str, dict[Pair, T]]:
-    """Return them apart: a cluster may fail for ten thousand services at once."""
+    """Return the values by service: a cluster may fail for ten thousand services at once."""
     found: dict[str, dict[Pair, T]] = {}
     for pair, value in pairs.items():
         found.setdefault(pair[0], {})[pair] = value
@@ -75,14 +75,14 @@ def _by_service(pairs: Mapping[Pair, T]) -> dict[str, dict[Pair, T]]:
 
 
 def _keep_worst(services: dict[str, ServiceShares], service: str, reduced: ServiceShares) -> None:
-    """Rules of an Ingress may divide a service differently: the one that lacks most is told."""
+    """Rules of an Ingress may divide a service differently: keep the division that lacks most."""
     known = services.get(service)
     if known is None or _weight(known) < _weight(reduced):
         services[service] = reduced
 
 
 def _weight(reduced: ServiceShares) -> tuple[float, list[tuple[str, float]]]:
-    """Return what orders them, the same ones always in the same way."""
+    """Return a sort key that orders equal divisions always in the same way."""
     return reduced.missing, [(cluster, each.configured) for cluster, each in reduced.clusters.items()]
 
 
@@ -115,7 +115,7 @@ def _is_count(split: Split, reason: str) -> bool:
 
 
 def _is_lost(configured: float, effective: float, reason: str, served: bool) -> bool:
-    """Whether a cluster lacks its share. Where nobody serves, one that cannot is asked in vain."""
+    """Whether a cluster lacks its share. Where no cluster serves, requests to a failing one are lost, too."""
     if configured <= SAME or not reason:
         return False
     return effective < configured - SAME or (not served and reason in FAILING)

@@ -1,6 +1,6 @@
-"""Failovers of the past: when a cluster stopped taking its share of a service, why, and when it did again.
+"""Failovers of the past: when and why a cluster stopped taking its share of a service, and when it returned.
 
-Pure: it is shown what the workers report, again and again, and the time.
+Pure: callers pass the reports of the workers, again and again, and the time.
 """
 
 from collections import Counter, deque
@@ -11,16 +11,16 @@ from typing import Final
 from controlplane.publish import Failures, Pair
 
 KEPT: Final = 100
-"""Failovers that are over; those that are not are all kept."""
+"""The number of kept failovers that are over; present failovers are all kept."""
 
 LOOKBACK_S: Final = 3.0
-"""Failures so long before the workers agree that a cluster is away belong to it."""
+"""Failures up to this long before the workers agree on a cluster's absence belong to its failover."""
 
 GAP_S: Final = 2.5
-"""Of a cluster that has endpoints again workers tell with their next report that it is held off."""
+"""Time until the next reports: only these show that workers still hold off a cluster with new endpoints."""
 
 VAGUE: Final = frozenset(("hedged", "local", "overflow"))
-"""Reasons that are no cause: an answer that was late, a lack on this side."""
+"""Reasons that are no cause of a failover: a late answer, a lack on the gateway's side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +91,17 @@ class Timeline:
         return [*ended, *(failover for failover in begun if failover is not None)]
 
     def failovers(self) -> tuple[Failover, ...]:
-        """Return copies, the latest to begin first: who shows them may take a thread and its time."""
+        """Return copies, newest start first: a thread may read them slowly."""
         latest = sorted((*self._lasting.values(), *self._over), key=lambda f: f.start, reverse=True)
         return tuple(replace(f, reasons=f.reasons.copy(), moved_to=f.moved_to.copy()) for f in latest)
 
     def latest_of(self, pair: Pair) -> Failover | None:
-        """Return the failover that lasts, else the latest one, of a cluster from a service."""
+        """Return the present failover of a cluster and service, else the latest one."""
         over = (failover for failover in reversed(self._over) if (failover.service, failover.cluster) == pair)
         return self._lasting.get(pair) or next(over, None)
 
     def _candidates(self, seen: Observation) -> list[Pair]:
-        """Return who is away. One that never had an endpoint has not left."""
+        """Return the absent clusters with their services, without clusters that never had an endpoint."""
         away = {*seen.held, *(self._filled & seen.empty)}
         return sorted(away - self._lasting.keys())
 

@@ -1,4 +1,4 @@
-"""Which clusters cannot serve which service. Pure: it is shown what there is, and the time."""
+"""Which clusters cannot serve which service. Pure: callers pass the snapshot, reports and the time."""
 
 import dataclasses
 from collections import Counter
@@ -36,14 +36,14 @@ class UnavailableClusters:
 
 
 class UnavailabilityTracker:
-    """See `observe`. It remembers how many endpoints clusters had that have none now."""
+    """See `observe`. Remembers how many endpoints emptied clusters had."""
 
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
         self._demand = DemandIndex(())
         self._memory = EndpointMemory()
-        self._failing: set[str] = set()  # services in which a cluster cannot serve, whatever workers say
-        self._suspects: set[str] = set()  # services about which a worker has something to say
+        self._failing: set[str] = set()  # services in which a cluster cannot serve, by the snapshot alone
+        self._suspects: set[str] = set()  # services with a failure in a worker's report
         self._unavailable_at: dict[Pair, float] = {}  # when they were seen to be, lately
         self._last = UnavailableClusters(0.0)
 
@@ -105,7 +105,7 @@ class UnavailabilityTracker:
         return all(each.failing or each.draining or not each.weight for each in group.endpoints)
 
     def _full(self, counts: Services, pairs: Iterable[Pair]) -> dict[str, dict[str, Usable]]:
-        """Return the endpoints as they are, and where there are none those that there were."""
+        """Return the present endpoints, and for empty clusters the former ones."""
         full: dict[str, dict[str, Usable]] = {service: dict(by) for service, by in counts.items()}
         for service, cluster in pairs:
             if total := self._memory.had((service, cluster)):
@@ -114,7 +114,7 @@ class UnavailabilityTracker:
 
 
 def suspected(workers: Iterable[WorkerView]) -> set[str]:
-    """Return the services that some worker sees something of that is not as it should be."""
+    """Return the services with an open breaker, a failback or an unhealthy endpoint in some worker."""
     found: set[str] = set()
     for view in workers:
         if view.stats is not None:

@@ -134,7 +134,7 @@ class _BasisReader:
 
 
 def _mappings(place: tuple[str, ...], objects: FleetObjects | MemberObjects) -> Iterator[bytes]:
-    """Yield the mappings of a view in pieces, and then everything else of it at once."""
+    """Yield the mappings of a view in pieces, and then the rest of the view at once."""
     without: dict[str, Any] = {}
     for each in fields(objects):
         value = getattr(objects, each.name)

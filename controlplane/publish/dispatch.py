@@ -127,7 +127,7 @@ class Dispatcher:
         fresh = [s for s in self.sessions.values() if s not in self._canaries and s.feedable]
         if not fresh:
             return
-        canary = min(fresh, key=lambda session: session.owes)  # one that can answer, if there is one
+        canary = min(fresh, key=lambda session: session.owes)  # a worker that can answer, if there is one
         self._canaries.add(canary)
         canary.send_trial(encode(Apply(trial)))
         patience_s = TRIAL_PATIENCE_S + TRIAL_PATIENCE_PER_ROUTE_S * len(trial.routes)

@@ -1,4 +1,4 @@
-"""Which endpoints the workers have ejected, for one that begins: it need not learn it from requests."""
+"""The endpoints that the workers have ejected: a new worker need not find them out by failed requests."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -79,7 +79,7 @@ class Held:
 
 
 def manuals(routes: Iterable[Route]) -> Iterable[tuple[str, str]]:
-    """Yield Ingress and service of everything whose failback is `manual`."""
+    """Yield Ingress and service of every split whose failback is `manual`."""
     for route in routes:
         for service, split in destinations_of(route):
             if split.failback is not None and split.failback.manual:

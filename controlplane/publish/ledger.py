@@ -1,4 +1,4 @@
-"""Whose counters count: living workers by their last report, dead ones for good."""
+"""The sums of counters: of living workers by their last report, of dead workers for good."""
 
 from collections.abc import Callable, Iterable, Set
 from typing import Final
@@ -15,7 +15,7 @@ Process = tuple[int, int]
 
 
 class Ledger:
-    """Adds up reports so that a total never goes back, whatever ends or reconnects."""
+    """Adds up reports so that a total never goes back when workers end or reconnect."""
 
     def __init__(self) -> None:
         self._latest: dict[Process, Stats] = {}

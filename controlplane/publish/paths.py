@@ -49,5 +49,5 @@ def _ensure_private(directory: Path) -> None:
         directory.mkdir(mode=0o700)
     status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise PermissionError(f"{directory} exists and belongs to somebody else; remove it")
+        raise PermissionError(f"{directory} exists and belongs to another user; remove it")
     directory.chmod(0o700)

@@ -236,7 +236,7 @@ class Publisher:
 
     @property
     def rejection(self) -> Rejection | None:
-        """Why the newest snapshot is not the one that is served, if so."""
+        """The reason why the newest snapshot is not served, if there is one."""
         return self._dispatcher.rollout.rejection
 
     @property

@@ -1,7 +1,7 @@
 """The snapshot that is proven good, and the one on trial with a single worker.
 
 A snapshot that kills or confuses a worker must not reach all of them: one worker tries it, and the others get
-it only when that worker has acknowledged it. Pure: events in, what to send out.
+it only when that worker has acknowledged it. Pure: events in, messages to send out.
 """
 
 from dataclasses import dataclass, field
@@ -25,10 +25,10 @@ class Rejection:
 
 @dataclass(slots=True)
 class Rollout:
-    """`wanted` is the newest snapshot of the control plane; `good` is the one that every worker may have.
+    """`wanted` is the newest snapshot of the control plane; every worker may have `good`.
 
-    The version of `good` is the newest one that all of its endpoints are from; its rules are those of
-    `rules_version`, which is lower when only endpoints have changed since, or when newer rules were refused.
+    The version of `good` is that of its endpoints; its rules have `rules_version`, which is lower when only
+    endpoints have changed since, or when newer rules were refused.
     """
 
     good: Snapshot | None = None

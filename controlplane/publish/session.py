@@ -98,7 +98,7 @@ class Session(asyncio.Protocol):
         self._send_unsent()
 
     def send(self, data: bytes) -> None:
-        """Send a message that stands for itself, whatever else waits."""
+        """Send a message that does not depend on the messages that wait."""
         if self._transport is not None:
             self._transport.write(data)
 

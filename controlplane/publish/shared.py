@@ -19,7 +19,7 @@ Message = Ejections | Holds | LetBack | UseSessionKey
 class SharedState:
     """Endpoints that are ejected, clusters that are held out, and the key of session cookies.
 
-    `sessions` returns those of the workers that are told.
+    `sessions` returns the sessions of all workers.
     """
 
     def __init__(self, held: Held, sessions: Callable[[], Iterable[Session]]) -> None:
@@ -42,7 +42,7 @@ class SharedState:
         return back
 
     def greet(self, session: Session) -> None:
-        """Tell a worker that begins all that the others know."""
+        """Send a new worker the shared state of the others."""
         if not session.feedable:
             return
         if self._session_key is not None:
@@ -53,11 +53,11 @@ class SharedState:
             session.send(encode(Holds(tuple(held))))
 
     def reported(self, worker: int, stats: Stats) -> None:
-        """Take in the ejections of a worker's report: the others have been told of them."""
+        """Take in the ejections of a worker's report, which the other workers know already."""
         self._ejected.reported(worker, stats, monotonic())
 
     def eject(self, session: Session, message: Ejections) -> None:
-        """Pass on what one worker has ejected."""
+        """Pass the ejections of one worker on to the others."""
         if session.hello is not None:
             self._ejected.told(session.hello.worker, message.endpoints, monotonic())
         self._tell(message, session)
@@ -69,7 +69,7 @@ class SharedState:
         self._tell(Holds(clusters), session)
 
     def _tell(self, message: Message, source: Session | None) -> None:
-        """Tell all workers but the one that the message comes from."""
+        """Send a message to all workers except its source."""
         data = encode(message)
         for session in self._sessions():
             if session is not source and session.feedable:

@@ -30,7 +30,7 @@ PAUSE_S: Final = 10.0
 """Pause between two writes to one Ingress."""
 
 LEARN_S: Final = 15.0
-"""A gateway that has just started does not know yet who fails: so long it removes nothing."""
+"""Time after its start in which a gateway removes no annotation: it does not know yet which clusters fail."""
 
 DENIED_PAUSE_S: Final = 600.0
 """Before the next attempt when the right to patch Ingresses is missing."""
@@ -41,7 +41,7 @@ RATE_PER_S, BURST = 5.0, 50
 class ShareAnnotator:
     """Keeps the texts that are wanted, and makes the Ingresses agree with them while `run` runs.
 
-    `uid_of` is None for an Ingress that the Fleet does not have, `annotated` what the watch last showed.
+    `uid_of` is None for an Ingress that the Fleet does not have; `annotated` is the state of the watch.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ShareAnnotator:
         return self._writer.last_error
 
     def want(self, texts: Mapping[IngressKey, str]) -> None:
-        """Replace what is wanted, by Ingress; the others shall have no annotation."""
+        """Replace the wanted texts, by Ingress; all other Ingresses shall have no annotation."""
         self._wanted = texts
 
     async def run(self) -> None:
@@ -89,7 +89,7 @@ class ShareAnnotator:
             await self._write(ingress)
 
     def due(self) -> list[IngressKey]:
-        """Return the Ingresses to write to now: namespaces in turn, what has differed for longest first."""
+        """Return the Ingresses to write to now: namespaces in turn, in each the longest difference first."""
         now, annotated = self._clock.monotonic(), self._annotated()
         differs: dict[IngressKey, float] = {}
         for ingress in self._wanted.keys() | annotated.keys():

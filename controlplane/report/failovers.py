@@ -20,7 +20,7 @@ ROOM: Final = BOUNDS.of_namespace // 2
 """Waiting Events of a namespace up to which more are added: the rest of its queue is for findings."""
 
 TRY_AGAIN_S: Final = 10.0
-"""Pause after an Event that was not taken, because the same was told lately or the queue is full."""
+"""Pause after an Event that was not taken, because it was written lately or the queue is full."""
 
 Key = tuple[IngressKey, str]
 """An Ingress and a cluster."""
@@ -41,7 +41,7 @@ class _Loss:
 
     since: float
     served: Mapping[Pair, int]  # requests until then
-    services: dict[str, float] = field(default_factory=dict)  # what is configured there, 0 to 1
+    services: dict[str, float] = field(default_factory=dict)  # the configured share of each, 0 to 1
     told: set[str] = field(default_factory=set)
     try_at: float = 0.0
 
@@ -50,13 +50,13 @@ class _Loss:
 class _Return:
     loss: _Loss
     at: float
-    reduced: dict[str, float]  # services of which it gets less than configured, and what
+    reduced: dict[str, float]  # the shares of services of which the cluster still gets less than configured
     elsewhere: int  # requests of its shares that others served
     try_at: float
 
 
 class FailoverEvents:
-    """See `tell`. What cannot be told now, as the same was told lately, is told later if it still holds."""
+    """See `tell`. An Event that cannot be written now, after an equal one, is written later if it holds."""
 
     def __init__(self, recorder: EventRecorder, subject: Subject, history: History) -> None:
         self._recorder = recorder
@@ -67,11 +67,11 @@ class FailoverEvents:
 
     @property
     def is_counting(self) -> bool:
-        """Whether it wants to know how many requests clusters serve."""
+        """Whether the numbers of requests that clusters serve are needed."""
         return bool(self._losses)
 
     def tell(self, unavailable: UnavailableClusters, *, leading: bool) -> None:
-        """Compare with what was told last. Only the leader tells; the others follow, to go on from there."""
+        """Compare with the last Events. Only the leader writes; other replicas keep track, to take over."""
         lost = dict(_by_cluster(unavailable))
         self._resume(lost, unavailable)
         for key in [key for key in self._losses if key not in lost]:
@@ -88,14 +88,14 @@ class FailoverEvents:
             self._tell_return(key, back, unavailable.now)
 
     def _resume(self, lost: Lost, unavailable: UnavailableClusters) -> None:
-        """A loss whose end was not told yet goes on, where it was none: to who reads the Events it lasts."""
+        """Continue a loss whose end was not written yet and did not last: by the Events it still goes on."""
         for key, back in [*self._returns.items()]:
             if key in lost or _reasons(key, back.loss, unavailable) == {RETURNING}:
                 del self._returns[key]
                 self._losses[key] = back.loss
 
     def _end(self, key: Key, unavailable: UnavailableClusters) -> None:
-        """A cluster is back when it serves. One that has no share any more, by new rules, is no news."""
+        """End a loss when the cluster serves. A cluster that lost its share by new rules gets no Event."""
         loss, reasons = self._losses[key], _reasons(key, self._losses[key], unavailable)
         if reasons == {RETURNING}:
             return

@@ -20,14 +20,14 @@ from controlplane.resources.kinds import (
 from controlplane.translate.diagnostics import Diagnostic
 
 REMIND_AFTER_S = 1800.0
-"""API servers forget Events after an hour: a finding that persists is told again before."""
+"""API servers forget Events after an hour: a finding that persists is written again before."""
 
 CHECK_EVERY_S = 30.0
 LATER_S = 5.0
-"""When some found no room among the Events that wait."""
+"""Pause when some findings found no room in the queue of Events."""
 
 MOST_OF_OBJECT: Final = BOUNDS.of_object - 1
-"""Findings of one object that are told one by one; another Event says how many more there are."""
+"""Findings of one object that get an Event each; a further Event has the number of the rest."""
 
 YIELD_EVERY: Final = 50  # objects, about a millisecond
 API_VERSIONS: Final = {
@@ -49,14 +49,14 @@ class _Notice:
 
 
 class FindingEvents:
-    """Tells the findings that were submitted last while `run` runs: statuses that wait do not hold it up."""
+    """Writes Events for the findings submitted last while `run` runs, without waiting for statuses."""
 
     def __init__(self, recorder: EventRecorder, elector: LeaderElector, clock: Clock) -> None:
         self._recorder = recorder
         self._elector = elector
         self._clock = clock
         self._findings: tuple[Diagnostic, ...] = ()
-        self._told: dict[tuple[str, ...], float] = {}  # what was told, and when
+        self._told: dict[tuple[str, ...], float] = {}  # the written Events, and when
         self._woken = asyncio.Event()
 
     def submit(self, findings: tuple[Diagnostic, ...]) -> None:
@@ -117,7 +117,7 @@ def _subject(item: Diagnostic) -> EventSubject:
 
 
 def _notices(items: list[Diagnostic]) -> Iterator[_Notice]:
-    """Yield what is told of one object."""
+    """Yield the Events for one object."""
     for item in items[:MOST_OF_OBJECT]:
         kind = "Normal" if item.level == "info" else "Warning"
         # A field can have the same finding twice, about two of the clusters it names for example

@@ -55,7 +55,7 @@ class ShareWatch:
             yield "shares on Ingresses", self._annotator.run
 
     async def run(self) -> None:
-        """Look and tell until cancelled. Replicas that do not lead look, too: any may lead next."""
+        """Look at the shares and write Events until cancelled. All replicas look: any may lead next."""
         while True:
             started = time.perf_counter()
             await self._look()

@@ -1,4 +1,4 @@
-"""Desired statuses and findings to the Fleet: written by the leader, only when they say something new."""
+"""Desired statuses and findings to the Fleet: written by the leader, only when they differ."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,13 +26,13 @@ from controlplane.translate.model import ObjectStatus
 from controlplane.translate.statuses import kept_entries
 
 RATE_PER_S, BURST = 10.0, 50
-"""Half of what the client may send: the watches and the Lease always get through."""
+"""Half of the client's own rate: the watches and the Lease always get through."""
 
 CHECK_EVERY_S = 30.0
-"""How long a status stays as it is that somebody else changed, or that the API server always refuses."""
+"""Time until the next write of a status that another client changed, or that the API server refuses."""
 
 RETRY = BackoffSettings(first=0.5, cap=CHECK_EVERY_S, jitter=0.0)
-"""After a write that was refused. Mostly the watch was behind, and nothing else tells when it is not."""
+"""Pauses after a refused write. Mostly the watch was behind, and no signal shows when it has caught up."""
 
 YIELD_EVERY = 50  # comparisons, about a millisecond
 CurrentStatus = Callable[[Kind[Any], str, str], StoredStatus | None]
@@ -68,7 +68,7 @@ class StatusWriter:
         self._diagnostics: tuple[Diagnostic, ...] = ()
         self._settled: dict[str, tuple[ObjectStatus, StoredStatus]] = {}  # by uid: asked for, came out
         self._findings = FindingEvents(recorder, elector, clock)
-        self._synced: dict[str, int] = {}  # by uid: generation that was told to be live
+        self._synced: dict[str, int] = {}  # by uid: generation that was reported as live
         self._written_at: dict[str, float] = {}  # by namespace: when a status was sent last, monotonic
         self._woken = asyncio.Event()
         self._retries = Backoff(RETRY, clock)
@@ -83,7 +83,7 @@ class StatusWriter:
         return self._writer.last_error
 
     def submit(self, statuses: tuple[ObjectStatus, ...], diagnostics: tuple[Diagnostic, ...]) -> None:
-        """Replace what is desired. Returns at once; only the newest submission is ever written."""
+        """Replace the desired statuses. Returns at once; only the newest submission is ever written."""
         self._statuses = statuses
         self._diagnostics = diagnostics
         self._findings.submit(diagnostics)
@@ -137,7 +137,7 @@ class StatusWriter:
             self._check_in_s = CHECK_EVERY_S
 
     async def _settle(self, desired: ObjectStatus) -> StoredStatus | None:
-        """Write one status if it says something new. Return what the object has now, None if not known."""
+        """Write one status if it differs. Return the status that the object has now, None if not known."""
         current = self._current(desired.kind, desired.namespace, desired.name)
         if current is None or current.uid != desired.uid:
             return None  # gone or created anew: the next translation knows it too
@@ -189,7 +189,7 @@ class StatusWriter:
         if not entries or self._synced.get(desired.uid) == desired.generation:
             return
         if desired.generation != current.generation:
-            return  # the object was edited meanwhile: its next status tells of that
+            return  # the object was edited meanwhile: its next status covers the edit
         subject = EventSubject(
             desired.kind.api_version,
             desired.kind.kind,
@@ -223,5 +223,5 @@ def _decoded(status: bytes) -> dict[str, Any]:
 
 
 def _version(stored: StoredStatus) -> int:
-    """Resource versions of one kind compare as numbers; what is none is older than all."""
+    """Resource versions of one kind compare as numbers; a version that is no number is older than all."""
     return int(stored.resource_version) if stored.resource_version.isdecimal() else 0

@@ -18,7 +18,7 @@ _NAMED: Final = 3  # services that are named beside the first
 def lost_text(
     cluster: str, services: Mapping[str, ServiceShares], states: Mapping[str, int], failover: Failover | None
 ) -> str:
-    """Return who lost which share and why, and who serves instead. The first service is told in full."""
+    """Return the lost share of a cluster with reason and stand-ins, in full for the first service only."""
     service, reduced = next(iter(services.items()))
     standing = reduced.clusters[cluster]
     why = REASONS[standing.reason] + _details(states, failover)
@@ -42,10 +42,10 @@ def returned_text(
     failovers: Mapping[str, Failover],
     elsewhere: int = 0,
 ) -> str:
-    """Return that a cluster has its shares (0 to 1, by service) again, or a part, and what it cost.
+    """Return the text of an Event: a cluster has its shares (0 to 1, by service) again, or a part of them.
 
-    `elsewhere` are the requests of its shares that other clusters served; those that were tried again there
-    are among them, as far as counters tell.
+    `elsewhere` is the number of requests of its shares that other clusters served; requests that were tried
+    again there are among them, as far as counters show.
     """
     service, share = next(iter(services.items()))
     less = f"{_percent(reduced[service])} of " if service in reduced else ""
@@ -81,7 +81,7 @@ def _entry(configured: float, effective: float, reason: str) -> dict[str, float 
 
 
 def _details(states: Mapping[str, int], failover: Failover | None) -> str:
-    """Return the states of the endpoints there, and what requests met with."""
+    """Return the states of the endpoints there, and the most frequent failure of requests."""
     total = sum(states.values())
     found = [f"{count} of {total} {state}" for state, count in sorted(states.items()) if state != "healthy"]
     if failover is not None and failover.reasons and failover.cause not in found:

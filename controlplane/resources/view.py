@@ -48,7 +48,7 @@ class FleetObjects:
 class MemberObjects:
     """The objects of one member cluster by "namespace/name".
 
-    `synced` is False until everything was listed once: until then a missing object means nothing. `stale`
+    `synced` is False until all objects were listed once: until then a missing object means nothing. `stale`
     means that its API server does not answer: the objects are the last known ones. `pods` are by namespace
     too, and only of namespaces where they are known; `pods_denied` are namespaces where they may not be
     listed.

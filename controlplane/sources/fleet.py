@@ -1,4 +1,4 @@
-"""The Fleet and its member clusters: everything that is watched, and which of it is current."""
+"""The Fleet and its member clusters: all watched objects, and whether they are current."""
 
 import asyncio
 import logging
@@ -38,8 +38,8 @@ FLEET = "fleet"
 class Fleet:
     """Watches the Fleet, and those member clusters that are attached and registered.
 
-    Members are registered by flags, and by Secrets in `namespace`, the gateway's own: whoever may write
-    Secrets in another one must not decide where the traffic of all goes.
+    Members are registered by flags, and by Secrets in `namespace`, the gateway's own: authors of Secrets in
+    other namespaces must not decide where the traffic of all goes.
     `on_change` is called after each batch of changes, from the event loop; it must be quick.
     """
 
@@ -54,7 +54,7 @@ class Fleet:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`on_owners` is called when ids of clusters belong to other Secrets than before; see `remember`."""
-        self.synced = asyncio.Event()  # everything on the Fleet was listed once
+        self.synced = asyncio.Event()  # all objects of the Fleet were listed once
         self._client = client
         self._flags = members
         self._on_change = on_change
@@ -107,7 +107,7 @@ class Fleet:
             self._reconcile.set()
 
     def waits_for_pods(self) -> bool:
-        """Say whether some member has not told yet which pods it has, but probably will in a moment."""
+        """Return whether the pods of some member are not known yet, but probably will be in a moment."""
         return any(member.waits_for_pods() for member in self._members.values())
 
     def known_clusters(self) -> frozenset[str]:
@@ -115,11 +115,11 @@ class Fleet:
         return frozenset(self._registered.members)
 
     def remember(self, owners: Mapping[str, Owner]) -> None:
-        """Take over what is known of an earlier life: which Secret had which id. Before `run`."""
+        """Take over the owners from before a restart: which Secret had which id. Call before `run`."""
         self._registered = replace(self._registered, owners=owners)
 
     def findings(self) -> tuple[Diagnostic, ...]:
-        """Return what is wrong with the Secrets that are to register clusters, and what changed by them."""
+        """Return the findings about Secrets that register clusters: faults, and changes of owners."""
         return self._registered.findings
 
     def fleet_objects(self) -> FleetObjects:
@@ -150,7 +150,7 @@ class Fleet:
         return {cluster: member.objects() for cluster, member in self._members.items()}
 
     def current_status(self, kind: Kind[Any], namespace: str, name: str) -> StoredStatus | None:
-        """Return the status of an object we write one for as last seen; None for one that is not there."""
+        """Return the last seen status of an object whose status we write; None for a missing object."""
         key = f"{namespace}/{name}" if namespace else name
         for reflector in (self._ingresses, self._albconfigs, *self._later):
             if reflector.kind is kind:
@@ -172,7 +172,7 @@ class Fleet:
         return tuple(self._member_health(cluster) for cluster in sorted(self._registered.members))
 
     def problems(self) -> tuple[str, ...]:
-        """Return what is wrong with the registration of members, one line each."""
+        """Return the faults in the registration of members, one line each."""
         unusable = (item.problem for item in self._registered.members.values() if item.problem)
         unreadable = (str(item) for item in self._secrets.malformed.values())
         return (*map(str, self._registered.findings), *unusable, *unreadable)
@@ -197,8 +197,8 @@ class Fleet:
         return ClusterHealth(cluster, attached=False, last_error=self._registered.members[cluster].problem)
 
     def _changed(self) -> None:
-        # Without the right to list Secrets the --member flags still serve, without that to list
-        # the kinds that came later everything else.
+        # Without the right to list Secrets the --member flags still serve; without the right to list
+        # the kinds that came later all other kinds do.
         listed = all(reflector.health.synced for reflector in self._main)
         healths = (reflector.health for reflector in (*self._later, self._secrets))
         if listed and all(health.synced or health.denied for health in healths):
@@ -239,7 +239,7 @@ class Fleet:
             try:
                 await member.run()
             except Exception:
-                # A mistake of ours that one cluster brings to light must not end the others.
+                # A bug of ours that shows with one cluster must not end the others.
                 log.exception("watching cluster %s failed; trying again in %g s", member.cluster, RETRY_S)
                 await self._clock.sleep(RETRY_S)
 

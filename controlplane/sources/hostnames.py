@@ -1,4 +1,4 @@
-"""Host names of servers to addresses, asked again and again; a failure never loses what is known."""
+"""Host names of servers to addresses, asked again and again; a failure never loses known addresses."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ class HostResolver:
         return len(self._known) < len(self._wanted)
 
     def known(self) -> Mapping[str, HostAddresses]:
-        """Return what is known about each name; names that were never answered are missing."""
+        """Return the known addresses of each name; names that were never answered are missing."""
         return dict(self._known)
 
     async def run(self) -> None:

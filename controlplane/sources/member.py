@@ -17,7 +17,7 @@ RETRY_S = 30.0
 
 
 class Member:
-    """The Services, EndpointSlices and wanted pods of a cluster, whatever happens to its API server."""
+    """The Services, EndpointSlices and wanted pods of a cluster, kept while its API server is away."""
 
     def __init__(
         self, cluster: str, registration: Registration, on_change: Callable[[], None], clock: Clock
@@ -44,7 +44,7 @@ class Member:
         self._pods.want(namespaces)
 
     def waits_for_pods(self) -> bool:
-        """Say whether pods are wanted that the API server will probably have told in a moment."""
+        """Return whether wanted pods are not known yet, but the API server will probably list them soon."""
         return self._watch.synced and not self._watch.stale and self._pods.waits()
 
     def objects(self) -> MemberObjects:

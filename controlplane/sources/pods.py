@@ -12,7 +12,7 @@ from controlplane.resources.view import Malformed
 
 
 class PodWatch:
-    """One reflector per wanted namespace. What is no longer wanted is forgotten at once."""
+    """One reflector per wanted namespace. Pods of unwanted namespaces are forgotten at once."""
 
     def __init__(self, cluster: str, on_change: Callable[[], None], clock: Clock) -> None:
         self._cluster = cluster

@@ -34,7 +34,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The registered members by id, and what the next time needs; see `Assigned`."""
+    """The registered members by id, and the data for the next registration; see `Assigned`."""
 
     members: Mapping[str, Registration]
     owners: Mapping[str, Owner]
@@ -48,9 +48,9 @@ NOBODY = Registered({}, {}, {}, ())
 def registrations(
     flags: Mapping[str, Path], secrets: Mapping[str, Secret], before: Registered = NOBODY
 ) -> Registered:
-    """Return who is registered, by --member flags and by the Secrets of the gateway's namespace.
+    """Return the members that --member flags and the Secrets of the gateway's namespace register.
 
-    `before` is what was returned last, or what is known of an earlier life.
+    `before` is the last returned value, or the owners from before a restart.
     """
     members = {
         cluster: Registration(f"--member {cluster}", path, str(path)) for cluster, path in flags.items()

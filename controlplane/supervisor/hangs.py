@@ -1,6 +1,6 @@
-"""The worker that hangs, if one does. Pure: observations of the processes in, at most one verdict out.
+"""Finds a worker that hangs. Pure: observations of the processes in, at most one verdict out.
 
-A worker that is busy does not hang, nor does one that waits for a CPU. A hang is an event loop that has not
+A busy worker does not hang, nor does a worker that waits for a CPU. A hang is an event loop that has not
 turned while its thread used 1 s of CPU, or was blocked for 5 s: asleep, stopped, in a system call. Time that
 the supervisor itself missed (VM pause, throttled or busy control plane) is no evidence against any worker.
 One worker is killed at a time: the next one only when the first one's replacement serves.

@@ -20,7 +20,7 @@ def start_time(pid: int) -> int | None:
         stat = (_PROC / str(pid) / "stat").read_text()
     except OSError:
         return None
-    fields = stat.rpartition(")")[2].split()  # the name in parentheses may contain anything
+    fields = stat.rpartition(")")[2].split()  # the name in parentheses may contain any character
     return None if fields[0] in "ZX" else int(fields[19])
 
 
@@ -78,7 +78,7 @@ def name(pid: int) -> str:
 
 
 def listeners(port: int) -> frozenset[int]:
-    """Return the inodes of all sockets that listen on a TCP port, of whatever process."""
+    """Return the inodes of all sockets that listen on a TCP port, of any process."""
     return frozenset(_listening_inodes(port))
 
 

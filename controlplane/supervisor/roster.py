@@ -1,4 +1,4 @@
-"""The file that names, for the next control plane, the workers that this one left behind."""
+"""The file that names the workers of a control plane for the next control plane."""
 
 import contextlib
 import errno
@@ -21,7 +21,7 @@ class RosterEntry(msgspec.Struct, frozen=True):
     """One worker process. `started` is its start time in clock ticks since boot.
 
     `generation` is a random word of the control plane that started it, and on its command line: no
-    other process has it, whatever a file says.
+    other process has it, even if a file names one.
     """
 
     pid: int

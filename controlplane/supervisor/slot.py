@@ -102,7 +102,7 @@ class Slot:
     def flush(self) -> bool:
         """Send the sockets that the worker lacks; those that do not fit its queue wait for the next call.
 
-        Returns whether anything was sent.
+        Returns whether any socket was sent.
         """
         before = len(self._unsent)
         while self._unsent and self._channel is not None:
@@ -110,7 +110,7 @@ class Slot:
             label = msgspec.json.encode(ListenerSocket(*address))
             try:
                 socket.send_fds(self._channel, [label], [self._sockets[address].fileno()])
-            except OSError:  # full (after 278), or the worker just died: its successor is sent everything
+            except OSError:  # full (after 278), or the worker just died: its successor gets all sockets
                 break
             del self._unsent[0]
         return len(self._unsent) < before
@@ -207,7 +207,7 @@ class Slot:
         self._process, self._started = process, processes.start_time(process.pid) or 0
         log.info("worker started", extra={"worker": self.worker, "pid": process.pid})
         self._on_change(self.worker, None)
-        if self._stopping.is_set():  # too late to be told to drain
+        if self._stopping.is_set():  # too late for the message to drain
             self.signal(signal.SIGTERM)
         code = await process.wait()
         self._process = None

@@ -139,8 +139,8 @@ class Supervisor:
         return any(late)
 
     def orphans_told(self, pids: frozenset[int], grace_s: float) -> None:
-        """Note the orphans that were told to drain. The others have a little time to connect, then they are
-        ended.
+        """Note the orphans that got the message to drain. The others have a little time to connect, then they
+        are ended.
         """
         now = time.monotonic()
         for entry, deadline in self._orphans.items():
@@ -163,7 +163,7 @@ class Supervisor:
     def retire(self) -> None:
         """End restarts, and close our copies of the listening sockets.
 
-        To be called right before the workers are told to drain: the last holder's close refuses new
+        To be called right before the workers get the message to drain: the last holder's close refuses new
         connections, while a queue without a worker would leave clients waiting.
         """
         if self._keeping is not None:
@@ -176,7 +176,7 @@ class Supervisor:
     async def stop(self, told: frozenset[int], grace_s: float) -> None:
         """Wait for the workers to end, for `grace_s` seconds and a little more, then kill the rest.
 
-        `told` are the pids that were told to drain; the others are sent SIGTERM.
+        `told` are the pids that got the message to drain; the others are sent SIGTERM.
         """
         for slot in self._slots:
             if slot.pid is not None and slot.pid not in told:
@@ -207,7 +207,7 @@ class Supervisor:
         self._hurry.set()
 
     async def _keep_spare(self) -> None:
-        """Start it when nothing else is being started: its imports would only slow that down."""
+        """Start the spare process when all workers serve: its imports would slow a starting worker down."""
         while True:
             await asyncio.sleep(SPARE_PAUSE_S)
             if self._all_serve:

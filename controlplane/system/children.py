@@ -1,7 +1,7 @@
 """How every child process is started: with which interpreter options, and in which environment.
 
-A child must run the installed code, whatever directory the gateway was started in and whatever its
-environment says, and must know no secret that only the control plane needs.
+A child must run the installed code, in any current directory and with any environment of the gateway, and
+must know no secret that only the control plane needs.
 """
 
 import os
@@ -33,5 +33,5 @@ def environment() -> dict[str, str]:
 
 
 def _absolute(paths: str) -> str:
-    """Leave out what means the current directory: an empty entry, as in LD_LIBRARY_PATH=:/opt/lib."""
+    """Leave out entries for the current directory: empty ones, as in LD_LIBRARY_PATH=:/opt/lib."""
     return os.pathsep.join(path for path in paths.split(os.pathsep) if os.path.isabs(path))

@@ -26,9 +26,9 @@ def usable() -> int:
 
 
 def limited(affinity: int, root: Path) -> int:
-    """Return the least of `affinity` and what the cgroups below `root` allow, a part of a CPU for a whole.
+    """Return the least of `affinity` and the limits of the cgroups below `root`; a part of a CPU is a whole.
 
-    What cannot be read, or is no number, limits nothing.
+    A limit that cannot be read, or is no number, does not count.
     """
     limits = [limit for directory in _cgroups(root) for limit in _limits(directory)]
     return max(1, math.ceil(min([affinity, *limits])))
@@ -71,7 +71,7 @@ def _inside(path: PurePosixPath, root: PurePosixPath) -> PurePosixPath:
 
 
 def _limits(directory: Path) -> Iterator[float]:
-    """Yield what one cgroup says, in CPUs."""
+    """Yield the limits of one cgroup, in CPUs."""
     quota, _, period = _text(directory / "cpu.max").partition(" ")  # v2: "150000 100000", "max 100000"
     yield from _quotient(quota, period or "100000")
     yield from _quotient(_text(directory / "cpu.cfs_quota_us"), _text(directory / "cpu.cfs_period_us"))

@@ -33,7 +33,7 @@ class Interfaces:
             try:
                 self._known = self._ask()
             except OSError:
-                pass  # what was known is the best there is
+                pass  # the known addresses are the best ones left
         return self._known
 
 

@@ -1,8 +1,8 @@
-"""Lookups of host names by the operating system, none of which waits for another one that gets no answer.
+"""Lookups of host names by the operating system. A lookup without an answer does not delay the others.
 
 `getaddrinfo` blocks its thread, for half a minute where no DNS server answers, and cannot be stopped. So a
-lookup holds one of a few slots only while it is young; an old one goes on beside them. How many may do so is
-bounded: names that were that slow before leave room there for names of which nobody knows.
+lookup holds one of a few slots only for PATIENCE_S, and goes on without a slot after that. The number of
+such overdue lookups is bounded; names that were overdue before leave half of it to unknown names.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ MAX_OVERDUE: Final = 128
 """Threads of lookups that had no answer in that time."""
 
 GIVE_UP_S: Final = 10.0
-"""Then whoever waits is told; the name is not asked for again before its thread has ended."""
+"""Then the callers get an error; the name is not looked up again before its thread has ended."""
 
 Addresses = tuple[str, ...]
 
@@ -84,7 +84,7 @@ class Lookups:
         return answer.result()
 
     def forget(self, host: str) -> None:
-        """Let go of what is known of a name that nobody asks for any more."""
+        """Forget how a name was answered that no caller asks for any more."""
         self._turns.pop(host, None)
 
     async def _slot(self, turn: _Turn) -> None:
@@ -105,7 +105,7 @@ class Lookups:
         return turn is not _Turn.SLOW or self._overdue < self._max_overdue // 2
 
     def _grant(self) -> None:
-        """Give free slots to who waits; behind one whose turn may not start, nobody may."""
+        """Give free slots to waiting callers in order; a caller that may not start blocks those behind."""
         while self._free > 0 and self._waiting and self._may_start(self._waiting[0][0]):
             granted = heapq.heappop(self._waiting)[2]
             if not granted.done():
@@ -113,7 +113,7 @@ class Lookups:
                 granted.set_result(None)
 
     def _start(self, host: str) -> None:
-        if host in self._running:  # somebody else asked while this one waited
+        if host in self._running:  # another caller started the lookup while this one waited
             self._give_back()
             return
         loop = asyncio.get_running_loop()
@@ -125,7 +125,7 @@ class Lookups:
         def work() -> None:
             try:
                 found: Addresses | Exception = self._resolve(host)
-            except Exception as error:  # whatever it is, who waits has to hear of it
+            except Exception as error:  # callers have to get every exception
                 found = error
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(_settle, answer, found)
@@ -164,7 +164,7 @@ class Lookups:
 def _settle(future: "asyncio.Future[Addresses]", answer: Addresses | Exception) -> None:
     if isinstance(answer, Exception):
         future.set_exception(answer)
-        future.exception()  # looked at, whoever still waits
+        future.exception()  # mark as retrieved: there may be no caller left
     else:
         future.set_result(answer)
 

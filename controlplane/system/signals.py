@@ -13,7 +13,7 @@ from contextlib import contextmanager
 log = logging.getLogger(__name__)
 
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""These drain. SIGHUP too: a closed terminal must not leave workers behind that nobody controls."""
+"""Signals that drain. SIGHUP too: a closed terminal must not leave workers behind without a control plane."""
 
 HELD = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 """Held back until there is a handler. SIGTERM and SIGINT end a process that has not begun."""

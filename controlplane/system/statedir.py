@@ -13,7 +13,7 @@ _PRIVATE = 0o700
 
 
 class Untrusted(PermissionError):
-    """Somebody else could have written it; the message is the path, what is wrong and what mends it."""
+    """Another user could have written a file; the message has the path, the fault and the fix."""
 
 
 def default() -> Path:
@@ -25,7 +25,7 @@ def default() -> Path:
 
 
 def own(directory: Path) -> None:
-    """Make sure that a directory is there, and that nobody but us writes to it. Raises OSError, Untrusted."""
+    """Make sure that a directory exists, and that no other user writes to it. Raises OSError, Untrusted."""
     directory = directory.absolute()
     _check_links(directory)
     for missing in [path for path in (directory, *directory.parents) if not path.exists()][::-1]:
@@ -37,14 +37,14 @@ def own(directory: Path) -> None:
 
 
 def check_files(directory: Path) -> None:
-    """Raises Untrusted when a file of ours in the directory may be somebody else's."""
+    """Raises Untrusted when a file of ours in the directory may be another user's."""
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if ".json" in entry.name or entry.name in ("lock", "control.sock", "admin-token"):
             _check_file(Path(entry.path), entry.stat(follow_symlinks=False))
 
 
 def read(path: Path) -> bytes:
-    """Return what is in a file of ours. Raises OSError, Untrusted."""
+    """Return the content of a file of ours. Raises OSError, Untrusted."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -56,7 +56,7 @@ def read(path: Path) -> bytes:
 
 
 def _check_links(directory: Path) -> None:
-    """A link on the way must be root's or ours: with anybody else's, files would be written elsewhere."""
+    """A link on the way must be root's or ours: another user's link could lead to another directory."""
     for path in (*reversed(directory.parents), directory):
         try:
             status = path.lstat()
@@ -86,13 +86,13 @@ def _check(path: Path, status: os.stat_result) -> None:
         )
         raise Untrusted(
             f"{path} belongs to {_user(status.st_uid)}, and this process is {us};"
-            f" {instead}, or, if you know what is in it, chown {os.geteuid()} {path}"
+            f" {instead}, or, if you trust its content, chown {os.geteuid()} {path}"
         )
     if status.st_mode & _OTHERS_MAY_WRITE:
         mode = stat.S_IMODE(status.st_mode)
         raise Untrusted(
             f"{path} can be written by others (mode {mode:04o});"
-            f" make sure that nobody has, then chmod go-w {path}"
+            f" make sure that no other user has written to it, then chmod go-w {path}"
         )
 
 

@@ -16,7 +16,7 @@ def access_of(allowed: Any, denied: Any, where: tuple[str, str], findings: Findi
     """Return the addresses of an allow list and a deny list, None without any; `where` are their fields.
 
     An allow list without a usable entry admits no client, for its author did not mean to admit all. A deny
-    list with an unusable entry admits no client either, for that entry may be the one that matters.
+    list with an unusable entry admits no client either, for that entry may be the important one.
     """
     allow = networks(allowed, where[0], findings)
     told = len(findings.items)

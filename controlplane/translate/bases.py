@@ -38,7 +38,7 @@ def _rank(route: Route) -> tuple[object, ...]:
 
 
 def base_of(route: Route, bases: Bases, grants: Grants) -> tuple[Route | None, str]:
-    """Return the base that a canary's rule may join, else the namespace of one that it may not join."""
+    """Return the base that a canary's rule may join, else the namespace of a base that it may not join."""
     namespace = route.source.namespace
     refused = ""
     for place in _places(route):

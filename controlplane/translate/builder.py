@@ -1,4 +1,4 @@
-"""The translation: everything the API servers hold to everything the workers and users need."""
+"""The translation: from all objects of the API servers to the snapshot, the findings and the statuses."""
 
 from collections.abc import Iterable, Mapping
 
@@ -50,9 +50,9 @@ def translate(
 ) -> Translation:
     """Return the snapshot, the findings and the statuses for the current objects.
 
-    `last_good` is that of the translation before. `previous` is the snapshot in use: a member
+    `last_good` comes from the translation before. `previous` is the snapshot in use: a member
     cluster that was not listed completely yet keeps the endpoints it has there. Equal arguments
-    give equal results, whatever the order of the mappings.
+    give equal results, in any order of the mappings.
     """
     gateways = build_gateways(fleet, facts, last_good)
     attached = gateways.attached
@@ -218,7 +218,7 @@ def _statuses(
 
 
 def _serving_routes(outcome: Outcome, idle: frozenset[str]) -> list[Route]:
-    """Return the routes for which clients may come to the address of the gateway."""
+    """Return the routes that clients may use at the address of the gateway."""
     if outcome.plan is not None and outcome.plan.closed is not None:
         return []
     return [route for route in outcome.routes if route.id not in idle]

@@ -1,9 +1,9 @@
 """Canaries join their bases: several Ingresses together make one route.
 
 A canary by header, query or cookie is a copy of the base's route with its own backends, before the base; a
-canary by weight gives its backends to the base's route. Both fall back to the base, never the other way round
-(DESIGN.md §4.7). A canary without a base routes nothing. The base belongs to the canary's own namespace, if
-there is one; a base of another namespace needs a grant.
+canary by weight gives its backends to the base's route. Both fall back to the base, never the other way
+round. A canary without a base routes nothing. The base belongs to the canary's own namespace, if there is
+one; a base of another namespace needs a grant.
 """
 
 from collections import defaultdict

@@ -1,7 +1,7 @@
 """Every finding the translation can make: the one table behind Events, conditions, `validate` and docs.
 
-Codes are stable: a retired one is never used again. `error` is a value that cannot be used, `warning`
-something that works differently from what was written, `info` something worth knowing.
+Codes are stable: a retired code is never used again. `error` is an unusable value, `warning` a value that
+works differently from its text, `info` a fact worth knowing.
 """
 
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0202": Entry(
         "info",
         "Approximated",
-        "does not do exactly what it says: {note}",
+        "works differently from its dialect: {note}",
         "",
         "nothing has to be done where this difference does not matter",
     ),
@@ -93,7 +93,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "NotSupported",
         "is not supported: {note}",
         "{allowed}",
-        "use another annotation, or leave the Ingress to a controller that supports this one",
+        "use another annotation, or leave the Ingress to a controller that supports this annotation",
     ),
     "FG0204": Entry(
         "info", "NoEffect", "has no effect: {note}", "", "nothing has to be done, unless you rely on it"
@@ -122,7 +122,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "is a protocol that health checks do not speak: no checks are made, and readiness in Kubernetes"
         " and the outcome of requests decide which endpoints serve",
         "HTTP, HTTPS, TCP",
-        "choose one of these",
+        "choose one of these protocols",
     ),
     "FG0210": Entry(
         "error",
@@ -134,7 +134,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0211": Entry(
         "error",
         "ProtectionNotSupported",
-        "unknown annotation, and its name says that it protects the Ingress{hint}",
+        "unknown annotation, and its name suggests that it protects the Ingress{hint}",
         "",
         "correct the key, or protect the Service in another way before you change the annotation",
     ),
@@ -152,7 +152,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "the AWS Load Balancer Controller reads {keys}, and this gateway does not: the Ingress seems to be"
         " written for AWS",
         "the annotations of ALB on Alibaba Cloud, in docs/annotations.md",
-        "leave the Ingress to the AWS controller, or write it for this gateway",
+        "leave the Ingress to the AWS controller, or write the Ingress for this gateway",
     ),
     "FG0230": Entry(
         "warning",
@@ -290,7 +290,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "NotSupportedYet",
         "{protocol} listeners are not supported yet; port {port} is not opened",
         "HTTP",
-        "use an HTTP listener, or wait for the version that supports it",
+        "use an HTTP listener, or wait for a version that supports the protocol",
     ),
     "FG0503": Entry(
         "error",
@@ -374,20 +374,20 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "{cluster}: Service {service} has no port {port} (found {found}); the cluster gets no requests"
         " for it",
         "a TCP port of the Service, by number or name",
-        "correct the port, or add it to the Service",
+        "correct the port, or add the port to the Service",
     ),
     "FG0603": Entry(
         "warning",
         "EndpointRefused",
         "{cluster}: endpoint {address} is refused: {cause}",
         "an address that a pod can have",
-        "find out who wrote this EndpointSlice",
+        "find the author of this EndpointSlice",
     ),
     "FG0604": Entry(
         "warning",
         "PodsForbidden",
-        "{cluster}: the gateway may not list pods, so it does not know those of Service {service} with"
-        " the labels {labels}; the cluster gets no requests for it",
+        "{cluster}: the gateway may not list pods, so it does not know the pods of Service {service} with"
+        " the labels {labels}; the cluster gets no requests for this Service",
         "the verbs get, list and watch on pods of the member cluster",
         "apply deploy/rbac/member.yaml to the member cluster",
     ),
@@ -412,7 +412,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "EndpointRefused",
         "{host} resolves to {address}, which is refused: {cause}",
         "a name that resolves to addresses which a server can have",
-        "correct the name, or find out who answers for it",
+        "correct the name, or find out which DNS server answers for it",
     ),
     "FG0610": Entry(
         "warning",
@@ -426,14 +426,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "InvalidServerGroup",
         "no server is in the zone {zone}{hint}; it is skipped",
         "a zone of a server: {zones}",
-        "correct the zone, or give it to a server",
+        "correct the zone, or give the zone to a server",
     ),
     "FG0612": Entry(
         "warning",
         "Conflict",
         "the older ServerGroup {owner} has this id; refer to this ServerGroup by its name",
         "an id that no other ServerGroup of the namespace has",
-        "change the id of one of the two",
+        "change the id of one of the two ServerGroups",
     ),
     "FG0613": Entry(
         "warning",
@@ -446,11 +446,11 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0631": Entry(
         "error",
         "RefNotPermitted",
-        "the Service belongs to the namespace {namespace}, in which no ReferenceGrant allows it{absence};"
-        " {effect}",
+        "the Service belongs to the namespace {namespace}, in which no ReferenceGrant allows this"
+        " reference{absence}; {effect}",
         "a Service of the namespace {own}, or one that a ReferenceGrant of the namespace {namespace} allows:"
         " from Ingress (networking.k8s.io) of the namespace {own}, to Service {name}",
-        "use a Service of the namespace {own}, or ask those who run {namespace} for a ReferenceGrant",
+        "use a Service of the namespace {own}, or ask the owners of {namespace} for a ReferenceGrant",
     ),
     "FG0632": Entry(
         "error",
@@ -467,15 +467,15 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "{cluster}: Service {service} stands for the host {host}, which {problem}; the cluster gets no"
         " requests for it",
         "a DNS name outside of the clusters, of two labels or more, and a port of it",
-        "correct the name, or name the Service that it stands for in the rule",
+        "correct the name, or name the Service behind the host in the rule",
     ),
     "FG0620": Entry(
         "warning",
         "Conflict",
         "the older Ingress {owner} has another health check for the Service {service}; the gateway makes"
-        " that one",
+        " the check of the older Ingress",
         "the same healthcheck annotations on all Ingresses of a Service, or on only one of them",
-        "remove them from one of the two, or make them equal",
+        "remove the annotations from one of the two Ingresses, or make them equal",
     ),
     # Conflicts between Ingresses
     "FG0701": Entry(
@@ -489,7 +489,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0705": Entry(
         "warning",
         "Conflict",
-        "the addresses for this host are not used: {winner} is older and names others",
+        "the addresses for this host are not used: {winner} is older and names other addresses",
         "one Ingress with domain-whitelist-source-range and domain-blacklist-source-range for a host",
         "write the right addresses on one of the two Ingresses",
     ),
@@ -504,10 +504,10 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "error",
         "RefNotPermitted",
         "the canary routes nothing: its base belongs to the namespace {namespace}, in which no"
-        " ReferenceGrant allows it{absence}",
+        " ReferenceGrant allows the canary{absence}",
         "a base of the namespace {own}, or one that a ReferenceGrant of the namespace {namespace} allows:"
         " from Ingress (networking.k8s.io) of the namespace {own}, to Ingress (networking.k8s.io)",
-        "move the canary to the namespace of its base, or ask those who run {namespace} for a ReferenceGrant",
+        "move the canary to the namespace of its base, or ask the owners of {namespace} for a ReferenceGrant",
     ),
     "FG0712": Entry(
         "warning",
@@ -523,36 +523,36 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "takes requests from {others}, because {why}",
         "",
         "nothing has to be done if both namespaces agree; with --host-ownership namespace a host belongs"
-        " to one",
+        " to one namespace",
     ),
     "FG0714": Entry(
         "warning",
         "SharedHost",
         "requests go to {others} of another namespace, because {why}",
         "",
-        "agree with the other namespace; with --host-ownership namespace a host belongs to one",
+        "agree with the other namespace; with --host-ownership namespace a host belongs to one namespace",
     ),
     "FG0715": Entry(
         "error",
         "HostOwned",
-        "the host belongs to the namespace {owner}, which has an older Ingress with it{covering}; the rules"
-        " for it are not installed",
+        "the host belongs to the namespace {owner}, which has an older Ingress with this host{covering}; the"
+        " rules for the host are not installed",
         "a host that no other namespace had before",
-        "use another host, or ask those who run {owner} to route it",
+        "use another host, or ask the owners of {owner} to route it",
     ),
     "FG0716": Entry(
         "error",
         "HostOwned",
         "an Ingress of the namespace {owner} has this host itself{covering}; the alias is not installed",
         "an alias that is no host of another namespace",
-        "remove the alias, or ask those who run {owner} to route it",
+        "remove the alias, or ask the owners of {owner} to route the host",
     ),
     "FG0717": Entry(
         "error",
         "HostOwned",
         "the namespace {owner} has an older Ingress with this host; / of the host is not redirected",
         "app-root on a host that the namespace {own} had first",
-        "remove the annotation, or ask those who run {owner} to redirect",
+        "remove the annotation, or ask the owners of {owner} to redirect",
     ),
     "FG0703": Entry(
         "warning",
@@ -564,7 +564,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0704": Entry(
         "error",
         "InvalidCanary",
-        "the canaries of {base} would get {sum} of {total}; this one, the youngest of them, gets nothing",
+        "the canaries of {base} would get {sum} of {total}; this canary, the youngest, gets nothing",
         "weights that sum to at most {total}",
         "lower the weights of the canaries, or raise canary-weight-total",
     ),
@@ -582,7 +582,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "with {found} steps per octet of this Ingress a request to {host} could take {total}, more than"
         " is left of the budget {budget}{others}; {effect}",
         "at most {most} of all Ingresses of the host; {left} are left",
-        "make its patterns simpler, or start fleetgate with --limit {budget}=<more>",
+        "make the patterns of the Ingress simpler, or start fleetgate with --limit {budget}=<more>",
     ),
     # Between the translation and the workers
     "FG0801": Entry(
@@ -607,14 +607,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ClusterConflict",
         "cluster {cluster} is registered by {owner} already; this Secret is not used",
         "one registration for each cluster",
-        "remove one of the two",
+        "remove one of the two registrations",
     ),
     "FG0903": Entry(
         "error",
         "ClusterTakeover",
         "cluster {cluster} was registered by Secret {owner}, which is gone; this Secret is not used",
         "a Secret of the name {owner}, or the annotation {key} with that name",
-        "find out who wants to take the cluster over; if that is intended, annotate this Secret with"
+        "find the author of this Secret; if the takeover is intended, annotate this Secret with"
         " {key}: {owner}",
     ),
     "FG0904": Entry(
@@ -622,13 +622,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ClusterTakenOver",
         "this Secret registers cluster {cluster} in the place of Secret {owner}",
         "",
-        "nothing has to be done if this is intended; remove the annotation afterwards",
+        "nothing has to be done if the takeover is intended; remove the annotation afterwards",
     ),
     "FG0905": Entry(
         "warning",
         "ClusterMoved",
         "the API server of cluster {cluster} is now {now}; it was {before}",
         "",
-        "nothing has to be done if this is intended; the finding goes with the next start of the gateway",
+        "nothing has to be done if the move is intended; the next start of the gateway clears the finding",
     ),
 }

@@ -26,7 +26,7 @@ class Aspect:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`route` is the one that runs; an added one does not run yet."""
+    """`route` is the running route; an added route does not run yet."""
 
     kind: Kind
     route: Route
@@ -58,9 +58,9 @@ def changed_listeners(before: Iterable[Listener], after: Iterable[Listener]) -> 
 
 
 def changed_services(before: Iterable[Service], after: Iterable[Service]) -> tuple[Aspect, ...]:
-    """Return the services in both whose checks differ, or of server groups the endpoints.
+    """Return the services in both whose checks differ, and the server groups whose endpoints differ.
 
-    Those of pods come and go without any apply, and so do verdicts of checks.
+    Endpoints of pods come and go without any apply, and so do verdicts of checks.
     """
     old = {service.id: service for service in before}
     return tuple(

@@ -16,7 +16,7 @@ Checks = dict[str, HealthCheck]
 
 
 def bind_checks(outcomes: Iterable[Outcome]) -> Checks:
-    """Return the checks; an Ingress whose check differs from the one that holds gets a finding."""
+    """Return the checks; an Ingress whose check differs from the check in force gets a finding."""
     checks: Checks = {}
     owners: dict[str, str] = {}
     for outcome, planned in _by_age(outcomes):

@@ -132,7 +132,7 @@ def _referred(
 
 
 def _selected(ingress: Ingress, class_name: str, classes: Classes) -> str | None:
-    """Return the MseIngressConfig that takes a class: the one that names it most exactly, then the oldest."""
+    """Return the MseIngressConfig that takes a class: the most exact name of the class, then the oldest."""
     found: tuple[int, str] | None = None
     for selector in classes.selectors.values():
         rank = selector.rank(class_name, ingress.metadata.namespace)

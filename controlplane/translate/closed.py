@@ -1,9 +1,9 @@
 """An Ingress with a protection that cannot be honoured is closed: its rules stay, and answer 503.
 
 Were the rules left out, a less specific rule of another Ingress would take their requests past the
-protection: one Ingress for "/" and one with a login for "/admin" is how people write it. ingress-nginx
-answers 503, too, where it cannot read the Secret of auth-secret. The same goes for one that is over a budget:
-of its rules outlines stay, which cost little.
+protection: users commonly write one Ingress for "/" and another with a login for "/admin". ingress-nginx
+answers 503, too, where it cannot read the Secret of auth-secret. An Ingress with a protection that is over a
+budget is closed as well: outlines of its rules stay, which cost little.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ _OF_HOSTS: Final = ("domain-whitelist-source-range", "domain-blacklist-source-ra
 
 
 def unhonoured(annotations: Mapping[str, str], findings: Findings) -> Closed | None:
-    """Return the annotations that protect and cannot be used, as far as the findings tell; None for none."""
+    """Return the annotations that protect and cannot be used, by the findings; None for none."""
     errors = {item.field: item.code for item in findings.items if item.level == "error"}
     if not errors:
         return None

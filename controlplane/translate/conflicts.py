@@ -28,7 +28,7 @@ def report_conflicts(routes: Iterable[Route], findings: Mapping[str, Findings]) 
 
 
 def in_precedence(routes: Iterable[Route]) -> list[Route]:
-    """Return the routes so that of those with the same host and path the one that is taken comes first."""
+    """Return the routes so that of equal hosts and paths the route that is taken comes first."""
     routes = list(routes)
     since: dict[tuple[Place, str], str] = {}
     for route in routes:

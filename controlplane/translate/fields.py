@@ -10,7 +10,7 @@ from controlplane.translate.networks import ALLOWED, parse_network
 
 _ASKS_FOR_NOTHING: Final[tuple[Any, ...]] = (None, "", False, [], {})
 _MAX_UNKNOWN: Final = 10
-"""Told per object: each needs a look for near names."""
+"""Unknown fields reported per object: each needs a search for similar names."""
 
 
 @dataclass(frozen=True, slots=True)

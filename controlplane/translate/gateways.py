@@ -121,7 +121,7 @@ def build_gateways(fleet: FleetObjects, facts: Facts, last_good: LastGood) -> Ga
 
 
 def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, Config | None]]:
-    """Yield each gateway that is not being deleted; None for one that cannot be read."""
+    """Yield each gateway that is not being deleted; None for a gateway that cannot be read."""
     for kind, configs in (("AlbConfig", fleet.albconfigs), ("MseIngressConfig", fleet.mse_configs)):
         for config in configs.values():
             if config.metadata.deletion_timestamp is None:
@@ -164,7 +164,7 @@ def _read(config: Config, found: Findings, findings: Findings) -> _Version:
 
 
 def _selectors(versions: Iterable[_Version]) -> dict[str, Selector]:
-    """Return the selectors by gateway, the oldest first; one that an older leaves nothing is reported."""
+    """Return the selectors by gateway, the oldest first; a selector whose classes are taken is reported."""
     selectors: dict[str, Selector] = {}
     for version in versions:
         own = version.selector

@@ -12,7 +12,7 @@ _ANY: Final = ""
 
 
 class Grants:
-    """`absence` says why there are none."""
+    """`absence` is the reason why there are no grants."""
 
     def __init__(
         self, granted: Iterable[ReferenceGrant] = (), *, allow_all: bool = False, absence: str = ""

@@ -1,4 +1,4 @@
-"""Client addresses that may come to a host: said by one Ingress, held by all rules of its namespace."""
+"""Client addresses that a host allows: named by one Ingress, in force for all rules of its namespace."""
 
 from collections.abc import Iterator, Sequence
 

@@ -71,7 +71,7 @@ def _fitted(outcomes: Sequence[Outcome], crowded: frozenset[str], world: World) 
 
 
 def _owners(outcomes: Sequence[Outcome], crowded: frozenset[str]) -> dict[str, str]:
-    """Return the namespace that has each host, by the lowest port where ports are of different ones."""
+    """Return the namespace that owns each host: on the lowest port, where the owner differs by port."""
     routes = [
         route
         for outcome in outcomes

@@ -36,9 +36,9 @@ def plan_ingress(
 ) -> IngressPlan:
     """Return the plan of an Ingress.
 
-    Values that cannot be used become error findings. One that concerns the whole Ingress leaves the
-    plan without routes, one that concerns some rules leaves those out. A protection that cannot be
-    honoured, or an Ingress over a budget that has one, closes them: see closed.py.
+    Unusable values become error findings. A value for the whole Ingress leaves the plan without routes, a
+    value for some rules leaves these rules out. An Ingress with a protection is closed (see closed.py) when
+    the protection cannot be honoured, or when the Ingress is over a budget.
     """
     annotations = ingress.metadata.annotations
     check_keys(annotations, Scope.INGRESS, dialect, findings)

@@ -87,7 +87,7 @@ def _listener(where: str, written: dict[str, Any], source: Source, findings: Fin
 
 
 def _access(fields: dict[str, Any], where: str, findings: Findings) -> Access | None:
-    """Return the addresses that may come. None may where clients must show a certificate, which needs TLS."""
+    """Return the allowed addresses: none where clients must show a certificate, which needs TLS."""
     if flag(fields.get("caenabled"), f"{where}.caEnabled", findings):
         problem, allowed = "asks clients for a certificate, which an HTTP listener cannot", "false"
         reject(f"{where}.caEnabled", fields["caenabled"], problem, allowed, findings)

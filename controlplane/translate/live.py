@@ -59,7 +59,7 @@ def translate_ingresses(world: World) -> tuple[Outcome, ...]:
 
 
 def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, Ingress | None]]:
-    """Yield each Ingress that is not being deleted; None for one that cannot be read."""
+    """Yield each Ingress that is not being deleted; None for an Ingress that cannot be read."""
     for ingress in fleet.ingresses.values():
         if ingress.metadata.deletion_timestamp is None:
             yield Findings(Subject.of("Ingress", ingress.metadata)), ingress

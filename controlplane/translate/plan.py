@@ -57,13 +57,13 @@ class PlannedRoute:
     mirror: PlannedMirror | None = None
     errors: PlannedErrors | None = None
     default_backend: PlannedBackend | None = None  # which is among the fallbacks of the action
-    alias: bool = False  # the host is one that the Ingress only takes besides its own
+    alias: bool = False  # the host is an alias, which the Ingress takes besides its own hosts
     id: str = ""  # given when all routes of the Ingress are known
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The annotations that protect an Ingress and cannot be honoured; `never` with no value whatever."""
+    """The annotations that protect an Ingress and cannot be honoured; `never`: not with any value."""
 
     keys: frozenset[str]
     never: bool

@@ -24,7 +24,7 @@ class References:
         return self._is_watched(ref) and self.grants.allow_service(self.namespace, ref.namespace, ref.name)
 
     def destination(self, service_id: str) -> Destination:
-        """Return where requests for a Service go; one that is refused is one without endpoints."""
+        """Return where requests for a Service go; a refused Service counts as one without endpoints."""
         if self.allow(service_id):
             return Destination(service_id)
         return Destination(group_id(self.namespace, f"refused {service_id}"), Split(SplitMode.ENDPOINTS, ()))

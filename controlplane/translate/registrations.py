@@ -1,7 +1,7 @@
 """Which Secret registers a member cluster: an id belongs to the Secret that had it first.
 
 Without that rule a Secret that is deleted for a moment, to be created anew, would leave its cluster, and the
-traffic of every Ingress, to whatever other Secret carries the same label.
+traffic of every Ingress, to any other Secret with the same label.
 """
 
 from collections.abc import Collection, Iterable, Mapping

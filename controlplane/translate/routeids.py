@@ -25,9 +25,9 @@ _PLAIN: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not
 
 
 def with_ids(metadata: ObjectMeta, routes: Iterable[PlannedRoute]) -> Iterator[PlannedRoute]:
-    """Yield the routes of one Ingress with their ids. Of routes that are alike, later ones get a number.
+    """Yield the routes of one Ingress with their ids. Of equal routes, later ones get a number.
 
-    Of those only the first is ever taken, and has the name without a number.
+    Only the first of equal routes is ever taken, and has the name without a number.
     """
     seen = Counter[str]()
     for route in routes:
@@ -42,7 +42,7 @@ def route_id(namespace: str, name: str, route: PlannedRoute) -> str:
     if route.field == DEFAULT_BACKEND:
         marks.append("default")
     path = quote(route.path.value, safe=_PLAIN)
-    between = "" if path.startswith("/") else ":"  # a regular expression may begin with anything
+    between = "" if path.startswith("/") else ":"  # a regular expression may begin with any character
     place = f"{namespace}/{name}/{route.host or '*'}{between}{path}"
     return _cut(":".join((place, *filter(None, marks))))
 
@@ -53,7 +53,7 @@ def _path_mark(path: PathMatch) -> str:
 
 
 def _condition_mark(conditions: tuple[Condition, ...]) -> str:
-    """Return the kinds of the conditions and a hash of their content, whatever their order."""
+    """Return the kinds of the conditions and a hash of their content, the same for any order."""
     if not conditions:
         return ""
     said = b" ".join(sorted(map(_said, conditions)))
@@ -62,7 +62,7 @@ def _condition_mark(conditions: tuple[Condition, ...]) -> str:
 
 
 def _said(condition: Condition) -> bytes:
-    """Return a condition as text; its values are a choice, in whatever order they are written."""
+    """Return a condition as text; its values are a choice, so their order does not count."""
     said = msgspec.to_builtins(condition)
     return msgspec.json.encode(
         {

@@ -209,11 +209,11 @@ def _named(route: PlannedRoute, *, is_canary: bool) -> Iterator[tuple[PlannedBac
             if is_canary:
                 yield backend, "the base of the canary serves instead"
             elif route.default_backend is not None or any(other is not backend for other in serving):
-                yield backend, "what else the rule forwards to serves instead"
+                yield backend, "the other backends of the rule serve instead"
             else:
                 yield backend, "requests are answered 503"
     if route.mirror is not None:
         for backend in route.mirror.backends:
             yield backend, "no copies are sent"
     if route.default_backend is not None:
-        yield route.default_backend, "it stands in for nothing"
+        yield route.default_backend, "it does not stand in for the Services of rules"

@@ -51,7 +51,7 @@ def plan_routes(around: Surroundings, most: int) -> tuple[PlannedRoute, ...]:
     for index, rule in enumerate(spec.rules):
         routes += islice(_plan_rule(around, index, rule), most + 1 - len(routes))
     if spec.default_backend is not None:
-        # Below every rule of every Ingress, whatever its order: an order no annotation can give.
+        # Below every rule of every Ingress: no annotation can give this order.
         order = order_annotation.LAST + around.draft.order
         match = _Match(DEFAULT_BACKEND, "", ANY_PATH, order)
         planned = _plan_route(around, match, spec.default_backend, match.field)

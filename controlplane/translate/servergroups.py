@@ -65,7 +65,7 @@ class ServerGroups:
         yield from self.unreadable
 
     def resolve(self, namespace: str, reference: str) -> Destination:
-        """Return the destination of a ServerGroupID; one that does not exist is one without endpoints."""
+        """Return the destination of a ServerGroupID; an unknown group counts as one without endpoints."""
         group = self._find(namespace, reference)
         if group is not None:
             return Destination(group.service.id, group.split)
@@ -116,7 +116,7 @@ def build_groups(
 
 
 def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, ServerGroup | None]]:
-    """Yield each ServerGroup that is not being deleted; None for one that cannot be read."""
+    """Yield each ServerGroup that is not being deleted; None for a ServerGroup that cannot be read."""
     for group in fleet.server_groups.values():
         if group.metadata.deletion_timestamp is None:
             yield Findings(Subject.of("ServerGroup", group.metadata)), group
@@ -247,7 +247,7 @@ def _keep(plan: GroupPlan, facts: Facts, clusters: _Zones, before: tuple[Cluster
 
 
 def _by_id(groups: Iterable[Group]) -> dict[tuple[str, str], Group]:
-    """Index by spec.id; one that several groups of a namespace have belongs to the oldest."""
+    """Index by spec.id; an id of several groups in a namespace belongs to the oldest group."""
     owners: dict[tuple[str, str], Group] = {}
     for group in sorted(groups, key=lambda group: (group.created, group.subject.name)):
         if not group.spec_id:

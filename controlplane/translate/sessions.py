@@ -19,7 +19,7 @@ _MARK_DIGITS: Final = 8
 
 
 def name_sessions(routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """Return the routes with the names of cookies told apart."""
+    """Return the routes with a different cookie name for each service of a site."""
     by_cookie: dict[str, list[Route]] = defaultdict(list)
     for route in routes:
         sticky = _inserted(route)

@@ -1,4 +1,4 @@
-"""Hosts with rules of several namespaces: findings for both sides about requests that one takes. Pure."""
+"""Hosts with rules of several namespaces: findings for both sides where one takes requests. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ _WHY: Final = {
 
 @dataclass(slots=True)
 class _Host:
-    """The rules of one host and port; of those with the same path the one that is taken."""
+    """The rules of one host and port; of rules with the same path the rule that is taken."""
 
     routes: list[Route] = field(default_factory=list)
     tenants: set[str] = field(default_factory=set)

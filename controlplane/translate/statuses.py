@@ -31,7 +31,7 @@ def ingress_status(subject: Subject, routes: Iterable[Route], facts: Facts) -> O
 
 
 def released_status(subject: Subject, facts: Facts) -> ObjectStatus:
-    """Return the status of an Ingress that is not ours (any more): everything but our address."""
+    """Return the status of an Ingress that is not ours (any more), without our address."""
     return ObjectStatus(
         INGRESSES,
         subject.namespace,

@@ -53,7 +53,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def compare(options: argparse.Namespace) -> tuple[Outcome, report.Circumstances]:
-    """Measure, printing as it goes. Raises Missing, StartError, WrkError, ValueError, OSError."""
+    """Measure, and print each result at once. Raises Missing, StartError, WrkError, ValueError, OSError."""
     check_cores(options.proxy_core, options.load_core)
     rows, skipped = runnable(select(options.rows or (list(QUICK) if options.quick else ["*"])))
     ours = builds(options.fleetgate)

@@ -2,7 +2,7 @@
 
     python -m loadtest.compare.origin PORT...
 
-Every GET is answered with the same chunked body, every POST, when it has arrived, with "ok".
+Every GET is answered with the same chunked body, every POST with "ok", once its whole body has arrived.
 """
 
 import asyncio

@@ -70,7 +70,7 @@ def markdown(outcome: Outcome, about: Circumstances) -> str:
         f"{about.date}, {machine()}; medians of {about.rounds} interleaved rounds of {about.seconds} s.",
         _list(f"{name} {version}" for name, version in about.versions.items()),
         "Requests per second; `*`: the proxy used less than "
-        f"{BUSY:.0%} of its core, so that it was not what limited the row.",
+        f"{BUSY:.0%} of its core, so its speed was not the limit of the row.",
         _metric_table(outcome, ("requests_per_s",), "{:,.0f}", mark=True),
         "Requests per second of fleetgate over those of a peer, median of the ratios of neighbouring rounds:",
         _ratio_table(outcome, "requests_per_s"),

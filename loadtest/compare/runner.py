@@ -75,7 +75,7 @@ class _RowRun:
                     yield self._measure(contestant, number)
 
     def _beside_idle(self) -> Iterator[Measurement]:
-        """Use a fresh process each time: memory used before would hide what a connection takes."""
+        """Use a fresh process each time: memory used before would hide the memory of a connection."""
         for number in range(self._plan.rounds):
             for peer in rotated(self._plan.peers, number):
                 with self._started(peer) as contestant:
@@ -137,6 +137,6 @@ def rotated(all_of_them: Sequence[Each], number: int) -> Sequence[Each]:
 
 
 def empty(access_log: Path) -> None:
-    """A minute of load is a gigabyte of log. All proxies append, so that nothing is left of it."""
+    """Empty a log: a minute of load writes a gigabyte. All proxies append, so the file starts anew."""
     if access_log.exists():
         os.truncate(access_log, 0)

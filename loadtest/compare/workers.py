@@ -44,7 +44,7 @@ MEANING = (
 SHARED = (
     "This machine has too few cores for two workers and a load: one worker had a core for itself, two shared"
     " theirs with the load. Whether two carry twice as much cannot be seen here; it needs four cores. The CPU"
-    " time per request of the two includes what the load on the same cores costs them."
+    " time per request of the two includes the cost of the load on the same cores."
 )
 
 

@@ -139,7 +139,7 @@ def parse(output: str, elapsed_s: float) -> Result:
 def _find(pattern: str, output: str) -> re.Match[str]:
     found = re.search(pattern, output)
     if found is None:
-        raise WrkError(f"wrk printed something unexpected:\n{output}")
+        raise WrkError(f"wrk printed unexpected output:\n{output}")
     return found
 
 

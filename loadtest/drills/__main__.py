@@ -1,12 +1,12 @@
-"""Drills: what clients notice when one of two clusters fails, before fleetgate, Envoy, HAProxy and nginx.
+"""Drills: the effects on clients when one of two clusters fails, with fleetgate, Envoy, HAProxy and nginx.
 
     python -m loadtest.drills [--drills PATTERN ...] [--peers NAME ...] [--rate N] [--fault-s N]
 
 A proxy on one core, endpoints and load on another. Requests are due at a constant rate, a quarter of them
-POSTs; cluster-2 has half of them until it is hit. In the drill `mixed` nothing fails: slow requests run among
-fast ones, and each must be executed exactly once. docs/failover.md says how to read the tables. The exit code
-is 1 when an invariant does not hold for fleetgate, when a run came to nothing, or, with --strict, when
-fleetgate misses a target.
+POSTs; cluster-2 has half of them until its fault begins. In the drill `mixed` no endpoint fails: slow
+requests run among fast ones, and each must be executed exactly once. docs/failover.md explains the tables.
+The exit code is 1 when an invariant does not hold for fleetgate, when a run has no result, or, with --strict,
+when fleetgate misses a target.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--keep",
         type=Path,
         metavar="DIRECTORY",
-        help="a new one, in which configurations, logs, what was on the wire (wire) and what became of each"
+        help="a new one, in which configurations, logs, packets on the wire (wire) and the outcome of each"
         " request (requests) are kept",
     )
     parser.add_argument("--strict", action="store_true", help="fail when fleetgate misses a target, too")
@@ -153,7 +153,7 @@ class Outcome:
 
 
 def drill(options: argparse.Namespace) -> Outcome:
-    """Drill, printing as it goes, and writing after each cell. Raises Missing, ValueError, OSError."""
+    """Run the drills; print and write each result at once. Raises Missing, ValueError, OSError."""
     check_cores(options.proxy_core, options.load_core)
     patterns, case_patterns = mixed.divided(options.drills)
     drills, skipped = possible(select(patterns))

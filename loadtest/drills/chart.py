@@ -52,7 +52,7 @@ def svg(cells: Sequence[Cell], subtitle: str) -> str:
             _text(
                 12,
                 50,
-                "shaded: the fault (in return: what it ends); red: requests that failed, full height is all",
+                "shaded: the fault (in return: its end); red: requests that failed, full height is all",
                 fill="#555",
             ),
             *parts,

@@ -1,6 +1,6 @@
-"""Several runs of a cell as one: the worst of what is counted, the median of what is measured.
+"""Several runs of a cell as one: the worst of each count, the median of each measured time.
 
-A failure is none the less one for being rare: the median of 0, 0 and 20 would hide it, and so would the mean.
+A rare failure is a failure, too: the median of 0, 0 and 20 would hide it, and so would the mean.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ WORST: Final = frozenset(
     )
 )  # fmt: skip
 NEVER: Final = frozenset(("quiet_ms", "quiet_after_evidence_ms", "back_ms"))
-"""Times until something happens: None is longer than any."""
+"""Times until an event: None, which means that the event never came, is longer than any."""
 
 
 def combined(cells: Sequence[Cell]) -> Cell:

@@ -29,7 +29,7 @@ Action = Callable[[Stage], None]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An action `at` seconds from the hit; a step that ends a fault follows one that begins it."""
+    """An action `at` seconds from the hit; the step that ends a fault follows the step that begins it."""
 
     at: float
     action: Action
@@ -51,14 +51,14 @@ class Target:
     survivor: float | None = 1.2  # requests that cluster-1 gets, of those that are due
     sent: float | None = 1.2  # requests that both get, of those that are due
     duplicate_slow: int | None = None  # executions of slow GETs beyond the first
-    slow_ms: float | None = None  # the slowest slow GET, whatever its answer
+    slow_ms: float | None = None  # the slowest slow GET, with any answer
 
 
 @dataclass(frozen=True, slots=True)
 class Drill:
     """`evidence_s`: seconds from the first request that meets the fault until the fault can show.
 
-    None where cluster-2 goes on serving: then no proxy need leave it alone.
+    None where cluster-2 goes on serving: then no proxy has to avoid it.
     """
 
     name: str

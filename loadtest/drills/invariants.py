@@ -1,9 +1,9 @@
 """Invariants that must hold for fleetgate in every drill, as far as they show from outside.
 
-I1 no request gets another one's answer. I2 no POST arrives twice. I3 every request ends within its deadline
-and a second. I4 no line of standard error tells of an exception. I5 after the fault no request fails, and
-p99 is as before. I6 descriptors, tasks, timers, connections and memory are as before. I7 every failed
-request has a line in the access log that says why, and a metric counts it.
+I1 no request gets the answer to another request. I2 no POST arrives twice. I3 every request ends within its
+deadline and a second. I4 no line of standard error reports an exception. I5 after the fault no request fails,
+and p99 is as before. I6 descriptors, tasks, timers, connections and memory are as before. I7 every failed
+request has a line in the access log with the reason, and a metric counts the request.
 """
 
 import json

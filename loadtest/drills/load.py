@@ -1,8 +1,8 @@
 """Requests at a constant rate, without regard to earlier ones; each is timed from when it was due.
 
-A request that finds no idle connection opens one, so that none waits in the client for another. A quarter
-are POSTs. An endpoint's answer repeats the id of the request, and in head and body which arrival of it is
-answered: another one's answer is noticed, and one that is put together of two.
+A request that finds no idle connection opens one, so that no request waits in the client for another. A
+quarter are POSTs. An endpoint's answer repeats the id of the request, and names in head and body the arrival
+that it answers: so the client notices the answer to another request, and an answer put together of two.
 """
 
 import asyncio

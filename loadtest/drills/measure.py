@@ -20,7 +20,7 @@ _REPORT = REPORT.decode()
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """A tenth of a second. `at` is counted from the hit; latencies of what was due then, in milliseconds."""
+    """A tenth of a second. `at` is counted from the hit; latencies of requests due then, in milliseconds."""
 
     at: float
     due: int
@@ -46,10 +46,11 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Counts from the hit to the end. "Added" are latencies of answered requests due in the second after it,
+    """Counts from the hit to the end.
 
-    of each one where there are several: a p99 over the p99 before, the worst over the median before. None:
-    not known, or nothing to tell; of times until something happens: it does not.
+    "Added" are latencies of answered requests due in the second after the hit, or after each of several hits:
+    the p99 less the p99 before, the worst less the median before. None: not known, or there is no value; for
+    times until an event: the event did not come.
     """
 
     requests: int

@@ -38,7 +38,7 @@ class Network:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The interfaces first: those of a namespace that is deleted go when the kernel finds the time."""
+        """Delete the interfaces first: the kernel removes those of a deleted namespace with a delay."""
         subprocess.run([self._ip, "link", "del", self._outside], capture_output=True, check=False)
         subprocess.run([self._ip, "netns", "del", self._name], capture_output=True, check=False)
 

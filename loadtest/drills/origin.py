@@ -47,7 +47,7 @@ class Mode(StrEnum):
     GONE = "gone"  # no process listens, open connections are reset
     RESET = "reset"  # connections are accepted, and reset with the first request
     DEAF = "deaf"  # open connections are closed in order, new ones never come about: each SYN is lost
-    ERROR = "error"  # 503 to everything
+    ERROR = "error"  # 503 to all requests
     RANDOM = "random"  # 502 to some
     SLOW = "slow"
 

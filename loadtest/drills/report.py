@@ -44,11 +44,11 @@ MEANING = {
     "cluster-1": "requests that it gets, of those due: in the second after the hit, in the fault's worst"
     " second",
     "cluster-2, both": "requests that are sent to it, and to both, of those due in the fault (in `return`:"
-    " after it); beyond 1 is what was sent more than once",
+    " after it); more than 1: requests were sent more than once",
     "share back": "from the end of the fault until cluster-2 gets four fifths of its half, for half a second;"
     " *not yet*: not by the end of the run",
     "proxy waited, load late": "time in which the proxy could have run and had no core, and the longest that"
-    " a request was begun after it was due, in the whole run: what the machine, not the proxy, adds",
+    " a request was begun after it was due, in the whole run: the machine, not the proxy, adds these",
 }
 
 
@@ -66,8 +66,7 @@ class Circumstances:
     def __str__(self) -> str:
         plan = self.plan
         several = (
-            f" {self.rounds} runs, the proxies in turn: the worst of what is counted, the median of what is"
-            " measured."
+            f" {self.rounds} runs, the proxies in turn: the worst of each count, the median of each time."
         )
         return (
             f"{self.date}, {machine()}; {plan.rate} requests/s, a quarter POST; {plan.before_s:g} s before"

@@ -51,8 +51,8 @@ class Cell:
 
     `violations`: of invariants, only looked for where the proxy is fleetgate.
 
-    How much of a result is the machine's doing: `waited_s`, time in which the proxy could have run and had no
-    core (None: it has been replaced); `late_s`, the longest that a request was begun after it was due.
+    The effects of the machine on a result: `waited_s`, the time in which the proxy could have run and had no
+    core (None: it has been replaced); `late_s`, the longest delay of a request's start after its due time.
     """
 
     drill: str
@@ -66,7 +66,7 @@ class Cell:
 
 
 def run(plan: Plan, drill: Drill, peer: Peer, number: int, directory: Path) -> Cell:
-    """Start everything, drill, stop everything; it is run `number`. Raises StartError, Missing, OSError."""
+    """Start all processes, run the drill as run `number`, stop them. Raises StartError, Missing, OSError."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     directory.mkdir()
     for name in ("proxy", "backends"):
@@ -105,7 +105,7 @@ class _Drilled:
 
 
 def leave(*_: object) -> None:
-    """On SIGTERM: leave by the exception on whose way all started processes are stopped."""
+    """On SIGTERM: raise the exception whose handling stops all started processes."""
     raise SystemExit(128 + signal.SIGTERM)
 
 

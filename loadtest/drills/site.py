@@ -13,7 +13,7 @@ LOOPBACK = "127.0.0.1"
 DEADLINE_S = 3
 """Deadline of a whole request in seconds, for every proxy."""
 TRY_S = 1
-"""Seconds for a connect, and for one try of a request where a proxy can set it apart."""
+"""Seconds for a connect, and for one try of a request where a proxy has such a timeout."""
 TRIES = compared.TRIES
 
 

@@ -25,7 +25,7 @@ def _compared(target: Target, result: Result) -> Iterator[tuple[str, float | Non
     yield from _limited("added p99, ms", result.added_unwritten_p99_ms, target.added_p99_ms)
     if result.added_written_p99_ms is not None:
         limit = target.added_written_p99_ms
-        yield from _limited("added p99 of what was written, ms", result.added_written_p99_ms, limit)
+        yield from _limited("added p99 of written requests, ms", result.added_written_p99_ms, limit)
     yield from _limited("zero traffic after evidence, ms", result.quiet_after_evidence_ms, target.quiet_ms)
     yield from _limited("share back, ms", result.back_ms, target.back_ms)
     yield from _limited("survivor's load", result.survivor_most, target.survivor)

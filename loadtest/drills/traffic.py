@@ -15,7 +15,7 @@ SECOND_S = 1.0
 
 
 def quiet_at(sent: Sequence[tuple[float, str]], since: float, until: float, rate: int) -> float | None:
-    """Return from when on the cluster gets nothing but probes for a while; None when it always gets more.
+    """Return the time from which the cluster gets only probes for a while; None when it always gets more.
 
     `sent` is in order. A connection attempt and the request on it are one probe.
     """
@@ -33,7 +33,7 @@ def quiet_at(sent: Sequence[tuple[float, str]], since: float, until: float, rate
 
 
 def back_at(asked: Sequence[float], since: float, until: float, rate: int) -> float | None:
-    """Return from when on a cluster gets its share for a while; None when it does not come to that."""
+    """Return the time from which a cluster gets its share for a while; None when it never does."""
     wanted = rate / 2 * QUIET_WINDOW_S * BACK_SHARE
     times = asked[bisect_left(asked, since) : bisect_left(asked, until)]
     for number, time in enumerate(times):

@@ -3,8 +3,8 @@
     python -m loadtest.drills.wire PORT...
 
 Prints a line for every connection attempt and every request head, when it is sent for the first time:
-`time port kind id`, the time of the monotonic clock in seconds, the kind SYN, GET or POST. A first line,
-which is empty, says that it listens. Runs until it is terminated.
+`time port kind id`, the time of the monotonic clock in seconds, the kind SYN, GET or POST. A first, empty
+line appears when the program listens. The program runs until it is terminated.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ SYN: Final = "SYN"
 SNAP_BYTES: Final = 256
 """Bytes kept of a packet: headers and the beginning of a request head."""
 BUFFER_BYTES: Final = 8 << 20
-_ALL: Final = socket.htons(3)  # ETH_P_ALL: the others do not get what is sent
+_ALL: Final = socket.htons(3)  # ETH_P_ALL: other protocols do not get outgoing packets
 _TIMESTAMP: Final = 35  # SO_TIMESTAMPNS
 _ATTACH_FILTER: Final = 26  # SO_ATTACH_FILTER
 _PACKET_TYPE: Final = 0xFFFFF004  # SKF_AD_OFF + SKF_AD_PKTTYPE

@@ -3,8 +3,8 @@
     python -m loadtest.hostile [--kinds 404 chunks ...] [--fleetgate NAME=PYTHON]
 
 Each kind is tried with one connection and with 500. Load and endpoints on one core, the worker on another,
-loopback only. The exit code is 1 when a turn of the worker's loop took too much CPU time, when normal
-traffic came too late, or when a request of it failed.
+loopback only. The exit code is 1 when a turn of the worker's loop took too much CPU time, or when a request
+of the normal traffic was too late or failed.
 """
 
 import argparse

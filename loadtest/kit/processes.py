@@ -50,8 +50,8 @@ class Started:
         self, command: list[str], directory: Path, cores: tuple[int, ...], *, stdout: Path | None = None,
         environment: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
-        """`stdout` is appended to; without it, output goes to the file of standard error. What is not a
-        module of ours gets no variables but those of `children.environment`."""
+        """`stdout` is appended to; without it, output goes to the file of standard error. Programs that are
+        no module of ours get only the variables of `children.environment`."""
         self._messages = directory / "messages"
         with (
             on_cores(*cores),

@@ -1,19 +1,20 @@
 """Twice the load that one worker can carry, in open loop: `python -m loadtest.overload`.
 
-One worker on one core, load and backend on another. Requests are due at a constant rate, whatever becomes
-of earlier ones. A request is given up one second after it was due, wherever it is by then: its connection
-is closed and, in a pool, replaced. Good is an answer 200 within that second.
+One worker on one core, load and backend on another. Requests are due at a constant rate, even if earlier
+requests still wait. The client gives a request up one second after its due time, in any state: the client
+closes its connection and, in a pool, replaces it. *Good* is an answer 200 within that second.
 
 A pool of connections serves requests oldest first, as the pools of most HTTP clients do; a request that
-finds none free waits in the client, and that counts. Without a pool (--connections 0) each request opens
-a connection of its own.
+finds no free connection waits in the client, and this wait counts. Without a pool (--connections 0) each
+request opens a connection of its own.
 
 Heads are long and never repeat, so that a request costs the worker far more than the load: otherwise
 the load is the limit on two cores. A 503 is therefore cheap here beside a request that is served; with
 short heads it is not.
 
-A capacity is measured for 64 clients that ask again when they are answered; when others use the machine
-meanwhile, goodput comes out at more than all of it, or too little: compare the use of the cores.
+The capacity is measured with 64 clients that send their next request when they are answered. When other
+programs use the machine meanwhile, goodput can come out above the capacity, or too low: compare the use of
+the cores.
 
 Phases: capacity (closed loop), half of it, twice it, half of it again, capacity again: capacity is the mean
 of the two, because it changes with the other work of the machine.

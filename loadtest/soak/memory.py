@@ -41,7 +41,7 @@ def growth(worker: Serving, milestones: list[int]) -> Iterator[After]:
 def bytes_per_idle(worker: Serving, connections: int) -> float:
     """Return the memory of a connection that did one request and is silent.
 
-    The worker has to be a fresh one: memory used before would hide it. Raises OSError, WrkError.
+    The worker has to be fresh: memory used before would hide the connection's. Raises OSError, WrkError.
     """
     worker.load(WARM, 1)
     before = rss_bytes(worker.pid)

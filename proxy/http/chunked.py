@@ -32,7 +32,7 @@ class ChunkError(Exception):
 
 def plain_size(data: bytes, at: int) -> int:
     """Return how many bytes are in the chunks when data[at:] is a whole body in the one plain form: sizes
-    that are digits and nothing else, no trailers, and nothing behind it. Otherwise -1.
+    that are plain digits, no trailers, and no byte behind the body. Otherwise -1.
 
     Every server reads such a body alike, so the gateway passes it on as it came. A body of more than
     MOST_CHUNKS chunks gives -1, too.

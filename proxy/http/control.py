@@ -1,9 +1,9 @@
-"""The control fields of a request: they say its host, where it ends, and what follows on its connection.
+"""The control fields of a request: its host, its framing, and the further use of its connection.
 
 Most heads of one client differ only in fields that are passed on, so the meaning of the control fields
 is remembered by their lines. Field rules, in this order (RFC 9110 §7.6.1): framing is read, hop-by-hop
-fields and what `Connection` names are removed, fields that only a trusted hop may set are removed,
-our own are added last, so that no client can name ours in `Connection` (CVE-2024-45410).
+fields and fields that `Connection` names are removed, fields that only a trusted hop may set are removed,
+our own fields are added last, so that no client can name them in `Connection` (CVE-2024-45410).
 """
 
 import re
@@ -49,7 +49,7 @@ class Control:
 
 
 def read_control(fields: list[Field]) -> Control:
-    """Return the meaning of the control fields among `fields`. Raises RequestError for everything whose
+    """Return the meaning of the control fields among `fields`. Raises RequestError for fields whose
     framing or meaning two servers could read differently."""
     values: Values = {}
     for field in fields:

@@ -1,8 +1,8 @@
 """Heads that differ from the one before only in the middle, as browsers and traced clients send them.
 
 A cookie or a trace id changes with every request, the lines before and after it do not. Where a head
-begins and ends as the last one did, only the lines between are cut and looked at; the rest was
-validated when it was seen first. The result is the same as that of parsing the whole.
+begins and ends like the head before, the reader cuts and checks only the lines between; it checked the
+rest at first sight. The result is the same as that of parsing the whole head.
 """
 
 from typing import Final
@@ -18,10 +18,10 @@ _MOST_IN_THE_MIDDLE: Final = 16
 
 
 class Outline:
-    """The fields between the edges, where a client changes nothing but their values, and all of them go on.
+    """The fields between the edges, where a client changes only their values, and all fields are passed on.
 
-    The meaning of their names is known, so one look at all the values will do. Measured: of 2.5 µs that a
-    head with two new lines costs more than one that is remembered, this saves 1.2.
+    The meaning of their names is known, so one check of all values is enough. Measured: a head with two new
+    lines costs 2.5 µs more than a remembered head, of which this class saves 1.2.
     """
 
     __slots__ = ("_starts", "names")

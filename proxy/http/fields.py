@@ -38,7 +38,7 @@ _RULES: Final[dict[bytes, int]] = {
     b"proxy-authorization": DROP,
     b"proxy": DROP,  # httpoxy: CGI would read it as HTTP_PROXY
 }
-# Fields that only a proxy may send: a client that sends one deceives programs which look for it
+# Fields that only a proxy may send: a client could deceive programs that read them
 _SAID_BY_X_FORWARDED: Final = (
     # The client, its scheme, its target: endpoints get X-Forwarded-For, -Proto, -Host instead
     b"forwarded", b"forwarded-for", b"x-forwarded", b"x-real-ip", b"true-client-ip", b"client-ip",

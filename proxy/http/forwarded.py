@@ -15,13 +15,13 @@ NOBODY: Final = b"unknown"
 
 ATTEMPT_NAME: Final = b"x-fleetgate-attempt"
 FIRST_ATTEMPT: Final = b"X-Fleetgate-Attempt: 1\r\n"
-"""Tells a gateway behind this one that requests are repeated here: 3 attempts of 3 would make 9."""
+"""Tells the next gateway that this gateway repeats requests: 3 attempts of 3 would make 9."""
 
 _OCTET: Final = rb"(0|[1-9][0-9]{0,2})"
 _PORT: Final = rb"(?::[0-9]{1,5})?"
 _V4: Final = re.compile(rb"\.".join([_OCTET] * 4) + _PORT)
 _V6_IN_BRACKETS: Final = re.compile(rb"\[([0-9A-Fa-f:.]++)\]" + _PORT)
-_V6: Final = re.compile(rb"[0-9A-Fa-f:.]++")  # without a zone, which has a meaning on one machine only
+_V6: Final = re.compile(rb"[0-9A-Fa-f:.]++")  # without a zone, which is meaningful on one machine only
 _MAPPED: Final = 0xFFFF  # RFC 4291 §2.5.5.2: the bits before the 32 of an IPv4 address
 _SCHEMES: Final = {b"https": b"https", b"wss": b"https"}
 """Some proxies (Traefik) name the scheme of a WebSocket. All other values are those of a plain connection."""
@@ -79,7 +79,7 @@ def read_hops(peer: bytes, received: tuple[bytes, ...], networks: TrustedNetwork
     """Return the client behind `peer`, a trusted proxy, with the chain of proxies between.
 
     `received` are the values of the X-Forwarded-For fields in their order. Without any, the client is the
-    peer. The chain has no entry left of the client: no proxy vouches for those. Reading ends at the first
+    peer. The chain has no entry left of the client: no proxy vouches for them. Reading ends at the first
     address that is not trusted; the size of a head bounds the work.
     """
     if not received:
@@ -150,5 +150,5 @@ def _read_v6(text: bytes) -> Address | None:
 
 
 def numbered(head: bytes, attempt: int) -> bytes:
-    """Return the head of a first attempt as that of another one."""
+    """Return the head of a first attempt with the number of another attempt."""
     return head.replace(b"\r\n" + FIRST_ATTEMPT, b"\r\nX-Fleetgate-Attempt: %d\r\n" % attempt, 1)

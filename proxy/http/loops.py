@@ -1,7 +1,7 @@
 """Requests that come back: CDN-Loop (RFC 8586) names the gateways that a request has passed.
 
-Not Via, which says the same: origins take it for a proxy that cannot do everything, and nginx, for one,
-stops compressing its answers. A client can write the field, too, and gets less by it, never more.
+Via has the same meaning, but origins take it for a proxy with limited abilities, and nginx, for example,
+stops compressing its answers. A client can write CDN-Loop, too, and is then refused more often, never less.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 *Forwarded* is the normal form of RFC 3986 §6.2.2: dot segments removed, percent-encoded unreserved
 characters decoded. Slashes stay as they came, because `/img/https://a` and `/img/https:/a` are two resources;
-everything else, `%2F` above all, stays encoded as it came. *Matched* is the forwarded path with repeated
+other characters, `%2F` above all, stay encoded as they came. *Matched* is the forwarded path with repeated
 slashes merged and spellings of one path made one (proxy.model.paths): most servers do not tell `/admin` from
 `//admin`, or `/@a` from `/%40a`, so rules and access lists must not either.
 The order of the two steps matters. `/a//../b` is `/a/b` by RFC 3986, and `/b` for a server that merges first;

@@ -1,9 +1,9 @@
 """Other readings of a path by servers: the spellings by which a request passes one rule as another's.
 
-RFC 3986 leaves to the owner of a URL what `%2F` and `;` mean, and servers use that freedom. Go's ServeMux,
+By RFC 3986 the owner of a URL gives `%2F` and `;` a meaning, and servers use that freedom. Go's ServeMux,
 WSGI and most file servers decode `%2F` (and `%5C`, on Windows) to a separator; Servlet containers cut
 `;parameters` off each segment before they look at it, so `..;` climbs (the Tomcat manager behind nginx);
-programs that resolve a request target as a URL reference take what follows a leading `//` for a host. No
+programs that resolve a request target as a URL reference take the text after a leading `//` for a host. No
 normal form serves all of them. So the path is forwarded as it came, where every reading takes the same rule.
 """
 

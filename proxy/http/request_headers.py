@@ -127,7 +127,7 @@ class RequestHeaders:
 def parse_headers(block: bytes) -> RequestHeaders:
     """Return the meaning of a header block; `block` ends with the CRLF of its last line.
 
-    Raises RequestError for everything whose framing or meaning two servers could read differently.
+    Raises RequestError for a header block whose framing or meaning two servers could read differently.
     """
     lines = block.split(b"\r\n")
     lines.pop()

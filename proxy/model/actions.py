@@ -28,7 +28,7 @@ class Failback(msgspec.Struct, frozen=True, gc=False):
     until it is let back. Either holds only while another cluster can serve.
     """
 
-    ingress: str  # namespace/name of the one that asks for it: its clusters are let back together
+    ingress: str  # namespace/name of the Ingress with this failback: its clusters are let back together
     manual: bool = False
     delay_s: float = 0.0
     ramp_s: float = 0.0

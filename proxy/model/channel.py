@@ -1,7 +1,7 @@
 """Messages between the control plane and a worker, over one Unix stream socket.
 
 Wire form: a 4-byte big-endian length, then one MessagePack message of the unions below. A snapshot is sent in
-parts, because a decoder cannot be interrupted: whole, 10,000 routes take it 28 ms. Listening sockets travel
+parts, because a decoder cannot be interrupted: 10,000 routes at once take 28 ms. Listening sockets travel
 on a second, SOCK_SEQPACKET socket inherited at start (`ListenerSocket` as JSON, the descriptor as
 SCM_RIGHTS), because a listening socket must outlive the worker that accepts from it: the next worker serves
 the connections in its queue.
@@ -302,7 +302,7 @@ class StatsJoiner:
         self._parts: list[StatsPart] = []
 
     def whole(self, message: FromWorker) -> FromWorker | None:
-        """Return the message that this one completes, None when it is only a part."""
+        """Return the message that this part completes, None while parts are missing."""
         if isinstance(message, StatsPart):
             self._parts.append(message)
             return None
@@ -333,7 +333,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class ChannelError(Exception):
-    """The peer sent something that is not a message of this protocol."""
+    """The peer sent bytes that are no message of this protocol."""
 
 
 Message = TypeVar("Message")
@@ -350,7 +350,7 @@ class Framer(Generic[Message]):
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """Return the messages completed by `data`. Raises ChannelError on anything else."""
+        """Return the messages completed by `data`. Raises ChannelError for bytes that are no message."""
         buffer = self._buffer
         buffer += data
         messages: list[Message] = []

@@ -21,7 +21,7 @@ FRAMING: Final = frozenset(
     ("cdn-loop", "connection", "content-length", "host", "http2-settings", "keep-alive", "proxy-connection",
      "te", "trailer", "transfer-encoding", "upgrade")
 )  # fmt: skip
-"""Headers that say where a message ends, how its connection goes on, and whom it is for."""
+"""Headers that say where a message ends, how its connection goes on, and which host gets it."""
 
 REDIRECT_STATUSES: Final = (301, 302, 303, 307, 308)
 ANSWER_STATUSES: Final = (200, 599)  # of fixed responses, lowest and highest

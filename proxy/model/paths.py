@@ -3,9 +3,9 @@
 *Normal* is RFC 3986 §6.2.2: hex digits of percent-encodings in upper case, unreserved characters decoded.
 *Matched*, the form in which rules and requests are compared, goes further: every printable character that a
 path may carry as it is stands as it is. `/@me` and `/%40me` are two URLs by the RFC, and one path to every
-server that decodes, so a rule for one of them must take the other. Octets that would mean something else then
-stay encoded: `%2F` and `%5C` (separators to some), `%3F`, `%23`, `%25`, the space, controls and octets beyond
-ASCII.
+server that decodes, so a rule for one of them must take the other. Octets that decoding would give another
+meaning stay encoded: `%2F` and `%5C` (separators to some), `%3F`, `%23`, `%25`, the space, controls and
+octets beyond ASCII.
 """
 
 import re

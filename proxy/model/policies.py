@@ -10,7 +10,7 @@ from proxy.model.conditions import HeaderCondition
 
 class HeaderOperation(StrEnum):
     SET = "set"  # instead of every field of that name
-    ADD = "add"  # besides those there are
+    ADD = "add"  # besides the lines that the message has
     DEFAULT = "default"  # only when there is none of that name
     REMOVE = "remove"
 

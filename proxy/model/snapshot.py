@@ -1,4 +1,4 @@
-"""The snapshot: everything the data plane needs, as immutable values.
+"""The snapshot: all data that a worker needs, as immutable values.
 
 A snapshot is complete and numbered; a worker compiles it off the request path and swaps one
 reference. Nothing here assumes our own worker: an xDS server can be fed from the same values.
@@ -97,7 +97,7 @@ def tenant_of(route: Route) -> str:
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
     """One pod address. `draining` endpoints serve only when their cluster has no other.
 
-    Those that are `failing` their health checks serve only when there is nothing else at all.
+    Endpoints that are `failing` their health checks serve only when no other endpoint can, in any cluster.
     """
 
     address: str  # IPv4 or IPv6 literal
@@ -122,7 +122,7 @@ class HealthCheck(msgspec.Struct, frozen=True, gc=False):
     method: str = "HEAD"
     path: str = "/"
     port: int = 0  # 0: the endpoint's
-    statuses: tuple[int, ...] = (2,)  # first digits of the good ones
+    statuses: tuple[int, ...] = (2,)  # first digits of the good statuses
     interval_s: float = 2.0
     timeout_s: float = 5.0
     healthy: int = 3  # good answers in a row after which the endpoint serves again
@@ -153,19 +153,19 @@ class Cluster(msgspec.Struct, frozen=True, gc=False):
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
     version: int
     listeners: tuple[Listener, ...] = ()
-    routes: tuple[Route, ...] = ()  # of those that are equal in rank the first goes first
+    routes: tuple[Route, ...] = ()  # in the order of the rules, which decides between routes of equal rank
     services: tuple[Service, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     limits: Limits = Limits()
     workers: int = 1  # that share the limits which hold for the whole gateway
     trusted_proxies: tuple[str, ...] = ()  # networks (CIDR) of proxies that may name the client
     gateway: str = ""  # the same in all replicas, in no other gateway; of 0-9 and a-z; "": no loop is found
-    hosts_owned: bool = False  # requests to a host are for no rules but those of the namespace that has it
+    hosts_owned: bool = False  # only rules of the namespace that owns a host get its requests
     schema: int = SCHEMA
 
 
 def destinations_of(route: Route) -> Iterator[tuple[str, Split]]:
-    """Yield (service id, split) of everything a route may send requests to, in no particular order."""
+    """Yield (service id, split) of all services that a route may send requests to, in no particular order."""
     for backend, split in _backends_of(route):
         own = backend.split or split
         yield backend.service, own

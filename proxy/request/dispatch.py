@@ -2,7 +2,7 @@
 
     begin ▸ connect ▸ send ▸ (a response head: `exchange` goes on) | failed ▸ begin … | no attempt is left
 
-`retry` decides what follows a failed attempt; this module acts on the decisions.
+`retry` decides about the next attempt after a failed one; this module acts on the decisions.
 """
 
 from abc import abstractmethod
@@ -52,7 +52,7 @@ class AttemptedRequest(ResponseSink):
 
     @abstractmethod
     def on_attempts_over(self, failure: Failure, endpoint: LiveEndpoint) -> None:
-        """The attempt on `endpoint` has failed, and there is no other one."""
+        """The attempt on `endpoint` has failed, and no other attempt follows."""
 
 
 # An attempt

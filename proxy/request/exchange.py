@@ -230,7 +230,7 @@ class Exchange(AttemptedRequest):
                 record.history.answered()
         stream = attempt.stream
         if stream is not None and record.has_whole_body and not record.error_status:
-            # Note the time of the head, where it teaches something
+            # Note the time of the head, where the history of its kind can learn from it
             now, learning = endpoint.heard, self.plane.upstream.learning
             if now >= learning.due or endpoint.beside_probe > 0 or now - stream.since >= FAST_S:
                 learning.answered(record.plan.kinds, record.line.resource, stream, now)

@@ -64,7 +64,7 @@ class PolicyPass:
         return None
 
     def fields(self, own: bytes) -> bytes:
-        """Return all field lines for the endpoint; `own` are those that the gateway adds to every request."""
+        """Return all field lines for the endpoint; the gateway adds `own` to every request."""
         policies = self._policies
         if policies is None or policies.request is None:
             return self.asked.headers.forward + own

@@ -25,11 +25,11 @@ def is_repeatable(record: RequestRecord) -> bool:
 def next_endpoint(
     record: RequestRecord, attempt: Attempt, failure: Failure, now: float
 ) -> LiveEndpoint | None:
-    """Return the endpoint for another attempt after this one has failed, None for no other attempt.
+    """Return the endpoint for another attempt after a failed attempt, None for no other attempt.
 
-    The request's history gets the failed attempt, and the pause before the next one or the cause why there
-    is none.
-    `now` is exact (monotonic): by the coarse clock attempts would begin that cannot end in time.
+    The request's history gets the failed attempt, and the pause before the next attempt, or the cause why no
+    attempt follows. `now` is exact (monotonic): by the coarse clock attempts would begin that cannot end in
+    time.
     """
     history = record.failover()
     endpoint = attempt.endpoint
@@ -58,10 +58,10 @@ def _refine(record: RequestRecord, history: Failover) -> None:
 
 
 def trusted(record: RequestRecord, choice: Choice, endpoint: LiveEndpoint, now: float) -> LiveEndpoint:
-    """Return the endpoint, or another one in its place where this one may cost the request.
+    """Return the endpoint, or another endpoint in its place where the first may cost the request.
 
-    Of the requests that may be repeated, one at a time finds out whether an endpoint is well again, and none
-    leaves the cluster because an endpoint is quiet.
+    One repeatable request at a time tests whether an ejected endpoint is healthy again, and no repeatable
+    request leaves the cluster because an endpoint is quiet.
     """
     is_on_trial = bool(endpoint.ejections and endpoint.in_flight)
     if is_repeatable(record) and not is_on_trial:

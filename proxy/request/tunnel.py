@@ -32,7 +32,7 @@ class Tunnel:
         self._write(data)
 
     def quiet_s(self, now: float) -> float:
-        """Return for how many seconds no byte has moved, as far as looks like this one tell."""
+        """Return for how many seconds no byte has moved, to the precision of the calls of this function."""
         moved = self.sent + self.received
         if moved != self._moved:
             self._moved = moved

@@ -1,4 +1,4 @@
-"""Which of two routes that both match goes first (DESIGN §4.1 and §4.9): keys, least first.
+"""Which of two routes that both match goes first (docs/decisions.md): keys, least first.
 
 Each namespace has a first match of its own, in its own order (`rank`). Among these the most specific host and
 path win, then the namespace that has been at that place for longest (`standing`). How many conditions a rule

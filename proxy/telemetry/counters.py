@@ -48,7 +48,7 @@ class RequestCell:
 
 
 class RouteCounters:
-    """Everything counted for one route; lives as long as the route does."""
+    """All counters of one route; they live as long as the route does."""
 
     __slots__ = ("_cells", "_last", "_requests", "route")
 

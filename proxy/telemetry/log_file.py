@@ -1,8 +1,8 @@
 """The file, pipe or terminal that the access log goes to: a line is written whole, or not at all.
 
 The workers append to one file. A disk that fills up takes a part of a write, and the write after it
-fails: the part of a line that is out is cut away again. That is safe only while no other worker
-appends, hence the lock. A lock is also what keeps lines of over PIPE_BUF bytes whole in a pipe.
+fails: the writer then cuts the written part of a line away again. Cutting is safe only while no other
+worker appends, hence the lock. The lock also keeps lines of over PIPE_BUF bytes whole in a pipe.
 """
 
 import errno
@@ -17,7 +17,7 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 LOCK_S: Final = 1.0
-"""Seconds that a worker waits for another one that appends to the same file."""
+"""Seconds that a worker waits for another worker that appends to the same file."""
 
 QUIET_S: Final = 1.0
 """Seconds without a lost line after which the trouble is over: it is logged once, not with every line."""
@@ -148,7 +148,7 @@ class LogFile:
             pass
 
     def _writes_rest(self) -> bool:
-        """Complete the line that is half out, if there is one; say whether that is done."""
+        """Complete the line that is half written, if there is one; return whether no half line is left."""
         if not self._rest:
             return True
         rest = bytearray(self._rest)

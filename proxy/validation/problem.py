@@ -20,6 +20,6 @@ Problems = Iterator[Problem]
 
 
 def within(part: str, problems: Problems) -> Problems:
-    """Yield the problems of a part of something larger."""
+    """Yield `problems` of a part, with the names of the parts around it."""
     for found in problems:
         yield found._replace(part=f"{part}.{found.part}")

@@ -23,7 +23,7 @@ _EXPRESSION = "a regular expression of RE2"
 
 
 def of_route(route: Route) -> Problems:
-    """Yield everything of a route that a worker could not use."""
+    """Yield a problem for each value of a route that a worker could not use."""
     yield from of_path_match(route.path)
     for condition in route.conditions:
         yield from of_condition(condition)

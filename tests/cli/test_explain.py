@@ -125,7 +125,7 @@ async def test_a_running_gateway_is_asked() -> None:
     for line in (
         "split      cluster-1 80 % -> 0 %  cluster-2 20 % -> 100 %  cluster-3 standby  (by weights)",
         "           cluster-1 endpoints_failing: " + REASONS["endpoints_failing"],
-        "           cluster-2 takes_over: it gets what others do not take",
+        "           cluster-2 takes_over: the cluster gets the shares that others do not take",
         "order      cluster-2, cluster-3, cluster-1",
         "endpoints  cluster-1: 1 ejected; least_request among  10.0.0.1:8080 (1 in flight)",
         "snapshot   v7 applied 50s ago on 1/1 workers",

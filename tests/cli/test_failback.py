@@ -48,7 +48,7 @@ async def test_an_error_is_said_on_one_line() -> None:
         done = await fleetgate("failback", "shop/web", "--admin", address)
     assert done.code == 2
     assert done.err == (
-        "fleetgate: Ingress shop/web holds nothing out: its fleetgate.io/failback is auto, not manual\n"
+        "fleetgate: Ingress shop/web holds no cluster out: its fleetgate.io/failback is auto, not manual\n"
     )
     done = await fleetgate("failback", "shop/web", "--admin", "127.0.0.1:1")
     assert done.code == 3

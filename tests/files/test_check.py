@@ -131,7 +131,7 @@ def test_annotations_that_are_no_text_are_judged_all_the_same(tmp_path: Path) ->
         "a.yaml:7 FG0114",
         "a.yaml:7 FG0204",
     ]
-    assert result.findings[0].fix == "write it in quotes: '5000'"
+    assert result.findings[0].fix == "write the value in quotes: '5000'"
 
 
 def test_a_value_of_the_wrong_type_has_its_place(tmp_path: Path) -> None:

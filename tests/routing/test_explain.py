@@ -174,7 +174,7 @@ def test_table_and_explanation_choose_the_same_among_namespaces(
 @settings(max_examples=EXAMPLES // 3)
 @given(shared_tables(), SEVERAL_REQUESTS)
 def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], several: list[Inquiry]) -> None:
-    """Said in the words of DESIGN §4.9, without the table and the contest."""
+    """Said as in the decisions about precedence, without the table and the contest."""
     for asked in several:
         matching = [each.route for each in explain(wanted, asked).considered if not each.differences]
         parties = {party(each) for each in matching}

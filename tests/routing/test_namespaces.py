@@ -1,4 +1,4 @@
-"""Rules of several namespaces: whose is taken. DESIGN §4.9."""
+"""Rules of several namespaces: whose is taken."""
 
 from typing import Any
 

@@ -101,7 +101,7 @@ def test_why_there_are_no_grants_is_said() -> None:
     manifest = site("b", **{"default_backend": "a/web"})
     found = translated(manifest, no_grants="the Fleet does not serve them").diagnostics
     (item,) = [each for each in found if each.code == "FG0631"]
-    assert "no ReferenceGrant allows it (the Fleet does not serve them)" in item.message
+    assert "no ReferenceGrant allows this reference (the Fleet does not serve them)" in item.message
 
 
 def test_a_gateway_that_watches_a_namespace_reaches_no_other_whatever_is_granted() -> None:

@@ -65,7 +65,7 @@ def write_options(query: Mapping[str, str], user_agent: str, kind: str) -> Write
 
 @dataclass(frozen=True)
 class ListOptions:
-    """Parameters of list and watch; `version` None means "whatever is current"."""
+    """Parameters of list and watch; `version` None means the current version."""
 
     labels: Selector
     fields: FieldSelector

@@ -33,7 +33,7 @@ def default_namespace(obj: Object) -> None:
 
 
 def prepare_namespace(obj: Object, old: Object | None, store: Store) -> None:
-    """The `kubernetes` finalizer of the spec is what keeps a namespace while its contents go."""
+    """The `kubernetes` finalizer of the spec keeps a namespace while its contents go."""
     if old is None:
         obj["spec"]["finalizers"] = ["kubernetes"]
         obj["status"] = {"phase": "Active"}

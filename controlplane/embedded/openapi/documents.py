@@ -1,4 +1,4 @@
-"""The OpenAPI v3 document of each group version, and the v2 document of everything."""
+"""The OpenAPI v3 document of each group version, and the v2 document of all groups."""
 
 from __future__ import annotations
 

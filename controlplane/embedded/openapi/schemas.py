@@ -51,7 +51,7 @@ class Models:
         self.version = version
         self.schemas: dict[str, Any] = {}
         self._prefix = prefix
-        # Beside a $ref, OpenAPI 3.0 ignores everything; Kubernetes' v2 document keeps it there all the same.
+        # OpenAPI 3.0 ignores all members beside a $ref; Kubernetes' v2 document keeps them all the same.
         self._v3 = prefix.startswith("#/components/")
 
     def add(self, resource: Resource) -> None:

@@ -1,4 +1,4 @@
-"""Server-side apply: merge a configuration into the live object, drop what it no longer names."""
+"""Server-side apply: merge a configuration into the live object, drop fields that it no longer names."""
 
 from __future__ import annotations
 

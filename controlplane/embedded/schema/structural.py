@@ -11,7 +11,7 @@ _TYPES = {"integer": "int", "number": "number", "boolean": "bool", "string": "st
 
 
 def structural_schema(raw: dict[str, Any] | None, *, root: bool = True) -> Schema:
-    """The schema of a custom resource; without one everything is preserved."""
+    """The schema of a custom resource; without a schema all fields are preserved."""
     node = _node(raw or {"type": "object", "x-kubernetes-preserve-unknown-fields": True})
     return _rooted(node) if root else node
 

@@ -68,7 +68,7 @@ def _has_spec_finalizers(resource: Resource, obj: Object) -> bool:
 
 
 def _mark(writer: Writer, resource: Resource, key: Key, stored: Stored, obj: Object) -> Stored:
-    """Sets deletionTimestamp once; a second delete changes only the finalizers, if anything."""
+    """Sets deletionTimestamp once; a second delete can change only the finalizers."""
     meta = dict(obj["metadata"])
     if "deletionTimestamp" not in meta:
         meta["deletionTimestamp"] = now()

@@ -120,8 +120,8 @@ def _apply_new(writer: Writer, write: Write, name: str, config: Object, subresou
 def _merge(
     writer: Writer, write: Write, name: str, config: Object, current: Object, subresource: str
 ) -> tuple[Object, Managed]:
-    """The merged object with its owners. The configuration is read without defaults: what it does not say it
-    does not own."""
+    """The merged object with its owners. The configuration is read without defaults: it does not own fields
+    that it does not name."""
     resource, options = write.resource, write.options
     clean = _clean(write, config)
     place(write, clean, name)

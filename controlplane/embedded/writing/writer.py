@@ -46,7 +46,7 @@ Hook = Callable[[Resource, tuple[str, str], Stored | None, Stored | None], None]
 
 
 class Writer:
-    """Creates and updates objects; every stored change is told to the `hooks`."""
+    """Creates and updates objects; the `hooks` get every stored change."""
 
     def __init__(self, store: Store, registry: Registry) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""*-source-range: the client addresses that may come, for an Ingress or for a whole host."""
+"""*-source-range: the client addresses that are allowed, for an Ingress or for a whole host."""
 
 from typing import Final
 

@@ -17,7 +17,7 @@ _PROTECTING: Final[dict[str, Meaning]] = {
     "auth-idp-cognito": text("names the user pool that clients log in to", _JSON),
     "auth-idp-oidc": text("names the OpenID provider that clients log in to", _JSON),
     "auth-on-unauthenticated-request": word(
-        "says what becomes of clients that are not logged in", "authenticate, allow, deny", "authenticate"
+        "decides about clients that are not logged in", "authenticate, allow, deny", "authenticate"
     ),
     "jwt-validation": text("admits only requests with a valid token", _JSON),
     "mutual-authentication": text("asks clients for a certificate", _JSON),
@@ -54,14 +54,14 @@ _OTHERS: Final[dict[str, Meaning]] = {
     "success-codes": text("says which statuses a health check expects", "statuses, as 200-299"),
     "healthcheck-port": text("is the port of health checks", "a port, or traffic-port", "traffic-port"),
     "backend-protocol-version": word("is the version of HTTP for endpoints", "HTTP1, HTTP2, GRPC", "HTTP1"),
-    "auth-scope": text("is what a login asks for", "scopes with spaces between them", "openid"),
+    "auth-scope": text("lists the scopes that a login asks for", "scopes with spaces between them", "openid"),
     "auth-session-cookie": text("names the cookie of a login", "a name", "AWSELBAuthSessionCookie"),
     "auth-session-timeout": number("is how long a login holds", "seconds", "604800"),
     "transforms.*": text("rewrites host and path", _JSON),
     "use-regex-path-match": flag("reads paths as regular expressions"),
-    "tags": text("tags what is created", "a comma list of key=value"),
+    "tags": text("tags the created resources", "a comma list of key=value"),
     "enable-frontend-nlb": flag("puts a network load balancer in front"),
-    "frontend-nlb-*": text("configures that load balancer", "depends on the key"),
+    "frontend-nlb-*": text("configures the network load balancer in front", "depends on the key"),
 }
 _READER: Final = "only the AWS Load Balancer Controller reads it"
 _NEUTRAL: Final = ("", "none", "false")

@@ -1,8 +1,7 @@
 """canary*: an Ingress that takes a part of the traffic of another Ingress with the same host and path.
 
 One of its annotations decides which requests it takes: the first of `_KINDS` that the Ingress has, as in
-Higress. The same order decides between the canaries of a base (DESIGN.md §4.7). translate/canaries.py reads
-the result.
+Higress. The same order decides between the canaries of a base. translate/canaries.py reads the result.
 """
 
 import re
@@ -56,7 +55,7 @@ HEADER: Final = _row(
 )
 HEADER_VALUE: Final = _row(
     "canary-by-header-value",
-    "is the value of the header that leads to the canary; always does too",
+    "is the value of the header that leads to the canary; the value always leads there, too",
     example="gray",
 )
 HEADER_PATTERN: Final = _row(
@@ -76,7 +75,7 @@ QUERY: Final = _row(
 )
 QUERY_VALUE: Final = _row(
     "canary-by-query-value",
-    "is the value of the query parameter that leads to the canary; always does too",
+    "is the value of the query parameter that leads to the canary; the value always leads there, too",
     example="gray",
 )
 QUERY_PATTERN: Final = _row(
@@ -96,7 +95,7 @@ COOKIE: Final = _row(
 )
 COOKIE_VALUE: Final = _row(
     "canary-by-cookie-value",
-    "is the value of the cookie that leads to the canary; always does too",
+    "is the value of the cookie that leads to the canary; the value always leads there, too",
     example="gray",
 )
 WEIGHT: Final = _row(
@@ -292,7 +291,7 @@ def _matching(kind: _Kind, name: str, value: Given, reader: Reader) -> Condition
 def _weighted(reader: Reader, spelling: _Spelling) -> Canary | None:
     total = reader.integer(spelling.total, 1, MAX_TOTAL) if spelling.total is not None else None
     if reader.given(spelling.weight) is None:
-        note = "nothing says which requests the canary gets: it gets none"
+        note = "no annotation chooses requests for the canary, so it gets none"
         reader.findings.add("FG0204", _field(spelling.canary, reader), "true", note=note)
     weight = reader.integer(spelling.weight, 0, total or 100)
     return Canary(weight=weight or 0, total=total, field=_field(spelling.weight, reader))

@@ -1,6 +1,6 @@
 """alb.ingress.kubernetes.io/conditions.<service>: further conditions of a rule.
 
-Repeated blocks (DESIGN.md §4.8): Host and Path blocks widen the rule, Method and SourceIp blocks add up, and
+Repeated blocks: Host and Path blocks widen the rule, Method and SourceIp blocks add up, and
 each of the Header, QueryString and Cookie blocks has to hold.
 """
 

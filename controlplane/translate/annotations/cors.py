@@ -49,26 +49,26 @@ ORIGINS: Final = _row(
 )
 METHODS: Final = _row(
     "cors-allow-methods",
-    "names the methods that these origins may use",
+    "names the methods that allowed origins may use",
     "comma list",
     "methods, or *",
     _METHODS,
 )
 HEADERS: Final = _row(
     "cors-allow-headers",
-    "names the headers that these origins may send",
+    "names the headers that allowed origins may send",
     "comma list",
     _FIELD_NAMES,
     _HEADERS,
 )
 EXPOSE: Final = _row(
     "cors-expose-headers",
-    "names the headers of answers that these origins may read",
+    "names the headers of answers that allowed origins may read",
     "comma list",
     _FIELD_NAMES,
 )
 CREDENTIALS: Final = _row(
-    "cors-allow-credentials", "lets these origins send cookies", "boolean", "true, false", "true"
+    "cors-allow-credentials", "lets allowed origins send cookies", "boolean", "true, false", "true"
 )
 MAX_AGE: Final = _row(
     "cors-max-age",

@@ -48,7 +48,7 @@ STATUSES: Final = Annotation(
     "custom-http-errors",
     ANY_MSE,
     Dialect.MSE,
-    "names answers that are replaced by what the default-backend says to GET /",
+    "names answers that are replaced by the answer of the default-backend to GET /",
     "comma list",
     f"a comma list of statuses from {ERRORS[0]} to {ERRORS[1]}",
     example="502,503",
@@ -141,7 +141,7 @@ def _apply_destination(reader: Reader, draft: Draft) -> None:
             backends.append(PlannedBackend(service, share, fallbacks=fallbacks, place=given.field))
     total = sum(backend.weight for backend in backends)
     if len(backends) == len(lines) and not total:
-        reader.reject(given, "names nothing with a weight above 0", DESTINATION.allowed)
+        reader.reject(given, "names no Service with a weight above 0", DESTINATION.allowed)
     elif len(backends) == len(lines) and total != 100:
         note = f"the weights sum to {total}: the parts are in proportion to them"
         reader.findings.add("FG0202", given.field, given.text, note=note)

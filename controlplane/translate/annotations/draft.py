@@ -103,7 +103,7 @@ class Draft:
     canary: Canary | None = None
 
     # Services
-    labels: Mapping[str, str] = field(default_factory=dict)  # only pods that have them; if there is none, all
+    labels: Mapping[str, str] = field(default_factory=dict)  # only these pods serve; all if there are none
     overrides: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by cluster: Service name, port
     backends: tuple[PlannedBackend, ...] | None = None  # instead of those of the rules
     default_backend: PlannedBackend | None = None  # serves when a Service has no endpoint

@@ -20,16 +20,16 @@ class Guard(StrEnum):
     ADDRESSES = "addresses"  # allow and deny lists do not hold
     INSPECTION = "inspection"  # no firewall reads the requests
     MATCHING = "matching"  # rules take requests that they were not written for
-    FOREIGN = "foreign"  # configuration of another proxy is lost, whatever it did
+    FOREIGN = "foreign"  # configuration of another proxy is lost, with all its effects
     LIMIT = "limit"  # clients may do more, or endpoints get more
-    TLS = "tls"  # something is plain text, or not verified
+    TLS = "tls"  # a connection is plain text, or its peer is not verified
     EXPOSURE = "exposure"  # clients come from farther away
 
 
 PROTECTING: Final = frozenset(
     (Guard.LOGIN, Guard.CERTIFICATES, Guard.ADDRESSES, Guard.INSPECTION, Guard.MATCHING, Guard.FOREIGN)
 )
-"""Guards that decide which clients may come: an Ingress on which one cannot be honoured is closed."""
+"""Guards that decide which clients get in. An Ingress is closed when one of them cannot be honoured."""
 
 _BY_GUARD: Final[Mapping[Guard, str]] = {
     Guard.LOGIN: """
@@ -80,8 +80,8 @@ NOTES: Final[Mapping[Guard, str]] = {
     Guard.CERTIFICATES: "clients would get in without a certificate",
     Guard.ADDRESSES: "every address would get in",
     Guard.INSPECTION: "requests would reach the endpoints without an inspection",
-    Guard.MATCHING: "the rules would take requests that do not meet it, whatever address they come from",
-    Guard.FOREIGN: "configuration of another proxy is not read, and it may decide which clients get in",
+    Guard.MATCHING: "the rules would take requests that do not meet it, from every address",
+    Guard.FOREIGN: "configuration of another proxy is not read, and may decide which clients get in",
     Guard.LIMIT: "an Ingress of this class has other annotations for limits",
     Guard.TLS: "an Ingress of this class does not get TLS from it",
     Guard.EXPOSURE: "listeners are open on every address of the machine",
@@ -95,8 +95,8 @@ _REMEDIES: Final[Mapping[Guard, str]] = {
     Guard.INSPECTION: "put a firewall that reads requests in front of the gateway" + _BEFORE,
     Guard.MATCHING: "write it as conditions.<service> for ALB, or match-method and exact-match-* for MSE"
     + _BEFORE,
-    Guard.FOREIGN: "find out what it protects, and protect that in another way" + _BEFORE,
-    Guard.LIMIT: "limit it in another way; docs/annotations.md has the limits that work",
+    Guard.FOREIGN: "find out which paths or clients it protects, and protect them in another way" + _BEFORE,
+    Guard.LIMIT: "limit requests in another way; docs/annotations.md has the limits that work",
     Guard.TLS: "terminate TLS in front of the gateway, and trust endpoints no further than their network",
     Guard.EXPOSURE: "start fleetgate with --listen and a private address, or put a firewall in front",
 }
@@ -135,7 +135,7 @@ _SPLIT: Final = re.compile(r"[^a-z0-9]+")
 
 
 def seems_protecting(name: str) -> bool:
-    """Whether the name of an annotation that is not known reads like one that protects."""
+    """Whether the name of an unknown annotation suggests that the annotation protects."""
     words = _SPLIT.split(name.lower())
     return not (_TOKENS.isdisjoint(words) and _PAIRS.isdisjoint(pairwise(words)))
 

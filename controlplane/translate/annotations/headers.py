@@ -46,7 +46,7 @@ def _rows(message: str) -> tuple[tuple[HeaderOperation, Annotation], ...]:
             HeaderOperation.ADD,
             _row(
                 f"{message}-header-control-add",
-                f"gives the {message} these headers besides those there are",
+                f"gives the {message} these headers besides its own",
                 lines,
                 _LINES,
                 "x-stage gray",

@@ -39,7 +39,7 @@ PROTOCOL: Final = Annotation(
     "HTTP",
     Support.APPROXIMATED,
     _NOTE,
-    neutral=(*_PROTOCOLS, *map(str.lower, _PROTOCOLS), ""),  # `apply` tells when no checks are made
+    neutral=(*_PROTOCOLS, *map(str.lower, _PROTOCOLS), ""),  # `apply` adds a finding when no checks are made
 )
 VERSION: Final = _row(
     "healthcheck-httpversion", "is the version of HTTP of the checks", "HTTP1.0, HTTP1.1", "HTTP1.1"

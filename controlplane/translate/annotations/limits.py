@@ -42,7 +42,7 @@ ROUTE_RPS: Final = _row(
 )
 ROUTE_BURST: Final = _row(
     "route-limit-burst-multiplier",
-    "is how many times that many requests may come at once",
+    "sets how many requests may come at once, as a multiple of the limit",
     _TIMES,
     "2",
     default=str(_MULTIPLIER),
@@ -59,7 +59,7 @@ CLIENT_RPS: Final = _row(
 )
 CLIENT_BURST: Final = _row(
     "limit-burst-multiplier",
-    "is how many times that many requests of a client may come at once",
+    "sets how many requests of a client may come at once, as a multiple of the limit",
     _TIMES,
     "2",
     default=str(_MULTIPLIER),
@@ -75,14 +75,14 @@ def _fallback_rows(limit: str) -> tuple[Annotation, Annotation, Annotation, Anno
     return (
         _row(
             f"{limit}-fallback-custom-response-code",
-            f"is the status of what {limit} turns away",
+            f"is the status for requests that {limit} turns away",
             f"an integer from {_STATUSES[0]} to {_STATUSES[1]}",
             "503",
             default="429",
         ),
         _row(
             f"{limit}-fallback-custom-response-body-type",
-            f"is the type of the body of what {limit} turns away",
+            f"is the type of the body for requests that {limit} turns away",
             "text, json",
             "json",
             type_="word",
@@ -90,7 +90,7 @@ def _fallback_rows(limit: str) -> tuple[Annotation, Annotation, Annotation, Anno
         ),
         _row(
             f"{limit}-fallback-custom-response-body",
-            f"is the body of what {limit} turns away",
+            f"is the body for requests that {limit} turns away",
             f"up to {_MAX_BODY} characters; JSON with the body type json",
             "come back later",
             type_="string",
@@ -98,7 +98,7 @@ def _fallback_rows(limit: str) -> tuple[Annotation, Annotation, Annotation, Anno
         ),
         _row(
             f"{limit}-fallback-redirect-url",
-            f"is where what {limit} turns away is redirected to, instead of a status and a body",
+            f"redirects requests that {limit} turns away to a URL, instead of a status and a body",
             "a URL that begins with http:// or https://, without $",
             "https://example.com/busy",
             type_="URL",

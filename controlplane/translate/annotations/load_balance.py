@@ -34,10 +34,10 @@ HASH_BY: Final = Annotation(
     "upstream-hash-by",
     ANY_MSE,
     Dialect.MSE,
-    "sends requests with the same value of this to the same endpoint; it wins over load-balance",
+    "sends requests with the same value of these variables to the same endpoint; wins over load-balance",
     "variables",
     "one or more of $request_uri, $uri, $host, $remote_addr, $http_<header>, $arg_<query parameter> and"
-    " $cookie_<cookie>; text between them says nothing",
+    " $cookie_<cookie>; text between them does not count",
     example="$http_x_user",
 )
 WARMUP: Final = Annotation(

@@ -66,7 +66,7 @@ MATCH_METHOD: Final = _row(
 )
 _ALLOWED: Final = {
     TextKind.EXACT: "a value that a request can have",
-    TextKind.PREFIX: "what a value can begin with",
+    TextKind.PREFIX: "text that a value can begin with",
     TextKind.REGEX: "a regular expression of RE2, of the whole value",
 }
 

@@ -9,7 +9,7 @@ ALBCONFIG_NAME: Final = Annotation(
     "albconfig.name",
     (ALB,),
     Dialect.ALB,
-    "names the AlbConfig of the Ingress, whatever its IngressClass says",
+    "names the AlbConfig of the Ingress, even if its IngressClass refers to another gateway",
     type="name",
     allowed="the name of an AlbConfig on the Fleet",
     example="ackone-gateway-demo",

@@ -15,7 +15,7 @@ TEMPLATES: Final = {
 }
 NAMES: Final = ", ".join(f"${name}" for name in TEMPLATES) + ", and $1 to $9 for groups of the rule's path"
 
-# As nginx reads them: of digits one is the name, whatever follows
+# As nginx reads variables: a single digit is a whole name, also before other digits
 VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z_]\w*|[1-9])\}|([1-9])|([A-Za-z_]\w*))", re.ASCII)
 _GROUP: Final = re.compile(r"\$\{?[1-9]")
 

@@ -129,7 +129,7 @@ def _apply_mse(reader: Reader, draft: Draft) -> None:
     rewrite = Rewrite(host=_host(reader))
     target = reader.given(TARGET)
     if target is not None:
-        reader.idle((PREFIX,), f"{TARGET.name} says what the path is")
+        reader.idle((PREFIX,), f"{TARGET.name} sets the path")
         text = _BACKSLASH.sub(r"$\1", ascii_path(target.text))  # as Higress writes groups
         try:
             if is_url(text):

@@ -33,7 +33,7 @@ class Support(StrEnum):
     WORKS = "works"
     APPROXIMATED = "approximated"  # near enough to serve: `note` names the difference
     NO_EFFECT = "no effect"  # no effect, and the rules still mean the same
-    REFUSED = "refused"  # without it the rules would do something else, so they are not used
+    REFUSED = "refused"  # the rules would have another effect without the annotation, so they are not used
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Annotation:
     allowed: str = ""  # values, in words
     default: str = ""  # as it would be written; "": none
     support: Support = Support.WORKS
-    note: str = ""  # why it is not done as written; "" where it is
+    note: str = ""  # why the effect differs from the dialect; "" where it does not
     neutral: tuple[str, ...] = ()  # values that ask for the default: no finding is reported
     scope: Scope = Scope.INGRESS
     example: str = ""

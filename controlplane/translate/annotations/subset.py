@@ -1,7 +1,7 @@
 """service-subset and subset-labels: only pods with these labels, or of this cluster, serve.
 
-When there is none, all pods of the service do: this is how an MSE gateway keeps serving when a cluster is
-down. Clusters are fallen back across first, with the other labels kept (DESIGN.md §4.6).
+Without such pods all pods of the service serve, as in an MSE gateway when a cluster is down. The fallback
+first goes to other clusters, with the other labels kept.
 """
 
 import re
@@ -21,7 +21,7 @@ SUBSET: Final = Annotation(
     "service-subset",
     VENDOR,
     Dialect.MSE,
-    "names a subset of the pods; without subset-labels it is those with the label opensergo.io/canary-<name>",
+    "names a subset of the pods; without subset-labels: the pods with the label opensergo.io/canary-<name>",
     allowed='a name of up to 63 letters, digits, "-", "_" and ".", or base',
     example="cluster-demo-1",
 )
@@ -29,8 +29,8 @@ LABELS: Final = Annotation(
     "subset-labels",
     VENDOR,
     Dialect.MSE,
-    "lets only pods with these labels serve, or, as topology.istio.io/cluster, those of one cluster;"
-    " when there are none, all pods do",
+    "lets only pods with these labels serve, or, as topology.istio.io/cluster, the pods of one cluster;"
+    " when no pod has the labels, all pods serve",
     type="lines of key and value",
     allowed="lines of a label and its value, as: topology.istio.io/cluster cluster-1",
     default="all pods",
@@ -90,7 +90,7 @@ def _by_name(reader: Reader, draft: Draft) -> None:
         return
     if given.text in BASE:
         # Pods without any opensergo.io/canary* label cannot be asked for by labels they have.
-        note = f"without {LABELS.keys[0]} all pods serve, those with a label {OPENSERGO_LABEL}-* too"
+        note = f"without {LABELS.keys[0]} all pods serve, also pods with a label {OPENSERGO_LABEL}-*"
         reader.findings.add("FG0202", given.field, given.text, note=note)
     elif not _NAME.fullmatch(given.text):
         reader.reject(given, "is not the name of a subset", SUBSET.allowed)

@@ -1,4 +1,4 @@
-"""Annotations that change nothing here, and those without which an Ingress would do something else."""
+"""Annotations that change nothing here, and those without which an Ingress would have another effect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,7 +135,9 @@ ROWS: Final[tuple[Annotation, ...]] = (
         {
             "connection-drain-enabled": flag("lets requests end at endpoints that are taken out"),
             "connection-drain-timeout": number(
-                "is the time that these requests may take", "0 to 900 seconds", "300"
+                "is the time that requests may take at endpoints that are taken out",
+                "0 to 900 seconds",
+                "300",
             ),
         },
         neutral=_OFF,

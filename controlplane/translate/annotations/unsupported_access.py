@@ -50,7 +50,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
     ),
     *rows(
         Support.REFUSED,
-        "configuration of nginx is not read, and it may decide which clients get in and what they get",
+        "configuration of nginx is not read, and may decide which clients get in and which answers they get",
         {
             "configuration-snippet": text("adds configuration of nginx to the rules", _DIRECTIVES),
             "server-snippet": text("adds configuration of nginx to the host", _DIRECTIVES),
@@ -73,7 +73,7 @@ ROWS: Final[tuple[Annotation, ...]] = (
             "auth-secret-type": word(
                 "says how the passwords are written", "auth-file, auth-map", "auth-file"
             ),
-            "auth-realm": text("is what clients are told the password is for", "printable characters"),
+            "auth-realm": text("names the protected area for clients", "printable characters"),
             "auth-method": word("is the method of auth-url", "a method"),
             "auth-signin": text("is where clients are sent to sign in", "a URL"),
             "auth-signin-redirect-param": text("names the parameter with the way back", "a name", "rd"),

@@ -57,7 +57,7 @@ _REFUSED: Final = (
     ),
     *rows(
         Support.REFUSED,
-        "plugins are not run, and they may decide which clients get in and what they get",
+        "plugins are not run, and may decide which clients get in and which answers they get",
         {"wasmplugin": text("runs a plugin in WebAssembly", "the name of a plugin")},
         prefixes=VENDOR,
     ),
@@ -121,7 +121,7 @@ _NO_EFFECT: Final = (
             "proxy-redirect-from": text(
                 "says which redirects of endpoints are changed", "a URL, or off", "off"
             ),
-            "proxy-redirect-to": text("says what they are changed to", _URL),
+            "proxy-redirect-to": text("is the URL that they are changed to", _URL),
         },
     ),
     *rows(
@@ -136,7 +136,7 @@ _NO_EFFECT: Final = (
             "global-rate-limit-window": text(
                 "is the time that global-rate-limit counts over", "a time, as 1m"
             ),
-            "global-rate-limit-key": text("is what global-rate-limit counts by", "variables of nginx"),
+            "global-rate-limit-key": text("chooses whose requests count together", "variables of nginx"),
             "global-rate-limit-ignored-cidrs": text(
                 "exempts addresses from global-rate-limit", "a comma list of networks"
             ),
@@ -182,13 +182,13 @@ _NO_EFFECT: Final = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "the rules do what they say without it",
+        "the rules have the same effect without it",
         {
             "from-to-www-redirect": flag("redirects between a host and its www; server-alias serves both"),
             "use-port-in-redirects": flag("names the port in redirects"),
             "preserve-trailing-slash": flag("keeps a slash at the end of a path in redirects"),
             "relative-redirects": flag("sends redirects without a host"),
-            "http2-push-preload": flag("pushes what Link headers name"),
+            "http2-push-preload": flag("pushes the resources that Link headers name"),
             "x-forwarded-proto": word("is X-Forwarded-Proto for endpoints", "http, https"),
             "custom-headers": text(
                 "names a ConfigMap with response headers; see response-header-control-add",

@@ -104,7 +104,7 @@ class _Program:
         return True
 
     def _alphabet(self) -> list[int]:
-        """Return one symbol, as a bit, of each group that the program does not tell apart."""
+        """Return one symbol, as a bit, of each group of symbols that are the same to the program."""
         masks = sorted(set(self._masks))
         groups: dict[tuple[bool, ...], int] = {}
         for number in range(SYMBOLS):

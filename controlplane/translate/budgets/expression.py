@@ -1,4 +1,4 @@
-"""RE2 expressions as trees, over an alphabet of ASCII, everything else, and the end of the text.
+"""RE2 expressions as trees, over an alphabet of ASCII, one symbol for all other characters, and the end.
 
 The reader knows the syntax that rules commonly use. For any other expression it returns nothing, and the
 caller assumes the highest cost.
@@ -33,7 +33,7 @@ _GROUP: Final = re.compile(r"\?(?:P?<\w+>|([is]*)(:|\)))")
 
 
 class UnknownSyntax(ValueError):
-    """The expression has something that is not read here; it may be right all the same."""
+    """The expression has syntax that this reader does not know; it may be valid all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The budgets of one Ingress: one that is over any of them is refused as a whole."""
+"""The budgets of one Ingress: an Ingress over any budget is refused as a whole."""
 
 from collections.abc import Sequence
 from itertools import islice

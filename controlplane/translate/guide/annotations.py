@@ -17,19 +17,19 @@ PAGES: Final[dict[str, Page]] = {
         " difference does not matter.",
     ),
     "FG0203": Page(
-        "The gateway does not support the annotation, and without it the rules would mean something else."
-        " The Ingress is not used as it is.",
+        "The gateway does not support the annotation, and without it the rules would have another meaning."
+        " The gateway does not use the Ingress in this form.",
         "mse.ingress.kubernetes.io/rpc-destination-name: dubbo",
         "Use the alternative that the note names, or leave the Ingress to a controller that supports the"
         " annotation.",
     ),
     "FG0204": Page(
-        "The annotation changes nothing here; the rules do what they say without it.",
+        "The annotation changes nothing here; the rules have the same effect without it.",
         'nginx.ingress.kubernetes.io/proxy-buffering: "on"',
         "Nothing has to be done. The annotation may stay or go.",
     ),
     "FG0205": Page(
-        "The annotation stands on an object of another kind than the one it is read from.",
+        "The annotation is on an object of one kind, and the gateway reads it on another kind only.",
         "alb.ingress.kubernetes.io/remote-clusters on an Ingress",
         "Move the annotation to the kind that the finding names.",
     ),
@@ -39,8 +39,8 @@ PAGES: Final[dict[str, Page]] = {
         "Correct the name of the Service in the key.",
     ),
     "FG0207": Page(
-        "The annotation belongs to the other dialect, ALB's or MSE's, and limits neither the clients that"
-        " may come nor the requests.",
+        "The annotation belongs to the other dialect, ALB's or MSE's, and limits neither the allowed clients"
+        " nor the requests.",
         "mse.ingress.kubernetes.io/timeout: '5' on an Ingress of class alb",
         "Write the annotation of the dialect of this class, or leave it where another controller reads it.",
     ),
@@ -55,31 +55,31 @@ PAGES: Final[dict[str, Page]] = {
         "Use HTTP or TCP, or rely on the readiness of pods and the outcome of requests.",
     ),
     "FG0210": Page(
-        "The annotation decides which clients may come: by password, token, certificate or address, by"
+        "The annotation decides which clients get in: by password, token, certificate or address, by"
         " inspection of requests, or by configuration of another proxy that may do so. This gateway"
-        " cannot honour it for an Ingress of this class. The rules of the Ingress answer 503 to"
-        " everybody, so that nobody gets in and no rule of another Ingress takes their place.",
+        " cannot honour the annotation for an Ingress of this class. The rules of the Ingress answer 503 to"
+        " every client, so that no client gets in and no rule of another Ingress takes their place.",
         "nginx.ingress.kubernetes.io/auth-url: https://auth.example.com/verify",
         "Move the protection to where it works: an address list to an Ingress of an MseIngressConfig or to"
         " aclConfig of the AlbConfig's listener, a login to the application or to a proxy in front of its"
         " Service. Take the annotation away only after that, because the Ingress is open from then on.",
     ),
     "FG0211": Page(
-        "No annotation with this key is known, and its name reads like one that decides which clients may"
-        " come. The rules of the Ingress answer 503 to everybody, because a slip of the pen must not open"
-        " them.",
+        "The gateway knows no annotation with this key, and its name suggests that it decides which clients"
+        " get in. The rules of the Ingress answer 503 to every client, because a slip of the pen must not"
+        " open them.",
         "nginx.ingress.kubernetes.io/whitelist-source-rnage: 10.0.0.0/8",
         "Correct the key. If it belongs to another controller, protect the Service in another way first.",
     ),
     "FG0212": Page(
-        "The annotation asks for a limit, for TLS or for a private address, and this gateway does not do that"
-        " for an Ingress of this class. The Ingress is served without it.",
+        "The annotation asks for a limit, for TLS or for a private address, which this gateway does not"
+        " offer for an Ingress of this class. The Ingress is served without the annotation.",
         'nginx.ingress.kubernetes.io/limit-connections: "10"',
-        "Rely on something else for it: a limit that works here (docs/annotations.md), the network, or a"
+        "Rely on another means: a limit that works here (docs/annotations.md), the network, or a"
         " TLS terminator in front.",
     ),
     "FG0213": Page(
-        "The prefix of the annotation is read here, but no annotation with this name is known.",
+        "The gateway reads annotations with this prefix, but knows none with this name.",
         'alb.ingress.kubernetes.io/ordr: "1"',
         "Correct the key.",
     ),
@@ -87,8 +87,8 @@ PAGES: Final[dict[str, Page]] = {
         "The annotations are those of the AWS Load Balancer Controller, which shares the prefix"
         " alb.ingress.kubernetes.io/ with Alibaba Cloud's ALB but no more than a few names.",
         "alb.ingress.kubernetes.io/scheme: internal",
-        "Keep the Ingress with the AWS controller, or write it for ALB: listeners are in the AlbConfig,"
-        " weights and conditions in docs/annotations.md.",
+        "Keep the Ingress with the AWS controller, or write the Ingress for ALB: listeners are in the"
+        " AlbConfig, weights and conditions in docs/annotations.md.",
     ),
     "FG0230": Page(
         "The annotation redirects requests that came by http to https. No listener of this gateway takes"
@@ -107,7 +107,7 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "FG0232": Page(
         "A canary Ingress has several ways to choose requests. Here, as in Higress, the first of header,"
-        " query, cookie and weight decides alone; ingress-nginx goes on to the next one for requests without"
+        " query, cookie and weight decides alone; ingress-nginx goes on to the next way for requests without"
         " the header.",
         'nginx.ingress.kubernetes.io/canary-by-header: stage beside canary-weight: "50"',
         "Write a second canary Ingress with the same host and path that has the other annotation.",

@@ -18,7 +18,7 @@ PAGES: Final[dict[str, Page]] = {
     "FG0603": Page(
         "An EndpointSlice has an address that no pod can have. Requests do not go there.",
         "endpoints: [{addresses: [169.254.169.254]}]",
-        "Find out who wrote the EndpointSlice.",
+        "Find the author of the EndpointSlice.",
     ),
     "FG0604": Page(
         "The rule wants pods with certain labels, and the gateway may not list pods in the cluster.",
@@ -43,7 +43,7 @@ PAGES: Final[dict[str, Page]] = {
     "FG0609": Page(
         "The host name resolves to an address that no server should have, a metadata service for example.",
         "a name that resolves to 169.254.169.254",
-        "Correct the name, or find out who answers for it.",
+        "Correct the name, or find out which DNS server answers for it.",
     ),
     "FG0610": Page(
         "The ServerGroup has no server.",
@@ -53,7 +53,7 @@ PAGES: Final[dict[str, Page]] = {
     "FG0611": Page(
         "The group names a zone that none of its servers has.",
         "a weight for the zone west",
-        "Correct the zone, or give it to a server.",
+        "Correct the zone, or give the zone to a server.",
     ),
     "FG0612": Page(
         "An older ServerGroup of the namespace has the same id.",
@@ -61,32 +61,32 @@ PAGES: Final[dict[str, Page]] = {
         "Change one of the two ids.",
     ),
     "FG0613": Page(
-        "A server of the group is the gateway itself: its own address with a port it listens on.",
+        "A server of the group is the gateway itself: the gateway's address with a port that it listens on.",
         "servers: [{address: 127.0.0.1, port: 9901}]",
         "Write the address and port of the server that is meant.",
     ),
     "FG0614": Page(
         "A Service of a member cluster stands for a host (type ExternalName, or an EndpointSlice of type"
-        " FQDN) whose name or port the gateway does not use: it would lead into the gateway's own cluster.",
+        " FQDN) whose name or port the gateway does not use: the name would mean the gateway's own cluster.",
         "externalName: web.other.svc.cluster.local",
-        "Name the Service that it stands for in the rule, or use the full DNS name of a host outside of the"
+        "Name the Service behind the host in the rule, or use the full DNS name of a host outside of the"
         " clusters.",
     ),
     "FG0631": Page(
-        "The Ingress names a Service of another namespace, which has not allowed it with a ReferenceGrant.",
+        "The Ingress names a Service of another namespace, which has no ReferenceGrant for this reference.",
         "default-backend: web/errors on an Ingress of the namespace shop",
         "Use a Service of the Ingress's own namespace, or ask for a ReferenceGrant to Service in the"
-        " other one. docs/behaviour.md#referencegrant has an example.",
+        " other namespace. docs/behaviour.md#referencegrant has an example.",
     ),
     "FG0632": Page(
-        "The MseIngressConfig watches one namespace, and the Ingress names a Service of another one.",
+        "The MseIngressConfig watches one namespace, and the Ingress names a Service of another namespace.",
         "watchNamespace: shop, and destination: web.other.svc.cluster.local:80",
-        "Use a Service of the namespace that is watched.",
+        "Use a Service of the watched namespace.",
     ),
     "FG0620": Page(
         "Two Ingresses ask for different health checks of one Service. The gateway makes the check of the"
         " older Ingress.",
         "healthcheck-path: /a and healthcheck-path: /b",
-        "Write the same checks on both, or on one of them only.",
+        "Write the same checks on both Ingresses, or on one of them only.",
     ),
 }

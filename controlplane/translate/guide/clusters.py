@@ -11,7 +11,7 @@ PAGES: Final[dict[str, Page]] = {
         "Name the clusters in the annotation remote-clusters.",
     ),
     "FG0402": Page(
-        "The gateway's object names a cluster that is no member of the Fleet. The others serve.",
+        "The gateway's object names a cluster that is no member of the Fleet. The other clusters serve.",
         "alb.ingress.kubernetes.io/remote-clusters: cluster-1,cluster-3",
         "Correct the id, or register the cluster with --member or a Secret.",
     ),

@@ -16,7 +16,7 @@ PAGES: Final[dict[str, Page]] = {
         "Create the base with the same host, path and pathType.",
     ),
     "FG0703": Page(
-        "The base or the canary answers by itself, with a redirect for example.",
+        "The base or the canary answers requests itself, with a redirect for example.",
         "a canary of an Ingress with permanent-redirect",
         "Let both forward to Services.",
     ),
@@ -26,9 +26,9 @@ PAGES: Final[dict[str, Page]] = {
         "Lower the weights until they fit.",
     ),
     "FG0705": Page(
-        "Two Ingresses name different client addresses for one host. Those of the older Ingress hold.",
+        "Two Ingresses name different client addresses for one host. The list of the older Ingress holds.",
         "domain-whitelist-source-range on two Ingresses of one host",
-        "Write the addresses on one Ingress, and make sure that they are the right ones.",
+        "Write the right addresses on one of the two Ingresses.",
     ),
     "FG0721": Page(
         "The rules of the Ingress are more than a budget of the gateway: their bytes, the changes of headers"
@@ -39,14 +39,14 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "FG0722": Page(
         "All Ingresses of a host have patterns that together make more work of one request than the budget of"
-        " a host. This one was edited last, or is the youngest. Namespaces other than the one with the"
+        " a host. This Ingress was edited last, or is the youngest. Namespaces other than the one with the"
         " oldest Ingress of the host have half of the budget together.",
         "forty paths like /x(a|b)*a(a|b){40}, on three Ingresses of shop.example.com",
         "Make the patterns simpler; or start fleetgate with --limit max-host-pattern-work=<more>"
         " (docs/limits.md).",
     ),
     "FG0711": Page(
-        "The base of the canary belongs to another namespace, which has not allowed it.",
+        "The base of the canary belongs to another namespace, which has no ReferenceGrant for the canary.",
         "a canary of the namespace shop with the host and path of an Ingress of the namespace web",
         "Move the canary to the namespace of its base, or ask for a ReferenceGrant to Ingress there.",
     ),
@@ -71,17 +71,17 @@ PAGES: Final[dict[str, Page]] = {
         "The gateway runs with --host-ownership namespace, and an older Ingress of another namespace has the"
         " host, or a wildcard above it.",
         "host: shop.example.com in two namespaces",
-        "Use another host, or have the namespace that owns it route the path.",
+        "Use another host, or ask the owners of the host's namespace to route the path.",
     ),
     "FG0716": Page(
         "The alias is a host that an Ingress of another namespace names itself, or is below its wildcard.",
         "server-alias: shop.example.com, the host of another namespace",
-        "Leave the host out of the alias, or have the namespace that owns it route it.",
+        "Leave the host out of the alias, or ask the owners of the host's namespace to route it.",
     ),
     "FG0717": Page(
         "The annotation redirects / of each host of its Ingress, and the host is another namespace's.",
         "app-root: /shop on an Ingress with the path /shop of a host that the namespace web had first",
-        "Remove the annotation, or have the namespace that owns the host redirect.",
+        "Remove the annotation, or ask the owners of the host's namespace to redirect.",
     ),
     "FG0801": Page(
         "A worker could not use the new rules, so all workers keep the earlier rules.",

@@ -23,12 +23,12 @@ PAGES: Final[dict[str, Page]] = {
     "FG0504": Page(
         "An older gateway owns the port.",
         "port 80 in two AlbConfigs",
-        "Choose another port, or have both serve from one gateway.",
+        "Choose another port, or serve both from one gateway.",
     ),
     "FG0505": Page(
         "listen-ports names a listener that the gateway does not have. The rules are not installed there.",
         "alb.ingress.kubernetes.io/listen-ports: '[{\"HTTP\": 8080}]'",
-        "Add the listener to the AlbConfig, or name one that the finding lists.",
+        "Add the listener to the AlbConfig, or name a listener that the finding lists.",
     ),
     "FG0506": Page(
         "The Ingress has no listen-ports, and the gateway no listener on port 80, which is the default."
@@ -57,23 +57,23 @@ PAGES: Final[dict[str, Page]] = {
         "Nothing has to be done. The field may stay or go.",
     ),
     "FG0512": Page(
-        "The gateway does not support what the field asks for, and clients or applications may rely on it.",
+        "The gateway does not support the effect of the field, and clients or applications may rely on it.",
         "spec: {config: {addressType: Intranet}}",
-        "Achieve it in another way before clients come: with --listen, the network, or a firewall.",
+        "Achieve the effect in another way before clients come: with --listen, the network, or a firewall.",
     ),
     "FG0513": Page(
-        "No field of this name is known.",
+        "The gateway knows no field of this name.",
         "spec: {listners: []}",
         "Correct the name.",
     ),
     "FG0514": Page(
         "A field of the gateway has a value that it cannot have.",
         "aclConfig: {aclType: White, aclEntries: [10.0.0.0/33]}",
-        "Write a value that the finding allows. A list without any usable entry lets nobody in.",
+        "Write a value that the finding allows. An allow list without any usable entry lets no client in.",
     ),
     "FG0515": Page(
-        "MSE gateways listen on HTTP:80 and HTTPS:443; this version opens the first.",
+        "MSE gateways listen on HTTP:80 and HTTPS:443; this version opens HTTP:80 only.",
         "an MseIngressConfig without the annotation of listeners",
-        "Nothing has to be done. The annotation that the finding names says that HTTP is meant.",
+        "Nothing has to be done. With the annotation in the finding you confirm that HTTP is meant.",
     ),
 }

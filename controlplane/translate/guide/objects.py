@@ -6,7 +6,7 @@ from controlplane.translate.guide.page import Page
 
 PAGES: Final[dict[str, Page]] = {
     "FG0100": Page(
-        "A field of the object has a type that Kubernetes gives it nowhere, so the gateway cannot read the"
+        "A field of the object has a type that it cannot have in Kubernetes, so the gateway cannot read the"
         " object. An earlier version of the object stays live.",
         "spec: {rules: [{host: 7}]}",
         "Give the field the type of the API and apply the object again.",
@@ -29,7 +29,7 @@ PAGES: Final[dict[str, Page]] = {
         "Create the AlbConfig, or correct the name that leads to it.",
     ),
     "FG0104": Page(
-        "The MseIngressConfig watches one namespace, and the Ingress is in another one.",
+        "The MseIngressConfig watches one namespace, and the Ingress is in another namespace.",
         "spec: {ingress: {local: {ingressClass: mse, watchNamespace: shop}}}",
         "Move the Ingress to that namespace, or clear watchNamespace.",
     ),
@@ -58,17 +58,17 @@ PAGES: Final[dict[str, Page]] = {
     "FG0111": Page(
         "A document of the file lacks apiVersion, kind or metadata.name, so it is no Kubernetes object.",
         "kind: Ingress",
-        "Add what is missing, or keep the file out of the directory of manifests.",
+        "Add the missing part, or keep the file out of the directory of manifests.",
     ),
     "FG0112": Page(
-        "A mapping has the same key twice. Kubernetes reads the last one and passes over the first.",
+        "A mapping has the same key twice. Kubernetes reads the last value and ignores the first.",
         "annotations: {a: '1', a: '2'}",
-        "Decide which of the two is meant, and delete the other.",
+        "Decide which value is meant, and delete the other.",
     ),
     "FG0113": Page(
-        "Two files have the same object. The gateway would see the one that is applied last.",
+        "Two files have the same object. The gateway would see the object that is applied last.",
         "an Ingress default/web in a.yaml and in b.yaml",
-        "Decide which of the two is meant, and delete the other.",
+        "Decide which object is meant, and delete the other.",
     ),
     "FG0114": Page(
         "An annotation or label is a number or true or false. Kubernetes refuses the whole object.",
@@ -76,19 +76,19 @@ PAGES: Final[dict[str, Page]] = {
         "Put the value into quotes.",
     ),
     "FG0115": Page(
-        "The kind is known, but not in this API version.",
+        "The gateway reads this kind, but not in this API version.",
         "apiVersion: extensions/v1beta1",
         "Write the version that the finding allows; fields may have other names there.",
     ),
     "FG0116": Page(
         "The files have neither the IngressClass of the Ingress nor a gateway, and its annotations are of no"
-        " dialect or of both. A guess might pass over what protects it.",
+        " dialect or of both. A guess might ignore an annotation that protects the Ingress.",
         "spec: {ingressClassName: web} and no annotation",
-        "Say the dialect with --dialect, or give the files of the gateway and its IngressClass, too.",
+        "Name the dialect with --dialect, or give the files of the gateway and its IngressClass, too.",
     ),
     "FG0117": Page(
         "No gateway serves the Ingress: its class is missing, unknown, or another controller's.",
         "metadata: {annotations: {kubernetes.io/ingress.class: nginx}} beside an AlbConfig",
-        "Write a class that a gateway takes. With --dialect the Ingress is judged as if one did.",
+        "Write a class that a gateway takes. With --dialect the Ingress is checked as if a gateway took it.",
     ),
 }

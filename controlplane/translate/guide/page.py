@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Sentences for somebody who meets the finding for the first time.
+    """Sentences for readers who meet the finding for the first time.
 
-    `example` is what the finding is made from: a piece of a manifest, or of what surrounds it.
+    `example` is a piece of a manifest with the fault, or of the circumstances that cause the finding.
     """
 
     cause: str

@@ -11,15 +11,15 @@ PAGES: Final[dict[str, Page]] = {
         "Write the id of the cluster as the value of the label.",
     ),
     "FG0902": Page(
-        "Two Secrets, or a Secret and --member, register one cluster. The first to have had the id keeps it.",
+        "Two Secrets, or a Secret and --member, register one cluster. --member or the first Secret keeps it.",
         "labels: {fleetgate.io/cluster: cluster-1} on two Secrets",
         "Delete the Secret that is not meant, or give it the id of another cluster.",
     ),
     "FG0903": Page(
-        "The Secret claims the id of a cluster that another Secret registered, and that one is gone. "
-        "The cluster stays away, so that nobody takes its traffic over unseen.",
+        "The Secret claims the id of a cluster, and the Secret that registered the cluster is gone. "
+        "The cluster stays away, so that no author of Secrets takes its traffic over unseen.",
         "a Secret cluster-1-new after the Secret cluster-1 was deleted",
-        "Create the Secret of the old name anew. If the new one is meant, write the old name into its "
+        "Create the Secret of the old name anew. If the new Secret is meant, write the old name into its "
         "annotation fleetgate.io/takes-over.",
     ),
     "FG0904": Page(

@@ -13,7 +13,7 @@ PAGES: Final[dict[str, Page]] = {
     "FG0302": Page(
         "The path of the rule cannot be used with its pathType and the annotations about paths.",
         "path: api",
-        "Begin the path with /, and write what the finding allows.",
+        "Begin the path with /, and write a path that the finding allows.",
     ),
     "FG0303": Page(
         "The pathType is none of the three that Kubernetes has.",
@@ -21,7 +21,7 @@ PAGES: Final[dict[str, Page]] = {
         "Write Exact, Prefix or ImplementationSpecific.",
     ),
     "FG0304": Page(
-        "The backend of the rule does not name a Service with one port, or needs an annotation for it.",
+        "The backend of the rule does not name a Service with one port, or lacks its annotation.",
         "backend: {service: {name: web, port: {}}}",
         "Name the Service and one port, by number or by name.",
     ),
@@ -31,7 +31,7 @@ PAGES: Final[dict[str, Page]] = {
         "Put a Service in front of the object, or a ServerGroup with its address.",
     ),
     "FG0306": Page(
-        "The rule has a host and nothing else, and there is no default backend that would take its requests.",
+        "The rule has only a host, and there is no default backend that would take its requests.",
         "rules: [{host: shop.example.com}]",
         "Add http.paths to the rule, or spec.defaultBackend to the Ingress.",
     ),
@@ -49,7 +49,7 @@ PAGES: Final[dict[str, Page]] = {
     "FG0309": Page(
         "The rule changes responses, but no rule of the Ingress about requests has its host and path.",
         "alb.ingress.kubernetes.io/rule-direction.web: Response",
-        "Give it the host and path of the rule whose responses it should change.",
+        "Give this rule the host and path of the rule whose responses it should change.",
     ),
     "FG0310": Page(
         "A value of the rule, or of an annotation that concerns it, passed all other checks, and no worker"
@@ -61,7 +61,7 @@ PAGES: Final[dict[str, Page]] = {
     "FG0311": Page(
         "The rewrite uses a group of the path that the path does not have.",
         "rewrite-target: /$2 with path: /api/(.*)",
-        "Put the part of the path that is meant into parentheses, or use the group that is there.",
+        "Put the intended part of the path into parentheses, or use a group that the path has.",
     ),
     "FG0312": Page(
         "The rule wants a header whose name has an underscore. Requests with such headers are answered 400,"

@@ -39,9 +39,9 @@ MEANING = (
     " without a route. The call from Python is included.",
     "fill: all routes into a table, without a pause. Swap: from the order to the acknowledgement, in slices,"
     " decoding included; every route is another than before.",
-    "bytes per route: what a worker grows by, with its share of services and endpoints.",
+    "bytes per route: the growth of a worker, with the route's share of services and endpoints.",
     "slowest request: of one each millisecond on one connection; median over the swaps. Less waits: without"
-    " the time in which worker, backend or load had no core because something else ran there; so are the two"
+    " the time in which worker, backend or load had no core because other processes ran there; so are the two"
     " after it, of all swaps and of a second without a swap. The lag is that of the worker's timer.",
     "The peers have no counterpart: nginx starts new processes and HAProxy is started anew for other routes,"
     " Envoy would need an xDS server. They are not measured.",

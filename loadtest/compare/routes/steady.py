@@ -2,9 +2,9 @@
 
     python -m loadtest.compare.routes.steady PORT PATH PID...
 
-For every line on standard input it prints the figures since the last one, as JSON, until the input ends.
-The processes named are those that a request goes through. When one of them, or this one, waits for its core
-because another process runs there, the wait is not the proxy's doing: such waits are told apart.
+For every line on standard input the program prints the figures since the last line, as JSON, until the input
+ends. Each PID is a process on the way of a request. When such a process, or this one, waits for its core
+because another process runs there, the proxy did not cause the wait: such waits are counted separately.
 """
 
 import json

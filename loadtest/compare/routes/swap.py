@@ -33,7 +33,7 @@ class Period:
     requests: int
     failed: int
     worst_s: float
-    worst_own_s: float  # less what the processes on the way waited for their cores
+    worst_own_s: float  # less the time that the processes on the way waited for their cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Swaps:
     memory_per_route: float | None  # bytes of the worker; None for one route
     memory_after: int  # bytes of the worker after all swaps
     worst_s: float  # slowest request of a swap, median of the swaps
-    worst_own_s: float  # the same, less what the processes on the way waited for their cores
+    worst_own_s: float  # the same, less the time that the processes on the way waited for their cores
     worst_of_all_s: float  # slowest request of all swaps, less the waits
     quiet_s: float  # slowest request of a second in which nothing is swapped, median; less the waits
     lag_s: float  # worst delay of the worker's own timer during swaps

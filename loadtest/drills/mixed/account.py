@@ -27,7 +27,7 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Times in milliseconds. Members that only the gateway can tell are None before another proxy."""
+    """Times in milliseconds. Members that only fleetgate can report are None for another proxy."""
 
     requests: int
     slow: int
@@ -50,7 +50,7 @@ class Result:
     events: int | None
     breakers: int | None
     holds: int | None
-    said: tuple[str, ...]  # what the gateway said, in its words
+    said: tuple[str, ...]  # reports of the gateway, in its words
 
 
 def account(

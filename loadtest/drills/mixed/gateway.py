@@ -74,7 +74,7 @@ class Gateway:
         return self.admin.post("/api/v1/explain", json=asked, headers=sent).raise_for_status().json()
 
     def events(self) -> list[Json]:
-        """Return the Events of the Fleet that tell of something bad, or of its end."""
+        """Return the Events of the Fleet that report a failure or the end of a failure."""
         with self._client(FLEET) as client:
             found: list[Json] = client.get("/api/v1/events").raise_for_status().json()["items"]
         return [each for each in found if each.get("reason", "").startswith(("Cluster", "NoCluster"))]

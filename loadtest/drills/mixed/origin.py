@@ -5,7 +5,7 @@
 Every executed request is a line of LOG when its execution begins, and one when it ends: `time begin|end
 arrival method id`, the time of the monotonic clock in seconds. A line is one write, so that a killed
 process leaves it. A request without an id (`OPTIONS *`, a health check) is executed by the same threads, and
-its id is `-`. A line `time pause seconds - -` says that the whole process did not run for so long.
+its id is `-`. A line `time pause seconds - -`: the whole process did not run for that time.
 """
 
 import os

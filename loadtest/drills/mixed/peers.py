@@ -1,6 +1,6 @@
-"""nginx, HAProxy and Envoy before a case: with the timeouts that they come with, and with those of `hang`.
+"""nginx, HAProxy and Envoy in a case: with their default timeouts, and with those of `hang`.
 
-HAProxy comes without timeouts: Debian's package has those used here. With the timeouts of `hang` a try
+HAProxy has no default timeouts: those of Debian's package are used here. With the timeouts of `hang` a try
 has one second, a request three, and a GET three tries.
 """
 

@@ -1,4 +1,4 @@
-"""The endpoints of a case: a process each, so that one that is busy holds up no other."""
+"""The endpoints of a case: a process each, so that a busy endpoint holds up no other."""
 
 import time
 from collections.abc import Iterator

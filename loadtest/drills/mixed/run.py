@@ -31,8 +31,8 @@ SETTLE_S: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run. The machine's doing are `late_s`, the longest that a request was begun after it was due, and
-    `paused_s`, the longest that an endpoint's process had no core, which looks like a stopped process.
+    """One run. The machine causes `late_s`, the longest delay of a request's start after its due time, and
+    `paused_s`, the longest time that an endpoint's process had no core, which looks like a stopped process.
     """
 
     case: str
@@ -47,7 +47,7 @@ class Cell:
 def before_fleetgate(
     case: Case, build: Fleetgate, number: int, directory: Path, proxy_core: int, load_core: int
 ) -> Cell:
-    """Start everything, send the requests, stop everything. Raises StartError, OSError, httpx.HTTPError."""
+    """Start all processes, send the requests, stop them. Raises StartError, OSError, httpx.HTTPError."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     directory.mkdir()
     port = free_port()

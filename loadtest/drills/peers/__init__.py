@@ -33,5 +33,5 @@ class Peer(Protocol):
     def version(self) -> str: ...
 
     def start(self, site: Site, core: int) -> Running:
-        """Start it on a core, with one worker; return when it serves. Raises StartError."""
+        """Start the proxy on a core, with one worker; return when it serves. Raises StartError."""
         ...

@@ -1,4 +1,4 @@
-"""fleetgate as it comes: no option of the drill is its own, apart from the deadline that all have."""
+"""fleetgate with its defaults: the drill sets no option except the deadline that all proxies have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

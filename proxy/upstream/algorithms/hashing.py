@@ -1,9 +1,9 @@
-"""Rendezvous hashing: every candidate has a score for a key, and the highest one wins.
+"""Rendezvous hashing: every candidate has a score for a key, and the highest score wins.
 
-When a candidate leaves, only its own keys move, each to its second best; when one comes, it takes only
-what it wins. Scores come from names alone, so all workers and replicas agree without a word.
+When a candidate leaves, only its own keys move, each to its second best; a new candidate takes only the keys
+that it wins. Scores come from names alone, so all workers and replicas agree without a message.
 
-Numbers have 30 bits: those are multiplied fast by compiled code.
+Numbers have 30 bits: compiled code multiplies such numbers fast.
 """
 
 from hashlib import blake2b
@@ -45,7 +45,7 @@ def best(key: int, seeds: list[int], weights: list[int]) -> int:
     """Return the index of the winner: each wins its weight's part of all keys. There is at least one."""
     winner, highest = 0, -1.0
     for index, seed in enumerate(seeds):
-        # The logarithm of a uniform number is exponential, and of those the smallest falls by its rate
+        # The logarithm of a uniform number is exponential, and the smallest of exponentials falls by its rate
         reached = -weights[index] / log((score(key, seed) + 1) / (_MASK + 2))
         if reached > highest:
             winner, highest = index, reached

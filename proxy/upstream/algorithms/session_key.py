@@ -1,4 +1,4 @@
-"""The names of endpoints in cookies. Only a holder of the key can make one.
+"""The names of endpoints in cookies. Only a holder of the key can make a name.
 
 A client that could compute a name, from a service and an address for instance, could choose its endpoint. All
 workers and replicas have the same key, so their names agree.

@@ -1,8 +1,8 @@
 """Weighted round robin, earliest deadline first (EDF): candidates take turns, exactly as often as they weigh.
 
-The next turn is that of the candidate that is due first: its n-th turn is due at (n - ½) / weight. That
-spreads the heavy ones evenly, is exact over every sum of the weights, and needs no schedule that would have
-to be laid out anew, for thousands of turns, whenever a candidate comes or goes.
+The candidate that is due first has the next turn: its n-th turn is due at (n - ½) / weight. This order
+spreads heavy candidates evenly, is exact over every sum of the weights, and needs no schedule, which would
+have to be laid out anew, for thousands of turns, whenever a candidate comes or goes.
 """
 
 from collections.abc import Sequence

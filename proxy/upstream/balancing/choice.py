@@ -21,7 +21,7 @@ class Choice(ABC):
 
     __slots__ = ("service",)
 
-    service: LiveService  # the one that is meant to serve
+    service: LiveService  # the service that is meant to serve
 
     @abstractmethod
     def first(self) -> LiveEndpoint | None:
@@ -39,7 +39,7 @@ class Choice(ABC):
 
     @abstractmethod
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
-        """Return an endpoint for a connect beside those to `tried`, which do not answer yet; None for none.
+        """Return an endpoint for a connect beside the unanswered connects to `tried`; None for none.
 
         `within` as above. Connects without an answer say little so far: an endpoint with an open breaker is
         no alternative to `tried`.
@@ -54,7 +54,7 @@ class Choice(ABC):
 
     @abstractmethod
     def service_of(self, endpoint: LiveEndpoint) -> LiveService | None:
-        """Return the service, of those that may serve, that an endpoint belongs to."""
+        """Return the service that an endpoint belongs to, among the services that may serve."""
 
     def cluster_of(self, endpoint: LiveEndpoint) -> LiveCluster | None:
         """Return the cluster that an endpoint is in, None when the snapshot does not name it any more."""

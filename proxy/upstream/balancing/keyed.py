@@ -60,8 +60,8 @@ class KeyReader:
 class KeyedChoice(Choice):
     """The choice for one request: the endpoints in the order of their scores, tier by tier.
 
-    Where every endpoint counts the same all are scored together, across clusters; where clusters
-    have weights the cluster is found first. So one endpoint less never moves another's keys.
+    Where every endpoint counts the same all endpoints are scored together, across clusters; where clusters
+    have weights the cluster is found first. So an endpoint that leaves never moves another endpoint's keys.
     """
 
     __slots__ = ("_backend", "_key")

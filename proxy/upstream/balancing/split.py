@@ -1,4 +1,4 @@
-"""Divides the traffic of one service over clusters, and over those that are left when one cannot serve."""
+"""Divides the traffic of one service over clusters; the others take over when a cluster cannot serve."""
 
 from proxy.model.actions import Split
 from proxy.routing.schedule import schedule
@@ -70,7 +70,7 @@ class ClusterSplit:
         return name in self._serving or (is_only_reserve and name in self._first)
 
     def _rebuild(self) -> None:
-        """Rank everything that may serve, and lay out the schedule of the best tier that can."""
+        """Rank all clusters that may serve, and lay out the schedule of the best tier that can."""
         known = self.service.clusters
         usable = {name: cluster.usable for name, cluster in known.items()}
         ranked = tiers(self._split, usable)

@@ -26,7 +26,7 @@ _COOKIE_LINE: Final = re.compile(rb"^Cookie:[^\r]*+", re.IGNORECASE | re.MULTILI
 
 
 class Session(Choice):
-    """The choice of a request whose session is with an endpoint: that one first."""
+    """The choice of a request whose session is with an endpoint: this endpoint comes first."""
 
     __slots__ = ("_choice", "endpoint")
 

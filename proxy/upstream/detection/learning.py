@@ -1,7 +1,7 @@
 """Takes answers in as evidence of usual times: a sample of all answers, and every slow one.
 
-A sample is enough for what requests of a kind usually take, and costs a worker under full load 0.2 % of its
-time. All slow answers are noted, because the slowest one decides for how long a request stays where it is.
+A sample is enough for the usual times of a kind, and costs a worker under full load 0.2 % of its time. All
+slow answers are noted, because the slowest answer decides how long a request stays at a silent endpoint.
 """
 
 from math import inf
@@ -18,7 +18,7 @@ APART_S: Final = 0.016  # time between two samples of a worker
 BUSY_APART_S: Final = 0.128  # where a sample takes less than APART_S: 125 answers in a second say enough
 _AVERAGED: Final = 8.0
 _MOST_LOOKED_AT: Final = 64
-"""Requests in flight at an endpoint; where there are more, those that wait teach nothing."""
+"""Requests in flight at an endpoint; with more, the times of waiting requests teach nothing."""
 
 
 class Learning:

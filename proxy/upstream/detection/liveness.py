@@ -1,8 +1,8 @@
-"""The liveness probe: whether the program behind an endpoint answers anything while requests wait for it.
+"""The liveness probe: whether the program behind an endpoint still answers while requests wait for it.
 
 The kernel of a stopped program accepts connections and acknowledges bytes, so a probe is a request:
-`OPTIONS *`, which changes nothing. Every answer counts, a refusal as well, and so does the end of a new
-connection in order: programs that do not know the method hang up, and a stopped one cannot.
+`OPTIONS *`, which changes nothing. Every answer counts, a refusal as well, and so does the orderly end of a
+new connection: programs that do not know the method hang up, and a stopped program cannot.
 """
 
 from math import inf
@@ -37,7 +37,7 @@ class LivenessProbe:
         self._connector = connector
         self._clock = clock
         self._stream: UpstreamStream | None = None
-        # Requests that waited when the probe was sent, by their own times. Those on new connections are left
+        # Send times of requests that waited when the probe was sent. Requests on new connections are left
         # out: a program that serves one connection at a time may not have begun with them
         self._before: list[tuple[UpstreamStream, float]] = []
         self._was_idle = False  # the endpoint had nothing else to do when it was asked

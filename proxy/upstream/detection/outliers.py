@@ -40,7 +40,7 @@ class OutlierDetection:
     def on_unreachable(self, endpoint: LiveEndpoint) -> None:
         """Connects to an ejected endpoint get no answer any more."""
         self._ejections.note(endpoint.ejection())
-        self._prober.probe_after(endpoint, 0.0)  # the false alarm, if it is one, is over in a round trip
+        self._prober.probe_after(endpoint, 0.0)  # a false alarm is over in a round trip
 
     def _see_to(self, endpoint: LiveEndpoint, ejected_s: float) -> None:
         if ejected_s:

@@ -39,7 +39,7 @@ class Prober:
         planned = self._probes.get(endpoint)
         if planned is not None:
             planned.cancel()
-        # Jittered, so that a fleet of workers does not come back to it in one instant
+        # Jittered, so that the workers do not come back to an endpoint in one instant
         delay_s *= uniform(0.9, 1.1)
         self._probes[endpoint] = self._loop.call_later(delay_s, self._probe, endpoint)
 

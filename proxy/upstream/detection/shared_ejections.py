@@ -12,7 +12,7 @@ class SharedEjections:
 
     def __init__(self) -> None:
         self._news: list[Ejection] = []
-        self.on_news: Callable[[], None] | None = None  # there is something to `take`; None: nothing takes it
+        self.on_news: Callable[[], None] | None = None  # called when `take` has news; None: not taken
 
     def note(self, ejection: Ejection) -> None:
         """Note the ejection of an endpoint by this worker, by its own evidence."""

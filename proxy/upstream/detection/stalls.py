@@ -1,8 +1,8 @@
 """Finds endpoints that accept requests and answer none: stopped, or cut off, or busy with slow work.
 
-Nothing fails at such an endpoint, so no count of failures finds it. There is no timer per request: every
-TICK_S the watch looks at the endpoints that have requests in flight, and closely at those from which nothing
-came for a while. `evidence.silence` decides, and this module acts:
+No request fails at such an endpoint, so no count of failures finds it. There is no timer per request: every
+TICK_S the watch looks at the endpoints that have requests in flight, and closely at endpoints from which no
+byte came for a while. `evidence.silence` decides, and this module acts:
 
     quiet (others of its cluster are preferred, a liveness probe asks) ▸ stalled (gets no new requests) ▸
     healthy again

@@ -1,10 +1,10 @@
-"""The board: workers of a gateway exchange there their knowledge of an endpoint that one of them suspects.
+"""The board: shared memory in which the workers of a gateway exchange their knowledge of a silent endpoint.
 
-A worker that finds an endpoint silent asks; every worker writes, ten times a second while it is asked,
-when it last heard the endpoint and when the oldest requests were sent that the endpoint may be working on
-for it. So no worker takes an endpoint for stopped that answers another worker, nor for idle one that is
-full of another worker's requests. The board is memory that the workers share: it needs no control plane,
-and costs nothing while no worker asks.
+A worker that finds an endpoint silent asks. While a question is open, every worker writes ten times a
+second when it last heard the endpoint, and when its oldest requests were sent that the endpoint may be
+working on. So no worker takes an endpoint for stopped that answers another worker, nor for idle when the
+endpoint is full of another worker's requests. The board needs no control plane, and costs nothing while no
+worker asks.
 """
 
 from math import inf

@@ -69,12 +69,12 @@ class ClusterBreaker:
         return self.phase is Phase.OPEN
 
     def answered(self) -> None:
-        """One of the endpoints answered: the failures before that were those of single endpoints."""
+        """One of the endpoints answered: the failures before were failures of single endpoints."""
         if self.phase is not Phase.OPEN:
             self.suspects.clear()
 
     def tripped(self, endpoint: Hashable, count: int, stalling: Set[Hashable], now: float) -> None:
-        """One of `count` endpoints was ejected; those that are `stalling` have failed no request yet."""
+        """One of `count` endpoints was ejected; `stalling` endpoints have failed no request yet."""
         self.suspects.add(endpoint)
         if self.phase is not Phase.OPEN and len(self.suspects) >= _enough(count):
             self._open(now, was_exhausted=False, is_stall=self.suspects <= stalling)

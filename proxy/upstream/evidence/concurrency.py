@@ -86,9 +86,9 @@ class Concurrency:
     ) -> None:
         """Take in that a probe sent at `asked` was answered at `now`, in `took_s` without the round trip.
 
-        `waiting` is when the requests were sent before it that go on waiting; `was_idle`: none was in flight.
-        Only probes that were sent `at_random` teach how long a probe takes: one that is sent right after a
-        request would always have waited for the request, where the program has one worker.
+        `waiting` has the send times of requests sent before the probe that still wait; `was_idle`: no
+        request was in flight. Only probes that were sent `at_random` teach how long a probe takes: where the
+        program has one worker, a probe sent right after a request would always wait for that request.
         """
         if was_idle or at_random:
             self._probe_s = min(self._probe_s, took_s)

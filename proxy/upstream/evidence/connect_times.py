@@ -1,4 +1,4 @@
-"""How long connects take, and so how long one may be unanswered before another one starts beside it."""
+"""How long connects take, and so the delay before a hedged connect starts beside an unanswered one."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ MOST_DELAY_S: Final = 0.25  # RFC 8305 §8: the delay it recommends where nothin
 
 
 class ConnectTimes:
-    """How long connects to one service in one cluster take, and so how long to wait for one alone."""
+    """How long connects to one service in one cluster take, and so the delay before a hedged connect."""
 
     __slots__ = ("_deviation_s", "_mean_s", "hedge_s", "least_s")
 
@@ -32,6 +32,6 @@ class ConnectTimes:
         else:
             self._mean_s = seconds
             self._deviation_s = seconds / 2.0
-        # Half as much again as the mean: where times hardly differ a bit more is no sign of anything
+        # Half as much again as the mean: where times hardly differ, a bit more is no sign of a fault
         delay = 1.5 * self._mean_s + 4.0 * self._deviation_s
         self.hedge_s = min(max(delay, LEAST_DELAY_S), MOST_DELAY_S)

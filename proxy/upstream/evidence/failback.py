@@ -1,7 +1,7 @@
 """Failback: when clusters that have failed get their share of an Ingress back.
 
-That a cluster was away is known for each service. An Ingress adds a delay and a ramp, or that an operator has
-to let the cluster back. The other workers are told of clusters that are held out, and later workers too.
+The absence of a cluster is known for each service. An Ingress adds a delay and a ramp, or a hold until an
+operator lets the cluster back. The other workers learn which clusters are held out, and later workers, too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ class Failbacks:
         self._meant: Meant = {}
         self._held: dict[Hold, float] = {}  # with the time when it was let back, monotonic; inf: it was not
         self._news: list[Hold] = []
-        self.on_news: Callable[[], None] | None = None  # there is something to `take`
+        self.on_news: Callable[[], None] | None = None  # called when `take` has news
 
     def want(self, meant: Meant) -> dict[str, set[str]]:
         """Take over the failbacks that the routes ask for.

@@ -3,7 +3,7 @@
 A row is eight 64-bit words in memory that the workers share: the key of the kind, the half hour that the
 row is about, the longest and the fastest answer of that half hour, the longest of the half hour before, the
 fastest of all, and how many answers were noted. Words are written one at a time and never locked: a lost
-update costs one answer of many, and a row that another kind has taken over is told by its key.
+update costs one answer of many, and its key shows when another kind has taken a row over.
 """
 
 from hashlib import blake2b

@@ -1,9 +1,9 @@
 """Kinds of requests: those of one route with the same method and the same leading segments of the path.
 
 The history of a kind tells requests that are slow by nature from stuck ones. A segment that looks like an
-identifier counts as any other identifier. A route with more kinds than MOST_KINDS is told apart by fewer
-segments: a kind that covers more requests has the longer history, so such a route is judged later, never
-earlier.
+identifier counts as any other identifier. A route with more kinds than MOST_KINDS divides its requests by
+fewer segments: a kind of more requests has a longer history, so the requests of such a route are judged
+later, never earlier.
 """
 
 import re
@@ -32,7 +32,7 @@ class Kind:
         self._histories = histories
         self._key = key_of(name)
         self._at = -1
-        self.answers = Latencies()  # a sample of those that this worker has seen
+        self.answers = Latencies()  # a sample of the answers that this worker has seen
 
     def note(self, took_s: float, now: float, *, is_sample: bool) -> None:
         """Note an answer; `is_sample` unless it is noted only because it was slow."""

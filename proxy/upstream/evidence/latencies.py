@@ -1,7 +1,7 @@
 """How long answers take, known well enough to tell an endpoint that has stalled from one that is slow.
 
-Only answers that take longer than a stall's shortest limit allows for go into buckets: for an endpoint
-that is not slow an answer costs an addition and two comparisons.
+Only answers that take longer than the shortest limit of a stall go into buckets: an answer of an endpoint
+that is not slow costs an addition and two comparisons.
 """
 
 from math import log

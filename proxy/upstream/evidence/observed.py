@@ -32,5 +32,5 @@ class Observed:
         self.moved = 0  # requests that left it in this stall
         self.probed_at = -inf  # when the last liveness probe of a silence began
         self.vouched_at = -inf  # when the last answer to a probe came
-        self.rehearsed_at = -inf  # when the last one began that was sent while all was well
+        self.rehearsed_at = -inf  # start of the last probe that was sent while the endpoint was healthy
         self.passed_over = 0  # probes in a row that had no answer while later requests had

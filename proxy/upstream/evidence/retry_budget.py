@@ -1,6 +1,6 @@
 """How many attempts beyond the first the endpoints of one service in one cluster may get.
 
-Retries of a few requests help them; retries of all requests are what keeps a struggling service down.
+Retries of a few requests help them; retries of all requests keep a struggling service down.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ MEMORY_BYTES: Final = histories.MEMORY_BYTES + board.MEMORY_BYTES
 
 
 class Shared:
-    """One worker's view of the shared memory. Without any the worker remembers, and judges, for itself."""
+    """One worker's view of the shared memory. Without shared memory the worker judges by its own memory."""
 
     __slots__ = ("board", "histories")
 

@@ -1,10 +1,10 @@
 """The consequences of an endpoint's silence while requests wait there: suspicion, proof, or nothing.
 
-    quiet        nothing came for longer than requests of some kind usually take: others are preferred
+    quiet        no byte came for longer than requests of some kind usually take: others are preferred
     stuck        a request was in time when the endpoint was last heard, and is late several times over now
     proven       a request is stuck, the probe has had no answer for a while, and the endpoint has shown to
-                 work on more requests at a time than can be before it: it works on none, it has stopped
-    unreachable  the probe has had no answer for long: enough for new requests, never for those that were sent
+                 work on more requests at a time than can be before the stuck one: the endpoint has stopped
+    unreachable  the probe has had no answer for long: new requests avoid the endpoint, sent ones stay
 
 A request that the endpoint may be working on is executed twice when it is sent elsewhere, so silence alone
 moves nothing: a slow request, alone or in a pool that it fills, looks exactly like a stopped process.
@@ -62,7 +62,7 @@ def is_quiet(waiting: list[Waiting], heard: float, now: float) -> bool:
 
 
 def may_be_stopped(waiting: list[Waiting], heard: float, vouched: float, now: float) -> bool:
-    """Whether an endpoint is half way to a suspicion: then requests that leave another one do not go there.
+    """Whether an endpoint is half way to a suspicion: requests that leave another endpoint avoid it then.
 
     An answer to a probe at `vouched` speaks for the endpoint for a while, as far as requests are concerned
     that waited then.
@@ -98,7 +98,7 @@ def is_proven(waiting: list[Waiting], busy: list[float], heard: float, now: floa
 def is_explained(waiting: list[Waiting], asked: float, shown: int, now: float) -> bool:
     """Whether an endpoint that was `asked` by a probe is at work on as many requests as it has shown to take.
 
-    Only a request with a history explains anything: one that waits for less than twice its longest time.
+    Only a request with a history explains the silence, while it waits for less than twice its longest time.
     """
     at_work = [
         each

@@ -6,7 +6,7 @@ A refusal is an answer, and so is any byte that comes over a connection that is 
 from math import inf
 from typing import Final
 
-TO_BE_UNREACHABLE: Final = 2  # connects without an answer: of a single one both SYNs may have been lost
+TO_BE_UNREACHABLE: Final = 2  # connects without an answer: both SYNs of a single connect may have been lost
 
 
 class Unanswered:
@@ -22,8 +22,8 @@ class Unanswered:
     def add(self, started: float, heard: float) -> None:
         """A connect begun at `started` was given up; the endpoint was `heard` last at that time.
 
-        The connect counts only if nothing has come since it began: where many connects were lost in one
-        moment, and the next ones answered, none of them counts.
+        The connect counts only if no byte has come since it began: where many connects were lost in one
+        moment, and the next connects were answered, none of the lost ones counts.
         """
         if started > self._answered and started > heard:
             self._count += 1

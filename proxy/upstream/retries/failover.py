@@ -10,8 +10,8 @@ from proxy.upstream.evidence.failure import Failure
 from proxy.upstream.evidence.retry_budget import RetryBudget
 from proxy.upstream.retries.rules import LEFT_BEHIND, MAX_CLUSTERS, UNDELIVERED, RetryRules, Suppressed
 
-FIRST_PAUSE_S: Final = 0.025  # longest pause before a third attempt where the second one was: Envoy's base
-LONGEST_PAUSE_S: Final = 0.25  # longest pause before later ones: Envoy's limit
+FIRST_PAUSE_S: Final = 0.025  # longest pause before a third attempt in the second's cluster: Envoy's base
+LONGEST_PAUSE_S: Final = 0.25  # longest pause before later attempts: Envoy's limit
 
 _OLD_CONNECTION: Final = frozenset((Failure.STALE, Failure.UNSEEN))
 
@@ -80,7 +80,7 @@ class Failover:
         return choice.following(self.tried, attempts=self.attempts, stay=True, within=self.within())
 
     def lost(self, endpoint: LiveEndpoint, failure: Failure) -> None:
-        """Note a connect that failed, or was outrun, beside another one."""
+        """Note a connect that failed, or was outrun, beside another connect."""
         self.begun += 1
         self._note(endpoint, failure)
         self.tried.append(endpoint)
@@ -123,8 +123,8 @@ class Failover:
     def _pause_s(self, following: LiveEndpoint) -> float:
         """Return how many seconds to wait before a repetition: 0 before the first, and in a fresh cluster.
 
-        Where two attempts in a row have failed, a third one at once would fail likewise. Times are drawn at
-        random up to the limit, so that requests which failed together do not come back together.
+        After two failed attempts in a row, a third attempt at once would probably fail, too. Times are drawn
+        at random up to the limit, so that requests which failed together do not come back together.
         """
         if self.seen < 2 or following.cluster not in self._clusters:
             return 0.0
