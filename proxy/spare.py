@@ -5,15 +5,13 @@ busy machine is a second of a client's.
 """
 
 import socket
-from dataclasses import dataclass
 
 import msgspec
 
 from proxy.model.channel import Place
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """A worker's number, and the descriptors that it would have inherited."""
 
     worker: int

@@ -12,10 +12,11 @@ import mmap
 import signal
 import socket
 import sys
-from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 import uvloop
+from msgspec.structs import replace
 
 from proxy.agent import Agent
 from proxy.dataplane import DataPlane
@@ -40,8 +41,7 @@ _M_MMAP_THRESHOLD: Final = -3
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     worker: int
     socket: str
     generation: str

@@ -1,9 +1,9 @@
 """Access to the admin API: changes need a token, and away from loopback all requests except probes do."""
 
 import logging
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,8 +18,7 @@ OPEN: Final = frozenset(("/livez", "/readyz", "/healthz"))
 _READS: Final = frozenset(("GET", "HEAD"))
 
 
-@dataclass(frozen=True, slots=True)
-class AdminAccess:
+class AdminAccess(msgspec.Struct, frozen=True):
     """`is_local`: the API listens on a loopback address, where reading needs no token."""
 
     token: TokenFile

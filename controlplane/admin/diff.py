@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.admin.state import Source
 from controlplane.proposal.difference import ProposalError
@@ -15,8 +16,7 @@ SAMPLE_S: Final = 1.0
 """Between the two samples of the counters: the rate of a route with few requests is rough."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Traffic:
+class _Traffic(msgspec.Struct, frozen=True):
     at: float  # of the event loop's clock
     requests: Counter[str]  # by route id
 

@@ -1,10 +1,10 @@
 """The way of a request, and its reasons: the answer of `explain`, live or from files."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from controlplane.admin.question import Question, Request, request_of
 from controlplane.admin.reasons import condition_text, reason

@@ -1,12 +1,11 @@
 """Whether the gateway lives and can take traffic. A member cluster that is down is no reason against."""
 
-from dataclasses import dataclass
+import msgspec
 
 from controlplane.admin.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     name: str
     passed: bool
     detail: str

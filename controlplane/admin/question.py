@@ -1,12 +1,12 @@
 """The request in a question to `explain`, as a client would write it, into the form that routing reads."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.http.errors import RequestError
 from proxy.http.grammar import FIELD_LINE, HOST
@@ -37,8 +37,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     all: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A question as a request to a listener; `note` names assumptions.
 
     `readings` are other paths that servers read in the one that is asked for; they must take the same route.

@@ -1,8 +1,10 @@
 """The state that the admin API shows: one consistent picture of the gateway, taken for each request."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
+from msgspec import field
 
 from controlplane.checks import CheckView, Counts
 from controlplane.checks.checker import EndpointKey
@@ -19,8 +21,7 @@ from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """Times are Unix seconds, 0 when it has not happened."""
 
     now: float

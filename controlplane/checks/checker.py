@@ -5,9 +5,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from random import uniform
 from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import field
 
 from controlplane.checks.changelog import ChangeLog
 from controlplane.checks.probe import Prober
@@ -30,8 +32,7 @@ Counts = Counter[tuple[str, str, str]]
 """Checks by service, cluster and result."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckView:
+class CheckView(msgspec.Struct, frozen=True):
     """The state of the checks of one endpoint. Times are Unix seconds, 0 for never."""
 
     failing: bool
@@ -46,8 +47,7 @@ class _Key(NamedTuple):
     check: HealthCheck
 
 
-@dataclass(slots=True, eq=False)
-class _Target:
+class _Target(msgspec.Struct, eq=False):
     """The checks that are wanted, with the services that want them."""
 
     key: _Key

@@ -1,7 +1,8 @@
 """Verdicts from results of single checks: a number of equal results in a row changes a verdict. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from proxy.model.snapshot import HealthCheck
 
@@ -19,8 +20,7 @@ class CheckOutcome(StrEnum):
     LOCAL = "local"  # the cause is here: it says nothing about the endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     kind: CheckOutcome
     cause: str = ""  # in words; "" when it passed
 
@@ -28,8 +28,7 @@ class Result:
 PASSED = Result(CheckOutcome.PASSED)
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(msgspec.Struct):
     """The verdict of the checks of one endpoint so far. Times are Unix seconds."""
 
     since: float  # when it became failing, or stopped to be

@@ -3,19 +3,18 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from controlplane.cli.failure import Failure, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class AdminAddress:
+class AdminAddress(msgspec.Struct, frozen=True):
     """The admin API of a gateway; without a `token_file`, a gateway on this machine names its token file."""
 
     address: str

@@ -1,7 +1,8 @@
 """The page of a finding code, for a terminal and for docs/findings.md."""
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from controlplane.cli.failure import Failure
 from controlplane.cli.output import coloured
@@ -20,8 +21,7 @@ class _Names(dict[str, str]):
         return "" if name == "hint" else f"<{name}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(msgspec.Struct, frozen=True):
     """A code with all that is known of it; texts have <name> where a finding has a value."""
 
     code: str

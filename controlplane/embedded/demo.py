@@ -11,9 +11,11 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from controlplane.system import children, signals, statedir
 
@@ -34,8 +36,7 @@ class DemoError(Exception):
     """The demo cannot go on; the message says why on one line."""
 
 
-@dataclass(frozen=True)
-class DemoOptions:
+class DemoOptions(msgspec.Struct, frozen=True):
     port: int
     mse_port: int
     admin_port: int
@@ -50,15 +51,13 @@ class DemoOptions:
         return self.directory / f"{name}.log"
 
 
-@dataclass
-class Child:
+class Child(msgspec.Struct):
     name: str
     process: asyncio.subprocess.Process
     log: Path
 
 
-@dataclass
-class Demo:
+class Demo(msgspec.Struct):
     """Starts and stops the processes of the demo; `say` gets one line for the user per event."""
 
     options: DemoOptions

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True)
-class Cause:
+
+class Cause(msgspec.Struct, frozen=True):
     """One field error of an Invalid status; `message` is already formed as field.Error does."""
 
     reason: str

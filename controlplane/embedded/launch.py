@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from controlplane.embedded.kubeconfig import write_private
 from controlplane.embedded.server import EmbeddedServer, StartError
 from controlplane.system import signals
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """`apply` names manifest files or directories created at start; `token_file` wins over `token`."""
 
     name: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 _LABEL = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)"
 _PREFIX = r"(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*)"
@@ -18,8 +19,7 @@ class SelectorError(ValueError):
     """A selector that cannot be read."""
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True):
     """`operator`: in, notin, exists, absent, gt or lt."""
 
     key: str
@@ -47,8 +47,7 @@ def _greater(value: str, bound: str, operator: str) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class Selector:
+class Selector(msgspec.Struct, frozen=True):
     """All requirements must hold; without requirements every object matches."""
 
     requirements: tuple[Requirement, ...] = ()
@@ -133,8 +132,7 @@ def _unparsable(where: str, value: str, detail: str) -> SelectorError:
     return SelectorError(f'{where}: Invalid value: "{value}": {detail}')
 
 
-@dataclass(frozen=True)
-class FieldSelector:
+class FieldSelector(msgspec.Struct, frozen=True):
     """(field, value, equal?) triples; all must hold."""
 
     terms: tuple[tuple[str, str, bool], ...] = ()

@@ -3,8 +3,10 @@
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import cast
+
+import msgspec
+from msgspec import field
 
 MAX_HEAD_BYTES = 65536
 MAX_CHUNK_LINE_BYTES = 256
@@ -35,8 +37,7 @@ class BadRequest(Exception):
         self.status = status
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One request head and how its body is framed. `body_bytes` counts the body as it arrives."""
 
     method: str
@@ -57,15 +58,13 @@ class Request:
         return joined
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     status: int
     content_type: str
     body: bytes
 
 
-@dataclass(slots=True)
-class Site:
+class Site(msgspec.Struct):
     """The site that all connections of one server share."""
 
     answer: Callable[[Request], Answer]

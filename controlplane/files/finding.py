@@ -1,6 +1,6 @@
 """A finding with its place in a file."""
 
-from dataclasses import dataclass
+import msgspec
 
 from controlplane.files.catalogue import FILE_CATALOGUE
 from controlplane.files.place import Place
@@ -8,8 +8,7 @@ from controlplane.translate.catalogue import Level
 from controlplane.translate.diagnostics import Diagnostic, shorten
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One finding. `object` is "Kind namespace/name", "" for a document that is no object."""
 
     place: Place

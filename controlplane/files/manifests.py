@@ -1,10 +1,11 @@
 """Files to Kubernetes objects, and findings about documents that are none."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import yaml
+from msgspec import field
 
 from controlplane.files.finding import Finding, about_file
 from controlplane.files.place import Place, node_at, place_of
@@ -14,8 +15,7 @@ from controlplane.files.tree import Document, TreeError, documents
 _PARTS: Final = ("annotations", "labels")
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True):
     """One object: `value` as JSON has it, `node` and `lines_before` know where it stands."""
 
     file: str
@@ -39,8 +39,7 @@ class Manifest:
         return place_of(path, self.node, self.file, self.lines_before)
 
 
-@dataclass(slots=True)
-class Manifests:
+class Manifests(msgspec.Struct):
     """All objects of some files in the order they stand there."""
 
     files: int = 0

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 from controlplane.files.finding import Finding, about_file
 from controlplane.files.manifests import Manifest
@@ -50,8 +53,7 @@ Identity = tuple[str, str, str]
 """kind, namespace, name"""
 
 
-@dataclass(slots=True)
-class Objects:
+class Objects(msgspec.Struct):
     """Views by field and key, and where each object stands."""
 
     views: dict[str, dict[str, Any]]

@@ -1,9 +1,9 @@
 """Field paths of findings to places in a file."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import yaml
 
 from controlplane.files.tree import entries
@@ -11,8 +11,7 @@ from controlplane.files.tree import entries
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]?")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, order=True):
     """Line and column count from 1; 0 is unknown."""
 
     file: str

@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 
@@ -14,8 +15,7 @@ class FileProblem(Exception):
     """A path that cannot be read; the message is one line with the cure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """The content of a file; `name` as users will find it."""
 
     name: str

@@ -1,10 +1,11 @@
 """The surroundings that manifests of an application leave to others: the gateway and its clusters."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 from controlplane.files.dialects import class_of, dialect_of
 from controlplane.resources.albconfig import AlbConfig
@@ -35,8 +36,7 @@ _ATTACHED: Final = {dialect: row.keys[0] for dialect, row in REMOTE_CLUSTERS.ite
 _CONTROLLERS: Final = {dialect: name for name, dialect in CONTROLLERS.items()}
 
 
-@dataclass(slots=True)
-class Assumed:
+class Assumed(msgspec.Struct):
     """The objects, with assumed gateways where the files have none.
 
     `notes` has a line for each thing assumed. `titles` are the gateways that no file has, as findings name

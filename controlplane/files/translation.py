@@ -5,10 +5,11 @@ Without any IngressClass or AlbConfig the translation assumes a gateway with all
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final
 
-from msgspec import structs
+import msgspec
+from msgspec import field, structs
+from msgspec.structs import replace
 
 from controlplane.files.finding import Finding, about_file, about_object
 from controlplane.files.manifests import Manifests, read_manifests
@@ -40,8 +41,7 @@ from controlplane.translate.model import Facts, LastGood, Translation
 _DEFAULT: Final = Facts()
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True):
     """The translation of files. `notes` are lines about parts that were not checked, or were assumed."""
 
     translation: Translation
@@ -115,8 +115,7 @@ def judge(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(msgspec.Struct, frozen=True):
     """The objects of the Fleet (None) and of each member cluster."""
 
     objects: dict[str | None, Objects] = field(default_factory=dict)

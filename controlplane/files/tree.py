@@ -6,11 +6,12 @@ other, and plain words are read by YAML 1.1 (`on` is true), without dates and ba
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
+import msgspec
 import yaml
+from msgspec import field
 
 from controlplane.yamldepth import too_deep
 
@@ -32,8 +33,7 @@ class TreeError(Exception):
         self.column = column
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """One document: its value as JSON has it, and where it stands.
 
     `lines_before` is the number of lines of the file before the text that `node` was parsed from.
@@ -91,8 +91,7 @@ def _document(text: str, lines_before: int) -> Document | None:
     return Document(value, node, lines_before, tuple(reader.repeated))
 
 
-@dataclass(slots=True)
-class _ValueReader:
+class _ValueReader(msgspec.Struct):
     """Makes the values of one document."""
 
     budget: int = _MAX_VALUES

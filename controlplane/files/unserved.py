@@ -1,8 +1,9 @@
 """Why an Ingress of the files is served by nothing, in findings of `validate`."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.files.dialects import class_of
 from controlplane.resources.ingress import Ingress
@@ -14,8 +15,7 @@ from controlplane.translate.model import Translation
 CLASS_FIELD: Final = "spec.ingressClassName"
 
 
-@dataclass(frozen=True, slots=True)
-class Unserved:
+class Unserved(msgspec.Struct, frozen=True):
     """A finding of the file catalogue about an Ingress."""
 
     code: str

@@ -4,7 +4,8 @@ import asyncio
 import errno
 import logging
 import os
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from controlplane.admin.server import AdminAddressError, AdminServer
 from controlplane.admin.token import NAME, TokenError, TokenFile, new_token

@@ -1,8 +1,10 @@
 """The settings of `fleetgate run`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
+from msgspec import field
 
 from controlplane.system import children
 from controlplane.translate.model import Tenancy
@@ -13,8 +15,7 @@ DEFAULT_ADMIN_PORT = 9901
 DEFAULT_GRACE_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """`fleet_kubeconfig` None is the service account of the pod the gateway runs in.
 
     `address` is published in statuses, listeners are bound to `listen_address` ("" is every address of the

@@ -2,9 +2,9 @@
 
 import logging
 import time
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from controlplane.gateway.findinglog import FindingLog
 from controlplane.gateway.identity import Identity

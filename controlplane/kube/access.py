@@ -7,9 +7,10 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 from controlplane.kube.credentials import (
@@ -25,8 +26,7 @@ from controlplane.kube.kubeconfig import ClusterEntry, Selected, read_kubeconfig
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerAccess:
+class ServerAccess(msgspec.Struct, frozen=True):
     """Everything a client needs. `files` are those whose change means: load again."""
 
     server: str  # without a slash at the end

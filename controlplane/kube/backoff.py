@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from controlplane.kube.clock import SYSTEM_CLOCK, Clock
 
 
-@dataclass(frozen=True, slots=True)
-class BackoffSettings:
+class BackoffSettings(msgspec.Struct, frozen=True):
     """Seconds. The defaults are client-go's: forgotten after 2 min without a failure."""
 
     first: float = 0.8
@@ -21,8 +22,7 @@ KNOCK = BackoffSettings(jitter=0.5)
 """Delays for a server that does not answer at all: at most two connects a minute, back within 45 s."""
 
 
-@dataclass(slots=True)
-class Backoff:
+class Backoff(msgspec.Struct):
     """The delay before the next attempt, growing with failures that follow each other."""
 
     settings: BackoffSettings = REFLECTOR

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec import field
 
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import Clock
@@ -19,8 +21,7 @@ PROBE_AFTER_S = 3.0
 PROBE_TIMEOUT_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterHealth:
+class ClusterHealth(msgspec.Struct, frozen=True):
     """The state of the watches of one cluster; `age_s` is the time since its objects were surely current."""
 
     cluster: str

@@ -8,7 +8,6 @@ shows the same ones as events.k8s.io/v1.
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
@@ -34,8 +33,7 @@ MAX_NOTE = 1000  # the API server refuses more than 1 kB
 CLUSTER_SCOPED_NAMESPACE = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class EventSubject:
+class EventSubject(msgspec.Struct, frozen=True):
     """The object that an Event is about."""
 
     api_version: str
@@ -46,8 +44,7 @@ class EventSubject:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(msgspec.Struct, frozen=True):
     subject: EventSubject
     type: str
     reason: str
@@ -70,8 +67,7 @@ class _Stored(msgspec.Struct, frozen=True, rename="camel"):
     last_timestamp: datetime | None = None
 
 
-@dataclass(slots=True)
-class EventCounters:
+class EventCounters(msgspec.Struct):
     written: int = 0
     repeated: int = 0
     dropped: int = 0

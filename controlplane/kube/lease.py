@@ -6,7 +6,6 @@ There is no fencing: all work that only the leader does must be harmless when do
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -17,8 +16,7 @@ from controlplane.kube.errors import ApiError, KubeError
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseTiming:
+class LeaseTiming(msgspec.Struct, frozen=True):
     """Seconds, the defaults of Kubernetes' own components. A leader stops at `renew_deadline_s`, before
     another replica may take over at `duration_s`.
     """

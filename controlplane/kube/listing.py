@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -15,8 +14,7 @@ YIELD_BYTES = 256 << 10
 """About a millisecond of decoding: a big list of one cluster must not delay the events of another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(msgspec.Struct, frozen=True):
     """A collection to list: its path, the query that selects from it, and whether metadata is enough."""
 
     path: str
@@ -24,8 +22,7 @@ class Collection:
     metadata_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """A list and the resource version it shows; `paged` when the server gave it in pages."""
 
     items: list[msgspec.Raw]

@@ -1,6 +1,6 @@
 """The reaction of a reflector to each kind of failure: one table, no I/O."""
 
-from dataclasses import dataclass
+import msgspec
 
 from controlplane.kube.errors import ApiError, KubeError, StreamBroken, Unreachable
 
@@ -11,8 +11,7 @@ SERVER_ERRORS_BEFORE_RELIST = 3
 MAX_RETRY_AFTER_S = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Recovery:
+class Recovery(msgspec.Struct, frozen=True):
     """How to go on. Without `relist` the watch continues from the same resource version."""
 
     relist: bool = False

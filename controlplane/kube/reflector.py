@@ -5,8 +5,9 @@ An error never empties the copy: only a complete list or a DELETED event removes
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Generic
+
+import msgspec
 
 from controlplane.kube import initial
 from controlplane.kube.backoff import REFLECTOR, Backoff, BackoffSettings
@@ -25,8 +26,7 @@ from controlplane.resources.view import Malformed
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True):
     """Seconds. `watch_s` and `resync_s` are ranges: spread out, or every gateway asks at once."""
 
     silence_s: float = WATCH_SILENCE_S
@@ -40,8 +40,7 @@ class Timing:
 DEFAULT_TIMING = Timing()
 
 
-@dataclass(slots=True)
-class ReflectorHealth:
+class ReflectorHealth(msgspec.Struct):
     """`live_at` and `last_event_at` are monotonic; `streaming` says that a watch is open."""
 
     live_at: float

@@ -1,7 +1,6 @@
 """The objects of one kind as last seen: decoded, compared, replaced only when their content differs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
@@ -41,8 +40,7 @@ class Resource(Protocol):
 T = TypeVar("T", bound=Resource)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredStatus:
+class StoredStatus(msgspec.Struct, frozen=True):
     """`.status` of an object as JSON, b"" when it has none, at one resource version."""
 
     uid: str
@@ -51,8 +49,7 @@ class StoredStatus:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject(Generic[T]):
+class StoredObject(msgspec.Struct, Generic[T], frozen=True):
     """One object as received. `value` is its view, or the mistake in it."""
 
     key: str

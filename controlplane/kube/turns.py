@@ -6,15 +6,15 @@ half an hour.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Final, Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """How many items may wait. A namespace always has room for `least`, however long other queues are."""
 
     whole: int = 1000

@@ -2,7 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 from controlplane.checks import CheckView
 from controlplane.observe.breakers import Breakers
@@ -19,8 +22,7 @@ Key = tuple[str, str, str, int]
 """service, cluster, address, port"""
 
 
-@dataclass(slots=True)
-class Merged:
+class Merged(msgspec.Struct):
     """One endpoint as all workers see it."""
 
     key: Key

@@ -5,8 +5,9 @@ it could not lose one.
 """
 
 from collections.abc import Set
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.publish import Pair
 
@@ -17,8 +18,7 @@ FALL_S: Final = 60.0
 """Endpoints that leave one after the other within this time have left together."""
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(msgspec.Struct):
     """Total weights of endpoints: now, and the most of lately."""
 
     now: int

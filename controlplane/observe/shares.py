@@ -1,7 +1,8 @@
 """How a route's traffic is divided over backends and clusters: as configured, and as it is now. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from proxy.model.actions import Backend, Forward, Split, SplitMode
 from proxy.model.snapshot import Route
@@ -14,8 +15,7 @@ Services = Mapping[str, Mapping[str, Usable]]
 """Endpoints by service and cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackendShare:
+class BackendShare(msgspec.Struct, frozen=True):
     """A backend's part of the route's traffic, 0 to 1, and the service that serves the part now."""
 
     configured: float

@@ -1,8 +1,9 @@
 """Shares of clusters in the services of an Ingress, where a cluster does not get its own. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from controlplane.observe import shares
 from controlplane.observe.absences import FAILING, SAME, SERVING, with_failback
@@ -15,8 +16,7 @@ from proxy.model.actions import Backend, Forward, Split, SplitMode
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterShare:
+class ClusterShare(msgspec.Struct, frozen=True):
     """A cluster's part of a service's traffic, 0 to 1."""
 
     configured: float
@@ -24,8 +24,7 @@ class ClusterShare:
     reason: str = ""  # why the cluster gets less than its configured share; "" where it gets the share
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceShares:
+class ServiceShares(msgspec.Struct, frozen=True):
     """The shares of clusters in a service, without clusters that neither have nor should have a share."""
 
     clusters: Mapping[str, ClusterShare]

@@ -5,8 +5,11 @@ Pure: callers pass the reports of the workers, again and again, and the time.
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 from controlplane.publish import Failures, Pair
 
@@ -23,8 +26,7 @@ VAGUE: Final = frozenset(("hedged", "local", "overflow"))
 """Reasons that are no cause of a failover: a late answer, a lack on the gateway's side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """The state of all clusters at one time; `failures` are since the start of the gateway."""
 
     now: float  # Unix seconds
@@ -36,8 +38,7 @@ class Observation:
     returning: Set[Pair] = frozenset()  # of those held, whose share grows again
 
 
-@dataclass(slots=True)
-class Failover:
+class Failover(msgspec.Struct):
     """A cluster's absence from one service."""
 
     service: str

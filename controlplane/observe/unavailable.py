@@ -1,10 +1,10 @@
 """Which clusters cannot serve which service. Pure: callers pass the snapshot, reports and the time."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
+import msgspec
+from msgspec import field
 from msgspec.structs import replace
 
 from controlplane.observe.absences import RETURNING, absences
@@ -24,8 +24,7 @@ NEVER = float("-inf")
 WELL = frozenset(("healthy", "draining"))
 
 
-@dataclass(frozen=True, slots=True)
-class UnavailableClusters:
+class UnavailableClusters(msgspec.Struct, frozen=True):
     """The clusters that cannot serve, at one time."""
 
     now: float  # Unix seconds
@@ -51,7 +50,7 @@ class UnavailabilityTracker:
         """Return the clusters that cannot serve now, and whose shares these are."""
         suspects, forgotten = suspected(workers), self._memory.forget(now)
         if snapshot is self._snapshot and not suspects and not self._suspects and not forgotten:
-            self._last = dataclasses.replace(self._last, now=now)
+            self._last = msgspec.structs.replace(self._last, now=now)
             self._saw(self._last.reasons, now)
             return self._last
         if snapshot is not self._snapshot or forgotten:

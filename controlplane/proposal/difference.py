@@ -1,10 +1,10 @@
 """Objects in, changed routes with their traffic out. Pure: the child process does nothing else."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import asdict
 
 from controlplane.files.objects import FLEET_KINDS, versions_of
 from controlplane.proposal.job import Basis

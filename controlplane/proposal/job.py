@@ -5,11 +5,12 @@ A frame is a 4-byte length and a MessagePack `Piece`. The same code runs at both
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Any, BinaryIO, Final, get_type_hints
 
 import msgspec
+from msgspec import field
+from msgspec.structs import fields, replace
 
 from controlplane.resources.view import FleetObjects, MemberObjects
 from controlplane.translate.model import Facts, LastGood
@@ -26,8 +27,7 @@ _HINTS: Final[dict[type, dict[str, Any]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(msgspec.Struct, frozen=True):
     """The state of the gateway: the objects of all API servers, its facts, and the snapshot in use."""
 
     running: Snapshot

@@ -1,8 +1,10 @@
 """The failures at the workers, without their other counters: cheap enough for every second."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from controlplane.publish.totals import AttemptKey, Totals
 from proxy.model.channel import Stats
@@ -14,8 +16,7 @@ Pair = tuple[str, str]
 """service, cluster"""
 
 
-@dataclass(slots=True)
-class Failures:
+class Failures(msgspec.Struct):
     """`attempts` that failed, and requests `lost`, by where their last attempt was."""
 
     attempts: Counter[AttemptKey] = field(default_factory=Counter)

@@ -5,8 +5,9 @@ import hashlib
 import os
 import stat
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 MAX_SOCKET_PATH_BYTES = 107
 """sizeof(sockaddr_un.sun_path) is 108 on Linux, with a terminating zero."""
@@ -14,8 +15,7 @@ MAX_SOCKET_PATH_BYTES = 107
 SOCKET_NAME = "control.sock"
 
 
-@dataclass(frozen=True, slots=True)
-class SocketPlace:
+class SocketPlace(msgspec.Struct, frozen=True):
     """The path of the control socket, and the private directory to remove with it, if there is one."""
 
     path: Path

@@ -5,7 +5,6 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -39,8 +38,7 @@ log = logging.getLogger(__name__)
 REPORT_DEADLINE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerView:
+class WorkerView(msgspec.Struct, frozen=True):
     """The publisher's view of one connected worker."""
 
     worker: int

@@ -15,8 +15,7 @@ DEATHS_TO_REJECT = 2
 """One worker that dies while it applies a snapshot may be chance; a second one is the snapshot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(msgspec.Struct, frozen=True):
     """A snapshot that the workers could not use."""
 
     version: int

@@ -1,8 +1,9 @@
 """The last good snapshot on disk, for a gateway that starts while no API server answers."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from controlplane.publish.saver import Saver
 from controlplane.system import statedir
@@ -12,8 +13,7 @@ from proxy.model.snapshot import Snapshot
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class StoreHealth:
+class StoreHealth(msgspec.Struct, frozen=True):
     """How persistence is doing. `failures` counts since start, `error` is "" after a success."""
 
     saved_version: int

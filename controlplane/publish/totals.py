@@ -2,8 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Set
-from dataclasses import dataclass, field
 from typing import Self
+
+import msgspec
+from msgspec import field
 
 from proxy.model.channel import DURATION_BOUNDS_S, DurationHistogram, Stats
 
@@ -17,8 +19,7 @@ SuppressedKey = tuple[str, str, str]
 """service, cluster, cause"""
 
 
-@dataclass(slots=True)
-class DurationTotal:
+class DurationTotal(msgspec.Struct):
     """Request durations of one route and cluster; `buckets` are per bucket, not cumulative."""
 
     buckets: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BOUNDS_S) + 1))
@@ -33,8 +34,7 @@ class DurationTotal:
         self.response_bytes += other.response_bytes
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(msgspec.Struct):
     """A sum of counters; gauges are no part of it."""
 
     requests: Counter[RequestKey] = field(default_factory=Counter)

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from controlplane.kube.events import BOUNDS, EventRecorder, EventSubject
 from controlplane.observe.absences import RETURNING, SERVING
@@ -35,8 +37,7 @@ History = Callable[[Pair], Failover | None]
 """The latest failover of a cluster from a service."""
 
 
-@dataclass(slots=True)
-class _Loss:
+class _Loss(msgspec.Struct):
     """The shares that a cluster has lost on an Ingress."""
 
     since: float
@@ -46,8 +47,7 @@ class _Loss:
     try_at: float = 0.0
 
 
-@dataclass(slots=True)
-class _Return:
+class _Return(msgspec.Struct):
     loss: _Loss
     at: float
     reduced: dict[str, float]  # the shares of services of which the cluster still gets less than configured

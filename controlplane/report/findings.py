@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.kube.clock import Clock
 from controlplane.kube.events import BOUNDS, EventRecorder, EventSubject
@@ -38,8 +39,7 @@ API_VERSIONS: Final = {
 _SEVERITIES: Final = ("error", "warning", "info")
 
 
-@dataclass(frozen=True, slots=True)
-class _Notice:
+class _Notice(msgspec.Struct, frozen=True):
     """Type, reason and message of an Event."""
 
     type: str

@@ -1,10 +1,11 @@
 """Looks every second whether clusters get their shares, and reports it on the Ingresses."""
 
 import asyncio
-import dataclasses
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+
+import msgspec
 
 from controlplane.kube.client import ApiClient
 from controlplane.kube.events import EventRecorder, EventSubject
@@ -82,7 +83,7 @@ class ShareWatch:
         """Beside the event loop: a cluster that fails for 10,000 services is a second's work."""
         unavailable = self._tracker.observe(snapshot, workers, time.time())
         if unavailable.shortages or self._events.is_counting:
-            unavailable = dataclasses.replace(unavailable, served=served(self._publisher.totals()))
+            unavailable = msgspec.structs.replace(unavailable, served=served(self._publisher.totals()))
         if self._annotator is None:
             return unavailable, {}
         return unavailable, {

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -39,7 +38,6 @@ CurrentStatus = Callable[[Kind[Any], str, str], StoredStatus | None]
 """The status of an object as the watch last showed it, or None."""
 
 
-@dataclass(slots=True)
 class StatusCounters(WriteCounters):
     """`total` is every comparison; each ends as a write, a `noop`, a `conflict` or a failure."""
 

@@ -1,8 +1,9 @@
 """Writes to the Fleet: only while this replica leads, never faster than a limit; outcomes are counted."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from controlplane.kube.backoff import RateLimit
 from controlplane.kube.client import ApiClient
@@ -15,8 +16,7 @@ CONFLICTS: Final = (404, 409, 422)
 """The object is gone, was changed meanwhile, or is another one of that name."""
 
 
-@dataclass(slots=True)
-class WriteCounters:
+class WriteCounters(msgspec.Struct):
     """How writes ended."""
 
     written: int = 0

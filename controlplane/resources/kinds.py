@@ -1,7 +1,9 @@
 """The kinds that the gateway reads: where the API server serves them, and their views."""
 
-from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.endpointslice import EndpointSlice
@@ -16,8 +18,7 @@ from controlplane.resources.service import Service
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
+class Kind(msgspec.Struct, Generic[T], frozen=True):
     """A kind of object, its REST path and its typed view."""
 
     group: str  # "" is the core group

@@ -1,12 +1,10 @@
 """Objects in place of those that an API server holds, as an apply would put them there."""
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from controlplane.resources.view import FleetObjects
 
@@ -38,7 +36,8 @@ def overlaid(live: FleetObjects, given: FleetObjects) -> FleetObjects:
         replaced |= {(type(view).__name__, key) for key, view in new.items()}
     kept = (item for item in live.malformed if (item.kind, item.key) not in replaced)
     refused = (
-        dataclasses.replace(item, uid=uids.get((item.kind, item.key), item.uid)) for item in given.malformed
+        msgspec.structs.replace(item, uid=uids.get((item.kind, item.key), item.uid))
+        for item in given.malformed
     )
     return FleetObjects(**views, malformed=(*kept, *refused))
 

@@ -1,7 +1,9 @@
 """The views that the watchers of the API servers hand to the translation: plain, complete and immutable."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import field
 
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.endpointslice import EndpointSlice
@@ -13,8 +15,7 @@ from controlplane.resources.servergroup import ServerGroup
 from controlplane.resources.service import Service
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True):
     """An object that could not be read. `error` is one line: field path and problem."""
 
     kind: str
@@ -31,8 +32,7 @@ class Malformed:
         return f"{self.kind} {self.key}: {self.error}"
 
 
-@dataclass(frozen=True, slots=True)
-class FleetObjects:
+class FleetObjects(msgspec.Struct, frozen=True):
     """The objects of the Fleet by "namespace/name", or by "name" when cluster-scoped."""
 
     ingresses: Mapping[str, Ingress] = field(default_factory=dict)
@@ -44,8 +44,7 @@ class FleetObjects:
     malformed: tuple[Malformed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MemberObjects:
+class MemberObjects(msgspec.Struct, frozen=True):
     """The objects of one member cluster by "namespace/name".
 
     `synced` is False until all objects were listed once: until then a missing object means nothing. `stale`

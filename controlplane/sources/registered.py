@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from controlplane.kube.errors import ConfigError
 from controlplane.kube.kubeconfig import parse_kubeconfig, select
 from controlplane.resources.secret import Secret
@@ -32,8 +34,7 @@ class Registration:
         return f"Registration({self.origin})"  # a kubeconfig must not get into a log by way of a repr
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True):
     """The registered members by id, and the data for the next registration; see `Assigned`."""
 
     members: Mapping[str, Registration]

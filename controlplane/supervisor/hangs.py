@@ -7,9 +7,10 @@ One worker is killed at a time: the next one only when the first one's replaceme
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 PERIOD_S: Final = 0.25
 """Time between two looks."""
@@ -21,8 +22,7 @@ REPLACEMENT_S: Final = 15.0
 """A replacement that does not serve by then (no snapshot, or a bad one) protects no other worker."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """The time that the loop's thread may use, or lose, without a turn of the loop."""
 
     cpu_s: float
@@ -41,8 +41,7 @@ class Reason(StrEnum):
     BLOCKED = "hang_blocked"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """One worker's process at one moment. Times are of the thread of its loop, since it was started."""
 
     pid: int
@@ -53,8 +52,7 @@ class Look:
     serves: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Hang:
+class Hang(msgspec.Struct, frozen=True):
     """The worker to be killed, and why."""
 
     worker: int
@@ -115,8 +113,7 @@ class Judge:
         return killed is None or (hang.worker == killed.worker and hang.pid != killed.pid)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(msgspec.Struct, frozen=True):
     """CPU time and blocked time of one process since its loop turned, as of the last look."""
 
     last: Look

@@ -3,8 +3,9 @@
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _LISTEN = "0A"
 _PROC = Path("/proc")
@@ -44,8 +45,7 @@ def words(pid: int) -> tuple[str, ...]:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadTimes:
+class ThreadTimes(msgspec.Struct, frozen=True):
     """The scheduler's times of one thread, in seconds since its start."""
 
     ran_s: float

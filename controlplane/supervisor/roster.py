@@ -5,7 +5,6 @@ import errno
 import logging
 import os
 import signal
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,8 +57,7 @@ class RosterEntry(msgspec.Struct, frozen=True):
                 os.kill(self.pid, number)
 
 
-@dataclass(slots=True)
-class Roster:
+class Roster(msgspec.Struct):
     """`workers.json` in the state directory."""
 
     path: Path

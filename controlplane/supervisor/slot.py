@@ -8,7 +8,6 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -34,8 +33,7 @@ RESTART_REASONS: Final = (*Reason, "signal", "exit", "not_started")
 """Why a worker's process had to be replaced. "signal" is one that the kernel or another program sent."""
 
 
-@dataclass(slots=True)
-class RestartBackoff:
+class RestartBackoff(msgspec.Struct):
     """The pause before a restart: none at first, then 0.1 s.
 
     The pause doubles up to 5 s only while processes end that have never served: clients miss a worker that

@@ -6,8 +6,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
+from msgspec import field
 
 from controlplane.supervisor.hangs import Judge
 from controlplane.supervisor.page import memory_file
@@ -33,8 +35,7 @@ LATE_S = 3.0
 """Between two ticks: after more, this process was stopped, and other processes may have been, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerCommand:
+class WorkerCommand(msgspec.Struct, frozen=True):
     """How a worker is started; its id and descriptor are added."""
 
     argv: tuple[str, ...]
@@ -51,8 +52,7 @@ class WorkerCommand:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessView:
+class ProcessView(msgspec.Struct, frozen=True):
     """One worker's process; `pid` is None while none runs. `reasons` counts its restarts."""
 
     worker: int

@@ -1,13 +1,12 @@
 """Which addresses and ports an endpoint may have: all that is asked of one, wherever it is named."""
 
-from dataclasses import dataclass
+import msgspec
 
 from controlplane.translate.addresses import refused_address, refused_port
 from controlplane.translate.ownsockets import OwnSockets
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(msgspec.Struct, frozen=True):
     """`own` are the sockets of this gateway. `loopback` lets endpoints be on this machine."""
 
     loopback: bool

@@ -8,7 +8,6 @@ one; a base of another namespace needs a grant.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 from typing import Final
@@ -30,8 +29,7 @@ _TOTAL: Final = 100
 _NO_POLICIES: Final = Policies()
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A rule of a canary, and the base that it takes traffic of."""
 
     outcome: Outcome
@@ -45,8 +43,7 @@ class _Part:
         self.outcome.findings.add(code, self.canary.field, value, **details)
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True):
     """The routes of all Ingresses, those of canaries joined to their bases.
 
     `idle` are the ids of canaries' routes without a base, which are not among the routes.

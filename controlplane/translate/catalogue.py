@@ -4,14 +4,14 @@ Codes are stable: a retired code is never used again. `error` is an unusable val
 works differently from its text, `info` a fact worth knowing.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 Level = Literal["error", "warning", "info"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One kind of finding. `message`, `allowed` and `fix` are templates for str.format."""
 
     level: Level

@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
+from msgspec import field
 
 from controlplane.translate.annotations import failback
 from controlplane.translate.services import GROUP
@@ -15,8 +15,7 @@ from proxy.model.snapshot import Listener, Route, Service, Source
 Kind = Literal["added", "removed", "changed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Aspect:
+class Aspect(msgspec.Struct, frozen=True):
     """One difference: two texts, "" on the side that lacks it."""
 
     name: str
@@ -24,8 +23,7 @@ class Aspect:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """`route` is the running route; an added route does not run yet."""
 
     kind: Kind
@@ -74,8 +72,7 @@ def _name(source: Source) -> tuple[str, str, str]:
     return source.kind, source.namespace, source.name
 
 
-@dataclass(slots=True)
-class _Pairing:
+class _Pairing(msgspec.Struct):
     """The routes of one source."""
 
     before: list[Route] = field(default_factory=list)

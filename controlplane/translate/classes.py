@@ -1,8 +1,9 @@
 """Which gateway an Ingress belongs to: by its IngressClass, by name, or because a gateway takes its class."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.resources.ingress import Ingress, IngressClass, IngressClassParameters
 from controlplane.translate.annotations.names import ALBCONFIG_NAME, INGRESS_CLASS
@@ -29,16 +30,14 @@ _NGINX_CLASS: Final = "nginx"
 _EVERY_CLASS: Final = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(msgspec.Struct, frozen=True):
     """A gateway by its dialect and name; the name is "" when the class is ours but no gateway takes it."""
 
     dialect: Dialect
     gateway: str
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(msgspec.Struct, frozen=True):
     """The Ingresses that an MseIngressConfig takes by their class, and the namespaces it looks in.
 
     `ingress_class` None takes none, "" all. `namespace` "" is every namespace, also for an IngressClass
@@ -68,8 +67,7 @@ class Selector:
         return 2 if self.ingress_class == _EVERY_CLASS else None
 
 
-@dataclass(frozen=True, slots=True)
-class Classes:
+class Classes(msgspec.Struct, frozen=True):
     """The IngressClasses by name, and the selectors of all MseIngressConfigs by name, the oldest first."""
 
     by_name: Mapping[str, IngressClass]

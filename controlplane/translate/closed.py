@@ -7,8 +7,9 @@ budget is closed as well: outlines of its rules stay, which cost little.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.guards import GUARDS, PROTECTING
 from controlplane.translate.annotations.row import field_of

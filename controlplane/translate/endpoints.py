@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.resources.endpointslice import (
     SERVICE_NAME_LABEL,
@@ -27,8 +28,7 @@ _NAMES: Final = "FQDN"
 _Ready = dict[tuple[str, int], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """An endpoint that is not used although its conditions would allow it."""
 
     cluster: str
@@ -38,8 +38,7 @@ class Refused:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(msgspec.Struct, frozen=True):
     """A service in all its clusters, with the parts that are missing in each."""
 
     service: Service
@@ -205,8 +204,7 @@ def _is_ready(conditions: EndpointConditions) -> bool | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(msgspec.Struct, frozen=True):
     """The endpoints of a Service's slices that are wanted."""
 
     port_name: str

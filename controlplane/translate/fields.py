@@ -1,8 +1,9 @@
 """Fields of a gateway's spec as data: the known ones, and why some have no effect here."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from controlplane.translate.annotations.loosejson import written
 from controlplane.translate.diagnostics import Findings, did_you_mean
@@ -13,8 +14,7 @@ _MAX_UNKNOWN: Final = 10
 """Unknown fields reported per object: each needs a search for similar names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A known field. Without `note` the field works, or does not concern the gateway."""
 
     name: str

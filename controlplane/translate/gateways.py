@@ -1,8 +1,11 @@
 """AlbConfigs and MseIngressConfigs to gateways: the listeners each one owns and the clusters it uses."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.ingress import IngressClass
@@ -27,8 +30,7 @@ _SCOPES: Final = {Dialect.ALB: Scope.ALBCONFIG, Dialect.MSE: Scope.MSEINGRESSCON
 _DIALECTS: Final = {kind: dialect for dialect, (_, kind) in GATEWAYS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class LiveGateway:
+class LiveGateway(msgspec.Struct, frozen=True):
     """The live version of one AlbConfig or MseIngressConfig. `subject` is its newest version."""
 
     dialect: Dialect
@@ -57,8 +59,7 @@ class LiveGateway:
         return ", ".join(f"HTTP:{listener.port}" for listener in self.listeners) or "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Gateways:
+class Gateways(msgspec.Struct, frozen=True):
     by_key: Mapping[tuple[Dialect, str], LiveGateway] = field(default_factory=dict)  # sorted
     classes: Classes = field(default_factory=lambda: Classes({}, {}))
     unreadable: tuple[Findings, ...] = ()  # about objects of which no version can be used
@@ -75,8 +76,7 @@ class Gateways:
         return frozenset(cluster for gateway in self.all for cluster in gateway.clusters)
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(msgspec.Struct, frozen=True):
     """The version of an object to use, and the findings about the newest one."""
 
     config: Config

@@ -7,7 +7,9 @@ so that they cannot use up the owner's.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from controlplane.translate.budgets.work import steps, work_by_host
 from controlplane.translate.closed import EFFECT
@@ -33,8 +35,7 @@ def _of_others(most: int) -> int:
     return most // 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Spent:
+class _Spent(msgspec.Struct, frozen=True):
     """The budgets of the crowded hosts, in steps per octet."""
 
     most: int

@@ -8,8 +8,9 @@ refuses those names, and looks the others up as they are, without search domains
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.resources.service import Service, ServicePort
 from controlplane.translate.addresses import refused_port
@@ -23,8 +24,7 @@ _UNRESOLVED: Final = HostAddresses()
 _OF_CLUSTER: Final = re.compile(r".*\.cluster\.local|.*\.(?:svc|pod)|[^.]+\.[^.]+\.(?:svc|pod)\..*")
 
 
-@dataclass(frozen=True, slots=True)
-class HostTrouble:
+class HostTrouble(msgspec.Struct, frozen=True):
     """Why a host name, or some of its addresses, cannot serve; one of the three is not ""."""
 
     host: str

@@ -5,9 +5,9 @@ of another namespace is installed, and a host below a wildcard belongs to the ol
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from controlplane.translate.live import Outcome
 from controlplane.translate.model import HostOwnership
@@ -18,8 +18,7 @@ _Place = tuple[int, str]
 """Port and host."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Claim:
+class _Claim(msgspec.Struct, frozen=True, order=True):
     """A claim to a host. Rules that name the host come before aliases; among equals the oldest owns it."""
 
     alias: bool

@@ -1,8 +1,9 @@
 """spec.listeners of an AlbConfig to listeners: defaults and ranges of ALB."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.translate.access import acl_access
@@ -21,8 +22,7 @@ _IDLE_S: Final = (15, 60)  # default and most, in seconds
 _REQUEST_S: Final = (60, 180)
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedListener:
+class PlannedListener(msgspec.Struct, frozen=True):
     field: str  # where its port stands in the gateway's object
     listener: Listener
     remedy: str = ""  # how another port is written, where that is not plain from `field`

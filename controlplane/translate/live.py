@@ -7,7 +7,10 @@ rules of the edit answer 503, since the Ingress was not meant to stay open.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.view import FleetObjects
@@ -27,8 +30,7 @@ from proxy.model.limits import Limits
 from proxy.model.snapshot import Route
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """The outcome of one Ingress. An Ingress that is not `ours` gets no status from this gateway."""
 
     findings: Findings
@@ -38,8 +40,7 @@ class Outcome:
     plan: IngressPlan | None = None  # of the live version, when there is a gateway for it
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(msgspec.Struct, frozen=True):
     """The context in which an Ingress is judged."""
 
     fleet: FleetObjects
@@ -71,8 +72,7 @@ def _newest(fleet: FleetObjects) -> Iterator[tuple[Findings, Ingress | None]]:
             yield findings, None
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class _Choice(msgspec.Struct, frozen=True):
     """The version of an Ingress to use, its gateway, and its plan. Without a gateway the version is only
     remembered.
     """

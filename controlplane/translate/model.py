@@ -1,11 +1,11 @@
 """The inputs of a translation besides the objects, and its results."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
+from msgspec import field
 
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.resources.ingress import Ingress
@@ -17,8 +17,7 @@ from proxy.model.limits import Limits
 from proxy.model.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class HostAddresses:
+class HostAddresses(msgspec.Struct, frozen=True):
     """The addresses that a host name last resolved to; `problem` is why the last lookup failed.
 
     Without both the name has not been looked up yet.
@@ -42,8 +41,7 @@ class CrossNamespace(StrEnum):
     ALLOW = "allow"  # nothing is needed
 
 
-@dataclass(frozen=True, slots=True)
-class Tenancy:
+class Tenancy(msgspec.Struct, frozen=True):
     """How far namespaces that share a gateway are kept apart."""
 
     host_ownership: HostOwnership = HostOwnership.SHARED
@@ -53,8 +51,7 @@ class Tenancy:
 DEFAULT_TENANCY: Final = Tenancy()
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """Facts that the gateway knows and no object contains.
 
     `address` is the IP address or host name that clients use, published in statuses. `failed_ports` are
@@ -100,8 +97,7 @@ class LastGood(msgspec.Struct, frozen=True):
     server_groups: dict[str, ServerGroup] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectStatus:
+class ObjectStatus(msgspec.Struct, frozen=True):
     """The desired `.status` of an object on the Fleet.
 
     Conditions come without lastTransitionTime: the writer has a clock and fills it in. With `releases` the
@@ -117,8 +113,7 @@ class ObjectStatus:
     releases: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     diagnostics: tuple[Diagnostic, ...]
     statuses: tuple[ObjectStatus, ...]

@@ -1,8 +1,9 @@
 """Paths of Ingress rules: pathType and path to the pattern that the router compiles."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.translate.spelling import SpellingProblem, expression, literal
 from proxy.model.paths import ascii_path
@@ -30,8 +31,7 @@ _ALB_GRAMMAR = (
 _REGEX_GRAMMAR = "a regular expression of RE2, of printable characters; in brackets of ASCII"
 
 
-@dataclass(frozen=True, slots=True)
-class PathOptions:
+class PathOptions(msgspec.Struct, frozen=True):
     """The meaning of path types, by dialect and annotations. Exact is Exact everywhere."""
 
     specific_is_prefix: bool = False  # ImplementationSpecific, as in MSE; else a pattern, as in ALB

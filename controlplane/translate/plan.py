@@ -1,8 +1,10 @@
 """The plan of one Ingress on its own, before any other object is considered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from controlplane.translate.annotations.draft import (
     Canary,
@@ -21,30 +23,26 @@ from proxy.model.snapshot import PathMatch
 DEFAULT_BACKEND: Final = "spec.defaultBackend"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedForward:
+class PlannedForward(msgspec.Struct, frozen=True):
     """Forward to these backends; the clusters are those of the whole Ingress."""
 
     backends: tuple[PlannedBackend, ...]
     balance: Balance | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedMirror:
+class PlannedMirror(msgspec.Struct, frozen=True):
     backends: tuple[PlannedBackend, ...]
     percent: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedErrors:
+class PlannedErrors(msgspec.Struct, frozen=True):
     """Statuses whose answers the default backend replaces."""
 
     statuses: tuple[int, ...]
     backend: PlannedBackend
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRoute:
+class PlannedRoute(msgspec.Struct, frozen=True):
     """One rule and path of an Ingress. `policies` are without mirror and errors, which need clusters."""
 
     field: str  # where it stands in the Ingress
@@ -61,16 +59,14 @@ class PlannedRoute:
     id: str = ""  # given when all routes of the Ingress are known
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True):
     """The annotations that protect an Ingress and cannot be honoured; `never`: not with any value."""
 
     keys: frozenset[str]
     never: bool
 
 
-@dataclass(frozen=True, slots=True)
-class IngressPlan:
+class IngressPlan(msgspec.Struct, frozen=True):
     subject: Subject
     created: str
     ports: tuple[ListenPort, ...] | None  # None: the default listeners

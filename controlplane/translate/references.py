@@ -1,6 +1,6 @@
 """References to Services of other namespaces: followed only where the owners of those allow it. Pure."""
 
-from dataclasses import dataclass
+import msgspec
 
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.gateways import LiveGateway
@@ -9,8 +9,7 @@ from controlplane.translate.services import ServiceRef, group_id
 from proxy.model.actions import Destination, Split, SplitMode
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(msgspec.Struct, frozen=True):
     """The objects that Ingresses of one namespace may refer to through one gateway."""
 
     namespace: str

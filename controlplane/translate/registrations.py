@@ -5,7 +5,6 @@ traffic of every Ingress, to any other Secret with the same label.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -30,8 +29,7 @@ class Owner(msgspec.Struct, frozen=True):
     server: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A Secret that is to register a cluster; `server` is "" where its kubeconfig cannot be used."""
 
     metadata: ObjectMeta
@@ -50,8 +48,7 @@ class Claim:
         return self.metadata.annotations.get(TAKES_OVER, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(msgspec.Struct, frozen=True):
     """`secrets` are the names of the Secrets that register a cluster, by its id.
 
     `owners` is for the next decision. `moved` are the former API servers by id: a finding names them as long

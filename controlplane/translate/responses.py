@@ -1,9 +1,9 @@
 """Rules with the direction Response, which change the responses of the other rules of their Ingress."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.actions import RuleAction
 from controlplane.translate.annotations.conditions import RuleConditions
@@ -14,8 +14,7 @@ from proxy.model.policies import Policies, ResponseRule
 from proxy.model.snapshot import PathKind, PathMatch
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedResponse:
+class PlannedResponse(msgspec.Struct, frozen=True):
     """A rule about responses, where it stands, and which requests they answer."""
 
     field: str

@@ -6,12 +6,12 @@ rename those, and every replica and every start of the gateway must make the sam
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from controlplane.resources.meta import ObjectMeta
 from controlplane.translate.plan import DEFAULT_BACKEND, PlannedRoute

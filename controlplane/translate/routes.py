@@ -1,7 +1,6 @@
 """A plan, its gateway and the member clusters to routes of the snapshot."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -27,8 +26,7 @@ from proxy.model.snapshot import Route, Source
 _LISTEN_PORTS: Final = field_of(LISTEN_PORTS.keys[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """The gateway, services and settings that a plan is bound to."""
 
     gateway: LiveGateway

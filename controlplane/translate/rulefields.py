@@ -1,8 +1,10 @@
 """The host, the path and the backend of one rule as written; unusable ones are reported."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from controlplane.resources.ingress import Ingress, IngressBackend, IngressPath, ServiceBackend
 from controlplane.translate.annotations.actions import FAMILY as ACTIONS
@@ -21,8 +23,7 @@ from proxy.model.snapshot import PathMatch
 _PORT_RANGE: Final = "a Service name and a port of it: 1 to 65535, or its name"
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """An Ingress with its annotations about all rules and about single services; None is unusable."""
 
     ingress: Ingress

@@ -1,9 +1,10 @@
 """spec.rules and spec.defaultBackend of an Ingress to planned routes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+
+import msgspec
 
 from controlplane.resources.ingress import Ingress, IngressBackend, IngressRule, ServiceBackend
 from controlplane.translate.annotations import order as order_annotation
@@ -31,8 +32,7 @@ APP_ROOT: Final = PathMatch(PathKind.EXACT, "/")
 """The path that app-root redirects; an Ingress with it has no other rule for that."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
+class _Match(msgspec.Struct, frozen=True):
     """The place and the match of a route; a `host` or `path` of None cannot be used."""
 
     field: str

@@ -2,9 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from math import lcm
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from controlplane.resources.servergroup import ServerGroup
 from controlplane.resources.view import FleetObjects
@@ -25,8 +27,7 @@ def zone_cluster(zone: str) -> str:
     return f"zone:{zone}"
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """The live version of one ServerGroup. `findings` are about its newest version."""
 
     findings: Findings
@@ -42,8 +43,7 @@ class Group:
         return self.findings.subject
 
 
-@dataclass(frozen=True, slots=True)
-class ServerGroups:
+class ServerGroups(msgspec.Struct, frozen=True):
     groups: Mapping[str, Group] = field(default_factory=dict)  # by "namespace/name"
     unreadable: tuple[Findings, ...] = ()  # about ServerGroups of which no version can be used
     good: Mapping[str, ServerGroup] = field(default_factory=dict)  # for the next translation

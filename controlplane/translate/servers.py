@@ -1,9 +1,10 @@
 """spec of a ServerGroup, understood on its own: the same object always gives the same plan and findings."""
 
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
+
+import msgspec
 
 from controlplane.resources.servergroup import Server, ServerGroup
 from controlplane.translate.addresses import refused_address, refused_port
@@ -19,8 +20,7 @@ _ADDRESS: Final = "an IPv4 or IPv6 address, or a host name"
 _WEIGHT: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedServer:
+class PlannedServer(msgspec.Struct, frozen=True):
     """`address` is an IP address, or a host name when `is_host`."""
 
     field: str  # where it stands in the ServerGroup
@@ -31,8 +31,7 @@ class PlannedServer:
     zone: str
 
 
-@dataclass(frozen=True, slots=True)
-class GroupPlan:
+class GroupPlan(msgspec.Struct, frozen=True):
     """`failover`: zones in the order in which they serve; the others come after all of them."""
 
     servers: tuple[PlannedServer, ...]

@@ -7,9 +7,10 @@ that could be taken for punctuation are percent-encoded; names in Kubernetes nev
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
+
+import msgspec
 
 _PART: Final = r"[^/:,=\[\]{}]*"
 _ID: Final = re.compile(
@@ -18,8 +19,7 @@ _ID: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterService:
+class ClusterService(msgspec.Struct, frozen=True):
     """Name and port of a Service in one cluster; "" is the same as everywhere else."""
 
     cluster: str
@@ -27,8 +27,7 @@ class ClusterService:
     port: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceRef:
+class ServiceRef(msgspec.Struct, frozen=True):
     """A port of a Service, by number or name, in all clusters; `of` sorts labels and overrides."""
 
     namespace: str

@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from controlplane.translate.annotations.draft import DEFAULT_ORDER
 from controlplane.translate.annotations.order import ORDER
@@ -25,8 +27,7 @@ _WHY: Final = {
 }
 
 
-@dataclass(slots=True)
-class _Host:
+class _Host(msgspec.Struct):
     """The rules of one host and port; of rules with the same path the rule that is taken."""
 
     routes: list[Route] = field(default_factory=list)

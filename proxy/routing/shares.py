@@ -1,11 +1,13 @@
 """The clusters that can take a route's traffic now, and their proportions: the healing of shares."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from math import lcm
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from proxy.model.actions import Share, Split, SplitMode
 
@@ -13,8 +15,7 @@ Tier = dict[str, int]
 """Clusters of one priority level: they may serve together. With their weights."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usable:
+class Usable(msgspec.Struct, frozen=True):
     """A service's endpoints in one cluster by their abilities, each counted with its weight."""
 
     live: int = 0

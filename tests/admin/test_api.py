@@ -4,11 +4,11 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import httpx
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from controlplane.admin.app import build_app
 from controlplane.admin.bodies import encode

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from controlplane.admin import connections
 from controlplane.admin.connections import MAX_CONNECTIONS, PATIENCE_S, Waiting

@@ -1,9 +1,9 @@
 """POST /api/v1/explain: which route, why not the others, and what it leads to now."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from msgspec.structs import replace as replaced
 
 from proxy.model.actions import Backend, FixedResponse, Forward, Share, Split, SplitMode

@@ -1,6 +1,6 @@
 """Readiness is about this gateway, not about member clusters."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from controlplane.admin.health import readiness, report
 from controlplane.kube.cluster import ClusterHealth
@@ -9,7 +9,7 @@ from tests.support.states import serving
 
 
 def failed(**changes: object) -> list[str]:
-    return [check.name for check in readiness(replace(serving(), **changes)) if not check.passed]  # type: ignore[arg-type]
+    return [check.name for check in readiness(replace(serving(), **changes)) if not check.passed]
 
 
 def test_a_serving_gateway_is_ready() -> None:

@@ -1,7 +1,6 @@
 """Which clusters are away, as snapshots and reports of workers come one after the other."""
 
-import dataclasses
-
+import msgspec
 from msgspec.structs import replace
 
 from controlplane.observe.memory import FORGET_S
@@ -82,7 +81,7 @@ def test_a_cluster_that_is_held_out_stays_away_from_that_ingress() -> None:
     held = FailbackStats("shop/web", WEB, "cluster-2", "held", 0.0, 0.0)
     (worker,) = view()
     assert worker.stats is not None
-    seen = (dataclasses.replace(worker, stats=replace(worker.stats, failbacks=(held,))),)
+    seen = (msgspec.structs.replace(worker, stats=replace(worker.stats, failbacks=(held,))),)
     assert lost(tracker.observe(served, view("open", 0.0, "ejected"), 1.0))["cluster-2"][2] == "breaker_open"
     away = tracker.observe(served, seen, 2.0)
     assert lost(away) == {"cluster-1": (0.5, 1.0, ""), "cluster-2": (0.5, 0.0, "held_out")}
@@ -157,7 +156,7 @@ def test_a_weighted_cluster_that_lacks_endpoints_gets_less_and_is_not_away() -> 
     assert worker.stats is not None
     well = EndpointStats(WEB, "cluster-2", "10.0.0.2", 8080, "healthy", 0, 0, 0, 0, "")
     report = replace(worker.stats, endpoints=(*worker.stats.endpoints, well))
-    found = UnavailabilityTracker().observe(served, (dataclasses.replace(worker, stats=report),), 1.0)
+    found = UnavailabilityTracker().observe(served, (msgspec.structs.replace(worker, stats=report),), 1.0)
     share, part, reason = lost(found)["cluster-2"]
     assert (share, reason) == (0.5, "fewer_endpoints")
     assert 0.0 < part < share

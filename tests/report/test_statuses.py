@@ -1,11 +1,11 @@
 """Statuses are written once, by the leader, and only when they say something new."""
 
 import asyncio
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from controlplane.kube.store import StoredStatus
 from controlplane.report.findings import MOST_OF_OBJECT

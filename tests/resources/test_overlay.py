@@ -1,6 +1,6 @@
 """Objects in the place of those that a Fleet holds."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from controlplane.resources.ingress import Ingress
 from controlplane.resources.meta import ObjectMeta

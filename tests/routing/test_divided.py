@@ -1,9 +1,9 @@
 """How requests are divided while a cluster returns, or lacks endpoints."""
 
-import dataclasses
 from fractions import Fraction
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,7 +169,9 @@ asked = st.fixed_dictionaries(
     dict.fromkeys(
         "abcd",
         st.builds(
-            lambda usable, part: dataclasses.replace(usable, parts={"ns/web": part} if part < 1.0 else {}),
+            lambda usable, part: msgspec.structs.replace(
+                usable, parts={"ns/web": part} if part < 1.0 else {}
+            ),
             healths,
             st.integers(0, 8).map(lambda eighths: eighths / 8),
         ),

@@ -1,7 +1,6 @@
 """The explanation says what the table does, and why."""
 
-import dataclasses
-
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -198,7 +197,10 @@ def test_the_first_matches_of_all_namespaces_contend(wanted: list[Route], severa
 def test_the_remembered_route_is_the_one_that_is_found(wanted: list[Route], several: list[Inquiry]) -> None:
     """Requests that share only their header block, which has the host, too."""
     first, *others = several
-    same = [first, *(dataclasses.replace(each, host=first.host, headers=first.headers) for each in others)]
+    same = [
+        first,
+        *(msgspec.structs.replace(each, host=first.host, headers=first.headers) for each in others),
+    ]
     table, fresh = table_of(wanted), table_of(wanted)
     remembered, new = headers_of(first, is_remembered=True), headers_of(first)
     for asked in same + same:

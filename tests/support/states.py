@@ -1,8 +1,9 @@
 """States of a gateway for tests of what the admin API makes of them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from controlplane.admin.state import State
 from controlplane.kube.cluster import ClusterHealth

@@ -1,12 +1,12 @@
 """Hosts and paths of Ingress rules: what they become, and that no text raises anything else."""
 
 import re
-from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from controlplane.translate.hosts import HostProblem, parse_host
 from controlplane.translate.paths import PATH_TYPES, PathOptions, PathProblem, parse_path

@@ -1,9 +1,9 @@
 """What Ingresses of one namespace may do to those of another, in translation."""
 
-import dataclasses
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from controlplane.translate.builder import translate
@@ -27,7 +27,7 @@ def translated(*manifests: Manifest, **facts: Any) -> Translation:
     members = {"cluster-1": member_of("cluster-1", deployed(pods, "10.0.1"))}
     known = Facts("192.0.2.1", frozenset(members))
     fleet = fleet_of([*gateway(80), MSE_GATEWAY, *manifests])
-    return translate(fleet, members, dataclasses.replace(known, **facts), LastGood(), 1)
+    return translate(fleet, members, msgspec.structs.replace(known, **facts), LastGood(), 1)
 
 
 def site(namespace: str, **annotations: str) -> Manifest:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from controlplane.embedded.causes import forbidden_field, invalid_value, not_supported
 from controlplane.embedded.errors import Cause, bad_request, invalid
@@ -28,8 +29,7 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-@dataclass(frozen=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True):
     """`manager` is the fieldManager, or the first word of the User-Agent without one."""
 
     dry_run: bool = False
@@ -63,8 +63,7 @@ def write_options(query: Mapping[str, str], user_agent: str, kind: str) -> Write
     )
 
 
-@dataclass(frozen=True)
-class ListOptions:
+class ListOptions(msgspec.Struct, frozen=True):
     """Parameters of list and watch; `version` None means the current version."""
 
     labels: Selector
@@ -148,8 +147,7 @@ def _list_causes(options: ListOptions) -> list[Cause]:
     return causes
 
 
-@dataclass(frozen=True)
-class DeleteOptions:
+class DeleteOptions(msgspec.Struct, frozen=True):
     """`policy`: Background, Foreground or Orphan."""
 
     policy: str = "Background"

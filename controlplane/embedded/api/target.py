@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from controlplane.embedded.errors import unknown_path
 from controlplane.embedded.registry.registry import Registry
@@ -11,8 +11,7 @@ from controlplane.embedded.registry.resource import Resource
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """The target of a request. `namespace`: None for all namespaces, "" for cluster-scoped kinds."""
 
     resource: Resource

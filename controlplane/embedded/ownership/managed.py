@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from controlplane.embedded.ownership.fields import FieldSet, Path, changed, from_fields_v1, to_fields_v1
 from controlplane.embedded.schema.node import Schema
@@ -34,8 +36,7 @@ _UNTRACKED: frozenset[Path] = frozenset(
 _BY_VALUE = frozenset({"f:metadata", "f:spec", "f:status", "f:template", "f:strategy", "f:containers"})
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """The identity of one managedFields entry."""
 
     manager: str
@@ -51,8 +52,7 @@ class Owner:
         return f"{text} using {self.api_version}" if self.operation == "Update" else text
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     fields: FieldSet
     time: str = ""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -31,8 +30,7 @@ _OLD_TOKEN = (
 _OLD_VERSION = "The resourceVersion for the provided list is too old."
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Selected objects in key order; `remaining` is None when a selector makes it unknown."""
 
     items: list[Stored]

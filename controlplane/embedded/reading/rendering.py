@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,8 +17,7 @@ encode = msgspec.json.Encoder().encode
 _META = "meta.k8s.io"
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """`shape`: "", Table, PartialObjectMetadata or PartialObjectMetadataList, in `version` of meta.k8s.io."""
 
     shape: str = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -22,8 +21,7 @@ BOOKMARK_EVERY = 60.0
 BOOKMARK_BEFORE_END = 2.0
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """`kind` is ADDED, MODIFIED or DELETED."""
 
     kind: str

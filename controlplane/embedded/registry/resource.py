@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from controlplane.embedded.errors import Cause, qualified
 from controlplane.embedded.registry.names import Check, subdomain
 from controlplane.embedded.schema.node import Schema
@@ -15,8 +17,7 @@ Object = dict[str, Any]
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A printer column: `read` gives the cell (None shows as <none>); priority 1 is shown with -o wide."""
 
     name: str
@@ -27,8 +28,7 @@ class Column:
     format: str = ""
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(msgspec.Struct, frozen=True):
     """JSON paths (`.spec.replicas`) of the scale subresource; `selector` may be empty."""
 
     spec: str = ".spec.replicas"
@@ -52,8 +52,7 @@ def _same(obj: Object) -> Object:
     return obj
 
 
-@dataclass(frozen=True)
-class Strategy:
+class Strategy(msgspec.Struct, frozen=True):
     """The rules of one kind. `default` fills fields in place; `prepare` what needs the stored state
     (allocation,
     generation of status); `validate` returns field errors for a create (old None) or an update."""
@@ -80,7 +79,7 @@ class Resource:
     namespaced: bool
     schema: Schema
     columns: tuple[Column, ...]
-    strategy: Strategy = Strategy()
+    strategy: Strategy = field(default_factory=Strategy)
     singular: str = ""
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()

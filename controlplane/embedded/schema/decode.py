@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec import field
 
 from controlplane.embedded.schema.node import UNSET, Schema
 
@@ -26,8 +28,7 @@ class WrongType(Exception):
     """A value whose JSON type the field cannot hold; the message has the form of Go's decoder."""
 
 
-@dataclass(slots=True)
-class Decoder:
+class Decoder(msgspec.Struct):
     """Collects the unknown fields of one object; custom resources are read without `strict_types`."""
 
     unknown: list[str] = field(default_factory=list)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 SCALARS = frozenset({"string", "int", "number", "bool", "bytes", "time", "microtime", "quantity", "intstr"})
 UNSET: Any = object()
 
 
-@dataclass(slots=True, eq=False)
-class Schema:
+class Schema(msgspec.Struct, eq=False):
     """`type` is object, map, list, any or one of SCALARS; `items` is what a map or list holds; `numbers`
     are the protobuf field numbers (two where the JSON form flattens a message)."""
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import field
 
 _encode = msgspec.json.Encoder().encode
 # A client that lets this many events pile up is cut off, as kube-apiserver does; it relists.
 QUEUE_LIMIT = 20_000
 
 
-@dataclass(slots=True, eq=False)
-class Stored:
+class Stored(msgspec.Struct, eq=False):
     """One version of an object, with its JSON text made at most once per API version it is read in."""
 
     object: dict[str, Any]
@@ -36,8 +35,7 @@ class Stored:
         return found
 
 
-@dataclass(slots=True, frozen=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One write: `new` is None for a deletion, whose last state is `last`."""
 
     version: int

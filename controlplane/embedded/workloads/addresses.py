@@ -6,14 +6,14 @@ import random
 import socket
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 BLOCKS = 64
 TRIES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """The address and ports of a pod. Port 0 asks for a free one."""
 
     address: str

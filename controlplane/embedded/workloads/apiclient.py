@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -18,8 +17,7 @@ WATCH_TIMEOUT_S = 300
 CLOSE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """A namespaced resource of the API."""
 
     prefix: str

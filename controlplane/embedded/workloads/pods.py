@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import httpx
+import msgspec
 
 from controlplane.embedded.workloads import podspec
 from controlplane.embedded.workloads.addresses import Placement, place
@@ -29,8 +29,7 @@ MAX_PODS = 110
 """Pods per node; kubelet's default. Further ones stay pending."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """The node that all pods of a cluster share. `host`: their common address, None for one each."""
 
     cluster: str

@@ -1,8 +1,9 @@
 """The parts of a pod that the controllers read: environment, ports, probe, life cycle."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from controlplane.embedded.workloads.apiclient import Object
 
@@ -19,8 +20,7 @@ MIN_PRE_STOP_S = 1.0
 DEFAULT_GRACE_S = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True):
     """A readiness probe; the defaults are kubelet's."""
 
     path: str = "/healthz"

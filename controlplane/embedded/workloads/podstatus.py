@@ -1,6 +1,6 @@
 """The status that a node writes for a pod."""
 
-from dataclasses import dataclass
+import msgspec
 
 from controlplane.embedded.workloads import podspec
 from controlplane.embedded.workloads.apiclient import Object
@@ -8,8 +8,7 @@ from controlplane.embedded.workloads.apiclient import Object
 HOST_IP = "127.0.0.1"
 
 
-@dataclass(slots=True)
-class ContainerRun:
+class ContainerRun(msgspec.Struct):
     """The life of a pod's container so far."""
 
     address: str = ""

@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from controlplane.embedded.workloads.addresses import Placement
 from controlplane.system import children
@@ -17,8 +18,7 @@ class StartFailed(Exception):
     """The process ended, or did not listen in time; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """The values that a pod shows in its answers."""
 
     pod: str

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 from controlplane.embedded.workloads.apiclient import Object
 
@@ -13,8 +14,7 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' own: spells no words
 _DEFAULT_BOUND = "25%"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """`surge`: pods above the wanted number; `unavailable`: how many of it may be missing."""
 
     surge: int
@@ -22,8 +22,7 @@ class Limits:
     recreate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SetCount:
+class SetCount(msgspec.Struct, frozen=True):
     """A replica set: pods asked for, pods available, pods that exist in any state."""
 
     wanted: int
@@ -31,8 +30,7 @@ class SetCount:
     existing: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     new: int
     old: tuple[int, ...]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
+from msgspec import field
 
 from controlplane.embedded.api.options import WriteOptions
 from controlplane.embedded.causes import invalid_value, json_text
@@ -18,8 +20,7 @@ from controlplane.embedded.schema.decode import Decoder, WrongType, apply_defaul
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """One write request; `warnings` go back in Warning headers."""
 
     resource: Resource

@@ -5,10 +5,10 @@ requests and responses on their way.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+from msgspec import field
 
 from controlplane.translate.annotations import action_values as values
 from controlplane.translate.annotations import forward_groups
@@ -45,8 +45,7 @@ ROWS: Final = (ACTIONS,)
 FinalAction = tuple[PlannedBackend, ...] | Redirect | FixedResponse
 
 
-@dataclass(slots=True)
-class RuleAction:
+class RuleAction(msgspec.Struct):
     """The actions for one service."""
 
     final: FinalAction | None = None
@@ -73,8 +72,7 @@ class RuleAction:
 NO_ACTION: Final = RuleAction()
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """The place of an action, and the context in which its Services are looked up."""
 
     field: str

@@ -6,8 +6,10 @@ Higress. The same order decides between the canaries of a base. translate/canari
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.draft import Canary, Draft
 from controlplane.translate.annotations.expressions import PatternProblem, check_regex
@@ -175,8 +177,7 @@ def _cookie(name: str, values: tuple[str, ...], kind: TextKind) -> Condition:
     return CookieCondition(tuple((name, value) for value in values), kind)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(msgspec.Struct, frozen=True):
     """A way to choose requests: the annotation with the name, that with the value (None: `always`)."""
 
     name: Annotation
@@ -198,8 +199,7 @@ _KINDS: Final = (
 _PATTERNS: Final = (HEADER_PATTERN, QUERY_PATTERN)
 
 
-@dataclass(frozen=True, slots=True)
-class _Spelling:
+class _Spelling(msgspec.Struct, frozen=True):
     """The annotations as a dialect has them; `kinds` by precedence."""
 
     canary: Annotation

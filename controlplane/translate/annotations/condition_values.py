@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
+
+import msgspec
 
 from controlplane.translate.annotations.loosejson import JsonProblem, fold, written
 from controlplane.translate.annotations.numbers import integer
@@ -28,8 +29,7 @@ _HOST_GLOB = re.compile(r"[a-z0-9.*?-]{3,128}")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """A host of a rule; or a pattern that may stand for several labels, on a rule for any host."""
 
     name: str
@@ -41,8 +41,7 @@ class ValueProblem(ValueError):
     """The value cannot be used; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar(Generic[T]):
+class Grammar(msgspec.Struct, Generic[T], frozen=True):
     """How one value is read. `read` raises ValueProblem."""
 
     read: Callable[[Any], T]

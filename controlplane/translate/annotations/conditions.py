@@ -5,8 +5,10 @@ each of the Header, QueryString and Cookie blocks has to hold.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
+from msgspec import field
 
 from controlplane.translate.annotations import condition_values as values
 from controlplane.translate.annotations.condition_values import Host
@@ -41,8 +43,7 @@ CONDITIONS: Final = Annotation(
 ROWS: Final = (CONDITIONS,)
 
 
-@dataclass(slots=True)
-class RuleConditions:
+class RuleConditions(msgspec.Struct):
     """The blocks for one service. `hosts` and `paths` come in addition to those of the rule."""
 
     hosts: list[Host] = field(default_factory=list)

@@ -1,9 +1,9 @@
 """enable-cors and cors-*: which pages of other origins may read the answers."""
 
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.reader import Reader

@@ -1,7 +1,10 @@
 """The draft of an Ingress: each family of annotations adds its part, and the planning of rules reads it."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import field
 
 from controlplane.translate.paths import LITERAL, PathOptions
 from proxy.model.actions import Algorithm, Balance, HashKey, Redirect, Sticky
@@ -25,15 +28,13 @@ ListenPort = tuple[str, int]
 DEFAULT_ORDER = 10
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFailover:
+class PlannedFailover(msgspec.Struct, frozen=True):
     """Where requests may go when their cluster is dead. `clusters` None is every attached one, () none."""
 
     clusters: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFailback:
+class PlannedFailback(msgspec.Struct, frozen=True):
     """When a cluster that has failed gets its share back. Times in seconds."""
 
     manual: bool = False
@@ -41,7 +42,7 @@ class PlannedFailback:
     ramp_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class PlannedBackend:
     """A Service, or a server group when `group` (its spec.id or name) is given."""
 
@@ -49,11 +50,11 @@ class PlannedBackend:
     weight: int = 100
     group: str = ""
     fallbacks: tuple["PlannedBackend", ...] = ()  # serve, in this order, when it has no endpoint at all
-    place: str = field(default="", compare=False)  # the annotation that names it, "" where the rule does
+    # The annotation that names the backend, "" where the rule does
+    place: str = dataclasses.field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Canary:
+class Canary(msgspec.Struct, frozen=True):
     """An Ingress that takes a part of the traffic of another Ingress with the same host and path.
 
     Requests with its `condition`, the canary with the higher `priority` before others; or, without
@@ -67,24 +68,21 @@ class Canary:
     field: str = ""  # of the annotation that decides
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedCheck:
+class PlannedCheck(msgspec.Struct, frozen=True):
     """A health check of every service of the Ingress; `field` is the annotation that asks for it."""
 
     check: HealthCheck
     field: str
 
 
-@dataclass(frozen=True, slots=True)
-class HttpsRedirect:
+class HttpsRedirect(msgspec.Struct, frozen=True):
     """A redirect of requests that came by http to https; `field` is the annotation that asks for it."""
 
     redirect: Redirect
     field: str
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     namespace: str
 
     # Listeners and match of the rules

@@ -1,7 +1,8 @@
 """Health checks of the endpoints of an Ingress's Services."""
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from controlplane.translate.addresses import refused_port
 from controlplane.translate.annotations.draft import Draft, PlannedCheck

@@ -1,8 +1,9 @@
 """use-regex, ignore-path-case, match-method, *-match-*, server-alias: the requests that the rules take."""
 
 import re
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.expressions import PatternProblem, check_regex

@@ -1,7 +1,8 @@
 """alb.ingress.kubernetes.io/order: which Ingress comes before which."""
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.draft import DEFAULT_ORDER, Draft
 from controlplane.translate.annotations.reader import Reader

@@ -1,7 +1,8 @@
 """backend-protocol: the protocol of requests to endpoints."""
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.row import ALB, ANY_MSE, Annotation, Support
 from controlplane.translate.dialects import Dialect

@@ -1,7 +1,8 @@
 """The annotations of one object as its dialect reads them; an unusable value becomes a finding."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.numbers import integer
@@ -13,8 +14,7 @@ _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))  # Go's strconv.Parse
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """An annotation as written."""
 
     key: str

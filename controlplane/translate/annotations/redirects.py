@@ -1,8 +1,9 @@
 """temporal-redirect, permanent-redirect, ssl-redirect, app-root: answers that send the client elsewhere."""
 
 import re
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.draft import Draft, HttpsRedirect
 from controlplane.translate.annotations.reader import Reader

@@ -1,7 +1,8 @@
 """remote-clusters on an AlbConfig or MseIngressConfig: the member clusters it uses."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.translate.annotations.lists import comma_list
 from controlplane.translate.annotations.reader import Reader
@@ -30,8 +31,7 @@ REMOTE_CLUSTERS: Final = {
 ROWS: Final = tuple(REMOTE_CLUSTERS.values())
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteClusters:
+class RemoteClusters(msgspec.Struct, frozen=True):
     """Cluster ids in the order written; `unknown` ones are no members of the Fleet."""
 
     attached: tuple[str, ...]

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.nginx_variables import (

@@ -1,8 +1,9 @@
 """The facts about an annotation key, as data: parsing, findings, docs and the command line read them."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from controlplane.translate.dialects import Dialect
 
@@ -36,8 +37,7 @@ class Support(StrEnum):
     REFUSED = "refused"  # the rules would have another effect without the annotation, so they are not used
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(msgspec.Struct, frozen=True):
     """One key. `name` ends in "*" where a name of the user's follows, as in conditions.<service>."""
 
     name: str  # without the prefix
@@ -52,10 +52,10 @@ class Annotation:
     neutral: tuple[str, ...] = ()  # values that ask for the default: no finding is reported
     scope: Scope = Scope.INGRESS
     example: str = ""
-    keys: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    keys: tuple[str, ...] = ()  # the spellings, which follow from name and prefixes
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "keys", tuple(prefix + self.name for prefix in self.prefixes))
+        msgspec.structs.force_setattr(self, "keys", tuple(prefix + self.name for prefix in self.prefixes))
 
     @property
     def is_family(self) -> bool:

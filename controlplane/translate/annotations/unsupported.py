@@ -1,8 +1,9 @@
 """Annotations that change nothing here, and those without which an Ingress would have another effect."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from controlplane.translate.annotations.row import ALB, Annotation, Support
 from controlplane.translate.dialects import Dialect
@@ -10,8 +11,7 @@ from controlplane.translate.dialects import Dialect
 _OFF: Final = ("false", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(msgspec.Struct, frozen=True):
     """The effect of an annotation elsewhere, and its values."""
 
     summary: str

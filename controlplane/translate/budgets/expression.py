@@ -5,8 +5,9 @@ caller assumes the highest cost.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 OTHER: Final = 128  # any character beyond ASCII
 END: Final = 129  # of the text
@@ -36,25 +37,21 @@ class UnknownSyntax(ValueError):
     """The expression has syntax that this reader does not know; it may be valid all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(msgspec.Struct, frozen=True):
     """One of a set of symbols, a bit for each."""
 
     mask: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(msgspec.Struct, frozen=True):
     parts: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     parts: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(msgspec.Struct, frozen=True):
     part: "Node"
     least: int
     most: int | None

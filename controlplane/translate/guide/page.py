@@ -1,10 +1,9 @@
 """The page of one finding."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Sentences for readers who meet the finding for the first time.
 
     `example` is a piece of a manifest with the fault, or of the circumstances that cause the finding.
