@@ -18,7 +18,7 @@ from controlplane.resources.ingress import Ingress
 from proxy.model.actions import Algorithm, Forward, Split
 from proxy.model.snapshot import Listener, Route, Snapshot, Source
 from proxy.routing.explain import Considered, Inquiry, Part, RouteVerdict, explain
-from proxy.routing.shares import Usable, tiers
+from proxy.routing.shares import Usable, priority_levels
 
 _MOST_NEAR: Final = 10
 """Number of routes that do not match that are shown by default: the nearest ones."""
@@ -191,8 +191,8 @@ def _backends(action: Forward, endpoints: list[Merged], state: State, snapshot: 
 def _take_over_order(split: Split, counts: Mapping[str, Usable]) -> list[str]:
     """Return the clusters in the order in which they serve when those before them cannot."""
     order: list[str] = []
-    for tier in tiers(split, counts):
-        order += [cluster for cluster, _ in sorted(tier.items(), key=lambda each: (-each[1], each[0]))]
+    for level in priority_levels(split, counts):
+        order += [cluster for cluster, _ in sorted(level.items(), key=lambda each: (-each[1], each[0]))]
     return order
 
 

@@ -153,7 +153,7 @@ class Metrics(Collector):
         yield gauge("upstream_connections", text, ("cluster", "state"), upstream.items())
         text = "Endpoints by the state most workers see them in."
         yield gauge("endpoints", text, ("service", "cluster", "state"), endpoints.items())
-        opened = [(key, 1.0 - breaker.level) for key, breaker in self._state.breakers().items()]
+        opened = [(key, 1.0 - breaker.ramp) for key, breaker in self._state.breakers().items()]
         text = "Part of its share that a cluster does not get since it failed: 1 while its breaker is open."
         yield gauge("cluster_breaker_open", text, ("service", "cluster"), opened)
 

@@ -218,7 +218,7 @@ def cluster_view(
             {
                 "service": each.service,
                 "phase": each.phase,
-                "partPercent": percent(each.level),
+                "partPercent": percent(each.ramp),
                 "flaps": each.flaps,
             }
             for each in opened

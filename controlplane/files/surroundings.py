@@ -233,7 +233,7 @@ def _clusters(drafts: Iterable[Draft]) -> tuple[str, ...]:
     """Return the clusters that the annotations of Ingresses name."""
     named: set[str] = set()
     for draft in drafts:
-        named.update(draft.weights, draft.failover.clusters or (), *draft.tiers)
+        named.update(draft.weights, draft.failover.clusters or (), *draft.priority_levels)
     return tuple(sorted(named)) or (_NAME,)
 
 

@@ -12,7 +12,7 @@ from controlplane.publish import Pair
 from proxy.model.actions import Forward, Split, SplitMode
 from proxy.model.snapshot import Snapshot
 
-RETURNING: Final = "returning"
+RAMPING: Final = "ramping"
 
 REASONS: Final = {
     "no_endpoints": "the service has no endpoint in the cluster",
@@ -21,7 +21,7 @@ REASONS: Final = {
     "endpoints_failing": "all endpoints there are ejected, stalled, unreachable or fail checks",
     "held_out": "the cluster has failed, and is held out until `fleetgate failback` lets it back",
     "failback_delay": "the cluster has failed, and the delay of fleetgate.io/failback is not over",
-    RETURNING: "its share grows again after a failure",
+    RAMPING: "its share grows again after a failure",
     "draining": "its endpoints there are terminating, or have no weight",
     "fewer_endpoints": "some of its endpoints there do not serve",
     "backend_failing": "the backend serves elsewhere, or leaves its part to another one",
@@ -91,8 +91,8 @@ def _reason(states: list[str], phase: str) -> str:
         return "breaker_open"
     if not seen & {"healthy", "draining"}:
         return "endpoints_failing"
-    if phase == "returning":
-        return RETURNING
+    if phase == RAMPING:
+        return RAMPING
     if "healthy" not in seen:
         return "draining"
     return "fewer_endpoints" if len(seen) > 1 else ""

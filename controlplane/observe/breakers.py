@@ -27,4 +27,4 @@ def agreed_breakers(workers: Iterable[WorkerView]) -> Breakers:
 def _most(seen: Iterable[BreakerStats]) -> BreakerStats:
     """Return the view that most have; of equally frequent ones that with the smallest part."""
     views = Counter(seen)
-    return max(views, key=lambda breaker: (views[breaker], -breaker.level))
+    return max(views, key=lambda breaker: (views[breaker], -breaker.ramp))

@@ -94,7 +94,7 @@ def _behind(breaker: BreakerStats | None, usable: Usable) -> Usable:
         return usable
     if breaker.phase == "open":
         return Usable(ejected=usable.total - usable.unreachable, unreachable=usable.unreachable)
-    return replace(usable, level=breaker.level)
+    return replace(usable, ramp=breaker.ramp)
 
 
 def _use(endpoint: Merged) -> str:

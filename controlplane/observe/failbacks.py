@@ -12,7 +12,7 @@ from proxy.model.channel import FailbackStats
 Failbacks = Mapping[Pair, Mapping[str, FailbackStats]]
 """Failbacks by service and cluster, and then by Ingress."""
 
-REASONS: Final = {"held": "held_out", "delayed": "failback_delay", "returning": "returning"}
+REASONS: Final = {"held": "held_out", "delayed": "failback_delay", "ramping": "ramping"}
 """Names of the states of a failback where the share of its cluster is explained."""
 
 

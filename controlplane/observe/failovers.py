@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from controlplane.kube.turns import LeftOut, in_turn
-from controlplane.observe.absences import RETURNING
+from controlplane.observe.absences import RAMPING
 from controlplane.observe.breakers import agreed_breakers
 from controlplane.observe.timeline import Failover, Observation, Timeline
 from controlplane.publish import Pair, Publisher
@@ -48,7 +48,7 @@ class FailoverWatch:
         observation = Observation(
             now=time.time(),
             held={pair: places.seen_as(pair) for pair in breakers},
-            returning={pair for pair, breaker in breakers.items() if breaker.phase == RETURNING},
+            returning={pair for pair, breaker in breakers.items() if breaker.phase == RAMPING},
             empty=places.empty,
             filled=places.filled,
             carries=places.carries,
@@ -103,8 +103,8 @@ def carrying(routes: Iterable[Route]) -> Iterable[Pair]:
 
 def _named(split: Split) -> Iterable[str]:
     named = [share for share in split.shares if share.weight or split.mode is SplitMode.ENDPOINTS]
-    first = min((share.tier for share in named), default=0)
-    return [share.cluster for share in named if share.tier == first]
+    first = min((share.priority for share in named), default=0)
+    return [share.cluster for share in named if share.priority == first]
 
 
 def _log_all(failovers: Iterable[Failover]) -> None:

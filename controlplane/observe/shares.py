@@ -6,7 +6,7 @@ import msgspec
 
 from proxy.model.actions import Backend, Forward, Split, SplitMode
 from proxy.model.snapshot import Route
-from proxy.routing.shares import Reach, Usable, divided, first_serving, healed, reach, tiers
+from proxy.routing.shares import Reach, Usable, divided, first_serving, healed, priority_levels, reach
 
 Parts = dict[str, float]
 """Each cluster's part of the traffic, 0 to 1."""
@@ -33,8 +33,8 @@ def configured(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
 
 
 def effective(split: Split, endpoints: Mapping[str, Usable]) -> Parts:
-    """Return each cluster's present part: that of the best tier in which any cluster can serve."""
-    best = divided(split, tiers(split, endpoints), endpoints)
+    """Return each cluster's present part: that of the best level in which any cluster can serve."""
+    best = divided(split, priority_levels(split, endpoints), endpoints)
     return normal({share.cluster: float(best.get(share.cluster, 0)) for share in split.shares})
 
 
@@ -100,7 +100,7 @@ def _serving(action: Forward, backend: Backend, services: Services) -> tuple[str
     found = []
     for service, split in options:
         endpoints = services.get(service, {})
-        found.append(reach(tiers(split, endpoints), endpoints))
+        found.append(reach(priority_levels(split, endpoints), endpoints))
     at = first_serving(found)
     service, split = options[at]
     return service if found[at] else "", split, found[at]

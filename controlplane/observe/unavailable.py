@@ -7,7 +7,7 @@ import msgspec
 from msgspec import field
 from msgspec.structs import replace
 
-from controlplane.observe.absences import RETURNING, absences
+from controlplane.observe.absences import RAMPING, absences
 from controlplane.observe.breakers import agreed_breakers
 from controlplane.observe.demand import DemandIndex, services_of
 from controlplane.observe.endpoints import Merged, merged, usable
@@ -71,7 +71,7 @@ class UnavailabilityTracker:
         reasons = {
             pair: reason
             for pair, reason in found.items()
-            if reason and (reason != RETURNING or now - self._unavailable_at.get(pair, NEVER) <= GAP_S)
+            if reason and (reason != RAMPING or now - self._unavailable_at.get(pair, NEVER) <= GAP_S)
         }
         self._saw(reasons, now)
         counts = usable(endpoints, breakers, back)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import field
 
 from controlplane.kube.events import BOUNDS, EventRecorder, EventSubject
-from controlplane.observe.absences import RETURNING, SERVING
+from controlplane.observe.absences import RAMPING, SERVING
 from controlplane.observe.demand import IngressKey
 from controlplane.observe.shortages import ServiceShares
 from controlplane.observe.timeline import GAP_S, Failover
@@ -90,14 +90,14 @@ class FailoverEvents:
     def _resume(self, lost: Lost, unavailable: UnavailableClusters) -> None:
         """Continue a loss whose end was not written yet and did not last: by the Events it still goes on."""
         for key, back in [*self._returns.items()]:
-            if key in lost or _reasons(key, back.loss, unavailable) == {RETURNING}:
+            if key in lost or _reasons(key, back.loss, unavailable) == {RAMPING}:
                 del self._returns[key]
                 self._losses[key] = back.loss
 
     def _end(self, key: Key, unavailable: UnavailableClusters) -> None:
         """End a loss when the cluster serves. A cluster that lost its share by new rules gets no Event."""
         loss, reasons = self._losses[key], _reasons(key, self._losses[key], unavailable)
-        if reasons == {RETURNING}:
+        if reasons == {RAMPING}:
             return
         del self._losses[key]
         if loss.told and not reasons:

@@ -167,7 +167,7 @@ def _split(split: Split) -> str:
     clusters = ", ".join(
         share.cluster
         + (f" {share.weight}" if by_weight else "")
-        + (f" tier {share.tier}" if share.tier else "")
+        + (f" priority level {share.priority}" if share.priority else "")
         for share in split.shares
     )
     failover = "" if split.failover else ", no failover"

@@ -45,7 +45,7 @@ def plan_ingress(
     reader = Reader(annotations, dialect, findings)
     draft = Draft(ingress.metadata.namespace)
     apply_all(reader, draft)
-    _check_failover(ingress, bool(draft.weights or draft.tiers), findings)
+    _check_failover(ingress, bool(draft.weights or draft.priority_levels), findings)
     _check_canary(reader, draft)
     concerns_all = findings.failed
     closed = unhonoured(annotations, findings)
@@ -83,7 +83,7 @@ def plan_ingress(
         weights_key=draft.weights_key,
         failover=draft.failover,
         routes=() if concerns_all and closed is None else routes,
-        tiers=draft.tiers,
+        priority_levels=draft.priority_levels,
         failback=draft.failback,
         canary=draft.canary,
         host_access=closed_hosts(closed) or draft.host_access,

@@ -74,7 +74,8 @@ class IngressPlan(msgspec.Struct, frozen=True):
     weights_key: str  # the annotation that names the clusters; "": ALB's
     failover: PlannedFailover
     routes: tuple[PlannedRoute, ...]
-    tiers: tuple[tuple[str, ...], ...] = ()  # cluster ids, those that serve first in front; () is one tier
+    # Ids of clusters, the first level in front; () for one level of all
+    priority_levels: tuple[tuple[str, ...], ...] = ()
     failback: PlannedFailback | None = None
     canary: Canary | None = None
     host_access: Access | None = None  # of all rules of its hosts and namespace without one

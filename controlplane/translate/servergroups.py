@@ -174,7 +174,7 @@ def _group(
         ),
         plan.health,
     )
-    shares = tuple(Share(zone_cluster(zone), tier=plan.tier(zone)) for zone in plan.zones)
+    shares = tuple(Share(zone_cluster(zone), priority=plan.priority(zone)) for zone in plan.zones)
     hosts = frozenset(server.address for server in plan.servers if server.is_host)
     return Group(
         findings=findings,

@@ -42,7 +42,7 @@ class GroupPlan(msgspec.Struct, frozen=True):
     def zones(self) -> tuple[str, ...]:
         return tuple(sorted({server.zone for server in self.servers}))
 
-    def tier(self, zone: str) -> int:
+    def priority(self, zone: str) -> int:
         return self.failover.index(zone) if zone in self.failover else len(self.failover)
 
 

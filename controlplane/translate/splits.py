@@ -34,12 +34,12 @@ def _split(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> Split
     attached = tuple(sorted(gateway.clusters))
     weights = _attached_weights(plan, gateway, findings)
     allowed = plan.failover.clusters
-    tiers = _tiers(plan, gateway, findings)
+    levels = _priority_levels(plan, gateway, findings)
     if not plan.weights or (not any(weights.values()) and allowed is None):
-        return _by_endpoints(attached, tiers, allowed)
+        return _by_endpoints(attached, levels, allowed)
     standbys = attached if allowed is None else _attached_standbys(allowed, gateway, findings)
     shares = tuple(
-        Share(cluster, weights.get(cluster, 0), tiers.get(cluster, 0))
+        Share(cluster, weights.get(cluster, 0), levels.get(cluster, 0))
         for cluster in attached
         if weights.get(cluster) or cluster in standbys
     )
@@ -49,25 +49,27 @@ def _split(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> Split
 
 
 def _by_endpoints(
-    attached: tuple[str, ...], tiers: Mapping[str, int], allowed: tuple[str, ...] | None
+    attached: tuple[str, ...], levels: Mapping[str, int], allowed: tuple[str, ...] | None
 ) -> Split:
-    """Return the split where every endpoint counts the same: without failover only the first tier serves."""
-    first = min((tiers.get(cluster, 0) for cluster in attached), default=0)
+    """Return the split where every endpoint counts the same: without failover only the first level serves."""
+    first = min((levels.get(cluster, 0) for cluster in attached), default=0)
     shares = tuple(
-        Share(cluster, tier=tiers.get(cluster, 0))
+        Share(cluster, priority=levels.get(cluster, 0))
         for cluster in attached
-        if allowed is None or tiers.get(cluster, 0) == first or cluster in allowed
+        if allowed is None or levels.get(cluster, 0) == first or cluster in allowed
     )
     return Split(SplitMode.ENDPOINTS, shares)
 
 
-def _tiers(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> dict[str, int]:
-    """Return the tier of each attached cluster, 0 first; those that are not named come last."""
-    for cluster in (cluster for tier in plan.tiers for cluster in tier if cluster not in gateway.clusters):
-        written = " > ".join(",".join(tier) for tier in plan.tiers)
+def _priority_levels(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> dict[str, int]:
+    """Return the level of each attached cluster, 0 first; those that are not named come last."""
+    for cluster in (
+        cluster for level in plan.priority_levels for cluster in level if cluster not in gateway.clusters
+    ):
+        written = " > ".join(",".join(level) for level in plan.priority_levels)
         _report(CLUSTER_PRIORITY.keys[0], written, cluster, gateway, findings)
-    named = {cluster: number for number, tier in enumerate(plan.tiers) for cluster in tier}
-    return {cluster: named.get(cluster, len(plan.tiers)) for cluster in gateway.clusters}
+    named = {cluster: number for number, level in enumerate(plan.priority_levels) for cluster in level}
+    return {cluster: named.get(cluster, len(plan.priority_levels)) for cluster in gateway.clusters}
 
 
 def _attached_weights(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> dict[str, int]:

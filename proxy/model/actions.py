@@ -13,12 +13,12 @@ class SplitMode(StrEnum):
 class Share(msgspec.Struct, frozen=True, gc=False):
     """One cluster's configured part of a route. Weight 0 with SplitMode.WEIGHTS is a standby.
 
-    A cluster of a later tier serves only when no cluster of an earlier tier can.
+    A cluster of a later priority level serves only when no cluster of an earlier one can.
     """
 
     cluster: str
     weight: int = 0
-    tier: int = 0
+    priority: int = 0  # number of the priority level, 0 for the first
 
 
 class Failback(msgspec.Struct, frozen=True, gc=False):
@@ -43,7 +43,7 @@ class Split(msgspec.Struct, frozen=True, gc=False):
 
     mode: SplitMode
     shares: tuple[Share, ...]
-    failover: bool = True  # False: only clusters with a weight in the first tier ever get a byte
+    failover: bool = True  # False: only clusters with a weight in the first priority level ever get a byte
     failover_clusters: tuple[str, ...] = ()  # with failover: only these besides them
     failback: Failback | None = None  # None: as soon as the breaker of a cluster lets it
 
@@ -115,7 +115,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
     algorithm: Algorithm = Algorithm.LEAST_REQUEST
     key: HashKey | None = None  # of Algorithm.HASH
     sticky: Sticky | None = None
-    warmup_s: float = 0.0  # seconds over which a new endpoint's part of the traffic grows
+    slow_start_s: float = 0.0  # seconds over which a new endpoint's part of the traffic grows
 
 
 class Forward(msgspec.Struct, frozen=True, gc=False, tag="forward"):

@@ -204,8 +204,8 @@ class BreakerStats(msgspec.Struct, frozen=True):
 
     service: str
     cluster: str
-    phase: str  # "open", "returning"
-    level: float  # of its share that the cluster takes while it returns, 0 to 1; 0 while it is open
+    phase: str  # "open", "ramping"
+    ramp: float  # part of its share that the cluster takes, 0 to 1; 0 while the breaker is open
     flaps: int  # times it opened again soon after it had closed
 
 
@@ -215,7 +215,7 @@ class FailbackStats(msgspec.Struct, frozen=True):
     ingress: str
     service: str
     cluster: str
-    state: str  # "held" (until it is let back), "delayed", "returning"
+    state: str  # "held" (until it is let back), "delayed", "ramping"
     part: float  # of its share that it takes, 0 to 1
     left_s: float  # until the state ends; 0 when it is held
 

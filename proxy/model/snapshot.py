@@ -17,7 +17,7 @@ from proxy.model.conditions import Condition
 from proxy.model.limits import Limits
 from proxy.model.policies import Access, Policies
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised when an older worker could misread a newer snapshot; such a worker answers with a NACK."""
 
 

@@ -11,7 +11,7 @@ from msgspec import field
 
 from proxy.model.actions import Share, Split, SplitMode
 
-Tier = dict[str, int]
+PriorityLevel = dict[str, int]
 """Clusters of one priority level: they may serve together. With their weights."""
 
 
@@ -23,7 +23,7 @@ class Usable(msgspec.Struct, frozen=True):
     ejected: int = 0
     unreachable: int = 0  # ejected, and connects get no answer: not even panic uses them
     pauses: bool = False  # the ejected ones have but stopped answering, a moment ago
-    level: float = 1.0  # part of its share that the cluster takes: less while it returns after a failure
+    ramp: float = 1.0  # part of its share that the cluster takes: less during the ramp after a failure
     capacity: float = 1.0  # part of its share that its endpoints can carry, by `capacity`
     parts: Mapping[str, float] = field(default_factory=dict)
     """The part of its share by Ingress whose `failback` does not let the cluster take all of it yet; 0: none.
@@ -47,7 +47,7 @@ NONE = Usable()
 OVERPROVISIONING_FACTOR: Final = 1.4
 """Factor of the load meant for endpoints up to which they can carry load: Envoy's term and default."""
 
-_FINE: Final = 200  # steps of a level: eighths and hundredths are exact, and the schedule stays short
+_FINE: Final = 200  # steps of a part: eighths and hundredths are exact, and the schedule stays short
 
 
 class Reach(IntEnum):
@@ -58,31 +58,31 @@ class Reach(IntEnum):
     SERVING = 2
 
 
-def tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
+def priority_levels(split: Split, endpoints: Mapping[str, Usable]) -> tuple[PriorityLevel, ...]:
     """Return the priority levels, best first. A cluster is in one at most; empty levels are left in.
 
-    The tiers of the split come first, in each of them weighted clusters before standbys. Clusters that have
-    only a reserve follow. Then comes panic, in Envoy's term: clusters whose endpoints are all ejected,
-    because an attempt can only tell more; transient stalls come before failures. Unreachable endpoints never
-    serve: an attempt at one of them would tell nothing.
-    While another cluster serves, no tier has the clusters that the failback of the split keeps out.
+    The levels that the split names come first, in each of them weighted clusters before standbys. Clusters
+    that have only a reserve follow. Then comes panic, in Envoy's term: clusters whose endpoints are all
+    ejected, because an attempt can only tell more; transient stalls come before failures. Unreachable
+    endpoints never serve: an attempt at one of them would tell nothing.
+    While another cluster serves, no level has the clusters that the failback of the split keeps out.
     """
     if split.failback is None:
-        return _tiers(split, endpoints)
+        return _priority_levels(split, endpoints)
     ingress = split.failback.ingress
     inside = {cluster: usable for cluster, usable in endpoints.items() if usable.parts.get(ingress, 1.0)}
     if len(inside) < len(endpoints):
-        ranked = _tiers(split, inside)
+        ranked = _priority_levels(split, inside)
         if reach(ranked, inside) is Reach.SERVING:
             return ranked
-    return _tiers(split, endpoints)
+    return _priority_levels(split, endpoints)
 
 
-def _tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
-    live: list[Tier] = []
-    reserve: list[Tier] = []
-    stalling: list[Tier] = []
-    ejected: list[Tier] = []
+def _priority_levels(split: Split, endpoints: Mapping[str, Usable]) -> tuple[PriorityLevel, ...]:
+    live: list[PriorityLevel] = []
+    reserve: list[PriorityLevel] = []
+    stalling: list[PriorityLevel] = []
+    ejected: list[PriorityLevel] = []
     for weighted, standby in _ranks(split):
         seen = {cluster: endpoints.get(cluster, NONE) for cluster in (*weighted, *standby)}
         live.append({c: weight or seen[c].live for c, weight in weighted.items() if seen[c].live})
@@ -95,9 +95,9 @@ def _tiers(split: Split, endpoints: Mapping[str, Usable]) -> tuple[Tier, ...]:
     return (*live, *reserve, *stalling, *ejected)
 
 
-def reach(ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Reach:
-    """Return the reach of the best of these tiers."""
-    best = next((tier for tier in ranked if tier), {})
+def reach(ranked: tuple[PriorityLevel, ...], endpoints: Mapping[str, Usable]) -> Reach:
+    """Return the reach of the best of these priority levels."""
+    best = next((level for level in ranked if level), {})
     if any(not endpoints.get(cluster, NONE).is_only_ejected for cluster in best):
         return Reach.SERVING
     return Reach.PANIC if best else Reach.NOTHING
@@ -108,33 +108,35 @@ def capacity(live: int, expected: int) -> float:
 
     `live` and `expected` are weights: of the endpoints that serve, and of all that are known, are not
     draining and have a weight. A service that was scaled down expects less. Without live endpoints other
-    tiers decide, and the capacity is 1.
+    priority levels decide, and the capacity is 1.
     """
     return min(1.0, OVERPROVISIONING_FACTOR * live / expected) if live and expected else 1.0
 
 
-def divided(split: Split, ranked: tuple[Tier, ...], endpoints: Mapping[str, Usable]) -> Tier:
-    """Return the weights that divide requests now: those of the best tier.
+def divided(
+    split: Split, ranked: tuple[PriorityLevel, ...], endpoints: Mapping[str, Usable]
+) -> PriorityLevel:
+    """Return the weights that divide requests now: those of the best priority level.
 
-    A cluster that returns, or lacks endpoints, takes a part of its share; the others of its tier take the
-    rest in proportion. A tier as a whole does as much as the best of its clusters: where none can take all of
-    its share, the rest goes to the next live tier, and so on. The last tier has no next one.
+    A cluster that returns, or lacks endpoints, takes a part of its share; the others of its level take the
+    rest in proportion. A level as a whole does as much as the best of its clusters: where none can take all
+    of its share, the rest goes to the next live level, and so on. The last level has no next one.
     """
-    able = [tier for tier in ranked if tier]
+    able = [level for level in ranked if level]
     if not able:
         return {}
     parts: dict[str, Fraction] = {}
     left = Fraction(1)
-    for tier in able:
-        if parts and not any(endpoints.get(cluster, NONE).live for cluster in tier):
+    for level in able:
+        if parts and not any(endpoints.get(cluster, NONE).live for cluster in level):
             break
-        now = _levels(split, tier, endpoints)
+        now = _parts(split, level, endpoints)
         if not parts and min(now.values()) >= 1.0:
-            return tier
-        levels = {c: Fraction(max(round(level * _FINE), 1), _FINE) for c, level in now.items()}
-        taken = min(left, max(levels.values()))
-        total = sum(weight * levels[c] for c, weight in tier.items())
-        parts |= {c: taken * weight * levels[c] / total for c, weight in tier.items()}
+            return level
+        able_to = {c: Fraction(max(round(part * _FINE), 1), _FINE) for c, part in now.items()}
+        taken = min(left, max(able_to.values()))
+        total = sum(weight * able_to[c] for c, weight in level.items())
+        parts |= {c: taken * weight * able_to[c] / total for c, weight in level.items()}
         left -= taken
         if not left:
             break
@@ -142,21 +144,21 @@ def divided(split: Split, ranked: tuple[Tier, ...], endpoints: Mapping[str, Usab
     return {cluster: int(part * whole) for cluster, part in parts.items()}
 
 
-def _levels(split: Split, tier: Tier, endpoints: Mapping[str, Usable]) -> dict[str, float]:
+def _parts(split: Split, level: PriorityLevel, endpoints: Mapping[str, Usable]) -> dict[str, float]:
     """Return the part of its share that each cluster takes. Without a weight, endpoints that do not serve
     make the share smaller, and the part stays whole.
     """
     ingress = split.failback.ingress if split.failback is not None else ""
-    levels: dict[str, float] = {}
-    for cluster in tier:
+    parts: dict[str, float] = {}
+    for cluster in level:
         usable = endpoints.get(cluster, NONE)
-        level = usable.level
-        if usable.capacity < level and _has_weight(split, cluster):
-            level = usable.capacity
+        part = usable.ramp
+        if usable.capacity < part and _has_weight(split, cluster):
+            part = usable.capacity
         if usable.parts:
-            level = min(level, usable.parts.get(ingress, 1.0) or 1.0)  # held out, no other serves
-        levels[cluster] = level
-    return levels
+            part = min(part, usable.parts.get(ingress, 1.0) or 1.0)  # held out, no other serves
+        parts[cluster] = part
+    return parts
 
 
 def _has_weight(split: Split, cluster: str) -> bool:
@@ -181,22 +183,22 @@ def first_clusters(split: Split) -> frozenset[str]:
     return frozenset(weighted or standbys)
 
 
-def _ranks(split: Split) -> Iterator[tuple[Tier, Tier]]:
-    """Yield weighted clusters and standbys of each tier of a split, as far as it allows them."""
+def _ranks(split: Split) -> Iterator[tuple[PriorityLevel, PriorityLevel]]:
+    """Yield weighted clusters and standbys of each level of a split, as far as it allows them."""
     by_endpoints = split.mode is SplitMode.ENDPOINTS
     named = [share for share in split.shares if by_endpoints or share.weight]
-    first = min((share.tier for share in named), default=0)
+    first = min((share.priority for share in named), default=0)
     allowed = [
         share
         for share in split.shares
-        if _may_take_over(split, share) or (share in named and share.tier == first)
+        if _may_take_over(split, share) or (share in named and share.priority == first)
     ]
-    for tier in sorted({share.tier for share in allowed}):
-        here = [share for share in allowed if share.tier == tier]
+    for level in sorted({share.priority for share in allowed}):
+        here = [share for share in allowed if share.priority == level]
         weighted = {s.cluster: 0 if by_endpoints else s.weight for s in here if by_endpoints or s.weight}
         yield weighted, {s.cluster: 0 for s in here if s.cluster not in weighted}
 
 
 def _may_take_over(split: Split, share: Share) -> bool:
-    """Whether a cluster may serve in place of those with a weight in the first tier."""
+    """Whether a cluster may serve in place of those with a weight in the first level."""
     return split.failover and (not split.failover_clusters or share.cluster in split.failover_clusters)

@@ -187,7 +187,7 @@ class LiveCluster(Recovering):
             _weight(self.reserve),
             _weight(self.ejected),
             pauses=bool(stalling),
-            level=breaker.level / STEPS,
+            ramp=breaker.step / STEPS,
             capacity=self.ramp.part,
             parts=self._parts(now),
         )
@@ -236,11 +236,11 @@ class LiveCluster(Recovering):
 
     def recover(self) -> bool:
         breaker, ramp, now = self.breaker, self.ramp, self.home.clock.now()
-        before = breaker.phase, breaker.level, ramp.part
+        before = breaker.phase, breaker.step, ramp.part
         known = set(self.endpoints.values())
         breaker.look({e for e in known if e.serves()}, known, self._stalling(now), now)
         ramp.rise(now)
-        changed = before != (breaker.phase, breaker.level, ramp.part)
+        changed = before != (breaker.phase, breaker.step, ramp.part)
         is_due = (self._is_stalling or self.usable.pauses) and not self._stalling(now)
         if changed or is_due or self._parts(now) != self.usable.parts:
             self.refresh()
@@ -251,8 +251,8 @@ class LiveCluster(Recovering):
         breaker = self.breaker
         if breaker.phase is Phase.CLOSED:
             return None
-        level = 0.0 if breaker.is_open else breaker.level / STEPS
-        return BreakerStats(self.home.service, self.name, breaker.phase.value, level, breaker.flaps)
+        ramp = 0.0 if breaker.is_open else breaker.step / STEPS
+        return BreakerStats(self.home.service, self.name, breaker.phase.value, ramp, breaker.flaps)
 
     # Requests
 

@@ -80,7 +80,7 @@ async def test_a_cluster_that_is_held_out_gets_nothing_and_says_why() -> None:
             "held out until 00:17:00 UTC (failback)",
         ),
         (
-            FailbackStats("shop/web", SERVICE, "cluster-1", "returning", 0.25, 40.0), 20.0, "returning",
+            FailbackStats("shop/web", SERVICE, "cluster-1", "ramping", 0.25, 40.0), 20.0, "ramping",
             "gets 25.0% of its share, all of it at 00:17:20 UTC (failback)",
         ),
     ],

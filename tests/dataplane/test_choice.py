@@ -80,7 +80,7 @@ async def test_the_part_of_a_backend_that_died_goes_to_the_others(worker: Worker
 
 
 async def test_a_later_priority_serves_when_nothing_earlier_can(worker: WorkerProcess, port: int) -> None:
-    shares = (Share("c1"), Share("c2", tier=1), Share("c3", tier=1), Share("c4", tier=2))
+    shares = (Share("c1"), Share("c2", priority=1), Share("c3", priority=1), Share("c4", priority=2))
     async with AsyncExitStack() as stack:
         clusters = {}
         origins = {}

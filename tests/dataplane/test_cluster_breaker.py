@@ -16,7 +16,7 @@ from tests.support.worker import WorkerProcess
 
 async def breakers(worker: WorkerProcess) -> list[tuple[str, str, float]]:
     stats = await worker.stats()
-    return [(breaker.cluster, breaker.phase, breaker.level) for breaker in stats.breakers]
+    return [(breaker.cluster, breaker.phase, breaker.ramp) for breaker in stats.breakers]
 
 
 async def test_not_every_endpoint_of_a_dead_cluster_has_to_be_tried(worker: WorkerProcess, port: int) -> None:

@@ -78,16 +78,16 @@ async def test_pods_that_are_not_ready_any_more_are_a_failover_without_a_request
 
 
 WEIGHTED = Split(SplitMode.WEIGHTS, (Share("a", 20), Share("b", 80), Share("c")))
-TIERED = Split(SplitMode.ENDPOINTS, (Share("a"), Share("b", tier=1)))
+BY_PRIORITY_LEVEL = Split(SplitMode.ENDPOINTS, (Share("a"), Share("b", priority=1)))
 
 
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
         (Forward((Backend("x", 1),), WEIGHTED), {("x", "a"), ("x", "b")}),
-        (Forward((Backend("x", 1),), TIERED), {("x", "a")}),
+        (Forward((Backend("x", 1),), BY_PRIORITY_LEVEL), {("x", "a")}),
         (
-            Forward((Backend("x", 9), Backend("y", 1, WEIGHTED)), TIERED),
+            Forward((Backend("x", 9), Backend("y", 1, WEIGHTED)), BY_PRIORITY_LEVEL),
             {("x", "a"), ("y", "a"), ("y", "b")},
         ),
         (Redirect(301), set()),

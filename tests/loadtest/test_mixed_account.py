@@ -74,7 +74,7 @@ def test_a_hashed_rule_has_no_configured_share() -> None:
 
 
 def test_holds_breakers_failovers_and_events_are_misses() -> None:
-    seen = Seen(breakers={"cluster-1 open", "cluster-1 returning"}, failovers=["cluster-1 stalled 2"])
+    seen = Seen(breakers={"cluster-1 open", "cluster-1 ramping"}, failovers=["cluster-1 stalled 2"])
     seen.explanation({"answer": {"backends": [{"clusters": [{"cluster": "c", "reason": "held_out"}]}]}})
     result = counted(seen=seen)
     assert (result.failovers, result.events, result.breakers, result.holds) == (1, 0, 1, 1)

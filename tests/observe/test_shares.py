@@ -42,19 +42,19 @@ def test_configured_shares_count_every_endpoint() -> None:
 
 
 ONLY_B, ONLY_C = (Split(SplitMode.ENDPOINTS, (Share(c),)) for c in "bc")
-TIERED = Split(SplitMode.ENDPOINTS, (Share("a"), Share("b", tier=1)))
+BY_PRIORITY_LEVEL = Split(SplitMode.ENDPOINTS, (Share("a"), Share("b", priority=1)))
 BASE, CANARY = Backend("demo/base:80", 90), Backend("demo/canary:80", 10, ONLY_B)
 
 
 def test_a_later_tier_has_no_configured_share() -> None:
-    assert configured(TIERED, {"a": LIVE, "b": LIVE}) == {"a": 1, "b": 0}
-    assert configured(TIERED, {"a": DEAD, "b": LIVE}) == {"a": 1, "b": 0}
-    assert effective(TIERED, {"a": DEAD, "b": LIVE}) == {"a": 0, "b": 1}
+    assert configured(BY_PRIORITY_LEVEL, {"a": LIVE, "b": LIVE}) == {"a": 1, "b": 0}
+    assert configured(BY_PRIORITY_LEVEL, {"a": DEAD, "b": LIVE}) == {"a": 1, "b": 0}
+    assert effective(BY_PRIORITY_LEVEL, {"a": DEAD, "b": LIVE}) == {"a": 0, "b": 1}
 
 
 def routed(*backends: Backend) -> Route:
     path = PathMatch(PathKind.PREFIX, "/")
-    return Route("r", Source("Ingress", "demo", "r"), (80,), "", path, Forward(backends, TIERED))
+    return Route("r", Source("Ingress", "demo", "r"), (80,), "", path, Forward(backends, BY_PRIORITY_LEVEL))
 
 
 def test_own_splits_count_with_the_weight_of_their_backend() -> None:

@@ -85,7 +85,7 @@ Expected = dict[str, ClusterShare]
         # It takes half of its share while it returns
         (
             one(WEIGHTED),
-            {"a": WELL, "b": Usable(live=2, level=0.5), "c": WELL},
+            {"a": WELL, "b": Usable(live=2, ramp=0.5), "c": WELL},
             {"b": "returning"},
             {"a": ClusterShare(0.2, 1 / 3), "b": ClusterShare(0.8, 2 / 3, "returning")},
             True,

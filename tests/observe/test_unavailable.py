@@ -58,16 +58,16 @@ def test_a_cluster_is_away_from_when_its_breaker_opens_until_it_has_returned() -
     away = tracker.observe(served, view("open", 0.0, "ejected"), 2.0)
     assert lost(away) == {"cluster-1": (0.5, 1.0, ""), "cluster-2": (0.5, 0.0, "breaker_open")}
     assert away.states[WEB, "cluster-2"] == {"ejected": 1}
-    returning = tracker.observe(served, view("returning", 0.5), 3.0)
-    assert lost(returning)["cluster-2"] == (0.5, 0.33, "returning")
-    assert returning.reasons == {(WEB, "cluster-2"): "returning"}
+    returning = tracker.observe(served, view("ramping", 0.5), 3.0)
+    assert lost(returning)["cluster-2"] == (0.5, 0.33, "ramping")
+    assert returning.reasons == {(WEB, "cluster-2"): "ramping"}
     assert lost(tracker.observe(served, view(), 4.0)) == {}
 
 
 def test_a_share_that_only_grows_again_is_no_absence() -> None:
     """As after a restart of a worker, or when too few workers had their breaker open."""
     tracker = UnavailabilityTracker()
-    assert lost(tracker.observe(snapshot(7, 8001), view("returning", 0.5), 1.0)) == {}
+    assert lost(tracker.observe(snapshot(7, 8001), view("ramping", 0.5), 1.0)) == {}
 
 
 def test_a_cluster_that_is_held_out_stays_away_from_that_ingress() -> None:
@@ -96,9 +96,9 @@ def test_a_cluster_that_seemed_to_be_back_for_a_moment_goes_on_returning() -> No
     for now in range(2, 9):
         tracker.observe(empty, view(), now)
     assert tracker.observe(served, view(), 9.0).reasons == {}
-    assert tracker.observe(served, view("returning", 0.5), 10.0).reasons == {(WEB, "cluster-2"): "returning"}
+    assert tracker.observe(served, view("ramping", 0.5), 10.0).reasons == {(WEB, "cluster-2"): "ramping"}
     tracker.observe(served, view(), 11.0)
-    assert tracker.observe(served, view("returning", 0.5), 15.0).reasons == {}
+    assert tracker.observe(served, view("ramping", 0.5), 15.0).reasons == {}
 
 
 def test_a_cluster_with_a_weight_and_without_endpoints_is_away() -> None:

@@ -123,12 +123,12 @@ async def test_where_no_cluster_serves_the_event_has_another_reason(api: FakeApi
 
 async def test_a_share_that_grows_is_no_return_yet(api: FakeApi, desk: Desk) -> None:
     desk.see(x=reduced())
-    desk.see(x=reduced("returning", 0.4))
+    desk.see(x=reduced("ramping", 0.4))
     await written(desk)
     assert told(api).keys() == {"ClusterFailedOver"}
     # Its share is the whole one, but its breaker has not closed: the timeline has no end yet
     now = desk.clock._now().timestamp()
-    desk.events.tell(UnavailableClusters(now, {("x", "b"): "returning"}), leading=True)
+    desk.events.tell(UnavailableClusters(now, {("x", "b"): "ramping"}), leading=True)
     await written(desk)
     assert told(api).keys() == {"ClusterFailedOver"}
     desk.recover()
@@ -140,7 +140,7 @@ async def test_a_return_that_lasts_a_moment_is_none(api: FakeApi, desk: Desk) ->
     """New endpoints are known at once, that their share has yet to grow with the next report."""
     desk.see(x=reduced("no_endpoints"))
     desk.see()
-    desk.see(x=reduced("returning", 0.1))
+    desk.see(x=reduced("ramping", 0.1))
     await written(desk)
     assert told(api).keys() == {"ClusterFailedOver"}
     desk.recover()
@@ -160,7 +160,7 @@ async def test_a_return_that_turns_out_to_have_begun_only_is_told_at_its_end(
     for _ in range(5):
         desk.clock.now_s += 1
         now = desk.clock._now().timestamp()
-        desk.events.tell(UnavailableClusters(now, {("x", "b"): "returning"}), leading=True)
+        desk.events.tell(UnavailableClusters(now, {("x", "b"): "ramping"}), leading=True)
     await written(desk)
     assert told(api).keys() == {"ClusterFailedOver"}
     desk.recover()

@@ -11,25 +11,25 @@ from msgspec.structs import replace
 
 from proxy.model.actions import Failback, Share, Split, SplitMode
 from proxy.routing.schedule import MAX_PERIOD, schedule
-from proxy.routing.shares import Tier, Usable, capacity, divided, tiers
+from proxy.routing.shares import PriorityLevel, Usable, capacity, divided, priority_levels
 
-BACK = Usable(live=2, level=0.25)
+BACK = Usable(live=2, ramp=0.25)
 UP, DOWN, AWAY = Usable(live=2), Usable(ejected=2), Usable()
 WEIGHTS = Split(SplitMode.WEIGHTS, (Share("a", 80), Share("b", 20)))
 HALVES = Split(SplitMode.WEIGHTS, (Share("a", 50), Share("b", 50)))
 STANDBY = Split(SplitMode.WEIGHTS, (Share("a", 100), Share("b", 0)))
-BESIDE = Split(SplitMode.WEIGHTS, (Share("a", 50), Share("b", 50), Share("c", 0), Share("d", 0, tier=1)))
+BESIDE = Split(SplitMode.WEIGHTS, (Share("a", 50), Share("b", 50), Share("c", 0), Share("d", 0, priority=1)))
 ALONE = Split(SplitMode.WEIGHTS, (Share("a", 100), Share("b", 0)), failover=False)
 COUNTED = Split(SplitMode.ENDPOINTS, (Share("a"), Share("b")))
 
 
-def some(live: int, expected: int, level: float = 1.0) -> Usable:
-    return Usable(live, ejected=expected - live, level=level, capacity=capacity(live, expected))
+def some(live: int, expected: int, ramp: float = 1.0) -> Usable:
+    return Usable(live, ejected=expected - live, ramp=ramp, capacity=capacity(live, expected))
 
 
 def parts(split: Split, endpoints: dict[str, Usable]) -> dict[str, Fraction]:
     """Each cluster's part of the requests."""
-    found = divided(split, tiers(split, endpoints), endpoints)
+    found = divided(split, priority_levels(split, endpoints), endpoints)
     return {cluster: Fraction(weight, sum(found.values())) for cluster, weight in found.items()}
 
 
@@ -62,7 +62,7 @@ def test_a_cluster_that_returns_takes_a_part_of_its_share(
 
 def test_weights_of_whole_clusters_are_as_they_were_written() -> None:
     endpoints = {"a": some(8, 10), "b": UP}
-    assert divided(WEIGHTS, tiers(WEIGHTS, endpoints), endpoints) == {"a": 80, "b": 20}
+    assert divided(WEIGHTS, priority_levels(WEIGHTS, endpoints), endpoints) == {"a": 80, "b": 20}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_live_endpoints_decide_the_capacity_of_a_cluster(live: int, expected: in
         (HALVES, {"a": some(1, 4), "b": some(2, 4)}, {"a": 100 / 3, "b": 200 / 3}),
         (
             HALVES,
-            {"a": some(2, 4, level=0.5), "b": UP},
+            {"a": some(2, 4, ramp=0.5), "b": UP},
             {"a": 100 / 3, "b": 200 / 3},
         ),  # the smaller of the two
         (COUNTED, {"a": some(1, 4), "b": some(2, 2)}, {"a": 100 / 3, "b": 200 / 3}),  # fewer count for less
@@ -130,9 +130,9 @@ def test_every_request_goes_somewhere_and_only_to_live_clusters_if_any_is(
 def test_when_all_serve_each_has_its_weight(split: Split, count: int) -> None:
     endpoints = dict.fromkeys("abcd", some(count, count))
     named = [share for share in split.shares if share.weight]
-    first = min((share.tier for share in split.shares), default=0)
-    meant: Tier = {share.cluster: share.weight for share in named if share.tier == first}
-    assert not meant or divided(split, tiers(split, endpoints), endpoints) == meant
+    first = min((share.priority for share in split.shares), default=0)
+    meant: PriorityLevel = {share.cluster: share.weight for share in named if share.priority == first}
+    assert not meant or divided(split, priority_levels(split, endpoints), endpoints) == meant
 
 
 @given(written, pictures, st.sampled_from("abcd"))
@@ -151,7 +151,7 @@ def test_one_more_endpoint_never_means_less(split: Split, seen: dict[str, Usable
 def test_a_schedule_of_the_weights_is_not_too_long_and_leaves_no_cluster_out(
     split: Split, seen: dict[str, Usable]
 ) -> None:
-    found = divided(split, tiers(split, seen), seen)
+    found = divided(split, priority_levels(split, seen), seen)
     order = schedule(list(found.values()))
     assert len(order) <= MAX_PERIOD + len(found)
     assert set(order) == set(range(len(found)))
@@ -185,12 +185,12 @@ def test_a_cluster_that_is_out_gets_nothing_unless_no_other_serves(
 ) -> None:
     asking = replace(split, failback=Failback("ns/web", manual=True))
     out = {cluster for cluster, usable in seen.items() if usable.parts.get("ns/web") == 0.0}
-    listed = {cluster for tier in tiers(asking, seen) for cluster in tier}
+    listed = {cluster for level in priority_levels(asking, seen) for cluster in level}
     named = {share.cluster for share in split.shares}
     others_serve = any(seen[cluster].live for cluster in named - out)
     assert not (listed & out and others_serve)
     assert set(parts(asking, seen)) <= listed
     if not others_serve:
-        assert listed == {cluster for tier in tiers(split, seen) for cluster in tier}
+        assert listed == {cluster for level in priority_levels(split, seen) for cluster in level}
     other = replace(split, failback=Failback("ns/other", manual=True))
     assert parts(other, seen) == parts(split, seen)

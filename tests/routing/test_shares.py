@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.actions import Share, Split, SplitMode
-from proxy.routing.shares import Reach, Usable, first_serving, healed, reach, tiers
+from proxy.routing.shares import Reach, Usable, first_serving, healed, priority_levels, reach
 
 LIVE, RESERVE, EJECTED = Usable(live=200), Usable(reserve=100), Usable(ejected=100)
-PRIORITY = (Share("a"), Share("b", tier=1), Share("c", tier=1), Share("d", tier=2))
+PRIORITY = (Share("a"), Share("b", priority=1), Share("c", priority=1), Share("d", priority=2))
 BY_PRIORITY = Split(SplitMode.ENDPOINTS, PRIORITY)
 WEIGHTED = Split(
     SplitMode.WEIGHTS,
-    (Share("a", 100), Share("b", 20, tier=1), Share("c", 80, tier=1), Share("d", 0, tier=1)),
+    (Share("a", 100), Share("b", 20, priority=1), Share("c", 80, priority=1), Share("d", 0, priority=1)),
 )
 
 
@@ -31,7 +31,7 @@ WEIGHTED = Split(
 def test_a_later_tier_stands_behind_every_earlier_one(
     split: Split, endpoints: dict[str, Usable], expected: list[dict[str, int]]
 ) -> None:
-    assert [tier for tier in tiers(split, endpoints) if tier] == expected
+    assert [level for level in priority_levels(split, endpoints) if level] == expected
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,9 @@ def test_residency_holds_for_later_tiers(
     split: Split, failover: bool, only: tuple[str, ...], expected: str
 ) -> None:
     limited = Split(split.mode, split.shares, failover, only)
-    assert {c for tier in tiers(limited, dict.fromkeys("abcd", LIVE)) for c in tier} == set(expected)
+    assert {c for level in priority_levels(limited, dict.fromkeys("abcd", LIVE)) for c in level} == set(
+        expected
+    )
 
 
 usables = st.builds(Usable, st.integers(0, 300), st.integers(0, 300), st.integers(0, 300))
@@ -65,10 +67,10 @@ clusters = st.dictionaries(st.sampled_from("abcde"), usables)
 def test_every_cluster_is_in_one_tier_and_can_do_what_that_takes(
     split: Split, endpoints: dict[str, Usable]
 ) -> None:
-    ranked = tiers(split, endpoints)
-    listed = [cluster for tier in ranked for cluster in tier]
+    ranked = priority_levels(split, endpoints)
+    listed = [cluster for level in ranked for cluster in level]
     assert len(listed) == len(set(listed))
-    assert all(weight > 0 for tier in ranked for weight in tier.values())
+    assert all(weight > 0 for level in ranked for weight in level.values())
     assert all(endpoints[cluster].total for cluster in listed)
 
 
@@ -80,8 +82,10 @@ def test_no_cluster_serves_before_one_of_an_earlier_tier_that_can_do_as_much(
         usable = endpoints[cluster]
         return 0 if usable.live else 1 if usable.reserve else 2
 
-    tier_of = {share.cluster: share.tier for share in split.shares}
-    ranks = [{(health(c), tier_of[c]) for c in tier} for tier in tiers(split, endpoints) if tier]
+    priority_of = {share.cluster: share.priority for share in split.shares}
+    ranks = [
+        {(health(c), priority_of[c]) for c in level} for level in priority_levels(split, endpoints) if level
+    ]
     assert all(len(rank) == 1 for rank in ranks)
     order = [rank.pop() for rank in ranks]
     assert order == sorted(order)
@@ -93,9 +97,9 @@ def test_without_failover_only_clusters_of_the_first_tier_that_have_a_weight(
 ) -> None:
     strict = Split(split.mode, split.shares, failover=False)
     named = [s for s in split.shares if s.weight or split.mode is SplitMode.ENDPOINTS]
-    first = min((s.tier for s in named), default=0)
-    allowed = {s.cluster for s in named if s.tier == first}
-    assert {cluster for tier in tiers(strict, endpoints) for cluster in tier} <= allowed
+    first = min((s.priority for s in named), default=0)
+    allowed = {s.cluster for s in named if s.priority == first}
+    assert {cluster for level in priority_levels(strict, endpoints) for cluster in level} <= allowed
 
 
 @pytest.mark.parametrize(
@@ -109,7 +113,7 @@ def test_without_failover_only_clusters_of_the_first_tier_that_have_a_weight(
     ],
 )
 def test_reach(endpoints: dict[str, Usable], expected: Reach) -> None:
-    assert reach(tiers(BY_PRIORITY, endpoints), endpoints) is expected
+    assert reach(priority_levels(BY_PRIORITY, endpoints), endpoints) is expected
 
 
 def test_a_fallback_serves_only_when_it_can_do_more() -> None:

@@ -1,10 +1,10 @@
 """Which worker is killed as hanging, on a clock that the test turns."""
 
-from dataclasses import dataclass, replace
-
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from controlplane.supervisor.hangs import (
     LATE_S,
@@ -19,8 +19,7 @@ from controlplane.supervisor.hangs import (
 )
 
 
-@dataclass(frozen=True)
-class Life:
+class Life(msgspec.Struct, frozen=True):
     """What a worker does in each second: parts of it that its thread runs, and waits for a CPU."""
 
     runs: float = 0.0

@@ -209,7 +209,7 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
      HashKey(HashSource.PATH, then=(HashKey(HashSource.HEADER, "x-user"), HashKey(HashSource.QUERY, "a.b")))),
     ({"upstream-hash-by": "$request_uri"}, "algorithm", Algorithm.HASH),
     ({"upstream-hash-by": "$remote_addr"}, "hash_key", HashKey(HashSource.CLIENT)),
-    ({"warmup": "30"}, "warmup_s", 30.0),
+    ({"warmup": "30"}, "slow_start_s", 30.0),
     (STICKY, "sticky", Sticky("INGRESSCOOKIE")),
     ({**STICKY, "session-cookie-name": "S", "session-cookie-path": "/a", "session-cookie-max-age": "60"},
      "sticky", Sticky("S", max_age_s=60, path="/a")),

@@ -99,7 +99,7 @@ def test_zones_serve_in_their_order_and_those_not_named_last() -> None:
     groups = built(group("idc", *servers, failover=["c", "a", "x"]))
     split = ask(groups, "idc")[0].split
     assert split is not None
-    assert {share.cluster: share.tier for share in split.shares} == {
+    assert {share.cluster: share.priority for share in split.shares} == {
         "zone:a": 1,
         "zone:b": 2,
         "zone:c": 0,

@@ -210,7 +210,7 @@ def test_keyed_requests_have_the_same_scope(services: Services) -> None:
 
 
 def test_tiers(services: Services) -> None:
-    shares = (Share("c1"), Share("c2", tier=1), Share("c3", tier=2))
+    shares = (Share("c1"), Share("c2", priority=1), Share("c3", priority=2))
     describe(services, {BASE: {"c1": [1], "c2": [2], "c3": [3]}})
     plan = plan_of(services, Backend(BASE), own=Split(SplitMode.ENDPOINTS, shares))
     assert tally(plan, 10) == {1: 10}
@@ -221,9 +221,9 @@ def test_tiers(services: Services) -> None:
     assert tally(plan, 10) == {2: 10}
 
 
-def balanced(services: Services, algorithm: Algorithm, warmup_s: float = 0.0) -> RoutePlan:
+def balanced(services: Services, algorithm: Algorithm, slow_start_s: float = 0.0) -> RoutePlan:
     return plan_of(
-        services, Backend(BASE), own=split({"c1": 1}), balance=Balance(algorithm, warmup_s=warmup_s)
+        services, Backend(BASE), own=split({"c1": 1}), balance=Balance(algorithm, slow_start_s=slow_start_s)
     )
 
 

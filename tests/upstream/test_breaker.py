@@ -17,7 +17,7 @@ def levels(breaker: ClusterBreaker, start: float, times: list[float]) -> list[in
     found = []
     for after_s in times:
         breaker.look(ALL, ALL, NONE, start + after_s)
-        found.append(breaker.level)
+        found.append(breaker.step)
     return found
 
 
@@ -79,7 +79,7 @@ def test_a_short_absence_is_forgotten_at_once() -> None:
     breaker = ClusterBreaker()
     fail(breaker, 1.0)
     breaker.look(ALL, ALL, NONE, 1.5)
-    assert (breaker.phase, breaker.level) == (Phase.CLOSED, STEPS)
+    assert (breaker.phase, breaker.step) == (Phase.CLOSED, STEPS)
 
 
 @pytest.mark.parametrize(("away_s", "returns_s"), [(4.0, 4.0), (300.0, 10.0)])
@@ -105,7 +105,7 @@ def flapping(up_s: float, down_s: float, for_s: float) -> tuple[list[float], flo
         breaker.look(ALL if is_up else NONE, ALL, NONE, now)
         if breaker.is_open is not before:
             switches.append(now)
-        part += 0.0 if breaker.is_open else 0.1 * breaker.level / STEPS
+        part += 0.0 if breaker.is_open else 0.1 * breaker.step / STEPS
     return switches, part / for_s
 
 
@@ -157,7 +157,7 @@ def test_pauses_leave_no_trace() -> None:
     breaker.look(ALL, ALL, NONE, 1.0)
     for second in range(10, 3600, 10):
         pause(breaker, float(second), 0.9)
-        assert (breaker.phase, breaker.level, breaker.flaps) == (Phase.CLOSED, STEPS, 0)
+        assert (breaker.phase, breaker.step, breaker.flaps) == (Phase.CLOSED, STEPS, 0)
 
 
 def test_a_pause_of_some_endpoints_leaves_none_either() -> None:
@@ -181,7 +181,7 @@ def test_a_share_that_comes_back_does_so_through_a_pause() -> None:
     fail(breaker, 0.0)
     breaker.look(ALL, ALL, NONE, 10.0)
     pause(breaker, 13.0, 0.3)
-    assert (breaker.phase, breaker.level) == (Phase.RAMPING, 3)
+    assert (breaker.phase, breaker.step) == (Phase.RAMPING, 3)
     assert levels(breaker, 10.0, [5.0, 9.9]) == [5, 8]
 
 
@@ -217,5 +217,5 @@ def test_a_cluster_that_stalls_most_of_the_time_is_held_out() -> None:
     for tick in range(18000):
         is_up = tick % 20 < 10
         breaker.look(ALL if is_up else NONE, ALL, NONE if is_up else ALL, tick / 10)
-        part += 0.0 if breaker.is_open else breaker.level / STEPS
+        part += 0.0 if breaker.is_open else breaker.step / STEPS
     assert part / 18000 < 0.15

@@ -95,7 +95,7 @@ def test_after_a_delay_the_share_grows_in_eighths(gateway: Gateway) -> None:
     assert part(plan) == 0.0
     gateway.pass_time(1.0)
     assert part(plan) == pytest.approx(1 / 9, abs=0.001)  # an eighth of a half beside a half
-    assert gateway.states() == [("c1", "returning", 0.125, 79)]
+    assert gateway.states() == [("c1", "ramping", 0.125, 79)]
     gateway.pass_time(40.0)
     assert part(plan) == pytest.approx(5 / 13, abs=0.001)
     gateway.pass_time(40.0)

@@ -99,7 +99,7 @@ def test_weights_of_endpoints_and_backends_count(services: Services) -> None:
 
 
 def test_tiers_fallbacks_and_residency(services: Services) -> None:
-    shares = (Share("c1"), Share("c2", tier=1))
+    shares = (Share("c1"), Share("c2", priority=1))
     backend = Backend(CANARY, fallbacks=(Destination(BASE, Split(SplitMode.ENDPOINTS, shares)),))
     pinned = Split(SplitMode.WEIGHTS, (Share("c1", 1), Share("c2")), failover=False)
     plan = plan_of(services, backend, own=pinned, balance=BY_CLIENT)

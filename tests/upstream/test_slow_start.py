@@ -23,7 +23,7 @@ def services(clock: StillClock) -> Services:
 @pytest.fixture(params=[Algorithm.LEAST_REQUEST, Algorithm.ROUND_ROBIN])
 def plan(services: Services, request: pytest.FixtureRequest) -> RoutePlan:
     return plan_of(
-        services, Backend(BASE), own=split({"c1": 1}), balance=Balance(request.param, warmup_s=100.0)
+        services, Backend(BASE), own=split({"c1": 1}), balance=Balance(request.param, slow_start_s=100.0)
     )
 
 

@@ -199,9 +199,9 @@ def test_workers_and_replicas_with_the_same_key_agree(services: Services) -> Non
     "own",
     [
         Split(SplitMode.WEIGHTS, (Share("c1", 100), Share("c2", 0))),
-        Split(SplitMode.ENDPOINTS, (Share("c1"), Share("c2", tier=1))),
+        Split(SplitMode.ENDPOINTS, (Share("c1"), Share("c2", priority=1))),
     ],
-    ids=["standby", "later tier"],
+    ids=["standby", "later level"],
 )
 def test_a_cookie_is_no_way_into_a_cluster_that_stands_by(services: Services, own: Split) -> None:
     plan = plan_of(services, Backend(BASE), own=own, balance=INSERT)

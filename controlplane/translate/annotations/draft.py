@@ -97,7 +97,7 @@ class Draft(msgspec.Struct):
     weights_key: str = ""  # the annotation that names the clusters; "": ALB's
     failover: PlannedFailover = field(default_factory=PlannedFailover)
     failback: PlannedFailback | None = None  # None: as soon as it can serve
-    tiers: tuple[tuple[str, ...], ...] = ()
+    priority_levels: tuple[tuple[str, ...], ...] = ()
     canary: Canary | None = None
 
     # Services
@@ -132,12 +132,12 @@ class Draft(msgspec.Struct):
     algorithm: Algorithm | None = None
     hash_key: HashKey | None = None
     sticky: Sticky | None = None
-    warmup_s: float = 0.0
+    slow_start_s: float = 0.0
 
     def balance(self, sticky: Sticky | None = None) -> Balance | None:
         """Return how endpoints are chosen, with the session of a rule if it has one; None for as usual."""
         balance = Balance(
-            self.algorithm or Algorithm.LEAST_REQUEST, self.hash_key, sticky or self.sticky, self.warmup_s
+            self.algorithm or Algorithm.LEAST_REQUEST, self.hash_key, sticky or self.sticky, self.slow_start_s
         )
         return balance if balance != Balance() else None
 

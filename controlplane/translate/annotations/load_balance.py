@@ -81,11 +81,11 @@ def apply(reader: Reader, draft: Draft) -> None:
     if key is not None:
         reader.idle((ALGORITHM,), f"{HASH_BY.name} wins")
         draft.algorithm, draft.hash_key = Algorithm.HASH, key
-    warmup_s = reader.integer(WARMUP, 0, MAX_WARMUP_S)
+    slow_start_s = reader.integer(WARMUP, 0, MAX_WARMUP_S)
     if draft.algorithm in (Algorithm.HASH, Algorithm.RANDOM):
         reader.idle((WARMUP,), f"endpoints of {draft.algorithm.value} cannot be warmed up")
-    elif warmup_s is not None:
-        draft.warmup_s = float(warmup_s)
+    elif slow_start_s is not None:
+        draft.slow_start_s = float(slow_start_s)
 
 
 def _hash_key(reader: Reader) -> HashKey | None:

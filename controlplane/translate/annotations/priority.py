@@ -12,7 +12,7 @@ CLUSTER_PRIORITY: Final = Annotation(
     (OWN,),
     None,
     "puts clusters in priority levels: a level serves only when no cluster of an earlier one can",
-    type="tiers",
+    type="priority levels",
     allowed='ids of attached clusters, each once; "," between equals, ">" before the next level',
     default="all clusters are equal",
     example="cluster-1 > cluster-2,cluster-3",
@@ -24,11 +24,11 @@ def apply(reader: Reader, draft: Draft) -> None:
     given = reader.given(CLUSTER_PRIORITY)
     if given is None:
         return
-    tiers = tuple(comma_list(tier) for tier in given.text.split(">"))
-    named = [cluster for tier in tiers for cluster in tier]
-    if not all(tiers):
-        reader.reject(given, "has an empty tier", CLUSTER_PRIORITY.allowed)
+    levels = tuple(comma_list(level) for level in given.text.split(">"))
+    named = [cluster for level in levels for cluster in level]
+    if not all(levels):
+        reader.reject(given, "has an empty priority level", CLUSTER_PRIORITY.allowed)
     elif len(named) != len(set(named)):
         reader.reject(given, "names a cluster twice", CLUSTER_PRIORITY.allowed)
     else:
-        draft.tiers = tiers
+        draft.priority_levels = levels

@@ -63,7 +63,7 @@ _ALGORITHMS: Final = {
 def apply(reader: Reader, draft: Draft) -> None:
     duration_s = reader.integer(SLOW_START_S, 30, 900) or 30
     if reader.boolean(SLOW_START):
-        draft.warmup_s = float(duration_s)
+        draft.slow_start_s = float(duration_s)
     else:
         reader.idle((SLOW_START_S,), f"{SLOW_START.name} is not true")
     _apply_scheduler(reader, draft)

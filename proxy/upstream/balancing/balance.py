@@ -106,6 +106,6 @@ def balancer(balance: Balance | None) -> Balancer | None:
         return None
     wanted = _BALANCERS.get(balance.algorithm)
     found = wanted() if wanted is not None else None
-    if balance.warmup_s > 0:
-        return SlowStart(found or LeastRequest(), balance.warmup_s)
+    if balance.slow_start_s > 0:
+        return SlowStart(found or LeastRequest(), balance.slow_start_s)
     return found

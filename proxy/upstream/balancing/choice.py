@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from proxy.model.policies import RetryScope
 from proxy.routing.shares import Reach, first_serving
 from proxy.upstream.balancing.balance import Balancer
-from proxy.upstream.balancing.split import ClusterSplit, Tier, is_in_panic
+from proxy.upstream.balancing.split import ClusterSplit, PriorityLevel, is_in_panic
 from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.service import LiveService
@@ -99,14 +99,16 @@ class BackendChoice(Choice):
             return split
         return self.options[first_serving([option.reach() for option in self.options])]
 
-    def tiers(self, failed: str) -> list[tuple[ClusterSplit, Tier]]:
-        """Return the tiers that a request may turn to after the cluster `failed`, in order, panic last."""
+    def priority_levels(self, failed: str) -> list[tuple[ClusterSplit, PriorityLevel]]:
+        """Return the priority levels for a request after the cluster `failed`, in order, panic last."""
         if self._scope is RetryScope.NONE:
             return []
-        every = [(split, tier) for split in (*self.options, *self._further) for tier in split.tiers()]
+        every = [
+            (split, level) for split in (*self.options, *self._further) for level in split.priority_levels()
+        ]
         if self._scope is RetryScope.SAME_CLUSTER:
-            here = [(split, [item for item in tier if item[0].name == failed]) for split, tier in every]
-            every = [(split, tier) for split, tier in here if tier]
+            here = [(split, [item for item in level if item[0].name == failed]) for split, level in every]
+            every = [(split, level) for split, level in here if level]
         return [
             *[item for item in every if not is_in_panic(item[1])],
             *[item for item in every if is_in_panic(item[1])],
@@ -131,8 +133,8 @@ class BackendChoice(Choice):
             found = self._pick(cluster, tried)
             if found is not None:
                 return found
-        tiers = self.tiers(tried[-1].cluster)
-        others = [other for _, tier in tiers for other, _ in tier if other is not cluster]
+        levels = self.priority_levels(tried[-1].cluster)
+        others = [other for _, level in levels for other, _ in level if other is not cluster]
         untried = [other for other in others if not _is_among(other, tried)]
         here = [cluster] if cluster is not None else []
         for candidate in (*untried, *here, *others) if stay else untried:
@@ -142,9 +144,9 @@ class BackendChoice(Choice):
         return None
 
     def beside(self, tried: list[LiveEndpoint], *, within: Sequence[str] = ()) -> LiveEndpoint | None:
-        """Another cluster of the same tier, then the same cluster, then standbys."""
-        for _, tier in self.tiers(tried[-1].cluster):
-            allowed = [cluster for cluster, _ in tier if not within or cluster.name in within]
+        """Another cluster of the same priority level, then the same cluster, then standbys."""
+        for _, level in self.priority_levels(tried[-1].cluster):
+            allowed = [cluster for cluster, _ in level if not within or cluster.name in within]
             clusters = [cluster for cluster in allowed if cluster.live or cluster.reserve]
             fresh = [cluster for cluster in clusters if not _is_among(cluster, tried)]
             for cluster in (*fresh, *[cluster for cluster in clusters if cluster not in fresh]):
@@ -157,8 +159,8 @@ class BackendChoice(Choice):
         """The cluster of the suspect comes first, then clusters with a share: a standby stays one."""
         own = self.cluster_of(suspect)
         here = [own] if own is not None else []
-        beside = self.serving().tiers()[:1] if self._scope is RetryScope.ANY else []
-        for cluster in (*here, *[cluster for tier in beside for cluster, _ in tier if cluster is not own]):
+        beside = self.serving().priority_levels()[:1] if self._scope is RetryScope.ANY else []
+        for cluster in (*here, *[cluster for level in beside for cluster, _ in level if cluster is not own]):
             trusted = [e for e in cluster.live if e is not suspect and not is_suspect(e, now)]
             if trusted:
                 return trusted[cluster.step(len(trusted))]

@@ -9,7 +9,7 @@ from proxy.routing.lists import joined
 from proxy.routing.parameters import CookieName, ParameterName
 from proxy.upstream.algorithms.hashing import best, best_of_equals
 from proxy.upstream.balancing.choice import BackendChoice, Choice
-from proxy.upstream.balancing.split import Tier
+from proxy.upstream.balancing.split import PriorityLevel
 from proxy.upstream.cluster_state import ClusterState
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.service import LiveService
@@ -58,7 +58,7 @@ class KeyReader:
 
 
 class KeyedChoice(Choice):
-    """The choice for one request: the endpoints in the order of their scores, tier by tier.
+    """The choice for one request: endpoints in the order of their scores, by priority levels.
 
     Where every endpoint counts the same all endpoints are scored together, across clusters; where clusters
     have weights the cluster is found first. So an endpoint that leaves never moves another endpoint's keys.
@@ -73,16 +73,16 @@ class KeyedChoice(Choice):
 
     def first(self) -> LiveEndpoint | None:
         split = self._backend.serving()
-        tiers = split.tiers()
-        return self._best(tiers[0], split.mode, (), None) if tiers else None
+        levels = split.priority_levels()
+        return self._best(levels[0], split.mode, (), None) if levels else None
 
     def following(
         self, tried: list[LiveEndpoint], *, attempts: int, stay: bool, within: Sequence[str] = ()
     ) -> LiveEndpoint | None:
         failed = tried[-1]
         full = None if stay else failed.home
-        for split, tier in self._backend.tiers(failed.cluster):
-            allowed = [item for item in tier if not within or item[0].name in within]
+        for split, level in self._backend.priority_levels(failed.cluster):
+            allowed = [item for item in level if not within or item[0].name in within]
             found = self._best(allowed, split.mode, tried, full)
             if found is not None:
                 return found
@@ -103,11 +103,11 @@ class KeyedChoice(Choice):
         return endpoint
 
     def _best(
-        self, tier: Tier, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterState | None
+        self, level: PriorityLevel, mode: SplitMode, tried: Sequence[LiveEndpoint], full: ClusterState | None
     ) -> LiveEndpoint | None:
-        """Return the endpoint of a tier with the highest score, leaving out a cluster that is `full`."""
+        """Return the endpoint of a level with the highest score, leaving out a cluster that is `full`."""
         candidates: list[LiveEndpoint] = []
-        clusters = [(cluster, weight) for cluster, weight in tier if cluster.home is not full]
+        clusters = [(cluster, weight) for cluster, weight in level if cluster.home is not full]
         if mode is SplitMode.ENDPOINTS:
             for cluster, _ in clusters:
                 candidates += cluster.candidates(tried)

@@ -2,24 +2,24 @@
 
 from proxy.model.actions import Split
 from proxy.routing.schedule import schedule
-from proxy.routing.shares import Reach, divided, first_clusters, reach, tiers
+from proxy.routing.shares import Reach, divided, first_clusters, priority_levels, reach
 from proxy.upstream.cluster import LiveCluster
 from proxy.upstream.service import LiveService
 
-Tier = list[tuple[LiveCluster, int]]
+PriorityLevel = list[tuple[LiveCluster, int]]
 """Clusters of one priority level, at least one, with their weights."""
 
 
-def is_in_panic(tier: Tier) -> bool:
-    """Whether all endpoints of a tier are ejected."""
-    return tier[0][0].usable.is_only_ejected
+def is_in_panic(level: PriorityLevel) -> bool:
+    """Whether all endpoints of a priority level are ejected."""
+    return level[0][0].usable.is_only_ejected
 
 
 class ClusterSplit:
     """A split bound to a live service; computed anew whenever the service has changed."""
 
     __slots__ = (
-        "_at", "_epoch", "_first", "_order", "_reach", "_serving", "_split", "_state", "_tiers", "mode",
+        "_at", "_epoch", "_first", "_levels", "_order", "_reach", "_serving", "_split", "_state", "mode",
         "service",
     )  # fmt: skip
 
@@ -30,7 +30,7 @@ class ClusterSplit:
         self._state = service.state
         self._epoch = 0
         self._order: list[LiveCluster] = []
-        self._tiers: list[Tier] = []
+        self._levels: list[PriorityLevel] = []
         self._reach = Reach.NOTHING
         self._first = first_clusters(split)
         self._serving: frozenset[str] = frozenset()
@@ -49,11 +49,11 @@ class ClusterSplit:
         self._at = at + 1
         return order[at]
 
-    def tiers(self) -> list[Tier]:
-        """Return the clusters that may serve, with their weights, best tier first."""
+    def priority_levels(self) -> list[PriorityLevel]:
+        """Return the clusters that may serve, with their weights, best level first."""
         if self._epoch != self._state.epoch:
             self._rebuild()
-        return self._tiers
+        return self._levels
 
     def reach(self) -> Reach:
         """Return the present ability of the service to serve a request."""
@@ -70,11 +70,11 @@ class ClusterSplit:
         return name in self._serving or (is_only_reserve and name in self._first)
 
     def _rebuild(self) -> None:
-        """Rank all clusters that may serve, and lay out the schedule of the best tier that can."""
+        """Rank all clusters that may serve, and lay out the schedule of the best level that can."""
         known = self.service.clusters
         usable = {name: cluster.usable for name, cluster in known.items()}
-        ranked = tiers(self._split, usable)
-        self._tiers = [[(known[c], weight) for c, weight in tier.items()] for tier in ranked if tier]
+        ranked = priority_levels(self._split, usable)
+        self._levels = [[(known[c], weight) for c, weight in level.items()] for level in ranked if level]
         self._reach = reach(ranked, usable)
         parts = divided(self._split, ranked, usable)
         self._serving = frozenset([name for name, part in parts.items() if part])

@@ -29,7 +29,7 @@ STALLS_PART: Final = 0.1  # part of the time; a cluster that stalls for more, in
 class Phase(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
-    RAMPING = "returning"  # up
+    RAMPING = "ramping"  # up
 
 
 class ClusterBreaker:
@@ -45,15 +45,15 @@ class ClusterBreaker:
         "_stalled_s",
         "_was_exhausted",
         "flaps",
-        "level",
         "phase",
+        "step",
         "suspects",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.phase = Phase.CLOSED
         self.flaps = 0  # times it opened again soon after it had closed
-        self.level = STEPS  # eighths of its share that the cluster takes
+        self.step = STEPS  # of the ramp: eighths of its share that the cluster takes
         self._at = -inf  # when the phase began
         self._before = (Phase.CLOSED, -inf)  # the phase in which it opened, and when that phase had begun
         self._is_stall = False  # a transient stall opened it, as far as is known yet
@@ -87,7 +87,7 @@ class ClusterBreaker:
             self._open(now, was_exhausted=True, is_stall=known <= stalling)
         if self.phase is Phase.RAMPING:
             done = 1.0 if not self._ramp_s else (now - self._at) / self._ramp_s
-            self.level = min(int(done * STEPS) + 1, STEPS)
+            self.step = min(int(done * STEPS) + 1, STEPS)
             if done >= 1.0:
                 self._enter(Phase.CLOSED, now)
 
@@ -114,7 +114,7 @@ class ClusterBreaker:
     def _open(self, now: float, *, was_exhausted: bool, is_stall: bool) -> None:
         self._before = self.phase, self._at
         self._was_exhausted = was_exhausted
-        self.level = STEPS
+        self.step = STEPS
         self._enter(Phase.OPEN, now)
         self._is_stall = is_stall and self._stalled(now) < SHORT_S
         if not self._is_stall:

@@ -103,7 +103,7 @@ class Failbacks:
                 yield FailbackStats(ingress, service, cluster, "delayed", 0.0, since + delay_s - now)
             elif part < 1.0:
                 left_s = since + delay_s + ramp_s - now
-                yield FailbackStats(ingress, service, cluster, "returning", part, left_s)
+                yield FailbackStats(ingress, service, cluster, "ramping", part, left_s)
 
     def services(self) -> list[str]:
         """Return the services that a failback is about."""
