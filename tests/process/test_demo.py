@@ -29,11 +29,16 @@ def descendants(pid: int) -> list[int]:
     return children + [each for child in children for each in descendants(child)]
 
 
+def commands(demo: RunningDemo) -> dict[int, list[bytes]]:
+    """Return the command lines of all processes of the demo."""
+    found = descendants(demo.process.pid)
+    return {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in found}
+
+
 def test_every_process_of_the_demo_keeps_to_itself_and_survives_a_log_rotation(demo: RunningDemo) -> None:
-    processes = descendants(demo.process.pid)
+    processes = commands(demo)
     assert len(processes) >= 3 + 2 + 2 + 4  # API servers, nodes, gateway and worker, pods
-    for pid in processes:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    for pid, command in processes.items():
         assert b"-P" in command[: command.index(b"-m")]
         names = {line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
         assert not names & {name.encode() for name in SECRETS}
@@ -48,7 +53,7 @@ def test_every_process_of_the_demo_keeps_to_itself_and_survives_a_log_rotation(d
             os.kill(pid, number)
     assert demo.tally("/svc1", 10).total() == 10
     until(lambda: log.read_text().count("\n") >= 10, "the requests in the new access log")
-    assert descendants(demo.process.pid) == processes
+    assert commands(demo) == processes
     demo.process.send_signal(signal.SIGHUP)
     assert demo.process.wait(timeout=30) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in processes)
