@@ -22,7 +22,6 @@ from proxy.model.channel import (
     Ack,
     Apply,
     ChannelError,
-    ConnectionCount,
     Drain,
     Ejection,
     Ejections,
@@ -35,14 +34,13 @@ from proxy.model.channel import (
     Nack,
     Part,
     Report,
-    Stats,
-    StatsPart,
     UseSessionKey,
     batches,
     encode,
     to_worker_framer,
 )
 from proxy.model.snapshot import SCHEMA, Service
+from proxy.model.statistics import ConnectionCount, Stats, StatsPart
 from proxy.pace import Pace
 from proxy.routing.match import RouteError
 

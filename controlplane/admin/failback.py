@@ -13,8 +13,9 @@ from controlplane.observe.failbacks import Failbacks
 from controlplane.translate.annotations.failback import written
 from controlplane.translate.diagnostics import did_you_mean
 from proxy.model.actions import Split
-from proxy.model.channel import FailbackStats, Hold
+from proxy.model.channel import Hold
 from proxy.model.snapshot import Route, destinations_of
+from proxy.model.statistics import FailbackStats
 from proxy.routing.shares import NONE
 
 

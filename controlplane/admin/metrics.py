@@ -19,7 +19,7 @@ from controlplane.observe import absences, shares
 from controlplane.observe.endpoints import usable
 from proxy import __version__
 from proxy.model.actions import Forward
-from proxy.model.channel import DURATION_BOUNDS_S
+from proxy.model.statistics import DURATION_BOUNDS_S
 
 Labels = tuple[str, ...]
 Values = Iterable[tuple[Labels, float]]

@@ -20,8 +20,8 @@ from controlplane.translate.annotations.failback import written
 from controlplane.translate.services import names_service
 from proxy import __version__
 from proxy.model.actions import Forward, Split
-from proxy.model.channel import BreakerStats
 from proxy.model.snapshot import Route, destinations_of
+from proxy.model.statistics import BreakerStats
 from proxy.routing.shares import Usable
 
 Json = dict[str, Any]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from controlplane.publish import WorkerView
-from proxy.model.channel import BreakerStats
+from proxy.model.statistics import BreakerStats
 
 Breakers = dict[tuple[str, str], BreakerStats]
 """Breakers that are not closed, by service and cluster."""

@@ -11,8 +11,8 @@ from controlplane.checks import CheckView
 from controlplane.observe.breakers import Breakers
 from controlplane.observe.failbacks import Failbacks
 from controlplane.publish import WorkerView
-from proxy.model.channel import BreakerStats, EndpointStats, FailbackStats
 from proxy.model.snapshot import Snapshot
+from proxy.model.statistics import BreakerStats, EndpointStats, FailbackStats
 from proxy.routing.shares import Usable, capacity
 
 STATES = ("healthy", "draining", "unhealthy", "stalled", "ejected", "unreachable")

@@ -7,7 +7,7 @@ from typing import Final
 
 from controlplane.publish import Pair, WorkerView
 from proxy.model.actions import Failback
-from proxy.model.channel import FailbackStats
+from proxy.model.statistics import FailbackStats
 
 Failbacks = Mapping[Pair, Mapping[str, FailbackStats]]
 """Failbacks by service and cluster, and then by Ingress."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from proxy.model.channel import Ejection, Stats
+from proxy.model.channel import Ejection
+from proxy.model.statistics import Stats
 
 MAX_AGE_S: Final = 5.0  # reports come once a second; an older one says nothing about now
 

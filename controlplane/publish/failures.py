@@ -7,7 +7,7 @@ import msgspec
 from msgspec import field
 
 from controlplane.publish.totals import AttemptKey, Totals
-from proxy.model.channel import Stats
+from proxy.model.statistics import Stats
 
 LOST_FLAGS: Final = frozenset(("UF", "UC", "UT", "UPE", "UO"))
 """Flags of requests that ended with an error because an attempt failed."""

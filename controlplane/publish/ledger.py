@@ -5,7 +5,7 @@ from typing import Final
 
 from controlplane.publish.failures import Failures
 from controlplane.publish.totals import Totals
-from proxy.model.channel import Stats
+from proxy.model.statistics import Stats
 
 KEPT_APART: Final = 8
 """Adding up a report is a long turn of the loop, and most gateways never see so many workers end."""

@@ -28,10 +28,10 @@ from proxy.model.channel import (
     Holds,
     Nack,
     Report,
-    Stats,
     encode,
 )
 from proxy.model.snapshot import Route, Snapshot
+from proxy.model.statistics import Stats
 
 log = logging.getLogger(__name__)
 

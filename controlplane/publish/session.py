@@ -12,12 +12,12 @@ from proxy.model.channel import (
     EndpointsChanged,
     FromWorker,
     Hello,
-    Stats,
     StatsJoiner,
     encode,
     from_worker_framer,
 )
 from proxy.model.snapshot import Service
+from proxy.model.statistics import Stats
 
 log = logging.getLogger(__name__)
 

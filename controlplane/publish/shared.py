@@ -9,7 +9,15 @@ import msgspec
 from controlplane.publish.ejected import Ejected
 from controlplane.publish.held import Held
 from controlplane.publish.session import Session
-from proxy.model.channel import Ejections, Hold, Holds, LetBack, Stats, UseSessionKey, encode
+from proxy.model.channel import (
+    Ejections,
+    Hold,
+    Holds,
+    LetBack,
+    UseSessionKey,
+    encode,
+)
+from proxy.model.statistics import Stats
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Self
 import msgspec
 from msgspec import field
 
-from proxy.model.channel import DURATION_BOUNDS_S, DurationHistogram, Stats
+from proxy.model.statistics import DURATION_BOUNDS_S, DurationHistogram, Stats
 
 RequestKey = tuple[str, str, str, str, str, str]
 """listener, route, service, cluster, code class, flag"""

@@ -23,13 +23,13 @@ from proxy.model.channel import (
     FromWorker,
     Nack,
     Report,
-    Stats,
     StatsJoiner,
     ToWorker,
     encode,
     from_worker_framer,
 )
 from proxy.model.conditions import HeaderCondition
+from proxy.model.statistics import Stats
 
 PROGRAM = ("-m", "proxy.worker")
 POLL_S = 0.1

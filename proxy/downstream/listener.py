@@ -17,7 +17,7 @@ from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.presence import keep_alive
 from proxy.downstream.state import Client, ListenerState
 from proxy.model import snapshot
-from proxy.model.channel import PauseCount
+from proxy.model.statistics import PauseCount
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from typing import Final
 
-from proxy.model.channel import (
+from proxy.model.statistics import (
     DURATION_BOUNDS_S,
     AttemptCount,
     DurationHistogram,

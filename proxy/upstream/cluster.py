@@ -5,8 +5,8 @@ from math import inf
 from random import randrange
 from typing import Final
 
-from proxy.model.channel import BreakerStats
 from proxy.model.snapshot import Endpoint
+from proxy.model.statistics import BreakerStats
 from proxy.routing.shares import NONE, Usable, capacity
 from proxy.upstream.algorithms.hashing import opaque_id, seed_of
 from proxy.upstream.algorithms.weighted import WeightedRoundRobin, weighted_round_robin

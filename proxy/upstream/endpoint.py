@@ -10,8 +10,9 @@ from typing import Final
 
 import msgspec
 
-from proxy.model.channel import Ejection, EndpointStats
+from proxy.model.channel import Ejection
 from proxy.model.snapshot import Endpoint
+from proxy.model.statistics import EndpointStats
 from proxy.upstream.algorithms.hashing import opaque_id, seed_of
 from proxy.upstream.cluster_state import ClusterState
 from proxy.upstream.connections.h1.pool import Http1Pool

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-from proxy.model.channel import BreakerStats
+from proxy.model.statistics import BreakerStats
 from proxy.timers import TICK_S
 
 

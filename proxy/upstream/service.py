@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from math import inf
 
 from proxy.clock import Clock
-from proxy.model.channel import FailbackStats, Hold
+from proxy.model.channel import Hold
 from proxy.model.snapshot import ClusterEndpoints, Service
+from proxy.model.statistics import FailbackStats
 from proxy.upstream.algorithms.session_key import SessionKey
 from proxy.upstream.cluster import LiveCluster, ServiceState
 from proxy.upstream.cluster_state import ClusterState

@@ -17,8 +17,9 @@ from controlplane.admin.state import State
 from controlplane.checks import CheckView
 from controlplane.observe.timeline import Failover
 from controlplane.proposal.job import Basis
-from proxy.model.channel import BreakerStats, Hold
+from proxy.model.channel import Hold
 from proxy.model.codec import decode_snapshot
+from proxy.model.statistics import BreakerStats
 from tests.support.admintoken import BEARER, local, token_file
 from tests.support.states import serving, stats
 

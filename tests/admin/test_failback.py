@@ -8,8 +8,9 @@ import pytest
 from controlplane.admin.failback import text
 from controlplane.admin.state import State
 from proxy.model.actions import Failback, Forward
-from proxy.model.channel import FailbackStats, Hold
+from proxy.model.channel import Hold
 from proxy.model.snapshot import Snapshot
+from proxy.model.statistics import FailbackStats
 from tests.admin.test_api import client
 from tests.support.dataplane import snapshot
 from tests.support.states import SERVICE, serving, stats

@@ -13,7 +13,7 @@ from prometheus_client.registry import CollectorRegistry
 from controlplane.admin.metrics import Metrics
 from controlplane.admin.state import State
 from controlplane.publish import Rejection, Totals
-from proxy.model.channel import SuppressedCount
+from proxy.model.statistics import SuppressedCount
 from tests.support.states import ROUTE, serving, stats
 
 Samples = Mapping[str, Mapping[tuple[tuple[str, str], ...], float]]

@@ -15,9 +15,10 @@ from controlplane.observe.failovers import FailoverWatch
 from controlplane.proposal.job import Basis
 from controlplane.publish import Held, Publisher, SnapshotStore
 from controlplane.publish.session import Session
-from proxy.model.channel import Ack, DurationHistogram, Hello, RequestCount, Stats
+from proxy.model.channel import Ack, Hello
 from proxy.model.codec import decode_snapshot, encode_snapshot
 from proxy.model.snapshot import SCHEMA, Snapshot
+from proxy.model.statistics import DurationHistogram, RequestCount, Stats
 from tests.admin.test_api import Fixed
 from tests.support.admintoken import BEARER, token_file
 from tests.support.dataplane import snapshot

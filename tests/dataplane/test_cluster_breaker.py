@@ -60,7 +60,7 @@ async def test_a_cluster_that_was_away_comes_back_step_by_step(worker: WorkerPro
         await one.start()
         await state_of(worker, one.port, "healthy")
         (breaker,) = await breakers(worker)
-        assert breaker[:2] == ("c1", "returning")
+        assert breaker[:2] == ("c1", "ramping")
         one.requests.clear()
         two.requests.clear()
         await tally(port, 30)

@@ -7,8 +7,9 @@ import h11
 from msgspec.structs import replace
 
 from proxy.model.actions import Failback, Forward
-from proxy.model.channel import EndpointsChanged, FailbackStats, Hold, Holds, LetBack
+from proxy.model.channel import EndpointsChanged, Hold, Holds, LetBack
 from proxy.model.snapshot import Route, Snapshot
+from proxy.model.statistics import FailbackStats
 from tests.dataplane.test_failover import state_of
 from tests.dataplane.test_shares import is_divided, named
 from tests.support.origin import Answer, Connection, Origin

@@ -8,8 +8,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from proxy.model.channel import Ack, Apply, EndpointsChanged, Nack, Part, Report, Stats
+from proxy.model.channel import (
+    Ack,
+    Apply,
+    EndpointsChanged,
+    Nack,
+    Part,
+    Report,
+)
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, PathKind, Service, Snapshot
+from proxy.model.statistics import Stats
 from tests.dataplane.test_shares import named
 from tests.support.origin import Origin
 from tests.support.requests import request, tally

@@ -9,7 +9,7 @@ import pytest
 from loadtest.drills import invariants, site
 from loadtest.drills.measure import measure
 from loadtest.drills.peers.fleetgate import Worker
-from proxy.model.channel import ConnectionCount, EndpointStats, Stats
+from proxy.model.statistics import ConnectionCount, EndpointStats, Stats
 from tests.support.drilled import record
 
 

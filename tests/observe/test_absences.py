@@ -11,8 +11,8 @@ from controlplane.observe.absences import REASONS, absences, by_cluster, of_rout
 from controlplane.observe.breakers import Breakers
 from controlplane.observe.endpoints import Merged
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
-from proxy.model.channel import BreakerStats, EndpointStats
 from proxy.model.snapshot import ClusterEndpoints, Service
+from proxy.model.statistics import BreakerStats, EndpointStats
 from tests.support.dataplane import snapshot
 
 WEB = "shop/web:80"
@@ -45,9 +45,9 @@ def breaker(phase: str) -> Breakers:
         (endpoints("ejected", "healthy"), "open", "breaker_open"),
         (endpoints("ejected", "unhealthy"), "", "endpoints_failing"),
         (endpoints("stalled"), "", "endpoints_failing"),
-        (endpoints("healthy"), "returning", "returning"),
-        (endpoints("healthy", "ejected"), "returning", "returning"),
-        (endpoints("ejected"), "returning", "endpoints_failing"),
+        (endpoints("healthy"), "ramping", "ramping"),
+        (endpoints("healthy", "ejected"), "ramping", "ramping"),
+        (endpoints("ejected"), "ramping", "endpoints_failing"),
         (endpoints("draining", "ejected"), "", "draining"),
         (endpoints("healthy", weight=0), "", "draining"),
         (endpoints("healthy", "ejected"), "", "fewer_endpoints"),
@@ -100,14 +100,14 @@ WELL = {(service, cluster): "" for service in "xy" for cluster in "abc"}
         (
             TWO,
             {"b": 1.0},
-            WELL | {("x", "a"): "returning", ("y", "a"): "no_endpoints"},
-            {"a": "returning", "b": "takes_over"},
+            WELL | {("x", "a"): "ramping", ("y", "a"): "no_endpoints"},
+            {"a": "ramping", "b": "takes_over"},
         ),
         (
             BOTH,
             {"b": 1.0},
-            WELL | {("x", "a"): "returning", ("y", "a"): "no_endpoints"},
-            {"a": "returning", "b": "takes_over"},
+            WELL | {("x", "a"): "ramping", ("y", "a"): "no_endpoints"},
+            {"a": "ramping", "b": "takes_over"},
         ),
     ],
 )

@@ -86,8 +86,8 @@ Expected = dict[str, ClusterShare]
         (
             one(WEIGHTED),
             {"a": WELL, "b": Usable(live=2, ramp=0.5), "c": WELL},
-            {"b": "returning"},
-            {"a": ClusterShare(0.2, 1 / 3), "b": ClusterShare(0.8, 2 / 3, "returning")},
+            {"b": "ramping"},
+            {"a": ClusterShare(0.2, 1 / 3), "b": ClusterShare(0.8, 2 / 3, "ramping")},
             True,
         ),
     ],

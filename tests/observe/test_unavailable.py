@@ -7,8 +7,8 @@ from controlplane.observe.memory import FORGET_S
 from controlplane.observe.unavailable import UnavailabilityTracker, UnavailableClusters
 from controlplane.publish import WorkerView
 from proxy.model.actions import Backend, Failback, Forward, Share, Split, SplitMode
-from proxy.model.channel import BreakerStats, EndpointStats, FailbackStats
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service, Snapshot
+from proxy.model.statistics import BreakerStats, EndpointStats, FailbackStats
 from tests.support.dataplane import snapshot
 from tests.support.states import stats
 

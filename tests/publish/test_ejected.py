@@ -1,7 +1,8 @@
 """What a worker that begins is told of endpoints."""
 
 from controlplane.publish.ejected import MAX_AGE_S, Ejected
-from proxy.model.channel import Ejection, EndpointStats, Stats
+from proxy.model.channel import Ejection
+from proxy.model.statistics import EndpointStats, Stats
 
 
 def ejection(port: int, *, stalled: bool = False, unreachable: bool = False) -> Ejection:

@@ -2,8 +2,8 @@
 
 from controlplane.publish.failures import LOST_FLAGS
 from controlplane.publish.ledger import Ledger
-from proxy.model.channel import AttemptCount, RequestCount, Stats
 from proxy.model.flags import FLAGS
+from proxy.model.statistics import AttemptCount, RequestCount, Stats
 
 
 def report(*counts: RequestCount | AttemptCount) -> Stats:

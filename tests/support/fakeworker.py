@@ -20,18 +20,13 @@ from proxy.liveness import Liveness
 from proxy.model.channel import (
     Ack,
     Apply,
-    ConnectionCount,
     Drain,
-    DurationHistogram,
     EndpointsChanged,
-    EndpointStats,
     Hello,
     ListenerSocket,
     Nack,
     Part,
     Report,
-    RequestCount,
-    Stats,
     ToWorker,
     decode_routes,
     decode_services,
@@ -39,6 +34,13 @@ from proxy.model.channel import (
     to_worker_framer,
 )
 from proxy.model.snapshot import SCHEMA, Snapshot
+from proxy.model.statistics import (
+    ConnectionCount,
+    DurationHistogram,
+    EndpointStats,
+    RequestCount,
+    Stats,
+)
 from proxy.spare import wait_for_place
 
 RECONNECT_S = 0.05

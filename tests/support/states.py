@@ -10,7 +10,7 @@ from controlplane.kube.cluster import ClusterHealth
 from controlplane.publish import Totals, WorkerView
 from controlplane.supervisor import ProcessView
 from controlplane.translate.diagnostics import Findings, Subject
-from proxy.model.channel import (
+from proxy.model.statistics import (
     AttemptCount,
     ConnectionCount,
     DurationHistogram,

@@ -20,13 +20,13 @@ from proxy.model.channel import (
     Hello,
     Nack,
     Report,
-    Stats,
     StatsJoiner,
     ToWorker,
     encode,
     from_worker_framer,
 )
 from proxy.model.snapshot import Service, Snapshot
+from proxy.model.statistics import Stats
 from tests.support.forks import Forked, fork_server
 
 START_S = 10.0

@@ -15,8 +15,9 @@ from proxy.model.actions import (
     Split,
     Sticky,
 )
-from proxy.model.channel import FailbackStats, Hold
+from proxy.model.channel import Hold
 from proxy.model.snapshot import ClusterEndpoints, Endpoint, Service
+from proxy.model.statistics import FailbackStats
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import Services

@@ -8,7 +8,8 @@ from loadtest.kit import fleetgate as compared
 from loadtest.kit.site import HOST, IDLE_TIMEOUT_S, PREFIX
 from proxy.model import snapshot as model
 from proxy.model.actions import Backend, Forward, Share, Split, SplitMode
-from proxy.model.channel import Apply, Stats, encode
+from proxy.model.channel import Apply, encode
+from proxy.model.statistics import Stats
 
 
 class Worker:

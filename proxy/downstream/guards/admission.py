@@ -3,8 +3,8 @@
 import socket
 from typing import Final
 
-from proxy.model.channel import ShedCount
 from proxy.model.limits import Limits
+from proxy.model.statistics import ShedCount
 
 WORKER: Final = "worker"
 ADDRESS: Final = "address"

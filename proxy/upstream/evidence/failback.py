@@ -9,7 +9,8 @@ from math import inf
 from typing import Final
 
 from proxy.model.actions import Failback
-from proxy.model.channel import FailbackStats, Hold
+from proxy.model.channel import Hold
+from proxy.model.statistics import FailbackStats
 
 STEPS: Final = 8  # steps in which a part grows
 LET_BACK_RAMP_S: Final = 8.0  # ramp of a cluster that was held out: it may have served nothing for days
