@@ -25,13 +25,14 @@ from proxy.agent import Agent
 from proxy.dataplane import DataPlane
 from proxy.downstream.guards.descriptors import DescriptorBudget
 from proxy.downstream.listener import Listeners
-from proxy.model import channel
+from proxy.model import channel, statistics
 from proxy.model.channel import Ejection, Ejections, FromWorker, Hello, Hold, Holds, StatsJoiner, ToWorker
 from proxy.model.snapshot import SCHEMA, Service
 from tests.support.dataplane import snapshot
 from tests.support.states import LISTENER, ROUTE, SERVICE, serving
 
 ROOT = Path(__file__).parents[2]
+CHANNEL = (channel.__name__, statistics.__name__)
 RELAYED: tuple[type, ...] = (Ejections, Ejection, Holds, Hold)
 """The control plane passes these on as they are: workers read what workers wrote."""
 
@@ -47,7 +48,7 @@ def _structs(hint: Any) -> dict[type[msgspec.Struct], None]:
     """Return the structs of the channel that a message contains."""
     found: dict[type[msgspec.Struct], None] = {}
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        if hint.__module__ == channel.__name__:
+        if hint.__module__ in CHANNEL:
             found[hint] = None
             for field in typing.get_type_hints(hint).values():
                 found |= _structs(field)
@@ -91,7 +92,9 @@ def _written(union: Any, *places: str) -> set[tuple[str, str]]:
 def test_every_field_of_a_message_is_written_by_its_sender(union: Any, places: tuple[str, ...]) -> None:
     without = () if union is FromWorker else RELAYED
     wanted = _fields(union, without)
-    assert sorted(wanted - _written(union, *places, "proxy/model/channel.py")) == []
+    assert (
+        sorted(wanted - _written(union, *places, "proxy/model/channel.py", "proxy/model/statistics.py")) == []
+    )
 
 
 class Recorder:
@@ -122,7 +125,7 @@ class Recorder:
 def recorded(value: Any, read: set[tuple[str, str]]) -> Any:
     if isinstance(value, tuple):
         return tuple(recorded(item, read) for item in value)
-    if isinstance(value, msgspec.Struct) and type(value).__module__ == channel.__name__:
+    if isinstance(value, msgspec.Struct) and type(value).__module__ in CHANNEL:
         return Recorder(value, read)
     return value
 
@@ -161,9 +164,8 @@ async def test_the_control_plane_reads_every_field_that_a_worker_sends(tmp_path:
         message = made(kind)
         if parts.whole(message) is not None:
             publisher.received(session, recorded(message, read))
-    read |= _fields(
-        channel.StatsPart, without=(channel.RequestCount, channel.DurationHistogram, channel.EndpointStats)
-    )
+    parts_of_stats = (statistics.RequestCount, statistics.DurationHistogram, statistics.EndpointStats)
+    read |= _fields(statistics.StatsPart, without=parts_of_stats)
     watch = FailoverWatch(publisher)
     watch.look()
     state = serving(
