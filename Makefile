@@ -8,8 +8,7 @@ BIN := $(VENV)/bin
 # that they leave, keep two cores busy: tests/conftest.py chooses them.
 ORDERED := --dist loadfile --no-loadscope-reorder
 PARALLEL := -n 4 $(ORDERED)
-# The compiled worker leaves more of the cores to others.
-PARALLEL_COMPILED := -n 5 $(ORDERED)
+PARALLEL_COMPILED := -n 4 $(ORDERED)
 # The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.
 PURE := tests/routing tests/http tests/policies tests/validation tests/translate tests/resources tests/sources/test_registration.py
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
