@@ -8,7 +8,6 @@ BIN := $(VENV)/bin
 # that they leave, keep two cores busy: tests/conftest.py chooses them.
 ORDERED := --dist loadfile --no-loadscope-reorder
 PARALLEL := -n 4 $(ORDERED)
-PARALLEL_COMPILED := -n 4 $(ORDERED)
 # The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.
 PURE := tests/routing tests/http tests/policies tests/validation tests/translate tests/resources tests/sources/test_registration.py
 FUZZED := tests/http/test_differential.py tests/http/test_heads.py
@@ -58,7 +57,7 @@ test: dev ## run the tests; options in ARGS, e.g. make test ARGS="-k split"
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-compiled: dev compiled ## run the tests of the wire and the data plane against the compiled worker
-	FLEETGATE_WORKER_PYTHON=$(COMPILED)/bin/python $(BIN)/python -m pytest tests/wire tests/dataplane $(PARALLEL_COMPILED) $(ARGS)
+	FLEETGATE_WORKER_PYTHON=$(COMPILED)/bin/python $(BIN)/python -m pytest tests/wire tests/dataplane $(PARALLEL) $(ARGS)
 
 test-latest: ## run the tests with the newest release of every dependency, in a new .venv-latest
 	$(PYTHON) -m venv --clear $(LATEST)
