@@ -79,7 +79,7 @@ class CarefulReader:
 
 
 class Care:
-    """Whether a connection is read with care. A new one is: its peer may send anything."""
+    """The state of one connection: read with care or not. A new connection is: its peer may send anything."""
 
     __slots__ = ("_backlog", "_calm", "is_on")
 

@@ -1,4 +1,4 @@
-"""What a worker takes from a snapshot: the route table, limits, and facts of the gateway."""
+"""The configuration that a worker takes from a snapshot: route table, limits, facts of the gateway."""
 
 from collections import deque
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""What a worker counts: the statistics that it reports to the control plane."""
+"""The statistics of a worker, which the worker reports to the control plane."""
 
 import msgspec
 
