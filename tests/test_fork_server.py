@@ -38,6 +38,8 @@ if __name__ == "__main__":
         time.sleep(60)
     elif sys.argv[1] == "raise":
         raise RuntimeError("as meant")
+    elif sys.argv[1] == "copy":
+        print(sys.stdin.read().upper())
     else:
         sys.exit(int(sys.argv[1]) if sys.argv[1].isdigit() else sys.argv[1])
 """
@@ -145,6 +147,18 @@ async def test_forks_run_side_by_side_and_end_in_any_order(server: ForkServer, t
         assert first.returncode is None
         first.kill()
         await first.wait()
+
+
+def test_a_fork_runs_to_its_end_with_the_input_of_a_test(server: ForkServer) -> None:
+    done = server.run(("copy",), os.environ, stdin="said\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "SAID\n\n", "")
+    assert server.run(("4",), os.environ).returncode == 4
+
+
+def test_a_fork_that_does_not_end_is_killed(server: ForkServer) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.run(("sleep",), os.environ, timeout_s=0.5)
+    assert server.run(("0",), os.environ).returncode == 0
 
 
 async def test_workers_of_tests_are_forks_and_those_with_a_limit_are_not() -> None:

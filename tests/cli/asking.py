@@ -1,13 +1,13 @@
 """The command as a subprocess, beside an admin API that runs in the test."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from controlplane.admin.server import AdminServer
 from controlplane.admin.state import Source
+from tests.support import command
 from tests.support.admintoken import token_file
 
 
@@ -19,13 +19,8 @@ class Done:
 
 
 async def fleetgate(*args: str, stdin: str = "") -> Done:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "controlplane.cli.main", *args,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 30)
-    assert process.returncode is not None
-    return Done(process.returncode, out.decode(), err.decode())
+    done = await asyncio.to_thread(command.fleetgate, *args, stdin=stdin)
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """The command line: instant help, and one line with cause and cure for everything that goes wrong."""
 
-import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support import command
 
 KUBECONFIG = """\
 apiVersion: v1
@@ -19,8 +20,7 @@ users: [{name: u, user: {token: t0ken}}]
 
 
 def fleetgate(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    argv = (sys.executable, "-m", "controlplane.cli.main", *args)
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, env=os.environ | env, check=False)
+    return command.fleetgate(*args, environment=env)
 
 
 def test_help_imports_no_verb() -> None:

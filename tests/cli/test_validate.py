@@ -1,14 +1,13 @@
 """`fleetgate validate` as users and their pipelines start it."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.files.test_check import GATEWAY, INGRESS
+from tests.support.command import fleetgate
 
 BAD = INGRESS.replace("{}", "{alb.ingress.kubernetes.io/order: many, alb.ingress.kubernetes.io/ordr: '1'}")
 
@@ -23,10 +22,7 @@ spec: {ingress: {local: {ingressClass: mse}}}
 
 
 def validate(*args: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    argv = (sys.executable, "-m", "controlplane.cli.main", "validate", *args)
-    return subprocess.run(
-        argv, input=text, capture_output=True, text=True, timeout=30, env=os.environ, check=False
-    )
+    return fleetgate("validate", *args, stdin=text)
 
 
 def test_clean_files_exit_0(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,8 +16,10 @@ import pytest
 from controlplane.supervisor.roster import Roster, RosterEntry
 from loadtest.ports import free_port
 from tests.cli.asking import fleetgate
+from tests.support import command
 from tests.support.clusters import HOST, Clusters, ask, clusters
 from tests.support.dataplane import kill
+from tests.support.forks import Forked
 from tests.support.waiting import until, until_async
 
 
@@ -36,9 +36,9 @@ def state_dir(tmp_path: Path) -> Iterator[Path]:
 @asynccontextmanager
 async def fleetgate_run(
     rig: Clusters, state_dir: Path, admin: int, grace_s: int = 5
-) -> AsyncIterator[Process]:
+) -> AsyncIterator[Forked]:
     """Start the gateway and wait until it is ready."""
-    argv = [sys.executable, "-m", "controlplane.cli.main", "run", "--allow-loopback-endpoints"]
+    argv = ["run", "--allow-loopback-endpoints"]
     argv += ["--fleet-kubeconfig", str(rig.kubeconfigs["fleet"]), "--state-dir", str(state_dir)]
     argv += [
         "--admin",
@@ -52,8 +52,8 @@ async def fleetgate_run(
     ]
     for cluster, path in rig.members.items():
         argv += ["--member", f"{cluster}={path}"]
-    with (rig.directory / f"log-{admin}").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*argv, stderr=log)
+    with (rig.directory / f"log-{admin}").open("w") as log:
+        process = command.server().start(argv, os.environ, log)
     try:
         await until_async(partial(is_ready, admin), 20, "readyz")
         yield process

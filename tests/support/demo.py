@@ -1,9 +1,11 @@
 """The demo as a user starts it, with kubectl and curl as clients."""
 
 import asyncio
+import base64
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -12,8 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import yaml
 
 from loadtest.ports import free_port
 from tests.support.requests import request, tally
@@ -42,6 +46,28 @@ class RunningDemo:
         if check:
             assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
+
+    def api(self, cluster: str) -> httpx.AsyncClient:
+        """Return a client of the API server of "fleet", "cluster-1" or "cluster-2", logged in."""
+        return httpx.AsyncClient(**self._login(cluster))
+
+    def get(self, cluster: str, path: str) -> dict[str, Any]:
+        """Return an object or a list of an API server: what kubectl would print, without its 0.2 s of CPU."""
+        with httpx.Client(**self._login(cluster)) as client:
+            answer: dict[str, Any] = client.get(path).raise_for_status().json()
+            return answer
+
+    def _login(self, cluster: str) -> dict[str, Any]:
+        config = yaml.safe_load((self.directory / f"{cluster}.kubeconfig").read_text())
+        server, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        authority = base64.b64decode(server["certificate-authority-data"]).decode()
+        return {
+            "base_url": server["server"],
+            "headers": {"authorization": f"Bearer {user['token']}"},
+            "verify": ssl.create_default_context(cadata=authority),
+            "trust_env": False,
+            "timeout": 10.0,
+        }
 
     def pid(self, name: str) -> int:
         """Return the process id that the banner names."""

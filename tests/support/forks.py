@@ -5,9 +5,12 @@ import atexit
 import functools
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -22,12 +25,13 @@ class ForkServer:
     Every fork hashes strings as its server does. Each run of pytest has other servers.
     """
 
-    def __init__(self, python: str, module: str, path: str) -> None:
-        """`path` is PYTHONPATH of the server and so of every fork."""
+    def __init__(self, python: str, module: str, path: str, imported: Sequence[str] = ()) -> None:
+        """`path` is PYTHONPATH of the server and of every fork; `imported` are modules to import before."""
+        self._asking = threading.Lock()
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [python, "-P", str(_SERVER), str(theirs.fileno()), module],
+                [python, "-P", str(_SERVER), str(theirs.fileno()), module, *imported],
                 env={**os.environ, "PYTHONPATH": path},
                 pass_fds=(theirs.fileno(),),
             )
@@ -38,16 +42,49 @@ class ForkServer:
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], errors: IO[str]) -> "Forked":
         """Start the module in the current directory; it has the standard input and output of this process."""
+        return Forked(self, self._fork(arguments, environment, 0, 1, errors.fileno()))
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        stdin: str = "",
+        timeout_s: float = 30.0,
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the module to its end in the current directory, as subprocess.run does; from any thread."""
+        with (
+            tempfile.TemporaryFile() as source,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            source.write(stdin.encode())
+            source.seek(0)
+            pid = self._fork(arguments, environment, source.fileno(), out.fileno(), err.fileno())
+            descriptor = os.pidfd_open(pid)
+            try:
+                if not select.select([descriptor], [], [], timeout_s)[0]:
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                    self.reap(pid)
+                    raise subprocess.TimeoutExpired(list(arguments), timeout_s)
+            finally:
+                os.close(descriptor)
+            code = self.reap(pid)
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(arguments, code, out.read().decode(), err.read().decode())
+
+    def _fork(self, arguments: Sequence[str], environment: Mapping[str, str], *fds: int) -> int:
         request = {"arguments": arguments, "environment": dict(environment), "directory": os.getcwd()}
-        return Forked(self, self._ask(request, 0, 1, errors.fileno()))
+        return self._ask(request, *fds)
 
     def reap(self, pid: int) -> int:
         """Return the exit code of a fork that has ended, as subprocess.Popen does."""
         return os.waitstatus_to_exitcode(self._ask({"reap": pid}))
 
     def _ask(self, request: object, *fds: int) -> int:
-        socket.send_fds(self._channel, [json.dumps(request).encode()], fds)
-        return int(self._channel.recv(16))
+        with self._asking:
+            socket.send_fds(self._channel, [json.dumps(request).encode()], fds)
+            return int(self._channel.recv(16))
 
     def end(self) -> None:
         self._channel.close()
@@ -72,6 +109,9 @@ class Forked:
             raise ProcessLookupError
         signal.pidfd_send_signal(self._descriptor, number)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
@@ -88,6 +128,6 @@ class Forked:
 
 
 @functools.cache
-def fork_server(python: str, module: str, path: str = "") -> ForkServer:
+def fork_server(python: str, module: str, path: str = "", imported: tuple[str, ...] = ()) -> ForkServer:
     """Return the server of this process, which lives as long as this process."""
-    return ForkServer(python, module, path)
+    return ForkServer(python, module, path, imported)

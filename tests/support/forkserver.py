@@ -1,11 +1,12 @@
 """A fork server: Python starts and imports a program once, and each run of the program is a fork.
 
-    python -P tests/support/forkserver.py FD MODULE
+    python -P tests/support/forkserver.py FD MODULE [IMPORTED ...]
 
 A fork runs MODULE as `python -m MODULE` does, with arguments, environment, directory and standard streams
-of its own. The imports are done, and nothing else of the program has run: there is no event loop and no
-thread yet. Requests come over the socket FD, one at a time, and `tests/support/forks.py` sends them. This
-file is run by the interpreter under test, which has fleetgate, but no tests: it imports neither.
+of its own. The imports are done, those of IMPORTED too, and nothing else of the program has run: there is
+no event loop and no thread yet. Requests come over the socket FD, one at a time, and
+`tests/support/forks.py` sends them. This file is run by the interpreter under test, which has fleetgate,
+but no tests: it imports neither.
 """
 
 import importlib
@@ -51,7 +52,8 @@ def _become(fds: list[int], directory: str, environment: dict[str, str]) -> None
 
 def main() -> None:
     channel, module = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
-    importlib.import_module(module)
+    for name in sys.argv[2:]:
+        importlib.import_module(name)
     del sys.modules[module]  # each fork executes it, under the name __main__
     assert len(os.listdir("/proc/self/task")) == 1, "threads do not survive a fork"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, which ends first
