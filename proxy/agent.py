@@ -34,13 +34,14 @@ from proxy.model.channel import (
     Nack,
     Part,
     Report,
+    UseCertificates,
     UseSessionKey,
     batches,
     encode,
     to_worker_framer,
 )
 from proxy.model.snapshot import SCHEMA, Service
-from proxy.model.statistics import ConnectionCount, Stats, StatsPart
+from proxy.model.statistics import ConnectionCount, HandshakeCount, Stats, StatsPart
 from proxy.pace import Pace
 from proxy.routing.match import RouteError
 
@@ -162,6 +163,8 @@ class Agent:
                         self._plane.upstream.services.hold(clusters)
                     case UseSessionKey(key):
                         self._plane.upstream.services.session_key.use(key)
+                    case UseCertificates(added, removed):
+                        self._plane.contexts.use(added, removed)
                     case LetBack(clusters):
                         self._plane.upstream.services.let_back(clusters)
                     case Report():
@@ -285,6 +288,11 @@ class Agent:
             failbacks=tuple(plane.upstream.services.failback_stats()),
             tasks=len(asyncio.all_tasks()),
             timers=plane.wheel.scheduled(),
+            handshakes=tuple(
+                HandshakeCount(listener.name, outcome, count)
+                for listener in self._listeners
+                for outcome, count in listener.state.handshakes.items()
+            ),
             deferred=plane.backlog.deferred,
         )
 

@@ -24,6 +24,7 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import RequestCounters
 from proxy.telemetry.request_ids import RequestIds
 from proxy.timers import TimerWheel
+from proxy.tls.contexts import Contexts
 from proxy.upstream.evidence.shared import Shared
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.upstream import Upstream
@@ -39,8 +40,8 @@ class DataPlane:
     """The data plane of a worker. Swapping the configuration is one assignment to `config`."""
 
     __slots__ = (
-        "_compiled", "backlog", "clock", "compression", "config", "counters", "draining", "heads", "ids",
-        "limiters", "log", "upstream", "version", "wheel",
+        "_compiled", "backlog", "clock", "compression", "config", "contexts", "counters", "draining", "heads",
+        "ids", "limiters", "log", "upstream", "version", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +59,7 @@ class DataPlane:
         self.counters = RequestCounters()
         self.limiters = Limiters()
         self.compression = Compression()
+        self.contexts = Contexts()
         self.draining = False
         # For the life of a snapshot
         self.version = 0  # of the newest endpoints

@@ -33,6 +33,9 @@ FORBIDDEN: Final = Answer(403, "AD", "Clients of this address may not come here.
 LAST_HOP: Final = Answer(200, "LR", "This is the last hop.")
 LOOP: Final = Answer(508, "LD", "The request has passed this gateway before, or too many others.")
 NO_ROUTE: Final = Answer(404, "NR", "No route matches.")
+MISDIRECTED: Final = Answer(
+    421, "MD", "The TLS of this connection is that of another host: open a new connection.", closes=True
+)
 AMBIGUOUS: Final = Answer(
     400, "DPE", "Servers read this path differently, and what they read takes different routes.", closes=True
 )

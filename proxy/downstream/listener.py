@@ -16,6 +16,7 @@ from proxy.downstream.guards.refusal_log import RefusalLog
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.presence import keep_alive
 from proxy.downstream.state import Client, ListenerState
+from proxy.downstream.tls.transport import TlsTransport
 from proxy.model import snapshot
 from proxy.model.statistics import PauseCount
 
@@ -186,7 +187,10 @@ class Listener:
             self._server = server
 
     def _protocol(self) -> asyncio.Protocol:
-        connection = ClientConnection(self._plane, self.state)
+        state = self.state
+        connection = (
+            ClientConnection(self._plane, state) if state.tls is None else TlsTransport(self._plane, state)
+        )
         return cast(asyncio.Protocol, CarefulReader(connection, self._plane.backlog))
 
 

@@ -10,7 +10,7 @@ from proxy.request.downstream import ClientInfo
 class Peer:
     """The address at the other end of a connection."""
 
-    __slots__ = ("_listener", "_plane", "_port", "address", "is_proxy")
+    __slots__ = ("_listener", "_plane", "_port", "_scheme", "address", "is_proxy")
 
     def __init__(self, plane: DataPlane, listener: ListenerState, address: str, port: int) -> None:
         """`address` and `port` are those of the socket's peer, "" and 0 where the socket has none."""
@@ -18,16 +18,17 @@ class Peer:
         self._listener = listener
         self.address = _normal(address) if address else NOBODY
         self._port = port
+        self._scheme = b"http" if listener.tls is None else b"https"
         self.is_proxy = plane.config.trusted.trusts(self.address)
 
     def as_client(self) -> ClientInfo:
         """Return the peer as the client."""
-        return self._info(self.address, self._port, self.address, b"http", b"")
+        return self._info(self.address, self._port, self.address, self._scheme, b"")
 
     def client_of(self, headers: RequestHeaders) -> ClientInfo:
         """Return the client of a request that the peer, a trusted proxy, has sent."""
         hops = read_hops(self.address, headers.values(b"x-forwarded-for"), self._plane.config.trusted)
-        scheme = read_scheme(headers.values(b"x-forwarded-proto"), hops.count)
+        scheme = read_scheme(headers.values(b"x-forwarded-proto"), hops.count, self._scheme)
         port = self._port if hops.client == self.address else 0
         return self._info(hops.client, port, hops.chain, scheme, headers.vouched())
 
@@ -41,7 +42,7 @@ class Peer:
             forwarded += b"X-Forwarded-Client-Port: %d\r\n" % port
         return ClientInfo(
             address, port, scheme, forwarded + FIRST_ATTEMPT + self._plane.config.mark + vouched,
-            b'"client":"%b","listener":"%b"' % (address, listener.name.encode()),
+            b'"client":"%b","listener":"%b","scheme":"%b"' % (address, listener.name.encode(), scheme),
             is_proxy=self.is_proxy, listener=listener.name, listener_port=listener.port,
             response_timeout_s=listener.response_timeout_s, compresses=listener.gzip,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from proxy.downstream.guards.listeners import GuardedClient
 from proxy.downstream.guards.overload import OverloadGuard
 from proxy.model import snapshot
 from proxy.policies.access import AccessList
+from proxy.tls.hosts import TlsHosts
 
 
 class Client(GuardedClient, Protocol):
@@ -30,7 +31,8 @@ class ListenerState:
 
     __slots__ = (
         "_admission", "_guard", "_introduced", "_plane", "accepted", "access", "connections", "forwarded",
-        "gzip", "idle_timeout_s", "is_closed", "name", "overload", "port", "response_timeout_s",
+        "gzip", "handshakes", "idle_timeout_s", "is_closed", "name", "overload", "port", "response_timeout_s",
+        "tls",
     )  # fmt: skip
 
     def __init__(
@@ -45,12 +47,15 @@ class ListenerState:
         self.connections: dict[Client, bytes | None] = {}
         self._introduced: tuple[object, ...] = ()  # the values that connections have a copy of
         self.accepted = 0
+        self.handshakes: dict[str, int] = {}  # by version of TLS, or cause of failure
         self.is_closed = False
-        self.name = config.name
+        self.tls: TlsHosts | None = None  # None: clients speak in the clear
         self.configure(config)
 
     def configure(self, config: snapshot.Listener) -> None:
         """Take over values that may change while connections are open; every request reads them."""
+        self.tls = TlsHosts(config.tls) if config.tls is not None else None
+        self.name = config.name
         self.port = config.port
         self.idle_timeout_s = config.idle_timeout_s
         self.response_timeout_s = config.response_timeout_s or inf
@@ -88,6 +93,10 @@ class ListenerState:
 
     def count_shed(self, cause: str) -> None:
         self._admission.count(self.name, cause)
+
+    def count_handshake(self, outcome: str) -> None:
+        """Count a handshake by the version of TLS that it agreed on, or by the cause of its failure."""
+        self.handshakes[outcome] = self.handshakes.get(outcome, 0) + 1
 
     def count_stale(self) -> None:
         """Count a request that had waited too long."""

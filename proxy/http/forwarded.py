@@ -104,13 +104,16 @@ def _hops(client: bytes, chain: list[bytes]) -> Hops:
     return Hops(client, b", ".join(chain), len(chain) - 1)
 
 
-def read_scheme(received: tuple[bytes, ...], hops: int) -> bytes:
+def read_scheme(received: tuple[bytes, ...], hops: int, own: bytes) -> bytes:
     """Return the scheme that the client used, as trusted proxies report it.
 
     `received` are the values of the X-Forwarded-Proto fields. Proxies that append to the list write an entry
     for each of theirs in X-Forwarded-For, so the entry of the client stands as far from the right there as
-    here; most proxies write one value, for the client. A value that cannot be read counts as http.
+    here; most proxies write one value, for the client. A value that cannot be read counts as http. `own` is
+    the scheme of the proxy's connection, which counts where the proxy reports none.
     """
+    if not received:
+        return own
     values = b",".join(received).rsplit(b",", max(hops, 1))[-max(hops, 1) :]
     return _SCHEMES.get(values[0].strip(b" \t").lower(), b"http")
 

@@ -34,7 +34,7 @@ class Resource:
         self.is_head = method == b"HEAD"
         self.is_idempotent = method in _IDEMPOTENT
         # Members of the log line; the grammar admits no other octet that needs escaping in JSON
-        self.log = b'"method":"%b","scheme":"http","path":"%b"' % (method, sent_path.replace(b'"', b'\\"'))
+        self.log = b'"method":"%b","path":"%b"' % (method, sent_path.replace(b'"', b'\\"'))
 
     @property
     def sent_path(self) -> bytes:

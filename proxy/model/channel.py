@@ -15,6 +15,7 @@ import msgspec
 
 from proxy.model.snapshot import Route, Service, Snapshot
 from proxy.model.statistics import Stats, StatsPart
+from proxy.model.tls import Certificate
 
 MAX_MESSAGE_BYTES = 256 << 20
 SESSION_KEY_BYTES = 32
@@ -92,6 +93,16 @@ class UseSessionKey(msgspec.Struct, frozen=True, tag="session-key"):
         return "UseSessionKey(…)"
 
 
+class UseCertificates(msgspec.Struct, frozen=True, tag="certificates"):
+    """Serve TLS with these, too, and forget others. Private keys travel here and nowhere else.
+
+    Sent before the snapshot that names them; the ids of `removed` are in no snapshot that is served.
+    """
+
+    added: tuple[Certificate, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
 class Hold(msgspec.Struct, frozen=True):
     """A cluster that an Ingress with `failback: manual` keeps out of its traffic to a service."""
 
@@ -115,7 +126,18 @@ class LetBack(msgspec.Struct, frozen=True, tag="let-back"):
     clusters: tuple[Hold, ...]
 
 
-ToWorker = Ejections | Holds | LetBack | UseSessionKey | Part | Apply | EndpointsChanged | Report | Drain
+ToWorker = (
+    Ejections
+    | Holds
+    | LetBack
+    | UseSessionKey
+    | UseCertificates
+    | Part
+    | Apply
+    | EndpointsChanged
+    | Report
+    | Drain
+)
 
 
 # From a worker to the control plane

@@ -24,6 +24,7 @@ FLAGS: Final[dict[str, str]] = {
     "LD": "the request has passed this gateway before, or too many others (508)",
     "RL": "turned away by a rate limit of the route",
     "CL": "turned away by a concurrency limit of the route",
+    "MD": "the TLS of the connection is that of another host (421)",
     "LR": "the gateway answered the request itself",
     "CF": "answered, after failing over to another cluster",
 }

@@ -16,8 +16,9 @@ from proxy.model.actions import Action, Backend, Forward, Split
 from proxy.model.conditions import Condition
 from proxy.model.limits import Limits
 from proxy.model.policies import Access, Policies
+from proxy.model.tls import ListenerTls
 
-SCHEMA = 4
+SCHEMA = 5
 """Raised when an older worker could misread a newer snapshot; such a worker answers with a NACK."""
 
 
@@ -38,7 +39,7 @@ class ForwardedHeaders(msgspec.Struct, frozen=True, gc=False):
 
 
 class Listener(msgspec.Struct, frozen=True, gc=False):
-    """A port, spoken to by HTTP. Times in seconds."""
+    """A port, spoken to by HTTP, over TLS or in the clear. Times in seconds."""
 
     port: int
     source: Source
@@ -48,10 +49,16 @@ class Listener(msgspec.Struct, frozen=True, gc=False):
     access: Access | None = None
     forwarded: ForwardedHeaders = ForwardedHeaders()
     gzip: bool = False  # compress plain answers for clients that accept gzip
+    tls: ListenerTls | None = None  # None: in the clear
 
     @property
     def name(self) -> str:
-        return f"http-{self.port}"
+        return f"{'http' if self.tls is None else 'https'}-{self.port}"
+
+    @property
+    def protocol(self) -> str:
+        """The protocol in the words of the dialects."""
+        return "HTTP" if self.tls is None else "HTTPS"
 
 
 class PathKind(StrEnum):

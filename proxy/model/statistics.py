@@ -96,6 +96,14 @@ class ShedCount(msgspec.Struct, frozen=True):
     count: int
 
 
+class HandshakeCount(msgspec.Struct, frozen=True):
+    """Handshakes of a listener with one `outcome`: the version of TLS, or a cause of failure."""
+
+    listener: str
+    outcome: str
+    count: int
+
+
 class PauseCount(msgspec.Struct, frozen=True):
     """How often the worker stopped accepting for a while."""
 
@@ -145,4 +153,5 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     failbacks: tuple[FailbackStats, ...] = ()
     tasks: int = 0  # of its event loop
     timers: int = 0  # objects on its timer wheel
+    handshakes: tuple[HandshakeCount, ...] = ()
     deferred: int = 0  # how often a connection's input had to wait for a later turn of the loop

@@ -24,7 +24,7 @@ FLUSH_S: Final = 0.1
 MAX_WAITING_BYTES: Final = 8 << 20  # then the reader of the log is slower than the traffic: drop
 _MAX_SPARE: Final = 4
 
-NO_RESOURCE: Final = b'"method":"","scheme":"http","path":""'
+NO_RESOURCE: Final = b'"method":"","path":""'
 NO_HEADERS: Final = b'"host":"","ua":""'
 NO_ROUTE: Final = b'"route":"","ingress":""'
 NO_ENDPOINT: Final = b'"service":"","cluster":"","endpoint":""'

@@ -140,7 +140,8 @@ def test_a_list_never_makes_the_proxy_the_client(entries: list[bytes]) -> None:
     ],
 )
 def test_the_scheme_is_that_of_the_client(received: tuple[bytes, ...], hops: int, scheme: bytes) -> None:
-    assert read_scheme(received, hops) == scheme
+    assert read_scheme(received, hops, b"http") == scheme
+    assert read_scheme(received, hops, b"https") == (scheme if received else b"https")
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33", "10.0.0.1/8", "example.com", "", "10.0.0.0/8 "])

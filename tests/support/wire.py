@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from asyncio.trsock import TransportSocket
 from typing import Self
@@ -16,10 +17,18 @@ class RawClient:
         self._data = b""
 
     @classmethod
-    async def connect(cls, port: int, *, host: str = "127.0.0.1", source: str = "") -> Self:
-        """`source` is the address to come from."""
+    async def connect(
+        cls, port: int, *, host: str = "127.0.0.1", source: str = "", tls: ssl.SSLContext | None = None,
+        server_name: str = "",
+    ) -> Self:  # fmt: skip
+        """`source` is the address to come from; `server_name` the host that is asked for with `tls`."""
         local = (source, 0) if source else None
-        return cls(*await asyncio.open_connection(host, port, limit=1 << 24, local_addr=local))
+        name = server_name if tls is not None else None
+        return cls(
+            *await asyncio.open_connection(
+                host, port, limit=1 << 24, local_addr=local, ssl=tls, server_hostname=name
+            )
+        )
 
     async def send(self, *pieces: bytes) -> None:
         """Send each piece in a segment of its own, as far as a socket allows."""
@@ -80,6 +89,11 @@ class RawClient:
     def socket(self) -> "TransportSocket":
         found: TransportSocket = self._writer.get_extra_info("socket")
         return found
+
+    def certificate(self) -> bytes:
+        """Return the certificate that the gateway has shown, as DER."""
+        shown: bytes = self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return shown
 
     @property
     def port(self) -> int:

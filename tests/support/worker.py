@@ -22,11 +22,13 @@ from proxy.model.channel import (
     Report,
     StatsJoiner,
     ToWorker,
+    UseCertificates,
     encode,
     from_worker_framer,
 )
 from proxy.model.snapshot import Service, Snapshot
 from proxy.model.statistics import Stats
+from proxy.model.tls import Certificate
 from tests.support.forks import Forked, fork_server
 
 START_S = 10.0
@@ -129,6 +131,9 @@ class WorkerProcess:
             if isinstance(answer, Nack) or not self._changes:
                 return answer
             self._changes -= 1
+
+    def use_certificates(self, *certificates: Certificate, removed: tuple[str, ...] = ()) -> None:
+        self.send(UseCertificates(certificates, removed))
 
     def change_endpoints(self, version: int, *services: Service) -> None:
         self._changes += 1

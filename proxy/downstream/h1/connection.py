@@ -24,7 +24,7 @@ from proxy.backlog import (
 )
 from proxy.careful import Care
 from proxy.dataplane import DataPlane
-from proxy.downstream.answers import AMBIGUOUS, Answer, give, refused, too_large
+from proxy.downstream.answers import AMBIGUOUS, MISDIRECTED, Answer, give, refused, too_large
 from proxy.downstream.h1.closing import CHECK_S, STALL_S, Closing
 from proxy.downstream.h1.departure import Departure
 from proxy.downstream.h1.inbox import HIGH_WATER_BYTES, Inbox
@@ -42,6 +42,7 @@ from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import RequestLine
 from proxy.request.exchange import Exchange
 from proxy.request.tunnel import Tunnel
+from proxy.tls.session import TlsSession
 from proxy.upstream.plan import RoutePlan
 
 _CR: Final = 13
@@ -54,7 +55,7 @@ class ClientConnection(StreamConnection):
     __slots__ = (
         "_backlog", "_blank_lines", "_care", "_closing", "_deadline", "_departure", "_has_asked", "_heads",
         "_inbox", "_is_processing", "_listener", "_opened", "_overload", "_paused", "_peer",
-        "_plane", "_saw_eof", "_stream", "_watch", "is_listed", "transport",
+        "_plane", "_saw_eof", "_stream", "_watch", "is_listed", "session", "transport",
     )  # fmt: skip
 
     # From `connection_made` on
@@ -82,6 +83,7 @@ class ClientConnection(StreamConnection):
         self._has_asked = False
         self._paused = False  # the client does not read
         self._saw_eof = False
+        self.session: TlsSession | None = None  # None: in the clear, or the handshake has not begun
 
     # The transport's side
 
@@ -335,6 +337,11 @@ class ClientConnection(StreamConnection):
         stream.keep_alive = line.version == 1 and not control.close
         if plane.draining or self._listener.is_closed or (self._saw_eof and end == len(data)):
             stream.keep_alive = False
+        elif (self.session is None) is not (self._listener.tls is None):
+            stream.keep_alive = False  # the port has changed between HTTP and HTTPS
+        if self.session is not None and self._is_misdirected(self.session, control.host):
+            self._answer(MISDIRECTED, line, headers)
+            return end
         if self._peer.is_proxy:
             stream.client = self._peer.client_of(headers)
         plan = find_route(plane, self._listener, stream.client, line, headers)
@@ -373,6 +380,11 @@ class ClientConnection(StreamConnection):
         if not exchange.record.is_done:
             exchange.start()
         return len(data) - body.rest_bytes
+
+    def _is_misdirected(self, session: TlsSession, host: bytes) -> bool:
+        """Whether the host is not one that the handshake was for, or one as good (RFC 9110 §7.4)."""
+        hosts = self._listener.tls
+        return hosts is None or not hosts.serves(session.host, session.server_name, host.decode("latin-1"))
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
         """Take bytes that come while a request is under way: more of it, of its tunnel, or other requests."""
@@ -483,6 +495,10 @@ class ClientConnection(StreamConnection):
     def _refuse_body(self, exchange: Exchange, error: RequestError, flag: str) -> None:
         if self._stream.refuse_body(exchange, error, flag):
             self._refuse(error.status, "", error.detail)
+
+    def refuse_handshake(self) -> None:
+        """Close: the TLS transport has answered."""
+        self._close()
 
     def _turn_away(self, detail: str) -> None:
         """Refuse the connection, before any request."""

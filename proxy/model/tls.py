@@ -1,0 +1,35 @@
+"""TLS of a listener: which certificate each host has, and what is demanded of its clients.
+
+Private keys are not in here: snapshots are written to disk. They travel in messages of their own.
+"""
+
+import msgspec
+
+
+class HostTls(msgspec.Struct, frozen=True, gc=False):
+    """TLS of one host of a listener."""
+
+    host: str  # exact, or "*.example.com" for exactly one label; "": all others, and clients that name none
+    certificate: str  # id of a Certificate
+    owner: str = ""  # namespace that the host belongs to; "": the gateway's object names the certificate
+    min_version: str = "TLSv1.2"  # or TLSv1.3
+    max_version: str = "TLSv1.3"
+    ciphers: str = ""  # of TLS 1.2, in OpenSSL's words; "": those of `proxy.tls`
+    client_ca: str = ""  # id of the Certificate that has to sign those of clients; "": none are asked for
+
+
+class ListenerTls(msgspec.Struct, frozen=True, gc=False):
+    """TLS of a listener: each host once."""
+
+    hosts: tuple[HostTls, ...] = ()
+
+
+class Certificate(msgspec.Struct, frozen=True, gc=False):
+    """A certificate with its chain, and its private key unless it is one of an authority. PEM."""
+
+    id: str  # names the content: another content has another id
+    chain: bytes
+    key: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.id!r})"

@@ -1,0 +1,151 @@
+"""The ClientHello, which begins every TLS connection: RFC 8446 §4.1.2, RFC 6066 §3.
+
+It is read before OpenSSL is: the name in it chooses the context, and with it the versions, ciphers and the
+authorities of clients. A callback of OpenSSL that swaps contexts comes too late: the minimum version and the
+demand for a client certificate of the new context have no effect then.
+"""
+
+from typing import Final
+
+MAX_BYTES: Final = 32768
+"""No client sends more: hellos with keys of post-quantum exchanges are 2 KB."""
+
+UNEXPECTED_MESSAGE: Final = 10
+HANDSHAKE_FAILURE: Final = 40
+DECODE_ERROR: Final = 50
+INTERNAL_ERROR: Final = 80
+UNRECOGNIZED_NAME: Final = 112
+
+_HANDSHAKE_RECORD: Final = 22
+_CLIENT_HELLO: Final = 1
+_RECORD_HEADER: Final = 5
+_MESSAGE_HEADER: Final = 4
+_MAX_RECORD: Final = 16384
+_SERVER_NAME: Final = 0  # extension, and the kind of name in it
+_MAX_NAME: Final = 255
+
+
+class HelloError(Exception):
+    """The bytes are no ClientHello; `alert` is the description to answer with (RFC 8446 §6)."""
+
+    def __init__(self, alert: int) -> None:
+        super().__init__(alert)
+        self.alert = alert
+
+
+class ClientHello:
+    """The facts of a ClientHello that choose a context."""
+
+    __slots__ = ("server_name",)
+
+    def __init__(self, server_name: str | None) -> None:
+        self.server_name = server_name  # in lower case; None: the client names no host
+
+
+def alert_record(description: int) -> bytes:
+    """Return a fatal alert, in the clear, as it is sent before keys are agreed on."""
+    return bytes((21, 3, 3, 0, 2, 2, description))
+
+
+def read_hello(data: bytes) -> ClientHello | None:
+    """Read the hello at the beginning of a connection; None while bytes of it are missing.
+
+    Raises HelloError. A hello may be cut into several records (RFC 8446 §5.1).
+    """
+    message = _message(data)
+    if message is None:
+        if len(data) > MAX_BYTES:
+            raise HelloError(DECODE_ERROR)
+        return None
+    return ClientHello(_Reader(message).server_name())
+
+
+def _message(data: bytes) -> bytes | None:
+    """Return the body of the first handshake message, a ClientHello; None while bytes of it are missing."""
+    parts: list[bytes] = []
+    have, at, size = 0, 0, len(data)
+    while True:
+        if at < size and data[at] != _HANDSHAKE_RECORD:
+            raise HelloError(UNEXPECTED_MESSAGE)
+        if at + 1 < size and data[at + 1] != 3:
+            raise HelloError(DECODE_ERROR)
+        if at + _RECORD_HEADER > size:
+            return None
+        length = data[at + 3] << 8 | data[at + 4]
+        if not 0 < length <= _MAX_RECORD:
+            raise HelloError(DECODE_ERROR)
+        at += _RECORD_HEADER
+        part = data[at : at + length]
+        parts.append(part)
+        have += len(part)
+        at += length
+        if have >= _MESSAGE_HEADER:
+            whole = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts = [whole]
+            if whole[0] != _CLIENT_HELLO:
+                raise HelloError(UNEXPECTED_MESSAGE)
+            end = _MESSAGE_HEADER + (whole[1] << 16 | whole[2] << 8 | whole[3])
+            if end > MAX_BYTES:
+                raise HelloError(DECODE_ERROR)
+            if have >= end:
+                return whole[_MESSAGE_HEADER:end]
+        if at > size:
+            return None
+
+
+class _Reader:
+    """Reads the fields of a ClientHello in their order."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def server_name(self) -> str | None:
+        self._skip(2 + 32)  # legacy_version, random
+        self._skip(self._length(1))  # legacy_session_id
+        self._skip(self._length(2))  # cipher_suites
+        self._skip(self._length(1))  # legacy_compression_methods
+        if self._at == len(self._data):
+            return None  # TLS 1.2 knows hellos without extensions
+        end = self._length(2) + self._at
+        if end != len(self._data):
+            raise HelloError(DECODE_ERROR)
+        name: str | None = None
+        seen = False
+        while self._at < end:
+            kind, size = self._length(2), self._length(2)
+            if kind == _SERVER_NAME:
+                if seen:
+                    raise HelloError(DECODE_ERROR)
+                seen = True
+                name = self._name(self._at + size)
+            else:
+                self._skip(size)
+        return name
+
+    def _name(self, end: int) -> str:
+        """Read a list of one name, which ends at `end`: OpenSSL takes no longer ones either."""
+        size = self._length(2)
+        kind = self._length(1)
+        length = self._length(2)
+        if size != length + 3 or kind != _SERVER_NAME or self._at + length != end:
+            raise HelloError(DECODE_ERROR)
+        start = self._at
+        self._skip(length)
+        raw = self._data[start : self._at]
+        if not 0 < length <= _MAX_NAME or not raw.isascii() or b"\0" in raw:
+            raise HelloError(UNRECOGNIZED_NAME)
+        return raw.decode("ascii").lower().removesuffix(".")
+
+    def _length(self, width: int) -> int:
+        """Read a number of `width` bytes, most often the length of what follows."""
+        start = self._at
+        self._skip(width)
+        return int.from_bytes(self._data[start : self._at], "big")
+
+    def _skip(self, count: int) -> None:
+        self._at += count
+        if self._at > len(self._data):
+            raise HelloError(DECODE_ERROR)

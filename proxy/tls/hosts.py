@@ -1,0 +1,48 @@
+"""The choice of a host's TLS by the name that a client sends."""
+
+from typing import Final
+
+from proxy.model.tls import HostTls, ListenerTls
+
+_ORDER: Final = ("TLSv1.2", "TLSv1.3")
+
+
+class TlsHosts:
+    """The hosts of one listener that have TLS."""
+
+    __slots__ = ("_by_name", "_default")
+
+    def __init__(self, config: ListenerTls) -> None:
+        self._by_name = {host.host: host for host in config.hosts}
+        self._default = self._by_name.pop("", None)
+
+    def find(self, name: str | None) -> HostTls | None:
+        """Return the host's own TLS, that of a wildcard of one label, or the listener's default, if any."""
+        if name is None:
+            return self._default
+        found = self._by_name.get(name)
+        if found is None:
+            _, dot, rest = name.partition(".")
+            found = self._by_name.get(f"*.{rest}") if dot else None
+        return found if found is not None else self._default
+
+    def serves(self, shaken: HostTls, server_name: str | None, host: str) -> bool:
+        """Whether requests for `host` may come over a connection whose handshake was for `server_name`.
+
+        `shaken` is the TLS that the handshake has used. A request for another host would else get around the
+        client certificates, the minimum version or the owner of that host (RFC 9110 §7.4: 421).
+        """
+        wanted = self.find(host)
+        if wanted is shaken:
+            return True
+        if wanted is None:
+            return False
+        if server_name is None:
+            return not wanted.client_ca and _is_most(shaken.min_version, wanted.min_version)
+        return (wanted.owner, wanted.client_ca, wanted.min_version) == (
+            shaken.owner, shaken.client_ca, shaken.min_version,
+        )  # fmt: skip
+
+
+def _is_most(have: str, wanted: str) -> bool:
+    return _ORDER.index(have) >= _ORDER.index(wanted)
