@@ -149,6 +149,11 @@ class Metrics(Collector):
         yield counter("connections_shed", text, ("listener", "cause"), self._totals.shed.items())
         pauses = (((cause,), count) for cause, count in self._totals.pauses.items())
         yield counter("accept_pauses", "Times a worker stopped accepting for a while.", ("cause",), pauses)
+        text = "TLS handshakes of clients, by the version agreed on or the cause of their failure."
+        yield counter("tls_handshakes", text, ("listener", "outcome"), self._totals.handshakes.items())
+        text = "When the validity of a certificate in use ends, in Unix seconds."
+        expiries = [((secret,), expiry) for secret, expiry in self._state.certificates.items()]
+        yield gauge("certificate_expiry_timestamp_seconds", text, ("secret",), expiries)
         text = "Connections to endpoints."
         yield gauge("upstream_connections", text, ("cluster", "state"), upstream.items())
         text = "Endpoints by the state most workers see them in."

@@ -44,6 +44,7 @@ class State(msgspec.Struct, frozen=True):
     failovers: tuple[Failover, ...] = ()  # the latest to begin first
     held: Mapping[Hold, float] = field(default_factory=dict)  # out by hand, with since when
     failed_ports: Mapping[int, str] = field(default_factory=dict)
+    certificates: Mapping[str, float] = field(default_factory=dict)  # when they end, by Secret
     checks: Mapping[EndpointKey, CheckView] = field(default_factory=dict)
     check_counts: Counts = field(default_factory=Counts)
     diagnostics: tuple[Diagnostic, ...] = ()

@@ -35,6 +35,9 @@ _DEFAULT_CLASS: Final = "ingressclass.kubernetes.io/is-default-class"
 _ATTACHED: Final = {dialect: row.keys[0] for dialect, row in REMOTE_CLUSTERS.items()}
 _CONTROLLERS: Final = {dialect: name for name, dialect in CONTROLLERS.items()}
 
+_MSE_LISTENERS: Final = '[{"HTTP": 8080}, {"HTTPS": 8443}]'
+"""Not ports 80 and 443, which may be an AlbConfig's."""
+
 
 class Assumed(msgspec.Struct):
     """The objects, with assumed gateways where the files have none.
@@ -170,8 +173,7 @@ def _assume_mse_config(assumed: Assumed, clusters: tuple[str, ...]) -> None:
         return
     assumed.notes.append(f"assumed: MseIngressConfig {', '.join(names)} with clusters {', '.join(clusters)}")
     assumed.titles.update(f"MseIngressConfig {name}" for name in names)
-    # Not port 80: that may be an AlbConfig's.
-    annotations = {_ATTACHED[Dialect.MSE]: ",".join(clusters), LISTENERS.keys[0]: LISTENERS.example}
+    annotations = {_ATTACHED[Dialect.MSE]: ",".join(clusters), LISTENERS.keys[0]: _MSE_LISTENERS}
     configs = {
         name: MseIngressConfig(ObjectMeta(name=name, annotations=annotations), {"ingress": {"local": {}}})
         for name in names
@@ -185,13 +187,13 @@ def _assume_albconfigs(assumed: Assumed, drafts: list[Draft], known: tuple[str, 
     names = sorted(set(_referred(fleet, Dialect.ALB)))
     if fleet.albconfigs or not names or not fleet.ingresses or _is_unreadable("AlbConfig", fleet):
         return
-    ports, clusters = _ports(drafts), known or _clusters(drafts)
-    listed = ", ".join(f"HTTP:{port}" for port in ports)
+    listeners, clusters = _listeners(drafts, fleet), known or _clusters(drafts)
+    listed = ", ".join(f"{protocol}:{port}" for protocol, port in listeners)
     assumed.notes.append(
         f"assumed: AlbConfig {', '.join(names)} with listeners {listed} and clusters {', '.join(clusters)}"
     )
     assumed.titles.update(f"AlbConfig {name}" for name in names)
-    assumed.fleet = replace(fleet, albconfigs={name: _albconfig(name, ports, clusters) for name in names})
+    assumed.fleet = replace(fleet, albconfigs={name: _albconfig(name, listeners, clusters) for name in names})
 
 
 def _is_unreadable(kind: str, fleet: FleetObjects) -> bool:
@@ -218,15 +220,19 @@ def _referred(fleet: FleetObjects, dialect: Dialect) -> Iterator[str]:
                 yield named
 
 
-def _albconfig(name: str, ports: Iterable[int], clusters: Iterable[str]) -> AlbConfig:
+def _albconfig(name: str, listeners: Iterable[tuple[str, int]], clusters: Iterable[str]) -> AlbConfig:
     metadata = ObjectMeta(name=name, annotations={_ATTACHED[Dialect.ALB]: ",".join(clusters)})
-    return AlbConfig(metadata, {"listeners": [{"port": port, "protocol": "HTTP"} for port in ports]})
+    written = [{"port": port, "protocol": protocol} for protocol, port in listeners]
+    return AlbConfig(metadata, {"listeners": written})
 
 
-def _ports(drafts: Iterable[Draft]) -> tuple[int, ...]:
-    """Return the HTTP ports that Ingresses name, and 80, where they are without listen-ports."""
-    named = {port for draft in drafts for protocol, port in draft.ports or () if protocol == "HTTP"}
-    return tuple(sorted(named | {80}))
+def _listeners(drafts: Iterable[Draft], fleet: FleetObjects) -> tuple[tuple[str, int], ...]:
+    """Return the listeners that Ingresses name, and the defaults of those that name none."""
+    named = {port: protocol for draft in drafts for protocol, port in draft.ports or () if protocol != "QUIC"}
+    named.setdefault(80, "HTTP")
+    if any(ingress.spec.tls for ingress in fleet.ingresses.values()):
+        named.setdefault(443, "HTTPS")
+    return tuple((named[port], port) for port in sorted(named))
 
 
 def _clusters(drafts: Iterable[Draft]) -> tuple[str, ...]:

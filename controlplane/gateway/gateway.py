@@ -176,6 +176,7 @@ class Gateway:
             failovers=self._failovers.latest(),
             held=publisher.held.since(),
             failed_ports=supervisor.failed_ports,
+            certificates=self._translator.expiries(),
             checks=self._checker.views(),
             check_counts=self._checker.counts.copy(),
             diagnostics=self._translator.diagnostics,
@@ -214,11 +215,13 @@ class Gateway:
         version = self._plane.publisher.wanted_version + 1
         translation = self._translator.translate(self._failed_ports, version, self._latest)
         self._fleet.attach(translation.attached, translation.labelled)
+        self._fleet.want_secrets(translation.secret_namespaces)
         self._hosts.want(translation.hosts)
         if self._latest is None and self._patience.waits_for_members(translation.attached):
             return
         if self._patience.waits_for_answers():
             return
+        self._plane.publisher.use_certificates(translation.certificates)
         if self._publish(translation.snapshot):
             self._confirmation.expect(self._plane.publisher.wanted_version, translation)
 

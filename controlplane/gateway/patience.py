@@ -11,7 +11,7 @@ FIRST_SYNC_S = 3.0
 """How long a gateway without a snapshot waits for its members: routes without endpoints answer 503."""
 
 ANSWERS_S = 1.0
-"""How long a change waits for labels of pods, or addresses of host names, that no route needed before."""
+"""How long a change waits for labels of pods, Secrets, or addresses of host names that are newly needed."""
 
 
 class Patience:
@@ -42,13 +42,14 @@ class Patience:
         )
 
     def waits_for_answers(self) -> bool:
-        """Say whether pods are about to be listed, or host names to be resolved, for the first time.
+        """Say whether pods or Secrets are about to be listed, or host names resolved, for the first time.
 
-        Without this wait, routes would have no endpoints for a moment. Every answer is a change, which ends
-        the wait; the gateway does not wait longer for a slow answer.
+        Without this wait, routes would have no endpoints, or hosts no certificate, for a moment. Every answer
+        is a change, which ends the wait; the gateway does not wait longer for a slow answer.
         """
         loop = asyncio.get_running_loop()
-        if not self._fleet.waits_for_pods() and not self._hosts.waits():
+        waits = self._fleet.waits_for_pods() or self._fleet.waits_for_secrets() or self._hosts.waits()
+        if not waits:
             self._answers_until = None
             return False
         if self._answers_until is None:

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +19,7 @@ from controlplane.system import statedir
 from controlplane.system.interfaces import Interfaces
 from controlplane.translate.builder import translate
 from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.keypairs import KeyPair, KeyPairs, without_keys
 from controlplane.translate.model import Facts, LastGood, Translation
 from proxy.model.snapshot import Snapshot
 
@@ -38,6 +41,7 @@ class Translator:
         self._interfaces = Interfaces()
         self.log = FindingLog()
         self._last_good = LastGood()
+        self._pairs: Mapping[str, KeyPair] = {}
         self._saver: Saver[LastGood] = Saver(self._path, msgspec.json.encode)
 
     def load(self) -> None:
@@ -54,7 +58,9 @@ class Translator:
         started = time.perf_counter()
         facts = self._facts(failed_ports, previous)
         objects, members = self._fleet.fleet_objects(), self._fleet.member_objects()
-        translation = translate(objects, members, facts, self._last_good, version, previous)
+        pairs = KeyPairs(self._fleet.tls_secrets(), self._pairs)
+        translation = translate(objects, members, facts, self._last_good, version, previous, pairs)
+        self._pairs = translation.pairs
         if translation.last_good != self._last_good:
             self._saver.save_soon(translation.last_good)
         self._last_good = translation.last_good
@@ -64,10 +70,17 @@ class Translator:
         self.sum_s += time.perf_counter() - started
         return translation
 
+    def expiries(self) -> dict[str, float]:
+        """Return when each certificate in use ends, in Unix seconds, by namespace/name of its Secret."""
+        return {
+            secret: datetime.fromisoformat(pair.expires).timestamp() for secret, pair in self._pairs.items()
+        }
+
     def basis(self, running: Snapshot, failed_ports: dict[int, str]) -> Basis:
         """Return the basis for a translation of other objects."""
         fleet, members = self._fleet.fleet_objects(), self._fleet.member_objects()
-        return Basis(running, fleet, members, self._facts(failed_ports, running), self._last_good)
+        facts = self._facts(failed_ports, running)
+        return Basis(running, fleet, members, facts, self._last_good, without_keys(self._pairs))
 
     def _facts(self, failed_ports: dict[int, str], previous: Snapshot | None) -> Facts:
         return Facts(
@@ -84,6 +97,7 @@ class Translator:
             admin=(self._settings.admin_host, self._settings.admin_port),
             tenancy=self._settings.tenancy,
             no_grants=self._fleet.no_grants(),
+            today=datetime.now(UTC).date().isoformat(),
         )
 
     async def close(self) -> None:

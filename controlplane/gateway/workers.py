@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from controlplane.publish import Held, Publisher, SnapshotStore, place_socket
+from controlplane.publish import Certificates, Held, Publisher, SnapshotStore, place_socket
 from controlplane.supervisor import PERIOD_S, Roster, Supervisor, WorkerCommand
 from controlplane.system import statedir
 from proxy.model.snapshot import Snapshot
@@ -44,6 +44,7 @@ class WorkerPool:
             workers,
             SnapshotStore(state_dir.resolve() / "snapshot.json"),
             Held(state_dir.resolve() / "held.json"),
+            Certificates(state_dir.resolve() / "certificates.msgpack"),
         )
         self.supervisor = Supervisor(
             workers,

@@ -70,6 +70,7 @@ class Reflector(Generic[T]):
         on_change: Callable[[], None],
         *,
         label_selector: str = "",
+        field_selector: str = "",
         namespace: str = "",
         keep_status: bool = False,
         own_annotation: str = "",
@@ -83,7 +84,11 @@ class Reflector(Generic[T]):
         self._on_change = on_change
         self._collection = Collection(
             kind.object_path(namespace, "").rstrip("/") if namespace else kind.path,
-            {"labelSelector": label_selector} if label_selector else {},
+            {
+                name: selector
+                for name, selector in (("labelSelector", label_selector), ("fieldSelector", field_selector))
+                if selector
+            },
             kind.metadata_only,
         )
         self._timing = timing

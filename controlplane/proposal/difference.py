@@ -14,6 +14,7 @@ from controlplane.resources.overlay import overlaid
 from controlplane.resources.view import FleetObjects, Malformed
 from controlplane.translate.builder import translate
 from controlplane.translate.changes import Change, changed_listeners, changed_routes, changed_services
+from controlplane.translate.keypairs import KeyPairs
 from controlplane.translate.model import Translation
 from proxy.model.snapshot import Snapshot
 
@@ -69,7 +70,8 @@ def preview(basis: Basis, given: FleetObjects) -> Translation:
     """Return the Fleet as it would be if these objects were applied."""
     objects = overlaid(basis.fleet, given)
     version = basis.running.version + 1
-    return translate(objects, basis.members, basis.facts, basis.last_good, version, basis.running)
+    pairs = KeyPairs(used=basis.pairs)
+    return translate(objects, basis.members, basis.facts, basis.last_good, version, basis.running, pairs)
 
 
 def shown(

@@ -13,6 +13,7 @@ from msgspec import field
 from msgspec.structs import fields, replace
 
 from controlplane.resources.view import FleetObjects, MemberObjects
+from controlplane.translate.keypairs import KeyPair
 from controlplane.translate.model import Facts, LastGood
 from proxy.model.channel import Part, decode_routes, decode_services, parts_of
 from proxy.model.snapshot import Route, Service, Snapshot
@@ -35,6 +36,7 @@ class Basis(msgspec.Struct, frozen=True):
     members: Mapping[str, MemberObjects] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     last_good: LastGood = field(default_factory=LastGood)
+    pairs: Mapping[str, KeyPair] = field(default_factory=dict)  # certificates in use, without private keys
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -58,6 +60,8 @@ def frames(basis: Basis) -> Iterator[bytes]:
     for name in LastGood.__struct_fields__:
         for chunk in _chunks(getattr(basis.last_good, name)):
             yield _frame(("last_good", name), chunk)
+    for chunk in _chunks(basis.pairs):
+        yield _frame(("pairs",), chunk)
 
 
 def frame(value: object) -> bytes:
@@ -97,6 +101,7 @@ class _BasisReader:
         self._members: dict[str, dict[str, Any]] = {}
         self._member_rest: dict[str, MemberObjects] = {}
         self._last_good: dict[str, Any] = {}
+        self._pairs: dict[str, KeyPair] = {}
 
     def take(self, piece: Piece) -> None:
         match piece.place:
@@ -119,6 +124,8 @@ class _BasisReader:
                 found.update(_decoded(MemberObjects, name, piece))
             case ("last_good", name):
                 self._last_good.setdefault(name, {}).update(_decoded(LastGood, name, piece))
+            case ("pairs",):
+                self._pairs.update(msgspec.msgpack.decode(piece.data, type=dict[str, KeyPair]))
 
     def basis(self) -> Basis:
         return Basis(
@@ -130,6 +137,7 @@ class _BasisReader:
             },
             self._facts,
             LastGood(**self._last_good),
+            self._pairs,
         )
 
 

@@ -1,5 +1,6 @@
 """Snapshots to the workers, counters back from them."""
 
+from controlplane.publish.certificates import Certificates
 from controlplane.publish.delta import endpoint_delta
 from controlplane.publish.failures import Failures, Pair
 from controlplane.publish.held import Held
@@ -11,6 +12,7 @@ from controlplane.publish.store import SnapshotStore, StoreHealth
 from controlplane.publish.totals import DurationTotal, Totals
 
 __all__ = [
+    "Certificates",
     "DurationTotal",
     "Failures",
     "Held",

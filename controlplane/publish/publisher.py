@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from controlplane.publish.certificates import Certificates
 from controlplane.publish.dispatch import Dispatcher
 from controlplane.publish.failures import Failures
 from controlplane.publish.held import Held
@@ -28,10 +29,13 @@ from proxy.model.channel import (
     Holds,
     Nack,
     Report,
+    UseCertificates,
+    batches,
     encode,
 )
 from proxy.model.snapshot import Route, Snapshot
 from proxy.model.statistics import Stats
+from proxy.model.tls import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +57,9 @@ class Publisher:
     """Unix-socket server for the workers of one generation; see `publish`, `collect`, `workers`."""
 
     def __init__(
-        self, path: Path, generation: str, worker_count: int, store: SnapshotStore, held: Held
-    ) -> None:
+        self, path: Path, generation: str, worker_count: int, store: SnapshotStore, held: Held,
+        certificates: Certificates,
+    ) -> None:  # fmt: skip
         self.on_applied: Callable[[], None] = lambda: None
         """Called when all `worker_count` workers serve the good snapshot, every time they do."""
         self.on_progress: Callable[[], None] = lambda: None
@@ -68,6 +73,7 @@ class Publisher:
         self._ledger = Ledger()
         self._counted: tuple[Route, ...] = ()  # routes whose counters are kept
         self._shared = SharedState(held, lambda: self._dispatcher.sessions.values())
+        self._certificates = certificates
         self._orphans: set[Session] = set()
         self._strangers: set[Session] = set()
 
@@ -91,6 +97,7 @@ class Publisher:
         self._dispatcher.close()
         await self._store.close()
         await self.held.close()
+        await self._certificates.close()
         if self._server is not None:
             self._server.close()
         for session in (*self._dispatcher.sessions.values(), *self._orphans, *self._strangers):
@@ -99,6 +106,7 @@ class Publisher:
     def resume(self) -> Snapshot | None:
         """Serve the snapshot on disk, if there is one, and return it."""
         self.held.load()
+        self._certificates.load()
         snapshot = self._store.load()
         if snapshot is not None and snapshot.workers != self._count:
             snapshot = msgspec.structs.replace(snapshot, workers=self._count)
@@ -128,6 +136,12 @@ class Publisher:
     def use_session_key(self, key: bytes) -> None:
         """Let all workers, and those that come later, name endpoints in cookies with this key."""
         self._shared.use_session_key(key)
+
+    def use_certificates(self, certificates: Mapping[str, Certificate]) -> None:
+        """Let all workers serve TLS with these, by id. To be called before their snapshot is published."""
+        new = self._certificates.add(certificates)
+        if new:
+            self._send_certificates(self._dispatcher.sessions.values(), new)
 
     async def collect(self) -> tuple[Stats, ...]:
         """Ask every worker for its counters; those silent for 1 s are missing from the answer."""
@@ -297,18 +311,45 @@ class Publisher:
             self._orphans.add(session)
             self._settled()
         else:
+            self._send_certificates((session,), self._certificates.all())
             self._dispatcher.joined(hello.worker, session)
             self._shared.greet(session)
 
     def _settled(self) -> None:
         good = self._dispatcher.rollout.good
         if good is not None and self.applied_count() >= self._count:
+            self._forget_certificates()
             self.held.keep(good.routes)
             self._keep_counters(good.routes)
             self._store.save_soon(good)
             if self.serves(good.version):
                 self.on_applied()
         self.on_progress()
+
+    def _send_certificates(self, sessions: Iterable[Session], certificates: Iterable[Certificate]) -> None:
+        messages = [encode(UseCertificates(tuple(some))) for some in batches(certificates, lambda _: 1)]
+        for session in sessions:
+            for data in messages if session.feedable else ():
+                session.send(data)
+
+    def _forget_certificates(self) -> None:
+        """Let workers forget the certificates that are in no snapshot any more."""
+        gone = self._certificates.keep(self._named_certificates())
+        if gone:
+            for session in self._dispatcher.sessions.values():
+                session.send(encode(UseCertificates(removed=gone)))
+
+    def _named_certificates(self) -> frozenset[str]:
+        """Return the ids of certificates in all snapshots that a worker may serve."""
+        rollout = self._dispatcher.rollout
+        return frozenset(
+            host.certificate
+            for snapshot in (rollout.good, rollout.trial, rollout.wanted)
+            if snapshot is not None
+            for listener in snapshot.listeners
+            if listener.tls is not None
+            for host in listener.tls.hosts
+        )
 
     def _keep_counters(self, routes: tuple[Route, ...]) -> None:
         if routes is not self._counted:

@@ -47,6 +47,7 @@ class Totals(msgspec.Struct):
     deferred: int = 0
     shed: Counter[tuple[str, str]] = field(default_factory=Counter)  # listener, cause
     pauses: Counter[str] = field(default_factory=Counter)
+    handshakes: Counter[tuple[str, str]] = field(default_factory=Counter)  # listener, outcome
     mirrors: Counter[tuple[str, str]] = field(default_factory=Counter)  # route, outcome
     suppressed: Counter[SuppressedKey] = field(default_factory=Counter)
 
@@ -66,6 +67,8 @@ class Totals(msgspec.Struct):
             self.shed[s.listener, s.cause] += s.count
         for p in stats.pauses:
             self.pauses[p.cause] += p.count
+        for h in stats.handshakes:
+            self.handshakes[h.listener, h.outcome] += h.count
         for m in stats.mirrors:
             self.mirrors[m.route, m.outcome] += m.count
         for w in stats.suppressed:
@@ -81,6 +84,7 @@ class Totals(msgspec.Struct):
             deferred=self.deferred,
             shed=self.shed.copy(),
             pauses=self.pauses.copy(),
+            handshakes=self.handshakes.copy(),
             mirrors=self.mirrors.copy(),
             suppressed=self.suppressed.copy(),
         )

@@ -11,6 +11,7 @@ from controlplane.resources.ingress import Ingress, IngressClass
 from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.pod import Pod
 from controlplane.resources.referencegrant import ReferenceGrant
+from controlplane.resources.secret import Secret
 from controlplane.resources.servergroup import ServerGroup
 from controlplane.resources.service import Service
 
@@ -30,6 +31,16 @@ class Malformed(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}: {self.error}"
+
+
+class TlsSecrets(msgspec.Struct, frozen=True):
+    """The Secrets of type kubernetes.io/tls, by namespace and name, of namespaces where they are known.
+
+    `denied` are namespaces where they may not be listed.
+    """
+
+    by_namespace: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
+    denied: frozenset[str] = frozenset()
 
 
 class FleetObjects(msgspec.Struct, frozen=True):

@@ -24,11 +24,13 @@ from controlplane.resources.kinds import (
     SERVER_GROUPS,
     Kind,
 )
-from controlplane.resources.view import FleetObjects, MemberObjects
+from controlplane.resources.view import FleetObjects, MemberObjects, TlsSecrets
 from controlplane.sources.member import RETRY_S, Member
+from controlplane.sources.namespaced import NamespacedWatch
 from controlplane.sources.registered import Registration, registrations
 from controlplane.translate.annotations.effective_shares import KEY as SHARES_KEY
 from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.keypairs import TYPE as TLS_SECRET_TYPE
 from controlplane.translate.registrations import CLUSTER_LABEL, Owner
 
 log = logging.getLogger(__name__)
@@ -87,6 +89,9 @@ class Fleet:
         # An older ClusterRole may lack the rights to these kinds
         self._later = (self._mse_configs, self._groups, self._grants, self._beta_grants)
         self._watch = ClusterWatch(FLEET, (*self._main, *self._later, self._secrets), self._changed, clock)
+        self._tls = NamespacedWatch(
+            SECRETS, FLEET, self._changed, clock, field_selector=f"type={TLS_SECRET_TYPE}"
+        )
         self._registered = registrations(members, {})
         self._on_owners = on_owners
         self._attached: frozenset[str] = frozenset()
@@ -95,6 +100,21 @@ class Fleet:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._reconcile = asyncio.Event()
+
+    def want_secrets(self, namespaces: frozenset[str]) -> None:
+        """Say in which namespaces the Secrets of certificates are needed."""
+        self._tls.want(namespaces)
+
+    def waits_for_secrets(self) -> bool:
+        """Return whether wanted Secrets are not known yet, but probably will be in a moment."""
+        return not self._watch.stale and self._tls.waits()
+
+    def tls_secrets(self) -> TlsSecrets:
+        by_namespace = {
+            namespace: {key.partition("/")[2]: secret for key, secret in secrets.items()}
+            for namespace, secrets in self._tls.objects().items()
+        }
+        return TlsSecrets(by_namespace, self._tls.denied())
 
     def attach(self, clusters: frozenset[str], labelled: frozenset[str] = frozenset()) -> None:
         """Say which members to watch; the others are let go. Unknown ids wait to be registered.
@@ -183,6 +203,7 @@ class Fleet:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch.follow(self._client))
+                group.create_task(self._tls.follow(self._client))
                 group.create_task(self._watch.monitor())
                 while True:
                     await self._reconcile.wait()

@@ -8,9 +8,9 @@ from controlplane.kube.clock import Clock
 from controlplane.kube.cluster import ClusterHealth, ClusterWatch
 from controlplane.kube.errors import ConfigError
 from controlplane.kube.reflector import Reflector
-from controlplane.resources.kinds import ENDPOINT_SLICES, SERVICES
+from controlplane.resources.kinds import ENDPOINT_SLICES, PODS, SERVICES
 from controlplane.resources.view import MemberObjects
-from controlplane.sources.pods import PodWatch
+from controlplane.sources.namespaced import NamespacedWatch
 from controlplane.sources.registered import Registration
 
 RETRY_S = 30.0
@@ -27,7 +27,7 @@ class Member:
         self._clock = clock
         self._services = Reflector(None, SERVICES, on_change, clock=clock)
         self._slices = Reflector(None, ENDPOINT_SLICES, on_change, clock=clock)
-        self._pods = PodWatch(cluster, on_change, clock)
+        self._pods = NamespacedWatch(PODS, cluster, on_change, clock)
         self._on_change = on_change
         self._watch = ClusterWatch(cluster, (self._services, self._slices), self._freshness_changed, clock)
         self._problem = ""

@@ -8,6 +8,8 @@ from controlplane.translate.fields import Field
 _CLOUD: Final = "it describes a cloud load balancer, which this gateway does not create"
 _EVERYWHERE: Final = "listeners are open on every address of the machine"
 _NO_TLS: Final = "an HTTP listener has no TLS"
+_NO_HTTP2: Final = "clients are spoken to by HTTP/1.1"
+_NO_CLIENT_CERTIFICATES: Final = "clients are not asked for certificates yet"
 _CERTIFICATE_HEADERS: Final = ("SubjectDN", "IssuerDN", "Fingerprint", "ClientVerify")
 _TRUSTED: Final = "trusted proxies are the same for all listeners: start fleetgate with --trusted-proxy"
 
@@ -43,14 +45,12 @@ _FORWARDED: Final = (
     Field("XForwardedForClientSourceIpsTrusted", _TRUSTED, matters=True),
 )
 
-LISTENER: Final = (
+_COMMON: Final = (
     # Read in translate/listeners.py
     *map(Field, ("port", "protocol", "description", "idleTimeout", "requestTimeout", "gzipEnabled")),
     Field("aclConfig", fields=tuple(map(Field, ACL_FIELDS))),
     Field("xForwardedForConfig", fields=_FORWARDED),
-    Field("http2Enabled", "an HTTP listener speaks HTTP/1.1"),
     Field("caEnabled"),
-    *(Field(name, _NO_TLS, matters=True) for name in ("securityPolicyId", "certificates", "caCertificates")),
     Field(
         "quicConfig",
         fields=(Field("quicUpgradeEnabled", "HTTP/3 is not offered"), Field("quicListenerId")),
@@ -70,4 +70,18 @@ LISTENER: Final = (
         ),
     ),
     Field("defaultActions", "requests that no rule matches are answered 404", matters=True),
+)
+
+LISTENER: Final = (
+    *_COMMON,
+    Field("http2Enabled", "an HTTP listener speaks HTTP/1.1"),
+    *(Field(name, _NO_TLS, matters=True) for name in ("securityPolicyId", "certificates", "caCertificates")),
+)
+
+HTTPS_LISTENER: Final = (
+    *_COMMON,
+    Field("http2Enabled", _NO_HTTP2),
+    # Read in translate/tlsfields.py
+    *map(Field, ("securityPolicyId", "certificates")),
+    Field("caCertificates", _NO_CLIENT_CERTIFICATES, matters=True),
 )

@@ -16,6 +16,7 @@ from controlplane.translate.hostaccess import guard_hosts
 from controlplane.translate.hostbudgets import within_host_budgets
 from controlplane.translate.hostowners import with_owners
 from controlplane.translate.https import report_endless
+from controlplane.translate.keypairs import NO_PAIRS, KeyPairs
 from controlplane.translate.live import Outcome, World, translate_ingresses
 from controlplane.translate.model import (
     CrossNamespace,
@@ -37,6 +38,7 @@ from controlplane.translate.statuses import (
     server_group_status,
     unreadable_status,
 )
+from controlplane.translate.tlshosts import TlsPlan, plan_tls
 from proxy.model.snapshot import Cluster, Listener, Route, Snapshot, destinations_of
 
 
@@ -47,6 +49,7 @@ def translate(
     last_good: LastGood,
     version: int,
     previous: Snapshot | None = None,
+    pairs: KeyPairs = NO_PAIRS,
 ) -> Translation:
     """Return the snapshot, the findings and the statuses for the current objects.
 
@@ -76,6 +79,7 @@ def translate(
     outcomes = _accepted(world, facts.tenancy.host_ownership)
     joined = join_canaries(outcomes, grants)
     routes = name_sessions(guard_hosts(outcomes, joined.routes))
+    tls = plan_tls(gateways, outcomes, pairs, facts.today)
     report_endless(outcomes, facts.trusted_proxies)
     findings = {outcome.findings.subject.key: outcome.findings for outcome in outcomes}
     report_conflicts(routes, findings)
@@ -85,7 +89,7 @@ def translate(
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
     snapshot = Snapshot(
         version=version,
-        listeners=_listeners(gateways, facts.listen_address),
+        listeners=_listeners(gateways, tls, facts.listen_address),
         routes=routes,
         services=tuple(with_check(resolution.service, checks) for resolution in resolutions),
         clusters=_clusters(attached, members),
@@ -103,13 +107,16 @@ def translate(
             [*groups.findings, *_member_findings(attached, members, resolutions)],
         ),
         statuses=(
-            *_statuses(gateways, outcomes, joined.idle, members, facts),
+            *_statuses(gateways, outcomes, joined.idle, members, facts, tls),
             *map(server_group_status, groups.groups.values()),
         ),
         last_good=_next_last_good(gateways, outcomes, groups),
         attached=attached,
         labelled=labels_needed(service_ids),
         hosts=groups.hosts | resolver.hosts,
+        certificates=tls.certificates,
+        pairs=tls.pairs,
+        secret_namespaces=tls.namespaces,
     )
 
 
@@ -123,9 +130,9 @@ def _accepted(world: World, ownership: HostOwnership) -> tuple[Outcome, ...]:
     return with_owners(within_host_budgets(owned, world), ownership)
 
 
-def _listeners(gateways: Gateways, address: str) -> tuple[Listener, ...]:
+def _listeners(gateways: Gateways, tls: TlsPlan, address: str) -> tuple[Listener, ...]:
     listeners = (
-        msgspec.structs.replace(listener, address=address)
+        msgspec.structs.replace(listener, address=address, tls=tls.listeners.get(listener.port))
         for gateway in gateways.all
         for listener in gateway.listeners
     )
@@ -200,9 +207,10 @@ def _statuses(
     idle: frozenset[str],
     members: Mapping[str, MemberObjects],
     facts: Facts,
+    tls: TlsPlan,
 ) -> tuple[ObjectStatus, ...]:
     return (
-        *(gateway_status(gateway, members, facts) for gateway in gateways.all),
+        *(gateway_status(gateway, members, facts, tls.listed) for gateway in gateways.all),
         *(unreadable_status(findings) for findings in gateways.unreadable),
         *(
             ingress_status(outcome.findings.subject, _serving_routes(outcome, idle), facts)

@@ -207,10 +207,52 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     "FG0307": Entry(
         "warning",
-        "NotSupportedYet",
-        "TLS is not supported yet: the rules are served over HTTP only",
+        "ListenerNotFound",
+        "{gateway} has no HTTPS listener: the rules are served over HTTP only",
         "",
-        "terminate TLS in front of the gateway, in a load balancer for example",
+        "add an HTTPS listener to the gateway, or terminate TLS in front of it",
+    ),
+    "FG0320": Entry(
+        "warning",
+        "CertificateNotFound",
+        "the gateway may not read Secrets of the namespace {namespace}; {effect}",
+        "",
+        "let it: bind the ClusterRole fleetgate-certificates in that namespace (deploy/rbac/fleet-tls.yaml)",
+    ),
+    "FG0321": Entry(
+        "warning",
+        "CertificateNotFound",
+        "no such Secret of type kubernetes.io/tls; clients of its hosts get the default certificate, or none",
+        "a Secret of type kubernetes.io/tls in the namespace {namespace}",
+        "create the Secret: kubectl -n {namespace} create secret tls",
+    ),
+    "FG0322": Entry(
+        "warning",
+        "InvalidCertificate",
+        "cannot be used: {problem}; {effect}",
+        "a certificate, its chain, and its private key without a passphrase, as PEM",
+        "put a matching pair into the Secret",
+    ),
+    "FG0323": Entry(
+        "warning",
+        "InvalidCertificate",
+        "clients refuse the certificate for {host}: it is for {names}",
+        "a certificate for {host}, or for the wildcard above it",
+        "put a certificate for the host into the Secret",
+    ),
+    "FG0324": Entry(
+        "warning",
+        "CertificateNotFound",
+        "no Secret of type kubernetes.io/tls in the namespace {namespace} has a certificate for {host}",
+        "a Secret whose certificate is for the host, or secretName",
+        "name the Secret in secretName, or create it",
+    ),
+    "FG0325": Entry(
+        "warning",
+        "CertificateExpires",
+        "the certificate ends on {date}",
+        "",
+        "renew the certificate in the Secret: the next handshake uses the new one",
     ),
     "FG0308": Entry(
         "warning",
@@ -289,8 +331,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "warning",
         "NotSupportedYet",
         "{protocol} listeners are not supported yet; port {port} is not opened",
-        "HTTP",
-        "use an HTTP listener, or wait for a version that supports the protocol",
+        "HTTP, HTTPS",
+        "use an HTTPS listener, or wait for a version that supports the protocol",
     ),
     "FG0503": Entry(
         "error",
@@ -319,7 +361,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "{gateway} has no listener HTTP:80, the default without listen-ports;"
         " the rules are installed on {listeners}",
         "",
-        "name the listener: alb.ingress.kubernetes.io/listen-ports: '[{{\"HTTP\": {port}}}]'",
+        "name the listener: alb.ingress.kubernetes.io/listen-ports: '[{{\"{protocol}\": {port}}}]'",
     ),
     "FG0507": Entry(
         "error",
@@ -332,7 +374,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "warning",
         "InvalidListener",
         "the AlbConfig opens no listener: its Ingresses are not served",
-        "at least one HTTP listener",
+        "at least one HTTP or HTTPS listener",
         "add {{port: 80, protocol: HTTP}} to spec.listeners",
     ),
     "FG0510": Entry(
@@ -344,10 +386,10 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     "FG0515": Entry(
         "info",
-        "NotSupportedYet",
-        "MSE gateways also listen on HTTPS:443, which is not supported yet; only HTTP:80 is opened",
+        "ListenerNotFound",
+        "MSE gateways also listen on HTTPS:443; without {key} only HTTP:80 is opened",
         "",
-        "nothing has to be done; {key}: '{ports}' says that HTTP is meant",
+        'name the listeners: {key}: \'[{{"HTTP": 80}}, {{"HTTPS": 443}}]\'',
     ),
     # Fields of gateways
     "FG0511": Entry("info", "NoEffect", "has no effect: {note}", "", "nothing has to be done"),

@@ -21,6 +21,7 @@ from controlplane.translate.dialects import Dialect
 from controlplane.translate.listeners import PlannedListener, plan_listeners
 from controlplane.translate.model import Facts, LastGood
 from controlplane.translate.mse import plan_mse_listeners, selector_of
+from controlplane.translate.tlsfields import NamedSecret
 from proxy.model.snapshot import Listener
 
 Config = AlbConfig | MseIngressConfig
@@ -41,6 +42,9 @@ class LiveGateway(msgspec.Struct, frozen=True):
     unknown_clusters: tuple[str, ...] = ()  # named, and no members of the Fleet
     serves_ingresses: bool = True  # some class leads to it
     watched: str = ""  # the only namespace that it looks at; "": all
+    certificates: Mapping[int, tuple[NamedSecret, ...]] = field(
+        default_factory=dict
+    )  # by port, default first
 
     @property
     def name(self) -> str:
@@ -55,8 +59,18 @@ class LiveGateway(msgspec.Struct, frozen=True):
     def ports(self) -> tuple[int, ...]:
         return tuple(listener.port for listener in self.listeners)
 
+    @property
+    def plain_ports(self) -> tuple[int, ...]:
+        """Return the ports of HTTP listeners."""
+        return tuple(listener.port for listener in self.listeners if listener.tls is None)
+
+    @property
+    def tls_ports(self) -> tuple[int, ...]:
+        """Return the ports of HTTPS listeners."""
+        return tuple(listener.port for listener in self.listeners if listener.tls is not None)
+
     def listed_listeners(self) -> str:
-        return ", ".join(f"HTTP:{listener.port}" for listener in self.listeners) or "none"
+        return ", ".join(f"{listener.protocol}:{listener.port}" for listener in self.listeners) or "none"
 
 
 class Gateways(msgspec.Struct, frozen=True):
@@ -206,6 +220,7 @@ def _gateway(
         clusters.unknown,
         serves,
         selector.namespace if selector is not None else "",
+        {planned.listener.port: planned.certificates for planned in version.listeners},
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from controlplane.translate.hosts import wildcard_above
 from controlplane.translate.live import Outcome
 from controlplane.translate.model import HostOwnership
 from controlplane.translate.rules import APP_ROOT
@@ -76,12 +77,6 @@ class HostOwners:
             claim = self._claims.get((port, name)) if name is not None else None
             if claim is not None and name is not None:
                 yield claim, name
-
-
-def wildcard_above(host: str) -> str | None:
-    """Return the wildcard that covers an exact host, None when there is none."""
-    label, dot, parent = host.partition(".")
-    return f"*.{parent}" if dot and label != "*" else None
 
 
 def _checked(outcome: Outcome, owners: HostOwners, ownership: HostOwnership) -> Outcome:

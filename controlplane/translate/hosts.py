@@ -27,6 +27,12 @@ def parse_host(text: str) -> str:
     return host
 
 
+def wildcard_above(host: str) -> str | None:
+    """Return the wildcard that covers an exact host, None when there is none."""
+    label, dot, parent = host.partition(".")
+    return f"*.{parent}" if dot and label != "*" else None
+
+
 def is_host_field(text: str) -> bool:
     """Return whether endpoints can get this Host: a name or IPv4 address, with or without a port."""
     return _FIELD.fullmatch(text) is not None

@@ -10,13 +10,14 @@ from proxy.model.actions import Redirect
 def report_endless(outcomes: Iterable[Outcome], trusted_proxies: tuple[str, ...]) -> None:
     """Report redirects that lead back to themselves.
 
-    Only a trusted proxy can say that a request came by https, as long as no listener takes https.
+    Without an HTTPS listener only a trusted proxy can say that a request came by https.
     """
     for outcome in outcomes:
         plan = outcome.plan
         if plan is None or not outcome.routes:
             continue
-        if plan.to_https and not trusted_proxies:
+        has_listener = outcome.gateway is not None and bool(outcome.gateway.tls_ports)
+        if plan.to_https and not trusted_proxies and not has_listener:
             outcome.findings.add("FG0230", plan.to_https, "true")
         for route in plan.routes:
             if _leads_to_itself(route):

@@ -61,8 +61,6 @@ def plan_ingress(
     _check_limits(around)
     _check_services(conditions.FAMILY, around.conditions, around)
     _check_services(actions.FAMILY, around.actions, around)
-    if ingress.spec.tls:
-        findings.add("FG0307", "spec.tls")
     planned = plan_routes(around, most_routes(limits))
     if closed is not None:
         # A closed canary has no routes: its base takes the requests
@@ -89,6 +87,7 @@ def plan_ingress(
         host_access=closed_hosts(closed) or draft.host_access,
         health=draft.health,
         closed=closed,
+        tls=ingress.spec.tls,
         to_https=draft.to_https.field if draft.to_https is not None else "",
         app_root=draft.app_root_field,
         work=work,

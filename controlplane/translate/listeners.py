@@ -7,15 +7,17 @@ import msgspec
 
 from controlplane.resources.albconfig import AlbConfig
 from controlplane.translate.access import acl_access
-from controlplane.translate.albfields import LISTENER, SPEC
+from controlplane.translate.albfields import HTTPS_LISTENER, LISTENER, SPEC
 from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.fields import check_fields, flag, part, reject
 from controlplane.translate.networks import NOBODY
+from controlplane.translate.tlsfields import NamedSecret, min_version, named_secrets
 from proxy.model.policies import Access
 from proxy.model.snapshot import ForwardedHeaders, Listener, Source
+from proxy.model.tls import ListenerTls
 
-_NOT_YET: Final = ("HTTPS", "QUIC")
+_SPOKEN: Final = ("HTTP", "HTTPS")
 _LIST: Final = "a list of objects like {port: 80, protocol: HTTP}"
 _DEFAULT_PORT: Final = 80
 _IDLE_S: Final = (15, 60)  # default and most, in seconds
@@ -26,10 +28,11 @@ class PlannedListener(msgspec.Struct, frozen=True):
     field: str  # where its port stands in the gateway's object
     listener: Listener
     remedy: str = ""  # how another port is written, where that is not plain from `field`
+    certificates: tuple[NamedSecret, ...] = ()  # of an HTTPS listener, the default first
 
 
 def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListener, ...]:
-    """Return the HTTP listeners of an AlbConfig, each port once.
+    """Return the HTTP and HTTPS listeners of an AlbConfig, each port once.
 
     A listener without a usable port or protocol is left out; an unusable time is its default.
     """
@@ -44,7 +47,8 @@ def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListen
         if listener.port in planned:
             findings.add("FG0503", f"{where}.port", listener.port, port=listener.port)
             continue
-        planned[listener.port] = PlannedListener(f"{where}.port", listener)
+        secrets = named_secrets(part(written), where, findings) if listener.tls is not None else ()
+        planned[listener.port] = PlannedListener(f"{where}.port", listener, certificates=secrets)
     return tuple(planned.values())
 
 
@@ -68,28 +72,31 @@ def _written(config: AlbConfig, findings: Findings) -> Iterator[tuple[str, dict[
 def _listener(where: str, written: dict[str, Any], source: Source, findings: Findings) -> Listener | None:
     fields = part(written)
     port = _port(f"{where}.port", fields.get("port"), findings)
-    usable = _is_http(where, fields.get("protocol"), port, findings)
+    protocol = _protocol(where, fields.get("protocol"), port, findings)
     idle = _seconds(f"{where}.idleTimeout", fields.get("idletimeout"), _IDLE_S, findings)
     request = _seconds(f"{where}.requestTimeout", fields.get("requesttimeout"), _REQUEST_S, findings)
-    if port is None or not usable:
+    if port is None or not protocol:
         return None
-    check_fields(written, where, LISTENER, findings)
+    is_https = protocol == "HTTPS"
+    check_fields(written, where, HTTPS_LISTENER if is_https else LISTENER, findings)
     return Listener(
         port=port,
         source=source,
         idle_timeout_s=idle,
         response_timeout_s=request,
-        access=_access(fields, where, findings),
+        access=_access(fields, where, findings, is_https=is_https),
         forwarded=_forwarded(part(fields, "xForwardedForConfig"), where, findings),
         # Only on request: ALB's default would change the answers of endpoints unasked.
         gzip=flag(fields.get("gzipenabled"), f"{where}.gzipEnabled", findings),
+        tls=ListenerTls(min_version(fields, where, findings)) if is_https else None,
     )
 
 
-def _access(fields: dict[str, Any], where: str, findings: Findings) -> Access | None:
-    """Return the allowed addresses: none where clients must show a certificate, which needs TLS."""
+def _access(fields: dict[str, Any], where: str, findings: Findings, *, is_https: bool) -> Access | None:
+    """Return the allowed addresses: none where clients would have to show a certificate."""
     if flag(fields.get("caenabled"), f"{where}.caEnabled", findings):
-        problem, allowed = "asks clients for a certificate, which an HTTP listener cannot", "false"
+        lacking = "is not supported yet" if is_https else "an HTTP listener cannot"
+        problem, allowed = f"asks clients for a certificate, which {lacking}", "false"
         reject(f"{where}.caEnabled", fields["caenabled"], problem, allowed, findings)
         return Access(deny=NOBODY)
     return acl_access(fields.get("aclconfig"), f"{where}.aclConfig", findings)
@@ -117,14 +124,15 @@ def _port(field: str, value: object, findings: Findings) -> int | None:
     return port
 
 
-def _is_http(field: str, value: object, port: int | None, findings: Findings) -> bool:
+def _protocol(field: str, value: object, port: int | None, findings: Findings) -> str:
+    """Return HTTP or HTTPS; "" for other values, which are reported."""
     protocol = value or "HTTP"
-    if protocol in _NOT_YET:
+    if protocol == "QUIC":
         findings.add("FG0502", f"{field}.protocol", protocol, protocol=protocol, port=port)
-    elif protocol != "HTTP":
-        problem, allowed = "is not a listener protocol", "HTTP (HTTPS and QUIC are not supported yet)"
+    elif protocol not in _SPOKEN:
+        problem, allowed = "is not a listener protocol", "HTTP, HTTPS (QUIC is not supported yet)"
         findings.add("FG0501", f"{field}.protocol", protocol, problem=problem, allowed=allowed)
-    return protocol == "HTTP"
+    return protocol if isinstance(protocol, str) and protocol in _SPOKEN else ""
 
 
 def _seconds(field: str, value: object, limits: tuple[int, int], findings: Findings) -> float:

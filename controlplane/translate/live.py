@@ -38,6 +38,7 @@ class Outcome(msgspec.Struct, frozen=True):
     live: AcceptedIngress | None = None
     routes: tuple[Route, ...] = ()
     plan: IngressPlan | None = None  # of the live version, when there is a gateway for it
+    gateway: LiveGateway | None = None
 
 
 class World(msgspec.Struct, frozen=True):
@@ -111,7 +112,7 @@ def _bound(choice: _Choice, world: World, findings: Findings) -> Outcome:
     if gateway is None or choice.plan is None:
         return Outcome(findings, True, choice.live)
     binding = Binding(gateway, world.resolver, world.groups, findings, world.grants)
-    return Outcome(findings, True, choice.live, bind_routes(choice.plan, binding), choice.plan)
+    return Outcome(findings, True, choice.live, bind_routes(choice.plan, binding), choice.plan, gateway)
 
 
 def before_edit(outcome: Outcome, world: World) -> Outcome | None:

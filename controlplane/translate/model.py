@@ -13,8 +13,10 @@ from controlplane.resources.kinds import Kind
 from controlplane.resources.mseingressconfig import MseIngressConfig
 from controlplane.resources.servergroup import ServerGroup
 from controlplane.translate.diagnostics import Diagnostic
+from controlplane.translate.keypairs import KeyPair
 from proxy.model.limits import Limits
 from proxy.model.snapshot import Snapshot
+from proxy.model.tls import Certificate
 
 
 class HostAddresses(msgspec.Struct, frozen=True):
@@ -60,7 +62,7 @@ class Facts(msgspec.Struct, frozen=True):
     lets endpoints be on this machine: the demo runs its pods there. `hosts` are the addresses of servers and
     Services that are given by name. `gateway` names the gateway, not the replica. `own_addresses` are those
     of this machine, `admin` are host and port of the admin API. `no_grants` is why there are no
-    ReferenceGrants, "" where they are read.
+    ReferenceGrants, "" where they are read. `today` is the date, RFC 3339, "" where expiry is of no concern.
     """
 
     address: str = ""
@@ -76,6 +78,7 @@ class Facts(msgspec.Struct, frozen=True):
     admin: tuple[str, int] | None = None
     tenancy: Tenancy = field(default_factory=Tenancy)
     no_grants: str = ""
+    today: str = ""
 
 
 class AcceptedIngress(msgspec.Struct, frozen=True):
@@ -121,3 +124,6 @@ class Translation(msgspec.Struct, frozen=True):
     attached: frozenset[str]  # the member clusters that some gateway uses
     labelled: frozenset[str]  # the namespaces in which some route needs the labels of pods
     hosts: frozenset[str]  # names of servers whose addresses are needed
+    certificates: Mapping[str, Certificate] = field(default_factory=dict)  # by id: those of the snapshot
+    pairs: Mapping[str, KeyPair] = field(default_factory=dict)  # for the next translation
+    secret_namespaces: frozenset[str] = frozenset()  # the namespaces whose Secrets of TLS are needed

@@ -17,6 +17,7 @@ from controlplane.translate.listeners import PlannedListener
 from controlplane.translate.networks import NOBODY
 from proxy.model.policies import Access
 from proxy.model.snapshot import Listener, Source
+from proxy.model.tls import ListenerTls
 
 _IDLE_S: Final = 180.0  # Higress: downstream.idleTimeout
 _NO_TIMEOUT: Final = 0.0  # Higress: routeTimeout
@@ -65,7 +66,7 @@ _FIELDS: Final = (
 
 
 def plan_mse_listeners(config: MseIngressConfig, findings: Findings) -> tuple[PlannedListener, ...]:
-    """Return the HTTP listeners of an MseIngressConfig: port 80, or those of its annotation."""
+    """Return the listeners of an MseIngressConfig: HTTP:80, or those of its annotation."""
     check_fields(config.spec, "spec", _FIELDS, findings)
     where = "spec.global.ipAccessControl"
     access = _access(part(config.spec, "global").get("ipaccesscontrol"), where, findings)
@@ -74,7 +75,7 @@ def plan_mse_listeners(config: MseIngressConfig, findings: Findings) -> tuple[Pl
     field = field_of(LISTENERS.keys[0])
     planned: list[PlannedListener] = []
     for protocol, port in _named(Reader(metadata.annotations, Dialect.MSE, findings)):
-        if protocol != "HTTP":
+        if protocol == "QUIC":
             findings.add("FG0502", field, f"{protocol}:{port}", protocol=protocol, port=port)
             continue
         listener = Listener(
@@ -83,6 +84,7 @@ def plan_mse_listeners(config: MseIngressConfig, findings: Findings) -> tuple[Pl
             idle_timeout_s=_IDLE_S,
             response_timeout_s=_NO_TIMEOUT,
             access=access,
+            tls=ListenerTls() if protocol == "HTTPS" else None,
         )
         planned.append(PlannedListener(field, listener, _REMEDY))
     return tuple(planned)

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import field
 
+from controlplane.resources.ingress import IngressTLS
 from controlplane.translate.annotations.draft import (
     Canary,
     ListenPort,
@@ -81,6 +82,7 @@ class IngressPlan(msgspec.Struct, frozen=True):
     host_access: Access | None = None  # of all rules of its hosts and namespace without one
     health: PlannedCheck | None = None
     closed: Closed | None = None  # then the routes answer 503
+    tls: tuple[IngressTLS, ...] = ()  # spec.tls
     to_https: str = ""  # the annotation that redirects requests that came by http
     app_root: str = ""  # the annotation that redirects / of each host
     work: Mapping[str, int] = field(default_factory=dict)  # by host: steps per octet, no less than they are

@@ -1,20 +1,17 @@
 """A plan, its gateway and the member clusters to routes of the snapshot."""
 
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
 from controlplane.translate.annotations.draft import PlannedBackend
-from controlplane.translate.annotations.listen_ports import LISTEN_PORTS
-from controlplane.translate.annotations.row import field_of
 from controlplane.translate.backends import check_backend
 from controlplane.translate.diagnostics import Findings
-from controlplane.translate.dialects import Dialect
 from controlplane.translate.endpoints import ServiceResolver
 from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.grants import NO_GRANTS, Grants
 from controlplane.translate.plan import IngressPlan, PlannedForward, PlannedRoute
+from controlplane.translate.ports import ports_of
 from controlplane.translate.references import References
 from controlplane.translate.servergroups import ServerGroups
 from controlplane.translate.splits import split_of
@@ -22,8 +19,6 @@ from proxy.model.actions import Action, Backend, Destination, Forward, Split
 from proxy.model.conditions import HeaderCondition
 from proxy.model.policies import ErrorFallback, Mirror, Policies
 from proxy.model.snapshot import Route, Source
-
-_LISTEN_PORTS: Final = field_of(LISTEN_PORTS.keys[0])
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -47,11 +42,11 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
     """
     if not plan.routes:
         return ()
-    ports = _ports(plan, binding.gateway, binding.findings)
+    ports = ports_of(plan, binding.gateway, binding.findings)
     split = split_of(plan, binding.gateway, binding.findings)
     _check_backends(plan, binding)
     _check_headers(plan, binding.findings)
-    if not ports:
+    if not ports.plain and not ports.tls:
         return ()
     subject = plan.subject
     source = Source(subject.kind, subject.namespace, subject.name, subject.generation)
@@ -59,7 +54,7 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
         Route(
             id=route.id,
             source=source,
-            ports=ports,
+            ports=ports.of(route.host),
             host=route.host,
             path=route.path,
             action=_action(route, split, binding),
@@ -70,6 +65,7 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
             alias=route.alias,
         )
         for route in plan.routes
+        if ports.of(route.host)
     )
 
 
@@ -85,9 +81,10 @@ def _policies(route: PlannedRoute, split: Split, binding: Binding) -> Policies |
         mirror = None
     if errors is not None and not _is_allowed(errors.backend, binding):
         errors = None
+    policies = _redirected(route.policies, binding.gateway)
     if mirror is None and errors is None:
-        return route.policies
-    policies = route.policies or Policies()
+        return policies
+    policies = policies or Policies()
     if mirror is not None:
         copies = Mirror(_backends(mirror.backends, route, binding), split, mirror.percent)
         policies = msgspec.structs.replace(policies, mirror=copies)
@@ -95,6 +92,16 @@ def _policies(route: PlannedRoute, split: Split, binding: Binding) -> Policies |
         (backend,) = _backends((errors.backend,), route, binding)
         policies = msgspec.structs.replace(policies, errors=ErrorFallback(errors.statuses, backend, split))
     return policies
+
+
+def _redirected(policies: Policies | None, gateway: LiveGateway) -> Policies | None:
+    """Return the policies with a redirect to https that leads to a listener of the gateway, if it has any."""
+    ports = gateway.tls_ports
+    if policies is None or policies.to_https is None or not ports or 443 in ports:
+        return policies
+    return msgspec.structs.replace(
+        policies, to_https=msgspec.structs.replace(policies.to_https, port=str(ports[0]))
+    )
 
 
 def _backends(
@@ -125,48 +132,6 @@ def _destination(backend: PlannedBackend, route: PlannedRoute, binding: Binding)
 
 def _namespace(route: PlannedRoute) -> str:
     return route.id.partition("/")[0]
-
-
-def _ports(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> tuple[int, ...]:
-    if gateway.dialect is Dialect.MSE:
-        if not gateway.ports:
-            findings.add("FG0510", gateway=gateway.title)
-        return gateway.ports
-    if plan.ports is None:
-        return _default_ports(gateway, findings)
-    ports: list[int] = []
-    for protocol, port in plan.ports:
-        if protocol == "HTTP" and port in gateway.ports:
-            ports.append(port)
-        else:
-            _report_missing(f"{protocol}:{port}", gateway, findings)
-    return tuple(sorted(ports))
-
-
-def _default_ports(gateway: LiveGateway, findings: Findings) -> tuple[int, ...]:
-    """Return HTTP:80, also for hosts in spec.tls, as Ingress conformance wants; else all listeners.
-
-    ALB installs the rules nowhere when the AlbConfig has no listener on port 80, and says nothing.
-    """
-    if 80 in gateway.ports:
-        return (80,)
-    if not gateway.ports:
-        _report_missing("HTTP:80", gateway, findings)
-        return ()
-    listeners = gateway.listed_listeners()
-    findings.add("FG0506", _LISTEN_PORTS, gateway=gateway.title, listeners=listeners, port=gateway.ports[0])
-    return gateway.ports
-
-
-def _report_missing(listener: str, gateway: LiveGateway, findings: Findings) -> None:
-    findings.add(
-        "FG0505",
-        _LISTEN_PORTS,
-        listener,
-        gateway=gateway.title,
-        listener=listener,
-        listeners=gateway.listed_listeners(),
-    )
 
 
 def _check_backends(plan: IngressPlan, binding: Binding) -> None:

@@ -12,7 +12,7 @@ from controlplane.translate.annotations.order import ORDER
 from controlplane.translate.annotations.row import field_of
 from controlplane.translate.conflicts import in_precedence
 from controlplane.translate.diagnostics import Findings
-from controlplane.translate.hostowners import wildcard_above
+from controlplane.translate.hosts import wildcard_above
 from proxy.model.snapshot import LAST_ORDER, Route, tenant_of
 from proxy.routing.rank import PathPlace, PathRank, path_place, path_rank
 

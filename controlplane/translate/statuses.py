@@ -13,6 +13,7 @@ from controlplane.translate.gateways import LiveGateway
 from controlplane.translate.model import Facts, ObjectStatus
 from controlplane.translate.phases import ENVIRONMENT, Phase, phase_of
 from controlplane.translate.servergroups import Group
+from controlplane.translate.tlshosts import ListedCertificate
 from proxy.model.snapshot import Route
 
 
@@ -60,7 +61,12 @@ def _is_own(entry: Any, address: str) -> bool:
     return all(isinstance(port, dict) and set(port) == {"port", "protocol"} for port in ports)
 
 
-def gateway_status(gateway: LiveGateway, members: Mapping[str, MemberObjects], facts: Facts) -> ObjectStatus:
+def gateway_status(
+    gateway: LiveGateway,
+    members: Mapping[str, MemberObjects],
+    facts: Facts,
+    certificates: Mapping[int, tuple[ListedCertificate, ...]],
+) -> ObjectStatus:
     """Return the status of a gateway, with the fields that scripts for its dialect read."""
     conditions = [
         _accepted(gateway),
@@ -71,7 +77,11 @@ def gateway_status(gateway: LiveGateway, members: Mapping[str, MemberObjects], f
     subject = gateway.subject
     listed = [{**condition, "observedGeneration": subject.generation} for condition in conditions]
     if gateway.dialect is Dialect.ALB:
-        return _status(ALBCONFIGS, subject, {"loadBalancer": _balancer(gateway, facts), "conditions": listed})
+        return _status(
+            ALBCONFIGS,
+            subject,
+            {"loadBalancer": _balancer(gateway, facts, certificates), "conditions": listed},
+        )
     phase, message = phase_of(gateway, members, facts)
     return _status(MSE_INGRESS_CONFIGS, subject, _mse(gateway, phase, message) | {"conditions": listed})
 
@@ -93,12 +103,20 @@ def _status(kind: Kind[Any], subject: Subject, status: dict[str, Any]) -> Object
     return ObjectStatus(kind, subject.namespace, subject.name, subject.uid, status, subject.generation)
 
 
-def _balancer(gateway: LiveGateway, facts: Facts) -> dict[str, Any]:
+def _balancer(
+    gateway: LiveGateway, facts: Facts, certificates: Mapping[int, tuple[ListedCertificate, ...]]
+) -> dict[str, Any]:
     return {
         "dnsname": facts.address,
         "id": _stable_id(gateway.subject),
         "listeners": [
-            {"portAndProtocol": f"{listener.port}/HTTP", "certificates": []}
+            {
+                "portAndProtocol": f"{listener.port}/{listener.protocol}",
+                "certificates": [
+                    {"certificateId": each.secret, "isDefault": each.is_default}
+                    for each in certificates.get(listener.port, ())
+                ],
+            }
             for listener in gateway.listeners
             if listener.port not in facts.failed_ports
         ],

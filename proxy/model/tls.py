@@ -13,23 +13,21 @@ class HostTls(msgspec.Struct, frozen=True, gc=False):
     certificate: str  # id of a Certificate
     owner: str = ""  # namespace that the host belongs to; "": the gateway's object names the certificate
     min_version: str = "TLSv1.2"  # or TLSv1.3
-    max_version: str = "TLSv1.3"
-    ciphers: str = ""  # of TLS 1.2, in OpenSSL's words; "": those of `proxy.tls`
-    client_ca: str = ""  # id of the Certificate that has to sign those of clients; "": none are asked for
 
 
 class ListenerTls(msgspec.Struct, frozen=True, gc=False):
     """TLS of a listener: each host once."""
 
+    min_version: str = "TLSv1.2"
     hosts: tuple[HostTls, ...] = ()
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):
-    """A certificate with its chain, and its private key unless it is one of an authority. PEM."""
+    """A certificate with its chain, and its private key. PEM."""
 
     id: str  # names the content: another content has another id
     chain: bytes
-    key: bytes = b""
+    key: bytes
 
     def __repr__(self) -> str:
         return f"Certificate({self.id!r})"

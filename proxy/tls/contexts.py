@@ -50,9 +50,7 @@ class Contexts:
         for name in gone:
             self._certificates.pop(name, None)
         self._unusable.clear()
-        for host in [
-            host for host in self._contexts if gone.intersection((host.certificate, host.client_ca))
-        ]:
+        for host in [host for host in self._contexts if host.certificate in gone]:
             del self._contexts[host]
 
     def wrap(
@@ -92,8 +90,7 @@ class Contexts:
         context.sni_callback = _check_name
         try:
             context.minimum_version = _VERSIONS[host.min_version]
-            context.maximum_version = _VERSIONS[host.max_version]
-            context.set_ciphers(host.ciphers or CIPHERS)
+            context.set_ciphers(CIPHERS)
             _load(context, certificate)
         except (ssl.SSLError, OSError, ValueError, KeyError) as error:
             raise TlsError(f"the TLS of host {host.host or 'default'} cannot be used: {error}") from error

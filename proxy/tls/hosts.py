@@ -30,7 +30,7 @@ class TlsHosts:
         """Whether requests for `host` may come over a connection whose handshake was for `server_name`.
 
         `shaken` is the TLS that the handshake has used. A request for another host would else get around the
-        client certificates, the minimum version or the owner of that host (RFC 9110 §7.4: 421).
+        minimum version or the owner of that host (RFC 9110 §7.4: 421).
         """
         wanted = self.find(host)
         if wanted is shaken:
@@ -38,11 +38,9 @@ class TlsHosts:
         if wanted is None:
             return False
         if server_name is None:
-            return not wanted.client_ca and _is_most(shaken.min_version, wanted.min_version)
-        return (wanted.owner, wanted.client_ca, wanted.min_version) == (
-            shaken.owner, shaken.client_ca, shaken.min_version,
-        )  # fmt: skip
+            return _covers(shaken, wanted)
+        return wanted.owner == shaken.owner and _covers(shaken, wanted)
 
 
-def _is_most(have: str, wanted: str) -> bool:
-    return _ORDER.index(have) >= _ORDER.index(wanted)
+def _covers(shaken: HostTls, wanted: HostTls) -> bool:
+    return _ORDER.index(shaken.min_version) >= _ORDER.index(wanted.min_version)

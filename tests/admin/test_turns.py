@@ -13,7 +13,7 @@ from controlplane.admin.server import AdminServer
 from controlplane.admin.state import State
 from controlplane.observe.failovers import FailoverWatch
 from controlplane.proposal.job import Basis
-from controlplane.publish import Held, Publisher, SnapshotStore
+from controlplane.publish import Certificates, Held, Publisher, SnapshotStore
 from controlplane.publish.session import Session
 from proxy.model.channel import Ack, Hello
 from proxy.model.codec import decode_snapshot, encode_snapshot
@@ -58,7 +58,9 @@ class Busy(Fixed):
     def __init__(self, directory: Path) -> None:
         super().__init__(serving())
         store, held = SnapshotStore(directory / "snapshot.json"), Held(directory / "held.json")
-        self._publisher = Publisher(directory / "socket", "mine", 2, store, held)
+        self._publisher = Publisher(
+            directory / "socket", "mine", 2, store, held, Certificates(directory / "certificates")
+        )
         self._publisher.publish(many_routes())
         for worker in range(2):
             session = Session(self._publisher)

@@ -175,9 +175,14 @@ def test_the_gateway_only_reads_members_and_writes_nothing_but_status_on_the_fle
                     assert path.name != "member.yaml"
 
 
-def test_secrets_are_read_in_the_namespace_of_the_gateway_only() -> None:
+def test_secrets_are_read_in_the_namespace_of_the_gateway_and_where_an_operator_binds_a_role() -> None:
     for path in (ROOT / "deploy/rbac").glob("*.yaml"):
+        bound = {item["roleRef"]["name"] for item in documents(path) if "roleRef" in item}
         for item in documents(path):
             if any("secrets" in rule["resources"] for rule in item.get("rules", ())):
+                if item["metadata"]["name"] == "fleetgate-certificates":
+                    assert not bound, path.name
+                    assert [rule["verbs"] for rule in item["rules"]] == [["list", "watch"]]
+                    continue
                 assert item["kind"] == "Role", path.name
                 assert item["metadata"]["namespace"] == "fleetgate-system"

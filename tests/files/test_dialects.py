@@ -187,7 +187,7 @@ def test_no_finding_is_about_something_that_was_invented(
 
 
 def test_a_listener_that_is_not_supported_yet_is_told_without_any_gateway(tmp_path: Path) -> None:
-    result = checked(tmp_path, ingress({ALB + "listen-ports": '[{"HTTPS": 443}]'}))
+    result = checked(tmp_path, ingress({ALB + "listen-ports": '[{"QUIC": 443}]'}))
     (finding,) = result.findings
-    assert (finding.code, finding.level, finding.value) == ("FG0505", "warning", "HTTPS:443")
+    assert (finding.code, finding.level, finding.value) == ("FG0505", "warning", "QUIC:443")
     assert served(result) == 0

@@ -19,7 +19,7 @@ from controlplane.admin.metrics import Metrics
 from controlplane.admin.state import State
 from controlplane.observe.failovers import FailoverWatch
 from controlplane.observe.unavailable import UnavailabilityTracker
-from controlplane.publish import Held, Publisher, SnapshotStore
+from controlplane.publish import Certificates, Held, Publisher, SnapshotStore
 from controlplane.publish.session import Session
 from proxy.agent import Agent
 from proxy.dataplane import DataPlane
@@ -153,7 +153,9 @@ def made(hint: Any, name: str = "") -> Any:
 async def test_the_control_plane_reads_every_field_that_a_worker_sends(tmp_path: Path) -> None:
     read = set[tuple[str, str]]()
     store, held = SnapshotStore(tmp_path / "snapshot.json"), Held(tmp_path / "held.json")
-    publisher = Publisher(tmp_path / "socket", "mine", 1, store, held)
+    publisher = Publisher(
+        tmp_path / "socket", "mine", 1, store, held, Certificates(tmp_path / "certificates")
+    )
     publisher.publish(snapshot(7, 8001))
     session = Session(publisher)
     parts = StatsJoiner()

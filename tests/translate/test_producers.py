@@ -13,11 +13,12 @@ import msgspec
 import yaml
 
 from controlplane.checks import with_verdicts
-from controlplane.publish import Held, Publisher, SnapshotStore
+from controlplane.publish import Certificates, Held, Publisher, SnapshotStore
 from controlplane.translate.builder import translate
 from controlplane.translate.model import Facts, LastGood
 from proxy.model.limits import described, parse_limits
 from proxy.model.snapshot import SCHEMA, Snapshot
+from tests.support.tls import HOST, entry, gateway, ingress, known, secret, translated
 from tests.support.translation import fleet_of, run_case
 
 CASES = Path(__file__).parent / "cases"
@@ -58,11 +59,16 @@ def _translated() -> Iterator[Snapshot]:
     options = {option: "59" if default != "59" else "58" for option, default, _, _ in described()}
     facts = Facts(limits=parse_limits(options), gateway="a1")
     yield translate(fleet_of([]), {}, facts, LastGood(), 1).snapshot
+    strict = gateway({"CertificateId": "infra/own"}, securityPolicyId="tls_cipher_policy_1_3")
+    secrets = known(secret("shop", "web-tls", HOST), secret("infra", "own", "example.org"))
+    yield translated([*strict, ingress("web", tls=[entry("web-tls", HOST)])], secrets).snapshot
 
 
 def _published(snapshot: Snapshot, directory: Path) -> Snapshot:
     store, held = SnapshotStore(directory / "snapshot.json"), Held(directory / "held.json")
-    publisher = Publisher(directory / "control.sock", "", 2, store, held)
+    publisher = Publisher(
+        directory / "control.sock", "", 2, store, held, Certificates(directory / "certificates")
+    )
     publisher.publish(snapshot)
     assert publisher.wanted is not None
     return publisher.wanted

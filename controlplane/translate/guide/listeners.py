@@ -12,8 +12,8 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "FG0502": Page(
         "The listener speaks a protocol that this version does not have. Its port is not opened.",
-        "listeners: [{port: 443, protocol: HTTPS}]",
-        "Terminate TLS in front of the gateway, and send the requests to an HTTP listener.",
+        "listeners: [{port: 443, protocol: QUIC}]",
+        "Use an HTTPS listener.",
     ),
     "FG0503": Page(
         "Two listeners of the AlbConfig have the same port.",
@@ -48,7 +48,7 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "FG0510": Page(
         "None of the gateway's listeners is open, so there is nowhere to install the rules.",
-        "an AlbConfig with an HTTPS listener only",
+        "an AlbConfig with a QUIC listener only",
         "Look at the findings about the gateway.",
     ),
     "FG0511": Page(
@@ -72,8 +72,8 @@ PAGES: Final[dict[str, Page]] = {
         "Write a value that the finding allows. An allow list without any usable entry lets no client in.",
     ),
     "FG0515": Page(
-        "MSE gateways listen on HTTP:80 and HTTPS:443; this version opens HTTP:80 only.",
+        "MSE gateways listen on HTTP:80 and HTTPS:443. Without the annotation only HTTP:80 is opened.",
         "an MseIngressConfig without the annotation of listeners",
-        "Nothing has to be done. With the annotation in the finding you confirm that HTTP is meant.",
+        "Name the listeners in the annotation; then the finding is gone.",
     ),
 }

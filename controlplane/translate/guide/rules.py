@@ -36,10 +36,42 @@ PAGES: Final[dict[str, Page]] = {
         "Add http.paths to the rule, or spec.defaultBackend to the Ingress.",
     ),
     "FG0307": Page(
-        "The Ingress asks for TLS, which this version does not speak. HTTP listeners serve its rules.",
+        "The Ingress asks for TLS, and its gateway has no HTTPS listener. HTTP listeners serve its rules.",
         "tls: [{hosts: [shop.example.com], secretName: shop-tls}]",
-        "Terminate TLS in front of the gateway, in a load balancer that is a --trusted-proxy for example."
-        " spec.tls may stay for the version that supports it.",
+        "Add an HTTPS listener to the gateway. Or terminate TLS in front of it, in a load balancer that is a"
+        " --trusted-proxy.",
+    ),
+    "FG0320": Page(
+        "The gateway may not list the Secrets of a namespace whose certificates it needs.",
+        "a namespace without a RoleBinding for the gateway",
+        "Bind the ClusterRole fleetgate-certificates in the namespace: deploy/rbac/fleet-tls.yaml shows how."
+        " Certificates that were read before stay in use.",
+    ),
+    "FG0321": Page(
+        "The Secret does not exist, or is of another type than kubernetes.io/tls.",
+        "tls: [{hosts: [shop.example.com], secretName: shop-tsl}]",
+        "Create the Secret in the namespace of the Ingress, or correct the name.",
+    ),
+    "FG0322": Page(
+        "The Secret holds no certificate with its private key that can be used. A pair that was used before"
+        " stays in use until the Secret is mended.",
+        "tls.crt and tls.key of two different pairs",
+        "Put the certificate, its chain and its private key into the Secret, as PEM.",
+    ),
+    "FG0323": Page(
+        "The certificate is served, and clients refuse it: the host is not among its names.",
+        "a certificate for www.example.com under the host shop.example.com",
+        "Put a certificate for the host into the Secret.",
+    ),
+    "FG0324": Page(
+        "The entry has no secretName, and no Secret of the namespace has a certificate for the host.",
+        "tls: [{hosts: [shop.example.com]}]",
+        "Name the Secret, or create a Secret whose certificate is for the host.",
+    ),
+    "FG0325": Page(
+        "The certificate ends within three weeks, or has ended. Clients refuse it afterwards.",
+        "a certificate that nobody renews",
+        "Renew the certificate in the Secret. The next handshake uses the new one.",
     ),
     "FG0308": Page(
         "The Ingress has neither rules nor a default backend, so there is nothing to serve.",

@@ -1,35 +1,46 @@
-"""The labels of pods in one member cluster: watched only in namespaces where a route needs them."""
+"""Objects that are watched only in the namespaces that need them: labels of pods, Secrets of certificates."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Generic
 
 from controlplane.kube.client import ApiClient
 from controlplane.kube.clock import Clock
 from controlplane.kube.reflector import Reflector
-from controlplane.resources.kinds import PODS
-from controlplane.resources.pod import Pod
+from controlplane.kube.store import T
+from controlplane.resources.kinds import Kind
 from controlplane.resources.view import Malformed
 
 
-class PodWatch:
-    """One reflector per wanted namespace. Pods of unwanted namespaces are forgotten at once."""
+class NamespacedWatch(Generic[T]):
+    """One reflector per wanted namespace. Objects of unwanted namespaces are forgotten at once."""
 
-    def __init__(self, cluster: str, on_change: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self, kind: Kind[T], cluster: str, on_change: Callable[[], None], clock: Clock,
+        *, field_selector: str = "",
+    ) -> None:  # fmt: skip
+        self._kind = kind
+        self._field_selector = field_selector
         self._cluster = cluster
         self._on_change = on_change
         self._clock = clock
-        self._reflectors: dict[str, Reflector[Pod]] = {}
+        self._reflectors: dict[str, Reflector[T]] = {}
         self._changed = asyncio.Event()
 
     def want(self, namespaces: frozenset[str]) -> None:
-        """Say where pods are needed."""
+        """Say where objects are needed."""
         if namespaces == self._reflectors.keys():
             return
         for namespace in self._reflectors.keys() - namespaces:
             del self._reflectors[namespace]
         for namespace in namespaces - self._reflectors.keys():
             self._reflectors[namespace] = Reflector(
-                None, PODS, self._on_change, namespace=namespace, clock=self._clock
+                None,
+                self._kind,
+                self._on_change,
+                namespace=namespace,
+                field_selector=self._field_selector,
+                clock=self._clock,
             )
         self._changed.set()
 
@@ -38,8 +49,8 @@ class PodWatch:
         healths = (reflector.health for reflector in self._reflectors.values())
         return any(not health.synced and not health.last_error for health in healths)
 
-    def objects(self) -> Mapping[str, Mapping[str, Pod]]:
-        """Return the pods by namespace, of namespaces that were listed."""
+    def objects(self) -> Mapping[str, Mapping[str, T]]:
+        """Return the objects by namespace and key, of namespaces that were listed."""
         return {
             namespace: reflector.objects
             for namespace, reflector in self._reflectors.items()
@@ -47,7 +58,7 @@ class PodWatch:
         }
 
     def denied(self) -> frozenset[str]:
-        """Return the namespaces whose pods may not be listed."""
+        """Return the namespaces whose objects may not be listed."""
         return frozenset(
             namespace for namespace, reflector in self._reflectors.items() if reflector.health.denied
         )
@@ -62,7 +73,7 @@ class PodWatch:
 
     async def follow(self, client: ApiClient) -> None:
         """Watch with `client` until cancelled."""
-        running: dict[Reflector[Pod], asyncio.Task[None]] = {}
+        running: dict[Reflector[T], asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
@@ -71,5 +82,7 @@ class PodWatch:
                     running.pop(reflector).cancel()
                 for reflector in wanted - running.keys():
                     reflector.use(client)
-                    running[reflector] = group.create_task(reflector.run(), name=f"{self._cluster} pods")
+                    running[reflector] = group.create_task(
+                        reflector.run(), name=f"{self._cluster} {self._kind.plural}"
+                    )
                 await self._changed.wait()
