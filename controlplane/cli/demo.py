@@ -14,14 +14,13 @@ import httpx
 
 from controlplane.cli.failure import Unavailable
 from controlplane.cli.gatewayoptions import tenancy_options
-from controlplane.embedded.demo import CLUSTERS, Demo, DemoError, DemoOptions
+from controlplane.embedded.demo import CLUSTERS, HOST, Demo, DemoError, DemoOptions
 from controlplane.supervisor.roster import Roster
 from controlplane.system import cpus, signals
 from controlplane.system.statedir import Untrusted
 
 READY_S = 60.0
 MAX_WORKERS = 64
-HOST = "alb.ingress.alibaba.com"
 MSE_HOST = "example.com"
 
 EXAMPLES = """\b
@@ -32,7 +31,8 @@ Examples:
 """
 
 BANNER = """\
-fleetgate demo serves http://127.0.0.1:{port} (ALB) and http://127.0.0.1:{mse} (MSE); Ctrl-C ends it
+fleetgate demo serves http://127.0.0.1:{port} (ALB), http://127.0.0.1:{mse} (MSE) and
+https://127.0.0.1:{https}; Ctrl-C ends it
 
   kubeconfigs   {dir}/fleet.kubeconfig  cluster-1.kubeconfig  cluster-2.kubeconfig
   logs          {dir}/access.log  gateway.log
@@ -61,7 +61,10 @@ Try, in another terminal:
   curl -H 'host: {mse_host}' -H 'stage: gray' 127.0.0.1:{mse}/service1
   kubectl --kubeconfig {dir}/fleet.kubeconfig get mseingressconfig,albconfig
 
-  # 6. what the gateway counts
+  # 6. HTTPS, with the certificate of a Secret
+  curl --cacert {dir}/ca.crt --resolve {host}:{https}:127.0.0.1 https://{host}:{https}/svc1
+
+  # 7. what the gateway counts
   curl -s 127.0.0.1:{admin}/metrics | grep ^fleetgate_requests_total
 """
 
@@ -74,6 +77,10 @@ Try, in another terminal:
 @click.option(
     "--mse-port", type=click.IntRange(1, 65535), default=8002, show_default=True,
     help="Listener port of the MseIngressConfig.",
+)  # fmt: skip
+@click.option(
+    "--https-port", type=click.IntRange(1, 65535), default=8443, show_default=True,
+    help="HTTPS listener.",
 )  # fmt: skip
 @click.option(
     "--admin-port",
@@ -94,6 +101,7 @@ Try, in another terminal:
 def command(
     port: int,
     mse_port: int,
+    https_port: int,
     admin_port: int,
     workers: int,
     directory: Path,
@@ -101,14 +109,14 @@ def command(
     cross_namespace: str,
 ) -> None:
     signals.prepare()
-    options = {"--port": port, "--mse-port": mse_port, "--admin-port": admin_port}
+    options = {"--port": port, "--mse-port": mse_port, "--https-port": https_port, "--admin-port": admin_port}
     for option, number in options.items():
         if list(options.values()).count(number) > 1:
             raise click.UsageError(f"{option} {number} is another listener's, too; choose different ports")
         _check_free(number, option)
     try:
         gateway = ("--host-ownership", host_ownership, "--cross-namespace", cross_namespace)
-        asyncio.run(_serve(DemoOptions(port, mse_port, admin_port, workers, directory, gateway)))
+        asyncio.run(_serve(DemoOptions(port, mse_port, https_port, admin_port, workers, directory, gateway)))
     except DemoError as error:
         raise Unavailable(str(error)) from error
     except Untrusted as error:
@@ -210,6 +218,7 @@ def _banner(demo: Demo) -> str:
     return BANNER.format(
         port=options.port,
         mse=options.mse_port,
+        https=options.https_port,
         admin=options.admin_port,
         dir=directory,
         host=HOST,

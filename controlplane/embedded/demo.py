@@ -5,6 +5,7 @@ server that dies takes no pod with it, and the gateway is started again as a Dep
 """
 
 import asyncio
+import base64
 import ctypes
 import os
 import re
@@ -17,12 +18,17 @@ from typing import Final
 import msgspec
 from msgspec import field
 
+from controlplane.embedded.certificate import self_signed
+from controlplane.embedded.kubeconfig import write_private
 from controlplane.system import children, signals, statedir
 
 CLUSTERS: Final = ("cluster-1", "cluster-2")
 MANIFESTS: Final = Path(__file__).parent / "deploy"
-TUTORIAL_PORTS: Final = re.compile(r"\b800[12]\b")
-"""Ports in the manifests: the AlbConfig's listener and the MseIngressConfig's."""
+TUTORIAL_PORTS: Final = re.compile(r"\b(?:800[12]|8443)\b")
+"""Ports in the manifests: of the AlbConfig's listener, the MseIngressConfig's, and the HTTPS listener."""
+HOST: Final = "alb.ingress.alibaba.com"
+"""Host of the Ingresses of the AlbConfigs, and of the certificate."""
+_SECRET: Final = "web-demo-tls"
 
 START_S: Final = 30.0
 STOP_S: Final = 8.0
@@ -39,6 +45,7 @@ class DemoError(Exception):
 class DemoOptions(msgspec.Struct, frozen=True):
     port: int
     mse_port: int
+    https_port: int
     admin_port: int
     workers: int
     directory: Path
@@ -46,6 +53,11 @@ class DemoOptions(msgspec.Struct, frozen=True):
 
     def kubeconfig(self, name: str) -> Path:
         return self.directory / f"{name}.kubeconfig"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that clients of the HTTPS listener have to trust."""
+        return self.directory / "ca.crt"
 
     def log(self, name: str) -> Path:
         return self.directory / f"{name}.log"
@@ -166,11 +178,28 @@ class Demo(msgspec.Struct):
 
     def _write_manifests(self) -> None:
         """Copy the demo's manifests, with the chosen ports for the tutorials'."""
-        ports = {"8001": str(self.options.port), "8002": str(self.options.mse_port)}
-        for source in sorted((MANIFESTS / "demo").glob("*/*.yaml")):
-            target = self.options.directory / "manifests" / source.parent.name / source.name
+        options = self.options
+        ports = {"8001": str(options.port), "8002": str(options.mse_port), "8443": str(options.https_port)}
+        for source in sorted(
+            path for each in ("demo", "https") for path in (MANIFESTS / each).glob("*/*.yaml")
+        ):
+            target = options.directory / "manifests" / source.parent.name / source.name
             statedir.own(target.parent)
             target.write_text(TUTORIAL_PORTS.sub(lambda found: ports[found[0]], source.read_text()))
+        certificate, key = self_signed("fleetgate demo", (HOST,))
+        options.authority.write_bytes(certificate)
+        data = {
+            name: base64.b64encode(value).decode()
+            for name, value in (("tls.crt", certificate), ("tls.key", key))
+        }
+        metadata = {"namespace": "web-demo", "name": _SECRET}
+        secret = {
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata,
+            "data": data,
+        }  # fmt: skip
+        write_private(
+            options.directory / "manifests/fleet/60-certificate.json", msgspec.json.encode(secret).decode()
+        )
 
 
 def _end_with_parent() -> None:

@@ -64,6 +64,7 @@ def here(block: str, demo: RunningDemo) -> str:
     for there, mine in (
         ("8001", str(demo.port)),
         ("8002", str(demo.mse_port)),
+        ("8443", str(demo.https_port)),
         ("9901", str(demo.admin_port)),
         (".fleetgate/demo", str(demo.directory)),
         (".venv/bin/fleetgate", f"{sys.executable} -m controlplane.cli.main"),

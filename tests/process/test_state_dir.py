@@ -249,10 +249,10 @@ def test_the_demo_trusts_its_directory_no_more(state: Path) -> None:
 
 
 def _free_ports() -> tuple[str, ...]:
-    with socket.socket() as a, socket.socket() as b, socket.socket() as c:
-        for each in (a, b, c):
+    with socket.socket() as a, socket.socket() as b, socket.socket() as c, socket.socket() as d:
+        for each in (a, b, c, d):
             each.bind(("127.0.0.1", 0))
-        words = zip(("--port", "--mse-port", "--admin-port"), (a, b, c), strict=True)
+        words = zip(("--port", "--mse-port", "--https-port", "--admin-port"), (a, b, c, d), strict=True)
         return tuple(word for name, each in words for word in (name, str(each.getsockname()[1])))
 
 

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 class RunningDemo:
     port: int
     mse_port: int
+    https_port: int
     admin_port: int
     directory: Path
     banner: str
@@ -113,10 +114,19 @@ def until(condition: Callable[[], bool], what: str, within: float = 20.0) -> Non
 @contextmanager
 def running_demo(directory: Path, workers: int) -> Iterator[RunningDemo]:
     """Start `fleetgate demo` on free ports; end it by its process id."""
-    port, mse_port, admin_port = free_port(), free_port(), free_port()
+    port, mse_port, https_port, admin_port = (free_port() for _ in range(4))
     command = [
         *(sys.executable, "-m", "controlplane.cli.main", "demo"),
-        *("--port", str(port), "--mse-port", str(mse_port), "--admin-port", str(admin_port)),
+        *(
+            "--port",
+            str(port),
+            "--mse-port",
+            str(mse_port),
+            "--https-port",
+            str(https_port),
+            "--admin-port",
+            str(admin_port),
+        ),
         *("--workers", str(workers), "--dir", str(directory)),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -129,7 +139,7 @@ def running_demo(directory: Path, workers: int) -> Iterator[RunningDemo]:
             assert line, f"the demo ended: {banner}"
             assert time.monotonic() - started < START_S
             banner += line
-        yield RunningDemo(port, mse_port, admin_port, directory, banner, process)
+        yield RunningDemo(port, mse_port, https_port, admin_port, directory, banner, process)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
