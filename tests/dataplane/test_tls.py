@@ -95,6 +95,13 @@ async def test_endpoints_learn_that_the_client_used_https(site: Site) -> None:
     assert b"X-Forwarded-Proto: https\r\n" in received
 
 
+async def test_an_https_url_is_a_target_here(site: Site) -> None:
+    await site.serve(site.host(A))
+    client = await site.connect(A)
+    await client.send(b"GET https://a.example/x HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    assert (await client.response())[::2] == (200, b"/x")
+
+
 @pytest.mark.parametrize("name", ["other.example", "x.y.shop.example", "shop.example"])
 async def test_a_host_without_certificate_gets_the_alert_for_it(site: Site, name: str) -> None:
     await site.serve(site.host(A), site.host("*.shop.example"))

@@ -1,15 +1,19 @@
 """Every request vector, in every delivery: what is refused reaches no endpoint, the rest does once."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from loadtest.ports import free_port
 from proxy.model.snapshot import Listener, Snapshot
+from proxy.model.tls import HostTls, ListenerTls
+from tests.support.certificates import Authority
 from tests.support.origin import Origin
 from tests.support.snapshots import route, service, source
 from tests.support.wire import RawClient
@@ -23,7 +27,9 @@ VECTORS = [
     for line in (Path(__file__).parent / name).read_text().splitlines()
     if (vector := json.loads(line))["kind"] == "request"
 ]
-DELIVERIES = ("whole", "bytes", "lines")
+DELIVERIES = ("whole", "bytes", "lines", "tls")  # the last: whole, to an HTTPS listener
+HALF_CLOSED = "WAIT"  # asyncio's TLS cannot close its side alone
+NOT_HTTPS = ("F35", "E-own-29")  # targets that are https URLs: an HTTPS listener accepts them
 MAX_BYTEWISE = 8192  # byte by byte through the loopback, longer ones only take time
 CANARY = b"GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -31,19 +37,31 @@ CANARY = b"GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"
 class Lane:
     """A listener with an endpoint of its own, so that vectors can run side by side."""
 
-    def __init__(self, port: int, origin: Origin) -> None:
+    def __init__(self, port: int, tls_port: int, context: ssl.SSLContext, origin: Origin) -> None:
         self.port = port
+        self.tls_port = tls_port
+        self.context = context  # of clients of that port
         self.origin = origin
+
+    async def connect(self, delivery: str) -> RawClient:
+        if delivery == "tls":
+            return await RawClient.connect(self.tls_port, tls=self.context, server_name="a")
+        return await RawClient.connect(self.port)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lane() -> AsyncIterator[Lane]:
     async with Origin() as origin, WorkerProcess() as worker:
-        port = free_port()
-        routes = (route(port),)
+        port, tls_port = free_port(), free_port()
+        authority = Authority()
+        certificate = authority.issue("a")
+        worker.use_certificates(certificate)
+        plain = Listener(port, source(), address="127.0.0.1")
+        tls = ListenerTls(hosts=(HostTls("", certificate.id),))
+        routes = (replace(route(port), ports=(port, tls_port)),)
         services = (service({"c1": [origin.address]}),)
-        await worker.apply(Snapshot(1, (Listener(port, source(), address="127.0.0.1"),), routes, services))
-        yield Lane(port, origin)
+        await worker.apply(Snapshot(1, (plain, replace(plain, port=tls_port, tls=tls)), routes, services))
+        yield Lane(port, tls_port, authority.trusting(), origin)
 
 
 def pieces(raw: bytes, delivery: str) -> list[bytes]:
@@ -60,6 +78,7 @@ def cases() -> list[Any]:
         for vector in VECTORS
         for delivery in DELIVERIES
         if delivery != "bytes" or len(vector["raw_latin1"]) <= MAX_BYTEWISE
+        if delivery != "tls" or not (vector["verdict"] == HALF_CLOSED or vector["id"] in NOT_HTTPS)
     ]
 
 
@@ -68,7 +87,7 @@ async def test_request_vector(lane: Lane, vector: dict[str, Any], delivery: str)
     raw = vector["raw_latin1"].encode("latin-1")
     verdict = vector["verdict"]
     lane.origin.forget()
-    client = await RawClient.connect(lane.port)
+    client = await lane.connect(delivery)
     try:
         await client.send(*pieces(raw, delivery))
         await VERDICTS.get(verdict.rstrip("0123456789"), refused)(lane, client, vector, raw)
