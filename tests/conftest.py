@@ -35,7 +35,7 @@ BACKGROUND = "gw0"
 
 PATIENT = frozenset((
     "deploy", "docs", "files", "http", "migration", "observe", "policies", "resources", "routing",
-    "translate", "validation",
+    "tls", "translate", "validation",
 ))  # fmt: skip
 """Packages whose tests compute only: no clock, peer or deadline is about them."""
 
