@@ -88,6 +88,7 @@ def plan_ingress(
         health=draft.health,
         closed=closed,
         tls=ingress.spec.tls,
+        min_tls=draft.min_tls,
         to_https=draft.to_https.field if draft.to_https is not None else "",
         app_root=draft.app_root_field,
         work=work,

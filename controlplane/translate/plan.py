@@ -83,6 +83,7 @@ class IngressPlan(msgspec.Struct, frozen=True):
     health: PlannedCheck | None = None
     closed: Closed | None = None  # then the routes answer 503
     tls: tuple[IngressTLS, ...] = ()  # spec.tls
+    min_tls: str = ""  # the lowest version for its hosts; "": the listener's
     to_https: str = ""  # the annotation that redirects requests that came by http
     app_root: str = ""  # the annotation that redirects / of each host
     work: Mapping[str, int] = field(default_factory=dict)  # by host: steps per octet, no less than they are

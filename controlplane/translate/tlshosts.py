@@ -79,11 +79,8 @@ def plan_tls(gateways: Gateways, outcomes: Sequence[Outcome], pairs: KeyPairs, t
             for host, claims in _claims(listener.port, outcomes, owners).items():
                 pair = bench.of_claims(host, claims)
                 if pair is not None:
-                    owner = claims[0].namespace
-                    hosts[host] = (
-                        pair[0],
-                        HostTls(host, pair[1].certificate.id, owner, listener.tls.min_version),
-                    )
+                    secret, found = pair
+                    hosts[host] = secret, _host_tls(host, found, claims, listener.tls.min_version)
             listeners[listener.port] = replace(
                 listener.tls, hosts=tuple(hosts[host][1] for host in sorted(hosts))
             )
@@ -92,6 +89,12 @@ def plan_tls(gateways: Gateways, outcomes: Sequence[Outcome], pairs: KeyPairs, t
                 ListedCertificate(secret, default is not None and secret == default[0]) for secret in named
             )
     return TlsPlan(listeners, listed, bench.certificates(), bench.used, frozenset(bench.namespaces))
+
+
+def _host_tls(host: str, pair: KeyPair, claims: Sequence[_Claim], lowest: str) -> HostTls:
+    """Return the TLS of a host; the strictest Ingress of its owner decides on the lowest version."""
+    wanted = (claim.outcome.plan.min_tls for claim in claims if claim.outcome.plan is not None)
+    return HostTls(host, pair.certificate.id, claims[0].namespace, max(lowest, *wanted))
 
 
 def _named_by_gateway(

@@ -213,6 +213,34 @@ def test_policies_choose_the_lowest_version() -> None:
     assert "tls_cipher_policy_1_2_strict" in codes(unknown)["FG0514"]
 
 
+def test_the_strictest_ingress_of_a_host_decides_on_the_lowest_version() -> None:
+    config: Manifest = {
+        "kind": "MseIngressConfig",
+        "metadata": {
+            "name": "mse",
+            "annotations": {
+                "mse.alibabacloud.com/remote-clusters": "cluster-1",
+                "fleetgate.io/listeners": '[{"HTTP": 80}, {"HTTPS": 443}]',
+            },
+        },
+        "spec": {"ingress": {"local": {"ingressClass": "mse"}}},
+    }
+    plain = ingress("plain", tls=[entry("web-tls", HOST)])
+    strict = ingress("strict", tls=[entry("web-tls", HOST)], created="2026-02-01T00:00:00Z")
+    for manifest in (plain, strict):
+        manifest["spec"]["ingressClassName"] = "mse"
+    key = "nginx.ingress.kubernetes.io/tls-min-protocol-version"
+    strict["metadata"]["annotations"] = {key: "TLSv1.3"}
+    plain["metadata"]["annotations"] = {key: "TLSv1.0"}
+    found = translated([config, plain, strict], known(secret("shop", "web-tls", HOST)))
+    assert hosts_of(found)[HOST].min_version == "TLSv1.3"
+    assert [route.ports for route in found.snapshot.routes] == [(80, 443), (80, 443)]
+    strict["metadata"]["annotations"] = {key: "SSLv3"}
+    wrong = translated([config, plain, strict], known(secret("shop", "web-tls", HOST)))
+    assert hosts_of(wrong)[HOST].min_version == "TLSv1.2"
+    assert "TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3" in codes(wrong)["FG0201"]
+
+
 @pytest.mark.parametrize("identity", ["7536a-cn-hangzhou", "a/b/c", "/b", "a/", 7])
 def test_a_certificate_of_the_cloud_is_told(identity: object) -> None:
     found = translated(gateway({"CertificateId": identity}), known())

@@ -98,6 +98,7 @@ class Draft(msgspec.Struct):
     failover: PlannedFailover = field(default_factory=PlannedFailover)
     failback: PlannedFailback | None = None  # None: as soon as it can serve
     priority_levels: tuple[tuple[str, ...], ...] = ()
+    min_tls: str = ""  # version of TLS; "": the listener's
     canary: Canary | None = None
 
     # Services

@@ -1,4 +1,4 @@
-"""TLS towards clients and endpoints, in MSE, Higress and ingress-nginx: not supported yet."""
+"""TLS towards clients and endpoints, in MSE, Higress and ingress-nginx: what is not supported yet."""
 
 from typing import Final
 
@@ -22,9 +22,8 @@ ROWS: Final[tuple[Annotation, ...]] = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "there is no HTTPS listener yet",
+        "every host accepts TLS 1.2 and 1.3, and of TLS 1.2 the ciphers of RFC 9325",
         {
-            "tls-min-protocol-version": word("is the lowest version of TLS", _VERSIONS, "TLSv1.0"),
             "tls-max-protocol-version": word("is the highest version of TLS", _VERSIONS, "TLSv1.3"),
             "ssl-cipher": text("names the ciphers of TLS", _CIPHERS),
             "ssl-ciphers": text("names the ciphers of TLS", _CIPHERS),
