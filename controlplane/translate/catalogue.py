@@ -208,9 +208,9 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "FG0307": Entry(
         "warning",
         "ListenerNotFound",
-        "{gateway} has no HTTPS listener: the rules are served over HTTP only",
+        "the rules are served over HTTP only: {cause}",
         "",
-        "add an HTTPS listener to the gateway, or terminate TLS in front of it",
+        "add an HTTPS listener to the gateway, and name it where listen-ports names listeners",
     ),
     "FG0320": Entry(
         "warning",

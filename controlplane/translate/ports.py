@@ -1,5 +1,6 @@
 """The listeners on which the rules of an Ingress are installed. Pure."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -32,8 +33,7 @@ def ports_of(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> Por
     if gateway.dialect is Dialect.MSE:
         if not gateway.ports:
             findings.add("FG0510", gateway=gateway.title)
-        elif plan.tls and not gateway.tls_ports:
-            findings.add("FG0307", "spec.tls", gateway=gateway.title)
+        _report_plain(plan, gateway, gateway.ports, findings)
         return Ports(gateway.ports)
     if plan.ports is None:
         return _default(plan, gateway, findings)
@@ -43,6 +43,7 @@ def ports_of(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> Por
             ports.append(port)
         else:
             _report_missing(f"{protocol}:{port}", gateway, findings)
+    _report_plain(plan, gateway, ports, findings)
     return Ports(tuple(sorted(ports)))
 
 
@@ -54,9 +55,9 @@ def _default(plan: IngressPlan, gateway: LiveGateway, findings: Findings) -> Por
     """
     secured = _hosts(plan)
     if not secured or not gateway.tls_ports:
-        if secured:
-            findings.add("FG0307", "spec.tls", gateway=gateway.title)
-        return Ports(_plain(gateway, findings))
+        plain = _plain(gateway, findings)
+        _report_plain(plan, gateway, plain, findings)
+        return Ports(plain)
     tls = (443,) if 443 in gateway.tls_ports else gateway.tls_ports
     others = any(route.host not in secured for route in plan.routes)
     plain = _plain(gateway, findings) if others or plan.to_https else ()
@@ -87,6 +88,14 @@ def _plain(gateway: LiveGateway, findings: Findings) -> tuple[int, ...]:
         "FG0506", _LISTEN_PORTS, gateway=gateway.title, listeners=listeners, protocol=protocol, port=ports[0]
     )
     return ports
+
+
+def _report_plain(plan: IngressPlan, gateway: LiveGateway, ports: Iterable[int], findings: Findings) -> None:
+    """Report spec.tls where none of the ports is one of an HTTPS listener."""
+    if plan.tls and not set(ports).intersection(gateway.tls_ports):
+        named = "listen-ports names no HTTPS listener of the gateway"
+        cause = named if gateway.tls_ports else f"{gateway.title} has no HTTPS listener"
+        findings.add("FG0307", "spec.tls", cause=cause)
 
 
 def _report_missing(listener: str, gateway: LiveGateway, findings: Findings) -> None:

@@ -1,19 +1,23 @@
 """In each dialect: an Ingress full of faults tells each of them with kubectl, and nobody else notices.
 
-Also what the documents' overview promises of backends and listeners and is not there yet: TLS, HTTP/2, gRPC.
+Also what the documents' overview promises of backends and listeners: HTTPS, and what is not there yet.
 """
 
+import base64
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loadtest.ports import free_port
+from tests.support.certificates import Authority
 from tests.support.demo import until
 from tests.support.seeds import Seeds, ask, looping
 
@@ -168,7 +172,7 @@ def test_tls_of_an_ingress_is_told_and_its_rules_are_served_without(
     secure = ingress("secure", "/secure", dialect.ingress_class, {})
     secure["spec"]["tls"] = [{"hosts": ["faults.example.com"], "secretName": "certificate"}]
     with applied(seeds, secure):
-        until(lambda: "TLS is not supported yet" in events(seeds, "ingress/secure"), "it is told")
+        until(lambda: "has no HTTPS listener" in events(seeds, "ingress/secure"), "it is told")
         assert ask(f"{address}/secure", 8, HOST) == {"cluster1": 4, "cluster2": 4}
 
 
@@ -189,12 +193,12 @@ def test_endpoints_that_want_another_protocol_are_refused(
         assert is_served(address)
 
 
-def test_an_https_listener_is_told_and_those_of_http_stay_open(
+def test_a_quic_listener_is_told_and_those_of_http_stay_open(
     seeds: Seeds, dialect: Dialect, address: str
 ) -> None:
     port = free_port()
-    ports = [("HTTP", int(address.rpartition(":")[2])), ("HTTPS", port)]
-    text = f"HTTPS listeners are not supported yet; port {port} is not opened"
+    ports = [("HTTP", int(address.rpartition(":")[2])), ("QUIC", port)]
+    text = f"QUIC listeners are not supported yet; port {port} is not opened"
     try:
         listen(seeds, dialect, ports)
         until(lambda: text in events(seeds, dialect.gateway), "it is told")
@@ -202,6 +206,38 @@ def test_an_https_listener_is_told_and_those_of_http_stay_open(
         assert "Couldn't connect" in str(ask(f"127.0.0.1:{port}/", 1, HOST))
     finally:
         listen(seeds, dialect, ports[:1])
+
+
+def test_an_https_listener_serves_the_certificate_of_a_secret(
+    seeds: Seeds, dialect: Dialect, address: str, tmp_path: Path
+) -> None:
+    port, name = free_port(), HOST.removeprefix("host: ")
+    authority = Authority()
+    pair = authority.issue(name)
+    (tmp_path / "ca.crt").write_bytes(authority.pem)
+    data = {
+        key: base64.b64encode(value).decode()
+        for key, value in (("tls.crt", pair.chain), ("tls.key", pair.key))
+    }
+    metadata = {"name": "certificate", "namespace": NAMESPACE}
+    secret = {
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": data,
+    }  # fmt: skip
+    secure = ingress("secure", "/secure", dialect.ingress_class, {})
+    secure["spec"]["tls"] = [{"hosts": [name], "secretName": "certificate"}]
+    url = f"https://{name}:{port}/secure"
+    place = ("--cacert", str(tmp_path / "ca.crt"), "--resolve", f"{name}:{port}:127.0.0.1")
+
+    def answer() -> str:
+        return subprocess.run(["curl", "-s", *place, url], capture_output=True, text=True, check=False).stdout
+
+    try:
+        with applied(seeds, secret, secure):
+            listen(seeds, dialect, [("HTTP", int(address.rpartition(":")[2])), ("HTTPS", port)])
+            until(lambda: "This is env" in answer(), "HTTPS")
+            assert {answer()[:20] for _ in range(8)} == {"This is env cluster1", "This is env cluster2"}
+    finally:
+        listen(seeds, dialect, [("HTTP", int(address.rpartition(":")[2]))])
 
 
 def listen(seeds: Seeds, dialect: Dialect, ports: list[tuple[str, int]]) -> None:

@@ -36,10 +36,10 @@ PAGES: Final[dict[str, Page]] = {
         "Add http.paths to the rule, or spec.defaultBackend to the Ingress.",
     ),
     "FG0307": Page(
-        "The Ingress asks for TLS, and its gateway has no HTTPS listener. HTTP listeners serve its rules.",
+        "The Ingress asks for TLS, and its rules are on no HTTPS listener. HTTP listeners serve them.",
         "tls: [{hosts: [shop.example.com], secretName: shop-tls}]",
-        "Add an HTTPS listener to the gateway. Or terminate TLS in front of it, in a load balancer that is a"
-        " --trusted-proxy.",
+        "Add an HTTPS listener to the gateway, and name it in listen-ports where the Ingress has any. Or"
+        " terminate TLS in front of the gateway, in a load balancer that is a --trusted-proxy.",
     ),
     "FG0320": Page(
         "The gateway may not list the Secrets of a namespace whose certificates it needs.",
