@@ -9,6 +9,7 @@ import ctypes
 import gc
 import logging
 import mmap
+import resource
 import signal
 import socket
 import sys
@@ -163,6 +164,7 @@ def keep_memory() -> None:
 
 def main() -> int:
     keep_memory()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have private keys in it
     options = _parse(sys.argv[1:])
     if options.spare is not None:
         given = wait_for_place(options.spare)

@@ -67,7 +67,18 @@ def request_of(question: Question, snapshot: Snapshot) -> Request:
         tuple(_fields(question.headers)),
         client,
     )
-    return replace(_at_listener(asked, url.port is not None, snapshot), readings=readings)
+    request = replace(_at_listener(asked, url.port is not None, snapshot), readings=readings)
+    if request.listener is not None and not request.note and "://" in question.url:
+        _check_scheme(url.scheme, request.listener)
+    return request
+
+
+def _check_scheme(scheme: str, listener: Listener) -> None:
+    """Raises QuestionError for a URL of the other protocol, which the listener answers 400."""
+    spoken = listener.protocol.lower()
+    if scheme != spoken:
+        said = f"port {listener.port} speaks {listener.protocol}: such a request is answered 400"
+        raise QuestionError(f"{said}; write {spoken}://")
 
 
 def _split(text: str) -> tuple[SplitResult, int]:

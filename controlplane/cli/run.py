@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import resource
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -204,6 +205,7 @@ def command(
     allow_loopback_endpoints: bool,
 ) -> None:
     signals.prepare()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have private keys in it
     from controlplane.gateway import run
     from controlplane.gateway.settings import Settings
 

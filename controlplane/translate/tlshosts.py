@@ -46,7 +46,7 @@ class TlsPlan(msgspec.Struct, frozen=True):
     namespaces: frozenset[str] = frozenset()  # those whose Secrets are needed
 
 
-class _Claim(msgspec.Struct, frozen=True, order=True):
+class _CertificateClaim(msgspec.Struct, frozen=True, order=True):
     """An entry of spec.tls for a host that the Ingress has rules for."""
 
     created: str
@@ -91,7 +91,7 @@ def plan_tls(gateways: Gateways, outcomes: Sequence[Outcome], pairs: KeyPairs, t
     return TlsPlan(listeners, listed, bench.certificates(), bench.used, frozenset(bench.namespaces))
 
 
-def _host_tls(host: str, pair: KeyPair, claims: Sequence[_Claim], lowest: str) -> HostTls:
+def _host_tls(host: str, pair: KeyPair, claims: Sequence[_CertificateClaim], lowest: str) -> HostTls:
     """Return the TLS of a host; the strictest Ingress of its owner decides on the lowest version."""
     wanted = (claim.outcome.plan.min_tls for claim in claims if claim.outcome.plan is not None)
     return HostTls(host, pair.certificate.id, claims[0].namespace, max(lowest, *wanted))
@@ -115,9 +115,9 @@ def _named_by_gateway(
     return found
 
 
-def _claims(port: int, outcomes: Iterable[Outcome], owners: HostOwners) -> dict[str, list[_Claim]]:
+def _claims(port: int, outcomes: Iterable[Outcome], owners: HostOwners) -> dict[str, list[_CertificateClaim]]:
     """Return the entries of spec.tls for each host in the namespace that owns the host, oldest first."""
-    found: dict[str, list[_Claim]] = {}
+    found: dict[str, list[_CertificateClaim]] = {}
     for outcome in outcomes:
         if outcome.live is None or is_canary(outcome):
             continue
@@ -132,7 +132,7 @@ def _claims(port: int, outcomes: Iterable[Outcome], owners: HostOwners) -> dict[
             metadata = outcome.live.ingress.metadata
             if owners.of(port, host)[0] != metadata.namespace:
                 continue
-            claim = _Claim(
+            claim = _CertificateClaim(
                 metadata.creation_timestamp, metadata.name, index, metadata.namespace,
                 entries[index].secret_name, outcome,
             )  # fmt: skip
@@ -192,7 +192,7 @@ class _Bench:
             self._tell(findings, "FG0322", secret, problem=str(error), effect=effect)
             return self._use(secret, kept, findings)
 
-    def of_claims(self, host: str, claims: Sequence[_Claim]) -> tuple[str, KeyPair] | None:
+    def of_claims(self, host: str, claims: Sequence[_CertificateClaim]) -> tuple[str, KeyPair] | None:
         """Return Secret and pair of the oldest claim that has one."""
         for claim in claims:
             findings = claim.outcome.findings
@@ -209,7 +209,9 @@ class _Bench:
                 return found
         return None
 
-    def _discovered(self, host: str, claim: _Claim, findings: Findings) -> tuple[str, KeyPair] | None:
+    def _discovered(
+        self, host: str, claim: _CertificateClaim, findings: Findings
+    ) -> tuple[str, KeyPair] | None:
         """Return the pair of the namespace that covers the host and is valid for longest."""
         self.namespaces.add(claim.namespace)
         known = self._secrets.by_namespace.get(claim.namespace)

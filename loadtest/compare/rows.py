@@ -33,6 +33,7 @@ class Row:
     body_bytes: int = 0  # bytes of a POST; 0: GET
     closes: bool = False  # every request on a connection of its own
     idle: int = 0  # connections beside, silent after one request each
+    tls: bool = False  # HTTPS
 
 
 def _all_rows() -> tuple[Row, ...]:
@@ -48,6 +49,11 @@ def _all_rows() -> tuple[Row, ...]:
             Row(f"chunked-{heads}", "/svc1/chunked", 32, heads, Origin.SCRIPT),
             Row(f"close-{heads}", "/svc1/90B", 32, heads, closes=True),
         )
+        rows += (
+            Row(f"tls-{heads}", "/svc1/90B", 32, heads, tls=True),
+            Row(f"tls-10KB-{heads}", "/svc1/10KB", 32, heads, tls=True),
+            Row(f"tls-close-{heads}", "/svc1/90B", 32, heads, closes=True, tls=True),
+        )
     rows.append(Row("idle-warm", "/svc1/90B", 32, Heads.WARM, idle=10_000))
     return tuple(rows)
 
@@ -61,6 +67,8 @@ QUICK = (
     "post-warm",
     "chunked-warm",
     "close-warm",
+    "tls-warm",
+    "tls-close-warm",
     "idle-*",
 )
 MEANING = {
@@ -70,6 +78,7 @@ MEANING = {
     "post": "POST of 10 KB, answered with 2 bytes when all of it has arrived",
     "chunked": "GET of a chunked answer of 10 KB in three chunks",
     "close": "GET of 90 B, a new connection for each request",
+    "tls": "GET of 90 B, of 10 KB, and with a handshake for each request, over TLS 1.3 with a key on P-256",
     "idle": "GET of 90 B by 32 connections beside 10,000 that are silent after one request each",
 }
 

@@ -12,8 +12,9 @@ from loadtest.compare.idle import IdleConnections
 from loadtest.compare.peers import Peer, Running
 from loadtest.compare.results import Measurement
 from loadtest.compare.rows import Row
+from loadtest.kit import certificate
 from loadtest.kit.processes import StartError, cpu_s, rss_bytes
-from loadtest.kit.site import Site, free_clusters
+from loadtest.kit.site import HOST, Site, free_clusters
 from loadtest.ports import free_ports
 
 WARM_UP_S = 1
@@ -90,7 +91,8 @@ class _RowRun:
         self._starts += 1
         directory = self._directory / f"{peer.name}-{self._starts}"
         directory.mkdir()
-        site = Site(directory, free_ports(1)[0], self._clusters)
+        pair = certificate.made(directory, HOST) if self._row.tls else None
+        site = Site(directory, free_ports(1)[0], self._clusters, pair)
         running = peer.start(site, self._plan.proxy_core)
         try:
             seen = wrk.run(self._row, self._script, site.port, WARM_UP_S, (self._plan.load_core,))

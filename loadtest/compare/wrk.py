@@ -113,9 +113,14 @@ def _cold(row: Row) -> str:
 
 def run(row: Row, script: Path, port: int, seconds: int, cores: tuple[int, ...]) -> Result:
     """Load the proxy on `port`, with one thread on each of the cores."""
+    scheme = "https" if row.tls else "http"
     command = [
         *("wrk", f"-t{len(cores)}", f"-c{row.connections}", f"-d{seconds}s", "--latency", "-s", str(script)),
-        *(f"http://127.0.0.1:{port}{row.path}", "--", str(int.from_bytes(os.urandom(4)))),
+        *(
+            f"{scheme}://127.0.0.1:{port}{row.path}",
+            "--",
+            str(int.from_bytes(os.urandom(4))),
+        ),
     ]
     with on_cores(*cores):
         started = monotonic()

@@ -1,6 +1,6 @@
 """The site of every proxy in a drill: two clusters of two endpoints that share the requests evenly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.kit import site as compared
@@ -21,7 +21,7 @@ TRIES = compared.TRIES
 class Site(compared.Site):
     """One proxy's surroundings; `hosts` are the addresses of the clusters."""
 
-    hosts: dict[str, str]
+    hosts: dict[str, str] = field(default_factory=dict)
 
     def endpoints(self, cluster: str) -> list[tuple[str, int]]:
         return [(self.hosts[cluster], port) for port in self.clusters[cluster]]
@@ -30,4 +30,4 @@ class Site(compared.Site):
 def new(directory: Path, hit_address: str) -> Site:
     """Return a site with free ports, whose cluster-2 has the given address."""
     clusters = compared.free_clusters()
-    return Site(directory, free_port(), clusters, {SURVIVOR: LOOPBACK, HIT: hit_address})
+    return Site(directory, free_port(), clusters, hosts={SURVIVOR: LOOPBACK, HIT: hit_address})

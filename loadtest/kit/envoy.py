@@ -92,11 +92,26 @@ def access_log(path: Path, **more: Part) -> Part:
     }
 
 
-def listener(port: int, virtual_host: Part, *, manager: Part, router: Part, **more: Any) -> Part:
+def tls_socket(certificate: Path, key: Path) -> Part:
+    """Return the socket of a listener that takes HTTPS with this pair."""
+    pair = {"certificate_chain": {"filename": str(certificate)}, "private_key": {"filename": str(key)}}
+    context = {"tls_certificates": [pair], "alpn_protocols": ["http/1.1"]}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": f"{TYPES}.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": context,
+        },
+    }
+
+
+def listener(
+    port: int, virtual_host: Part, *, manager: Part, router: Part, socket: Part | None = None, **more: Any
+) -> Part:
     """Return a listener on the loopback address that serves `virtual_host`.
 
     `manager` and `router` are further members of the connection manager and of the router filter, `more` of
-    the listener.
+    the listener. `socket` is that of TLS, None for plain TCP.
     """
     full = {
         "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -113,5 +128,10 @@ def listener(port: int, virtual_host: Part, *, manager: Part, router: Part, **mo
     return {
         "address": address("127.0.0.1", port),
         **more,
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": full}]}],
+        "filter_chains": [
+            {
+                "filters": [{"name": "http", "typed_config": full}],
+                **({"transport_socket": socket} if socket is not None else {}),
+            }
+        ],
     }

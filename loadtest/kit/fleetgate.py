@@ -8,6 +8,8 @@ import sys
 import time
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from controlplane.system import children
 from loadtest.kit.processes import START_S, Started
 from loadtest.kit.programs import Missing
@@ -25,11 +27,13 @@ from proxy.model.channel import (
     Report,
     StatsJoiner,
     ToWorker,
+    UseCertificates,
     encode,
     from_worker_framer,
 )
 from proxy.model.conditions import HeaderCondition
 from proxy.model.statistics import Stats
+from proxy.model.tls import Certificate, HostTls, ListenerTls
 
 PROGRAM = ("-m", "proxy.worker")
 POLL_S = 0.1
@@ -62,6 +66,9 @@ class Fleetgate:
 
     def start(self, site: Site, core: int) -> "Worker":
         worker = Worker(self, site, core, 0)
+        certificate = _certificate(site)
+        if certificate is not None:
+            worker.use(certificate)
         worker.apply(encode(Apply(snapshot(site))))
         worker.process.wait_for_port(site.port)
         return worker
@@ -144,6 +151,9 @@ class Worker:
             raise self.process.failed(f"the snapshot is refused: {answer.reason}")
         assert isinstance(answer, Ack), answer
 
+    def use(self, certificate: Certificate) -> None:
+        self._send(UseCertificates((certificate,)))
+
     def change_endpoints(self, services: tuple[model.Service, ...]) -> None:
         """Return when the endpoints are in use."""
         self._send(EndpointsChanged(1, services))
@@ -199,7 +209,18 @@ def snapshot(site: Site) -> model.Snapshot:
 
 
 def listener(site: Site) -> model.Listener:
-    return model.Listener(site.port, SOURCE, address="127.0.0.1", idle_timeout_s=IDLE_TIMEOUT_S)
+    plain = model.Listener(site.port, SOURCE, address="127.0.0.1", idle_timeout_s=IDLE_TIMEOUT_S)
+    certificate = _certificate(site)
+    if certificate is None:
+        return plain
+    # The load names no host in its handshakes
+    return replace(plain, tls=ListenerTls(hosts=(HostTls("", certificate.id),)))
+
+
+def _certificate(site: Site) -> Certificate | None:
+    if site.tls is None:
+        return None
+    return Certificate("site", site.tls.certificate.read_bytes(), site.tls.key.read_bytes())
 
 
 def service(site: Site, name: str) -> model.Service:

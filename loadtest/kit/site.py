@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtest.kit.certificate import KeyPair
 from loadtest.ports import free_ports
 
 HOST = "alb.ingress.alibaba.com"
@@ -22,6 +23,7 @@ class Site:
     directory: Path
     port: int
     clusters: dict[str, tuple[int, int]]
+    tls: KeyPair | None = None  # the proxy takes HTTPS with it; None: HTTP
 
     @property
     def access_log(self) -> Path:

@@ -176,6 +176,13 @@ async def test_the_path_is_asked_as_workers_normalise_it_and_the_host_header_cou
     assert found["chosen"] == "shop/cart/0/0"
 
 
+async def test_a_url_of_the_other_protocol_than_the_listeners_is_told() -> None:
+    found = await explained(url="https://shop.demo:8001/cart")
+    assert found["detail"] == ("port 8001 speaks HTTP: such a request is answered 400; write http://")
+    # In front of the gateway stands who takes HTTPS
+    assert (await explained(url="https://shop.demo/cart"))["chosen"] == "shop/cart/0/0"
+
+
 async def test_a_path_that_workers_refuse_as_ambiguous_is_said() -> None:
     found = await explained(url="http://shop.demo:8001/cart%2Fx")
     assert (

@@ -29,10 +29,10 @@ def test_a_code_is_explained(code: str) -> None:
     done = run(code)
     assert done.exit_code == 0
     first, *facts = done.output.splitlines()
-    assert first == "FG0307 warning, reason of the Event: NotSupportedYet"
+    assert first == "FG0307 warning, reason of the Event: ListenerNotFound"
     page = PAGES["FG0307"]
     assert facts == [
-        "  says     TLS is not supported yet: the rules are served over HTTP only",
+        "  says     the rules are served over HTTP only: <cause>",
         f"  cause    {page.cause}",
         f"  example  {page.example}",
         f"  fix      {page.fix}",

@@ -81,6 +81,10 @@ async def test_sigterm_ends_it_and_its_workers_with_exit_code_0(tmp_path: Path, 
     async with clusters(tmp_path, port) as rig, fleetgate_run(rig, state_dir, admin) as process:
         assert (await ask(port))[0] == 200
         workers = listed(state_dir)
+        for pid in (process.pid, *(entry.pid for entry in workers)):  # private keys are in their memory
+            limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+            (core,) = [line.split()[4:6] for line in limits if line.startswith("Max core file size")]
+            assert core == ["0", "0"]
         process.terminate()
         async with asyncio.timeout(10):
             assert await process.wait() == 0

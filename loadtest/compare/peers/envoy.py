@@ -74,7 +74,10 @@ def _listener(site: Site) -> dict[str, Any]:
         "access_log": [envoy.access_log(site.access_log, log_format={"json_format": _LOG})],
     }
     router = {"suppress_envoy_headers": True}
-    return envoy.listener(site.port, _virtual_host(), manager=manager, router=router, tcp_backlog_size=4096)
+    socket = envoy.tls_socket(site.tls.certificate, site.tls.key) if site.tls is not None else None
+    return envoy.listener(
+        site.port, _virtual_host(), manager=manager, router=router, socket=socket, tcp_backlog_size=4096
+    )
 
 
 def _virtual_host() -> dict[str, Any]:

@@ -55,7 +55,7 @@ defaults
     retry-on conn-failure empty-response response-timeout 502 503 504
     default-server pool-max-conn -1 pool-purge-delay {idle}s
 frontend proxy
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port} backlog 4096{tls}
     unique-id-format %{{+X}}o%ci%cp%fi%fp%Ts%rt%pid
     unique-id-header X-Request-Id
     http-request capture path len 512
@@ -125,6 +125,7 @@ def _configuration(site: Site) -> str:
         idle=IDLE_TIMEOUT_S,
         retries=TRIES - 1,
         port=site.port,
+        tls=f" ssl crt {site.tls.both} alpn http/1.1" if site.tls is not None else "",
         host=HOST,
         prefix=PREFIX,
         header=header,

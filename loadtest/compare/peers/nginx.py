@@ -36,11 +36,13 @@ _PROXY = """
     }}
     map $http_{header} $pool {{ default weighted; {value} gray; }}
     server {{
-        listen 127.0.0.1:{port} default_server backlog=4096;
+        listen 127.0.0.1:{port}{ssl} default_server backlog=4096;
+        {pair}
         return 404;
     }}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{ssl};
+        {pair}
         server_name {host};
         proxy_http_version 1.1;
         proxy_set_header Connection "";
@@ -101,8 +103,17 @@ def _proxy(site: Site) -> str:
         header=header,
         value=value,
         port=site.port,
+        ssl=" ssl" if site.tls is not None else "",
+        pair=_pair(site),
         host=HOST,
         prefix=PREFIX,
         tries=TRIES,
         idle=IDLE_TIMEOUT_S,
     )
+
+
+def _pair(site: Site) -> str:
+    if site.tls is None:
+        return ""
+    versions = "ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off;"
+    return f"ssl_certificate {site.tls.certificate}; ssl_certificate_key {site.tls.key}; {versions}"
