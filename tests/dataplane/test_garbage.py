@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import socket
+import ssl
 import threading
 from collections import Counter
+from contextlib import ExitStack
 
 import pytest
 import uvloop
@@ -16,13 +18,16 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.h1.inbox import Inbox
 from proxy.downstream.h1.stream import Http1Stream
+from proxy.downstream.tls.transport import TlsTransport
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
+from proxy.model.tls import Certificate, HostTls, ListenerTls
 from proxy.request.exchange import Exchange
 from proxy.upstream.connections.h1.connection import UpstreamConnection
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import LiveService
+from tests.support.certificates import Authority
 from tests.support.inprocess import serving
 from tests.support.requests import request
 from tests.support.snapshots import Address, route, service, snapshot
@@ -31,8 +36,10 @@ from tests.support.wire import DEADLINE_S
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSING = ("127.0.0.1", 1)
+HOST = "garbage.example"
 KINDS = (
-    ClientConnection, Http1Stream, Inbox, Exchange, LiveEndpoint, LiveService, RoutePlan, UpstreamConnection,
+    ClientConnection, Http1Stream, Inbox, TlsTransport, Exchange, LiveEndpoint, LiveService, RoutePlan,
+    UpstreamConnection,
 )  # fmt: skip
 
 
@@ -62,14 +69,30 @@ class ThreadedOrigin:
                 connection.sendall(ANSWER)
 
 
-def ask(port: int, raw: bytes, connections: int, requests: int) -> Counter[bytes]:
+def ask(
+    port: int, raw: bytes, connections: int, requests: int, tls: ssl.SSLContext | None = None
+) -> Counter[bytes]:
     statuses: Counter[bytes] = Counter()
     for _ in range(connections):
-        with socket.create_connection(("127.0.0.1", port), DEADLINE_S) as client:
+        with ExitStack() as stack:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_S))
+            if tls is not None:
+                client = stack.enter_context(tls.wrap_socket(client, server_hostname=HOST))
             for _ in range(requests):
                 client.sendall(raw)
                 statuses[client.recv(65536)[9:12]] += 1
     return statuses
+
+
+def over_tls(plain: Snapshot) -> tuple[Snapshot, ssl.SSLContext, Certificate]:
+    """Return the snapshot with an HTTPS listener beside, and the certificate with a client's context."""
+    authority = Authority()
+    certificate = authority.issue(HOST)
+    (listener,), (only,) = plain.listeners, plain.routes
+    secured = replace(listener, port=free_port(), tls=ListenerTls(hosts=(HostTls(HOST, certificate.id),)))
+    both = replace(only, ports=(listener.port, secured.port))
+    found = replace(plain, listeners=(listener, secured), routes=(both,))
+    return found, authority.trusting(), certificate
 
 
 async def swap(plane: DataPlane, snapshot: Snapshot) -> None:
@@ -104,9 +127,15 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
     left = alive()
     port = free_port()
     endpoints = {"c1": [origin.address], "c2": [REFUSING]}
-    first = snapshot(port, endpoints, route(port, weights={"c1": 50, "c2": 50}))
+    first, trusting, certificate = over_tls(
+        snapshot(port, endpoints, route(port, weights={"c1": 50, "c2": 50}))
+    )
     async with serving(first) as plane:
+        plane.contexts.use((certificate,), ())
         await traffic_and_swaps(plane, first, endpoints)
+        tls_port = first.listeners[1].port
+        assert await asyncio.to_thread(ask, tls_port, request(host=HOST), 20, 5, trusting) == {b"200": 100}
+        assert await asyncio.to_thread(ask, tls_port, request(), 20, 1) == {b"400": 20}
         plane.wheel.stop()  # it lets go of a connection that is closed only when its time comes
         plane.wheel.start()
         plane.wheel.schedule(plane.upstream.services.recovery, plane.wheel.now)
@@ -114,6 +143,7 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
             "ClientConnection": 0,
             "Http1Stream": 0,
             "Inbox": 0,
+            "TlsTransport": 0,
             "Exchange": 0,
             "LiveEndpoint": 4,  # two of each service
             "LiveService": 2,

@@ -48,7 +48,8 @@ class TlsTransport:
         self._plane = plane
         self._backlog = plane.backlog
         self._listener = listener
-        self._client = ClientConnection(plane, listener)
+        # None once it is lost: the two hold each other, and the garbage collector would come late for them
+        self._client: ClientConnection | None = ClientConnection(plane, listener)
         self._state = _HELLO
         self._hello = b""
         self._read = ssl.MemoryBIO()
@@ -63,14 +64,15 @@ class TlsTransport:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self._client.connection_made(cast(asyncio.BaseTransport, self))
+        if self._client is not None:
+            self._client.connection_made(cast(asyncio.BaseTransport, self))
 
     def data_received(self, data: bytes) -> None:
         if self._state == _OPEN:
             self._read.write(data)
             self._decrypt()
         elif self._state == _ENDED:
-            self._client.data_received(data)  # which throws it away
+            self._deliver(data)  # to be thrown away
         elif self._state == _HELLO:
             self._hello += data
             self._greet()
@@ -79,29 +81,33 @@ class TlsTransport:
             self._shake_soon()
 
     def on_read(self, size: int) -> None:
-        if self._state == _OPEN:
+        if self._state == _OPEN and self._client is not None:
             self._client.on_read(size)
 
     def eof_received(self) -> bool | None:
-        if self._state == _OPEN:
-            if self._has_ended:
-                return True  # told already
-            self._has_ended = True
-            return self._client.eof_received()
-        return None
+        if self._state != _OPEN or self._client is None:
+            return None
+        if self._has_ended:
+            return True  # told already
+        self._has_ended = True
+        return self._client.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._state < _OPEN:
             self._fail(failures.ABANDONED)
         self._state = _ENDED
         self._tls = None
-        self._client.connection_lost(exc)
+        client, self._client = self._client, None
+        if client is not None:
+            client.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        self._client.pause_writing()
+        if self._client is not None:
+            self._client.pause_writing()
 
     def resume_writing(self) -> None:
-        self._client.resume_writing()
+        if self._client is not None:
+            self._client.resume_writing()
 
     # The handshake
 
@@ -127,7 +133,8 @@ class TlsTransport:
         except TlsError:  # told by the contexts
             self._refuse(failures.CERTIFICATE, alert_record(INTERNAL_ERROR))
             return
-        self._client.session = TlsSession(host, hello.server_name)
+        if self._client is not None:
+            self._client.session = TlsSession(host, hello.server_name)
         self._read.write(self._hello)
         self._hello = b""
         self._state = _SHAKING
@@ -170,7 +177,8 @@ class TlsTransport:
         self._state = _ENDED
         self._hello = b""
         self.transport.write(answer)
-        self._client.refuse_handshake()
+        if self._client is not None:
+            self._client.refuse_handshake()
 
     def _fail(self, cause: str) -> None:
         self._listener.count_handshake(cause)
@@ -201,11 +209,15 @@ class TlsTransport:
                 self.transport.abort()
                 return
         if data:
-            self._client.data_received(data)
+            self._deliver(data)
         if ended and not self._has_ended:
             self._has_ended = True
-            if not self._client.eof_received():
+            if self._client is None or not self._client.eof_received():
                 self.close()
+
+    def _deliver(self, data: bytes) -> None:
+        if self._client is not None:
+            self._client.data_received(data)
 
     def _decrypt_rest(self, tls: NamedTls, first: bytes) -> tuple[bytes, bool]:
         pieces = [first]
