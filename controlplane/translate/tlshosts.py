@@ -46,7 +46,7 @@ class TlsPlan(msgspec.Struct, frozen=True):
     namespaces: frozenset[str] = frozenset()  # those whose Secrets are needed
 
 
-class _CertificateClaim(msgspec.Struct, frozen=True, order=True):
+class _CertificateClaim(msgspec.Struct, frozen=True):
     """An entry of spec.tls for a host that the Ingress has rules for."""
 
     created: str
@@ -66,7 +66,7 @@ def plan_tls(gateways: Gateways, outcomes: Sequence[Outcome], pairs: KeyPairs, t
 
     `today` is the date from which certificates are reported that end soon; "": none are.
     """
-    bench = _Bench(pairs, today)
+    reader = _PairReader(pairs, today)
     listeners: dict[int, ListenerTls] = {}
     listed: dict[int, tuple[ListedCertificate, ...]] = {}
     owners = HostOwners(route for each in outcomes if not is_canary(each) for route in each.routes)
@@ -74,10 +74,10 @@ def plan_tls(gateways: Gateways, outcomes: Sequence[Outcome], pairs: KeyPairs, t
         for listener in gateway.listeners:
             if listener.tls is None:
                 continue
-            hosts = _named_by_gateway(gateway, listener, bench)
+            hosts = _named_by_gateway(gateway, listener, reader)
             default = hosts.get("")
             for host, claims in _claims(listener.port, outcomes, owners).items():
-                pair = bench.of_claims(host, claims)
+                pair = reader.of_claims(host, claims)
                 if pair is not None:
                     secret, found = pair
                     hosts[host] = secret, _host_tls(host, found, claims, listener.tls.min_version)
@@ -88,7 +88,7 @@ def plan_tls(gateways: Gateways, outcomes: Sequence[Outcome], pairs: KeyPairs, t
             listed[listener.port] = tuple(
                 ListedCertificate(secret, default is not None and secret == default[0]) for secret in named
             )
-    return TlsPlan(listeners, listed, bench.certificates(), bench.used, frozenset(bench.namespaces))
+    return TlsPlan(listeners, listed, reader.certificates(), reader.used, frozenset(reader.namespaces))
 
 
 def _host_tls(host: str, pair: KeyPair, claims: Sequence[_CertificateClaim], lowest: str) -> HostTls:
@@ -98,14 +98,14 @@ def _host_tls(host: str, pair: KeyPair, claims: Sequence[_CertificateClaim], low
 
 
 def _named_by_gateway(
-    gateway: LiveGateway, listener: Listener, bench: "_Bench"
+    gateway: LiveGateway, listener: Listener, reader: "_PairReader"
 ) -> dict[str, tuple[str, HostTls]]:
     """Return the hosts of the certificates that the gateway names; the default is for all others, too."""
     found: dict[str, tuple[str, HostTls]] = {}
     if listener.tls is None:
         return found
     for number, secret in enumerate(gateway.certificates.get(listener.port, ())):
-        pair = bench.named(secret, gateway.findings)
+        pair = reader.named(secret, gateway.findings)
         if pair is None:
             continue
         for host in ("", *pair.names) if number == 0 else pair.names:
@@ -157,7 +157,7 @@ def _entry(entries: Sequence[IngressTLS], host: str) -> int | None:
     return None
 
 
-class _Bench:
+class _PairReader:
     """Reads Secrets once each, remembers what is used, and reports faults once for each place."""
 
     def __init__(self, pairs: KeyPairs, today: str) -> None:

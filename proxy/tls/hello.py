@@ -47,50 +47,57 @@ def alert_record(description: int) -> bytes:
     return bytes((21, 3, 3, 0, 2, 2, description))
 
 
-def read_hello(data: bytes) -> ClientHello | None:
-    """Read the hello at the beginning of a connection; None while bytes of it are missing.
+class HelloReader:
+    """Takes the first bytes of a connection, in any pieces: many small ones cost no more than their bytes."""
 
-    Raises HelloError. A hello may be cut into several records (RFC 8446 §5.1).
-    """
-    message = _message(data)
-    if message is None:
-        if len(data) > MAX_BYTES:
+    __slots__ = ("_at", "_message", "received")
+
+    def __init__(self) -> None:
+        self.received = bytearray()  # all bytes, for OpenSSL to read them again
+        self._at = 0  # where the next record begins
+        self._message = bytearray()  # content of the records so far: a hello may be cut (RFC 8446 §5.1)
+
+    def feed(self, data: bytes) -> ClientHello | None:
+        """Take more bytes; return the hello once it is whole. Raises HelloError."""
+        received = self.received
+        received += data
+        size = len(received)
+        while True:
+            at = self._at
+            if at < size and received[at] != _HANDSHAKE_RECORD:
+                raise HelloError(UNEXPECTED_MESSAGE)
+            if at + 1 < size and received[at + 1] != 3:
+                raise HelloError(DECODE_ERROR)
+            if at + _RECORD_HEADER > size:
+                break
+            length = received[at + 3] << 8 | received[at + 4]
+            if not 0 < length <= _MAX_RECORD:
+                raise HelloError(DECODE_ERROR)
+            end = at + _RECORD_HEADER + length
+            if end > size:
+                break
+            self._message += received[at + _RECORD_HEADER : end]
+            self._at = end
+            hello = self._whole()
+            if hello is not None:
+                return hello
+        if size > MAX_BYTES:
             raise HelloError(DECODE_ERROR)
         return None
-    return ClientHello(_Reader(message).server_name())
 
-
-def _message(data: bytes) -> bytes | None:
-    """Return the body of the first handshake message, a ClientHello; None while bytes of it are missing."""
-    parts: list[bytes] = []
-    have, at, size = 0, 0, len(data)
-    while True:
-        if at < size and data[at] != _HANDSHAKE_RECORD:
+    def _whole(self) -> ClientHello | None:
+        """Read the first message, which must be a ClientHello; None while it is incomplete."""
+        message = self._message
+        if len(message) < _MESSAGE_HEADER:
+            return None
+        if message[0] != _CLIENT_HELLO:
             raise HelloError(UNEXPECTED_MESSAGE)
-        if at + 1 < size and data[at + 1] != 3:
+        end = _MESSAGE_HEADER + (message[1] << 16 | message[2] << 8 | message[3])
+        if end > MAX_BYTES:
             raise HelloError(DECODE_ERROR)
-        if at + _RECORD_HEADER > size:
+        if len(message) < end:
             return None
-        length = data[at + 3] << 8 | data[at + 4]
-        if not 0 < length <= _MAX_RECORD:
-            raise HelloError(DECODE_ERROR)
-        at += _RECORD_HEADER
-        part = data[at : at + length]
-        parts.append(part)
-        have += len(part)
-        at += length
-        if have >= _MESSAGE_HEADER:
-            whole = parts[0] if len(parts) == 1 else b"".join(parts)
-            parts = [whole]
-            if whole[0] != _CLIENT_HELLO:
-                raise HelloError(UNEXPECTED_MESSAGE)
-            end = _MESSAGE_HEADER + (whole[1] << 16 | whole[2] << 8 | whole[3])
-            if end > MAX_BYTES:
-                raise HelloError(DECODE_ERROR)
-            if have >= end:
-                return whole[_MESSAGE_HEADER:end]
-        if at > size:
-            return None
+        return ClientHello(_Reader(bytes(message[_MESSAGE_HEADER:end])).server_name())
 
 
 class _Reader:

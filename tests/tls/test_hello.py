@@ -13,8 +13,9 @@ from proxy.tls.hello import (
     MAX_BYTES,
     UNEXPECTED_MESSAGE,
     UNRECOGNIZED_NAME,
+    ClientHello,
     HelloError,
-    read_hello,
+    HelloReader,
 )
 from proxy.tls.hosts import TlsHosts
 from tests.support.certificates import Authority
@@ -47,6 +48,10 @@ def hello_of(
     return written.read()
 
 
+def read_hello(data: bytes) -> ClientHello | None:
+    return HelloReader().feed(data)
+
+
 def read_by_openssl(data: bytes) -> str | None:
     """Return the name that OpenSSL's server reads. Raises ssl.SSLError for a hello that it refuses."""
     names: list[str | None] = []
@@ -77,7 +82,10 @@ def test_the_name_of_a_hello_is_read(name: str | None, newest: ssl.TLSVersion, a
 def test_a_hello_is_incomplete_up_to_its_last_byte() -> None:
     data = hello_of("shop.example.com")
     assert all(read_hello(data[:size]) is None for size in range(len(data)))
-    assert read_hello(data) is not None
+    reader = HelloReader()
+    assert all(reader.feed(data[at : at + 1]) is None for at in range(len(data) - 1))
+    assert reader.feed(data[-1:]) is not None
+    assert bytes(reader.received) == data
 
 
 def in_records(data: bytes, sizes: list[int]) -> bytes:

@@ -14,7 +14,7 @@ from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.state import ListenerState
 from proxy.downstream.tls import failures
 from proxy.tls.contexts import NamedTls, TlsError
-from proxy.tls.hello import INTERNAL_ERROR, UNRECOGNIZED_NAME, HelloError, alert_record, read_hello
+from proxy.tls.hello import INTERNAL_ERROR, UNRECOGNIZED_NAME, HelloError, HelloReader, alert_record
 from proxy.tls.session import TlsSession
 
 _HANDSHAKE_BYTES: Final = 1 << 17
@@ -51,7 +51,7 @@ class TlsTransport:
         # None once it is lost: the two hold each other, and the garbage collector would come late for them
         self._client: ClientConnection | None = ClientConnection(plane, listener)
         self._state = _HELLO
-        self._hello = b""
+        self._hello: HelloReader | None = HelloReader()  # None once it is read
         self._read = ssl.MemoryBIO()
         self._written = ssl.MemoryBIO()
         self._tls: NamedTls | None = None  # once the hello has been read
@@ -74,8 +74,7 @@ class TlsTransport:
         elif self._state == _ENDED:
             self._deliver(data)  # to be thrown away
         elif self._state == _HELLO:
-            self._hello += data
-            self._greet()
+            self._greet(data)
         else:
             self._read.write(data)
             self._shake_soon()
@@ -111,12 +110,15 @@ class TlsTransport:
 
     # The handshake
 
-    def _greet(self) -> None:
-        """Choose the context by the hello, and begin the handshake."""
+    def _greet(self, data: bytes) -> None:
+        """Choose the context by the hello, once it is whole, and begin the handshake."""
+        reader = self._hello
+        if reader is None:
+            return
         try:
-            hello = read_hello(self._hello)
+            hello = reader.feed(data)
         except HelloError as error:
-            if self._hello[0] in _LETTERS:
+            if reader.received[0] in _LETTERS:
                 self._refuse(failures.PLAINTEXT, _NOT_TLS)
             else:
                 self._refuse(failures.HELLO, alert_record(error.alert))
@@ -135,8 +137,8 @@ class TlsTransport:
             return
         if self._client is not None:
             self._client.session = TlsSession(host, hello.server_name)
-        self._read.write(self._hello)
-        self._hello = b""
+        self._read.write(reader.received)
+        self._hello = None
         self._state = _SHAKING
         self._shake_soon()
 
@@ -175,7 +177,7 @@ class TlsTransport:
         """Answer in the clear, and close. The rest of the hello, if any, is read and thrown away."""
         self._fail(cause)
         self._state = _ENDED
-        self._hello = b""
+        self._hello = None
         self.transport.write(answer)
         if self._client is not None:
             self._client.refuse_handshake()
