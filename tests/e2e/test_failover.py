@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections import Counter
@@ -17,6 +18,8 @@ import pytest
 
 from tests.support.demo import HOST, RunningDemo, running_demo, until
 from tests.support.load import Load, Result
+from tests.support.requests import request
+from tests.support.wire import RawClient
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -168,6 +171,11 @@ async def test_every_api_server_dies_and_then_the_gateway_too(own_demo: RunningD
         await asyncio.sleep(1)
     assert_nothing_failed(result)
     assert set(await asyncio.to_thread(demo.tally, "/svc1", 20)) == {"cluster1", "cluster2"}
+    trusting = ssl.create_default_context(cafile=demo.directory / "ca.crt")
+    client = await RawClient.connect(demo.https_port, tls=trusting, server_name=HOST)
+    await client.send(request("/svc1", host=HOST))
+    assert (await client.response())[0] == 200  # with the certificate on disk
+    await client.close()
 
 
 def is_ready(demo: RunningDemo) -> bool:
