@@ -109,7 +109,7 @@ def _listener(listener: Listener) -> Json:
     return {
         "name": listener.name,
         "port": listener.port,
-        "protocol": "HTTP",
+        "protocol": listener.protocol,
         "source": msgspec.to_builtins(listener.source),
     }
 

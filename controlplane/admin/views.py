@@ -46,7 +46,7 @@ def overview(state: State) -> Json:
                 "name": listener.name,
                 "address": listener.address,
                 "port": listener.port,
-                "protocol": "HTTP",
+                "protocol": listener.protocol,
                 "error": state.failed_ports.get(listener.port, ""),
             }
             for listener in (snapshot.listeners if snapshot is not None else ())

@@ -163,10 +163,10 @@ def about_files(diagnostics: Iterable[Diagnostic], assumed: Assumed) -> Iterator
         elif item.code == "FG0505":
             yield structs.replace(
                 item,
-                message=f"no gateway has the listener {item.value} yet: HTTPS and QUIC are not supported;"
+                message=f"no gateway has the listener {item.value} yet: QUIC is not supported;"
                 " the rules are not installed there",
-                allowed="HTTP and a port",
-                fix="name an HTTP listener too",
+                allowed="HTTP or HTTPS, and a port",
+                fix="name an HTTPS listener too",
             )
         else:
             told = (text.replace(title, "its gateway") for text in (item.message, item.allowed, item.fix))

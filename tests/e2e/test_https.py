@@ -6,9 +6,11 @@ import ssl
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.certificates import Authority
+from tests.support.command import fleetgate
 from tests.support.demo import HOST, RunningDemo, until
 from tests.support.requests import request
 from tests.support.wire import RawClient
@@ -54,6 +56,18 @@ def test_curl_trusts_the_certificate_and_gets_both_clusters(demo: RunningDemo) -
 def test_a_host_without_certificate_gets_no_connection(demo: RunningDemo) -> None:
     done = curl(demo, *trusted(demo), host="other.example.com")
     assert (done.returncode, "unrecognized name" in done.stderr) == (35, True), done.stderr
+
+
+def test_explain_and_the_overview_name_the_protocol(demo: RunningDemo) -> None:
+    admin = ("--admin", f"127.0.0.1:{demo.admin_port}")
+    url = f"{HOST}:{demo.https_port}/svc1"
+    done = fleetgate("explain", "GET", f"https://{url}", *admin)
+    assert f"HTTPS :{demo.https_port}" in done.stdout, done.stderr
+    assert "write https://" in fleetgate("explain", "GET", f"http://{url}", *admin).stderr
+    listeners = httpx.get(f"http://127.0.0.1:{demo.admin_port}/api/v1/overview", trust_env=False).json()[
+        "listeners"
+    ]
+    assert {each["port"]: each["protocol"] for each in listeners}[demo.https_port] == "HTTPS"
 
 
 def test_kubectl_shows_the_certificate(demo: RunningDemo) -> None:
