@@ -54,8 +54,8 @@ def translate(
     """Return the snapshot, the findings and the statuses for the current objects.
 
     `last_good` comes from the translation before. `previous` is the snapshot in use: a member
-    cluster that was not listed completely yet keeps the endpoints it has there. Equal arguments
-    give equal results, in any order of the mappings.
+    cluster that was not listed completely yet keeps the endpoints it has there, and a host whose Secrets
+    were not listed yet its certificate. Equal arguments give equal results, in any order of the mappings.
     """
     gateways = build_gateways(fleet, facts, last_good)
     attached = gateways.attached
@@ -79,7 +79,7 @@ def translate(
     outcomes = _accepted(world, facts.tenancy.host_ownership)
     joined = join_canaries(outcomes, grants)
     routes = name_sessions(guard_hosts(outcomes, joined.routes))
-    tls = plan_tls(gateways, outcomes, pairs, facts.today)
+    tls = plan_tls(gateways, outcomes, pairs, facts.today, previous)
     report_endless(outcomes, facts.trusted_proxies)
     findings = {outcome.findings.subject.key: outcome.findings for outcome in outcomes}
     report_conflicts(routes, findings)

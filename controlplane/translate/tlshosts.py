@@ -22,7 +22,7 @@ from controlplane.translate.hosts import wildcard_above
 from controlplane.translate.keypairs import KeyPair, KeyPairError, KeyPairs, read_key_pair
 from controlplane.translate.live import Outcome
 from controlplane.translate.tlsfields import NamedSecret
-from proxy.model.snapshot import Listener
+from proxy.model.snapshot import Listener, Snapshot
 from proxy.model.tls import Certificate, HostTls, ListenerTls
 
 _EFFECT_KEPT: Final = "the last good pair stays in use"
@@ -61,10 +61,17 @@ class _CertificateClaim(msgspec.Struct, frozen=True):
         return f"spec.tls[{self.index}].secretName"
 
 
-def plan_tls(gateways: Gateways, outcomes: Sequence[Outcome], pairs: KeyPairs, today: str) -> TlsPlan:
+def plan_tls(
+    gateways: Gateways,
+    outcomes: Sequence[Outcome],
+    pairs: KeyPairs,
+    today: str,
+    previous: Snapshot | None = None,
+) -> TlsPlan:
     """Return the TLS of the listeners, and report on Ingresses and gateways what is missing.
 
-    `today` is the date from which certificates are reported that end soon; "": none are.
+    `today` is the date from which certificates are reported that end soon; "": none are. A host whose Secrets
+    are about to be listed keeps the certificate that it has in `previous`: so a restart interrupts nothing.
     """
     reader = _PairReader(pairs, today)
     listeners: dict[int, ListenerTls] = {}
@@ -74,21 +81,39 @@ def plan_tls(gateways: Gateways, outcomes: Sequence[Outcome], pairs: KeyPairs, t
         for listener in gateway.listeners:
             if listener.tls is None:
                 continue
-            hosts = _named_by_gateway(gateway, listener, reader)
+            before = _hosts_of(previous, listener.port)
+            hosts = _named_by_gateway(gateway, listener, reader, before)
             default = hosts.get("")
             for host, claims in _claims(listener.port, outcomes, owners).items():
                 pair = reader.of_claims(host, claims)
                 if pair is not None:
                     secret, found = pair
                     hosts[host] = secret, _host_tls(host, found, claims, listener.tls.min_version)
+                elif host in before and reader.awaits(before[host].owner) and _owns(claims, before[host]):
+                    hosts[host] = "", before[host]
             listeners[listener.port] = replace(
                 listener.tls, hosts=tuple(hosts[host][1] for host in sorted(hosts))
             )
-            named = dict.fromkeys(secret for secret, _ in hosts.values())
+            named = dict.fromkeys(secret for secret, _ in hosts.values() if secret)
             listed[listener.port] = tuple(
                 ListedCertificate(secret, default is not None and secret == default[0]) for secret in named
             )
     return TlsPlan(listeners, listed, reader.certificates(), reader.used, frozenset(reader.namespaces))
+
+
+def _hosts_of(snapshot: Snapshot | None, port: int) -> dict[str, HostTls]:
+    """Return the hosts with TLS on a port, by name."""
+    listeners = snapshot.listeners if snapshot is not None else ()
+    return {
+        host.host: host
+        for listener in listeners
+        if listener.port == port and listener.tls is not None
+        for host in listener.tls.hosts
+    }
+
+
+def _owns(claims: Sequence[_CertificateClaim], host: HostTls) -> bool:
+    return claims[0].namespace == host.owner
 
 
 def _host_tls(host: str, pair: KeyPair, claims: Sequence[_CertificateClaim], lowest: str) -> HostTls:
@@ -98,15 +123,21 @@ def _host_tls(host: str, pair: KeyPair, claims: Sequence[_CertificateClaim], low
 
 
 def _named_by_gateway(
-    gateway: LiveGateway, listener: Listener, reader: "_PairReader"
+    gateway: LiveGateway, listener: Listener, reader: "_PairReader", before: Mapping[str, HostTls]
 ) -> dict[str, tuple[str, HostTls]]:
-    """Return the hosts of the certificates that the gateway names; the default is for all others, too."""
+    """Return the hosts of the certificates that the gateway names, each with its Secret.
+
+    The default is for all other hosts, too. The Secret is "" where it is not listed yet.
+    """
     found: dict[str, tuple[str, HostTls]] = {}
     if listener.tls is None:
         return found
     for number, secret in enumerate(gateway.certificates.get(listener.port, ())):
         pair = reader.named(secret, gateway.findings)
         if pair is None:
+            if reader.awaits(secret.namespace):
+                kept = (host for host in before.values() if not host.owner)
+                found = {host.host: ("", host) for host in kept} | found
             continue
         for host in ("", *pair.names) if number == 0 else pair.names:
             found.setdefault(
@@ -167,6 +198,10 @@ class _PairReader:
         self.namespaces: set[str] = set()
         self.used: dict[str, KeyPair] = {}
         self._told: set[tuple[int, str]] = set()
+
+    def awaits(self, namespace: str) -> bool:
+        """Whether the Secrets of a namespace are not known, but probably will be in a moment."""
+        return namespace not in self._secrets.by_namespace and namespace not in self._secrets.denied
 
     def certificates(self) -> dict[str, Certificate]:
         return {pair.certificate.id: pair.certificate for pair in self.used.values()}

@@ -19,7 +19,7 @@ CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secrecy and authenticated encryption (RFC 9325 §4.2). TLS 1.3 has no others."""
 
 PROTOCOLS: Final = ("http/1.1",)
-"""What is offered by ALPN (RFC 7301)."""
+"""Protocols that listeners offer to clients by ALPN (RFC 7301)."""
 
 _VERSIONS: Final = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 

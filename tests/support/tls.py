@@ -9,6 +9,7 @@ from controlplane.resources.view import TlsSecrets
 from controlplane.translate.builder import translate
 from controlplane.translate.keypairs import KeyPairs
 from controlplane.translate.model import Facts, LastGood, Translation
+from proxy.model.snapshot import Snapshot
 from tests.support.certificates import Authority
 from tests.support.translation import Manifest, deployed, fleet_of, member_of
 
@@ -80,9 +81,13 @@ def entry(secret_name: str, *hosts: str) -> Manifest:
 
 
 def translated(
-    manifests: list[Manifest], secrets: TlsSecrets, earlier: Translation | None = None, today: str = ""
+    manifests: list[Manifest],
+    secrets: TlsSecrets,
+    earlier: Translation | None = None,
+    today: str = "",
+    previous: Snapshot | None = None,
 ) -> Translation:
     members = {"cluster-1": member_of("cluster-1", deployed({"shop/web": 1, "other/web": 1}, "10.0.1"))}
     facts = Facts("192.0.2.1", frozenset({"cluster-1"}), today=today)
     pairs = KeyPairs(secrets, earlier.pairs if earlier is not None else {})
-    return translate(fleet_of(manifests), members, facts, LastGood(), 1, None, pairs)
+    return translate(fleet_of(manifests), members, facts, LastGood(), 1, previous, pairs)

@@ -152,6 +152,24 @@ def test_secrets_that_are_not_listed_yet_are_nobodys_fault() -> None:
     assert found.secret_namespaces == {"shop"}
 
 
+def test_a_gateway_that_was_restarted_keeps_certificates_until_their_secrets_are_listed() -> None:
+    manifests = [
+        *gateway({"CertificateId": "infra/own"}), ingress("web", tls=[entry("web-tls", HOST)]),
+    ]  # fmt: skip
+    secrets = (secret("shop", "web-tls", HOST), secret("infra", "own", "example.org"))
+    before = translated(manifests, known(*secrets))
+    assert hosts_of(before).keys() == {"", HOST, "example.org"}
+    after = translated(manifests, TlsSecrets(), previous=before.snapshot)
+    assert hosts_of(after) == hosts_of(before)
+    assert not codes(after)
+    one = translated(manifests, known(secrets[0]), previous=before.snapshot)
+    assert hosts_of(one) == hosts_of(before)
+    gone = translated(manifests, known(namespaces=("shop", "infra")), previous=before.snapshot)
+    assert not hosts_of(gone)
+    other = [*gateway(), ingress("web", namespace="other", tls=[entry("web-tls", HOST)])]
+    assert not hosts_of(translated(other, TlsSecrets(), previous=before.snapshot))
+
+
 def broken() -> list[tuple[Secret, str]]:
     good, other = secret("shop", "web-tls", HOST), secret("shop", "web-tls", HOST)
 
