@@ -18,6 +18,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
     "proxy/http",
+    "proxy/http2",
     "proxy/policies",
     "proxy/routing",
     "proxy/telemetry",
@@ -33,6 +34,7 @@ COMPILED = (
     "proxy/downstream",
     "proxy/downstream/guards",
     "proxy/downstream/h1",
+    "proxy/downstream/h2",
     "proxy/downstream/tls",
     "proxy/request",
     "proxy/backlog.py",

@@ -10,6 +10,7 @@ from proxy.backlog import Backlog
 from proxy.clock import Clock
 from proxy.configuration import Configuration, SnapshotChange, configuration_of
 from proxy.http.heads import Heads
+from proxy.http2.request_head import KnownTables
 from proxy.model.actions import FixedResponse
 from proxy.model.channel import ChannelError, decode_routes, decode_services
 from proxy.model.policies import Policies
@@ -41,7 +42,7 @@ class DataPlane:
 
     __slots__ = (
         "_compiled", "backlog", "clock", "compression", "config", "contexts", "counters", "draining", "heads",
-        "ids", "limiters", "log", "upstream", "version", "wheel",
+        "http2_tables", "ids", "limiters", "log", "upstream", "version", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +55,7 @@ class DataPlane:
         self.backlog = Backlog(loop, self.clock)
         self.upstream = Upstream(loop, self.wheel, self.backlog, shared or Shared())
         self.heads = Heads()
+        self.http2_tables = KnownTables()
         self.log = log
         self.ids = RequestIds()
         self.counters = RequestCounters()

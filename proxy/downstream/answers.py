@@ -36,6 +36,7 @@ NO_ROUTE: Final = Answer(404, "NR", "No route matches.")
 MISDIRECTED: Final = Answer(
     421, "MD", "The TLS of this connection is that of another host: open a new connection.", closes=True
 )
+STALE: Final = Answer(503, "", "The gateway is overloaded.")  # counted by the listener
 AMBIGUOUS: Final = Answer(
     400, "DPE", "Servers read this path differently, and what they read takes different routes.", closes=True
 )

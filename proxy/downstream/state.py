@@ -31,8 +31,8 @@ class ListenerState:
 
     __slots__ = (
         "_admission", "_guard", "_introduced", "_plane", "accepted", "access", "connections", "forwarded",
-        "gzip", "handshakes", "idle_timeout_s", "is_closed", "name", "overload", "port", "response_timeout_s",
-        "tls",
+        "gzip", "handshakes", "http2_errors", "idle_timeout_s", "is_closed", "name", "overload", "port",
+        "response_timeout_s", "tls",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +48,7 @@ class ListenerState:
         self._introduced: tuple[object, ...] = ()  # the values that connections have a copy of
         self.accepted = 0
         self.handshakes: dict[str, int] = {}  # by version of TLS, or cause of failure
+        self.http2_errors: dict[tuple[str, int], int] = {}  # by what ended, and the code that its client got
         self.is_closed = False
         self.tls: TlsHosts | None = None  # None: clients speak in the clear
         self.configure(config)
@@ -91,12 +92,21 @@ class ListenerState:
         group = self.connections.pop(connection)
         self._admission.leave(group or b"", was_admitted=group is not None)
 
+    def replace(self, connection: Client, successor: Client) -> None:
+        """Let a connection stand for another one on the same socket."""
+        self.connections[successor] = self.connections.pop(connection)
+
     def count_shed(self, cause: str) -> None:
         self._admission.count(self.name, cause)
 
     def count_handshake(self, outcome: str) -> None:
         """Count a handshake by the version of TLS that it agreed on, or by the cause of its failure."""
         self.handshakes[outcome] = self.handshakes.get(outcome, 0) + 1
+
+    def count_http2_error(self, code: int, *, is_stream: bool) -> None:
+        """Count a stream, or a connection, that was ended for a fault of its client."""
+        key = ("stream" if is_stream else "connection", code)
+        self.http2_errors[key] = self.http2_errors.get(key, 0) + 1
 
     def count_stale(self) -> None:
         """Count a request that had waited too long."""

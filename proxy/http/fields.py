@@ -7,7 +7,7 @@ from typing import Final
 
 from proxy.http import limits
 from proxy.http.errors import RequestError
-from proxy.http.grammar import FIELD_LINE
+from proxy.http.grammar import FIELD_LINE, FIELD_NAME, FIELD_VALUE
 from proxy.http.memo import Memo
 
 # Treatments of a field. Plain numbers, because every field of every new head has its treatment looked up.
@@ -121,6 +121,23 @@ def _parse(line: bytes) -> Field:
     else:
         forward = b"%b: %b\r\n" % (as_sent, value)
     return Field(name.lower, name.rule, value, forward)
+
+
+def named_field(name: bytes, value: bytes) -> Field:
+    """Return the field of a name, in lower case, and a value that came apart. Raises RequestError.
+
+    The field is not remembered here: HPACK has a memory of its own for fields that come again.
+    """
+    known_name = _names.young.get(name)
+    if known_name is None:
+        if FIELD_NAME.fullmatch(name) is None:
+            raise bad_field(b"%b: " % name)
+        known_name = _read_name(name)
+    if FIELD_VALUE.fullmatch(value) is None or len(name) + len(value) > limits.MAX_LINE_BYTES:
+        raise bad_field(b"%b: %b" % (name, value))
+    rule = known_name.rule
+    forward = b"%b: %b\r\n" % (name, value) if rule in (KEEP, CONTROL_KEEP) else b""
+    return Field(known_name.lower, rule, value, forward)
 
 
 def _read_name(as_sent: bytes) -> _Name:

@@ -25,6 +25,9 @@ END_OF_REQUEST_LINE: Final = re.compile(rb"\?[!\"$-~]*+ HTTP/1\.1")
 # RFC 9110 §5.1, §5.5; RFC 9112 §5: no space before the colon, no folding, no bare CR or LF.
 # Name, separator, and value with the white space behind it.
 FIELD_LINE: Final = re.compile(rb"([!#$%&'*+\-.^`|~0-9A-Za-z]++)(:[ \t]*+)([\t\x20-\x7e\x80-\xff]*+)")
+FIELD_NAME: Final = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]++")
+FIELD_VALUE: Final = re.compile(rb"(?![\t ])[\t\x20-\x7e\x80-\xff]*+(?<![\t ])")
+"""A value with no white space around it, as RFC 9113 §8.2.1 asks for."""
 FIELD_VALUES: Final = re.compile(rb"(?:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 """Whole lines whose names have been looked at."""
 FIELD: Final = re.compile(rb"([^:\r\n]++):([^\r\n]*+)\r\n")

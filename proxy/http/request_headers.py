@@ -147,6 +147,28 @@ def parse_headers(block: bytes) -> RequestHeaders:
                 steering.append(line)
             elif not request_id and is_request_id(field.value):
                 request_id = field.value
+    return _headers(fields, forward, steering, request_id)
+
+
+def headers_of(fields: list[Field]) -> RequestHeaders:
+    """Return the meaning of fields that did not come as lines. Raises RequestError, see `parse_headers`."""
+    forward: list[bytes] = [b""]
+    steering: list[bytes] = []
+    request_id = b""
+    for field in fields:
+        forward.append(field.forward)
+        rule = field.rule
+        if rule >= CONTROL:
+            if rule != IDENTITY:
+                steering.append(b"%b: %b" % (field.name, field.value))
+            elif not request_id and is_request_id(field.value):
+                request_id = field.value
+    return _headers(fields, forward, steering, request_id)
+
+
+def _headers(
+    fields: list[Field], forward: list[bytes], steering: list[bytes], request_id: bytes
+) -> RequestHeaders:
     key = b"\r\n".join(steering)
     control = _controls.young.get(key) or _read_control(key, fields)
     if control.nominated:

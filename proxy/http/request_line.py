@@ -16,6 +16,10 @@ _VERSION_BYTES: Final = len(b" HTTP/1.1")
 _PREFACE: Final = b"PRI * HTTP/2.0"  # RFC 9113 §3.4
 
 
+HTTP_2: Final = 2
+"""The version of a line that came in HTTP/2, as pseudo-header fields."""
+
+
 class Resource:
     """A method and a path, which many requests share. Immutable, remembered."""
 
@@ -54,7 +58,7 @@ class RequestLine:
         self.resource = resource
         self.query = query
         self.forward = b"%b%b HTTP/1.1\r\n" % (resource.forward, query)  # the line as an endpoint gets it
-        self.version = version  # minor version: 0 or 1
+        self.version = version  # 0 and 1: of HTTP/1.0 and HTTP/1.1; HTTP_2
         self.authority = authority  # of a target in absolute form
 
     def without_reference(self) -> "RequestLine":
@@ -90,6 +94,17 @@ def parse_request_line(line: bytes) -> RequestLine:
     if query:
         _resources.offer(line[:mark], resource)
     return RequestLine(resource, query, 1)
+
+
+def request_line_of(method: bytes, path: bytes) -> RequestLine:
+    """Return the line of a request that came in HTTP/2. Raises RequestError.
+
+    Method and target go through the grammar of HTTP/1: it admits no white space in them, so the line that
+    endpoints get has exactly these parts.
+    """
+    line = parse_request_line(b"%b %b HTTP/1.1" % (method, path))
+    line.version = HTTP_2
+    return line
 
 
 def _needs_work(path: bytes) -> bool:

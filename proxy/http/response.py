@@ -32,6 +32,7 @@ class ResponseHead:
         "block",
         "body_bytes",
         "dated",
+        "hpack",
         "idle_s",
         "length",
         "reusable",
@@ -50,6 +51,7 @@ class ResponseHead:
         self.dated = False
         self.websocket = False  # a 101 that switches to WebSocket
         self.start = b""  # status line and fields, without framing and final CRLF
+        self.hpack = b""  # the same for clients of HTTP/2, once one has asked; see http2.response_head
         self.whole = b""  # the same, complete, for an HTTP/1.1 client whose connection goes on
         self.body_bytes = (
             -1

@@ -84,6 +84,51 @@ class Limits(msgspec.Struct, frozen=True):
             "then both sides are closed; 0 is no limit.",
         ),
     ] = 3600.0
+    http2_max_streams: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Most requests at a time on one connection of HTTP/2; "
+            "the client may send others elsewhere.",
+        ),
+    ] = 128
+    http2_max_age_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Age, give or take a tenth, at which a connection of HTTP/2 takes no more requests: "
+            "clients spread over workers and replicas again; 0 is no limit.",
+        ),
+    ] = 600.0
+    http2_stall_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="Time in which a client of HTTP/2 may take nothing of a response that waits for it; "
+            "then the stream is ended.",
+        ),
+    ] = 60.0
+    http2_reset_rate: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100_000,
+            description="Streams per second, beyond 200 at once, that may come to nothing on a connection "
+            "of HTTP/2, whoever ends them; then the connection is ended.",
+        ),
+    ] = 30.0
+    http2_control_frame_rate: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100_000,
+            description="Frames per second, beyond 500 at once, that may carry no part of a request on a "
+            "connection of HTTP/2 (PING, SETTINGS, PRIORITY, empty DATA); then the connection is ended.",
+        ),
+    ] = 50.0
     max_upstream_connections: Annotated[
         int,
         Meta(

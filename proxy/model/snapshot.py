@@ -18,7 +18,7 @@ from proxy.model.limits import Limits
 from proxy.model.policies import Access, Policies
 from proxy.model.tls import ListenerTls
 
-SCHEMA = 5
+SCHEMA = 6
 """Raised when an older worker could misread a newer snapshot; such a worker answers with a NACK."""
 
 

@@ -19,6 +19,7 @@ class ListenerTls(msgspec.Struct, frozen=True, gc=False):
     """TLS of a listener: each host once."""
 
     min_version: str = "TLSv1.2"
+    http2: bool = False  # offered to clients by ALPN, beside HTTP/1.1
     hosts: tuple[HostTls, ...] = ()
 
 

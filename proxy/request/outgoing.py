@@ -1,8 +1,11 @@
 """The head of a request as endpoints get it."""
 
+from base64 import b64encode
+from os import urandom
 from typing import Final
 
 from proxy.http.forwarded import numbered
+from proxy.http.request_line import HTTP_2
 from proxy.policies.requests import without_body
 from proxy.request.marks import copy_mark
 from proxy.request.policy import PolicyPass
@@ -14,7 +17,7 @@ _UPGRADE: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 def request_head(record: RequestRecord) -> bytes:
     """Return the complete head for the attempt that is about to be sent."""
     headers, policy, history = record.headers, record.policy, record.history
-    upgrade = _UPGRADE if headers.control.upgrade and record.asks_for_tunnel else b""
+    upgrade = _upgrade(record) if headers.control.upgrade and record.asks_for_tunnel else b""
     if policy is None:
         head = b"%b%b%b%bX-Request-Id: %b\r\n\r\n" % (
             record.line.forward,
@@ -26,6 +29,13 @@ def request_head(record: RequestRecord) -> bytes:
     else:
         head = _changed_head(record, policy, upgrade)
     return head if history is None else numbered(head, history.attempts + 1)
+
+
+def _upgrade(record: RequestRecord) -> bytes:
+    """Return the lines that ask for a WebSocket. The key is ours where the client has none (RFC 8441 §5)."""
+    if record.line.version != HTTP_2:
+        return _UPGRADE
+    return b"%bSec-WebSocket-Key: %b\r\n" % (_UPGRADE, b64encode(urandom(16)))
 
 
 def copy_head(record: RequestRecord, policy: PolicyPass) -> bytes:

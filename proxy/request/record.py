@@ -77,7 +77,7 @@ class RequestRecord:
 
     @property
     def asks_for_tunnel(self) -> bool:
-        return self.headers.control.upgrade and self.line.resource.method == b"GET" and self.line.version == 1
+        return self.headers.control.upgrade and self.line.resource.method == b"GET" and self.line.version > 0
 
     def failover(self) -> Failover:
         """Return the history of failed attempts, which begins with the first one."""

@@ -29,6 +29,7 @@ NO_HEADERS: Final = b'"host":"","ua":""'
 NO_ROUTE: Final = b'"route":"","ingress":""'
 NO_ENDPOINT: Final = b'"service":"","cluster":"","endpoint":""'
 
+_PROTOCOLS: Final = (b"HTTP/1.0", b"HTTP/1.1", b"HTTP/2")  # by `RequestLine.version`
 _THREE: Final = [b"%03d" % number for number in range(1000)]
 
 
@@ -87,8 +88,8 @@ class AccessLog:
         """Note a request. The query string is left out: it may hold secrets.
 
         `client`, `resource`, `headers`, `route`, `endpoint` and `failed` are members of the line, made once
-        by the objects that they describe; `failed` is `failed_attempts()` or b"". HTTP/1.`version` is the
-        client's. Named arguments instead of an object that holds them: to make one was measured as 1.2 µs.
+        by the objects that they describe; `failed` is `failed_attempts()` or b"". `version` is that of the
+        request line. Named arguments, no object that holds them: to make one was measured as 1.2 µs.
         """
         ms = int(time() * 1000.0)
         second = ms // 1000
@@ -96,10 +97,10 @@ class AccessLog:
             self._second = second
             self._seconds = b"%d" % second
         self._write(
-            b'{"ts":%b.%b,%b,"protocol":"HTTP/1.%d",%b,"status":%d,"flag":"%b","dur_ms":%d.%b,"req_bytes":%d,"resp_bytes":%d,%b,'
+            b'{"ts":%b.%b,%b,"protocol":"%b",%b,"status":%d,"flag":"%b","dur_ms":%d.%b,"req_bytes":%d,"resp_bytes":%d,%b,'
             b'"request_id":"%b",%b,%b,"attempts":%d,%b"snapshot":%d}\n'
             % (
-                self._seconds, _THREE[ms % 1000], resource, version, headers, status,
+                self._seconds, _THREE[ms % 1000], resource, _PROTOCOLS[version], headers, status,
                 flag.encode(), duration_us // 1000, _THREE[duration_us % 1000],
                 request_bytes, response_bytes, client, request_id, route, endpoint,
                 attempts, failed, snapshot,

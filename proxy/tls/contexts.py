@@ -16,10 +16,18 @@ from proxy.model.tls import Certificate, HostTls
 log = logging.getLogger(__name__)
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2: forward secrecy and authenticated encryption (RFC 9325 §4.2). TLS 1.3 has no others."""
+"""Of TLS 1.2: forward secrecy and authenticated encryption (RFC 9325 §4.2). TLS 1.3 has no others.
 
-PROTOCOLS: Final = ("http/1.1",)
-"""Protocols that listeners offer to clients by ALPN (RFC 7301)."""
+HTTP/2 may use each of them: the suites that RFC 9113 §9.2.2 prohibits, in its Appendix A, lack one or the
+other. So a context that offers HTTP/2 needs no list of its own.
+"""
+
+HTTP2_IS_SERVED: Final = True
+"""Whether the data plane speaks HTTP/2. No listener offers it otherwise, whatever its configuration says."""
+
+HTTP1: Final = "http/1.1"
+HTTP2: Final = "h2"
+"""Names of protocols in ALPN (RFC 7301, RFC 9113 §3.2)."""
 
 _VERSIONS: Final = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -39,7 +47,8 @@ class Contexts:
 
     def __init__(self) -> None:
         self._certificates: dict[str, Certificate] = {}
-        self._contexts: dict[HostTls, ssl.SSLContext] = {}
+        # By host and whether HTTP/2 is offered: of two listeners with the same host, one may not offer it
+        self._contexts: dict[tuple[HostTls, bool], ssl.SSLContext] = {}
         self._unusable: dict[HostTls, TlsError] = {}  # each is logged once
 
     def use(self, added: Iterable[Certificate], removed: Iterable[str]) -> None:
@@ -50,34 +59,44 @@ class Contexts:
         for name in gone:
             self._certificates.pop(name, None)
         self._unusable.clear()
-        for host in [host for host in self._contexts if host.certificate in gone]:
-            del self._contexts[host]
+        for key in [key for key in self._contexts if key[0].certificate in gone]:
+            del self._contexts[key]
 
     def wrap(
-        self, host: HostTls, server_name: str | None, read: ssl.MemoryBIO, written: ssl.MemoryBIO
+        self,
+        host: HostTls,
+        server_name: str | None,
+        read: ssl.MemoryBIO,
+        written: ssl.MemoryBIO,
+        *,
+        http2: bool,
     ) -> NamedTls:
-        """Return the TLS of a new connection, which reads and writes these buffers. Raises TlsError."""
-        context = self._contexts.get(host)
+        """Return the TLS of a new connection, which reads and writes these buffers. Raises TlsError.
+
+        `http2` is whether the listener offers HTTP/2 to its clients.
+        """
+        key = host, http2
+        context = self._contexts.get(key)
         if context is None:
-            context = self._contexts[host] = self._usable(host)
+            context = self._contexts[key] = self._usable(host, http2=http2)
         tls = context.wrap_bio(read, written, server_side=True)
         assert isinstance(tls, NamedTls)
         tls.server_name = server_name
         return tls
 
-    def _usable(self, host: HostTls) -> ssl.SSLContext:
+    def _usable(self, host: HostTls, *, http2: bool) -> ssl.SSLContext:
         """Make the context of a host. Raises TlsError, at once where it did so before."""
         known = self._unusable.get(host)
         if known is not None:
             raise known
         try:
-            return self._context(host)
+            return self._context(host, http2=http2)
         except TlsError as error:
             log.error("tls handshakes fail: %s", error)
             self._unusable[host] = error
             raise
 
-    def _context(self, host: HostTls) -> ssl.SSLContext:
+    def _context(self, host: HostTls, *, http2: bool) -> ssl.SSLContext:
         certificate = self._certificates.get(host.certificate)
         if certificate is None:
             raise TlsError(f"the certificate of host {host.host or 'default'} is not here")
@@ -86,7 +105,7 @@ class Contexts:
         # A context made this way writes no key log, whatever SSLKEYLOGFILE says
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
         context.num_tickets = 1  # of two, clients use one, and a handshake takes 18 µs longer
-        context.set_alpn_protocols(list(PROTOCOLS))
+        context.set_alpn_protocols([HTTP2, HTTP1] if http2 and HTTP2_IS_SERVED else [HTTP1])
         context.sni_callback = _check_name
         try:
             context.minimum_version = _VERSIONS[host.min_version]

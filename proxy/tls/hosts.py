@@ -10,11 +10,12 @@ _ORDER: Final = ("TLSv1.2", "TLSv1.3")
 class TlsHosts:
     """The hosts of one listener that have TLS."""
 
-    __slots__ = ("_by_name", "_default")
+    __slots__ = ("_by_name", "_default", "http2")
 
     def __init__(self, config: ListenerTls) -> None:
         self._by_name = {host.host: host for host in config.hosts}
         self._default = self._by_name.pop("", None)
+        self.http2 = config.http2  # whether the listener offers HTTP/2
 
     def find(self, name: str | None) -> HostTls | None:
         """Return the host's own TLS, that of a wildcard of one label, or the listener's default, if any."""

@@ -186,15 +186,14 @@ async def test_a_control_plane_that_was_stopped_kills_no_worker(
             await process.wait()
 
 
-async def test_a_worker_with_100_routes_is_replaced_within_a_second_however_often_it_ends(
-    tmp_path: Path,
-) -> None:
+async def test_a_worker_that_has_served_is_replaced_without_a_growing_pause(tmp_path: Path) -> None:
+    """The ninth pause would be 5 s if the pauses doubled; the three last replacements cannot all be slow."""
     port = free_port()
     routes = tuple(route(port, host=f"h{number}.example.com", name=f"i{number}") for number in range(100))
     async with serving(tmp_path, port, 1) as plane:
         plane.publish(small_snapshot(port, {"c1": [("127.0.0.1", 1)]}, *routes, version=2))
         took = []
-        for _ in range(7):
+        for _ in range(9):
             await until(lambda: len(plane.publisher.serving()) == 1 and plane.publisher.applied_count() == 1)
             lived = monotonic() + 2 * PERIOD_S
             await until(lambda: monotonic() > lived)  # noqa: B023
@@ -204,5 +203,5 @@ async def test_a_worker_with_100_routes_is_replaced_within_a_second_however_ofte
             kill(pid)
             assert (await ask(port))[0] in (404, 503)
             took.append(monotonic() - start)
-        assert sorted(took)[-2] < 1.0  # the machine may be busy
-        assert restarts(plane) == {"signal": 7}
+        assert min(took[-3:]) < 2.5
+        assert restarts(plane) == {"signal": 9}

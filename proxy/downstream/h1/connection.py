@@ -22,14 +22,15 @@ from proxy.backlog import (
     body_cost,
     chunks_cost,
 )
-from proxy.careful import Care
+from proxy.careful import Care, CarefulReader
 from proxy.dataplane import DataPlane
 from proxy.downstream.answers import AMBIGUOUS, MISDIRECTED, Answer, give, refused, too_large
-from proxy.downstream.h1.closing import CHECK_S, STALL_S, Closing
+from proxy.downstream.closing import CHECK_S, STALL_S, Closing
 from proxy.downstream.h1.departure import Departure
 from proxy.downstream.h1.inbox import HIGH_WATER_BYTES, Inbox
 from proxy.downstream.h1.stream import Http1Stream, StreamConnection
 from proxy.downstream.h1.unread import ends_with_head
+from proxy.downstream.h2.connection import Http2Connection
 from proxy.downstream.peer import Peer
 from proxy.downstream.presence import ClientWatch
 from proxy.downstream.routing import find_route
@@ -45,6 +46,7 @@ from proxy.request.tunnel import Tunnel
 from proxy.tls.session import TlsSession
 from proxy.upstream.plan import RoutePlan
 
+_HTTP2: Final = b"PRI * HTTP/2.0\r\n\r\n"  # the head that the preface of HTTP/2 begins with
 _CR: Final = 13
 _MAX_BLANK_LINES: Final = 4  # RFC 9112 §2.2 asks to ignore at least one before a request line
 
@@ -53,8 +55,8 @@ class ClientConnection(StreamConnection):
     """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_backlog", "_blank_lines", "_care", "_closing", "_deadline", "_departure", "_has_asked", "_heads",
-        "_inbox", "_is_processing", "_listener", "_opened", "_overload", "_paused", "_peer",
+        "_backlog", "_blank_lines", "_care", "_closing", "_deadline", "_departure", "_has_asked", "_has_left",
+        "_heads", "_inbox", "_is_processing", "_listener", "_opened", "_overload", "_paused", "_peer",
         "_plane", "_saw_eof", "_stream", "_watch", "is_listed", "session", "transport",
     )  # fmt: skip
 
@@ -83,6 +85,7 @@ class ClientConnection(StreamConnection):
         self._has_asked = False
         self._paused = False  # the client does not read
         self._saw_eof = False
+        self._has_left = False  # another connection has the socket
         self.session: TlsSession | None = None  # None: in the clear, or the handshake has not begun
 
     # The transport's side
@@ -170,6 +173,8 @@ class ClientConnection(StreamConnection):
 
     def expire(self, now: float) -> float | None:
         """The timer wheel calls `expire`."""
+        if self._has_left:
+            return None
         if self.transport.is_closing() or self._closing is not None:
             return self._closing_state().expire(now)
         self._check(self._stream.exchange, now)
@@ -211,6 +216,8 @@ class ClientConnection(StreamConnection):
         return tunnel.quiet_s(now) >= limit_s > 0.0
 
     def on_read(self, size: int) -> None:
+        if self._has_left:
+            return
         inbox = self._inbox
         is_busy = self.is_listed or inbox.is_held or self._stream.body is not None
         self._care.settle(self, size, is_clear=not (is_busy or inbox.data))
@@ -292,7 +299,10 @@ class ClientConnection(StreamConnection):
             try:
                 end = heads.read(data, inbox.checked, at)
             except RequestError as error:
-                self._refuse(error.status, "DPE", error.detail)
+                if self._begins_http2(data, at):
+                    self._leave_to_http2(data)
+                else:
+                    self._refuse(error.status, "DPE", error.detail)
                 at = size
                 break
             if not end:
@@ -307,6 +317,28 @@ class ClientConnection(StreamConnection):
         self._backlog.left -= QUANTUM - left
         if at < size or inbox.is_held:
             self._put_back(data, at)
+
+    def _begins_http2(self, data: bytes, at: int) -> bool:
+        """Whether the client speaks HTTP/2, by prior knowledge (RFC 9113 §3.3). Over TLS, ALPN says so."""
+        return not at and not self._has_asked and self.session is None and data.startswith(_HTTP2)
+
+    def _leave_to_http2(self, data: bytes) -> None:
+        connection = self.hand_over()
+        reader = CarefulReader(connection, self._backlog)
+        self.transport.set_protocol(cast(asyncio.BaseProtocol, reader))
+        connection.data_received(data)
+
+    def hand_over(self) -> Http2Connection:
+        """Leave the socket, before any request, to a connection of HTTP/2."""
+        connection = Http2Connection(
+            self._plane, self._listener, self._peer, self.transport, self._opened, self.session
+        )
+        self._listener.replace(self, connection)
+        self._has_left = True
+        self._inbox.take()
+        self._stream.detach()
+        connection.start()
+        return connection
 
     def _is_blank_line(self, data: bytes, at: int) -> bool:
         return data.startswith(b"\r\n", at) and self._blank_lines < _MAX_BLANK_LINES

@@ -11,6 +11,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from typing import Final
 
 from proxy.dataplane import DataPlane
+from proxy.downstream.body_rate import rate_error
 from proxy.http.body import RequestBody
 from proxy.http.chunked import END, encode_chunk
 from proxy.http.errors import RequestError
@@ -107,20 +108,12 @@ class Http1Stream(Downstream):
         return body.has_more or self.has_sent_more()
 
     def check_rate(self, exchange: Exchange, elapsed_s: float) -> RequestError | None:
-        """Say whether a body comes too slowly: slow POST attacks.
+        """Return the error for a body that comes too slowly.
 
         `elapsed_s` is the time since the last check, all of which the body was waited for.
         """
-        limits = self._plane.config.limits
-        record = exchange.record
         self.awaited_s += elapsed_s
-        is_late = self.awaited_s > limits.request_timeout_s > 0
-        if is_late and not record.plan.allows_more_than(limits.max_body_bytes):
-            return RequestError(408, "the request takes too long to arrive")
-        due_s = self.awaited_s - limits.min_body_rate_grace_s
-        if record.body_bytes < due_s * limits.min_body_rate:
-            return RequestError(408, "the request body arrives too slowly")
-        return None
+        return rate_error(exchange.record, self.awaited_s, self._plane.config.limits)
 
     def accept_body(self) -> None:
         self.read_body(True)

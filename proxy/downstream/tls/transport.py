@@ -11,9 +11,10 @@ from typing import Any, Final, cast
 from proxy.careful import CarefulReader
 from proxy.dataplane import DataPlane
 from proxy.downstream.h1.connection import ClientConnection
+from proxy.downstream.h2.connection import Http2Connection
 from proxy.downstream.state import ListenerState
 from proxy.downstream.tls import failures
-from proxy.tls.contexts import NamedTls, TlsError
+from proxy.tls.contexts import HTTP2, NamedTls, TlsError
 from proxy.tls.hello import INTERNAL_ERROR, UNRECOGNIZED_NAME, HelloError, HelloReader, alert_record
 from proxy.tls.session import TlsSession
 
@@ -49,7 +50,7 @@ class TlsTransport:
         self._backlog = plane.backlog
         self._listener = listener
         # None once it is lost: the two hold each other, and the garbage collector would come late for them
-        self._client: ClientConnection | None = ClientConnection(plane, listener)
+        self._client: ClientConnection | Http2Connection | None = ClientConnection(plane, listener)
         self._state = _HELLO
         self._hello: HelloReader | None = HelloReader()  # None once it is read
         self._read = ssl.MemoryBIO()
@@ -131,11 +132,13 @@ class TlsTransport:
             self._refuse(failures.UNKNOWN_HOST, alert_record(UNRECOGNIZED_NAME))
             return
         try:
-            self._tls = self._plane.contexts.wrap(host, hello.server_name, self._read, self._written)
+            self._tls = self._plane.contexts.wrap(
+                host, hello.server_name, self._read, self._written, http2=hosts is not None and hosts.http2
+            )
         except TlsError:  # told by the contexts
             self._refuse(failures.CERTIFICATE, alert_record(INTERNAL_ERROR))
             return
-        if self._client is not None:
+        if isinstance(self._client, ClientConnection):
             self._client.session = TlsSession(host, hello.server_name)
         self._read.write(reader.received)
         self._hello = None
@@ -170,6 +173,8 @@ class TlsTransport:
         self._state = _OPEN
         self._listener.count_handshake(tls.version() or "")
         self._flush()
+        if tls.selected_alpn_protocol() == HTTP2 and isinstance(self._client, ClientConnection):
+            self._client = self._client.hand_over()
         if self._read.pending:
             self._decrypt()
 
@@ -179,7 +184,7 @@ class TlsTransport:
         self._state = _ENDED
         self._hello = None
         self.transport.write(answer)
-        if self._client is not None:
+        if isinstance(self._client, ClientConnection):
             self._client.refuse_handshake()
 
     def _fail(self, cause: str) -> None:

@@ -1,0 +1,590 @@
+"""A client connection of HTTP/2 (RFC 9113): frames become streams, requests and their bodies.
+
+A fault in a stream ends the stream, a fault in the connection ends all of them; the client reads why. The
+connection processes frames a quantum at a time, see `backlog`. While the client does not read, it is not read
+from: whatever it sends, our replies stay few.
+"""
+
+import asyncio
+from math import inf
+from random import uniform
+from typing import Final
+
+from proxy.backlog import FEW_BYTES, GONE, LIGHT, LOG_COST_BYTES, QUANTUM, READS, WAITS, body_cost
+from proxy.careful import Care
+from proxy.dataplane import DataPlane
+from proxy.downstream.answers import AMBIGUOUS, MISDIRECTED, STALE, Answer, give, refused, too_large
+from proxy.downstream.closing import CHECK_S, STALL_S, Closing
+from proxy.downstream.h2.allowance import Allowance
+from proxy.downstream.h2.outbox import Outbox
+from proxy.downstream.h2.stream import Http2Stream, StreamOwner
+from proxy.downstream.h2.streams import Streams
+from proxy.downstream.peer import Peer
+from proxy.downstream.presence import ClientWatch
+from proxy.downstream.routing import find_route
+from proxy.downstream.spelling import settled
+from proxy.downstream.state import ListenerState
+from proxy.http.errors import RequestError
+from proxy.http.limits import MAX_HEAD_BYTES
+from proxy.http.request_headers import RequestHeaders
+from proxy.http.request_line import RequestLine
+from proxy.http2.errors import (
+    ENHANCE_YOUR_CALM,
+    FLOW_CONTROL_ERROR,
+    NO_ERROR,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    STREAM_CLOSED,
+    Http2Error,
+    StreamError,
+)
+from proxy.http2.frames import (
+    DATA,
+    DEFAULT_WINDOW,
+    ENABLE_CONNECT_PROTOCOL,
+    GOAWAY,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
+    MAX_HEADER_LIST_SIZE,
+    MOST_WINDOW,
+    PING,
+    PREFACE,
+    PRIORITY,
+    RST_STREAM,
+    SETTINGS,
+    SETTINGS_ACK,
+    WINDOW_UPDATE,
+    FrameReader,
+    goaway_frame,
+    number_of,
+    ping_ack,
+    read_settings,
+    reset_frame,
+    settings_frame,
+    window_frame,
+)
+from proxy.http2.request_head import Http2HeadReader
+from proxy.request.exchange import Exchange
+from proxy.request.tunnel import Tunnel
+from proxy.tls.session import TlsSession
+
+HIGH_WATER_BYTES: Final = 65536
+CONNECTION_WINDOW: Final = 1 << 20
+"""Bytes of request bodies, over all streams, that may wait in memory for endpoints that do not read."""
+DRAIN_S: Final = 1.0
+"""Time for requests that were sent before the client read the first GOAWAY (RFC 9113 §6.8)."""
+_AGE_JITTER: Final = 0.1
+_OUT_OF_NOTHING: Final = 200  # streams that come to nothing at once
+_CONTROL_FRAMES: Final = 500  # frames at once that move no request on
+
+_SERVING, _ANNOUNCED, _DRAINING = range(3)
+"""States: new streams are welcome; the client knows of the end; streams beyond the last are ignored."""
+
+
+class Http2Connection(StreamOwner):
+    """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
+
+    __slots__ = (
+        "_age_limit", "_backlog", "_calm", "_care", "_closing", "_consumed", "_deadline", "_drain_at",
+        "_drains", "_frames", "_has_settings", "_heads", "_initial_window", "_is_stale", "_listener",
+        "_needs_preface", "_nothing", "_opened", "_outbox", "_paused", "_peer", "_plane", "_streams", "_watch",
+        "_within_since", "client", "is_listed", "session", "transport", "window",
+    )  # fmt: skip
+
+    def __init__(
+        self, plane: DataPlane, listener: ListenerState, peer: Peer, transport: asyncio.Transport,
+        opened: float, session: TlsSession | None,
+    ) -> None:  # fmt: skip
+        """`opened`: when the connection was accepted (monotonic). It is in the listener's books already."""
+        now = plane.wheel.now
+        limits = plane.config.limits
+        self._plane = plane
+        self._listener = listener
+        self._backlog = plane.backlog
+        self._peer = peer
+        self.client = peer.as_client()
+        self.transport = transport
+        self.session = session  # None: in the clear
+        self._opened = opened
+        self._watch = ClientWatch()
+        self._closing: Closing | None = None
+        self._deadline = now + limits.head_timeout_s
+        age_s = limits.http2_max_age_s
+        self._age_limit = now + age_s * uniform(1.0 - _AGE_JITTER, 1.0 + _AGE_JITTER) if age_s else inf
+        # Reading
+        self.is_listed = False  # in the backlog
+        self._care = Care(plane.backlog, calm=2)
+        self._frames = FrameReader()
+        self._heads = Http2HeadReader(plane.http2_tables)
+        self._needs_preface = PREFACE  # bytes of it that have not come
+        self._has_settings = False
+        self._within_since = 0.0  # a frame or header block has been incomplete; 0: none is
+        self._is_stale = False  # what was read last has waited too long
+        self._paused = False  # the client does not read
+        # Streams
+        self._streams = Streams()
+        self._outbox = Outbox(asyncio.get_running_loop(), transport)
+        self._initial_window = DEFAULT_WINDOW
+        self.window = CONNECTION_WINDOW  # bytes that the client may send on all streams together
+        self._consumed = 0
+        self._nothing = Allowance(_OUT_OF_NOTHING, limits.http2_reset_rate)
+        self._calm = Allowance(_CONTROL_FRAMES, limits.http2_control_frame_rate)
+        # The end
+        self._drains = _SERVING
+        self._drain_at = 0.0
+
+    def start(self) -> None:
+        """Write our SETTINGS, which need not wait for the client's (RFC 9113 §3.4)."""
+        plane = self._plane
+        plane.wheel.schedule(self, plane.wheel.now + CHECK_S)
+        self._outbox.add(
+            settings_frame(
+                (
+                    (MAX_CONCURRENT_STREAMS, plane.config.limits.http2_max_streams),
+                    (MAX_HEADER_LIST_SIZE, MAX_HEAD_BYTES),
+                    (ENABLE_CONNECT_PROTOCOL, 1),
+                )
+            )
+            + window_frame(0, CONNECTION_WINDOW - DEFAULT_WINDOW)
+        )
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport was there before."""
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing is not None:
+            self._closing.throw_away(data)
+            return
+        if self._needs_preface:
+            data = self._take_preface(data)
+            if not data:
+                return
+        backlog, frames = self._backlog, self._frames
+        overload = self._listener.overload
+        self._is_stale = overload.is_watching and overload.is_stale(self.transport, self._opened)
+        frames.feed(data)
+        if self.is_listed or self._paused or (backlog.left < 0 and backlog.is_over()):
+            if frames.waiting_bytes >= FEW_BYTES:
+                self.transport.pause_reading()
+            if not self._paused:
+                self._wait_for_turn(is_new=True)
+        else:
+            self._process()
+
+    def on_read(self, size: int) -> None:
+        self._care.settle(self, size, is_clear=not self.is_listed and not self._frames.is_within)
+
+    def eof_received(self) -> bool | None:
+        """Nothing more can come, not even a WINDOW_UPDATE: close at once."""
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.leave(self)
+        self._outbox.clear()
+        for stream in self._streams.clear():
+            stream.cancel()
+
+    def pause_writing(self) -> None:
+        self._paused = self._outbox.is_paused = True
+        self._deadline = self._plane.wheel.now + STALL_S
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
+        self._outbox.resume()
+        if self._closing is None and not self.transport.is_closing():
+            if self._frames.has_frame():
+                self._wait_for_turn(is_new=False)
+            else:
+                self.transport.resume_reading()
+
+    # Turns
+
+    def proceed(self) -> int:
+        """Called by the backlog: process a quantum."""
+        if self._is_stopped():
+            return GONE
+        left = self._backlog.left
+        self._process()
+        if self._is_stopped():
+            return GONE
+        if self._frames.has_frame():
+            return WAITS
+        self.transport.resume_reading()
+        return READS if left - self._backlog.left > LIGHT else GONE
+
+    def _is_stopped(self) -> bool:
+        return self._closing is not None or self._paused or self.transport.is_closing()
+
+    def _wait_for_turn(self, *, is_new: bool) -> None:
+        self._backlog.add(self, is_new=is_new)
+        self._care.begin(self)
+
+    def _process(self) -> None:
+        """Process the frames that have come, a quantum of them at most."""
+        left = QUANTUM
+        frames = self._frames
+        try:
+            while left > 0 and self._closing is None:
+                try:
+                    if not frames.next():
+                        break
+                    left -= 1 + (len(frames.payload) >> LOG_COST_BYTES) if frames.kind != DATA else 1
+                    self._take()
+                except StreamError as error:
+                    self._refuse_stream(error)
+        except Http2Error as error:
+            self._fail(error)
+        self._backlog.left -= QUANTUM - left
+        if self._closing is not None:
+            return
+        self._within_since = (self._within_since or self._plane.wheel.now) if frames.is_within else 0.0
+        if left <= 0 and frames.has_frame() and not self.is_listed:
+            self.transport.pause_reading()
+            self._wait_for_turn(is_new=False)
+
+    # Frames
+
+    def _take_preface(self, data: bytes) -> bytes:
+        """Take the rest of the preface; return the bytes behind it."""
+        needed = self._needs_preface
+        count = min(len(data), len(needed))
+        if data[:count] != needed[:count]:
+            self._fail(Http2Error(PROTOCOL_ERROR, "the client did not begin with the preface of HTTP/2"))
+            return b""
+        self._needs_preface = needed[count:]
+        return data[count:]
+
+    def _take(self) -> None:
+        """Act on the frame that was read. Raises StreamError, Http2Error."""
+        frames = self._frames
+        kind = frames.kind
+        if not self._has_settings:
+            if kind != SETTINGS or frames.is_ack:
+                raise Http2Error(PROTOCOL_ERROR, "the first frame is not SETTINGS")
+            self._has_settings = True
+        if kind == HEADERS:
+            self._on_headers(frames.stream, frames.payload, ends=frames.ends)
+        elif kind == DATA:
+            self._on_data(frames.stream, frames.payload, frames.flow, ends=frames.ends)
+        elif kind == WINDOW_UPDATE:
+            self._on_window_update(frames.stream, number_of(frames.payload))
+        elif kind == RST_STREAM:
+            self._on_reset(frames.stream)
+        else:
+            self._be_calm()
+            self._on_control(kind, frames)
+
+    def _on_control(self, kind: int, frames: FrameReader) -> None:
+        if kind == SETTINGS:
+            if not frames.is_ack:
+                self._on_settings(frames.payload)
+        elif kind == PING:
+            if not frames.is_ack:
+                self._outbox.add(ping_ack(frames.payload))
+        elif kind == PRIORITY:
+            if number_of(frames.payload) == frames.stream:
+                raise StreamError(frames.stream, PROTOCOL_ERROR, "a stream that depends on itself")
+        elif kind == GOAWAY:
+            self.drain()
+
+    def _be_calm(self) -> None:
+        """Count a frame that moves no request on. Raises Http2Error for too many."""
+        if not self._calm.take(self._plane.wheel.now):
+            raise Http2Error(ENHANCE_YOUR_CALM, "too many frames that carry nothing")
+
+    def _count_nothing(self) -> None:
+        """Count a stream that came to nothing (CVE-2023-44487, CVE-2025-8671). Raises Http2Error."""
+        if not self._nothing.take(self._plane.wheel.now):
+            raise Http2Error(ENHANCE_YOUR_CALM, "too many streams that came to nothing")
+
+    def _on_settings(self, payload: bytes) -> None:
+        for name, value in read_settings(payload):
+            if name == INITIAL_WINDOW_SIZE:
+                self._change_windows(value - self._initial_window)
+                self._initial_window = value
+        self._outbox.add(SETTINGS_ACK)
+
+    def _change_windows(self, change: int) -> None:
+        """RFC 9113 §6.9.2: the windows of open streams change, and may become negative."""
+        for stream in list(self._streams.all()):
+            sending = stream.sending
+            sending.window += change
+            if sending.window > MOST_WINDOW:
+                raise Http2Error(FLOW_CONTROL_ERROR, "the window of a stream is too large")
+            if sending.size:
+                self._outbox.send_data(sending)
+
+    def _on_window_update(self, number: int, increment: int) -> None:
+        if not number:
+            if not increment:
+                raise Http2Error(PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+            self._outbox.widen(increment)
+            return
+        stream = self._streams.get(number)
+        if stream is not None:
+            stream.widen(increment)
+        else:
+            self._streams.check_used(number, "WINDOW_UPDATE")
+
+    def _on_reset(self, number: int) -> None:
+        self._streams.check_used(number, "RST_STREAM")
+        stream = self._streams.close(number)
+        if stream is not None:
+            stream.cancel()
+            self._count_nothing()
+        self._go_on_idle()
+
+    def _on_data(self, number: int, payload: bytes, flow: int, *, ends: bool) -> None:
+        self.window -= flow
+        if self.window < 0:
+            raise Http2Error(FLOW_CONTROL_ERROR, "more data than the window of the connection has")
+        if not payload and not ends:
+            self._be_calm()
+        stream = self._streams.get(number)
+        if stream is None:
+            self._streams.check_used(number, "DATA")
+            self.on_consumed(flow)
+            if not self._streams.is_reset(number):
+                raise StreamError(number, STREAM_CLOSED, "DATA on a closed stream")
+            return
+        if stream.has_ended:
+            self.on_consumed(flow)
+            raise StreamError(number, STREAM_CLOSED, "DATA behind the end of a request")
+        self._backlog.left -= body_cost(len(payload))
+        stream.deadline = self._plane.wheel.now + self._plane.config.limits.body_idle_timeout_s
+        self._care.notice(self, len(payload))
+        try:
+            stream.receive(payload, flow, ends=ends)
+        except RequestError as error:
+            self._refuse_body(stream, error, "DPE")
+
+    # Requests
+
+    def _on_headers(self, number: int, block: bytes, *, ends: bool) -> None:
+        streams, heads = self._streams, self._heads
+        stream = streams.get(number)
+        is_own_parent = self._frames.is_own_parent
+        if stream is not None:
+            self._take_trailers(stream, block, ends=ends)
+            return
+        if not streams.use(number):
+            heads.pass_over(block)
+            return
+        answer: Answer | None = None
+        try:
+            heads.read(block, number, ends=ends)
+        except RequestError as error:
+            answer = refused(error.status, "DPE", error.detail)
+        if is_own_parent:
+            raise StreamError(number, PROTOCOL_ERROR, "a stream that depends on itself")
+        if self._drains == _DRAINING:
+            return  # RFC 9113 §6.8: the client sends it again over another connection
+        if len(streams) >= self._plane.config.limits.http2_max_streams:
+            raise StreamError(number, REFUSED_STREAM, "too many streams at a time")
+        stream = Http2Stream(self, self._outbox, self._plane.wheel, number, self._initial_window, self.client)
+        stream.has_ended = ends
+        streams.open(stream)
+        if answer is not None:
+            give(self._plane, stream, answer)
+        else:
+            self._begin(stream, heads.line, heads.headers)
+
+    def _take_trailers(self, stream: Http2Stream, block: bytes, *, ends: bool) -> None:
+        if stream.has_ended:
+            self._heads.pass_over(block)
+            raise StreamError(stream.number, STREAM_CLOSED, "HEADERS behind the end of a request")
+        lines = self._heads.read_trailers(block, stream.number)
+        if not ends:
+            raise StreamError(stream.number, PROTOCOL_ERROR, "HEADERS behind the body that do not end it")
+        stream.receive_trailers(lines)
+
+    def _begin(self, stream: Http2Stream, line: RequestLine, headers: RequestHeaders) -> None:
+        """Start a request, or answer it."""
+        plane, control = self._plane, headers.control
+        if self._is_stale:
+            self._listener.count_stale()
+            give(plane, stream, STALE, line, headers)
+            return
+        if self.session is not None and self._is_misdirected(self.session, control.host):
+            give(plane, stream, MISDIRECTED, line, headers)
+            return
+        if self._peer.is_proxy:
+            stream.client = self._peer.client_of(headers)
+        plan = find_route(plane, self._listener, stream.client, line, headers)
+        if isinstance(plan, Answer):
+            give(plane, stream, plan, line, headers)
+            return
+        if line.resource.readings is not None:
+            port, client = self._listener.port, stream.client.address
+            settled_line = settled(plane.config.table, port, line, headers, client, plan)
+            if settled_line is None:
+                give(plane, stream, AMBIGUOUS, line, headers)
+                return
+            line = settled_line
+        if control.length != 0 or not stream.has_ended:
+            limits = plane.config.limits
+            most = plan.body_limit(limits.max_body_bytes)
+            if control.length > most > 0:
+                give(plane, stream, too_large(most), line, headers)
+                return
+            if not control.upgrade:
+                stream.declared = control.length
+            stream.most_bytes = most if control.length < 0 else 0
+            stream.expects_continue = control.expect
+            stream.deadline = plane.wheel.now + limits.body_idle_timeout_s
+        exchange = stream.exchange = Exchange(plane, stream, plan, line, headers)
+        exchange.start()
+
+    def _is_misdirected(self, session: TlsSession, host: bytes) -> bool:
+        """Whether the host is not one that the handshake was for, or one as good (RFC 9110 §7.4)."""
+        hosts = self._listener.tls
+        return hosts is None or not hosts.serves(session.host, session.server_name, host.decode("latin-1"))
+
+    def _refuse_body(self, stream: Http2Stream, error: RequestError, flag: str) -> None:
+        if stream.refuse_body(error, flag):
+            give(self._plane, stream, refused(error.status, "", error.detail))
+
+    # The streams' side
+
+    def on_stream_over(self, number: int) -> None:
+        self._streams.close(number)
+        self._go_on_idle()
+
+    def reset(self, number: int, code: int) -> None:
+        stream = self._streams.close(number)
+        self._streams.note_reset(number)
+        self._outbox.add(reset_frame(number, code))
+        if stream is not None:
+            stream.forget()
+        self._go_on_idle()
+
+    def on_consumed(self, size: int) -> None:
+        self._consumed += size
+        if self._consumed >= CONNECTION_WINDOW // 2:
+            self._outbox.add(window_frame(0, self._consumed))
+            self.window += self._consumed
+            self._consumed = 0
+
+    def _refuse_stream(self, error: StreamError) -> None:
+        """End a stream for a fault of the client. Raises Http2Error when there were too many."""
+        stream = self._streams.get(error.stream)
+        if stream is not None:
+            stream.cancel()
+        self._listener.count_http2_error(error.code, is_stream=True)
+        self.reset(error.stream, error.code)
+        self._count_nothing()
+
+    def _go_on_idle(self) -> None:
+        """A stream has ended: without others the connection is idle from now on."""
+        if not self._streams:
+            self._deadline = self._plane.wheel.now + self._listener.idle_timeout_s
+
+    # Deadlines
+
+    def expire(self, now: float) -> float | None:
+        """The timer wheel calls `expire`."""
+        if self.transport.is_closing() or self._closing is not None:
+            return self._closing_state().expire(now)
+        self._check(now)
+        return now + CHECK_S
+
+    def _check(self, now: float) -> None:
+        streams = self._streams
+        if self._plane.draining or self._listener.is_closed or now >= self._age_limit:
+            self.drain()
+        if self._drains == _ANNOUNCED and now >= self._drain_at:
+            self._drains = _DRAINING
+            self._outbox.add(goaway_frame(streams.last, NO_ERROR, ""))
+        limit_s = self._plane.config.limits.head_timeout_s
+        if (streams or self._paused) and not self._watch.is_there(self.transport, now):
+            self._give_up()
+        elif self._paused:
+            if now >= self._deadline:
+                self._give_up()
+        elif self._within_since and now - self._within_since >= limit_s:
+            self._fail(Http2Error(ENHANCE_YOUR_CALM, "a frame or header block did not arrive in time"))
+        elif streams:
+            self._check_streams(now)
+        elif now >= self._deadline or self._drains == _DRAINING:
+            self._end(NO_ERROR, "")
+
+    def _check_streams(self, now: float) -> None:
+        limits = self._plane.config.limits
+        for stream in list(self._streams.all()):
+            error = stream.body_error(now, CHECK_S, limits)
+            exchange = stream.exchange
+            if error is not None:
+                self._refuse_body(stream, error, "DT")
+            elif stream.is_stalled(now, limits.http2_stall_timeout_s):
+                stream.give_up()
+            elif exchange is not None and exchange.tunnel is not None:
+                self._check_tunnel(stream, exchange, exchange.tunnel, now)
+
+    def _check_tunnel(self, stream: Http2Stream, exchange: Exchange, tunnel: Tunnel, now: float) -> None:
+        if tunnel.quiet_s(now) >= self._plane.config.limits.tunnel_idle_timeout_s > 0.0:
+            stream.close_tunnel(exchange, "SI")
+
+    # The end
+
+    def _fail(self, error: Http2Error) -> None:
+        """End the connection for a fault of the client."""
+        self._listener.count_http2_error(error.code, is_stream=False)
+        self._end(error.code, error.detail)
+
+    def _end(self, code: int, detail: str) -> None:
+        """Tell the client, and close once it has read that."""
+        if self._closing is not None or self.transport.is_closing():
+            return
+        self._outbox.add(goaway_frame(self._streams.last, code, detail))
+        for stream in self._streams.clear():
+            stream.cancel()
+        self._outbox.flush()
+        self._closing_state().linger()
+        self.transport.resume_reading()
+
+    def _give_up(self) -> None:
+        """Cut the connection: the client is gone."""
+        self.transport.abort()
+
+    def _closing_state(self) -> Closing:
+        closing = self._closing
+        if closing is None:
+            closing = self._closing = Closing(self.transport, self._watch, self._plane.wheel.now)
+        return closing
+
+    def drain(self) -> None:
+        """Take no more requests than those on their way, and close when all are answered."""
+        if self._drains == _SERVING:
+            self._drains = _ANNOUNCED
+            self._drain_at = self._plane.wheel.now + DRAIN_S
+            self._outbox.add(goaway_frame(MOST_WINDOW, NO_ERROR, ""))
+
+    # The listener's side
+
+    @property
+    def quiet_since(self) -> float:
+        if self._streams or self._frames.is_within or self._closing is not None:
+            return inf
+        return max(self._opened, self._deadline - self._listener.idle_timeout_s)
+
+    def shed(self, cause: str) -> None:
+        self._listener.count_shed(cause)
+        self._end(NO_ERROR, "")
+
+    def introduce(self) -> None:
+        self.client = self._peer.as_client()
+
+    def close_after_response(self) -> None:
+        self.drain()
+
+    def close_if_idle(self) -> None:
+        """Close, without a request under way; others close when their last response is sent."""
+        self.drain()
+        if self._has_settings and not self._streams and not self._frames.is_within:
+            self._end(NO_ERROR, "")

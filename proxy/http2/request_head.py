@@ -1,0 +1,368 @@
+"""The head of a request in HTTP/2 (RFC 9113 §8.3): header blocks become what HTTP/1 heads become.
+
+The meaning of a block depends on nothing but its bytes and the dynamic table before it. A table never
+changes: a block that inserts leads to another table. So the meaning is remembered beside the table by the
+exact bytes of the block, and a client that repeats its request costs one look. Clients that change only the
+path are remembered by the rest of the block.
+"""
+
+from typing import Final
+
+from proxy.http import limits
+from proxy.http.errors import RequestError
+from proxy.http.fields import CONTROL, Field, named_field
+from proxy.http.request_headers import RequestHeaders, headers_of
+from proxy.http.request_line import RequestLine, request_line_of
+from proxy.http2.errors import COMPRESSION_ERROR, PROTOCOL_ERROR, Http2Error, StreamError
+from proxy.http2.hpack import EMPTY, DynamicTable, HeaderEntry, HpackError, decode_block
+from proxy.http2.huffman import decode_huffman
+
+_CONNECTION_FIELDS: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)
+"""Fields that say something of an HTTP/1 connection, and make a request malformed (RFC 9113 §8.2.2)."""
+_SCHEMES: Final = (b"http", b"https")
+_CHUNKED: Final = Field(b"transfer-encoding", CONTROL, b"chunked", b"")
+"""Tells endpoints, and ourselves, that a body comes whose length is not known."""
+_UPGRADE: Final = (
+    Field(b"connection", CONTROL, b"Upgrade", b""),
+    Field(b"upgrade", CONTROL, b"websocket", b""),
+)
+
+_ENTRIES: Final = 64  # blocks that are remembered beside one table
+_KEY_BYTES: Final = 2048
+_PRIVATE_BYTES: Final = 16384  # of keys, beside the table of one connection
+_SHARED_BYTES: Final = 8 << 20
+_COST_BYTES: Final = 2048  # of a remembered head, apart from its key
+_SHARED_DEPTH: Final = 2
+"""Blocks that led from the empty table to one that connections share; others end with their connection."""
+_HOPELESS: Final = 16  # blocks in a row that were new: then few of them are offered to the memory
+
+
+class Http2RequestHead:
+    """What a block means. Immutable."""
+
+    __slots__ = ("after", "headers", "line")
+
+    def __init__(self, line: RequestLine, headers: RequestHeaders, after: "KnownTable | None") -> None:
+        self.line = line
+        self.headers = headers
+        self.after = after  # the table behind the block; None: the block inserts nothing
+
+
+class BlockMemory:
+    """Heads by the bytes of their blocks; remembered from the second sighting on."""
+
+    __slots__ = ("_bytes", "_most", "_seen", "known")
+
+    def __init__(self, most: int) -> None:
+        """`most`: bytes of keys."""
+        self.known: dict[bytes, Http2RequestHead] = {}
+        self._seen = bytearray(_ENTRIES)
+        self._bytes = 0
+        self._most = most
+
+    def offer(self, key: bytes, head: Http2RequestHead) -> bool:
+        """Remember a head, if its key has been offered before; return whether it is remembered."""
+        digest = hash(key) & 0x3FFFFFFF
+        slot, mark = digest % _ENTRIES, (digest >> 8) % 255 + 1
+        if self._seen[slot] != mark:
+            self._seen[slot] = mark
+            return False
+        if len(key) > _KEY_BYTES:
+            return False
+        if len(self.known) >= _ENTRIES or self._bytes + len(key) > self._most:
+            self.known.clear()
+            self._bytes = 0
+        self.known[key] = head
+        self._bytes += len(key)
+        return True
+
+
+class KnownTable:
+    """A dynamic table, and the heads of blocks that were decoded with it."""
+
+    __slots__ = ("_most", "depth", "table", "upload_rests", "uploads", "whole", "whole_rests")
+
+    def __init__(self, table: DynamicTable, depth: int) -> None:
+        """`depth`: blocks that led to this table."""
+        self.table = table
+        self.depth = depth
+        self._most = _PRIVATE_BYTES if depth > _SHARED_DEPTH else _ENTRIES * _KEY_BYTES
+        # By the whole block, and by the block without its path; of requests without a body, and with one
+        self.whole = BlockMemory(self._most)
+        self.whole_rests = BlockMemory(self._most)
+        self.uploads: BlockMemory | None = None
+        self.upload_rests: BlockMemory | None = None
+
+    def memories(self, *, ends: bool) -> tuple[BlockMemory, BlockMemory]:
+        """Return those by whole block and by rest; `ends`: of requests without a body."""
+        if ends:
+            return self.whole, self.whole_rests
+        uploads, rests = self.uploads, self.upload_rests
+        if uploads is None or rests is None:
+            uploads = self.uploads = BlockMemory(self._most)
+            rests = self.upload_rests = BlockMemory(self._most)
+        return uploads, rests
+
+
+class KnownTables:
+    """The tables that the connections of a worker share: those that few blocks lead to from the empty one."""
+
+    __slots__ = ("_bytes", "root")
+
+    def __init__(self) -> None:
+        self.root = KnownTable(EMPTY, 0)
+        self._bytes = 0
+
+    def count(self, size: int) -> None:
+        """Count a key that a shared table has taken. When there are too many, all begin anew."""
+        self._bytes += size + _COST_BYTES
+        if self._bytes > _SHARED_BYTES:
+            self.root = KnownTable(EMPTY, 0)
+            self._bytes = 0
+
+
+class Http2HeadReader:
+    """Reads the header blocks of one connection, one after the other: each may change the table."""
+
+    __slots__ = ("_new", "_table", "_tables", "headers", "line")
+
+    line: RequestLine
+    headers: RequestHeaders
+
+    def __init__(self, tables: KnownTables) -> None:
+        self._tables = tables
+        self._table = tables.root
+        self._new = 0  # blocks in a row that were not remembered
+
+    def read(self, block: bytes, stream: int, *, ends: bool) -> None:
+        """Read the head of a request, and set `line` and `headers`; `ends`: no body follows.
+
+        Raises RequestError for a head that is answered by a status, StreamError for one that is malformed,
+        Http2Error where the table is lost, too.
+        """
+        table = self._table
+        head = table.whole.known.get(block) if ends else table.memories(ends=False)[0].known.get(block)
+        if head is None:
+            at, end = _path_at(block)
+            if at and self._read_rest(block, at, end, stream, ends=ends):
+                return
+            head = self._decode(block, at, end, stream, ends=ends)
+        else:
+            self._new = 0
+            if head.after is not None:
+                self._table = head.after
+        self.line = head.line
+        self.headers = head.headers
+
+    def _read_rest(self, block: bytes, at: int, end: int, stream: int, *, ends: bool) -> bool:
+        """Take the head from the memory of blocks without their path; False where it is not there."""
+        known = self._table.memories(ends=ends)[1].known.get(block[:at] + block[end:])
+        if known is None:
+            return False
+        if known.after is not None:
+            self._table = known.after
+        self._new = 0
+        path = block[at + 1 : end]
+        if block[at] & 128:
+            try:
+                path = decode_huffman(path)
+            except HpackError as error:
+                raise Http2Error(COMPRESSION_ERROR, str(error)) from error
+        method = known.line.resource.method
+        _check_path(method, path, stream)
+        self.line = request_line_of(method, path)
+        self.headers = known.headers
+        return True
+
+    def _decode(self, block: bytes, at: int, end: int, stream: int, *, ends: bool) -> Http2RequestHead:
+        before = self._table
+        entries = self._entries(block)
+        after = self._table if self._table is not before else None
+        head = _head_of(entries, stream, after, ends=ends)
+        self._new += 1
+        if self._new <= _HOPELESS or self._new % _HOPELESS < 2:
+            memory, rests = before.memories(ends=ends)
+            is_kept = memory.offer(block, head)
+            if at:
+                is_kept = rests.offer(block[:at] + block[end:], head) or is_kept
+            if is_kept:
+                head.headers.is_remembered = True
+                if before.depth <= _SHARED_DEPTH:
+                    self._tables.count(len(block))
+        return head
+
+    def _entries(self, block: bytes) -> list[HeaderEntry]:
+        """Decode a block, and step on to the table behind it, whatever the entries turn out to be."""
+        before = self._table
+        try:
+            decoded = decode_block(before.table, block, limits.MAX_FIELDS, limits.MAX_HEAD_BYTES)
+        except HpackError as error:
+            raise Http2Error(COMPRESSION_ERROR, str(error)) from error
+        if decoded.table is not before.table:
+            self._table = KnownTable(decoded.table, before.depth + 1)
+        if decoded.is_too_large:
+            raise RequestError(
+                431, f"more than {limits.MAX_FIELDS} header fields, or {limits.MAX_HEAD_BYTES} bytes of them"
+            )
+        return decoded.entries
+
+    def pass_over(self, block: bytes) -> None:
+        """Decode a block that has no meaning any more: it changes the table all the same. Raises Http2Error."""
+        try:
+            self._entries(block)
+        except RequestError:
+            return  # too large: the table is in step
+
+    def read_trailers(self, block: bytes, stream: int) -> bytes:
+        """Return the field lines behind a body. Raises StreamError, Http2Error."""
+        try:
+            entries = self._entries(block)
+        except RequestError as error:
+            raise StreamError(stream, PROTOCOL_ERROR, error.detail) from error
+        lines = []
+        for entry in entries:
+            if entry.name.startswith(b":"):
+                raise StreamError(stream, PROTOCOL_ERROR, "a pseudo-header field behind the body")
+            lines.append(_field_of(entry, stream))
+        return b"".join([field.forward for field in lines])
+
+
+def _path_at(block: bytes) -> tuple[int, int]:
+    """Return where the path of a block begins, with its length byte, and where it ends; 0, 0 where that takes
+    more than a look.
+
+    The path is the first literal, behind fields that are indexed by one byte each. What is before it keeps
+    the byte that says so, so a block without its path tells where the path was.
+    """
+    at = 0
+    size = len(block)
+    while at < size and 128 < block[at] < 255:
+        at += 1
+    # RFC 7541 §6.2.2, §6.2.3: a literal that no table takes, with the name of entry 4 or 5, `:path`
+    if at + 2 > size or block[at] & ~16 not in (4, 5):
+        return 0, 0
+    length = block[at + 1] & 127
+    if length == 127 or at + 2 + length > size:
+        return 0, 0
+    return at + 1, at + 2 + length
+
+
+class _Pseudo:
+    """The pseudo-header fields of a request."""
+
+    __slots__ = ("authority", "method", "path", "protocol", "scheme")
+
+    def __init__(self) -> None:
+        self.method: bytes | None = None
+        self.scheme: bytes | None = None
+        self.authority: bytes | None = None
+        self.path: bytes | None = None
+        self.protocol: bytes | None = None
+
+    def take(self, name: bytes, value: bytes) -> bool:
+        """Take a field; False for one that has come before, or does not exist."""
+        before: bytes | None = b""
+        if name == b":method":
+            before, self.method = self.method, value
+        elif name == b":path":
+            before, self.path = self.path, value
+        elif name == b":scheme":
+            before, self.scheme = self.scheme, value
+        elif name == b":authority":
+            before, self.authority = self.authority, value
+        elif name == b":protocol":
+            before, self.protocol = self.protocol, value
+        return before is None
+
+
+def _head_of(
+    entries: list[HeaderEntry], stream: int, after: KnownTable | None, *, ends: bool
+) -> Http2RequestHead:
+    """Raises StreamError for a malformed request (RFC 9113 §8.1.1), RequestError for one to be answered."""
+    pseudo = _Pseudo()
+    fields: list[Field] = []
+    cookies: list[bytes] = []
+    for entry in entries:
+        name = entry.name
+        if name.startswith(b":"):
+            if fields or cookies or not pseudo.take(name, entry.value):
+                raise StreamError(stream, PROTOCOL_ERROR, "a pseudo-header field too many, or too late")
+            continue
+        field = entry.field or _field_of(entry, stream)
+        if name == b"cookie":  # RFC 9113 §8.2.3: its pairs may come apart
+            cookies.append(field.value)
+        fields.append(field)
+    if len(cookies) > 1:
+        fields = [field for field in fields if field.name != b"cookie"]
+        fields.append(named_field(b"cookie", b"; ".join(cookies)))
+    method, path = _asked(pseudo, stream)
+    _add_authority(pseudo, fields, stream)
+    if pseudo.protocol is not None:
+        fields.extend(_UPGRADE)
+    elif not ends and not any(field.name == b"content-length" for field in fields):
+        fields.append(_CHUNKED)
+    line = request_line_of(method, path)
+    headers = headers_of(fields)
+    if headers.control.authority is None:
+        raise RequestError(400, "neither :authority nor Host")
+    if ends and headers.control.length > 0:
+        raise StreamError(stream, PROTOCOL_ERROR, "Content-Length, and no body")
+    return Http2RequestHead(line, headers, after)
+
+
+def _field_of(entry: HeaderEntry, stream: int) -> Field:
+    """Return the field of an entry that has none yet. Raises StreamError."""
+    name = entry.name
+    try:
+        field = named_field(name, entry.value)
+    except RequestError as error:
+        raise StreamError(stream, PROTOCOL_ERROR, error.detail) from error
+    if field.name != name:
+        raise StreamError(stream, PROTOCOL_ERROR, "a header name with capital letters")
+    if name in _CONNECTION_FIELDS or (name == b"te" and entry.value.lower() != b"trailers"):
+        raise StreamError(stream, PROTOCOL_ERROR, f"{name.decode()} in HTTP/2")
+    entry.field = field
+    return field
+
+
+def _asked(pseudo: _Pseudo, stream: int) -> tuple[bytes, bytes]:
+    """Return method and path; CONNECT with a protocol is a GET that asks for an upgrade (RFC 8441 §4)."""
+    method, path = pseudo.method, pseudo.path
+    if method == b"CONNECT" and pseudo.protocol is None:
+        raise RequestError(405, "CONNECT is not served by a reverse proxy")
+    if not method or not path or pseudo.scheme is None:
+        raise StreamError(stream, PROTOCOL_ERROR, "a request without :method, :scheme or :path")
+    if pseudo.scheme.lower() not in _SCHEMES:
+        raise StreamError(stream, PROTOCOL_ERROR, "the :scheme is neither http nor https")
+    if pseudo.protocol is not None:
+        if method != b"CONNECT":
+            raise StreamError(stream, PROTOCOL_ERROR, "a :protocol, and another method than CONNECT")
+        if pseudo.protocol != b"websocket":
+            raise RequestError(501, "the only :protocol is websocket")
+        method = b"GET"
+    _check_path(method, path, stream)
+    return method, path
+
+
+def _check_path(method: bytes, path: bytes, stream: int) -> None:
+    """A path begins with a slash, but that of OPTIONS may be `*` (RFC 9113 §8.3.1). Raises StreamError."""
+    if not path.startswith(b"/") and not (path == b"*" and method == b"OPTIONS"):
+        raise StreamError(stream, PROTOCOL_ERROR, "the :path does not begin with a slash")
+
+
+def _add_authority(pseudo: _Pseudo, fields: list[Field], stream: int) -> None:
+    """Make :authority the Host field. Two that differ would let two servers see two hosts."""
+    authority = pseudo.authority
+    if authority is None:
+        return
+    for field in fields:
+        if field.name == b"host":
+            if field.value.lower() != authority.lower():
+                raise StreamError(stream, PROTOCOL_ERROR, "Host differs from :authority")
+            return
+    try:
+        fields.insert(0, named_field(b"host", authority))
+    except RequestError as error:
+        raise StreamError(stream, PROTOCOL_ERROR, "the :authority is not a host and port") from error
