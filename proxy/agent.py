@@ -18,6 +18,7 @@ from proxy.build import dataplane
 from proxy.configuration import SnapshotChange
 from proxy.dataplane import DataPlane
 from proxy.downstream.listener import Listeners
+from proxy.http2.errors import NAMES
 from proxy.model.channel import (
     Ack,
     Apply,
@@ -41,7 +42,7 @@ from proxy.model.channel import (
     to_worker_framer,
 )
 from proxy.model.snapshot import SCHEMA, Service
-from proxy.model.statistics import ConnectionCount, HandshakeCount, Stats, StatsPart
+from proxy.model.statistics import ConnectionCount, HandshakeCount, Http2ErrorCount, Stats, StatsPart
 from proxy.pace import Pace
 from proxy.routing.match import RouteError
 
@@ -275,7 +276,13 @@ class Agent:
             attempts=tuple(plane.upstream.attempts.counts()),
             endpoints=(),
             connections=tuple(
-                ConnectionCount(listener.name, len(listener.connections), listener.accepted)
+                ConnectionCount(
+                    listener.name,
+                    len(listener.connections),
+                    listener.accepted,
+                    listener.state.http2_connections,
+                    listener.state.http2_streams,
+                )
                 for listener in self._listeners
             ),
             loop_lag_s=plane.wheel.take_lag(),
@@ -292,6 +299,11 @@ class Agent:
                 HandshakeCount(listener.name, outcome, count)
                 for listener in self._listeners
                 for outcome, count in listener.state.handshakes.items()
+            ),
+            http2_errors=tuple(
+                Http2ErrorCount(listener.name, scope, NAMES[code], count)
+                for listener in self._listeners
+                for (scope, code), count in listener.state.http2_errors.items()
             ),
             deferred=plane.backlog.deferred,
         )

@@ -149,6 +149,7 @@ class Metrics(Collector):
         yield counter("connections_shed", text, ("listener", "cause"), self._totals.shed.items())
         pauses = (((cause,), count) for cause, count in self._totals.pauses.items())
         yield counter("accept_pauses", "Times a worker stopped accepting for a while.", ("cause",), pauses)
+        yield from self._http2()
         text = "TLS handshakes of clients, by the version agreed on or the cause of their failure."
         yield counter("tls_handshakes", text, ("listener", "outcome"), self._totals.handshakes.items())
         text = "When the validity of a certificate in use ends, in Unix seconds."
@@ -161,6 +162,15 @@ class Metrics(Collector):
         opened = [(key, 1.0 - breaker.ramp) for key, breaker in self._state.breakers().items()]
         text = "Part of its share that a cluster does not get since it failed: 1 while its breaker is open."
         yield gauge("cluster_breaker_open", text, ("service", "cluster"), opened)
+
+    def _http2(self) -> Iterator[Metric]:
+        totals = self._totals
+        connections = (((listener,), count) for listener, count in totals.http2_connections.items())
+        yield counter("http2_connections", "Accepted connections of HTTP/2.", ("listener",), connections)
+        streams = (((listener,), count) for listener, count in totals.http2_streams.items())
+        yield counter("http2_streams", "Requests over HTTP/2.", ("listener",), streams)
+        text = "Streams and connections of HTTP/2 ended for a fault of the client, by the code it got."
+        yield counter("http2_errors", text, ("listener", "scope", "code"), totals.http2_errors.items())
 
     def _clusters(self) -> Iterator[Metric]:
         health = self._state.clusters

@@ -47,6 +47,9 @@ class Totals(msgspec.Struct):
     deferred: int = 0
     shed: Counter[tuple[str, str]] = field(default_factory=Counter)  # listener, cause
     pauses: Counter[str] = field(default_factory=Counter)
+    http2_connections: Counter[str] = field(default_factory=Counter)
+    http2_streams: Counter[str] = field(default_factory=Counter)
+    http2_errors: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # listener, scope, code
     handshakes: Counter[tuple[str, str]] = field(default_factory=Counter)  # listener, outcome
     mirrors: Counter[tuple[str, str]] = field(default_factory=Counter)  # route, outcome
     suppressed: Counter[SuppressedKey] = field(default_factory=Counter)
@@ -61,6 +64,10 @@ class Totals(msgspec.Struct):
             self.attempts[a.service, a.from_cluster, a.to_cluster, a.reason] += a.count
         for c in stats.connections:
             self.accepted[c.listener] += c.accepted
+            self.http2_connections[c.listener] += c.http2
+            self.http2_streams[c.listener] += c.streams
+        for e in stats.http2_errors:
+            self.http2_errors[e.listener, e.scope, e.code] += e.count
         self.log_lines_dropped += stats.log_lines_dropped
         self.deferred += stats.deferred
         for s in stats.shed:
@@ -84,6 +91,9 @@ class Totals(msgspec.Struct):
             deferred=self.deferred,
             shed=self.shed.copy(),
             pauses=self.pauses.copy(),
+            http2_connections=self.http2_connections.copy(),
+            http2_streams=self.http2_streams.copy(),
+            http2_errors=self.http2_errors.copy(),
             handshakes=self.handshakes.copy(),
             mirrors=self.mirrors.copy(),
             suppressed=self.suppressed.copy(),

@@ -31,7 +31,8 @@ class ListenerState:
 
     __slots__ = (
         "_admission", "_guard", "_introduced", "_plane", "accepted", "access", "connections", "forwarded",
-        "gzip", "handshakes", "http2_errors", "idle_timeout_s", "is_closed", "name", "overload", "port",
+        "gzip", "handshakes", "http2_connections", "http2_errors",
+        "http2_streams", "idle_timeout_s", "is_closed", "name", "overload", "port",
         "response_timeout_s", "tls",
     )  # fmt: skip
 
@@ -48,6 +49,8 @@ class ListenerState:
         self._introduced: tuple[object, ...] = ()  # the values that connections have a copy of
         self.accepted = 0
         self.handshakes: dict[str, int] = {}  # by version of TLS, or cause of failure
+        self.http2_connections = 0  # of the accepted
+        self.http2_streams = 0
         self.http2_errors: dict[tuple[str, int], int] = {}  # by what ended, and the code that its client got
         self.is_closed = False
         self.tls: TlsHosts | None = None  # None: clients speak in the clear
@@ -93,8 +96,9 @@ class ListenerState:
         self._admission.leave(group or b"", was_admitted=group is not None)
 
     def replace(self, connection: Client, successor: Client) -> None:
-        """Let a connection stand for another one on the same socket."""
+        """Let a connection of HTTP/2 stand for the one that its socket began with."""
         self.connections[successor] = self.connections.pop(connection)
+        self.http2_connections += 1
 
     def count_shed(self, cause: str) -> None:
         self._admission.count(self.name, cause)

@@ -123,7 +123,7 @@ def _parse_any(line: bytes) -> RequestLine:
     method, target, major, minor = match.groups()
     if major != b"1":
         if line == _PREFACE:
-            raise RequestError(400, "this port speaks HTTP/1.1: HTTP/2 without TLS is not served")
+            raise RequestError(400, "HTTP/2 begins with a connection, without TLS, or by ALPN with TLS")
         raise RequestError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
     if len(line) > limits.MAX_LINE_BYTES:
         raise RequestError(414, f"the request line is longer than {limits.MAX_LINE_BYTES} bytes")

@@ -13,6 +13,20 @@ CANCEL: Final = 8
 COMPRESSION_ERROR: Final = 9
 ENHANCE_YOUR_CALM: Final = 11
 
+NAMES: Final = {
+    NO_ERROR: "NO_ERROR",
+    PROTOCOL_ERROR: "PROTOCOL_ERROR",
+    INTERNAL_ERROR: "INTERNAL_ERROR",
+    FLOW_CONTROL_ERROR: "FLOW_CONTROL_ERROR",
+    STREAM_CLOSED: "STREAM_CLOSED",
+    FRAME_SIZE_ERROR: "FRAME_SIZE_ERROR",
+    REFUSED_STREAM: "REFUSED_STREAM",
+    CANCEL: "CANCEL",
+    COMPRESSION_ERROR: "COMPRESSION_ERROR",
+    ENHANCE_YOUR_CALM: "ENHANCE_YOUR_CALM",
+}
+"""The codes that we send, as metrics and logs name them."""
+
 
 class Http2Error(Exception):
     """The connection cannot go on: GOAWAY with `code`, and close (RFC 9113 §5.4.1)."""

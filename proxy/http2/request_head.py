@@ -209,7 +209,7 @@ class Http2HeadReader:
         return decoded.entries
 
     def pass_over(self, block: bytes) -> None:
-        """Decode a block that has no meaning any more: it changes the table all the same. Raises Http2Error."""
+        """Decode a block that has no meaning any more, for its changes of the table. Raises Http2Error."""
         try:
             self._entries(block)
         except RequestError:

@@ -86,6 +86,8 @@ class ConnectionCount(msgspec.Struct, frozen=True):
     listener: str
     active: int
     accepted: int
+    http2: int = 0  # of the accepted, those that speak HTTP/2
+    streams: int = 0  # requests on them
 
 
 class ShedCount(msgspec.Struct, frozen=True):
@@ -93,6 +95,15 @@ class ShedCount(msgspec.Struct, frozen=True):
 
     listener: str
     cause: str
+    count: int
+
+
+class Http2ErrorCount(msgspec.Struct, frozen=True):
+    """Streams, or connections, of HTTP/2 that were ended for a fault of the client."""
+
+    listener: str
+    scope: str  # "stream" or "connection"
+    code: str  # RFC 9113 §7
     count: int
 
 
@@ -154,4 +165,5 @@ class Stats(msgspec.Struct, frozen=True, tag="stats"):
     tasks: int = 0  # of its event loop
     timers: int = 0  # objects on its timer wheel
     handshakes: tuple[HandshakeCount, ...] = ()
+    http2_errors: tuple[Http2ErrorCount, ...] = ()
     deferred: int = 0  # how often a connection's input had to wait for a later turn of the loop

@@ -88,8 +88,8 @@ class Http2Connection(StreamOwner):
     __slots__ = (
         "_age_limit", "_backlog", "_calm", "_care", "_closing", "_consumed", "_deadline", "_drain_at",
         "_drains", "_frames", "_has_settings", "_heads", "_initial_window", "_is_stale", "_listener",
-        "_needs_preface", "_nothing", "_opened", "_outbox", "_paused", "_peer", "_plane", "_streams", "_watch",
-        "_within_since", "client", "is_listed", "session", "transport", "window",
+        "_needs_preface", "_nothing", "_opened", "_outbox", "_paused", "_peer", "_plane", "_streams",
+        "_watch", "_within_since", "client", "is_listed", "session", "transport", "window",
     )  # fmt: skip
 
     def __init__(
@@ -390,6 +390,7 @@ class Http2Connection(StreamOwner):
         stream = Http2Stream(self, self._outbox, self._plane.wheel, number, self._initial_window, self.client)
         stream.has_ended = ends
         streams.open(stream)
+        self._listener.http2_streams += 1
         if answer is not None:
             give(self._plane, stream, answer)
         else:

@@ -397,9 +397,14 @@ class UpstreamConnection(BodyCarrier):
             if self.exchange is exchange:
                 self._malformed(exchange)
             return
-        if body.done:
+        if body.done and not body.trailers:
             self._buffer = body.rest(data)
             exchange.on_response(head, payload, 0, len(payload), is_decoded=True)
+        elif body.done:
+            self._buffer = body.rest(data)
+            exchange.on_response_start(head, payload, 0)
+            if self.exchange is exchange:
+                exchange.on_response_end(b"", body.trailers)
         else:
             acknowledge(self.transport)
             exchange.on_response_start(head, payload, 0)
