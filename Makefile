@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 ORDERED := --dist loadfile --no-loadscope-reorder
 PARALLEL := -n 4 $(ORDERED)
 # The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.
-PURE := tests/routing tests/http tests/policies tests/validation tests/translate tests/resources tests/sources/test_registration.py
-FUZZED := tests/http/test_differential.py tests/http/test_heads.py
+PURE := tests/routing tests/http tests/http2 tests/policies tests/validation tests/translate tests/resources tests/sources/test_registration.py
+FUZZED := tests/http/test_differential.py tests/http/test_heads.py tests/http2
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := -m pip --disable-pip-version-check --quiet
 # Bytecode is kept whatever the machine prefers: tests start hundreds of Python processes, and import all of it.
@@ -69,7 +69,7 @@ coverage: dev ## run the tests of the pure packages; fail when they leave out ov
 	$(BIN)/python -m pytest $(PURE) $(PARALLEL) --cov --cov-report=term --cov-report=json:$(VENV)/coverage.json $(ARGS)
 	$(BIN)/python .ci/branches $(VENV)/coverage.json
 
-fuzz: dev ## over 350,000 messages and sequences: against h11 and httptools, and against our own memory
+fuzz: dev ## over 600,000 messages and sequences: against h11, httptools, h2 and nghttp2, and our own memory
 	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest $(FUZZED) --timeout=0 $(ARGS)
 
 compare: $(VENV)/.load compiled ## measure beside nginx, HAProxy, Envoy (Debian: nginx-light haproxy wrk); options in ARGS, e.g. --quick

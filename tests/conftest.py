@@ -34,7 +34,7 @@ BACKGROUND = "gw0"
 """The process that runs PATIENT tests, at a lower priority, in the time that the others wait."""
 
 PATIENT = frozenset((
-    "deploy", "docs", "files", "http", "migration", "observe", "policies", "resources", "routing",
+    "deploy", "docs", "files", "http", "http2", "migration", "observe", "policies", "resources", "routing",
     "tls", "translate", "validation",
 ))  # fmt: skip
 """Packages whose tests compute only: no clock, peer or deadline is about them."""

@@ -99,15 +99,12 @@ def decode_block(
     is_too_large = False
     while at < end:
         first = block[at]
-        if first >= 0x80:
-            index = first & 0x7F
+        if 0x80 < first < 0xFF and first - 0x80 <= COUNT + len(recent):
+            index = first - 0x81
             at += 1
-            if 0 < index <= COUNT:
-                entry = _STATIC[index - 1]
-            else:
-                if index == 0x7F:
-                    index, at = _integer(block, at, 0x7F)
-                entry = _entry(recent, index)
+            entry = _STATIC[index] if index < COUNT else recent[index - COUNT]
+        elif first >= 0x80:
+            entry, at = _indexed(recent, block, at)
         elif first >= 0x40:
             entry, at = _literal(recent, block, at, 0x3F)
             table = table.with_entry(entry)
@@ -142,7 +139,17 @@ def _updates(table: DynamicTable, block: bytes, at: int) -> tuple[DynamicTable, 
     return table, at
 
 
+def _indexed(recent: tuple[HeaderEntry, ...], block: bytes, at: int) -> tuple[HeaderEntry, int]:
+    """Return the entry whose index is at block[at], and the end of that (RFC 7541 §6.1)."""
+    index = block[at] & 0x7F
+    at += 1
+    if index == 0x7F:
+        index, at = _integer(block, at, 0x7F)
+    return _entry(recent, index), at
+
+
 def _entry(recent: tuple[HeaderEntry, ...], index: int) -> HeaderEntry:
+    """Return the entry at `index` of both tables together (RFC 7541 §2.3.3)."""
     if 0 < index <= COUNT:
         return _STATIC[index - 1]
     if index == 0 or index - COUNT > len(recent):
@@ -184,7 +191,9 @@ def _string(block: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _integer(block: bytes, at: int, value: int) -> tuple[int, int]:
-    """Return the integer that goes on at block[at] behind a full prefix of `value`, and its end (§5.1)."""
+    """Return the integer that goes on at block[at], behind a full prefix of `value`, and its end (RFC 7541
+    §5.1).
+    """
     for shift in range(0, _LAST_SHIFT + 1, 7):
         if at >= len(block):
             raise HpackError("an integer is cut off")

@@ -1,9 +1,10 @@
 """The Huffman code of strings in header blocks (RFC 7541 §5.2, Appendix B).
 
 The decoder takes a byte at a time: in each state, which is the bits of a code that is not complete yet,
-a byte makes one step. There are 256 states of 256 steps, and traffic takes few of them: each step is worked
-out when it is first taken, in 1 µs. Measured for 100 characters, such a step has half the time of a state
-and symbols that are looked up by numbers, and a tenth of that of arithmetic on bits (compiled: half).
+a byte makes one step. Traffic takes few of the 65,536 steps: each is worked out when it is first taken, in
+1 µs, and all that anyone can make us keep are 6 MB. Measured for 100 characters, 4 µs (compiled: 2.5), such
+steps take half the time of a table by the numbers of states, and of arithmetic on bits a tenth (compiled:
+half).
 """
 
 from typing import Final
