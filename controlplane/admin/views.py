@@ -47,6 +47,7 @@ def overview(state: State) -> Json:
                 "address": listener.address,
                 "port": listener.port,
                 "protocol": listener.protocol,
+                "http2": listener.tls is not None and listener.tls.http2,
                 "error": state.failed_ports.get(listener.port, ""),
             }
             for listener in (snapshot.listeners if snapshot is not None else ())

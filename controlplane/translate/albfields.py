@@ -8,7 +8,6 @@ from controlplane.translate.fields import Field
 _CLOUD: Final = "it describes a cloud load balancer, which this gateway does not create"
 _EVERYWHERE: Final = "listeners are open on every address of the machine"
 _NO_TLS: Final = "an HTTP listener has no TLS"
-_NO_HTTP2: Final = "clients are spoken to by HTTP/1.1"
 _NO_CLIENT_CERTIFICATES: Final = "clients are not asked for certificates yet"
 _CERTIFICATE_HEADERS: Final = ("SubjectDN", "IssuerDN", "Fingerprint", "ClientVerify")
 _TRUSTED: Final = "trusted proxies are the same for all listeners: start fleetgate with --trusted-proxy"
@@ -74,14 +73,13 @@ _COMMON: Final = (
 
 LISTENER: Final = (
     *_COMMON,
-    Field("http2Enabled", "an HTTP listener speaks HTTP/1.1"),
+    Field("http2Enabled", "without TLS, a client begins with HTTP/2 or HTTP/1.1 as it likes"),
     *(Field(name, _NO_TLS, matters=True) for name in ("securityPolicyId", "certificates", "caCertificates")),
 )
 
 HTTPS_LISTENER: Final = (
     *_COMMON,
-    Field("http2Enabled", _NO_HTTP2),
     # Read in translate/tlsfields.py
-    *map(Field, ("securityPolicyId", "certificates")),
+    *map(Field, ("securityPolicyId", "certificates", "http2Enabled")),
     Field("caCertificates", _NO_CLIENT_CERTIFICATES, matters=True),
 )

@@ -67,14 +67,16 @@ def _folded(value: Any) -> dict[str, Any]:
     return {key.lower(): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
-def flag(value: Any, where: str, findings: Findings) -> bool:
-    """Return whether a boolean field is written true."""
-    if value in (None, "") or isinstance(value, bool):
-        return bool(value)
+def flag(value: Any, where: str, findings: Findings, *, default: bool = False) -> bool:
+    """Return whether a boolean field is written true; `default` where it has no usable value."""
+    if value in (None, ""):
+        return default
+    if isinstance(value, bool):
+        return value
     if value in ("true", "false"):
         return bool(value == "true")
     reject(where, value, "is not true or false", "true or false", findings)
-    return False
+    return default
 
 
 def networks(value: Any, where: str, findings: Findings) -> tuple[str, ...]:

@@ -12,10 +12,9 @@ from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.fields import check_fields, flag, part, reject
 from controlplane.translate.networks import NOBODY
-from controlplane.translate.tlsfields import NamedSecret, min_version, named_secrets
+from controlplane.translate.tlsfields import NamedSecret, listener_tls, named_secrets
 from proxy.model.policies import Access
 from proxy.model.snapshot import ForwardedHeaders, Listener, Source
-from proxy.model.tls import ListenerTls
 
 _SPOKEN: Final = ("HTTP", "HTTPS")
 _LIST: Final = "a list of objects like {port: 80, protocol: HTTP}"
@@ -88,7 +87,7 @@ def _listener(where: str, written: dict[str, Any], source: Source, findings: Fin
         forwarded=_forwarded(part(fields, "xForwardedForConfig"), where, findings),
         # Only on request: ALB's default would change the answers of endpoints unasked.
         gzip=flag(fields.get("gzipenabled"), f"{where}.gzipEnabled", findings),
-        tls=ListenerTls(min_version(fields, where, findings)) if is_https else None,
+        tls=listener_tls(fields, where, findings) if is_https else None,
     )
 
 

@@ -84,7 +84,8 @@ def plan_mse_listeners(config: MseIngressConfig, findings: Findings) -> tuple[Pl
             idle_timeout_s=_IDLE_S,
             response_timeout_s=_NO_TIMEOUT,
             access=access,
-            tls=ListenerTls() if protocol == "HTTPS" else None,
+            # Higress offers HTTP/2 on each HTTPS listener; no field of an MseIngressConfig says otherwise.
+            tls=ListenerTls(http2=True) if protocol == "HTTPS" else None,
         )
         planned.append(PlannedListener(field, listener, _REMEDY))
     return tuple(planned)

@@ -1,4 +1,4 @@
-"""Fields of an HTTPS listener of an AlbConfig: its certificates, and its policy of versions."""
+"""Fields of an HTTPS listener of an AlbConfig: its certificates, its policy of versions, and HTTP/2."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,6 +7,7 @@ import msgspec
 
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.fields import flag, part, reject
+from proxy.model.tls import ListenerTls
 
 _DEFAULT: Final = "TLSv1.2"
 _POLICIES: Final[Mapping[str, str]] = {
@@ -34,7 +35,13 @@ class NamedSecret(msgspec.Struct, frozen=True):
         return f"{self.namespace}/{self.name}"
 
 
-def min_version(fields: dict[str, Any], where: str, findings: Findings) -> str:
+def listener_tls(fields: dict[str, Any], where: str, findings: Findings) -> ListenerTls:
+    """Return the TLS of a listener, without hosts yet. It offers HTTP/2 unless told not to, as in ALB."""
+    http2 = flag(fields.get("http2enabled"), f"{where}.http2Enabled", findings, default=True)
+    return ListenerTls(_min_version(fields, where, findings), http2)
+
+
+def _min_version(fields: dict[str, Any], where: str, findings: Findings) -> str:
     """Return the lowest version of securityPolicyId; an unknown policy is the default one."""
     policy, field = fields.get("securitypolicyid"), f"{where}.securityPolicyId"
     if not policy:

@@ -67,7 +67,8 @@ def test_explain_and_the_overview_name_the_protocol(demo: RunningDemo) -> None:
     listeners = httpx.get(f"http://127.0.0.1:{demo.admin_port}/api/v1/overview", trust_env=False).json()[
         "listeners"
     ]
-    assert {each["port"]: each["protocol"] for each in listeners}[demo.https_port] == "HTTPS"
+    shown = {each["port"]: (each["protocol"], each["http2"]) for each in listeners}
+    assert (shown[demo.https_port], shown[demo.port]) == (("HTTPS", True), ("HTTP", False))
 
 
 def test_kubectl_shows_the_certificate(demo: RunningDemo) -> None:

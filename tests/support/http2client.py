@@ -363,6 +363,11 @@ class Http2Client:
         except OSError:
             pass
 
+    def forget(self) -> None:
+        """Keep nothing of what came so far."""
+        self.frames.clear()
+        self.answers.clear()
+
     async def stop_reading(self) -> None:
         """Read nothing more: the buffers between here and the gateway fill up."""
         self._reading.cancel()
@@ -397,11 +402,15 @@ class Http2Client:
         for each in self.frames:
             if each.kind == Kind.GOAWAY and each.code != Code.NO_ERROR:
                 return Ending("goaway", each.code)
-            if stream is not None and each.stream == stream and each.kind == Kind.RST_STREAM:
+            if each.kind == Kind.RST_STREAM and each.stream == stream and not self._is_afterthought(each):
                 return Ending("reset", each.code)
         if stream is not None and self.answer(stream).is_complete:
             return Ending("answer", self.answer(stream).status)
         return Ending("closed") if self.has_ended else None
+
+    def _is_afterthought(self, got: Frame) -> bool:
+        """Whether the gateway needs no more of a request that it has answered (RFC 9113 §8.1)."""
+        return got.code == Code.NO_ERROR and self.answer(got.stream).is_complete
 
     def error(self, stream: int) -> Ending | None:
         """Return what `ending` does, except that a response is no end."""

@@ -183,7 +183,7 @@ def test_a_name_that_openssl_reads_otherwise_fails_the_handshake() -> None:
     contexts = Contexts()
     contexts.use((CERTIFICATE,), ())
     read, written = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = contexts.wrap(HostTls("a", CERTIFICATE.id), "another.example", read, written)
+    tls = contexts.wrap(HostTls("a", CERTIFICATE.id), "another.example", read, written, http2=False)
     read.write(hello_of("a"))
     with pytest.raises(ssl.SSLError, match="CALLBACK_FAILED"):
         tls.do_handshake()

@@ -231,8 +231,49 @@ def test_policies_choose_the_lowest_version() -> None:
     assert "tls_cipher_policy_1_2_strict" in codes(unknown)["FG0514"]
 
 
-def test_the_strictest_ingress_of_a_host_decides_on_the_lowest_version() -> None:
-    config: Manifest = {
+def offers_http2(translation: Translation) -> bool:
+    (listener,) = [each for each in translation.snapshot.listeners if each.tls is not None]
+    assert listener.tls is not None
+    return listener.tls.http2
+
+
+@pytest.mark.parametrize(
+    ("written", "is_offered"),
+    [
+        ({}, True),
+        ({"http2Enabled": None}, True),
+        ({"http2Enabled": True}, True),
+        ({"HTTP2Enabled": "true"}, True),
+        ({"http2Enabled": False}, False),
+        ({"http2Enabled": "false"}, False),
+    ],
+)
+def test_an_https_listener_offers_http2_unless_told_not_to(
+    written: dict[str, object], is_offered: bool
+) -> None:
+    found = translated(gateway(**written), known())
+    assert offers_http2(found) is is_offered
+    assert not [item for item in found.diagnostics if "http2" in item.field.lower()]
+
+
+def test_http2_that_is_neither_on_nor_off_is_told_and_stays_on() -> None:
+    found = translated(gateway(http2Enabled="maybe"), known())
+    assert offers_http2(found)
+    assert "true or false" in codes(found)["FG0514"]
+
+
+@pytest.mark.parametrize(("written", "told"), [(True, 1), (False, 0), (None, 0)])
+def test_http2_on_an_http_listener_has_no_effect(written: object, told: int) -> None:
+    manifests = gateway()
+    manifests[0]["spec"]["listeners"][0]["http2Enabled"] = written
+    found = [
+        item for item in translated(manifests, known()).diagnostics if item.field.endswith("http2Enabled")
+    ]
+    assert [(item.code, "without TLS" in item.text) for item in found] == [("FG0511", True)] * told
+
+
+def mse_gateway() -> Manifest:
+    return {
         "kind": "MseIngressConfig",
         "metadata": {
             "name": "mse",
@@ -243,6 +284,14 @@ def test_the_strictest_ingress_of_a_host_decides_on_the_lowest_version() -> None
         },
         "spec": {"ingress": {"local": {"ingressClass": "mse"}}},
     }
+
+
+def test_an_https_listener_of_mse_offers_http2() -> None:
+    assert offers_http2(translated([mse_gateway()], known()))
+
+
+def test_the_strictest_ingress_of_a_host_decides_on_the_lowest_version() -> None:
+    config = mse_gateway()
     plain = ingress("plain", tls=[entry("web-tls", HOST)])
     strict = ingress("strict", tls=[entry("web-tls", HOST)], created="2026-02-01T00:00:00Z")
     for manifest in (plain, strict):
