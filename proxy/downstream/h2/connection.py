@@ -289,6 +289,7 @@ class Http2Connection(StreamOwner):
                 self._outbox.add(ping_ack(frames.payload))
         elif kind == PRIORITY:
             if number_of(frames.payload) == frames.stream:
+                self._streams.check_used(frames.stream, "PRIORITY on itself")
                 raise StreamError(frames.stream, PROTOCOL_ERROR, "a stream that depends on itself")
         elif kind == GOAWAY:
             self.drain()
@@ -304,10 +305,13 @@ class Http2Connection(StreamOwner):
             raise Http2Error(ENHANCE_YOUR_CALM, "too many streams that came to nothing")
 
     def _on_settings(self, payload: bytes) -> None:
+        window = self._initial_window
         for name, value in read_settings(payload):
             if name == INITIAL_WINDOW_SIZE:
-                self._change_windows(value - self._initial_window)
-                self._initial_window = value
+                window = value  # a frame may name it 2,700 times, and only the last counts
+        if window != self._initial_window:
+            self._change_windows(window - self._initial_window)
+            self._initial_window = window
         self._outbox.add(SETTINGS_ACK)
 
     def _change_windows(self, change: int) -> None:
@@ -331,6 +335,7 @@ class Http2Connection(StreamOwner):
             stream.widen(increment)
         else:
             self._streams.check_used(number, "WINDOW_UPDATE")
+            self._be_calm()
 
     def _on_reset(self, number: int) -> None:
         self._streams.check_used(number, "RST_STREAM")
@@ -338,7 +343,9 @@ class Http2Connection(StreamOwner):
         if stream is not None:
             stream.cancel()
             self._count_nothing()
-        self._go_on_idle()
+            self._go_on_idle()
+        else:
+            self._be_calm()
 
     def _on_data(self, number: int, payload: bytes, flow: int, *, ends: bool) -> None:
         self.window -= flow
@@ -350,7 +357,7 @@ class Http2Connection(StreamOwner):
         if stream is None:
             self._streams.check_used(number, "DATA")
             self.on_consumed(flow)
-            if not self._streams.is_reset(number):
+            if not self._streams.is_reset(number):  # else a body that was on its way, as far as windows go
                 raise StreamError(number, STREAM_CLOSED, "DATA on a closed stream")
             return
         if stream.has_ended:
@@ -375,6 +382,7 @@ class Http2Connection(StreamOwner):
             return
         if not streams.use(number):
             heads.pass_over(block)
+            self._be_calm()
             return
         answer: Answer | None = None
         try:
