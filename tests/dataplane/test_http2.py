@@ -457,9 +457,13 @@ async def test_the_log_names_the_protocol(port: int, tmp_path: Path) -> None:
     async with WorkerProcess(str(path)) as worker, Origin() as origin, serving(worker, port, origin):
         async with connected(port) as client:
             await client.get("/shop")
-        await until(lambda: path.exists() and path.read_bytes().endswith(b"}\n"))
-    line = json.loads(path.read_bytes())
+            await client.send(data(0))
+            await client.expect_goaway(Code.PROTOCOL_ERROR)
+        await until(lambda: path.exists() and path.read_bytes().count(b"}\n") == 2)
+    line, fault = [json.loads(raw) for raw in path.read_bytes().splitlines()]
     assert (line["protocol"], line["path"], line["status"], line["host"]) == ("HTTP/2", "/shop", 200, "a")
+    assert (fault["protocol"], fault["flag"], fault["client"]) == ("HTTP/2", "DPE", "127.0.0.1")
+    assert fault["cause"] == "PROTOCOL_ERROR: DATA on stream 0"
 
 
 async def test_counters_tell_requests_and_faults_of_clients(worker: WorkerProcess, port: int) -> None:

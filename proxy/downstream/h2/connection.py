@@ -27,10 +27,11 @@ from proxy.downstream.state import ListenerState
 from proxy.http.errors import RequestError
 from proxy.http.limits import MAX_HEAD_BYTES
 from proxy.http.request_headers import RequestHeaders
-from proxy.http.request_line import RequestLine
+from proxy.http.request_line import HTTP_2, RequestLine
 from proxy.http2.errors import (
     ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
+    NAMES,
     NO_ERROR,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
@@ -542,8 +543,15 @@ class Http2Connection(StreamOwner):
     # The end
 
     def _fail(self, error: Http2Error) -> None:
-        """End the connection for a fault of the client."""
+        """End the connection for a fault of the client. The log has a line for it, with the cause."""
         self._listener.count_http2_error(error.code, is_stream=False)
+        plane = self._plane
+        if plane.log is not None:
+            cause = f"{NAMES[error.code]}: {error.detail}"
+            plane.log.request(
+                client=self.client.log, status=400, flag="DPE", snapshot=plane.version, version=HTTP_2,
+                failed=b'"cause":"%b",' % cause.encode(),
+            )  # fmt: skip
         self._end(error.code, error.detail)
 
     def _end(self, code: int, detail: str) -> None:
