@@ -59,51 +59,45 @@ class BlockMemory:
         return True
 
 
+class BlockMemories:
+    """Heads by the whole block, and by the block without its path."""
+
+    __slots__ = ("rests", "whole")
+
+    def __init__(self, most: int) -> None:
+        self.whole = BlockMemory(most)
+        self.rests = BlockMemory(most)
+
+
 class KnownTable:
     """A dynamic table, and the heads of blocks that were decoded with it."""
 
-    __slots__ = ("_depth", "is_shared", "table", "upload_rests", "uploads", "whole", "whole_rests")
+    __slots__ = ("_depth", "is_shared", "requests", "table", "uploads")
 
     def __init__(self, table: DynamicTable, depth: int) -> None:
         """`depth`: blocks that led to this table."""
         self.table = table
         self._depth = depth
         self.is_shared = depth <= _SHARED_DEPTH
-        # By the whole block, and by the block without its path; of requests without a body, and with one.
-        # None until a head is offered: the tables of many connections change with every block
-        self.whole: BlockMemory | None = None
-        self.whole_rests: BlockMemory | None = None
-        self.uploads: BlockMemory | None = None
-        self.upload_rests: BlockMemory | None = None
+        # Of requests without a body, and with one. None until a head is offered: the tables of many
+        # connections change with every block
+        self.requests: BlockMemories | None = None
+        self.uploads: BlockMemories | None = None
 
     def behind(self, table: DynamicTable) -> "KnownTable":
         """Return a table that a block has led to from this one."""
         return KnownTable(table, self._depth + 1)
 
-    def of_whole(self, *, ends: bool) -> BlockMemory:
-        """Return the memory by whole blocks; `ends`: of requests without a body."""
-        memory = self.whole if ends else self.uploads
-        if memory is None:
-            memory = self._memory()
+    def memories(self, *, ends: bool) -> BlockMemories:
+        """Return those for heads that are to be remembered; `ends`: of requests without a body."""
+        memories = self.requests if ends else self.uploads
+        if memories is None:
+            memories = BlockMemories(_ENTRIES * _KEY_BYTES if self.is_shared else _PRIVATE_BYTES)
             if ends:
-                self.whole = memory
+                self.requests = memories
             else:
-                self.uploads = memory
-        return memory
-
-    def of_rests(self, *, ends: bool) -> BlockMemory:
-        """Return the memory by blocks without their path."""
-        memory = self.whole_rests if ends else self.upload_rests
-        if memory is None:
-            memory = self._memory()
-            if ends:
-                self.whole_rests = memory
-            else:
-                self.upload_rests = memory
-        return memory
-
-    def _memory(self) -> BlockMemory:
-        return BlockMemory(_ENTRIES * _KEY_BYTES if self.is_shared else _PRIVATE_BYTES)
+                self.uploads = memories
+        return memories
 
 
 class KnownTables:

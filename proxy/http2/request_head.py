@@ -54,8 +54,8 @@ class Http2HeadReader:
         Raises RequestError for a head that is answered by a status, StreamError for one that is malformed,
         Http2Error where the table is lost, too.
         """
-        memory = self._table.whole if ends else self._table.uploads
-        head = memory.known.get(block) if memory is not None else None
+        memories = self._table.requests if ends else self._table.uploads
+        head = memories.whole.known.get(block) if memories is not None else None
         if head is None:
             at, end = _path_at(block)
             if not at or not self._read_rest(block, at, end, stream, ends=ends):
@@ -69,8 +69,8 @@ class Http2HeadReader:
 
     def _read_rest(self, block: bytes, at: int, end: int, stream: int, *, ends: bool) -> bool:
         """Take the head from the memory of blocks without their path; False where it is not there."""
-        memory = self._table.whole_rests if ends else self._table.upload_rests
-        known = memory.known.get(block[:at] + block[end:]) if memory is not None else None
+        memories = self._table.requests if ends else self._table.uploads
+        known = memories.rests.known.get(block[:at] + block[end:]) if memories is not None else None
         if known is None:
             return False
         if known.after is not None:
@@ -122,9 +122,10 @@ class Http2HeadReader:
     def _offer(
         self, table: KnownTable, head: Http2RequestHead, block: bytes, at: int, end: int, *, ends: bool
     ) -> None:
-        is_kept = table.of_whole(ends=ends).offer(block, head)
+        memories = table.memories(ends=ends)
+        is_kept = memories.whole.offer(block, head)
         if at:
-            is_kept = table.of_rests(ends=ends).offer(block[:at] + block[end:], head) or is_kept
+            is_kept = memories.rests.offer(block[:at] + block[end:], head) or is_kept
         if is_kept:
             head.headers.is_remembered = True
             if table.is_shared:

@@ -7,22 +7,22 @@ from: whatever it sends, our replies stay few.
 
 import asyncio
 from math import inf
-from random import uniform
 from typing import Final
 
 from proxy.backlog import FEW_BYTES, GONE, LIGHT, LOG_COST_BYTES, QUANTUM, READS, WAITS, body_cost
 from proxy.careful import Care
 from proxy.dataplane import DataPlane
-from proxy.downstream.answers import AMBIGUOUS, MISDIRECTED, STALE, Answer, give, refused, too_large
+from proxy.downstream.answers import MISDIRECTED, STALE, Answer, give, refused, too_large
 from proxy.downstream.closing import CHECK_S, STALL_S, Closing
-from proxy.downstream.h2.allowance import Allowance
+from proxy.downstream.h2.draining import Draining
 from proxy.downstream.h2.outbox import Outbox
+from proxy.downstream.h2.receiving import ReceiveWindow
+from proxy.downstream.h2.restraint import Restraint
 from proxy.downstream.h2.stream import Http2Stream, StreamOwner
 from proxy.downstream.h2.streams import Streams
 from proxy.downstream.peer import Peer
 from proxy.downstream.presence import ClientWatch
-from proxy.downstream.routing import find_route
-from proxy.downstream.spelling import settled
+from proxy.downstream.routing import SettledRoute, find_route, is_misdirected
 from proxy.downstream.state import ListenerState
 from proxy.http.errors import RequestError
 from proxy.http.limits import MAX_HEAD_BYTES
@@ -73,24 +73,16 @@ from proxy.tls.session import TlsSession
 HIGH_WATER_BYTES: Final = 65536
 CONNECTION_WINDOW: Final = 1 << 20
 """Bytes of request bodies, over all streams, that may wait in memory for endpoints that do not read."""
-DRAIN_S: Final = 1.0
-"""Time for requests that were sent before the client read the first GOAWAY (RFC 9113 §6.8)."""
-_AGE_JITTER: Final = 0.1
-_OUT_OF_NOTHING: Final = 200  # streams that come to nothing at once
-_CONTROL_FRAMES: Final = 500  # frames at once that move no request on
-
-_SERVING, _ANNOUNCED, _DRAINING = range(3)
-"""States: new streams are welcome; the client knows of the end; streams beyond the last are ignored."""
 
 
 class Http2Connection(StreamOwner):
     """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_age_limit", "_backlog", "_calm", "_care", "_closing", "_consumed", "_deadline", "_drain_at",
-        "_drains", "_frames", "_has_settings", "_heads", "_initial_window", "_is_stale", "_listener",
-        "_needs_preface", "_nothing", "_opened", "_outbox", "_paused", "_peer", "_plane", "_streams",
-        "_watch", "_within_since", "client", "is_listed", "session", "transport", "window",
+        "_backlog", "_care", "_closing", "_deadline", "_draining", "_frames", "_has_settings", "_heads",
+        "_initial_window", "_is_stale", "_listener", "_needs_preface", "_opened", "_outbox", "_paused",
+        "_peer", "_plane", "_restraint", "_streams", "_watch", "_window", "_within_since", "client",
+        "is_listed", "session", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -111,8 +103,7 @@ class Http2Connection(StreamOwner):
         self._watch = ClientWatch()
         self._closing: Closing | None = None
         self._deadline = now + limits.head_timeout_s
-        age_s = limits.http2_max_age_s
-        self._age_limit = now + age_s * uniform(1.0 - _AGE_JITTER, 1.0 + _AGE_JITTER) if age_s else inf
+        self._draining = Draining(now, limits.http2_max_age_s)
         # Reading
         self.is_listed = False  # in the backlog
         self._care = Care(plane.backlog, calm=2)
@@ -127,13 +118,8 @@ class Http2Connection(StreamOwner):
         self._streams = Streams()
         self._outbox = Outbox(asyncio.get_running_loop(), transport)
         self._initial_window = DEFAULT_WINDOW
-        self.window = CONNECTION_WINDOW  # bytes that the client may send on all streams together
-        self._consumed = 0
-        self._nothing = Allowance(_OUT_OF_NOTHING, limits.http2_reset_rate)
-        self._calm = Allowance(_CONTROL_FRAMES, limits.http2_control_frame_rate)
-        # The end
-        self._drains = _SERVING
-        self._drain_at = 0.0
+        self._window = ReceiveWindow(0, CONNECTION_WINDOW)
+        self._restraint = Restraint(limits)
 
     def start(self) -> None:
         """Write our SETTINGS, which need not wait for the client's (RFC 9113 §3.4)."""
@@ -278,7 +264,7 @@ class Http2Connection(StreamOwner):
         elif kind == RST_STREAM:
             self._on_reset(frames.stream)
         else:
-            self._be_calm()
+            self._restraint.on_frame(self._plane.wheel.now)
             self._on_control(kind, frames)
 
     def _on_control(self, kind: int, frames: FrameReader) -> None:
@@ -294,16 +280,6 @@ class Http2Connection(StreamOwner):
                 raise StreamError(frames.stream, PROTOCOL_ERROR, "a stream that depends on itself")
         elif kind == GOAWAY:
             self.drain()
-
-    def _be_calm(self) -> None:
-        """Count a frame that moves no request on. Raises Http2Error for too many."""
-        if not self._calm.take(self._plane.wheel.now):
-            raise Http2Error(ENHANCE_YOUR_CALM, "too many frames that carry nothing")
-
-    def _count_nothing(self) -> None:
-        """Count a stream that came to nothing (CVE-2023-44487, CVE-2025-8671). Raises Http2Error."""
-        if not self._nothing.take(self._plane.wheel.now):
-            raise Http2Error(ENHANCE_YOUR_CALM, "too many streams that came to nothing")
 
     def _on_settings(self, payload: bytes) -> None:
         window = self._initial_window
@@ -336,24 +312,23 @@ class Http2Connection(StreamOwner):
             stream.widen(increment)
         else:
             self._streams.check_used(number, "WINDOW_UPDATE")
-            self._be_calm()
+            self._restraint.on_frame(self._plane.wheel.now)
 
     def _on_reset(self, number: int) -> None:
         self._streams.check_used(number, "RST_STREAM")
         stream = self._streams.close(number)
         if stream is not None:
             stream.cancel()
-            self._count_nothing()
+            self._restraint.on_lost_stream(self._plane.wheel.now)
             self._go_on_idle()
         else:
-            self._be_calm()
+            self._restraint.on_frame(self._plane.wheel.now)
 
     def _on_data(self, number: int, payload: bytes, flow: int, *, ends: bool) -> None:
-        self.window -= flow
-        if self.window < 0:
+        if not self._window.take(flow):
             raise Http2Error(FLOW_CONTROL_ERROR, "more data than the window of the connection has")
         if not payload and not ends:
-            self._be_calm()
+            self._restraint.on_frame(self._plane.wheel.now)
         stream = self._streams.get(number)
         if stream is None:
             self._streams.check_used(number, "DATA")
@@ -383,7 +358,7 @@ class Http2Connection(StreamOwner):
             return
         if not streams.use(number):
             heads.pass_over(block)
-            self._be_calm()
+            self._restraint.on_frame(self._plane.wheel.now)
             return
         answer: Answer | None = None
         try:
@@ -392,7 +367,7 @@ class Http2Connection(StreamOwner):
             answer = refused(error.status, "DPE", error.detail)
         if is_own_parent:
             raise StreamError(number, PROTOCOL_ERROR, "a stream that depends on itself")
-        if self._drains == _DRAINING:
+        if self._draining.is_closed:
             return  # RFC 9113 §6.8: the client sends it again over another connection
         if len(streams) >= self._plane.config.limits.http2_max_streams:
             raise StreamError(number, REFUSED_STREAM, "too many streams at a time")
@@ -421,7 +396,7 @@ class Http2Connection(StreamOwner):
             self._listener.count_stale()
             give(plane, stream, STALE, line, headers)
             return
-        if self.session is not None and self._is_misdirected(self.session, control.host):
+        if self.session is not None and is_misdirected(self._listener, self.session, control.host):
             give(plane, stream, MISDIRECTED, line, headers)
             return
         if self._peer.is_proxy:
@@ -430,13 +405,8 @@ class Http2Connection(StreamOwner):
         if isinstance(plan, Answer):
             give(plane, stream, plan, line, headers)
             return
-        if line.resource.readings is not None:
-            port, client = self._listener.port, stream.client.address
-            settled_line = settled(plane.config.table, port, line, headers, client, plan)
-            if settled_line is None:
-                give(plane, stream, AMBIGUOUS, line, headers)
-                return
-            line = settled_line
+        if isinstance(plan, SettledRoute):
+            line, plan = plan.line, plan.plan
         if control.length != 0 or not stream.has_ended:
             limits = plane.config.limits
             most = plan.body_limit(limits.max_body_bytes)
@@ -450,11 +420,6 @@ class Http2Connection(StreamOwner):
             stream.deadline = plane.wheel.now + limits.body_idle_timeout_s
         exchange = stream.exchange = Exchange(plane, stream, plan, line, headers)
         exchange.start()
-
-    def _is_misdirected(self, session: TlsSession, host: bytes) -> bool:
-        """Whether the host is not one that the handshake was for, or one as good (RFC 9110 §7.4)."""
-        hosts = self._listener.tls
-        return hosts is None or not hosts.serves(session.host, session.server_name, host.decode("latin-1"))
 
     def _refuse_body(self, stream: Http2Stream, error: RequestError, flag: str) -> None:
         if stream.refuse_body(error, flag):
@@ -475,11 +440,7 @@ class Http2Connection(StreamOwner):
         self._go_on_idle()
 
     def on_consumed(self, size: int) -> None:
-        self._consumed += size
-        if self._consumed >= CONNECTION_WINDOW // 2:
-            self._outbox.add(window_frame(0, self._consumed))
-            self.window += self._consumed
-            self._consumed = 0
+        self._outbox.add_any(self._window.give_back(size))
 
     def _refuse_stream(self, error: StreamError) -> None:
         """End a stream for a fault of the client. Raises Http2Error when there were too many."""
@@ -488,7 +449,7 @@ class Http2Connection(StreamOwner):
             stream.cancel()
         self._listener.count_http2_error(error.code, is_stream=True)
         self.reset(error.stream, error.code)
-        self._count_nothing()
+        self._restraint.on_lost_stream(self._plane.wheel.now)
 
     def _go_on_idle(self) -> None:
         """A stream has ended: without others the connection is idle from now on."""
@@ -506,11 +467,9 @@ class Http2Connection(StreamOwner):
 
     def _check(self, now: float) -> None:
         streams = self._streams
-        if self._plane.draining or self._listener.is_closed or now >= self._age_limit:
+        if self._plane.draining or self._listener.is_closed or self._draining.is_old(now):
             self.drain()
-        if self._drains == _ANNOUNCED and now >= self._drain_at:
-            self._drains = _DRAINING
-            self._outbox.add(goaway_frame(streams.last, NO_ERROR, ""))
+        self._outbox.add_any(self._draining.close(now, streams.last))
         limit_s = self._plane.config.limits.head_timeout_s
         if (streams or self._paused) and not self._watch.is_there(self.transport, now):
             self._give_up()
@@ -521,7 +480,7 @@ class Http2Connection(StreamOwner):
             self._fail(Http2Error(ENHANCE_YOUR_CALM, "a frame or header block did not arrive in time"))
         elif streams:
             self._check_streams(now)
-        elif now >= self._deadline or self._drains == _DRAINING:
+        elif now >= self._deadline or self._draining.is_closed:
             self._end(NO_ERROR, "")
 
     def _check_streams(self, now: float) -> None:
@@ -577,10 +536,7 @@ class Http2Connection(StreamOwner):
 
     def drain(self) -> None:
         """Take no more requests than those on their way, and close when all are answered."""
-        if self._drains == _SERVING:
-            self._drains = _ANNOUNCED
-            self._drain_at = self._plane.wheel.now + DRAIN_S
-            self._outbox.add(goaway_frame(MOST_WINDOW, NO_ERROR, ""))
+        self._outbox.add_any(self._draining.begin(self._plane.wheel.now))
 
     # The listener's side
 
