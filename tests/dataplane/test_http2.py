@@ -20,6 +20,7 @@ from tests.support.http2client import (
     Setting,
     data,
     headers,
+    ping,
     reset,
     settings,
     window_update,
@@ -476,3 +477,36 @@ async def test_counters_tell_requests_and_faults_of_clients(worker: WorkerProces
         assert (count.http2, count.streams) == (1, 1)
         (error,) = stats.http2_errors
         assert (error.scope, error.code, error.count) == ("stream", "PROTOCOL_ERROR", 1)
+
+
+async def test_a_body_that_comes_before_the_endpoint_is_connected_is_sent_behind_the_head(
+    worker: WorkerProcess, port: int
+) -> None:
+    """The gateway reads 64 KiB ahead, and the rest only once an endpoint takes the request."""
+    limits = replace(DEFAULTS, max_upstream_connections=1)
+    answers: list[Connection] = []
+
+    def later(connection: Connection, _request: h11.Request) -> bytes:
+        answers.append(connection)
+        return b""
+
+    async with (
+        Origin(later) as origin,
+        serving(worker, port, origin, limits=limits),
+        connected(port) as client,
+        connected(port) as other,
+    ):
+        await other.send(headers(1, other.request()))
+        await until(lambda: bool(answers))
+        pieces = [LARGE[at : at + 16_384] for at in range(0, 65_535, 16_384)]
+        await client.send(headers(1, client.request("/", "POST"), ends=False))
+        await client.send(*(data(1, piece, ends=False) for piece in pieces[:3]))
+        await client.send(data(1, pieces[3][:-1], ends=False))
+        await client.until(lambda: bool(client.of(Kind.WINDOW_UPDATE, 1)))
+        await client.send(data(1, LARGE[65_535:80_000], ends=False), data(1, LARGE[80_000:90_000]), ping())
+        await client.expect_pong()
+        origin.answer = lambda _connection, _request: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        assert answers[0].transport is not None
+        answers[0].transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert (await client.response()).status == 200
+    assert [body for _, body in origin.requests] == [b"", LARGE[:90_000]]

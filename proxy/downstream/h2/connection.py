@@ -6,6 +6,7 @@ from: whatever it sends, our replies stay few.
 """
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
@@ -80,9 +81,9 @@ class Http2Connection(StreamOwner):
 
     __slots__ = (
         "_backlog", "_care", "_closing", "_deadline", "_draining", "_frames", "_has_settings", "_heads",
-        "_initial_window", "_is_stale", "_listener", "_needs_preface", "_opened", "_outbox", "_paused",
-        "_peer", "_plane", "_restraint", "_streams", "_watch", "_window", "_within_since", "client",
-        "is_listed", "session", "transport",
+        "_initial_window", "_is_stale", "_listener", "_loop", "_needs_preface", "_opened", "_outbox",
+        "_paused", "_peer", "_plane", "_restraint", "_streams", "_watch", "_window", "_within_since",
+        "client", "is_listed", "session", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -116,7 +117,8 @@ class Http2Connection(StreamOwner):
         self._paused = False  # the client does not read
         # Streams
         self._streams = Streams()
-        self._outbox = Outbox(asyncio.get_running_loop(), transport)
+        self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(self._loop, transport)
         self._initial_window = DEFAULT_WINDOW
         self._window = ReceiveWindow(0, CONNECTION_WINDOW)
         self._restraint = Restraint(limits)
@@ -438,6 +440,9 @@ class Http2Connection(StreamOwner):
         if stream is not None:
             stream.forget()
         self._go_on_idle()
+
+    def soon(self, work: Callable[[], None]) -> None:
+        self._loop.call_soon(work)
 
     def on_consumed(self, size: int) -> None:
         self._outbox.add_any(self._window.give_back(size))

@@ -1,6 +1,7 @@
 """The client's side of one request in HTTP/2: the body that comes, the response that goes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final
 
 from proxy.downstream.body_rate import rate_error
@@ -54,6 +55,10 @@ class StreamOwner(ABC):
     @abstractmethod
     def reset(self, number: int, code: int) -> None:
         """End a stream by RST_STREAM. NO_ERROR: the client has its whole response (RFC 9113 §8.1)."""
+
+    @abstractmethod
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do work in the next turn of the event loop."""
 
     @abstractmethod
     def on_consumed(self, size: int) -> None:
@@ -237,6 +242,10 @@ class Http2Stream(Downstream):
         self._held.append(payload)
         self._held_flow += flow
 
+    def _deliver_wanted(self) -> None:
+        if self._is_wanted and self._owner is not None:
+            self._deliver_held()
+
     def _deliver_held(self) -> None:
         if self._held or self.has_ended:
             payload, flow = b"".join(self._held), self._held_flow
@@ -284,8 +293,8 @@ class Http2Stream(Downstream):
         if wanted == self._is_wanted or self._is_over:
             return
         self._is_wanted = wanted
-        if wanted and self._held:
-            self._deliver_held()
+        if wanted and self._held and self._owner is not None:
+            self._owner.soon(self._deliver_wanted)  # not now: the head may not have been sent
 
     def has_sent_more(self) -> bool:
         return False
