@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.model.limits import Limits
+from proxy.model.tls import HostTls, ListenerTls
+from tests.support.certificates import Authority
 from tests.support.http2client import (
     Code,
     Http2Client,
@@ -510,3 +513,29 @@ async def test_a_body_that_comes_before_the_endpoint_is_connected_is_sent_behind
         answers[0].transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         assert (await client.response()).status == 200
     assert [body for _, body in origin.requests] == [b"", LARGE[:90_000]]
+
+
+async def test_a_listener_that_offers_http2_no_more_drains_its_connections(
+    worker: WorkerProcess, port: int
+) -> None:
+    authority = Authority()
+    certificate = authority.issue("a")
+    worker.use_certificates(certificate)
+    async with Origin() as origin:
+        plain = snapshot(port, {"c1": [origin.address]}, route(port))
+        for version, http2 in enumerate((True, False), 1):
+            tls = ListenerTls(http2=http2, hosts=(HostTls("a", certificate.id),))
+            listeners = (replace(plain.listeners[0], tls=tls),)
+            await worker.apply(replace(plain, version=version, listeners=listeners))
+            if http2:
+                client = await Http2Client.connect(port, tls=trusting_http2(authority))
+                assert (await client.get()).status == 200
+        await client.expect_connection_end()
+        assert [frame.code for frame in client.of(Kind.GOAWAY)][:1] == [Code.NO_ERROR]
+        await client.close()
+
+
+def trusting_http2(authority: Authority) -> ssl.SSLContext:
+    context = authority.trusting()
+    context.set_alpn_protocols(["h2"])
+    return context

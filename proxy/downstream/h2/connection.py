@@ -472,7 +472,7 @@ class Http2Connection(StreamOwner):
 
     def _check(self, now: float) -> None:
         streams = self._streams
-        if self._plane.draining or self._listener.is_closed or self._draining.is_old(now):
+        if self._draining.is_old(now) or self._is_unwanted():
             self.drain()
         self._outbox.add_any(self._draining.close(now, streams.last))
         limit_s = self._plane.config.limits.head_timeout_s
@@ -487,6 +487,13 @@ class Http2Connection(StreamOwner):
             self._check_streams(now)
         elif now >= self._deadline or self._draining.is_closed:
             self._end(NO_ERROR, "")
+
+    def _is_unwanted(self) -> bool:
+        """Whether the listener takes no connections like this one any more."""
+        tls = self._listener.tls
+        if self._plane.draining or self._listener.is_closed or (self.session is None) is not (tls is None):
+            return True
+        return tls is not None and not tls.http2
 
     def _check_streams(self, now: float) -> None:
         limits = self._plane.config.limits
