@@ -67,8 +67,8 @@ class FrameReader:
     """Reads the frames of one connection. `next` sets the members that describe the frame."""
 
     __slots__ = (
-        "_at", "_block", "_block_ends", "_block_stream", "_continuations", "_data", "ends", "flow", "is_ack",
-        "is_own_parent", "kind", "payload", "stream",
+        "_at", "_block", "_block_ends", "_block_stream", "_continuations", "_data", "_left", "_left_ends",
+        "_left_stream", "ends", "flow", "is_ack", "is_own_parent", "kind", "payload", "stream",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -78,6 +78,9 @@ class FrameReader:
         self._block_stream = 0  # its stream; 0: there is none
         self._block_ends = False
         self._continuations = 0
+        self._left = 0  # bytes still to come of a frame of data, whose beginning was delivered
+        self._left_stream = 0
+        self._left_ends = False
         # The frame that was read last
         self.kind = UNKNOWN
         self.stream = 0
@@ -93,7 +96,7 @@ class FrameReader:
 
     @property
     def is_within(self) -> bool:
-        """Whether a frame, or a header block, has begun and is not complete."""
+        """Whether a frame, or a header block, has begun and is not complete; data does not wait."""
         return self._at < len(self._data) or self._block_stream != 0
 
     @property
@@ -101,16 +104,21 @@ class FrameReader:
         return len(self._data) - self._at
 
     def has_frame(self) -> bool:
-        """Whether a complete frame waits."""
+        """Whether a frame waits, or a part of data."""
         data, at = self._data, self._at
         left = len(data) - at
-        return left >= HEAD_BYTES and left >= HEAD_BYTES + _size(data, at)
+        if self._left:
+            return left > 0
+        return left >= HEAD_BYTES and (left >= HEAD_BYTES + _size(data, at) or self._is_data(left, at))
 
     def next(self) -> bool:
-        """Read the next frame, or header block; return whether one was complete.
+        """Read the next frame, header block, or part of data; return whether there was one.
 
+        Slow clients may take minutes for a frame of data, so data does not wait for its frame.
         Raises Http2Error, StreamError; after a StreamError the reader goes on with the next frame.
         """
+        if self._left:
+            return self._read_more_data()
         while True:
             data, at = self._data, self._at
             left = len(data) - at - HEAD_BYTES
@@ -120,7 +128,7 @@ class FrameReader:
             if size > FRAME_BYTES:
                 raise Http2Error(FRAME_SIZE_ERROR, f"a frame of {size} bytes; the most are {FRAME_BYTES}")
             if left < size:
-                return False
+                return self._is_data(left + HEAD_BYTES, at) and self._begin_data(at, size)
             kind, flags = data[at + 3], data[at + 4]
             at += HEAD_BYTES
             self._at = at + size
@@ -133,6 +141,35 @@ class FrameReader:
             else:
                 self._read_data(flags, size)
             return True
+
+    def _is_data(self, left: int, at: int) -> bool:
+        """Whether an incomplete frame, of which `left` bytes are there, has data that can be delivered."""
+        data = self._data
+        if left <= HEAD_BYTES or self._block_stream or data[at + 3] != DATA or data[at + 4] & PADDED:
+            return False
+        return any(data[at + 5 : at + HEAD_BYTES])
+
+    def _begin_data(self, at: int, size: int) -> bool:
+        """Deliver the beginning of a frame of data."""
+        self._left = size
+        self._left_stream = number_of(self._data[at + 5 : at + HEAD_BYTES])
+        self._left_ends = self._data[at + 4] & END_STREAM != 0
+        self._at = at + HEAD_BYTES
+        return self._read_more_data()
+
+    def _read_more_data(self) -> bool:
+        at = self._at
+        payload = self._data[at : at + self._left]
+        if not payload:
+            return False
+        self._at = at + len(payload)
+        self._left -= len(payload)
+        self.kind = DATA
+        self.stream = self._left_stream
+        self.payload = payload
+        self.flow = len(payload)
+        self.ends = self._left_ends and not self._left
+        return True
 
     def _read_data(self, flags: int, size: int) -> None:
         if not self.stream:

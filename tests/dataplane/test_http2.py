@@ -386,6 +386,20 @@ async def test_a_body_that_stops_coming_gets_408(worker: WorkerProcess, port: in
         assert (await client.get(stream=3)).status == 200
 
 
+async def test_a_slow_upload_may_take_longer_than_a_head(worker: WorkerProcess, port: int) -> None:
+    """Neither a frame that comes in pieces nor reads that never end with a frame count as a slow head."""
+    limits = replace(DEFAULTS, head_timeout_s=1.0)
+    body = LARGE[:20_000]
+    raw = data(1, body[:10_000], ends=False) + data(1, body[10_000:])
+    async with Origin() as origin, serving(worker, port, origin, limits=limits), connected(port) as client:
+        await client.send(headers(1, client.request("/", "POST"), ends=False))
+        for at in range(0, len(raw), 1000):
+            await client.send(raw[at : at + 1000])
+            await asyncio.sleep(0.15)  # 3 s in all, thrice the time of a head
+        assert (await client.response()).status == 200
+    assert [received for _, received in origin.requests] == [body]
+
+
 async def test_a_connection_that_is_old_is_drained_without_a_failed_request(
     worker: WorkerProcess, port: int
 ) -> None:

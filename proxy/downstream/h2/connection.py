@@ -232,7 +232,10 @@ class Http2Connection(StreamOwner):
         self._backlog.left -= QUANTUM - left
         if self._closing is not None:
             return
-        self._within_since = (self._within_since or self._plane.wheel.now) if frames.is_within else 0.0
+        if left < QUANTUM or not frames.is_within:
+            self._within_since = 0.0
+        if frames.is_within and not self._within_since:
+            self._within_since = self._plane.wheel.now
         if left <= 0 and frames.has_frame() and not self.is_listed:
             self.transport.pause_reading()
             self._wait_for_turn(is_new=False)
