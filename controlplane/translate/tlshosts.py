@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from controlplane.resources.ingress import IngressTLS
 from controlplane.resources.secret import Secret
+from controlplane.translate.clientcerts import ClientCertificates
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.gateways import Gateways, LiveGateway
 from controlplane.translate.hostowners import HostOwners, is_canary
@@ -65,6 +66,7 @@ def plan_tls(
     gateways: Gateways,
     outcomes: Sequence[Outcome],
     pairs: KeyPairs,
+    demands: ClientCertificates,
     today: str,
     previous: Snapshot | None = None,
 ) -> TlsPlan:
@@ -92,7 +94,11 @@ def plan_tls(
                 elif host in before and reader.awaits(before[host].owner) and _owns(claims, before[host]):
                     hosts[host] = "", before[host]
             listeners[listener.port] = replace(
-                listener.tls, hosts=tuple(hosts[host][1] for host in sorted(hosts))
+                listener.tls,
+                hosts=tuple(
+                    demands.applied(hosts[host][1], gateway, listener.port, before.get(host))
+                    for host in sorted(hosts)
+                ),
             )
             named = dict.fromkeys(secret for secret, _ in hosts.values() if secret)
             listed[listener.port] = tuple(

@@ -20,7 +20,7 @@ NGINX_SPELLED = {
     "auth-realm": NO_EFFECT,
     "auth-secret": REFUSED,
     "auth-secret-type": NO_EFFECT,
-    "auth-tls-secret": REFUSED,
+    "auth-tls-secret": WORKS,
     "auth-type": REFUSED,
     "backend-protocol": REFUSED,
     "canary": WORKS,

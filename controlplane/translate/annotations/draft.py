@@ -99,6 +99,8 @@ class Draft(msgspec.Struct):
     failback: PlannedFailback | None = None  # None: as soon as it can serve
     priority_levels: tuple[tuple[str, ...], ...] = ()
     min_tls: str = ""  # version of TLS; "": the listener's
+    client_ca: str = ""  # name of the Secret whose authorities sign the certificates of clients
+    client_ca_field: str = ""
     canary: Canary | None = None
 
     # Services
