@@ -98,6 +98,8 @@ def plan_ingress(
         closed=closed,
         tls=ingress.spec.tls,
         min_tls=draft.min_tls,
+        max_tls=draft.max_tls,
+        ciphers=draft.ciphers,
         client_ca=draft.client_ca,
         client_ca_field=draft.client_ca_field,
         to_https=draft.to_https.field if draft.to_https is not None else "",

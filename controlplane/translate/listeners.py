@@ -47,10 +47,11 @@ def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListen
         if listener.port in planned:
             findings.add("FG0503", f"{where}.port", listener.port, port=listener.port)
             continue
-        secrets, authorities = (), None
-        if listener.tls is not None:
-            secrets = named_secrets(part(written), where, findings)
-            authorities = client_authorities(part(written), where, findings)
+        if listener.tls is None:
+            planned[listener.port] = PlannedListener(f"{where}.port", listener)
+            continue
+        secrets = named_secrets(part(written), where, findings)
+        authorities = client_authorities(part(written), where, findings)
         planned[listener.port] = PlannedListener(f"{where}.port", listener, "", secrets, authorities)
     return tuple(planned.values())
 

@@ -123,9 +123,21 @@ def _owns(claims: Sequence[_CertificateClaim], host: HostTls) -> bool:
 
 
 def _host_tls(host: str, pair: KeyPair, claims: Sequence[_CertificateClaim], lowest: str) -> HostTls:
-    """Return the TLS of a host; the strictest Ingress of its owner decides on the lowest version."""
-    wanted = (claim.outcome.plan.min_tls for claim in claims if claim.outcome.plan is not None)
-    return HostTls(host, pair.certificate.id, claims[0].namespace, max(lowest, *wanted))
+    """Return the TLS of a host; the strictest Ingress of its owner decides on versions and ciphers.
+
+    The lowest version wins over the highest one: so clients still agree on one where Ingresses contradict.
+    """
+    plans = [claim.outcome.plan for claim in claims if claim.outcome.plan is not None]
+    low = max((lowest, *(plan.min_tls for plan in plans)))
+    high = min((plan.max_tls for plan in plans if plan.max_tls), default="")
+    listed = [plan.ciphers for plan in plans if plan.ciphers]
+    ciphers = listed[0] if listed else ()
+    for others in listed[1:]:
+        ciphers = tuple(name for name in ciphers if name in others) or ciphers
+    return HostTls(
+        host, pair.certificate.id, claims[0].namespace, low,
+        max_version=max(low, high) if high else "", ciphers=ciphers,
+    )  # fmt: skip
 
 
 def _named_by_gateway(

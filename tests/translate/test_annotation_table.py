@@ -57,7 +57,7 @@ NGINX_SPELLED = {
     "session-cookie-max-age": WORKS,
     "session-cookie-name": WORKS,
     "session-cookie-path": WORKS,
-    "ssl-cipher": NO_EFFECT,
+    "ssl-cipher": WORKS,
     "ssl-redirect": WORKS,
     "temporal-redirect": WORKS,
     "upstream-hash-by": WORKS,

@@ -21,6 +21,7 @@ from controlplane.translate.annotations import (
     gateway_listeners,
     headers,
     health,
+    hsts,
     limits,
     listen_ports,
     load_balance,
@@ -71,6 +72,7 @@ FAMILIES: Final = (
     Family(subset.ROWS, subset.apply),
     Family(canary.ROWS, canary.apply),
     Family(headers.ROWS, headers.apply),
+    Family(hsts.ROWS, hsts.apply),
     Family(retries.ROWS, retries.apply),
     Family(retry_scope.ROWS, retry_scope.apply),  # after retries
     Family(cors.ROWS, cors.apply),
