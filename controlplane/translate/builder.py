@@ -86,7 +86,7 @@ def translate(
     findings = {outcome.findings.subject.key: outcome.findings for outcome in outcomes}
     report_conflicts(routes, findings)
     report_sharing(routes, findings)
-    routes = demands.closed(routes, tls.listeners, outcomes)
+    routes = demands.closed(routes, tls.listeners, tls.claimed, outcomes)
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
     checks = bind_checks(outcomes)
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]

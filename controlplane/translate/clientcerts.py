@@ -78,9 +78,16 @@ class ClientCertificates:
         return replace(host, client_ca=self.reader.bundle(named or (), gateway.findings, kept))
 
     def closed(
-        self, routes: tuple[Route, ...], listeners: Mapping[int, ListenerTls], outcomes: Sequence[Outcome]
+        self,
+        routes: tuple[Route, ...],
+        listeners: Mapping[int, ListenerTls],
+        claimed: frozenset[tuple[int, str, str]],
+        outcomes: Sequence[Outcome],
     ) -> tuple[Route, ...]:
-        """Return the routes, of which those that a demand concerns answer 403 to clients without it."""
+        """Return the routes, of which those that a demand concerns answer 403 to clients without it.
+
+        Other findings tell why a host has no TLS that is `claimed`: ports, hosts and owners of spec.tls.
+        """
         if not self._by_host:
             return routes
         findings = {outcome.findings.subject.key: outcome.findings for outcome in outcomes}
@@ -89,9 +96,14 @@ class ClientCertificates:
             source = f"{route.source.namespace}/{route.source.name}"
             ports = self._open_ports(route, source, listeners)
             found += _divided(route, ports)
-            shut = [port for port in route.ports if port not in ports]
             redirects = route.policies is not None and route.policies.to_https is not None
-            if any(port in listeners or not redirects for port in shut) and source in findings:
+            shut = [
+                port
+                for port in route.ports
+                if port not in ports and (port, route.host, tenant_of(route)) not in claimed
+                if port in listeners or not redirects
+            ]
+            if shut and source in findings:
                 self._tell(findings[source], route.host, shut)
         return tuple(found)
 

@@ -148,6 +148,13 @@ def test_without_tls_of_its_own_no_rule_of_the_host_is_open(pairs: tuple[Secret,
     assert [type(route.action) is Forward for route in on(found, 443)] == [served]
 
 
+def test_secrets_that_are_not_listed_yet_are_nobodys_fault() -> None:
+    redirecting = {"nginx.ingress.kubernetes.io/ssl-redirect": "true"}
+    found = translated([mse(), site(annotations=redirecting)], TlsSecrets())
+    assert not codes(found)
+    assert {route.action for route in found.snapshot.routes} == {ANSWER}
+
+
 def test_a_host_outside_of_spec_tls_is_closed() -> None:
     found = translated([mse(), site(host="www.example.com")], have(authorities(CACERT, TRUST)))
     assert {route.action for route in found.snapshot.routes} == {ANSWER}
