@@ -16,7 +16,7 @@ from proxy.policies.rewrite import Rewriter
 
 _Request = tuple[tuple[HeaderChange, ...], Rewrite | None, PathMatch | None]
 """Changes and rewrite, with the path where the rewrite replaces the part that the path matched."""
-_Response = tuple[Cors | None, tuple[HeaderChange, ...], tuple[ResponseRule, ...], str]
+_Response = tuple[Cors | None, tuple[HeaderChange, ...], tuple[ResponseRule, ...], str | None]
 
 
 class Compiled:
@@ -57,7 +57,7 @@ class Compiled:
 
     def response(self, policies: Policies) -> ResponseChanges | None:
         key = (policies.cors, policies.response_headers, policies.response_rules, policies.hsts)
-        if key == (None, (), (), ""):
+        if key == (None, (), (), None):
             return None
         found = self._responses.get(key)
         if found is None:

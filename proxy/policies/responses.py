@@ -54,10 +54,10 @@ class ResponseChanges:
     __slots__ = ("_changes", "_cors", "_hsts", "_is_repeatable", "_remembered", "_rules")
 
     def __init__(
-        self, cors: CorsPolicy | None, changes: Changes | None, rules: list[Rule], hsts: str = ""
+        self, cors: CorsPolicy | None, changes: Changes | None, rules: list[Rule], hsts: str | None = None
     ) -> None:
         self._cors = cors
-        self._hsts = b"Strict-Transport-Security: %b" % hsts.encode() if hsts else b""
+        self._hsts = b"Strict-Transport-Security: %b" % hsts.encode() if hsts is not None else b""
         self._changes = changes
         self._rules = rules
         every = [rule.changes for rule in rules]

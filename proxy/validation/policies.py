@@ -56,7 +56,7 @@ def of_policies(policies: Policies) -> Problems:
     yield from within("response_headers", of_changes(policies.response_headers))
     for rule in policies.response_rules:
         yield from within("response_rules", of_rule(rule))
-    if policies.hsts and _HSTS.fullmatch(policies.hsts) is None:
+    if policies.hsts is not None and _HSTS.fullmatch(policies.hsts) is None:
         allowed = "max-age=<seconds>, then includeSubDomains and preload"
         yield Problem("hsts", policies.hsts, "is no Strict-Transport-Security", allowed)
     if policies.errors is not None:

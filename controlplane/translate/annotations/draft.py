@@ -129,7 +129,7 @@ class Draft(msgspec.Struct):
     request_headers: list[HeaderChange] = field(default_factory=list)
     response_headers: list[HeaderChange] = field(default_factory=list)
     response_rules: list[ResponseRule] = field(default_factory=list)
-    hsts: str = ""
+    hsts: str | None = None
     retry: Retry | None = None
     response_timeout_s: float | None = None
     max_body_bytes: int | None = None
