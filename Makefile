@@ -72,7 +72,7 @@ coverage: dev ## run the tests of the pure packages; fail when they leave out ov
 fuzz: dev ## over 600,000 messages and sequences: against h11, httptools, h2 and nghttp2, and our own memory
 	FLEETGATE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest $(FUZZED) --timeout=0 $(ARGS)
 
-compare: $(VENV)/.load compiled ## measure beside nginx, HAProxy, Envoy (Debian: nginx-light haproxy wrk); options in ARGS, e.g. --quick
+compare: $(VENV)/.load compiled ## measure beside nginx, HAProxy, Envoy (Debian: nginx-light haproxy wrk nghttp2-client); options in ARGS, e.g. --quick
 	$(BIN)/python -m loadtest.compare $(BUILDS) $(ARGS)
 
 compare-routes: $(VENV)/.load compiled ## measure routing tables of 1 to 100,000 routes, and swaps of them

@@ -10,7 +10,7 @@ from proxy.backlog import Backlog
 from proxy.clock import Clock
 from proxy.configuration import Configuration, SnapshotChange, configuration_of
 from proxy.http.heads import Heads
-from proxy.http2.request_head import KnownTables
+from proxy.http2.memory import KnownTables
 from proxy.model.actions import FixedResponse
 from proxy.model.channel import ChannelError, decode_routes, decode_services
 from proxy.model.policies import Policies

@@ -2,9 +2,9 @@
 
     python -m loadtest.compare [--quick] [--rows PATTERN ...] [--rounds N] [--seconds N]
 
-One worker of each on one core, backend and wrk on another, rounds interleaved. Every proxy routes by host and
-path with a header rule, splits 20/80 over two clusters of two endpoints, retries, adds the same headers, and
-writes a JSON access log to a file. The exit code is 1 when a request to fleetgate failed.
+One worker of each on one core, backend and load on another, rounds interleaved. Every proxy routes by host
+and path with a header rule, splits 20/80 over two clusters of two endpoints, retries, adds the same headers,
+and writes a JSON access log to a file. The exit code is 1 when a request to fleetgate failed.
 """
 
 import argparse
@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from loadtest.compare import chart, report, wrk
+from loadtest.compare import chart, load, report
+from loadtest.compare.figures import LoadError
 from loadtest.compare.peers import Peer, envoy, haproxy, nginx
 from loadtest.compare.results import Outcome
 from loadtest.compare.rows import QUICK, Row, select
@@ -35,7 +36,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     add_common(parser)
     parser.add_argument(
-        "--quick", action="store_true", help="some rows, two rounds of one second: four minutes"
+        "--quick", action="store_true", help="some rows, two rounds of one second: five minutes"
     )
     parser.add_argument(
         "--rows", nargs="+", metavar="PATTERN", help="rows by name, * is any text (default: all)"
@@ -53,7 +54,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def compare(options: argparse.Namespace) -> tuple[Outcome, report.Circumstances]:
-    """Measure, and print each result at once. Raises Missing, StartError, WrkError, ValueError, OSError."""
+    """Measure, and print each result at once. Raises Missing, StartError, LoadError, ValueError, OSError."""
     check_cores(options.proxy_core, options.load_core)
     rows, skipped = runnable(select(options.rows or (list(QUICK) if options.quick else ["*"])))
     ours = builds(options.fleetgate)
@@ -61,7 +62,7 @@ def compare(options: argparse.Namespace) -> tuple[Outcome, report.Circumstances]
     nginx.find()  # the backend
     peers: list[Peer] = [*ours, *others]
     about = report.Circumstances(
-        versions={peer.name: peer.version() for peer in peers} | {"wrk": wrk.version()},
+        versions={peer.name: peer.version() for peer in peers} | load.versions(rows),
         rounds=options.rounds,
         seconds=options.seconds,
         remarks=(
@@ -104,7 +105,7 @@ def main() -> int:
     options = parse_arguments(sys.argv[1:])
     try:
         outcome, about = compare(options)
-    except (Missing, StartError, wrk.WrkError, ValueError, OSError) as error:
+    except (Missing, StartError, LoadError, ValueError, OSError) as error:
         raise SystemExit(f"compare: {error}") from error
     if options.json:
         report.write_json(options.json, outcome, about)

@@ -1,6 +1,7 @@
 """The rows of the comparison: the request, the number of connections, the way of asking."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatch
 
@@ -21,6 +22,10 @@ class Heads(StrEnum):
 
     WARM = "warm"
     COLD = "cold"
+    QUERY = "query"  # only of HTTP/2: a client repeats its headers, each request has its own query
+
+
+WARM_AND_COLD = (Heads.WARM, Heads.COLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class Row:
     closes: bool = False  # every request on a connection of its own
     idle: int = 0  # connections beside, silent after one request each
     tls: bool = False  # HTTPS
+    http2: bool = False  # by ALPN with TLS, by prior knowledge without
+    streams: int = 1  # requests at a time on each connection; more than one only with HTTP/2
 
 
 def _all_rows() -> tuple[Row, ...]:
@@ -41,9 +48,9 @@ def _all_rows() -> tuple[Row, ...]:
         Row(f"{size}-{connections}-{heads}", f"/svc1/{size}", connections, heads)
         for size in SIZES
         for connections in (32, 256)
-        for heads in Heads
+        for heads in WARM_AND_COLD
     ]
-    for heads in Heads:
+    for heads in WARM_AND_COLD:
         rows += (
             Row(f"post-{heads}", "/svc1/post", 32, heads, Origin.SCRIPT, body_bytes=POST_BYTES),
             Row(f"chunked-{heads}", "/svc1/chunked", 32, heads, Origin.SCRIPT),
@@ -55,7 +62,22 @@ def _all_rows() -> tuple[Row, ...]:
             Row(f"tls-close-{heads}", "/svc1/90B", 32, heads, closes=True, tls=True),
         )
     rows.append(Row("idle-warm", "/svc1/90B", 32, Heads.WARM, idle=10_000))
-    return tuple(rows)
+    return (*rows, *_http2_rows())
+
+
+def _http2_rows() -> Iterator[Row]:
+    """Yield the rows of HTTP/2: 256 requests at a time on 8 connections, or one on each of 32."""
+    for heads in WARM_AND_COLD:
+        many = Row(f"h2c-{heads}", "/svc1/90B", 8, heads, http2=True, streams=32)
+        posts = replace(many, path="/svc1/post", origin=Origin.SCRIPT, body_bytes=POST_BYTES)
+        yield many
+        yield Row(f"h2c-single-{heads}", "/svc1/90B", 32, heads, http2=True)
+        yield replace(many, name=f"h2c-10KB-{heads}", path="/svc1/10KB")
+        yield replace(many, name=f"h2c-100KB-{heads}", path="/svc1/100KB")
+        yield replace(posts, name=f"h2c-post-{heads}")
+        yield replace(many, name=f"h2-tls-{heads}", tls=True)
+        yield replace(many, name=f"h2-tls-10KB-{heads}", path="/svc1/10KB", tls=True)
+    yield replace(many, name="h2c-query", heads=Heads.QUERY)
 
 
 ROWS = _all_rows()
@@ -70,6 +92,8 @@ QUICK = (
     "tls-warm",
     "tls-close-warm",
     "idle-*",
+    "h2c-warm",
+    "h2c-cold",
 )
 MEANING = {
     "90B, 10KB, 100KB, 1MB": "GET of an answer of that size, by 32 or 256 keep-alive connections",
@@ -79,6 +103,11 @@ MEANING = {
     "chunked": "GET of a chunked answer of 10 KB in three chunks",
     "close": "GET of 90 B, a new connection for each request",
     "tls": "GET of 90 B, of 10 KB, and with a handshake for each request, over TLS 1.3 with a key on P-256",
+    "h2c": "HTTP/2 without TLS, by prior knowledge: GET of 90 B, 10 KB and 100 KB and POST of 10 KB,"
+    " 32 at a time on each of 8 connections",
+    "h2c-single": "GET of 90 B over HTTP/2, one at a time on each of 32 connections",
+    "query": "a client repeats its eight headers, each request has its own query string",
+    "h2-tls": "GET of 90 B and of 10 KB over HTTP/2 and TLS 1.3, 32 at a time on each of 8 connections",
     "idle": "GET of 90 B by 32 connections beside 10,000 that are silent after one request each",
 }
 

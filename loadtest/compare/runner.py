@@ -1,4 +1,4 @@
-"""Runs the rows: backend and wrk on one core, the proxies on another, one of them under load at a time."""
+"""Runs the rows: backend and load on one core, the proxies on another, one of them under load at a time."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from loadtest.compare import backend, wrk
+from loadtest.compare import backend, load
 from loadtest.compare.idle import IdleConnections
 from loadtest.compare.peers import Peer, Running
 from loadtest.compare.results import Measurement
@@ -44,7 +44,7 @@ class Contestant:
 def run_row(plan: Plan, row: Row) -> Iterator[Measurement]:
     """Yield the measurements of a row; all that is started is stopped again.
 
-    Raises StartError, WrkError, OSError.
+    Raises StartError, LoadError, OSError.
     """
     directory = plan.directory / row.name
     directory.mkdir()
@@ -62,7 +62,7 @@ class _RowRun:
         self._row = row
         self._directory = directory
         self._clusters = clusters
-        self._script = wrk.write_script(row, directory)
+        self._prepared = load.prepare(row, directory)
         self._starts = 0
 
     def measurements(self) -> Iterator[Measurement]:
@@ -92,10 +92,10 @@ class _RowRun:
         directory = self._directory / f"{peer.name}-{self._starts}"
         directory.mkdir()
         pair = certificate.made(directory, HOST) if self._row.tls else None
-        site = Site(directory, free_ports(1)[0], self._clusters, pair)
+        site = Site(directory, free_ports(1)[0], self._clusters, pair, self._row.http2)
         running = peer.start(site, self._plan.proxy_core)
         try:
-            seen = wrk.run(self._row, self._script, site.port, WARM_UP_S, (self._plan.load_core,))
+            seen = load.run(self._row, self._prepared, site.port, WARM_UP_S, (self._plan.load_core,))
             if seen.errors >= seen.requests:
                 raise StartError(f"{peer.name} answers no request of the row {self._row.name}")
             yield Contestant(peer, site, running)
@@ -112,7 +112,7 @@ class _RowRun:
     ) -> Measurement:
         plan, pid = self._plan, contestant.running.pid
         used = cpu_s(pid)
-        seen = wrk.run(self._row, self._script, contestant.site.port, plan.seconds, (plan.load_core,))
+        seen = load.run(self._row, self._prepared, contestant.site.port, plan.seconds, (plan.load_core,))
         used = cpu_s(pid) - used
         empty(contestant.site.access_log)
         return Measurement(

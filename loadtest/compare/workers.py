@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from loadtest.compare import backend, wrk
+from loadtest.compare import backend, load
+from loadtest.compare.figures import LoadError
 from loadtest.compare.report import machine, table, today
 from loadtest.compare.rows import Row, select
 from loadtest.compare.runner import WARM_UP_S, empty, rotated
@@ -86,10 +87,14 @@ def divide(usable: list[int]) -> Cores:
 class Team:
     """Workers that share a port, each on a core of its own."""
 
-    def __init__(self, build: Fleetgate, site: Site, size: int, cores: Cores, stack: ExitStack) -> None:
+    def __init__(
+        self, build: Fleetgate, site: Site, row: Row, size: int, cores: Cores, stack: ExitStack
+    ) -> None:
         """Start them; `stack` stops them."""
         self._build = build.name
         self._site = site
+        self._row = replace(row, connections=CONNECTIONS * size)
+        self._prepared = load.prepare(self._row, site.directory)
         self._load_cores = cores.of_load(size)
         self._workers: list[Worker] = []
         for number in range(size):
@@ -98,14 +103,13 @@ class Team:
             worker.apply(encode(Apply(snapshot(site))))
             self._workers.append(worker)
 
-    def measure(self, row: Row, script: Path, number: int, seconds: int) -> Round:
-        row = replace(row, connections=CONNECTIONS * len(self._workers))
+    def measure(self, number: int, seconds: int) -> Round:
         before = self._cpu_s()
-        seen = wrk.run(row, script, self._site.port, seconds, self._load_cores)
+        seen = load.run(self._row, self._prepared, self._site.port, seconds, self._load_cores)
         spent = [after - earlier for after, earlier in zip(self._cpu_s(), before, strict=True)]
         empty(self._site.access_log)
         return Round(
-            row=row.name,
+            row=self._row.name,
             build=self._build,
             workers=len(self._workers),
             round=number,
@@ -123,7 +127,6 @@ def rounds_of(
     row: Row, build: Fleetgate, options: argparse.Namespace, directory: Path, cores: Cores
 ) -> Iterator[Round]:
     """Alternate between one worker and two, which are started once, with backends of their own."""
-    script = wrk.write_script(row, directory)
     with ExitStack() as stack:
         teams = []
         for size in (1, 2):
@@ -131,12 +134,12 @@ def rounds_of(
             own.mkdir()
             site = Site(own, free_ports(1)[0], free_clusters())
             stack.enter_context(backend.started(row.origin, site.backends, own, cores.of_load(size)))
-            team = Team(build, site, size, cores, stack)
-            team.measure(row, script, 0, WARM_UP_S)
+            team = Team(build, site, row, size, cores, stack)
+            team.measure(0, WARM_UP_S)
             teams.append(team)
         for number in range(options.rounds):
             for team in rotated(teams, number):
-                yield team.measure(row, script, number, options.seconds)
+                yield team.measure(number, options.seconds)
 
 
 def summary(rounds: list[Round]) -> list[tuple[str, ...]]:
@@ -204,7 +207,7 @@ def run(options: argparse.Namespace) -> int:
 def main() -> int:
     try:
         return run(parse_arguments(sys.argv[1:]))
-    except (Missing, StartError, wrk.WrkError, ValueError, OSError) as error:
+    except (Missing, StartError, LoadError, ValueError, OSError) as error:
         raise SystemExit(f"compare.workers: {error}") from error
 
 

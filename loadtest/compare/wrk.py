@@ -4,10 +4,10 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from loadtest.compare.figures import LoadError, Result
 from loadtest.compare.rows import Heads, Row
 from loadtest.kit.processes import on_cores
 from loadtest.kit.site import HOST
@@ -58,31 +58,15 @@ end
 _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
-class WrkError(Exception):
-    """wrk is missing, or printed text that is not understood."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The figures of one run of wrk. Times in milliseconds."""
-
-    requests: int
-    elapsed_s: float  # of the whole run, as the clock on the wall has it
-    requests_per_s: float
-    p50_ms: float
-    p99_ms: float
-    errors: int  # answers other than 2xx and 3xx, and broken or timed out connections
-
-
 def version() -> str:
-    """Raises WrkError when wrk is missing."""
+    """Raises LoadError when wrk is missing."""
     if shutil.which("wrk") is None:
-        raise WrkError("wrk was not found on PATH; install it (Debian: apt install wrk)")
+        raise LoadError("wrk was not found on PATH; install it (Debian: apt install wrk)")
     done = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
     return done.stdout.split("[")[0].removeprefix("wrk").strip()
 
 
-def write_script(row: Row, directory: Path) -> Path:
+def prepare(row: Row, directory: Path) -> Path:
     """Write the Lua script of a row."""
     path = directory / f"{row.name}.lua"
     path.write_text(_cold(row) if row.heads is Heads.COLD else _warm(row))
@@ -111,11 +95,19 @@ def _cold(row: Row) -> str:
     return _COLD.format(method=_method(row), path=row.path, fields=joined, body_bytes=row.body_bytes)
 
 
-def run(row: Row, script: Path, port: int, seconds: int, cores: tuple[int, ...]) -> Result:
+def run(row: Row, prepared: Path, port: int, seconds: int, cores: tuple[int, ...]) -> Result:
     """Load the proxy on `port`, with one thread on each of the cores."""
     scheme = "https" if row.tls else "http"
     command = [
-        *("wrk", f"-t{len(cores)}", f"-c{row.connections}", f"-d{seconds}s", "--latency", "-s", str(script)),
+        *(
+            "wrk",
+            f"-t{len(cores)}",
+            f"-c{row.connections}",
+            f"-d{seconds}s",
+            "--latency",
+            "-s",
+            str(prepared),
+        ),
         *(
             f"{scheme}://127.0.0.1:{port}{row.path}",
             "--",
@@ -126,7 +118,7 @@ def run(row: Row, script: Path, port: int, seconds: int, cores: tuple[int, ...])
         started = monotonic()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise WrkError(f"{command} failed: {done.stdout}{done.stderr}")
+        raise LoadError(f"{command} failed: {done.stdout}{done.stderr}")
     return parse(done.stdout, monotonic() - started)
 
 
@@ -144,7 +136,7 @@ def parse(output: str, elapsed_s: float) -> Result:
 def _find(pattern: str, output: str) -> re.Match[str]:
     found = re.search(pattern, output)
     if found is None:
-        raise WrkError(f"wrk printed unexpected output:\n{output}")
+        raise LoadError(f"wrk printed unexpected output:\n{output}")
     return found
 
 

@@ -92,10 +92,10 @@ def access_log(path: Path, **more: Part) -> Part:
     }
 
 
-def tls_socket(certificate: Path, key: Path) -> Part:
-    """Return the socket of a listener that takes HTTPS with this pair."""
+def tls_socket(certificate: Path, key: Path, protocol: str = "http/1.1") -> Part:
+    """Return the socket of a listener that takes HTTPS with this pair; `protocol` is what ALPN offers."""
     pair = {"certificate_chain": {"filename": str(certificate)}, "private_key": {"filename": str(key)}}
-    context = {"tls_certificates": [pair], "alpn_protocols": ["http/1.1"]}
+    context = {"tls_certificates": [pair], "alpn_protocols": [protocol]}
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {

@@ -212,9 +212,9 @@ def listener(site: Site) -> model.Listener:
     plain = model.Listener(site.port, SOURCE, address="127.0.0.1", idle_timeout_s=IDLE_TIMEOUT_S)
     certificate = _certificate(site)
     if certificate is None:
-        return plain
+        return plain  # takes HTTP/2 by prior knowledge too
     # The load names no host in its handshakes
-    return replace(plain, tls=ListenerTls(hosts=(HostTls("", certificate.id),)))
+    return replace(plain, tls=ListenerTls(http2=site.http2, hosts=(HostTls("", certificate.id),)))
 
 
 def _certificate(site: Site) -> Certificate | None:

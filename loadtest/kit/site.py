@@ -24,6 +24,7 @@ class Site:
     port: int
     clusters: dict[str, tuple[int, int]]
     tls: KeyPair | None = None  # the proxy takes HTTPS with it; None: HTTP
+    http2: bool = False  # the proxy takes HTTP/2: by ALPN with TLS, by prior knowledge without
 
     @property
     def access_log(self) -> Path:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from loadtest.compare import report, wrk
+from loadtest.compare import report
+from loadtest.compare.figures import LoadError
 from loadtest.kit.fleetgate import Fleetgate
 from loadtest.kit.options import add_common, builds, check_cores
 from loadtest.kit.processes import StartError, raise_file_limit
@@ -113,7 +114,7 @@ def main() -> int:
         for peer in builds(options.fleetgate):
             say(f"{peer.name} {peer.version()}; {report.machine()}; {report.today()}\n")
             results[peer.name] = {part: PARTS[part](peer, options, say) for part in options.only}
-    except (Missing, StartError, wrk.WrkError, ValueError, OSError) as error:
+    except (Missing, StartError, LoadError, ValueError, OSError) as error:
         raise SystemExit(f"soak: {error}") from error
     if options.json:
         options.json.write_text(json.dumps(results, indent=2))

@@ -23,7 +23,7 @@ class After:
 def growth(worker: Serving, milestones: list[int]) -> Iterator[After]:
     """Yield the memory when each number of requests is done; wrk goes on to the end of its round.
 
-    Rounds of cold and warm heads alternate, each on 32 new connections. Raises WrkError, TimeoutError.
+    Rounds of cold and warm heads alternate, each on 32 new connections. Raises LoadError, TimeoutError.
     """
     done = errors = rounds = 0
     rows = cycle((COLD, WARM))
@@ -41,7 +41,7 @@ def growth(worker: Serving, milestones: list[int]) -> Iterator[After]:
 def bytes_per_idle(worker: Serving, connections: int) -> float:
     """Return the memory of a connection that did one request and is silent.
 
-    The worker has to be fresh: memory used before would hide the connection's. Raises OSError, WrkError.
+    The worker has to be fresh: memory used before would hide the connection's. Raises OSError, LoadError.
     """
     worker.load(WARM, 1)
     before = rss_bytes(worker.pid)

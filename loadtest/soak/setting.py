@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.compare import backend, wrk
+from loadtest.compare.figures import Result
 from loadtest.compare.rows import Origin, Row, select
 from loadtest.compare.runner import empty
 from loadtest.kit.fleetgate import Fleetgate
@@ -28,9 +29,9 @@ class Serving:
     def port(self) -> int:
         return self.site.port
 
-    def load(self, row: Row, seconds: int) -> wrk.Result:
-        """Load the worker with wrk; empty its access log. Raises WrkError."""
-        script = wrk.write_script(row, self.site.directory)
+    def load(self, row: Row, seconds: int) -> Result:
+        """Load the worker with wrk; empty its access log. Raises LoadError."""
+        script = wrk.prepare(row, self.site.directory)
         seen = wrk.run(row, script, self.port, seconds, (self.load_core,))
         empty(self.site.access_log)
         return seen

@@ -1,18 +1,30 @@
 """The route of a request, or the answer to a request that gets no further."""
 
 from proxy.dataplane import DataPlane
-from proxy.downstream.answers import FORBIDDEN, LAST_HOP, LOOP, NO_ROUTE, NOT_HTTPS, Answer
+from proxy.downstream.answers import AMBIGUOUS, FORBIDDEN, LAST_HOP, LOOP, NO_ROUTE, NOT_HTTPS, Answer
+from proxy.downstream.spelling import settled
 from proxy.downstream.state import ListenerState
 from proxy.http.loops import is_loop
 from proxy.http.request_headers import RequestHeaders
 from proxy.http.request_line import HttpsRequestLine, RequestLine
 from proxy.request.downstream import ClientInfo
+from proxy.tls.session import TlsSession
 from proxy.upstream.plan import RoutePlan
+
+
+class SettledRoute:
+    """The plan of a request whose path servers read differently, and the line that all read alike."""
+
+    __slots__ = ("line", "plan")
+
+    def __init__(self, plan: RoutePlan, line: RequestLine) -> None:
+        self.plan = plan
+        self.line = line
 
 
 def find_route(
     plane: DataPlane, listener: ListenerState, client: ClientInfo, line: RequestLine, headers: RequestHeaders
-) -> RoutePlan | Answer:
+) -> RoutePlan | SettledRoute | Answer:
     """Return the plan of the request's route, or the answer where it has none or must not take it."""
     control = headers.control
     if line.authority is not None and isinstance(line, HttpsRequestLine) and client.scheme != b"https":
@@ -28,4 +40,13 @@ def find_route(
     )
     if plan is None:
         return NO_ROUTE
-    return plan
+    if line.resource.readings is None:
+        return plan
+    settled_line = settled(plane.config.table, listener.port, line, headers, client.address, plan)
+    return SettledRoute(plan, settled_line) if settled_line is not None else AMBIGUOUS
+
+
+def is_misdirected(listener: ListenerState, session: TlsSession, host: bytes) -> bool:
+    """Whether the host is not one that the handshake was for, or one as good (RFC 9110 §7.4)."""
+    hosts = listener.tls
+    return hosts is None or not hosts.serves(session.host, session.server_name, host.decode("latin-1"))

@@ -1,9 +1,7 @@
 """The head of a request in HTTP/2 (RFC 9113 §8.3): header blocks become what HTTP/1 heads become.
 
-The meaning of a block depends on nothing but its bytes and the dynamic table before it. A table never
-changes: a block that inserts leads to another table. So the meaning is remembered beside the table by the
-exact bytes of the block, and a client that repeats its request costs one look. Clients that change only the
-path are remembered by the rest of the block.
+A client that repeats its request costs one look into the memory of blocks. Clients that change only the path
+are remembered by the rest of the block. Clients that change more are read like their request before.
 """
 
 from typing import Final
@@ -14,8 +12,10 @@ from proxy.http.fields import CONTROL, Field, named_field
 from proxy.http.request_headers import RequestHeaders, headers_of
 from proxy.http.request_line import RequestLine, request_line_of
 from proxy.http2.errors import COMPRESSION_ERROR, PROTOCOL_ERROR, Http2Error, StreamError
-from proxy.http2.hpack import EMPTY, DynamicTable, HeaderEntry, HpackError, decode_block
+from proxy.http2.hpack import HeaderEntry, HpackError, decode_block
 from proxy.http2.huffman import decode_huffman
+from proxy.http2.memory import Http2RequestHead, KnownTable, KnownTables
+from proxy.http2.similar import SimilarHead
 
 _CONNECTION_FIELDS: Final = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
@@ -29,104 +29,15 @@ _UPGRADE: Final = (
     Field(b"upgrade", CONTROL, b"websocket", b""),
 )
 
-_ENTRIES: Final = 64  # blocks that are remembered beside one table
-_KEY_BYTES: Final = 2048
-_PRIVATE_BYTES: Final = 16384  # of keys, beside the table of one connection
-_SHARED_BYTES: Final = 8 << 20
-_COST_BYTES: Final = 2048  # of a remembered head, apart from its key
-_SHARED_DEPTH: Final = 2
-"""Blocks that led from the empty table to one that connections share; others end with their connection."""
-_HOPELESS: Final = 16  # blocks in a row that were new: then few of them are offered to the memory
-
-
-class Http2RequestHead:
-    """What a block means. Immutable."""
-
-    __slots__ = ("after", "headers", "line")
-
-    def __init__(self, line: RequestLine, headers: RequestHeaders, after: "KnownTable | None") -> None:
-        self.line = line
-        self.headers = headers
-        self.after = after  # the table behind the block; None: the block inserts nothing
-
-
-class BlockMemory:
-    """Heads by the bytes of their blocks; remembered from the second sighting on."""
-
-    __slots__ = ("_bytes", "_most", "_seen", "known")
-
-    def __init__(self, most: int) -> None:
-        """`most`: bytes of keys."""
-        self.known: dict[bytes, Http2RequestHead] = {}
-        self._seen = bytearray(_ENTRIES)
-        self._bytes = 0
-        self._most = most
-
-    def offer(self, key: bytes, head: Http2RequestHead) -> bool:
-        """Remember a head, if its key has been offered before; return whether it is remembered."""
-        digest = hash(key) & 0x3FFFFFFF
-        slot, mark = digest % _ENTRIES, (digest >> 8) % 255 + 1
-        if self._seen[slot] != mark:
-            self._seen[slot] = mark
-            return False
-        if len(key) > _KEY_BYTES:
-            return False
-        if len(self.known) >= _ENTRIES or self._bytes + len(key) > self._most:
-            self.known.clear()
-            self._bytes = 0
-        self.known[key] = head
-        self._bytes += len(key)
-        return True
-
-
-class KnownTable:
-    """A dynamic table, and the heads of blocks that were decoded with it."""
-
-    __slots__ = ("_most", "depth", "table", "upload_rests", "uploads", "whole", "whole_rests")
-
-    def __init__(self, table: DynamicTable, depth: int) -> None:
-        """`depth`: blocks that led to this table."""
-        self.table = table
-        self.depth = depth
-        self._most = _PRIVATE_BYTES if depth > _SHARED_DEPTH else _ENTRIES * _KEY_BYTES
-        # By the whole block, and by the block without its path; of requests without a body, and with one
-        self.whole = BlockMemory(self._most)
-        self.whole_rests = BlockMemory(self._most)
-        self.uploads: BlockMemory | None = None
-        self.upload_rests: BlockMemory | None = None
-
-    def memories(self, *, ends: bool) -> tuple[BlockMemory, BlockMemory]:
-        """Return those by whole block and by rest; `ends`: of requests without a body."""
-        if ends:
-            return self.whole, self.whole_rests
-        uploads, rests = self.uploads, self.upload_rests
-        if uploads is None or rests is None:
-            uploads = self.uploads = BlockMemory(self._most)
-            rests = self.upload_rests = BlockMemory(self._most)
-        return uploads, rests
-
-
-class KnownTables:
-    """The tables that the connections of a worker share: those that few blocks lead to from the empty one."""
-
-    __slots__ = ("_bytes", "root")
-
-    def __init__(self) -> None:
-        self.root = KnownTable(EMPTY, 0)
-        self._bytes = 0
-
-    def count(self, size: int) -> None:
-        """Count a key that a shared table has taken. When there are too many, all begin anew."""
-        self._bytes += size + _COST_BYTES
-        if self._bytes > _SHARED_BYTES:
-            self.root = KnownTable(EMPTY, 0)
-            self._bytes = 0
+_HOPELESS: Final = 16
+"""Blocks in a row that were new. From then on, few are offered to the memory, and others are read as like the
+one before."""
 
 
 class Http2HeadReader:
     """Reads the header blocks of one connection, one after the other: each may change the table."""
 
-    __slots__ = ("_new", "_table", "_tables", "headers", "line")
+    __slots__ = ("_new", "_similar", "_table", "_tables", "headers", "line")
 
     line: RequestLine
     headers: RequestHeaders
@@ -135,6 +46,7 @@ class Http2HeadReader:
         self._tables = tables
         self._table = tables.root
         self._new = 0  # blocks in a row that were not remembered
+        self._similar: SimilarHead | None = None
 
     def read(self, block: bytes, stream: int, *, ends: bool) -> None:
         """Read the head of a request, and set `line` and `headers`; `ends`: no body follows.
@@ -142,23 +54,23 @@ class Http2HeadReader:
         Raises RequestError for a head that is answered by a status, StreamError for one that is malformed,
         Http2Error where the table is lost, too.
         """
-        table = self._table
-        head = table.whole.known.get(block) if ends else table.memories(ends=False)[0].known.get(block)
+        memories = self._table.requests if ends else self._table.uploads
+        head = memories.whole.known.get(block) if memories is not None else None
         if head is None:
             at, end = _path_at(block)
-            if at and self._read_rest(block, at, end, stream, ends=ends):
-                return
-            head = self._decode(block, at, end, stream, ends=ends)
-        else:
-            self._new = 0
-            if head.after is not None:
-                self._table = head.after
+            if not at or not self._read_rest(block, at, end, stream, ends=ends):
+                self._decode(block, at, end, stream, ends=ends)
+            return
+        self._new = 0
+        if head.after is not None:
+            self._table = head.after
         self.line = head.line
         self.headers = head.headers
 
     def _read_rest(self, block: bytes, at: int, end: int, stream: int, *, ends: bool) -> bool:
         """Take the head from the memory of blocks without their path; False where it is not there."""
-        known = self._table.memories(ends=ends)[1].known.get(block[:at] + block[end:])
+        memories = self._table.requests if ends else self._table.uploads
+        known = memories.rests.known.get(block[:at] + block[end:]) if memories is not None else None
         if known is None:
             return False
         if known.after is not None:
@@ -176,22 +88,48 @@ class Http2HeadReader:
         self.headers = known.headers
         return True
 
-    def _decode(self, block: bytes, at: int, end: int, stream: int, *, ends: bool) -> Http2RequestHead:
+    def _decode(self, block: bytes, at: int, end: int, stream: int, *, ends: bool) -> None:
         before = self._table
         entries = self._entries(block)
         after = self._table if self._table is not before else None
-        head = _head_of(entries, stream, after, ends=ends)
         self._new += 1
-        if self._new <= _HOPELESS or self._new % _HOPELESS < 2:
-            memory, rests = before.memories(ends=ends)
-            is_kept = memory.offer(block, head)
-            if at:
-                is_kept = rests.offer(block[:at] + block[end:], head) or is_kept
-            if is_kept:
-                head.headers.is_remembered = True
-                if before.depth <= _SHARED_DEPTH:
-                    self._tables.count(len(block))
-        return head
+        if self._new > _HOPELESS and self._read_similar(entries, stream, ends=ends):
+            return
+        parsed = _Parsed(entries, stream, ends=ends)
+        self.line = parsed.line
+        self.headers = parsed.headers
+        if self._new >= _HOPELESS:
+            self._similar = parsed.as_pattern(entries, ends=ends)
+        # A table of one connection that the block has changed does not come again, nor does its block
+        is_of_use = before.is_shared or after is None
+        if is_of_use and (self._new <= _HOPELESS or self._new % _HOPELESS < 2):
+            self._offer(before, Http2RequestHead(self.line, self.headers, after), block, at, end, ends=ends)
+
+    def _read_similar(self, entries: list[HeaderEntry], stream: int, *, ends: bool) -> bool:
+        """Read a head that is like the one before; False where it is not."""
+        similar = self._similar
+        changed = similar.changed(entries, ends=ends) if similar is not None else None
+        if similar is None or changed is None:
+            return False
+        for at in changed:
+            if entries[at].field is None:
+                _field_of(entries[at], stream)
+        _check_path(similar.method, similar.path, stream)
+        self.line = request_line_of(similar.method, similar.path)
+        self.headers = similar.headers_of(entries, changed)
+        return True
+
+    def _offer(
+        self, table: KnownTable, head: Http2RequestHead, block: bytes, at: int, end: int, *, ends: bool
+    ) -> None:
+        memories = table.memories(ends=ends)
+        is_kept = memories.whole.offer(block, head)
+        if at:
+            is_kept = memories.rests.offer(block[:at] + block[end:], head) or is_kept
+        if is_kept:
+            head.headers.is_remembered = True
+            if table.is_shared:
+                self._tables.count(len(block))
 
     def _entries(self, block: bytes) -> list[HeaderEntry]:
         """Decode a block, and step on to the table behind it, whatever the entries turn out to be."""
@@ -201,7 +139,7 @@ class Http2HeadReader:
         except HpackError as error:
             raise Http2Error(COMPRESSION_ERROR, str(error)) from error
         if decoded.table is not before.table:
-            self._table = KnownTable(decoded.table, before.depth + 1)
+            self._table = before.behind(decoded.table)
         if decoded.is_too_large:
             raise RequestError(
                 431, f"more than {limits.MAX_FIELDS} header fields, or {limits.MAX_HEAD_BYTES} bytes of them"
@@ -277,39 +215,59 @@ class _Pseudo:
         return before is None
 
 
-def _head_of(
-    entries: list[HeaderEntry], stream: int, after: KnownTable | None, *, ends: bool
-) -> Http2RequestHead:
-    """Raises StreamError for a malformed request (RFC 9113 §8.1.1), RequestError for one to be answered."""
-    pseudo = _Pseudo()
-    fields: list[Field] = []
-    cookies: list[bytes] = []
-    for entry in entries:
-        name = entry.name
-        if name.startswith(b":"):
-            if fields or cookies or not pseudo.take(name, entry.value):
-                raise StreamError(stream, PROTOCOL_ERROR, "a pseudo-header field too many, or too late")
-            continue
-        field = entry.field or _field_of(entry, stream)
-        if name == b"cookie":  # RFC 9113 §8.2.3: its pairs may come apart
-            cookies.append(field.value)
-        fields.append(field)
-    if len(cookies) > 1:
-        fields = [field for field in fields if field.name != b"cookie"]
-        fields.append(named_field(b"cookie", b"; ".join(cookies)))
-    method, path = _asked(pseudo, stream)
-    _add_authority(pseudo, fields, stream)
-    if pseudo.protocol is not None:
-        fields.extend(_UPGRADE)
-    elif not ends and not any(field.name == b"content-length" for field in fields):
-        fields.append(_CHUNKED)
-    line = request_line_of(method, path)
-    headers = headers_of(fields)
-    if headers.control.authority is None:
-        raise RequestError(400, "neither :authority nor Host")
-    if ends and headers.control.length > 0:
-        raise StreamError(stream, PROTOCOL_ERROR, "Content-Length, and no body")
-    return Http2RequestHead(line, headers, after)
+class _Parsed:
+    """A head, read field by field.
+
+    Raises StreamError for a malformed request (RFC 9113 §8.1.1), RequestError for one to be answered.
+    """
+
+    __slots__ = ("_fields", "_is_plain", "headers", "line", "path")
+
+    def __init__(self, entries: list[HeaderEntry], stream: int, *, ends: bool) -> None:
+        pseudo = _Pseudo()
+        fields: list[Field] = []
+        cookies: list[bytes] = []
+        for entry in entries:
+            name = entry.name
+            if name.startswith(b":"):
+                if fields or not pseudo.take(name, entry.value):
+                    raise StreamError(stream, PROTOCOL_ERROR, "a pseudo-header field too many, or too late")
+                continue
+            field = entry.field or _field_of(entry, stream)
+            if name == b"cookie":
+                cookies.append(field.value)
+            fields.append(field)
+        if len(cookies) > 1:
+            fields = _joined(fields, cookies)
+        method, path = _asked(pseudo, stream)
+        _add_authority(pseudo, fields, stream)
+        self._is_plain = len(cookies) < 2 and pseudo.protocol is None
+        if pseudo.protocol is not None:
+            fields.extend(_UPGRADE)
+        elif not ends and not any(field.name == b"content-length" for field in fields):
+            fields.append(_CHUNKED)
+            self._is_plain = False
+        self._fields = fields
+        self.path = path
+        self.line = request_line_of(method, path)
+        self.headers = headers_of(fields)
+        if self.headers.control.authority is None:
+            raise RequestError(400, "neither :authority nor Host")
+        if ends and self.headers.control.length > 0:
+            raise StreamError(stream, PROTOCOL_ERROR, "Content-Length, and no body")
+
+    def as_pattern(self, entries: list[HeaderEntry], *, ends: bool) -> SimilarHead | None:
+        """Return the pattern for heads like this one, None where its fields are not those of its entries."""
+        if not self._is_plain or self.headers.request_id:
+            return None
+        method = self.line.resource.method
+        return SimilarHead(entries, self._fields, self.headers, method, self.path, ends=ends)
+
+
+def _joined(fields: list[Field], cookies: list[bytes]) -> list[Field]:
+    """Return the fields with one cookie (RFC 9113 §8.2.3: its pairs may come apart)."""
+    others = [field for field in fields if field.name != b"cookie"]
+    return [*others, named_field(b"cookie", b"; ".join(cookies))]
 
 
 def _field_of(entry: HeaderEntry, stream: int) -> Field:

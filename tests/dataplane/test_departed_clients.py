@@ -237,7 +237,7 @@ async def test_a_rst_behind_bytes_that_are_not_read_is_seen(
     await until(lambda: plain.requests)
     await client.send(request("/behind") * 2500)
     client.reset()
-    assert await lost_after(plain, monotonic()) <= 1.5
+    assert await lost_after(plain, monotonic()) <= 2.5  # a second; a client that vanishes has 60 s
     await nothing_in_flight(worker)
 
 

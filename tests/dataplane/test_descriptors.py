@@ -92,7 +92,7 @@ async def test_idle_clients_make_room_for_new_ones(port: int, connect: Connect) 
         idle = [await connect() for _ in range(LIMIT + 50)]
         await until_async(lambda: paused(worker), 10, "accepting is paused")
         late = await connect()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):  # usually 3.5 s; idle connections are open for 65 s else
             assert await works(late)
         assert (await shed(worker))["descriptors"] > 0
         assert await active(worker) < LIMIT - 32

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 import uvloop
@@ -18,6 +18,8 @@ from proxy.dataplane import DataPlane
 from proxy.downstream.h1.connection import ClientConnection
 from proxy.downstream.h1.inbox import Inbox
 from proxy.downstream.h1.stream import Http1Stream
+from proxy.downstream.h2.connection import Http2Connection
+from proxy.downstream.h2.stream import Http2Stream, Sending
 from proxy.downstream.tls.transport import TlsTransport
 from proxy.model.channel import parts_of
 from proxy.model.snapshot import Snapshot
@@ -28,6 +30,7 @@ from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import LiveService
 from tests.support.certificates import Authority
+from tests.support.http2client import PREFACE, Kind, data, headers, reset, settings
 from tests.support.inprocess import serving
 from tests.support.requests import request
 from tests.support.snapshots import Address, route, service, snapshot
@@ -38,8 +41,8 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSING = ("127.0.0.1", 1)
 HOST = "garbage.example"
 KINDS = (
-    ClientConnection, Http1Stream, Inbox, TlsTransport, Exchange, LiveEndpoint, LiveService, RoutePlan,
-    UpstreamConnection,
+    ClientConnection, Http1Stream, Inbox, Http2Connection, Http2Stream, Sending, TlsTransport, Exchange,
+    LiveEndpoint, LiveService, RoutePlan, UpstreamConnection,
 )  # fmt: skip
 
 
@@ -64,7 +67,7 @@ class ThreadedOrigin:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
+        with connection, suppress(ConnectionError):  # the gateway drops a request that its client resets
             while connection.recv(65536):
                 connection.sendall(ANSWER)
 
@@ -84,12 +87,47 @@ def ask(
     return statuses
 
 
+def ask_http2(port: int, connections: int, tls: ssl.SSLContext | None = None) -> int:
+    """Return how many responses came to three requests on each connection, beside a fault and a reset."""
+    responses = 0
+    fields = ((":method", "GET"), (":scheme", "http"), (":authority", HOST), (":path", "/"))
+    raw = PREFACE + settings() + b"".join(headers(stream, fields) for stream in (1, 3))
+    raw += headers(5, fields, ends=False) + reset(5) + headers(7, fields[:1])
+    raw += headers(9, ((":method", "POST"), *fields[1:]), ends=False) + data(9, b"abc")
+    for _ in range(connections):
+        with ExitStack() as stack:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_S))
+            if tls is not None:
+                client = stack.enter_context(tls.wrap_socket(client, server_hostname=HOST))
+            client.sendall(raw)
+            received = b""
+            while len(ended(received)) < 3:
+                piece = client.recv(65536)
+                assert piece, received
+                received += piece
+            responses += 3
+    return responses
+
+
+def ended(received: bytes) -> list[int]:
+    """Return the streams whose response is complete."""
+    streams = []
+    while len(received) >= 9:
+        size, kind, flags = int.from_bytes(received[:3]), received[3], received[4]
+        if kind == Kind.DATA and flags & 1:
+            streams.append(int.from_bytes(received[5:9]))
+        received = received[9 + size :]
+    return streams
+
+
 def over_tls(plain: Snapshot) -> tuple[Snapshot, ssl.SSLContext, Certificate]:
     """Return the snapshot with an HTTPS listener beside, and the certificate with a client's context."""
     authority = Authority()
     certificate = authority.issue(HOST)
     (listener,), (only,) = plain.listeners, plain.routes
-    secured = replace(listener, port=free_port(), tls=ListenerTls(hosts=(HostTls(HOST, certificate.id),)))
+    secured = replace(
+        listener, port=free_port(), tls=ListenerTls(http2=True, hosts=(HostTls(HOST, certificate.id),))
+    )
     both = replace(only, ports=(listener.port, secured.port))
     found = replace(plain, listeners=(listener, secured), routes=(both,))
     return found, authority.trusting(), certificate
@@ -136,6 +174,9 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
         tls_port = first.listeners[1].port
         assert await asyncio.to_thread(ask, tls_port, request(host=HOST), 20, 5, trusting) == {b"200": 100}
         assert await asyncio.to_thread(ask, tls_port, request(), 20, 1) == {b"400": 20}
+        assert await asyncio.to_thread(ask_http2, port, 20) == 60
+        trusting.set_alpn_protocols(["h2"])
+        assert await asyncio.to_thread(ask_http2, tls_port, 20, trusting) == 60
         plane.wheel.stop()  # it lets go of a connection that is closed only when its time comes
         plane.wheel.start()
         plane.wheel.schedule(plane.upstream.services.recovery, plane.wheel.now)
@@ -143,6 +184,9 @@ async def serve_and_swap(origin: ThreadedOrigin) -> None:
             "ClientConnection": 0,
             "Http1Stream": 0,
             "Inbox": 0,
+            "Http2Connection": 0,
+            "Http2Stream": 0,
+            "Sending": 0,
             "TlsTransport": 0,
             "Exchange": 0,
             "LiveEndpoint": 4,  # two of each service

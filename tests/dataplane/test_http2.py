@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.model.limits import Limits
+from proxy.model.tls import HostTls, ListenerTls
+from tests.support.certificates import Authority
 from tests.support.http2client import (
     Code,
     Http2Client,
@@ -20,6 +23,7 @@ from tests.support.http2client import (
     Setting,
     data,
     headers,
+    ping,
     reset,
     settings,
     window_update,
@@ -457,9 +461,13 @@ async def test_the_log_names_the_protocol(port: int, tmp_path: Path) -> None:
     async with WorkerProcess(str(path)) as worker, Origin() as origin, serving(worker, port, origin):
         async with connected(port) as client:
             await client.get("/shop")
-        await until(lambda: path.exists() and path.read_bytes().endswith(b"}\n"))
-    line = json.loads(path.read_bytes())
+            await client.send(data(0))
+            await client.expect_goaway(Code.PROTOCOL_ERROR)
+        await until(lambda: path.exists() and path.read_bytes().count(b"}\n") == 2)
+    line, fault = [json.loads(raw) for raw in path.read_bytes().splitlines()]
     assert (line["protocol"], line["path"], line["status"], line["host"]) == ("HTTP/2", "/shop", 200, "a")
+    assert (fault["protocol"], fault["flag"], fault["client"]) == ("HTTP/2", "DPE", "127.0.0.1")
+    assert fault["cause"] == "PROTOCOL_ERROR: DATA on stream 0"
 
 
 async def test_counters_tell_requests_and_faults_of_clients(worker: WorkerProcess, port: int) -> None:
@@ -472,3 +480,62 @@ async def test_counters_tell_requests_and_faults_of_clients(worker: WorkerProces
         assert (count.http2, count.streams) == (1, 1)
         (error,) = stats.http2_errors
         assert (error.scope, error.code, error.count) == ("stream", "PROTOCOL_ERROR", 1)
+
+
+async def test_a_body_that_comes_before_the_endpoint_is_connected_is_sent_behind_the_head(
+    worker: WorkerProcess, port: int
+) -> None:
+    """The gateway reads 64 KiB ahead, and the rest only once an endpoint takes the request."""
+    limits = replace(DEFAULTS, max_upstream_connections=1)
+    answers: list[Connection] = []
+
+    def later(connection: Connection, _request: h11.Request) -> bytes:
+        answers.append(connection)
+        return b""
+
+    async with (
+        Origin(later) as origin,
+        serving(worker, port, origin, limits=limits),
+        connected(port) as client,
+        connected(port) as other,
+    ):
+        await other.send(headers(1, other.request()))
+        await until(lambda: bool(answers))
+        pieces = [LARGE[at : at + 16_384] for at in range(0, 65_535, 16_384)]
+        await client.send(headers(1, client.request("/", "POST"), ends=False))
+        await client.send(*(data(1, piece, ends=False) for piece in pieces[:3]))
+        await client.send(data(1, pieces[3][:-1], ends=False))
+        await client.until(lambda: bool(client.of(Kind.WINDOW_UPDATE, 1)))
+        await client.send(data(1, LARGE[65_535:80_000], ends=False), data(1, LARGE[80_000:90_000]), ping())
+        await client.expect_pong()
+        origin.answer = lambda _connection, _request: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        assert answers[0].transport is not None
+        answers[0].transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert (await client.response()).status == 200
+    assert [body for _, body in origin.requests] == [b"", LARGE[:90_000]]
+
+
+async def test_a_listener_that_offers_http2_no_more_drains_its_connections(
+    worker: WorkerProcess, port: int
+) -> None:
+    authority = Authority()
+    certificate = authority.issue("a")
+    worker.use_certificates(certificate)
+    async with Origin() as origin:
+        plain = snapshot(port, {"c1": [origin.address]}, route(port))
+        for version, http2 in enumerate((True, False), 1):
+            tls = ListenerTls(http2=http2, hosts=(HostTls("a", certificate.id),))
+            listeners = (replace(plain.listeners[0], tls=tls),)
+            await worker.apply(replace(plain, version=version, listeners=listeners))
+            if http2:
+                client = await Http2Client.connect(port, tls=trusting_http2(authority))
+                assert (await client.get()).status == 200
+        await client.expect_connection_end()
+        assert [frame.code for frame in client.of(Kind.GOAWAY)][:1] == [Code.NO_ERROR]
+        await client.close()
+
+
+def trusting_http2(authority: Authority) -> ssl.SSLContext:
+    context = authority.trusting()
+    context.set_alpn_protocols(["h2"])
+    return context

@@ -181,7 +181,6 @@ async def test_an_https_target_is_served_for_a_trusted_proxy_that_says_https(
         (b"\x16", b"TLS"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xaa" * 300, b"TLS"),
         (b"\x16\x03\x01\x02\x00\r\n\r\n", b"TLS"),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/2"),
         (b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", b"PROXY"),
         (b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c", b"PROXY"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", b"SSH"),

@@ -17,7 +17,9 @@ from tests.support.worker import WorkerProcess
 
 POST = request(method="POST", body=b"order=1")
 IN_TIME_S = 1.0
-"""A quarter of that where the machine is idle; a request that is left waiting takes a minute."""
+"""Half of that where the machine is idle; a request that is left waiting takes a minute."""
+PATIENCE = 20
+"""Twice as many times as the gateway waits for a pod that has answered slowly: on a busy machine all do."""
 
 
 class Pod(Origin):
@@ -51,21 +53,25 @@ class Pod(Origin):
             connection.transport.write(ok(connection, asked))
 
 
-async def warm_up(port: int, *pods: Pod, raw: bytes | None = None) -> None:
-    """Have requests overlap, so that the worker knows their kind and that pods work on several at a time."""
+async def warm_up(port: int, *pods: Pod, raw: bytes | None = None) -> float:
+    """Have requests overlap, so that the worker knows their kind and that pods work on several at a time.
+
+    Return how long a request may take when a pod stops: the slowest of these says how busy the machine is.
+    """
     for pod in pods:
         pod.latency_s = 0.03
-    assert await asyncio.gather(*[tally(port, 10, raw) for _ in range(8)]) == [{"/": 10}] * 8
+    took = await asyncio.gather(*[slowest(port, 10, raw) for _ in range(8)])
     for pod in pods:
         pod.latency_s = 0.0
+    return max(IN_TIME_S, PATIENCE * max(took))
 
 
-async def slowest(port: int, count: int) -> float:
-    """Send GETs one after the other; return how long the slowest took. All must be answered."""
+async def slowest(port: int, count: int, raw: bytes | None = None) -> float:
+    """Send requests one after the other; return how long the slowest took. All must be answered."""
     worst = 0.0
     for _ in range(count):
         start = monotonic()
-        assert await tally(port, 1) == {"/": 1}
+        assert await tally(port, 1, raw) == {"/": 1}
         worst = max(worst, monotonic() - start)
     return worst
 
@@ -79,9 +85,9 @@ async def test_gets_leave_a_stopped_pod_and_one_answer_brings_it_back(
         for cluster, pod in zip(clusters, (bad, good), strict=True):
             where[cluster].append(pod.address)
         await worker.apply(snapshot(port, where))
-        await warm_up(port, bad, good)
+        in_time_s = await warm_up(port, bad, good)
         bad.is_stopped = True
-        assert 0.1 < await slowest(port, 4) < IN_TIME_S
+        assert 0.1 < await slowest(port, 4) < in_time_s
         await state_of(worker, bad.port, "stalled")
         seen = len(bad.requests)
         assert await tally(port, 20) == {"/": 20}
@@ -256,6 +262,6 @@ async def test_requests_under_way_to_a_pod_that_dies_move_to_an_unused_standby(
 async def test_whole_clusters_can_stop(worker: WorkerProcess, port: int) -> None:
     async with Pod() as one, Pod() as two, Pod() as good:
         await worker.apply(snapshot(port, {"c1": [one.address, two.address], "c2": [good.address]}))
-        await warm_up(port, one, two, good)
+        in_time_s = await warm_up(port, one, two, good)
         one.is_stopped = two.is_stopped = True
-        assert await slowest(port, 9) < IN_TIME_S
+        assert await slowest(port, 9) < in_time_s

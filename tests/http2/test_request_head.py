@@ -1,9 +1,11 @@
 """Heads of HTTP/2 requests: what they mean, what endpoints get of them, and what is remembered of them."""
 
 import os
+from unittest.mock import patch
 
 import h11
 import pytest
+from hpack import Encoder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +14,9 @@ from proxy.http.framing import CHUNKED
 from proxy.http2.errors import COMPRESSION_ERROR, Http2Error, StreamError
 from proxy.http2.hpack_encoder import literal
 from proxy.http2.huffman import encode_huffman
-from proxy.http2.request_head import Http2HeadReader, KnownTables
+from proxy.http2.memory import KnownTables
+from proxy.http2.request_head import Http2HeadReader
+from proxy.http2.similar import SimilarHead
 
 EXAMPLES = int(os.environ.get("FLEETGATE_FUZZ_EXAMPLES", "4000")) // 8
 """One costs as much as eight of the other tests that `make fuzz` runs."""
@@ -187,6 +191,80 @@ def test_a_request_with_a_body_is_never_taken_for_one_without() -> None:
         assert reader.headers.control.length == 0
         reader.read(raw, 3, ends=False)
         assert reader.headers.control.length == CHUNKED
+
+
+USUAL: Fields = [
+    *GET, (b"user-agent", b"c"), (b"cookie", b"a=1"), (b"traceparent", b"00-1"), (b"accept", b"*/*"),
+]  # fmt: skip
+NEW_VALUES = st.sampled_from(
+    [b"/y?1", b"/y?2", b"b=2", b"", b"GET", b"POST", b"a.example", b"b.example", b" x", b"x\0y", b"*/*"]
+)
+OTHER_LISTS: list[Fields] = [
+    USUAL[:-1],
+    [*USUAL, (b"cookie", b"b=2")],
+    [*USUAL[:-1], (b"connection", b"x")],
+    [*USUAL, (b"x-a", b"b")],
+    [*USUAL[:-1], (b"x-request-id", b"1")],
+    [*USUAL[:-1], (b"x-request-id", b"2")],
+    [*USUAL[:-1], (b"content-length", b"0")],
+    [*USUAL[:-1], (b"content-length", b"5")],
+    [*USUAL[:4], *reversed(USUAL[4:])],
+    [*USUAL[:3], (b":path", b"/z"), *USUAL[4:]],
+    [*USUAL[:-1], (b"host", b"a.example")],
+]
+
+
+def with_changes(changes: list[tuple[int, bytes]]) -> Fields:
+    fields = USUAL.copy()
+    for place, value in changes:
+        fields[place] = (USUAL[place][0], value)
+    return fields
+
+
+CHANGED_LISTS = st.lists(st.tuples(st.integers(0, len(USUAL) - 1), NEW_VALUES), max_size=3).map(with_changes)
+
+
+def outcome(reader: Http2HeadReader, raw: bytes, *, ends: bool) -> tuple[object, ...]:
+    try:
+        reader.read(raw, 1, ends=ends)
+    except (StreamError, RequestError) as error:
+        return type(error), str(error)
+    headers = reader.headers
+    values = [headers.values(name) for name in (b"cookie", b"traceparent", b"host", b"x-a", b"accept")]
+    return forwarded(reader), headers.request_id, headers.control.host, headers.control.length, values
+
+
+def practised(encoder: Encoder) -> Http2HeadReader:
+    """Return the reader of a connection on which every request was a new one."""
+    reader = Http2HeadReader(KnownTables())
+    for number in range(20):
+        fields = with_changes([(5, b"%d" % number), (6, b"00-%d" % number)])
+        reader.read(encoder.encode(fields), 1, ends=True)
+    return reader
+
+
+def test_heads_that_are_all_new_are_read_by_their_likeness_to_the_one_before() -> None:
+    encoder = Encoder()
+    reader = practised(encoder)
+    with patch.object(SimilarHead, "headers_of", autospec=True, side_effect=SimilarHead.headers_of) as used:
+        reader.read(encoder.encode(with_changes([(3, b"/new"), (5, b"c=d")])), 1, ends=True)
+        assert used.call_count == 1
+        assert reader.line.forward == b"GET /new HTTP/1.1\r\n"
+        assert reader.headers.values(b"cookie") == (b"c=d",)
+        reader.read(encoder.encode(with_changes([(4, b"another agent")])), 1, ends=True)
+        assert used.call_count == 1
+
+
+@settings(max_examples=EXAMPLES // 2, deadline=None)
+@given(
+    st.lists(st.tuples(st.one_of(CHANGED_LISTS, st.sampled_from(OTHER_LISTS)), st.booleans()), max_size=12)
+)
+def test_a_head_like_the_one_before_means_what_it_means_alone(heads: list[tuple[Fields, bool]]) -> None:
+    encoder = Encoder()
+    reader = practised(encoder)
+    for fields, ends in heads:
+        alone = outcome(Http2HeadReader(KnownTables()), block(fields), ends=ends)
+        assert outcome(reader, encoder.encode(fields), ends=ends) == alone
 
 
 NAMES = st.sampled_from(

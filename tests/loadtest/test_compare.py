@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.compare import wrk
+from loadtest.compare.figures import Result
 from loadtest.compare.idle import IdleConnections
 from loadtest.compare.results import Measurement, Outcome
 from loadtest.compare.rows import ROWS, select
@@ -122,7 +123,7 @@ def test_idle_connections_stay_and_those_that_are_closed_are_counted() -> None:
 
 def test_the_output_of_wrk_is_understood() -> None:
     result = wrk.parse(WRK, 2.1)
-    assert result == wrk.Result(174117, 2.1, 87012.35, 0.337, 1020.0, 11)
+    assert result == Result(174117, 2.1, 87012.35, 0.337, 1020.0, 11)
 
 
 def test_ratios_are_of_neighbouring_rounds() -> None:

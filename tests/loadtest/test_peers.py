@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from loadtest.compare import backend
 from loadtest.compare.peers import Checkable, Peer, envoy, haproxy, nginx
 from loadtest.compare.rows import SIZES, Origin
+from loadtest.kit import certificate
 from loadtest.kit.fleetgate import Fleetgate
 from loadtest.kit.programs import Missing
 from loadtest.kit.site import HOST, PREFIX, Site, free_clusters
@@ -58,9 +60,12 @@ def client(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Iterat
             running.stop()
 
 
+@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("name", ["nginx", "haproxy", "envoy"])
-def test_the_peer_accepts_its_configuration(name: str, site: Site) -> None:
+def test_the_peer_accepts_its_configuration(name: str, tls: bool, http2: bool, site: Site) -> None:
     peer: Checkable = found(name)  # type: ignore[assignment]
+    site = replace(site, tls=certificate.made(site.directory, HOST) if tls else None, http2=http2)
     done = subprocess.run(peer.check_command(site), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -1,6 +1,7 @@
 """How long an event loop is held up by one turn."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,9 @@ class Turns:
 
 @asynccontextmanager
 async def turns() -> AsyncIterator[Turns]:
+    """Watch the turns of this loop. The collector is spared what earlier tests left, which takes it 0.2 s."""
+    gc.collect()
+    gc.freeze()
     watched = Turns()
     task = asyncio.create_task(watched.watch())
     await asyncio.sleep(0)

@@ -74,7 +74,8 @@ def _listener(site: Site) -> dict[str, Any]:
         "access_log": [envoy.access_log(site.access_log, log_format={"json_format": _LOG})],
     }
     router = {"suppress_envoy_headers": True}
-    socket = envoy.tls_socket(site.tls.certificate, site.tls.key) if site.tls is not None else None
+    protocol = "h2" if site.http2 else "http/1.1"  # without TLS Envoy goes by how a connection begins
+    socket = envoy.tls_socket(site.tls.certificate, site.tls.key, protocol) if site.tls is not None else None
     return envoy.listener(
         site.port, _virtual_host(), manager=manager, router=router, socket=socket, tcp_backlog_size=4096
     )

@@ -55,7 +55,7 @@ defaults
     retry-on conn-failure empty-response response-timeout 502 503 504
     default-server pool-max-conn -1 pool-purge-delay {idle}s
 frontend proxy
-    bind 127.0.0.1:{port} backlog 4096{tls}
+    bind 127.0.0.1:{port} backlog 4096{protocol}
     unique-id-format %{{+X}}o%ci%cp%fi%fp%Ts%rt%pid
     unique-id-header X-Request-Id
     http-request capture path len 512
@@ -125,7 +125,7 @@ def _configuration(site: Site) -> str:
         idle=IDLE_TIMEOUT_S,
         retries=TRIES - 1,
         port=site.port,
-        tls=f" ssl crt {site.tls.both} alpn http/1.1" if site.tls is not None else "",
+        protocol=_protocol(site),
         host=HOST,
         prefix=PREFIX,
         header=header,
@@ -133,3 +133,9 @@ def _configuration(site: Site) -> str:
         weighted="\n    ".join(weighted),
         gray="\n    ".join(gray),
     )
+
+
+def _protocol(site: Site) -> str:
+    if site.tls is None:
+        return " proto h2" if site.http2 else ""
+    return f" ssl crt {site.tls.both} alpn {'h2' if site.http2 else 'http/1.1'}"

@@ -36,12 +36,12 @@ _PROXY = """
     }}
     map $http_{header} $pool {{ default weighted; {value} gray; }}
     server {{
-        listen 127.0.0.1:{port}{ssl} default_server backlog=4096;
+        listen 127.0.0.1:{port}{protocol} default_server backlog=4096;
         {pair}
         return 404;
     }}
     server {{
-        listen 127.0.0.1:{port}{ssl};
+        listen 127.0.0.1:{port}{protocol};
         {pair}
         server_name {host};
         proxy_http_version 1.1;
@@ -103,7 +103,7 @@ def _proxy(site: Site) -> str:
         header=header,
         value=value,
         port=site.port,
-        ssl=" ssl" if site.tls is not None else "",
+        protocol=(" ssl" if site.tls is not None else "") + (" http2" if site.http2 else ""),
         pair=_pair(site),
         host=HOST,
         prefix=PREFIX,

@@ -24,7 +24,7 @@ from proxy.backlog import (
 )
 from proxy.careful import Care, CarefulReader
 from proxy.dataplane import DataPlane
-from proxy.downstream.answers import AMBIGUOUS, MISDIRECTED, Answer, give, refused, too_large
+from proxy.downstream.answers import MISDIRECTED, Answer, give, refused, too_large
 from proxy.downstream.closing import CHECK_S, STALL_S, Closing
 from proxy.downstream.h1.departure import Departure
 from proxy.downstream.h1.inbox import HIGH_WATER_BYTES, Inbox
@@ -33,8 +33,7 @@ from proxy.downstream.h1.unread import ends_with_head
 from proxy.downstream.h2.connection import Http2Connection
 from proxy.downstream.peer import Peer
 from proxy.downstream.presence import ClientWatch
-from proxy.downstream.routing import find_route
-from proxy.downstream.spelling import settled
+from proxy.downstream.routing import SettledRoute, find_route, is_misdirected
 from proxy.downstream.state import ListenerState
 from proxy.http.body import RequestBody
 from proxy.http.errors import RequestError
@@ -376,7 +375,7 @@ class ClientConnection(StreamConnection):
             stream.keep_alive = False
         elif (self.session is None) is not (self._listener.tls is None):
             stream.keep_alive = False  # the port has changed between HTTP and HTTPS
-        if self.session is not None and self._is_misdirected(self.session, control.host):
+        if self.session is not None and is_misdirected(self._listener, self.session, control.host):
             self._answer(MISDIRECTED, line, headers)
             return end
         if self._peer.is_proxy:
@@ -385,13 +384,8 @@ class ClientConnection(StreamConnection):
         if isinstance(plan, Answer):
             self._answer(plan, line, headers)
             return end
-        if line.resource.readings is not None:
-            port, client = self._listener.port, stream.client.address
-            settled_line = settled(plane.config.table, port, line, headers, client, plan)
-            if settled_line is None:
-                self._answer(AMBIGUOUS, line, headers)
-                return end
-            line = settled_line
+        if isinstance(plan, SettledRoute):
+            line, plan = plan.line, plan.plan
         if control.length != 0:
             return self._begin_with_body(plan, line, headers, data, end)
         exchange = stream.exchange = Exchange(plane, stream, plan, line, headers)
@@ -417,11 +411,6 @@ class ClientConnection(StreamConnection):
         if not exchange.record.is_done:
             exchange.start()
         return len(data) - body.rest_bytes
-
-    def _is_misdirected(self, session: TlsSession, host: bytes) -> bool:
-        """Whether the host is not one that the handshake was for, or one as good (RFC 9110 §7.4)."""
-        hosts = self._listener.tls
-        return hosts is None or not hosts.serves(session.host, session.server_name, host.decode("latin-1"))
 
     def _during_exchange(self, exchange: Exchange, data: bytes) -> None:
         """Take bytes that come while a request is under way: more of it, of its tunnel, or other requests."""

@@ -6,31 +6,33 @@ from: whatever it sends, our replies stay few.
 """
 
 import asyncio
+from collections.abc import Callable
 from math import inf
-from random import uniform
 from typing import Final
 
 from proxy.backlog import FEW_BYTES, GONE, LIGHT, LOG_COST_BYTES, QUANTUM, READS, WAITS, body_cost
 from proxy.careful import Care
 from proxy.dataplane import DataPlane
-from proxy.downstream.answers import AMBIGUOUS, MISDIRECTED, STALE, Answer, give, refused, too_large
+from proxy.downstream.answers import MISDIRECTED, STALE, Answer, give, refused, too_large
 from proxy.downstream.closing import CHECK_S, STALL_S, Closing
-from proxy.downstream.h2.allowance import Allowance
+from proxy.downstream.h2.draining import Draining
 from proxy.downstream.h2.outbox import Outbox
+from proxy.downstream.h2.receiving import ReceiveWindow
+from proxy.downstream.h2.restraint import Restraint
 from proxy.downstream.h2.stream import Http2Stream, StreamOwner
 from proxy.downstream.h2.streams import Streams
 from proxy.downstream.peer import Peer
 from proxy.downstream.presence import ClientWatch
-from proxy.downstream.routing import find_route
-from proxy.downstream.spelling import settled
+from proxy.downstream.routing import SettledRoute, find_route, is_misdirected
 from proxy.downstream.state import ListenerState
 from proxy.http.errors import RequestError
 from proxy.http.limits import MAX_HEAD_BYTES
 from proxy.http.request_headers import RequestHeaders
-from proxy.http.request_line import RequestLine
+from proxy.http.request_line import HTTP_2, RequestLine
 from proxy.http2.errors import (
     ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
+    NAMES,
     NO_ERROR,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
@@ -72,24 +74,16 @@ from proxy.tls.session import TlsSession
 HIGH_WATER_BYTES: Final = 65536
 CONNECTION_WINDOW: Final = 1 << 20
 """Bytes of request bodies, over all streams, that may wait in memory for endpoints that do not read."""
-DRAIN_S: Final = 1.0
-"""Time for requests that were sent before the client read the first GOAWAY (RFC 9113 §6.8)."""
-_AGE_JITTER: Final = 0.1
-_OUT_OF_NOTHING: Final = 200  # streams that come to nothing at once
-_CONTROL_FRAMES: Final = 500  # frames at once that move no request on
-
-_SERVING, _ANNOUNCED, _DRAINING = range(3)
-"""States: new streams are welcome; the client knows of the end; streams beyond the last are ignored."""
 
 
 class Http2Connection(StreamOwner):
     """An asyncio.Protocol by its methods: mypyc's classes inherit only from each other."""
 
     __slots__ = (
-        "_age_limit", "_backlog", "_calm", "_care", "_closing", "_consumed", "_deadline", "_drain_at",
-        "_drains", "_frames", "_has_settings", "_heads", "_initial_window", "_is_stale", "_listener",
-        "_needs_preface", "_nothing", "_opened", "_outbox", "_paused", "_peer", "_plane", "_streams",
-        "_watch", "_within_since", "client", "is_listed", "session", "transport", "window",
+        "_backlog", "_care", "_closing", "_deadline", "_draining", "_frames", "_has_settings", "_heads",
+        "_initial_window", "_is_stale", "_listener", "_loop", "_needs_preface", "_opened", "_outbox",
+        "_paused", "_peer", "_plane", "_restraint", "_streams", "_watch", "_window", "_within_since",
+        "client", "is_listed", "session", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -110,8 +104,7 @@ class Http2Connection(StreamOwner):
         self._watch = ClientWatch()
         self._closing: Closing | None = None
         self._deadline = now + limits.head_timeout_s
-        age_s = limits.http2_max_age_s
-        self._age_limit = now + age_s * uniform(1.0 - _AGE_JITTER, 1.0 + _AGE_JITTER) if age_s else inf
+        self._draining = Draining(now, limits.http2_max_age_s)
         # Reading
         self.is_listed = False  # in the backlog
         self._care = Care(plane.backlog, calm=2)
@@ -124,15 +117,11 @@ class Http2Connection(StreamOwner):
         self._paused = False  # the client does not read
         # Streams
         self._streams = Streams()
-        self._outbox = Outbox(asyncio.get_running_loop(), transport)
+        self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(self._loop, transport)
         self._initial_window = DEFAULT_WINDOW
-        self.window = CONNECTION_WINDOW  # bytes that the client may send on all streams together
-        self._consumed = 0
-        self._nothing = Allowance(_OUT_OF_NOTHING, limits.http2_reset_rate)
-        self._calm = Allowance(_CONTROL_FRAMES, limits.http2_control_frame_rate)
-        # The end
-        self._drains = _SERVING
-        self._drain_at = 0.0
+        self._window = ReceiveWindow(0, CONNECTION_WINDOW)
+        self._restraint = Restraint(limits)
 
     def start(self) -> None:
         """Write our SETTINGS, which need not wait for the client's (RFC 9113 §3.4)."""
@@ -277,7 +266,7 @@ class Http2Connection(StreamOwner):
         elif kind == RST_STREAM:
             self._on_reset(frames.stream)
         else:
-            self._be_calm()
+            self._restraint.on_frame(self._plane.wheel.now)
             self._on_control(kind, frames)
 
     def _on_control(self, kind: int, frames: FrameReader) -> None:
@@ -289,25 +278,19 @@ class Http2Connection(StreamOwner):
                 self._outbox.add(ping_ack(frames.payload))
         elif kind == PRIORITY:
             if number_of(frames.payload) == frames.stream:
+                self._streams.check_used(frames.stream, "PRIORITY on itself")
                 raise StreamError(frames.stream, PROTOCOL_ERROR, "a stream that depends on itself")
         elif kind == GOAWAY:
             self.drain()
 
-    def _be_calm(self) -> None:
-        """Count a frame that moves no request on. Raises Http2Error for too many."""
-        if not self._calm.take(self._plane.wheel.now):
-            raise Http2Error(ENHANCE_YOUR_CALM, "too many frames that carry nothing")
-
-    def _count_nothing(self) -> None:
-        """Count a stream that came to nothing (CVE-2023-44487, CVE-2025-8671). Raises Http2Error."""
-        if not self._nothing.take(self._plane.wheel.now):
-            raise Http2Error(ENHANCE_YOUR_CALM, "too many streams that came to nothing")
-
     def _on_settings(self, payload: bytes) -> None:
+        window = self._initial_window
         for name, value in read_settings(payload):
             if name == INITIAL_WINDOW_SIZE:
-                self._change_windows(value - self._initial_window)
-                self._initial_window = value
+                window = value  # a frame may name it 2,700 times, and only the last counts
+        if window != self._initial_window:
+            self._change_windows(window - self._initial_window)
+            self._initial_window = window
         self._outbox.add(SETTINGS_ACK)
 
     def _change_windows(self, change: int) -> None:
@@ -331,26 +314,28 @@ class Http2Connection(StreamOwner):
             stream.widen(increment)
         else:
             self._streams.check_used(number, "WINDOW_UPDATE")
+            self._restraint.on_frame(self._plane.wheel.now)
 
     def _on_reset(self, number: int) -> None:
         self._streams.check_used(number, "RST_STREAM")
         stream = self._streams.close(number)
         if stream is not None:
             stream.cancel()
-            self._count_nothing()
-        self._go_on_idle()
+            self._restraint.on_lost_stream(self._plane.wheel.now)
+            self._go_on_idle()
+        else:
+            self._restraint.on_frame(self._plane.wheel.now)
 
     def _on_data(self, number: int, payload: bytes, flow: int, *, ends: bool) -> None:
-        self.window -= flow
-        if self.window < 0:
+        if not self._window.take(flow):
             raise Http2Error(FLOW_CONTROL_ERROR, "more data than the window of the connection has")
         if not payload and not ends:
-            self._be_calm()
+            self._restraint.on_frame(self._plane.wheel.now)
         stream = self._streams.get(number)
         if stream is None:
             self._streams.check_used(number, "DATA")
             self.on_consumed(flow)
-            if not self._streams.is_reset(number):
+            if not self._streams.is_reset(number):  # else a body that was on its way, as far as windows go
                 raise StreamError(number, STREAM_CLOSED, "DATA on a closed stream")
             return
         if stream.has_ended:
@@ -375,6 +360,7 @@ class Http2Connection(StreamOwner):
             return
         if not streams.use(number):
             heads.pass_over(block)
+            self._restraint.on_frame(self._plane.wheel.now)
             return
         answer: Answer | None = None
         try:
@@ -383,7 +369,7 @@ class Http2Connection(StreamOwner):
             answer = refused(error.status, "DPE", error.detail)
         if is_own_parent:
             raise StreamError(number, PROTOCOL_ERROR, "a stream that depends on itself")
-        if self._drains == _DRAINING:
+        if self._draining.is_closed:
             return  # RFC 9113 §6.8: the client sends it again over another connection
         if len(streams) >= self._plane.config.limits.http2_max_streams:
             raise StreamError(number, REFUSED_STREAM, "too many streams at a time")
@@ -412,7 +398,7 @@ class Http2Connection(StreamOwner):
             self._listener.count_stale()
             give(plane, stream, STALE, line, headers)
             return
-        if self.session is not None and self._is_misdirected(self.session, control.host):
+        if self.session is not None and is_misdirected(self._listener, self.session, control.host):
             give(plane, stream, MISDIRECTED, line, headers)
             return
         if self._peer.is_proxy:
@@ -421,13 +407,8 @@ class Http2Connection(StreamOwner):
         if isinstance(plan, Answer):
             give(plane, stream, plan, line, headers)
             return
-        if line.resource.readings is not None:
-            port, client = self._listener.port, stream.client.address
-            settled_line = settled(plane.config.table, port, line, headers, client, plan)
-            if settled_line is None:
-                give(plane, stream, AMBIGUOUS, line, headers)
-                return
-            line = settled_line
+        if isinstance(plan, SettledRoute):
+            line, plan = plan.line, plan.plan
         if control.length != 0 or not stream.has_ended:
             limits = plane.config.limits
             most = plan.body_limit(limits.max_body_bytes)
@@ -441,11 +422,6 @@ class Http2Connection(StreamOwner):
             stream.deadline = plane.wheel.now + limits.body_idle_timeout_s
         exchange = stream.exchange = Exchange(plane, stream, plan, line, headers)
         exchange.start()
-
-    def _is_misdirected(self, session: TlsSession, host: bytes) -> bool:
-        """Whether the host is not one that the handshake was for, or one as good (RFC 9110 §7.4)."""
-        hosts = self._listener.tls
-        return hosts is None or not hosts.serves(session.host, session.server_name, host.decode("latin-1"))
 
     def _refuse_body(self, stream: Http2Stream, error: RequestError, flag: str) -> None:
         if stream.refuse_body(error, flag):
@@ -465,12 +441,11 @@ class Http2Connection(StreamOwner):
             stream.forget()
         self._go_on_idle()
 
+    def soon(self, work: Callable[[], None]) -> None:
+        self._loop.call_soon(work)
+
     def on_consumed(self, size: int) -> None:
-        self._consumed += size
-        if self._consumed >= CONNECTION_WINDOW // 2:
-            self._outbox.add(window_frame(0, self._consumed))
-            self.window += self._consumed
-            self._consumed = 0
+        self._outbox.add_any(self._window.give_back(size))
 
     def _refuse_stream(self, error: StreamError) -> None:
         """End a stream for a fault of the client. Raises Http2Error when there were too many."""
@@ -479,7 +454,7 @@ class Http2Connection(StreamOwner):
             stream.cancel()
         self._listener.count_http2_error(error.code, is_stream=True)
         self.reset(error.stream, error.code)
-        self._count_nothing()
+        self._restraint.on_lost_stream(self._plane.wheel.now)
 
     def _go_on_idle(self) -> None:
         """A stream has ended: without others the connection is idle from now on."""
@@ -497,11 +472,9 @@ class Http2Connection(StreamOwner):
 
     def _check(self, now: float) -> None:
         streams = self._streams
-        if self._plane.draining or self._listener.is_closed or now >= self._age_limit:
+        if self._draining.is_old(now) or self._is_unwanted():
             self.drain()
-        if self._drains == _ANNOUNCED and now >= self._drain_at:
-            self._drains = _DRAINING
-            self._outbox.add(goaway_frame(streams.last, NO_ERROR, ""))
+        self._outbox.add_any(self._draining.close(now, streams.last))
         limit_s = self._plane.config.limits.head_timeout_s
         if (streams or self._paused) and not self._watch.is_there(self.transport, now):
             self._give_up()
@@ -512,8 +485,15 @@ class Http2Connection(StreamOwner):
             self._fail(Http2Error(ENHANCE_YOUR_CALM, "a frame or header block did not arrive in time"))
         elif streams:
             self._check_streams(now)
-        elif now >= self._deadline or self._drains == _DRAINING:
+        elif now >= self._deadline or self._draining.is_closed:
             self._end(NO_ERROR, "")
+
+    def _is_unwanted(self) -> bool:
+        """Whether the listener takes no connections like this one any more."""
+        tls = self._listener.tls
+        if self._plane.draining or self._listener.is_closed or (self.session is None) is not (tls is None):
+            return True
+        return tls is not None and not tls.http2
 
     def _check_streams(self, now: float) -> None:
         limits = self._plane.config.limits
@@ -534,8 +514,15 @@ class Http2Connection(StreamOwner):
     # The end
 
     def _fail(self, error: Http2Error) -> None:
-        """End the connection for a fault of the client."""
+        """End the connection for a fault of the client. The log has a line for it, with the cause."""
         self._listener.count_http2_error(error.code, is_stream=False)
+        plane = self._plane
+        if plane.log is not None:
+            cause = f"{NAMES[error.code]}: {error.detail}"
+            plane.log.request(
+                client=self.client.log, status=400, flag="DPE", snapshot=plane.version, version=HTTP_2,
+                failed=b'"cause":"%b",' % cause.encode(),
+            )  # fmt: skip
         self._end(error.code, error.detail)
 
     def _end(self, code: int, detail: str) -> None:
@@ -561,10 +548,7 @@ class Http2Connection(StreamOwner):
 
     def drain(self) -> None:
         """Take no more requests than those on their way, and close when all are answered."""
-        if self._drains == _SERVING:
-            self._drains = _ANNOUNCED
-            self._drain_at = self._plane.wheel.now + DRAIN_S
-            self._outbox.add(goaway_frame(MOST_WINDOW, NO_ERROR, ""))
+        self._outbox.add_any(self._draining.begin(self._plane.wheel.now))
 
     # The listener's side
 

@@ -58,6 +58,11 @@ class Outbox:
             self._is_scheduled = True
             self._loop.call_soon(self.flush)
 
+    def add_any(self, frame: bytes) -> None:
+        """Write a frame, if there is one."""
+        if frame:
+            self.add(frame)
+
     def send_data(self, stream: DataStream) -> None:
         """Let a stream send its data, in turns with others."""
         if not stream.is_waiting:

@@ -1,10 +1,12 @@
 """The client's side of one request in HTTP/2: the body that comes, the response that goes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final
 
 from proxy.downstream.body_rate import rate_error
 from proxy.downstream.h2.outbox import DataStream, Outbox
+from proxy.downstream.h2.receiving import ReceiveWindow
 from proxy.http.errors import RequestError
 from proxy.http.response import ResponseHead
 from proxy.http2.errors import (
@@ -25,7 +27,6 @@ from proxy.http2.frames import (
     MOST_WINDOW,
     frame_head,
     headers_frames,
-    window_frame,
 )
 from proxy.http2.response_head import interim_block, response_block, trailer_block, tunnel_block
 from proxy.model.limits import Limits
@@ -37,8 +38,6 @@ from proxy.timers import TimerWheel
 HIGH_WATER_BYTES: Final = 65536
 """Bytes of a response that wait here before the endpoint is read from no more."""
 LOW_WATER_BYTES: Final = 16384
-_ACKNOWLEDGED_BYTES: Final = DEFAULT_WINDOW // 2
-"""Bytes of a body after which the client gets its window back."""
 _CONTINUE: Final = ResponseHead(100)
 _CONTINUE.start = b"HTTP/1.1 100 Continue\r\n"
 UNKNOWN_LENGTH: Final = -1
@@ -56,6 +55,10 @@ class StreamOwner(ABC):
     @abstractmethod
     def reset(self, number: int, code: int) -> None:
         """End a stream by RST_STREAM. NO_ERROR: the client has its whole response (RFC 9113 §8.1)."""
+
+    @abstractmethod
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do work in the next turn of the event loop."""
 
     @abstractmethod
     def on_consumed(self, size: int) -> None:
@@ -137,9 +140,8 @@ class Http2Stream(Downstream):
 
     __slots__ = (
         "_has_begun", "_held", "_held_flow", "_is_over", "_is_wanted", "_is_writable", "_outbox", "_owner",
-        "_received", "_unacknowledged", "_wheel", "awaited_s", "deadline", "declared", "exchange",
+        "_received", "_wheel", "_window", "awaited_s", "deadline", "declared", "exchange",
         "expects_continue", "has_ended", "most_bytes", "number", "progressed", "sending", "trailers",
-        "window",
     )  # fmt: skip
 
     def __init__(
@@ -161,11 +163,10 @@ class Http2Stream(Downstream):
         self.most_bytes = 0  # limit of the body; 0: none
         self.trailers = b""
         self.expects_continue = False
-        self.window = DEFAULT_WINDOW  # bytes that the client may send
+        self._window: ReceiveWindow | None = None  # for its body, from the first byte on
         self.awaited_s = 0.0
         self.deadline = 0.0  # of the next piece of the body
         self._received = 0
-        self._unacknowledged = 0
         self._is_wanted = True
         self._held: list[bytes] = []  # pieces that are not wanted yet
         self._held_flow = 0
@@ -183,8 +184,10 @@ class Http2Stream(Downstream):
 
     def receive(self, payload: bytes, flow: int, *, ends: bool) -> None:
         """Take DATA of `flow` bytes with its padding. Raises StreamError, RequestError (413)."""
-        self.window -= flow
-        if self.window < 0:
+        window = self._window
+        if window is None:
+            window = self._window = ReceiveWindow(self.number, DEFAULT_WINDOW)
+        if not window.take(flow):
             raise StreamError(self.number, FLOW_CONTROL_ERROR, "more data than the window has")
         self._received += len(payload)
         if ends:
@@ -239,6 +242,10 @@ class Http2Stream(Downstream):
         self._held.append(payload)
         self._held_flow += flow
 
+    def _deliver_wanted(self) -> None:
+        if self._is_wanted and self._owner is not None:
+            self._deliver_held()
+
     def _deliver_held(self) -> None:
         if self._held or self.has_ended:
             payload, flow = b"".join(self._held), self._held_flow
@@ -247,16 +254,13 @@ class Http2Stream(Downstream):
             self._deliver(payload, flow)
 
     def _consume(self, flow: int) -> None:
-        """Give the client its window back, in large steps."""
+        """Give the client its windows back."""
         owner = self._owner
         if owner is None or not flow:
             return
         owner.on_consumed(flow)
-        self._unacknowledged += flow
-        if self._unacknowledged >= _ACKNOWLEDGED_BYTES and not self.has_ended:
-            self._outbox.add(window_frame(self.number, self._unacknowledged))
-            self.window += self._unacknowledged
-            self._unacknowledged = 0
+        if self._window is not None and not self.has_ended:
+            self._outbox.add_any(self._window.give_back(flow))
 
     def awaits_body(self) -> bool:
         """Whether the next thing to come is a piece of the body."""
@@ -289,8 +293,8 @@ class Http2Stream(Downstream):
         if wanted == self._is_wanted or self._is_over:
             return
         self._is_wanted = wanted
-        if wanted and self._held:
-            self._deliver_held()
+        if wanted and self._held and self._owner is not None:
+            self._owner.soon(self._deliver_wanted)  # not now: the head may not have been sent
 
     def has_sent_more(self) -> bool:
         return False
