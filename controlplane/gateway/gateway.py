@@ -215,7 +215,7 @@ class Gateway:
         version = self._plane.publisher.wanted_version + 1
         translation = self._translator.translate(self._failed_ports, version, self._latest)
         self._fleet.attach(translation.attached, translation.labelled)
-        self._fleet.want_secrets(translation.secret_namespaces)
+        self._fleet.want_secrets(translation.secret_namespaces, translation.named_secrets)
         self._hosts.want(translation.hosts)
         if self._latest is None and self._patience.waits_for_members(translation.attached):
             return

@@ -42,6 +42,7 @@ class Translator:
         self.log = FindingLog()
         self._last_good = LastGood()
         self._pairs: Mapping[str, KeyPair] = {}
+        self._authorities: Mapping[str, bytes] = {}
         self._saver: Saver[LastGood] = Saver(self._path, msgspec.json.encode)
 
     def load(self) -> None:
@@ -58,9 +59,9 @@ class Translator:
         started = time.perf_counter()
         facts = self._facts(failed_ports, previous)
         objects, members = self._fleet.fleet_objects(), self._fleet.member_objects()
-        pairs = KeyPairs(self._fleet.tls_secrets(), self._pairs)
+        pairs = KeyPairs(self._fleet.tls_secrets(), self._pairs, self._authorities)
         translation = translate(objects, members, facts, self._last_good, version, previous, pairs)
-        self._pairs = translation.pairs
+        self._pairs, self._authorities = translation.pairs, translation.authorities
         if translation.last_good != self._last_good:
             self._saver.save_soon(translation.last_good)
         self._last_good = translation.last_good
@@ -80,7 +81,8 @@ class Translator:
         """Return the basis for a translation of other objects."""
         fleet, members = self._fleet.fleet_objects(), self._fleet.member_objects()
         facts = self._facts(failed_ports, running)
-        return Basis(running, fleet, members, facts, self._last_good, without_keys(self._pairs))
+        pairs = without_keys(self._pairs)
+        return Basis(running, fleet, members, facts, self._last_good, pairs, self._authorities)
 
     def _facts(self, failed_ports: dict[int, str], previous: Snapshot | None) -> Facts:
         return Facts(

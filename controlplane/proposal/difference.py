@@ -70,7 +70,7 @@ def preview(basis: Basis, given: FleetObjects) -> Translation:
     """Return the Fleet as it would be if these objects were applied."""
     objects = overlaid(basis.fleet, given)
     version = basis.running.version + 1
-    pairs = KeyPairs(used=basis.pairs)
+    pairs = KeyPairs(used=basis.pairs, authorities=basis.authorities)
     return translate(objects, basis.members, basis.facts, basis.last_good, version, basis.running, pairs)
 
 

@@ -37,6 +37,7 @@ class Basis(msgspec.Struct, frozen=True):
     facts: Facts = field(default_factory=Facts)
     last_good: LastGood = field(default_factory=LastGood)
     pairs: Mapping[str, KeyPair] = field(default_factory=dict)  # certificates in use, without private keys
+    authorities: Mapping[str, bytes] = field(default_factory=dict)  # of clients
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -62,6 +63,8 @@ def frames(basis: Basis) -> Iterator[bytes]:
             yield _frame(("last_good", name), chunk)
     for chunk in _chunks(basis.pairs):
         yield _frame(("pairs",), chunk)
+    for chunk in _chunks(basis.authorities):
+        yield _frame(("authorities",), chunk)
 
 
 def frame(value: object) -> bytes:
@@ -102,6 +105,7 @@ class _BasisReader:
         self._member_rest: dict[str, MemberObjects] = {}
         self._last_good: dict[str, Any] = {}
         self._pairs: dict[str, KeyPair] = {}
+        self._authorities: dict[str, bytes] = {}
 
     def take(self, piece: Piece) -> None:
         match piece.place:
@@ -126,6 +130,8 @@ class _BasisReader:
                 self._last_good.setdefault(name, {}).update(_decoded(LastGood, name, piece))
             case ("pairs",):
                 self._pairs.update(msgspec.msgpack.decode(piece.data, type=dict[str, KeyPair]))
+            case ("authorities",):
+                self._authorities.update(msgspec.msgpack.decode(piece.data, type=dict[str, bytes]))
 
     def basis(self) -> Basis:
         return Basis(
@@ -138,6 +144,7 @@ class _BasisReader:
             self._facts,
             LastGood(**self._last_good),
             self._pairs,
+            self._authorities,
         )
 
 

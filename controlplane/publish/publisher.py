@@ -340,15 +340,16 @@ class Publisher:
                 session.send(encode(UseCertificates(removed=gone)))
 
     def _named_certificates(self) -> frozenset[str]:
-        """Return the ids of certificates in all snapshots that a worker may serve."""
+        """Return the ids of certificates and bundles in all snapshots that a worker may serve."""
         rollout = self._dispatcher.rollout
         return frozenset(
-            host.certificate
+            named
             for snapshot in (rollout.good, rollout.trial, rollout.wanted)
             if snapshot is not None
             for listener in snapshot.listeners
             if listener.tls is not None
             for host in listener.tls.hosts
+            for named in (host.certificate, host.client_ca)
         )
 
     def _keep_counters(self, routes: tuple[Route, ...]) -> None:

@@ -36,11 +36,14 @@ class Malformed(msgspec.Struct, frozen=True):
 class TlsSecrets(msgspec.Struct, frozen=True):
     """The Secrets of type kubernetes.io/tls, by namespace and name, of namespaces where they are known.
 
-    `denied` are namespaces where they may not be listed.
+    `denied` are namespaces where they may not be listed. `named` are single Secrets of any type by
+    namespace/name, None where there is none; `named_denied` are those that may not be read.
     """
 
     by_namespace: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
     denied: frozenset[str] = frozenset()
+    named: Mapping[str, Secret | None] = field(default_factory=dict)
+    named_denied: frozenset[str] = frozenset()
 
 
 class FleetObjects(msgspec.Struct, frozen=True):

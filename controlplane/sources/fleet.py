@@ -92,6 +92,7 @@ class Fleet:
         self._tls = NamespacedWatch(
             SECRETS, FLEET, self._changed, clock, field_selector=f"type={TLS_SECRET_TYPE}"
         )
+        self._named = NamespacedWatch(SECRETS, FLEET, self._changed, clock)
         self._registered = registrations(members, {})
         self._on_owners = on_owners
         self._attached: frozenset[str] = frozenset()
@@ -101,20 +102,22 @@ class Fleet:
         self._ending: set[asyncio.Task[None]] = set()
         self._reconcile = asyncio.Event()
 
-    def want_secrets(self, namespaces: frozenset[str]) -> None:
-        """Say in which namespaces the Secrets of certificates are needed."""
+    def want_secrets(self, namespaces: frozenset[str], named: frozenset[str] = frozenset()) -> None:
+        """Say in which namespaces the Secrets of certificates are needed, and which others by name."""
         self._tls.want(namespaces)
+        self._named.want(named)
 
     def waits_for_secrets(self) -> bool:
         """Return whether wanted Secrets are not known yet, but probably will be in a moment."""
-        return not self._watch.stale and self._tls.waits()
+        return not self._watch.stale and (self._tls.waits() or self._named.waits())
 
     def tls_secrets(self) -> TlsSecrets:
         by_namespace = {
             namespace: {key.partition("/")[2]: secret for key, secret in secrets.items()}
             for namespace, secrets in self._tls.objects().items()
         }
-        return TlsSecrets(by_namespace, self._tls.denied())
+        named = {place: secrets.get(place) for place, secrets in self._named.objects().items()}
+        return TlsSecrets(by_namespace, self._tls.denied(), named, self._named.denied())
 
     def attach(self, clusters: frozenset[str], labelled: frozenset[str] = frozenset()) -> None:
         """Say which members to watch; the others are let go. Unknown ids wait to be registered.
@@ -204,6 +207,7 @@ class Fleet:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch.follow(self._client))
                 group.create_task(self._tls.follow(self._client))
+                group.create_task(self._named.follow(self._client))
                 group.create_task(self._watch.monitor())
                 while True:
                     await self._reconcile.wait()

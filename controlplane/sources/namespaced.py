@@ -1,4 +1,4 @@
-"""Objects that are watched only in the namespaces that need them: labels of pods, Secrets of certificates."""
+"""Objects that are watched only where they are needed: labels of pods, Secrets of certificates."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,7 +13,10 @@ from controlplane.resources.view import Malformed
 
 
 class NamespacedWatch(Generic[T]):
-    """One reflector per wanted namespace. Objects of unwanted namespaces are forgotten at once."""
+    """One reflector per wanted place: a namespace, or namespace/name of a single object.
+
+    Objects of unwanted places are forgotten at once.
+    """
 
     def __init__(
         self, kind: Kind[T], cluster: str, on_change: Callable[[], None], clock: Clock,
@@ -27,41 +30,40 @@ class NamespacedWatch(Generic[T]):
         self._reflectors: dict[str, Reflector[T]] = {}
         self._changed = asyncio.Event()
 
-    def want(self, namespaces: frozenset[str]) -> None:
+    def want(self, places: frozenset[str]) -> None:
         """Say where objects are needed."""
-        if namespaces == self._reflectors.keys():
+        if places == self._reflectors.keys():
             return
-        for namespace in self._reflectors.keys() - namespaces:
-            del self._reflectors[namespace]
-        for namespace in namespaces - self._reflectors.keys():
-            self._reflectors[namespace] = Reflector(
+        for place in self._reflectors.keys() - places:
+            del self._reflectors[place]
+        for place in places - self._reflectors.keys():
+            namespace, _, name = place.partition("/")
+            self._reflectors[place] = Reflector(
                 None,
                 self._kind,
                 self._on_change,
                 namespace=namespace,
-                field_selector=self._field_selector,
+                field_selector=f"metadata.name={name}" if name else self._field_selector,
                 clock=self._clock,
             )
         self._changed.set()
 
     def waits(self) -> bool:
-        """Say whether some namespace was not listed yet, without any sign of trouble."""
+        """Say whether some place was not listed yet, without any sign of trouble."""
         healths = (reflector.health for reflector in self._reflectors.values())
         return any(not health.synced and not health.last_error for health in healths)
 
     def objects(self) -> Mapping[str, Mapping[str, T]]:
-        """Return the objects by namespace and key, of namespaces that were listed."""
+        """Return the objects by place and key, of places that were listed."""
         return {
-            namespace: reflector.objects
-            for namespace, reflector in self._reflectors.items()
+            place: reflector.objects
+            for place, reflector in self._reflectors.items()
             if reflector.health.synced
         }
 
     def denied(self) -> frozenset[str]:
-        """Return the namespaces whose objects may not be listed."""
-        return frozenset(
-            namespace for namespace, reflector in self._reflectors.items() if reflector.health.denied
-        )
+        """Return the places whose objects may not be listed."""
+        return frozenset(place for place, reflector in self._reflectors.items() if reflector.health.denied)
 
     def malformed(self) -> tuple[Malformed, ...]:
         return tuple(item for reflector in self._reflectors.values() for item in reflector.malformed.values())

@@ -8,7 +8,7 @@ from controlplane.translate.fields import Field
 _CLOUD: Final = "it describes a cloud load balancer, which this gateway does not create"
 _EVERYWHERE: Final = "listeners are open on every address of the machine"
 _NO_TLS: Final = "an HTTP listener has no TLS"
-_NO_CLIENT_CERTIFICATES: Final = "clients are not asked for certificates yet"
+_OTHER_HEADER: Final = "endpoints learn of the certificate of a client in X-Forwarded-Client-Cert"
 _CERTIFICATE_HEADERS: Final = ("SubjectDN", "IssuerDN", "Fingerprint", "ClientVerify")
 _TRUSTED: Final = "trusted proxies are the same for all listeners: start fleetgate with --trusted-proxy"
 
@@ -38,7 +38,10 @@ SPEC: Final = (Field("config", fields=CONFIG), Field("listeners"))  # listeners 
 _FORWARDED: Final = (
     *(Field(f"XForwardedFor{name}Enabled") for name in ("", "Proto", "SLBPort", "ClientSrcPort")),
     Field("XForwardedForSLBIdEnabled", "there is no load balancer with an id"),
-    *(Field(f"XForwardedForClientCert{name}Enabled", _NO_TLS, matters=True) for name in _CERTIFICATE_HEADERS),
+    *(
+        Field(f"XForwardedForClientCert{name}Enabled", _OTHER_HEADER, matters=True)
+        for name in _CERTIFICATE_HEADERS
+    ),
     *(Field(f"XForwardedForClientCert{name}Alias") for name in _CERTIFICATE_HEADERS),
     Field("XForwardedForClientSourceIpsEnabled", _TRUSTED, matters=True),
     Field("XForwardedForClientSourceIpsTrusted", _TRUSTED, matters=True),
@@ -80,6 +83,5 @@ LISTENER: Final = (
 HTTPS_LISTENER: Final = (
     *_COMMON,
     # Read in translate/tlsfields.py
-    *map(Field, ("securityPolicyId", "certificates", "http2Enabled")),
-    Field("caCertificates", _NO_CLIENT_CERTIFICATES, matters=True),
+    *map(Field, ("securityPolicyId", "certificates", "http2Enabled", "caCertificates")),
 )

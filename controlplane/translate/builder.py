@@ -7,6 +7,7 @@ import msgspec
 from controlplane.resources.view import FleetObjects, MemberObjects
 from controlplane.translate.canaries import join_canaries
 from controlplane.translate.checks import bind_checks, with_check
+from controlplane.translate.clientcerts import ClientCertificates
 from controlplane.translate.conflicts import report_conflicts
 from controlplane.translate.diagnostics import Diagnostic, Findings, Subject
 from controlplane.translate.endpoints import Resolution, ServiceResolver
@@ -79,11 +80,13 @@ def translate(
     outcomes = _accepted(world, facts.tenancy.host_ownership)
     joined = join_canaries(outcomes, grants)
     routes = name_sessions(guard_hosts(outcomes, joined.routes))
-    tls = plan_tls(gateways, outcomes, pairs, facts.today, previous)
+    demands = ClientCertificates(outcomes, pairs)
+    tls = plan_tls(gateways, outcomes, pairs, demands, facts.today, previous)
     report_endless(outcomes, facts.trusted_proxies)
     findings = {outcome.findings.subject.key: outcome.findings for outcome in outcomes}
     report_conflicts(routes, findings)
     report_sharing(routes, findings)
+    routes = demands.closed(routes, tls.listeners, tls.claimed, outcomes)
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
     checks = bind_checks(outcomes)
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
@@ -114,9 +117,11 @@ def translate(
         attached=attached,
         labelled=labels_needed(service_ids),
         hosts=groups.hosts | resolver.hosts,
-        certificates=tls.certificates,
+        certificates={**tls.certificates, **demands.reader.bundles},
         pairs=tls.pairs,
+        authorities=demands.reader.used,
         secret_namespaces=tls.namespaces,
+        named_secrets=frozenset(demands.reader.wanted),
     )
 
 

@@ -254,6 +254,35 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "",
         "renew the certificate in the Secret: the next handshake uses the new one",
     ),
+    "FG0326": Entry(
+        "warning",
+        "CertificateNotFound",
+        "no such Secret with the authorities of clients; {effect}",
+        "a Secret with ca.crt in the namespace {namespace}",
+        "create the Secret: kubectl -n {namespace} create secret generic --from-file=ca.crt",
+    ),
+    "FG0327": Entry(
+        "warning",
+        "InvalidCertificate",
+        "holds no authorities that can be used: {problem}; {effect}",
+        "the certificates of authorities, as PEM, in ca.crt",
+        "put the certificates of the authorities into ca.crt of the Secret",
+    ),
+    "FG0328": Entry(
+        "warning",
+        "Conflict",
+        "clients of {host} are checked with the Secret {secret}, which the older Ingress {winner} names; the"
+        " rules of this Ingress answer 403 there",
+        "{secret}, or a host of its own",
+        "name the same Secret in both Ingresses, or give this one another host",
+    ),
+    "FG0329": Entry(
+        "warning",
+        "CertificateDemanded",
+        "requests for {host} on the ports {ports} are answered 403: no certificates are checked there",
+        "rules on HTTPS listeners, under hosts of spec.tls",
+        "redirect the host to https, name it in spec.tls, and serve it on an HTTPS listener",
+    ),
     "FG0308": Entry(
         "warning",
         "InvalidRule",

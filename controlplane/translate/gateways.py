@@ -45,6 +45,9 @@ class LiveGateway(msgspec.Struct, frozen=True):
     certificates: Mapping[int, tuple[NamedSecret, ...]] = field(
         default_factory=dict
     )  # by port, default first
+    client_authorities: Mapping[int, tuple[NamedSecret, ...]] = field(
+        default_factory=dict
+    )  # by port, where every client needs a certificate
 
     @property
     def name(self) -> str:
@@ -221,6 +224,11 @@ def _gateway(
         serves,
         selector.namespace if selector is not None else "",
         {planned.listener.port: planned.certificates for planned in version.listeners},
+        {
+            planned.listener.port: planned.client_authorities
+            for planned in version.listeners
+            if planned.client_authorities is not None
+        },
     )
 
 

@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from controlplane.resources.ingress import Ingress
-from controlplane.translate.annotations import actions, cluster_weight, conditions, rule_direction
+from controlplane.translate.annotations import (
+    actions,
+    client_certificates,
+    cluster_weight,
+    conditions,
+    rule_direction,
+)
 from controlplane.translate.annotations.draft import Draft
 from controlplane.translate.annotations.failover import CLUSTERS_KEY, MODE_KEY
 from controlplane.translate.annotations.families import apply_all
@@ -47,6 +53,9 @@ def plan_ingress(
     apply_all(reader, draft)
     _check_failover(ingress, bool(draft.weights or draft.priority_levels), findings)
     _check_canary(reader, draft)
+    client_certificates.check(
+        reader, draft, [entry.secret_name for entry in ingress.spec.tls if entry.secret_name]
+    )
     concerns_all = findings.failed
     closed = unhonoured(annotations, findings)
     around = Surroundings(
@@ -89,6 +98,10 @@ def plan_ingress(
         closed=closed,
         tls=ingress.spec.tls,
         min_tls=draft.min_tls,
+        max_tls=draft.max_tls,
+        ciphers=draft.ciphers,
+        client_ca=draft.client_ca,
+        client_ca_field=draft.client_ca_field,
         to_https=draft.to_https.field if draft.to_https is not None else "",
         app_root=draft.app_root_field,
         work=work,

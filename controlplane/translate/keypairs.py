@@ -50,6 +50,7 @@ class KeyPairs(msgspec.Struct, frozen=True):
 
     secrets: TlsSecrets = msgspec.field(default_factory=TlsSecrets)
     used: Mapping[str, KeyPair] = msgspec.field(default_factory=dict)
+    authorities: Mapping[str, bytes] = msgspec.field(default_factory=dict)  # in use, PEM, in the same way
 
 
 NO_PAIRS: Final = KeyPairs()
@@ -86,7 +87,7 @@ def _read(certificate: str, key: str) -> KeyPair:
         load_pem_private_key,
     )
 
-    chain, secret = _decoded(CERTIFICATE_KEY, certificate), _decoded(PRIVATE_KEY, key)
+    chain, secret = decoded(CERTIFICATE_KEY, certificate), decoded(PRIVATE_KEY, key)
     try:
         certificates = x509.load_pem_x509_certificates(chain)
     except ValueError as error:
@@ -113,7 +114,8 @@ def _read(certificate: str, key: str) -> KeyPair:
     return KeyPair(Certificate(identity, served, own), tuple(names), expires)
 
 
-def _decoded(key: str, text: str) -> bytes:
+def decoded(key: str, text: str) -> bytes:
+    """Return the value of a key of a Secret. Raises KeyPairError."""
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:

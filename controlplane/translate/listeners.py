@@ -12,7 +12,7 @@ from controlplane.translate.annotations.numbers import integer
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.fields import check_fields, flag, part, reject
 from controlplane.translate.networks import NOBODY
-from controlplane.translate.tlsfields import NamedSecret, listener_tls, named_secrets
+from controlplane.translate.tlsfields import NamedSecret, client_authorities, listener_tls, named_secrets
 from proxy.model.policies import Access
 from proxy.model.snapshot import ForwardedHeaders, Listener, Source
 
@@ -28,6 +28,7 @@ class PlannedListener(msgspec.Struct, frozen=True):
     listener: Listener
     remedy: str = ""  # how another port is written, where that is not plain from `field`
     certificates: tuple[NamedSecret, ...] = ()  # of an HTTPS listener, the default first
+    client_authorities: tuple[NamedSecret, ...] | None = None  # None: clients need no certificate
 
 
 def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListener, ...]:
@@ -46,8 +47,12 @@ def plan_listeners(config: AlbConfig, findings: Findings) -> tuple[PlannedListen
         if listener.port in planned:
             findings.add("FG0503", f"{where}.port", listener.port, port=listener.port)
             continue
-        secrets = named_secrets(part(written), where, findings) if listener.tls is not None else ()
-        planned[listener.port] = PlannedListener(f"{where}.port", listener, certificates=secrets)
+        if listener.tls is None:
+            planned[listener.port] = PlannedListener(f"{where}.port", listener)
+            continue
+        secrets = named_secrets(part(written), where, findings)
+        authorities = client_authorities(part(written), where, findings)
+        planned[listener.port] = PlannedListener(f"{where}.port", listener, "", secrets, authorities)
     return tuple(planned.values())
 
 
@@ -92,10 +97,9 @@ def _listener(where: str, written: dict[str, Any], source: Source, findings: Fin
 
 
 def _access(fields: dict[str, Any], where: str, findings: Findings, *, is_https: bool) -> Access | None:
-    """Return the allowed addresses: none where clients would have to show a certificate."""
-    if flag(fields.get("caenabled"), f"{where}.caEnabled", findings):
-        lacking = "is not supported yet" if is_https else "an HTTP listener cannot"
-        problem, allowed = f"asks clients for a certificate, which {lacking}", "false"
+    """Return the allowed addresses: none where clients would have to show a certificate, and cannot."""
+    if not is_https and flag(fields.get("caenabled"), f"{where}.caEnabled", findings):
+        problem, allowed = "asks clients for a certificate, which an HTTP listener cannot", "false"
         reject(f"{where}.caEnabled", fields["caenabled"], problem, allowed, findings)
         return Access(deny=NOBODY)
     return acl_access(fields.get("aclconfig"), f"{where}.aclConfig", findings)

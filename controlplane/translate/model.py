@@ -126,4 +126,6 @@ class Translation(msgspec.Struct, frozen=True):
     hosts: frozenset[str]  # names of servers whose addresses are needed
     certificates: Mapping[str, Certificate] = field(default_factory=dict)  # by id: those of the snapshot
     pairs: Mapping[str, KeyPair] = field(default_factory=dict)  # for the next translation
+    authorities: Mapping[str, bytes] = field(default_factory=dict)  # of clients, for the next translation
     secret_namespaces: frozenset[str] = frozenset()  # the namespaces whose Secrets of TLS are needed
+    named_secrets: frozenset[str] = frozenset()  # namespace/name of others that are needed

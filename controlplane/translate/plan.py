@@ -84,6 +84,10 @@ class IngressPlan(msgspec.Struct, frozen=True):
     closed: Closed | None = None  # then the routes answer 503
     tls: tuple[IngressTLS, ...] = ()  # spec.tls
     min_tls: str = ""  # the lowest version for its hosts; "": the listener's
+    max_tls: str = ""  # the highest version; "": the newest
+    ciphers: tuple[str, ...] = ()  # of TLS 1.2; (): all that are safe
+    client_ca: str = ""  # name of the Secret whose authorities sign the certificates of its clients
+    client_ca_field: str = ""
     to_https: str = ""  # the annotation that redirects requests that came by http
     app_root: str = ""  # the annotation that redirects / of each host
     work: Mapping[str, int] = field(default_factory=dict)  # by host: steps per octet, no less than they are

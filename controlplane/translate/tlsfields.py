@@ -20,11 +20,13 @@ _POLICIES: Final[Mapping[str, str]] = {
 }
 """Lowest version of TLS by policy. Versions below 1.2 are never spoken: RFC 8996 forbids them."""
 _OLDER: Final = ("tls_cipher_policy_1_0", "tls_cipher_policy_1_1")
+_AUTHORITY: Final = "with ca.crt"
+_AUTHORITIES: Final = "a list of objects like {CertificateId: shop/clients}"
 _LIST: Final = "a list of objects like {CertificateId: shop/shop-tls, IsDefault: true}"
 
 
 class NamedSecret(msgspec.Struct, frozen=True):
-    """A Secret of type kubernetes.io/tls; `field` is where it is named."""
+    """A Secret with a certificate, or with authorities; `field` is where it is named."""
 
     namespace: str
     name: str
@@ -76,7 +78,27 @@ def named_secrets(fields: dict[str, Any], where: str, findings: Findings) -> tup
     return tuple(found)
 
 
-def _secret(entry: Any, where: str, findings: Findings) -> NamedSecret | None:
+def client_authorities(
+    fields: dict[str, Any], where: str, findings: Findings
+) -> tuple[NamedSecret, ...] | None:
+    """Return the Secrets of `caCertificates` where `caEnabled` demands certificates of clients, else None.
+
+    A value that cannot be read demands them, too: a listener with a mistake lets nobody in.
+    """
+    enabled = fields.get("caenabled")
+    if not flag(enabled, f"{where}.caEnabled", findings, default=enabled not in (None, "")):
+        return None
+    written, field = fields.get("cacertificates"), f"{where}.caCertificates"
+    if not isinstance(written, list) or not written:
+        reject(field, written, "names no Secret with the authorities of clients", _AUTHORITIES, findings)
+        return ()
+    named = (_secret(entry, f"{field}[{index}]", findings, _AUTHORITY) for index, entry in enumerate(written))
+    return tuple(secret for secret in named if secret is not None)
+
+
+def _secret(
+    entry: Any, where: str, findings: Findings, kind: str = "of type kubernetes.io/tls"
+) -> NamedSecret | None:
     if not isinstance(entry, dict):
         reject(where, entry, "is not an object", _LIST, findings)
         return None
@@ -84,7 +106,7 @@ def _secret(entry: Any, where: str, findings: Findings) -> NamedSecret | None:
     namespace, slash, name = identity.partition("/") if isinstance(identity, str) else ("", "", "")
     if not (namespace and slash and name) or "/" in name:
         problem = "names no Secret: certificates of the cloud cannot be used here"
-        allowed = "namespace/name of a Secret of type kubernetes.io/tls on the Fleet"
+        allowed = f"namespace/name of a Secret {kind} on the Fleet"
         reject(f"{where}.CertificateId", identity, problem, allowed, findings)
         return None
     return NamedSecret(namespace, name, f"{where}.CertificateId")

@@ -5,7 +5,7 @@ that the gateway's object names, which only admins write. A certificate of anoth
 whatever names are in it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -13,14 +13,14 @@ import msgspec
 from msgspec import field
 from msgspec.structs import replace
 
-from controlplane.resources.ingress import IngressTLS
 from controlplane.resources.secret import Secret
+from controlplane.translate.clientcerts import ClientCertificates
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.gateways import Gateways, LiveGateway
 from controlplane.translate.hostowners import HostOwners, is_canary
-from controlplane.translate.hosts import wildcard_above
 from controlplane.translate.keypairs import KeyPair, KeyPairError, KeyPairs, read_key_pair
 from controlplane.translate.live import Outcome
+from controlplane.translate.tlsclaims import CertificateClaim, claims_of
 from controlplane.translate.tlsfields import NamedSecret
 from proxy.model.snapshot import Listener, Snapshot
 from proxy.model.tls import Certificate, HostTls, ListenerTls
@@ -44,27 +44,14 @@ class TlsPlan(msgspec.Struct, frozen=True):
     certificates: Mapping[str, Certificate] = field(default_factory=dict)  # by id, all that are named
     pairs: Mapping[str, KeyPair] = field(default_factory=dict)  # those in use by namespace/name of the Secret
     namespaces: frozenset[str] = frozenset()  # those whose Secrets are needed
-
-
-class _CertificateClaim(msgspec.Struct, frozen=True):
-    """An entry of spec.tls for a host that the Ingress has rules for."""
-
-    created: str
-    name: str
-    index: int
-    namespace: str
-    secret: str  # name; "": whichever of the namespace covers the host
-    outcome: Outcome
-
-    @property
-    def field(self) -> str:
-        return f"spec.tls[{self.index}].secretName"
+    claimed: frozenset[tuple[int, str, str]] = frozenset()  # port, host and owner with an entry in spec.tls
 
 
 def plan_tls(
     gateways: Gateways,
     outcomes: Sequence[Outcome],
     pairs: KeyPairs,
+    demands: ClientCertificates,
     today: str,
     previous: Snapshot | None = None,
 ) -> TlsPlan:
@@ -76,29 +63,56 @@ def plan_tls(
     reader = _PairReader(pairs, today)
     listeners: dict[int, ListenerTls] = {}
     listed: dict[int, tuple[ListedCertificate, ...]] = {}
+    claimed: set[tuple[int, str, str]] = set()
     owners = HostOwners(route for each in outcomes if not is_canary(each) for route in each.routes)
     for gateway in gateways.all:
         for listener in gateway.listeners:
             if listener.tls is None:
                 continue
-            before = _hosts_of(previous, listener.port)
-            hosts = _named_by_gateway(gateway, listener, reader, before)
-            default = hosts.get("")
-            for host, claims in _claims(listener.port, outcomes, owners).items():
-                pair = reader.of_claims(host, claims)
-                if pair is not None:
-                    secret, found = pair
-                    hosts[host] = secret, _host_tls(host, found, claims, listener.tls.min_version)
-                elif host in before and reader.awaits(before[host].owner) and _owns(claims, before[host]):
-                    hosts[host] = "", before[host]
-            listeners[listener.port] = replace(
-                listener.tls, hosts=tuple(hosts[host][1] for host in sorted(hosts))
+            port = listener.port
+            before, claims = _hosts_of(previous, port), claims_of(port, outcomes, owners)
+            claimed.update((port, host, of_host[0].namespace) for host, of_host in claims.items())
+            hosts = _hosts(gateway, listener, claims, reader, before)
+            made = (
+                demands.applied(tls, gateway, port, before.get(host))
+                for host, (_, tls) in sorted(hosts.items())
             )
-            named = dict.fromkeys(secret for secret, _ in hosts.values() if secret)
-            listed[listener.port] = tuple(
-                ListedCertificate(secret, default is not None and secret == default[0]) for secret in named
-            )
-    return TlsPlan(listeners, listed, reader.certificates(), reader.used, frozenset(reader.namespaces))
+            listeners[port] = replace(listener.tls, hosts=tuple(made))
+            listed[port] = _listed(hosts)
+    return TlsPlan(
+        listeners,
+        listed,
+        reader.certificates(),
+        reader.used,
+        frozenset(reader.namespaces),
+        frozenset(claimed),
+    )
+
+
+def _hosts(
+    gateway: LiveGateway,
+    listener: Listener,
+    claims: Mapping[str, Sequence[CertificateClaim]],
+    reader: "_PairReader",
+    before: Mapping[str, HostTls],
+) -> dict[str, tuple[str, HostTls]]:
+    """Return the hosts of a listener, each with its Secret, "" where that is not listed yet."""
+    hosts = _named_by_gateway(gateway, listener, reader, before)
+    lowest = listener.tls.min_version if listener.tls is not None else ""
+    for host, of_host in claims.items():
+        pair = reader.of_claims(host, of_host)
+        if pair is not None:
+            secret, found = pair
+            hosts[host] = secret, _host_tls(host, found, of_host, lowest)
+        elif host in before and reader.awaits(before[host].owner) and _owns(of_host, before[host]):
+            hosts[host] = "", before[host]
+    return hosts
+
+
+def _listed(hosts: Mapping[str, tuple[str, HostTls]]) -> tuple[ListedCertificate, ...]:
+    default, _ = hosts.get("", ("", None))
+    named = dict.fromkeys(secret for secret, _ in hosts.values() if secret)
+    return tuple(ListedCertificate(secret, secret == default) for secret in named)
 
 
 def _hosts_of(snapshot: Snapshot | None, port: int) -> dict[str, HostTls]:
@@ -112,14 +126,26 @@ def _hosts_of(snapshot: Snapshot | None, port: int) -> dict[str, HostTls]:
     }
 
 
-def _owns(claims: Sequence[_CertificateClaim], host: HostTls) -> bool:
+def _owns(claims: Sequence[CertificateClaim], host: HostTls) -> bool:
     return claims[0].namespace == host.owner
 
 
-def _host_tls(host: str, pair: KeyPair, claims: Sequence[_CertificateClaim], lowest: str) -> HostTls:
-    """Return the TLS of a host; the strictest Ingress of its owner decides on the lowest version."""
-    wanted = (claim.outcome.plan.min_tls for claim in claims if claim.outcome.plan is not None)
-    return HostTls(host, pair.certificate.id, claims[0].namespace, max(lowest, *wanted))
+def _host_tls(host: str, pair: KeyPair, claims: Sequence[CertificateClaim], lowest: str) -> HostTls:
+    """Return the TLS of a host; the strictest Ingress of its owner decides on versions and ciphers.
+
+    The lowest version wins over the highest one: so clients still agree on one where Ingresses contradict.
+    """
+    plans = [claim.outcome.plan for claim in claims if claim.outcome.plan is not None]
+    low = max((lowest, *(plan.min_tls for plan in plans)))
+    high = min((plan.max_tls for plan in plans if plan.max_tls), default="")
+    listed = [plan.ciphers for plan in plans if plan.ciphers]
+    ciphers = listed[0] if listed else ()
+    for others in listed[1:]:
+        ciphers = tuple(name for name in ciphers if name in others) or ciphers
+    return HostTls(
+        host, pair.certificate.id, claims[0].namespace, low,
+        max_version=max(low, high) if high else "", ciphers=ciphers,
+    )  # fmt: skip
 
 
 def _named_by_gateway(
@@ -144,48 +170,6 @@ def _named_by_gateway(
                 host, (secret.key, HostTls(host, pair.certificate.id, "", listener.tls.min_version))
             )
     return found
-
-
-def _claims(port: int, outcomes: Iterable[Outcome], owners: HostOwners) -> dict[str, list[_CertificateClaim]]:
-    """Return the entries of spec.tls for each host in the namespace that owns the host, oldest first."""
-    found: dict[str, list[_CertificateClaim]] = {}
-    for outcome in outcomes:
-        if outcome.live is None or is_canary(outcome):
-            continue
-        entries = outcome.live.ingress.spec.tls
-        if not entries:
-            continue
-        hosts = {route.host for route in outcome.routes if port in route.ports and route.host}
-        for host in hosts:
-            index = _entry(entries, host)
-            if index is None:
-                continue
-            metadata = outcome.live.ingress.metadata
-            if owners.of(port, host)[0] != metadata.namespace:
-                continue
-            claim = _CertificateClaim(
-                metadata.creation_timestamp, metadata.name, index, metadata.namespace,
-                entries[index].secret_name, outcome,
-            )  # fmt: skip
-            found.setdefault(host, []).append(claim)
-    for claims in found.values():
-        claims.sort(key=lambda claim: (claim.created, claim.name))
-    return found
-
-
-def _entry(entries: Sequence[IngressTLS], host: str) -> int | None:
-    """Return which entry is for a host: one that names it, its wildcard, or no host at all."""
-    above = wildcard_above(host)
-    ranks: tuple[Callable[[tuple[str, ...]], bool], ...] = (
-        lambda hosts: host in hosts,
-        lambda hosts: above in hosts,
-        lambda hosts: not hosts,
-    )
-    for covers in ranks:
-        for index, entry in enumerate(entries):
-            if covers(tuple(name.lower() for name in entry.hosts)):
-                return index
-    return None
 
 
 class _PairReader:
@@ -227,7 +211,7 @@ class _PairReader:
             self._tell(findings, "FG0322", secret, problem=str(error), effect=effect)
             return self._use(secret, kept, findings)
 
-    def of_claims(self, host: str, claims: Sequence[_CertificateClaim]) -> tuple[str, KeyPair] | None:
+    def of_claims(self, host: str, claims: Sequence[CertificateClaim]) -> tuple[str, KeyPair] | None:
         """Return Secret and pair of the oldest claim that has one."""
         for claim in claims:
             findings = claim.outcome.findings
@@ -245,7 +229,7 @@ class _PairReader:
         return None
 
     def _discovered(
-        self, host: str, claim: _CertificateClaim, findings: Findings
+        self, host: str, claim: CertificateClaim, findings: Findings
     ) -> tuple[str, KeyPair] | None:
         """Return the pair of the namespace that covers the host and is valid for longest."""
         self.namespaces.add(claim.namespace)

@@ -152,6 +152,7 @@ class Policies(msgspec.Struct, frozen=True, gc=False):
     response_headers: tuple[HeaderChange, ...] = ()
     response_rules: tuple[ResponseRule, ...] = ()
     errors: "ErrorFallback | None" = None
+    hsts: str | None = None  # Strict-Transport-Security of responses over HTTPS that have none
 
 
 class ErrorFallback(msgspec.Struct, frozen=True, gc=False):

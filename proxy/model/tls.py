@@ -3,7 +3,12 @@
 Private keys are not in here: snapshots are written to disk. They travel in messages of their own.
 """
 
+from typing import Final
+
 import msgspec
+
+NO_AUTHORITY: Final = "none"
+"""In place of the id of a bundle: certificates of clients are demanded, and nobody's is accepted."""
 
 
 class HostTls(msgspec.Struct, frozen=True, gc=False):
@@ -13,6 +18,9 @@ class HostTls(msgspec.Struct, frozen=True, gc=False):
     certificate: str  # id of a Certificate
     owner: str = ""  # namespace that the host belongs to; "": the gateway's object names the certificate
     min_version: str = "TLSv1.2"  # or TLSv1.3
+    client_ca: str = ""  # id of the bundle that certificates of clients are checked with; "": none needed
+    max_version: str = ""  # "": TLSv1.3
+    ciphers: tuple[str, ...] = ()  # of TLS 1.2, by OpenSSL's names; (): all that are safe
 
 
 class ListenerTls(msgspec.Struct, frozen=True, gc=False):
@@ -24,11 +32,11 @@ class ListenerTls(msgspec.Struct, frozen=True, gc=False):
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):
-    """A certificate with its chain, and its private key. PEM."""
+    """A certificate with its chain, and its private key; or a bundle of authorities. PEM."""
 
     id: str  # names the content: another content has another id
-    chain: bytes
-    key: bytes
+    chain: bytes  # of a bundle: its certificates
+    key: bytes  # of a bundle: b""
 
     def __repr__(self) -> str:
         return f"Certificate({self.id!r})"

@@ -16,7 +16,7 @@ from proxy.policies.rewrite import Rewriter
 
 _Request = tuple[tuple[HeaderChange, ...], Rewrite | None, PathMatch | None]
 """Changes and rewrite, with the path where the rewrite replaces the part that the path matched."""
-_Response = tuple[Cors | None, tuple[HeaderChange, ...], tuple[ResponseRule, ...]]
+_Response = tuple[Cors | None, tuple[HeaderChange, ...], tuple[ResponseRule, ...], str | None]
 
 
 class Compiled:
@@ -56,13 +56,14 @@ class Compiled:
         return found
 
     def response(self, policies: Policies) -> ResponseChanges | None:
-        key = (policies.cors, policies.response_headers, policies.response_rules)
-        if key == (None, (), ()):
+        key = (policies.cors, policies.response_headers, policies.response_rules, policies.hsts)
+        if key == (None, (), (), None):
             return None
         found = self._responses.get(key)
         if found is None:
             cors = self.cors(policies.cors) if policies.cors is not None else None
             changes = Changes(policies.response_headers) if policies.response_headers else None
-            found = ResponseChanges(cors, changes, [Rule(rule) for rule in policies.response_rules])
+            rules = [Rule(rule) for rule in policies.response_rules]
+            found = ResponseChanges(cors, changes, rules, policies.hsts)
             self._responses[key] = found
         return found

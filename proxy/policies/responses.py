@@ -5,11 +5,12 @@ from typing import Final
 from proxy.http.response import ResponseHead
 from proxy.model.policies import ResponseRule
 from proxy.policies.asked import Asked
-from proxy.policies.changes import Changes, without
+from proxy.policies.changes import Changes, has, without
 from proxy.policies.cors import RESPONSE_FIELDS, VARY_ORIGIN, CorsPolicy
 from proxy.routing.lists import FieldTexts
 
 _MAX_REMEMBERED: Final = 256
+_HSTS: Final = b"strict-transport-security:"
 
 
 class ResponseFields:
@@ -50,23 +51,26 @@ class Rule:
 class ResponseChanges:
     """The changes of one route; the same for its own answers as for those of its endpoints."""
 
-    __slots__ = ("_changes", "_cors", "_is_repeatable", "_remembered", "_rules")
+    __slots__ = ("_changes", "_cors", "_hsts", "_is_repeatable", "_remembered", "_rules")
 
-    def __init__(self, cors: CorsPolicy | None, changes: Changes | None, rules: list[Rule]) -> None:
+    def __init__(
+        self, cors: CorsPolicy | None, changes: Changes | None, rules: list[Rule], hsts: str | None = None
+    ) -> None:
         self._cors = cors
+        self._hsts = b"Strict-Transport-Security: %b" % hsts.encode() if hsts is not None else b""
         self._changes = changes
         self._rules = rules
         every = [rule.changes for rule in rules]
         if changes is not None:
             every.append(changes)
         self._is_repeatable = not any(one.uses_request for one in every)
-        self._remembered: dict[tuple[ResponseHead, bytes], ResponseHead] = {}
+        self._remembered: dict[tuple[ResponseHead, bytes, bool], ResponseHead] = {}
 
     def head(self, head: ResponseHead, asked: Asked) -> ResponseHead:
         cors = self._cors.lines(asked) if self._cors is not None else b""
         if not self._is_repeatable:
             return head.replaced(self._changed(head.start, head.status, cors, asked))
-        key = (head, cors)
+        key = (head, cors, self._is_secured(asked))
         found = self._remembered.get(key)
         if found is None:
             if len(self._remembered) >= _MAX_REMEMBERED:
@@ -96,8 +100,14 @@ class ResponseChanges:
             for rule in self._rules:
                 if rule.holds(status, fields):
                     lines = rule.changes.apply(lines, asked)
+        if self._is_secured(asked) and not has(lines, _HSTS):
+            lines.append(self._hsts)
         lines.append(b"")
         return b"\r\n".join(lines)
+
+    def _is_secured(self, asked: Asked) -> bool:
+        """Whether the client is told to come over HTTPS alone: it is over HTTPS only (RFC 6797 §7.2)."""
+        return len(self._hsts) > 0 and asked.scheme == b"https"
 
 
 def _with_cors(lines: list[bytes], cors: bytes, *, varies: bool) -> list[bytes]:

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Iterable
 from typing import Final
 
-from proxy.model.tls import Certificate, HostTls
+from proxy.model.tls import NO_AUTHORITY, Certificate, HostTls
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +59,9 @@ class Contexts:
         for name in gone:
             self._certificates.pop(name, None)
         self._unusable.clear()
-        for key in [key for key in self._contexts if key[0].certificate in gone]:
-            del self._contexts[key]
+        for host, http2 in tuple(self._contexts):
+            if host.certificate in gone or host.client_ca in gone:
+                del self._contexts[host, http2]
 
     def wrap(
         self,
@@ -100,7 +101,7 @@ class Contexts:
         certificate = self._certificates.get(host.certificate)
         if certificate is None:
             raise TlsError(f"the certificate of host {host.host or 'default'} is not here")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # trusts nobody yet
         context.sslobject_class = NamedTls
         # A context made this way writes no key log, whatever SSLKEYLOGFILE says
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -109,11 +110,28 @@ class Contexts:
         context.sni_callback = _check_name
         try:
             context.minimum_version = _VERSIONS[host.min_version]
-            context.set_ciphers(CIPHERS)
+            context.maximum_version = _VERSIONS[host.max_version or "TLSv1.3"]
+            context.set_ciphers(":".join(host.ciphers) or CIPHERS)
             _load(context, certificate)
+            if host.client_ca:
+                self._demand_certificates(context, host)
         except (ssl.SSLError, OSError, ValueError, KeyError) as error:
             raise TlsError(f"the TLS of host {host.host or 'default'} cannot be used: {error}") from error
         return context
+
+    def _demand_certificates(self, context: ssl.SSLContext, host: HostTls) -> None:
+        """Let in only clients whose certificates the authorities of the host's bundle have signed.
+
+        A session cannot be resumed with another context, for each has keys of its own: so no client takes
+        what one host has seen of it to another host. Raises TlsError, ssl.SSLError.
+        """
+        context.verify_mode = ssl.CERT_REQUIRED
+        if host.client_ca == NO_AUTHORITY:
+            return
+        bundle = self._certificates.get(host.client_ca)
+        if bundle is None:
+            raise TlsError(f"the authorities for clients of host {host.host or 'default'} are not here")
+        context.load_verify_locations(cadata=bundle.chain.decode("ascii"))
 
 
 def _load(context: ssl.SSLContext, certificate: Certificate) -> None:

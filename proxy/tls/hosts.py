@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from proxy.model.tls import HostTls, ListenerTls
+from proxy.model.tls import NO_AUTHORITY, HostTls, ListenerTls
 
 _ORDER: Final = ("TLSv1.2", "TLSv1.3")
 
@@ -31,7 +31,8 @@ class TlsHosts:
         """Whether requests for `host` may come over a connection whose handshake was for `server_name`.
 
         `shaken` is the TLS that the handshake has used. A request for another host would else get around the
-        minimum version or the owner of that host (RFC 9110 §7.4: 421).
+        minimum version, the ciphers, the demand for a certificate or the owner of that host (RFC 9110 §7.4:
+        421).
         """
         wanted = self.find(host)
         if wanted is shaken:
@@ -44,4 +45,18 @@ class TlsHosts:
 
 
 def _covers(shaken: HostTls, wanted: HostTls) -> bool:
-    return _ORDER.index(shaken.min_version) >= _ORDER.index(wanted.min_version)
+    return (
+        _ORDER.index(shaken.min_version) >= _ORDER.index(wanted.min_version)
+        and (not wanted.ciphers or shaken.ciphers == wanted.ciphers)
+        and _admits(shaken, wanted)
+    )
+
+
+def _admits(shaken: HostTls, wanted: HostTls) -> bool:
+    """Whether the demand for certificates that the handshake has met is that of the wanted host.
+
+    Of one host, it was met when the connection began: a renewed bundle does not end open connections.
+    """
+    if shaken.host != wanted.host or wanted.client_ca == NO_AUTHORITY:
+        return shaken.client_ca == wanted.client_ca
+    return not wanted.client_ca or bool(shaken.client_ca)

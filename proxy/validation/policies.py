@@ -1,5 +1,6 @@
 """Checks of a route's policies: each by itself, and all of a route."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -27,6 +28,7 @@ from proxy.validation.templates import of_host, of_path, of_template
 
 NAME_ALLOWED: Final = f"1 to 256 letters, digits and -, but no underscore; not {', '.join(sorted(FRAMING))}"
 _LAST_STATUS: Final = 599
+_HSTS: Final = re.compile(r"max-age=[0-9]{1,10}(?:; (?:includeSubDomains|preload)){0,2}")
 _WRITTEN: Final = (ValueSource.LITERAL, ValueSource.TEMPLATE)
 
 
@@ -54,6 +56,9 @@ def of_policies(policies: Policies) -> Problems:
     yield from within("response_headers", of_changes(policies.response_headers))
     for rule in policies.response_rules:
         yield from within("response_rules", of_rule(rule))
+    if policies.hsts is not None and _HSTS.fullmatch(policies.hsts) is None:
+        allowed = "max-age=<seconds>, then includeSubDomains and preload"
+        yield Problem("hsts", policies.hsts, "is no Strict-Transport-Security", allowed)
     if policies.errors is not None:
         yield from within("errors", of_errors(policies.errors))
 

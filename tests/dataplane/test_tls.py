@@ -8,6 +8,9 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
+from loadtest.ports import free_port
+from proxy.model.actions import FixedResponse
+from proxy.model.policies import Policies
 from proxy.model.snapshot import Snapshot
 from proxy.model.tls import Certificate, HostTls, ListenerTls
 from tests.support.certificates import Authority
@@ -259,3 +262,29 @@ async def test_a_port_changes_from_http_to_https(site: Site) -> None:
     await client.send(request(host=A))
     status, fields, _ = await client.response()
     assert (status, fields["connection"]) == (200, "close")
+
+
+async def test_browsers_are_told_over_https_alone_to_come_over_nothing_else(site: Site) -> None:
+    host, certificate = site.host(A)
+    site.worker.use_certificates(certificate)
+    value = "max-age=60; includeSubDomains"
+    made = site.snapshot(host)
+    (served,) = made.routes
+    served = replace(served, policies=Policies(hsts=value))
+    refused = replace(route(site.port, "/no", name="no"), action=FixedResponse(403), policies=served.policies)
+    plain = replace(made.listeners[0], port=free_port(), tls=None)
+    ports = (site.port, plain.port)
+    routes = tuple(replace(each, ports=ports) for each in (refused, served))
+    await site.worker.apply(replace(made, listeners=(*made.listeners, plain), routes=routes))
+    own = b"HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=1\r\nContent-Length: 0\r\n\r\n"
+    none = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    site.origin.answer = lambda _, asked: own if asked.target == b"/own" else none
+    secured, open_ = await site.connect(A), await RawClient.connect(plain.port)
+    site.clients.append(open_)
+    for client, expected in ((secured, value), (open_, None)):
+        for path, status in (("/", 200), ("/", 200), ("/no", 403)):
+            await client.send(request(path, host=A))
+            answered, fields, _ = await client.response()
+            assert (answered, fields.get("strict-transport-security")) == (status, expected)
+    await secured.send(request("/own", host=A))
+    assert (await secured.response())[1]["strict-transport-security"] == "max-age=1"

@@ -159,3 +159,37 @@ def test_a_secret_that_goes_bad_is_told_and_its_last_good_pair_is_served(demo: R
 
 def described(demo: RunningDemo) -> str:
     return demo.kubectl("fleet", "-n", "web-demo", "describe", "ingress/web-demo-https")
+
+
+def test_a_listener_with_authorities_lets_in_only_clients_that_they_know(
+    demo: RunningDemo, tmp_path: Path
+) -> None:
+    authority, stranger = Authority("clients"), Authority("others")
+    options: dict[str, tuple[str, ...]] = {"none": trusted(demo)}
+    for name, issuer in (("till", authority), ("stranger", stranger)):
+        own = issuer.issue(name)
+        (tmp_path / name).write_bytes(own.key + own.chain)
+        options[name] = (*trusted(demo), "--cert", str(tmp_path / name))
+    (tmp_path / "ca.crt").write_bytes(authority.pem)
+    config = "albconfig/https-gateway-demo"
+    before = demo.kubectl("fleet", "get", config, "-o", "json")
+    demanding = json.loads(before)
+    for listener in demanding["spec"]["listeners"]:
+        if listener["protocol"] == "HTTPS":
+            listener |= {"caEnabled": True, "caCertificates": [{"CertificateId": "web-demo/clients"}]}
+    try:
+        demo.kubectl("fleet", "replace", "-f", "-", stdin=json.dumps(demanding))
+        until(lambda: curl(demo, *options["till"]).returncode != 0, "nobody is let in")
+        until(lambda: "FG0326" in demo.kubectl("fleet", "describe", config), "the Event")
+        made = ("secret", "generic", "clients", f"--from-file={tmp_path / 'ca.crt'}")
+        demo.kubectl("fleet", "-n", "web-demo", "create", *made)
+        until(lambda: curl(demo, *options["till"]).returncode == 0, "the client with a certificate")
+        for name in ("none", "stranger"):
+            assert curl(demo, *options[name]).returncode != 0
+        outcomes = [line for line in demo.metrics().splitlines() if "handshakes_total{" in line]
+        assert any('outcome="certificate_required"' in line for line in outcomes)
+        assert any('outcome="certificate_refused"' in line for line in outcomes)
+    finally:
+        demo.kubectl("fleet", "replace", "--force", "-f", "-", stdin=before)
+        demo.kubectl("fleet", "-n", "web-demo", "delete", "secret/clients", "--ignore-not-found")
+    until(lambda: curl(demo, *options["none"]).returncode == 0, "clients without a certificate")

@@ -2,6 +2,7 @@
 
 import ipaddress
 import ssl
+import tempfile
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -27,10 +28,16 @@ class Authority:
     def pem(self) -> bytes:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, *names: str, days: float = 90.0) -> Certificate:
-        """Return a certificate for DNS names and addresses."""
+    @property
+    def bundle(self) -> Certificate:
+        """Return this authority as workers get those that sign certificates of clients."""
+        return Certificate(sha256(self.pem).hexdigest(), self.pem, b"")
+
+    def issue(self, *names: str, days: float = 90.0, common_name: str = "") -> Certificate:
+        """Return a certificate for DNS names, addresses and URIs."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0] if names else "nobody")])
+        common = common_name or (names[0] if names else "nobody")
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
         chain = self._sign(subject, key, names, days).public_bytes(serialization.Encoding.PEM)
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -40,6 +47,15 @@ class Authority:
     def trusting(self) -> ssl.SSLContext:
         """Return a client's context that trusts this authority alone."""
         return ssl.create_default_context(cadata=self.pem.decode())
+
+    def knowing(self, own: Certificate) -> ssl.SSLContext:
+        """Return the context of a client that has a certificate of its own."""
+        context = self.trusting()
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(own.key + own.chain)
+            file.flush()
+            context.load_cert_chain(file.name)
+        return context
 
     def _sign(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, names: tuple[str, ...], days: float,
@@ -67,4 +83,4 @@ def _name(text: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
-        return x509.DNSName(text)
+        return x509.UniformResourceIdentifier(text) if ":" in text else x509.DNSName(text)

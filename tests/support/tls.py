@@ -89,5 +89,6 @@ def translated(
 ) -> Translation:
     members = {"cluster-1": member_of("cluster-1", deployed({"shop/web": 1, "other/web": 1}, "10.0.1"))}
     facts = Facts("192.0.2.1", frozenset({"cluster-1"}), today=today)
-    pairs = KeyPairs(secrets, earlier.pairs if earlier is not None else {})
+    used = (earlier.pairs, earlier.authorities) if earlier is not None else ({}, {})
+    pairs = KeyPairs(secrets, *used)
     return translate(fleet_of(manifests), members, facts, LastGood(), 1, previous, pairs)

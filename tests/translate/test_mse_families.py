@@ -469,7 +469,7 @@ def test_an_annotation_that_asks_for_nothing_else_is_not_told(annotations: Mappi
         ("proxy-buffering", "FG0204"),
         ("auth-realm", "FG0204"),
         ("proxy-ssl-verify", "FG0212"),
-        ("tls-max-protocol-version", "FG0212"),
+        ("ssl-ciphers", "FG0212"),
     ],
 )
 def test_an_annotation_that_has_no_effect_is_told(name: str, code: str) -> None:

@@ -14,12 +14,14 @@ import yaml
 
 from controlplane.checks import with_verdicts
 from controlplane.publish import Certificates, Held, Publisher, SnapshotStore
+from controlplane.translate.annotations.tls_versions import CIPHERS
 from controlplane.translate.builder import translate
 from controlplane.translate.model import Facts, LastGood
 from proxy.model.limits import described, parse_limits
 from proxy.model.snapshot import SCHEMA, Snapshot
 from tests.support.tls import HOST, entry, gateway, ingress, known, secret, translated
 from tests.support.translation import fleet_of, run_case
+from tests.translate.test_client_certificates import CACERT, TRUST, authorities, have, mse, site
 
 CASES = Path(__file__).parent / "cases"
 
@@ -62,6 +64,10 @@ def _translated() -> Iterator[Snapshot]:
     strict = gateway({"CertificateId": "infra/own"}, securityPolicyId="tls_cipher_policy_1_3")
     secrets = known(secret("shop", "web-tls", HOST), secret("infra", "own", "example.org"))
     yield translated([*strict, ingress("web", tls=[entry("web-tls", HOST)])], secrets).snapshot
+    nginx = "nginx.ingress.kubernetes.io/"
+    narrow = {nginx + "tls-max-protocol-version": "TLSv1.2", nginx + "ssl-cipher": CIPHERS[0]}
+    demanding = site(annotations={**narrow, "fleetgate.io/hsts": "max-age=1"})
+    yield translated([mse(), demanding], have(authorities(CACERT, TRUST))).snapshot
 
 
 def _published(snapshot: Snapshot, directory: Path) -> Snapshot:

@@ -314,14 +314,6 @@ def test_a_certificate_of_the_cloud_is_told(identity: object) -> None:
     assert "namespace/name of a Secret" in codes(found)["FG0514"]
 
 
-def test_clients_are_let_in_nowhere_where_their_certificates_are_wanted() -> None:
-    found = translated(gateway(caEnabled=True), known())
-    listener = found.snapshot.listeners[1]
-    assert listener.access is not None
-    assert listener.access.deny
-    assert "not supported yet" in codes(found)["FG0514"]
-
-
 def test_without_an_https_listener_hosts_of_spec_tls_are_told_to_be_on_http() -> None:
     manifests = gateway()
     manifests[0]["spec"]["listeners"].pop()

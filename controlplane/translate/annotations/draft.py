@@ -99,6 +99,10 @@ class Draft(msgspec.Struct):
     failback: PlannedFailback | None = None  # None: as soon as it can serve
     priority_levels: tuple[tuple[str, ...], ...] = ()
     min_tls: str = ""  # version of TLS; "": the listener's
+    max_tls: str = ""  # version of TLS; "": the newest
+    ciphers: tuple[str, ...] = ()  # of TLS 1.2; (): all that are safe
+    client_ca: str = ""  # name of the Secret whose authorities sign the certificates of clients
+    client_ca_field: str = ""
     canary: Canary | None = None
 
     # Services
@@ -125,6 +129,7 @@ class Draft(msgspec.Struct):
     request_headers: list[HeaderChange] = field(default_factory=list)
     response_headers: list[HeaderChange] = field(default_factory=list)
     response_rules: list[ResponseRule] = field(default_factory=list)
+    hsts: str | None = None
     retry: Retry | None = None
     response_timeout_s: float | None = None
     max_body_bytes: int | None = None
@@ -157,5 +162,6 @@ class Draft(msgspec.Struct):
             response_timeout_s=self.response_timeout_s,
             response_headers=tuple(self.response_headers),
             response_rules=tuple(self.response_rules),
+            hsts=self.hsts,
         )
         return policies if policies != Policies() else None

@@ -19,22 +19,9 @@ ROWS: Final[tuple[Annotation, ...]] = (
             "auth-url": text("asks another service whether to admit a client", "a URL"),
             "auth-secret": text("names the Secret with the passwords", "<name> or <namespace>/<name>"),
             "auth-snippet": text("adds configuration of nginx to auth-url", _DIRECTIVES),
-            "auth-tls-secret": text(
-                "asks clients for a certificate",
-                "<server secret> or <server secret>-cacert, with a namespace",
-            ),
             "auth-tls-match-cn": text("admits only certificates with this name", "CN=<expression>"),
         },
         ("",),
-    ),
-    *rows(
-        Support.REFUSED,
-        _OPEN,
-        {
-            "auth-tls-verify-client": word(
-                "says which clients need a certificate", "on, off, optional, optional_no_ca", "on"
-            ),
-        },
     ),
     *rows(
         Support.REFUSED, _OPEN, {"enable-global-auth": flag("asks another service whether to admit a client")}
@@ -68,6 +55,21 @@ ROWS: Final[tuple[Annotation, ...]] = (
     ),
     *rows(
         Support.NO_EFFECT,
+        "a chain may be as long as the authorities of auth-tls-secret let it be",
+        {"auth-tls-verify-depth": number("is the longest chain of certificates", "an integer", "1")},
+    ),
+    *rows(
+        Support.NO_EFFECT,
+        "clients without a certificate get no connection",
+        {"auth-tls-error-page": text("is where clients without a certificate are sent", "a URL")},
+    ),
+    *rows(
+        Support.NO_EFFECT,
+        "endpoints always learn of the certificate, in X-Forwarded-Client-Cert",
+        {"auth-tls-pass-certificate-to-upstream": flag("hands the certificate on to endpoints")},
+    ),
+    *rows(
+        Support.NO_EFFECT,
         "authentication itself is refused, so there is nothing to configure",
         {
             "auth-secret-type": word(
@@ -88,9 +90,6 @@ ROWS: Final[tuple[Annotation, ...]] = (
             ),
             "auth-keepalive": number("is how many connections to auth-url are kept", "an integer", "0"),
             "auth-always-set-cookie": flag("hands on cookies of auth-url"),
-            "auth-tls-verify-depth": number("is the longest chain of certificates", "an integer", "1"),
-            "auth-tls-error-page": text("is where clients without a certificate are sent", "a URL"),
-            "auth-tls-pass-certificate-to-upstream": flag("hands the certificate on to endpoints"),
             "satisfy": word("says whether address or password is enough", "all, any", "all"),
         },
     ),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from controlplane.translate.annotations.row import Annotation, Support
-from controlplane.translate.annotations.unsupported import flag, number, switch, text, word
+from controlplane.translate.annotations.unsupported import flag, number, switch, text
 from controlplane.translate.annotations.unsupported_mse import rows
 
 _VERSIONS: Final = "TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3"
@@ -22,10 +22,8 @@ ROWS: Final[tuple[Annotation, ...]] = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "every host accepts TLS 1.2 and 1.3, and of TLS 1.2 the ciphers of RFC 9325",
+        "ssl-cipher names the ciphers of TLS 1.2, and the gateway chooses among those of the client",
         {
-            "tls-max-protocol-version": word("is the highest version of TLS", _VERSIONS, "TLSv1.3"),
-            "ssl-cipher": text("names the ciphers of TLS", _CIPHERS),
             "ssl-ciphers": text("names the ciphers of TLS", _CIPHERS),
             "ssl-prefer-server-ciphers": flag("lets the gateway choose the cipher"),
         },

@@ -73,6 +73,31 @@ PAGES: Final[dict[str, Page]] = {
         "a certificate that nobody renews",
         "Renew the certificate in the Secret. The next handshake uses the new one.",
     ),
+    "FG0326": Page(
+        "The Secret with the authorities that sign certificates of clients does not exist. Until it does, no"
+        " client gets in, or those of the last good authorities.",
+        "auth-tls-secret: shop/shop-tls-cacert",
+        "Create the Secret with the key ca.crt in that namespace, or correct the name.",
+    ),
+    "FG0327": Page(
+        "The Secret has no ca.crt with certificates of authorities. Until it has, no client gets in, or those"
+        " of the last good authorities.",
+        "a ca.crt with the certificate of a server",
+        "Put the certificates of the authorities into ca.crt, as PEM.",
+    ),
+    "FG0328": Page(
+        "Two Ingresses demand certificates of different authorities for one host. A handshake can ask for one"
+        " kind only, so the older Ingress decides, and the rules of the younger one are closed.",
+        "auth-tls-secret: shop/a-cacert on one Ingress, shop/b-cacert on the other",
+        "Name the same Secret in both, or use two hosts.",
+    ),
+    "FG0329": Page(
+        "The host demands certificates of its clients, and a rule of it is where none is checked: on an HTTP"
+        " listener, or on an HTTPS listener where the host has no certificate of its own.",
+        "auth-tls-secret on a gateway with HTTP:80, without ssl-redirect",
+        "Write ssl-redirect, and name the host in spec.tls. Clients without a certificate must not get past"
+        " the demand, so these requests stay refused.",
+    ),
     "FG0308": Page(
         "The Ingress has neither rules nor a default backend, so there is nothing to serve.",
         "spec: {ingressClassName: alb}",

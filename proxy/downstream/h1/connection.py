@@ -327,6 +327,11 @@ class ClientConnection(StreamConnection):
         self.transport.set_protocol(cast(asyncio.BaseProtocol, reader))
         connection.data_received(data)
 
+    def identify(self, identity: bytes) -> None:
+        """Take over the certificate of the client, as the line that names it to endpoints."""
+        self._peer.identity = identity
+        self._stream.client = self._peer.as_client()
+
     def hand_over(self) -> Http2Connection:
         """Leave the socket, before any request, to a connection of HTTP/2."""
         connection = Http2Connection(

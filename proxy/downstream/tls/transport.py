@@ -16,6 +16,7 @@ from proxy.downstream.state import ListenerState
 from proxy.downstream.tls import failures
 from proxy.tls.contexts import HTTP2, NamedTls, TlsError
 from proxy.tls.hello import INTERNAL_ERROR, UNRECOGNIZED_NAME, HelloError, HelloReader, alert_record
+from proxy.tls.identity import ExpiredError, identity_of
 from proxy.tls.session import TlsSession
 
 _HANDSHAKE_BYTES: Final = 1 << 17
@@ -164,15 +165,21 @@ class TlsTransport:
             self.transport.resume_reading()
         try:
             tls.do_handshake()
+            identity = identity_of(tls)
         except ssl.SSLWantReadError:
             self._flush()
             return
-        except ssl.SSLError:
-            self._refuse(failures.PROTOCOL, self._written.read())
+        except ssl.SSLError as error:
+            self._refuse(failures.of(error), self._written.read())
+            return
+        except ExpiredError:
+            self._refuse(failures.CERTIFICATE_REFUSED, b"")
             return
         self._state = _OPEN
         self._listener.count_handshake(tls.version() or "")
         self._flush()
+        if identity and isinstance(self._client, ClientConnection):
+            self._client.identify(identity)
         if tls.selected_alpn_protocol() == HTTP2 and isinstance(self._client, ClientConnection):
             self._client = self._client.hand_over()
         if self._read.pending:
