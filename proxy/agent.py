@@ -37,6 +37,7 @@ from proxy.model.channel import (
     Report,
     UseCertificates,
     UseSessionKey,
+    UseTicketSecret,
     batches,
     encode,
     to_worker_framer,
@@ -166,6 +167,8 @@ class Agent:
                         self._plane.upstream.services.session_key.use(key)
                     case UseCertificates(added, removed):
                         self._plane.contexts.use(added, removed)
+                    case UseTicketSecret(secret):
+                        self._plane.contexts.use_ticket_secret(secret)
                     case LetBack(clusters):
                         self._plane.upstream.services.let_back(clusters)
                     case Report():

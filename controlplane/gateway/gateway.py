@@ -19,6 +19,7 @@ from controlplane.gateway.owners import OwnersFile
 from controlplane.gateway.patience import Patience
 from controlplane.gateway.session_key import SessionKeys
 from controlplane.gateway.settings import Settings
+from controlplane.gateway.tickets import TicketSecrets
 from controlplane.gateway.translator import Translator
 from controlplane.gateway.workers import WorkerPool
 from controlplane.kube.client import ApiClient
@@ -94,6 +95,7 @@ class Gateway:
             settings.state_dir.resolve() / "session-key.json",
             self._plane.publisher.use_session_key,
         )
+        self._tickets = TicketSecrets(self._plane.publisher.use_ticket_secret)
         self._checker = Checker(self._verdict_changed)
         self._verdicts_due: asyncio.TimerHandle | None = None
         self._hosts = HostResolver(self._changed.set)
@@ -123,6 +125,7 @@ class Gateway:
             ("status", self._status.run),
             ("host names", self._hosts.run),
             ("session key", self._session_keys.run),
+            ("session tickets", self._tickets.run),
             ("failovers", self._failovers.run),
             ("findings in the log", self._translator.log.run),
             *self._share_watch.works(),

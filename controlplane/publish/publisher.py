@@ -137,6 +137,10 @@ class Publisher:
         """Let all workers, and those that come later, name endpoints in cookies with this key."""
         self._shared.use_session_key(key)
 
+    def use_ticket_secret(self, secret: bytes) -> None:
+        """Let all workers, and those that come later, derive the keys of session tickets from this."""
+        self._shared.use_ticket_secret(secret)
+
     def use_certificates(self, certificates: Mapping[str, Certificate]) -> None:
         """Let all workers serve TLS with these, by id. To be called before their snapshot is published."""
         new = self._certificates.add(certificates)

@@ -15,17 +15,20 @@ from proxy.model.channel import (
     Holds,
     LetBack,
     UseSessionKey,
+    UseTicketSecret,
     encode,
 )
 from proxy.model.statistics import Stats
 
 log = logging.getLogger(__name__)
 
-Message = Ejections | Holds | LetBack | UseSessionKey
+Message = Ejections | Holds | LetBack | UseSessionKey | UseTicketSecret
 
 
 class SharedState:
-    """Endpoints that are ejected, clusters that are held out, and the key of session cookies.
+    """Endpoints that are ejected, clusters that are held out, and two secrets.
+
+    One is the key of session cookies, the other that of TLS session tickets.
 
     `sessions` returns the sessions of all workers.
     """
@@ -35,10 +38,15 @@ class SharedState:
         self._sessions = sessions
         self._ejected = Ejected()
         self._session_key: bytes | None = None
+        self._ticket_secret: bytes | None = None
 
     def use_session_key(self, key: bytes) -> None:
         self._session_key = key
         self._tell(UseSessionKey(key), None)
+
+    def use_ticket_secret(self, secret: bytes) -> None:
+        self._ticket_secret = secret
+        self._tell(UseTicketSecret(secret), None)
 
     def let_back(self, ingress: str, cluster: str) -> tuple[Hold, ...]:
         """Give clusters that are held out of an Ingress their share back, "" all of them; return which."""
@@ -55,6 +63,8 @@ class SharedState:
             return
         if self._session_key is not None:
             session.send(encode(UseSessionKey(self._session_key)))
+        if self._ticket_secret is not None:
+            session.send(encode(UseTicketSecret(self._ticket_secret)))
         if known := self._ejected.known(monotonic()):
             session.send(encode(Ejections(known)))
         if held := self.held.since():

@@ -93,6 +93,18 @@ class UseSessionKey(msgspec.Struct, frozen=True, tag="session-key"):
         return "UseSessionKey(…)"
 
 
+TICKET_SECRET_BYTES = 32
+
+
+class UseTicketSecret(msgspec.Struct, frozen=True, tag="ticket-secret"):
+    """Derive the keys of TLS session tickets from this secret, which travels here and nowhere else."""
+
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return "UseTicketSecret(…)"
+
+
 class UseCertificates(msgspec.Struct, frozen=True, tag="certificates"):
     """Serve TLS with these, too, and forget others. Private keys travel here and nowhere else.
 
@@ -132,6 +144,7 @@ ToWorker = (
     | LetBack
     | UseSessionKey
     | UseCertificates
+    | UseTicketSecret
     | Part
     | Apply
     | EndpointsChanged

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from proxy.model.tls import NO_AUTHORITY, Certificate, HostTls
+from proxy.tls.tickets import keys_for, set_keys
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +22,6 @@ CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 HTTP/2 may use each of them: the suites that RFC 9113 §9.2.2 prohibits, in its Appendix A, lack one or the
 other. So a context that offers HTTP/2 needs no list of its own.
 """
-
-HTTP2_IS_SERVED: Final = True
-"""Whether the data plane speaks HTTP/2. No listener offers it otherwise, whatever its configuration says."""
 
 HTTP1: Final = "http/1.1"
 HTTP2: Final = "h2"
@@ -50,6 +48,13 @@ class Contexts:
         # By host and whether HTTP/2 is offered: of two listeners with the same host, one may not offer it
         self._contexts: dict[tuple[HostTls, bool], ssl.SSLContext] = {}
         self._unusable: dict[HostTls, TlsError] = {}  # each is logged once
+        self._ticket_secret = b""  # b"": tickets can be used with this worker only
+
+    def use_ticket_secret(self, secret: bytes) -> None:
+        """Encrypt session tickets so that all workers with the same secret can take them."""
+        self._ticket_secret = secret
+        for (host, http2), context in self._contexts.items():
+            set_keys(context, keys_for(secret, host, http2=http2))
 
     def use(self, added: Iterable[Certificate], removed: Iterable[str]) -> None:
         """Take over certificates; forget those that no listener names any more."""
@@ -106,7 +111,7 @@ class Contexts:
         # A context made this way writes no key log, whatever SSLKEYLOGFILE says
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
         context.num_tickets = 1  # of two, clients use one, and a handshake takes 18 µs longer
-        context.set_alpn_protocols([HTTP2, HTTP1] if http2 and HTTP2_IS_SERVED else [HTTP1])
+        context.set_alpn_protocols([HTTP2, HTTP1] if http2 else [HTTP1])
         context.sni_callback = _check_name
         try:
             context.minimum_version = _VERSIONS[host.min_version]
@@ -115,6 +120,8 @@ class Contexts:
             _load(context, certificate)
             if host.client_ca:
                 self._demand_certificates(context, host)
+            if self._ticket_secret:
+                set_keys(context, keys_for(self._ticket_secret, host, http2=http2))
         except (ssl.SSLError, OSError, ValueError, KeyError) as error:
             raise TlsError(f"the TLS of host {host.host or 'default'} cannot be used: {error}") from error
         return context
@@ -122,8 +129,8 @@ class Contexts:
     def _demand_certificates(self, context: ssl.SSLContext, host: HostTls) -> None:
         """Let in only clients whose certificates the authorities of the host's bundle have signed.
 
-        A session cannot be resumed with another context, for each has keys of its own: so no client takes
-        what one host has seen of it to another host. Raises TlsError, ssl.SSLError.
+        A session cannot be resumed with the context of another host, for each has keys of its own: so no
+        client takes what one host has seen of it to another host. Raises TlsError, ssl.SSLError.
         """
         context.verify_mode = ssl.CERT_REQUIRED
         if host.client_ca == NO_AUTHORITY:
