@@ -50,6 +50,11 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         help="by name, * is any text, mixed/CASE is one case of mixed (default: all)",
     )
     parser.add_argument("--quick", action="store_true", help="of mixed only the short cases")
+    parser.add_argument(
+        "--http2",
+        action="store_true",
+        help="clients speak HTTP/2 in the clear to every proxy; mixed has no such clients, and is left out",
+    )
     parser.add_argument("--peers", nargs="*", choices=FIND, default=list(FIND), help="default: all")
     parser.add_argument(
         "--rate", type=int, default=1000, help="requests per second, 20 to 5000 (default 1000)"
@@ -157,7 +162,7 @@ def drill(options: argparse.Namespace) -> Outcome:
     check_cores(options.proxy_core, options.load_core)
     patterns, case_patterns = mixed.divided(options.drills)
     drills, skipped = possible(select(patterns))
-    cases = mixed.chosen(case_patterns, quick=options.quick)
+    cases = [] if options.http2 else mixed.chosen(case_patterns, quick=options.quick)
     installations = builds(options.fleetgate)
     ours = [Fleetgate(build) for build in installations]
     others, missing = installed(FIND, options.peers)
@@ -170,6 +175,7 @@ def drill(options: argparse.Namespace) -> Outcome:
         options.after_s,
         options.proxy_core,
         options.load_core,
+        options.http2,
     )
     about = report.Circumstances(
         date=today(),

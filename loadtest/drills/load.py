@@ -7,10 +7,11 @@ that it answers: so the client notices the answer to another request, and an ans
 
 import asyncio
 import re
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from random import Random
 from time import monotonic
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from loadtest.drills.origin import ARRIVAL, REPORT
 from loadtest.drills.site import DEADLINE_S, LOOPBACK
@@ -58,6 +59,14 @@ class Request:
         return self.ended - self.due
 
 
+def judged(request: Request, status: int, arrival: str | None, body: bytes) -> int:
+    """Return the status of an answer; MIXED_UP when it is not the request's own, or of two attempts."""
+    if arrival is None:
+        return status if status != 200 else MIXED_UP
+    request.arrival = arrival
+    return status if body == f"{request.identity} {arrival}".encode() else MIXED_UP
+
+
 class Load:
     """One run. `requests` are all that were due, in order; `slow` are the slow GETs beside them."""
 
@@ -70,8 +79,8 @@ class Load:
         self._prefix = prefix
         self._chance = Random(number)
         self._loop = asyncio.get_running_loop()
-        self._idle: list[_Connection] = []
-        self._connections: set[_Connection] = set()
+        self._idle: list[Http1Connection] = []
+        self._connections: set[Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._oldest = 0  # index of the first request that may still be on its way
         self._slow_every_s = slow_every_s
@@ -98,13 +107,13 @@ class Load:
         for connection in list(self._connections):
             connection.close()
 
-    def is_idle(self, connection: "_Connection") -> None:
+    def is_idle(self, connection: "Http1Connection") -> None:
         self._idle.append(connection)
 
-    def has_opened(self, connection: "_Connection") -> None:
+    def has_opened(self, connection: "Connection") -> None:
         self._connections.add(connection)
 
-    def has_closed(self, connection: "_Connection") -> None:
+    def has_closed(self, connection: "Connection") -> None:
         self._connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
@@ -116,25 +125,28 @@ class Load:
         number = len(self.requests)
         request = Request(f"{self._prefix}{number:06d}", self._chance.random() < POST_PART, due)
         self.requests.append(request)
-        self._send(request)
+        self.send(request)
 
     def _ask_slow(self, start: float, now: float) -> None:
         while self._slow_every_s and (due := start + len(self.slow) * self._slow_every_s) <= now:
             request = Request(f"{REPORT.decode()}{self._prefix}{len(self.slow):06d}", False, due)
             self.slow.append(request)
-            self._send(request)
+            self.send(request)
 
-    def _send(self, request: Request) -> None:
+    def send(self, request: Request) -> None:
         if self._idle:
             self._idle.pop().send(request)
-            return
-        task = self._loop.create_task(self._open(request))
+        else:
+            self._begin(self._open(request))
+
+    def _begin(self, opening: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(opening)
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, request: Request) -> None:
         try:
-            await self._loop.create_connection(lambda: _Connection(self, request), LOOPBACK, self._port)
+            await self._loop.create_connection(lambda: Http1Connection(self, request), LOOPBACK, self._port)
         except OSError:
             request.ended = monotonic()
 
@@ -157,7 +169,17 @@ class Load:
             connection.give_up(now)
 
 
-class _Connection(asyncio.Protocol):
+class Connection(Protocol):
+    """A connection of the load, as the load sees it."""
+
+    def give_up(self, now: float) -> None:
+        """Give up requests that are too old."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Http1Connection(asyncio.Protocol):
     """A connection with at most one request on it."""
 
     __slots__ = ("_load", "_received", "_request", "_transport")
@@ -217,12 +239,7 @@ class _Connection(asyncio.Protocol):
             return
         status = int(received[9:12])
         found = _ARRIVAL.search(received, 0, end)
-        if found is None:
-            is_own = status != 200
-        else:
-            request.arrival = found[1].decode()
-            is_own = received[end:] == f"{request.identity} {request.arrival}".encode()
-        self._end(status if is_own else MIXED_UP)
+        self._end(judged(request, status, found[1].decode() if found else None, received[end:]))
 
     def _end(self, status: int) -> None:
         if self._request is not None:

@@ -69,7 +69,8 @@ class Circumstances:
             f" {self.rounds} runs, the proxies in turn: the worst of each count, the median of each time."
         )
         return (
-            f"{self.date}, {machine()}; {plan.rate} requests/s, a quarter POST; {plan.before_s:g} s before"
+            f"{self.date}, {machine()}; {plan.rate} requests/s{' over HTTP/2' if plan.http2 else ''},"
+            f" a quarter POST; {plan.before_s:g} s before"
             f" the fault, {plan.fault_s:g} s of it, {plan.after_s:g} s after it."
             + (several if self.rounds > 1 else "")
         )

@@ -18,6 +18,7 @@ from loadtest.drills import site as sites
 from loadtest.drills import wire
 from loadtest.drills.backends import Backends
 from loadtest.drills.drills import Drill, Stage, Step
+from loadtest.drills.http2 import Http2Load
 from loadtest.drills.invariants import Watch
 from loadtest.drills.load import Load, Request
 from loadtest.drills.measure import Result, measure
@@ -43,6 +44,7 @@ class Plan:
     after_s: float
     proxy_core: int
     load_core: int
+    http2: bool = False  # the clients speak it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def run(plan: Plan, drill: Drill, peer: Peer, number: int, directory: Path) -> C
         (directory / name).mkdir()
     with ExitStack() as stack:
         network = stack.enter_context(Network()) if drill.needs_network else None
-        site = sites.new(directory / "proxy", network.address if network else sites.LOOPBACK)
+        address = network.address if network else sites.LOOPBACK
+        site = sites.new(directory / "proxy", address, http2=plan.http2)
         enter = {sites.HIT: network.enter} if network else {}
         backends = stack.enter_context(Backends(site, plan.load_core, directory / "backends", enter))
         tap = stack.enter_context(_tapped(site.backends, directory, plan.load_core))
@@ -127,7 +130,8 @@ async def _drill(
     assert task is not None
     # An exception of the usual handler could end in any callback of the loop
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    load = Load(port, plan.rate, f"{time.time_ns() // 1000 % 10**8:08d}x", number, drill.slow_every_s)
+    prefix = f"{time.time_ns() // 1000 % 10**8:08d}x"
+    load = (Http2Load if plan.http2 else Load)(port, plan.rate, prefix, number, drill.slow_every_s)
     start = monotonic() + LEAD_S
     hit = start + plan.before_s
     gc.collect()

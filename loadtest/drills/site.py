@@ -27,7 +27,8 @@ class Site(compared.Site):
         return [(self.hosts[cluster], port) for port in self.clusters[cluster]]
 
 
-def new(directory: Path, hit_address: str) -> Site:
+def new(directory: Path, hit_address: str, *, http2: bool = False) -> Site:
     """Return a site with free ports, whose cluster-2 has the given address."""
     clusters = compared.free_clusters()
-    return Site(directory, free_port(), clusters, hosts={SURVIVOR: LOOPBACK, HIT: hit_address})
+    hosts = {SURVIVOR: LOOPBACK, HIT: hit_address}
+    return Site(directory, free_port(), clusters, http2=http2, hosts=hosts)

@@ -31,7 +31,7 @@ defaults
     option redispatch 1
     retry-on all-retryable-errors
 frontend proxy
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port}{protocol} backlog 4096
     http-request return status 404 unless {{ req.hdr(host) -i {host} }} {{ path_beg {prefix}/ }}
     http-request disable-l7-retry if METH_POST
     default_backend clusters
@@ -114,6 +114,7 @@ def _configuration(site: Site) -> str:
     return _CONFIGURATION.format(
         directory=site.directory,
         port=site.port,
+        protocol=" proto h2" if site.http2 else "",
         host=HOST,
         prefix=PREFIX,
         servers="\n    ".join(servers),

@@ -27,7 +27,7 @@ _HTTP = """
         keepalive_requests 1000000000;
     }}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port}{protocol} backlog=4096;
         server_name {host};
         proxy_http_version 1.1;
         proxy_set_header Connection "";
@@ -110,6 +110,7 @@ def _command(program: nginx.Nginx, site: Site, clusters: tuple[str, ...]) -> lis
         log=site.access_log,
         servers="\n        ".join(servers),
         port=site.port,
+        protocol=" http2" if site.http2 else "",
         host=HOST,
         prefix=PREFIX,
         tries=TRIES,
