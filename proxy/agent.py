@@ -166,6 +166,7 @@ class Agent:
                         self._plane.upstream.services.session_key.use(key)
                     case UseCertificates(added, removed):
                         self._plane.contexts.use(added, removed)
+                        self._plane.upstream.connector.tls.use(added, removed)
                     case LetBack(clusters):
                         self._plane.upstream.services.let_back(clusters)
                     case Report():

@@ -16,9 +16,9 @@ from proxy.model.actions import Action, Backend, Forward, Split
 from proxy.model.conditions import Condition
 from proxy.model.limits import Limits
 from proxy.model.policies import Access, Policies
-from proxy.model.tls import ListenerTls
+from proxy.model.tls import BackendTls, ListenerTls
 
-SCHEMA = 6
+SCHEMA = 7
 """Raised when an older worker could misread a newer snapshot; such a worker answers with a NACK."""
 
 
@@ -147,6 +147,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     id: str  # namespace/name:port
     clusters: tuple[ClusterEndpoints, ...]
     health: HealthCheck | None = None
+    tls: BackendTls | None = None  # None: its endpoints are spoken to in the clear
 
 
 class Cluster(msgspec.Struct, frozen=True, gc=False):

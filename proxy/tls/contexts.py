@@ -110,13 +110,13 @@ class Contexts:
         try:
             context.minimum_version = _VERSIONS[host.min_version]
             context.set_ciphers(CIPHERS)
-            _load(context, certificate)
+            load_pair(context, certificate)
         except (ssl.SSLError, OSError, ValueError, KeyError) as error:
             raise TlsError(f"the TLS of host {host.host or 'default'} cannot be used: {error}") from error
         return context
 
 
-def _load(context: ssl.SSLContext, certificate: Certificate) -> None:
+def load_pair(context: ssl.SSLContext, certificate: Certificate) -> None:
     """Raises ssl.SSLError, OSError."""
     descriptor = os.memfd_create("fleetgate-certificate")
     try:
