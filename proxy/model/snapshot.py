@@ -96,6 +96,16 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     tenant: str = ""  # the namespace among whose rules it stands; "": that of the source. Of canaries
 
 
+def certificates_of(snapshot: "Snapshot") -> Iterator[str]:
+    """Yield the ids of all certificates that a snapshot names."""
+    for listener in snapshot.listeners:
+        if listener.tls is not None:
+            yield from (host.certificate for host in listener.tls.hosts)
+    for service in snapshot.services:
+        if service.tls is not None:
+            yield from (name for name in (service.tls.trust, service.tls.client) if name)
+
+
 def tenant_of(route: Route) -> str:
     """Return the namespace in which the order of a route counts."""
     return route.tenant or route.source.namespace

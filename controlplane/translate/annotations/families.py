@@ -76,7 +76,7 @@ FAMILIES: Final = (
     Family(rewrite.ROWS, rewrite.apply),
     Family(redirects.ROWS, redirects.apply),
     Family(tls_versions.ROWS, tls_versions.apply),
-    Family(protocols.ROWS),
+    Family(protocols.ROWS, protocols.apply),
     Family(access.ROWS, access.apply),
     Family(affinity.ROWS, affinity.apply),
     Family(destination.ROWS, destination.apply),

@@ -9,7 +9,6 @@ import ssl
 from typing import Any, Final, Protocol, cast
 
 from proxy.backlog import Backlog
-from proxy.careful import Receiver
 from proxy.upstream.connections.h1.long_body import LongBodyReader
 from proxy.upstream.connections.h1.tls_failures import handshake_failure, is_refusal
 from proxy.upstream.evidence.failure import Failure
@@ -27,8 +26,20 @@ _NONE, _TOLD, _BROKEN, _REFUSED = range(4)
 """Ends of TLS: none; close_notify; an alert, or bytes that are no TLS; an alert about our certificate."""
 
 
-class SecuredConnection(Receiver, Protocol):
-    """A connection to an endpoint over TLS."""
+class SecuredConnection(Protocol):
+    """A connection to an endpoint over TLS; an asyncio.Protocol by its methods."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def eof_received(self) -> bool | None: ...
+
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
 
     def on_refused(self) -> None:
         """The endpoint has refused our certificate, after a handshake that was complete on our side."""
