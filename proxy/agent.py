@@ -167,6 +167,7 @@ class Agent:
                         self._plane.upstream.services.session_key.use(key)
                     case UseCertificates(added, removed):
                         self._plane.contexts.use(added, removed)
+                        self._plane.upstream.connector.tls.use(added, removed)
                     case UseTicketSecret(secret):
                         self._plane.contexts.use_ticket_secret(secret)
                     case LetBack(clusters):

@@ -74,7 +74,9 @@ class Translator:
     def expiries(self) -> dict[str, float]:
         """Return when each certificate in use ends, in Unix seconds, by namespace/name of its Secret."""
         return {
-            secret: datetime.fromisoformat(pair.expires).timestamp() for secret, pair in self._pairs.items()
+            secret: datetime.fromisoformat(pair.expires).timestamp()
+            for secret, pair in self._pairs.items()
+            if pair.certificate.key  # else they are authorities that endpoints are trusted by
         }
 
     def basis(self, running: Snapshot, failed_ports: dict[int, str]) -> Basis:

@@ -33,7 +33,7 @@ from proxy.model.channel import (
     batches,
     encode,
 )
-from proxy.model.snapshot import Route, Snapshot
+from proxy.model.snapshot import Route, Snapshot, certificates_of
 from proxy.model.statistics import Stats
 from proxy.model.tls import Certificate
 
@@ -347,13 +347,10 @@ class Publisher:
         """Return the ids of certificates and bundles in all snapshots that a worker may serve."""
         rollout = self._dispatcher.rollout
         return frozenset(
-            named
+            name
             for snapshot in (rollout.good, rollout.trial, rollout.wanted)
             if snapshot is not None
-            for listener in snapshot.listeners
-            if listener.tls is not None
-            for host in listener.tls.hosts
-            for named in (host.certificate, host.client_ca)
+            for name in certificates_of(snapshot)
         )
 
     def _keep_counters(self, routes: tuple[Route, ...]) -> None:

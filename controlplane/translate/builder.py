@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from controlplane.resources.view import FleetObjects, MemberObjects
+from controlplane.translate.backendtls import plan_backend_tls
 from controlplane.translate.canaries import join_canaries
 from controlplane.translate.checks import bind_checks, with_check
 from controlplane.translate.clientcerts import ClientCertificates
@@ -89,12 +90,13 @@ def translate(
     routes = demands.closed(routes, tls.listeners, tls.claimed, outcomes)
     service_ids = {service for route in routes for service, _ in destinations_of(route)}
     checks = bind_checks(outcomes)
+    secured = plan_backend_tls(service_ids, outcomes, pairs, facts.today, previous)
     resolutions = [resolver.resolve(service_id) for service_id in sorted(service_ids)]
     snapshot = Snapshot(
         version=version,
         listeners=_listeners(gateways, tls, facts.listen_address),
         routes=routes,
-        services=tuple(with_check(resolution.service, checks) for resolution in resolutions),
+        services=tuple(secured.with_tls(with_check(each.service, checks)) for each in resolutions),
         clusters=_clusters(attached, members),
         limits=facts.limits,
         trusted_proxies=facts.trusted_proxies,
@@ -117,10 +119,10 @@ def translate(
         attached=attached,
         labelled=labels_needed(service_ids),
         hosts=groups.hosts | resolver.hosts,
-        certificates={**tls.certificates, **demands.reader.bundles},
-        pairs=tls.pairs,
+        certificates={**tls.certificates, **demands.reader.bundles, **secured.certificates},
+        pairs={**tls.pairs, **secured.pairs},
         authorities=demands.reader.used,
-        secret_namespaces=tls.namespaces,
+        secret_namespaces=tls.namespaces | secured.namespaces,
         named_secrets=frozenset(demands.reader.wanted),
     )
 

@@ -462,6 +462,37 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "the verbs get, list and watch on pods of the member cluster",
         "apply deploy/rbac/member.yaml to the member cluster",
     ),
+    # TLS to endpoints
+    "FG0640": Entry(
+        "error",
+        "CertificateNotFound",
+        "no such Secret of type kubernetes.io/tls; requests are answered 502",
+        "a Secret of type kubernetes.io/tls with ca.crt, or with tls.crt and tls.key, or with all three",
+        "create the Secret, or correct the name",
+    ),
+    "FG0641": Entry(
+        "error",
+        "InvalidCertificate",
+        "cannot be used for TLS to endpoints: {problem}; {effect}",
+        "in ca.crt the authorities of the endpoints, in tls.crt and tls.key the gateway's own pair, as PEM",
+        "correct the Secret",
+    ),
+    "FG0642": Entry(
+        "error",
+        "RefNotPermitted",
+        "the Secret belongs to the namespace {namespace}, in which no ReferenceGrant allows this"
+        " reference{absence}; requests are answered 503",
+        "a Secret of the namespace {own}, or one that a ReferenceGrant of the namespace {namespace} allows:"
+        " from Ingress (networking.k8s.io) of the namespace {own}, to Secret {name}",
+        "use a Secret of the namespace {own}, or ask the owners of {namespace} for a ReferenceGrant",
+    ),
+    "FG0643": Entry(
+        "error",
+        "CertificateNotFound",
+        "the gateway may not read Secrets of the namespace {namespace}; {effect}",
+        "",
+        "let it: bind the ClusterRole fleetgate-certificates in that namespace (deploy/rbac/fleet-tls.yaml)",
+    ),
     # Server groups
     "FG0605": Entry("error", "InvalidServerGroup", "{problem}", "{allowed}", "correct the field"),
     "FG0607": Entry(

@@ -8,6 +8,7 @@ from controlplane.resources.referencegrant import ReferenceGrant
 
 _INGRESS: Final = ("networking.k8s.io", "Ingress")
 _SERVICE: Final = ("", "Service")
+_SECRET: Final = ("", "Secret")
 _ANY: Final = ""
 
 
@@ -34,6 +35,10 @@ class Grants:
     def allow_service(self, source: str, namespace: str, name: str) -> bool:
         """Return whether Ingresses of the namespace `source` may send requests to a Service."""
         return self._allow(source, namespace, _SERVICE, name)
+
+    def allow_secret(self, source: str, namespace: str, name: str) -> bool:
+        """Return whether Ingresses of the namespace `source` may use a Secret for TLS to endpoints."""
+        return self._allow(source, namespace, _SECRET, name)
 
     def allow_ingress(self, source: str, namespace: str, name: str) -> bool:
         """Return whether canaries of the namespace `source` may join an Ingress."""

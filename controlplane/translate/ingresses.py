@@ -95,6 +95,7 @@ def plan_ingress(
         canary=draft.canary,
         host_access=closed_hosts(closed) or draft.host_access,
         health=draft.health,
+        backend_tls=draft.tls,
         closed=closed,
         tls=ingress.spec.tls,
         min_tls=draft.min_tls,

@@ -20,6 +20,7 @@ from proxy.model.tls import Certificate
 
 CERTIFICATE_KEY: Final = "tls.crt"
 PRIVATE_KEY: Final = "tls.key"
+AUTHORITIES_KEY: Final = "ca.crt"
 TYPE: Final = "kubernetes.io/tls"
 
 _REMEMBERED: Final = 4096  # pairs; reading one takes half a millisecond
@@ -71,6 +72,29 @@ def read_key_pair(secret: Secret) -> KeyPair:
         if not secret.data.get(key):
             raise KeyPairError(f"it has no {key}")
     return _read(secret.data[CERTIFICATE_KEY], secret.data[PRIVATE_KEY])
+
+
+def read_authorities(secret: Secret) -> KeyPair:
+    """Return the certificates of authorities in a Secret, as a pair without a key. Raises KeyPairError."""
+    if not secret.data.get(AUTHORITIES_KEY):
+        raise KeyPairError(f"it has no {AUTHORITIES_KEY}")
+    return _read_authorities(secret.data[AUTHORITIES_KEY])
+
+
+@lru_cache(_REMEMBERED)
+def _read_authorities(text: str) -> KeyPair:
+    """Read base64 of PEM. Raises KeyPairError."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    try:
+        certificates = x509.load_pem_x509_certificates(decoded(AUTHORITIES_KEY, text))
+    except ValueError as error:
+        raise KeyPairError(f"{AUTHORITIES_KEY} is no PEM certificate") from error
+    trusted = b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
+    expires = max(each.not_valid_after_utc for each in certificates).astimezone(UTC).isoformat()
+    identity = sha256(b"authorities " + trusted).hexdigest()
+    return KeyPair(Certificate(identity, trusted, b""), (), expires.replace("+00:00", "Z"))
 
 
 @lru_cache(_REMEMBERED)

@@ -111,7 +111,8 @@ def _bound(choice: _Choice, world: World, findings: Findings) -> Outcome:
     gateway = _gateway(choice.owner, world.gateways, findings)
     if gateway is None or choice.plan is None:
         return Outcome(findings, True, choice.live)
-    binding = Binding(gateway, world.resolver, world.groups, findings, world.grants)
+    tls = choice.plan.backend_tls
+    binding = Binding(gateway, world.resolver, world.groups, findings, world.grants, tls)
     return Outcome(findings, True, choice.live, bind_routes(choice.plan, binding), choice.plan, gateway)
 
 

@@ -14,6 +14,7 @@ from controlplane.translate.annotations.draft import (
     PlannedCheck,
     PlannedFailback,
     PlannedFailover,
+    PlannedTls,
 )
 from controlplane.translate.diagnostics import Subject
 from proxy.model.actions import Balance, FixedResponse, Redirect
@@ -81,6 +82,7 @@ class IngressPlan(msgspec.Struct, frozen=True):
     canary: Canary | None = None
     host_access: Access | None = None  # of all rules of its hosts and namespace without one
     health: PlannedCheck | None = None
+    backend_tls: PlannedTls | None = None  # towards the endpoints of its Services; not of server groups
     closed: Closed | None = None  # then the routes answer 503
     tls: tuple[IngressTLS, ...] = ()  # spec.tls
     min_tls: str = ""  # the lowest version for its hosts; "": the listener's

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from controlplane.translate.annotations.draft import PlannedBackend
+from controlplane.translate.annotations.draft import PlannedBackend, PlannedTls
 from controlplane.translate.backends import check_backend
 from controlplane.translate.diagnostics import Findings
 from controlplane.translate.endpoints import ServiceResolver
@@ -29,10 +29,11 @@ class Binding(msgspec.Struct, frozen=True):
     groups: ServerGroups
     findings: Findings
     grants: Grants = NO_GRANTS
+    tls: PlannedTls | None = None
 
     @property
     def references(self) -> References:
-        return References(self.findings.subject.namespace, self.gateway, self.grants)
+        return References(self.findings.subject.namespace, self.gateway, self.grants, self.tls)
 
 
 def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
@@ -45,6 +46,7 @@ def bind_routes(plan: IngressPlan, binding: Binding) -> tuple[Route, ...]:
     ports = ports_of(plan, binding.gateway, binding.findings)
     split = split_of(plan, binding.gateway, binding.findings)
     _check_backends(plan, binding)
+    binding.references.report_secret(binding.findings)
     _check_headers(plan, binding.findings)
     if not ports.plain and not ports.tls:
         return ()

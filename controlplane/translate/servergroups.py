@@ -173,6 +173,7 @@ def _group(
             for zone in plan.zones
         ),
         plan.health,
+        plan.tls,
     )
     shares = tuple(Share(zone_cluster(zone), priority=plan.priority(zone)) for zone in plan.zones)
     hosts = frozenset(server.address for server in plan.servers if server.is_host)

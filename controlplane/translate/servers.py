@@ -13,6 +13,7 @@ from controlplane.translate.diagnostics import Findings, did_you_mean
 from controlplane.translate.grouphealth import parse_health
 from controlplane.translate.hosts import HostProblem, parse_host
 from proxy.model.snapshot import HealthCheck
+from proxy.model.tls import BackendTls
 
 DEFAULT_ZONE: Final = "default"
 _ZONE: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -37,6 +38,7 @@ class GroupPlan(msgspec.Struct, frozen=True):
     servers: tuple[PlannedServer, ...]
     failover: tuple[str, ...]
     health: HealthCheck | None
+    tls: BackendTls | None = None
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -49,11 +51,11 @@ class GroupPlan(msgspec.Struct, frozen=True):
 def plan_group(group: ServerGroup, allow_loopback: bool, findings: Findings) -> GroupPlan:
     """Return the plan of a ServerGroup, without servers that cannot be used."""
     spec = group.spec
-    supported = spec.protocol in ("", "HTTP")
+    supported = spec.protocol in ("", "HTTP", "HTTPS")
     if not supported:
         # Without TLS the servers would get requests in the clear that were meant to be encrypted.
         problem = "is not a protocol this gateway speaks to servers"
-        findings.add("FG0605", "spec.protocol", spec.protocol, problem=problem, allowed="HTTP")
+        findings.add("FG0605", "spec.protocol", spec.protocol, problem=problem, allowed="HTTP, HTTPS")
     planned: dict[tuple[str, int], PlannedServer] = {}
     for index, server in enumerate(spec.servers):
         one = _plan_server(f"spec.servers[{index}]", server, allow_loopback, findings)
@@ -68,7 +70,9 @@ def plan_group(group: ServerGroup, allow_loopback: bool, findings: Findings) -> 
     servers = tuple(planned.values()) if supported else ()
     health = parse_health(spec.health_check, findings)
     zones = {server.zone or DEFAULT_ZONE for server in spec.servers}
-    return GroupPlan(servers, _failover(spec.failover, zones, findings), health)
+    # As ALB does, without a look at the certificates of servers
+    tls = BackendTls() if spec.protocol == "HTTPS" else None
+    return GroupPlan(servers, _failover(spec.failover, zones, findings), health, tls)
 
 
 def _plan_server(

@@ -1,8 +1,10 @@
 """References to Services in routes, as one string: the id of a service of the snapshot.
 
 `ns/name:port` is a port of a Service in every cluster. `ns/name:port[version=v2]` are only those of its pods
-that carry the labels, and `ns/name:port{c2=other:8080}` is another Service and port in cluster c2. Characters
-that could be taken for punctuation are percent-encoded; names in Kubernetes never have any.
+that carry the labels, and `ns/name:port{c2=other:8080}` is another Service and port in cluster c2. The
+endpoints of `ns/name:port(https,verify,name=web,secret=ns/ca)` are spoken to over TLS with these settings:
+Ingresses that differ in them share no connections, breakers and health. Characters that could be taken for
+punctuation are percent-encoded; names in Kubernetes never have any.
 """
 
 import re
@@ -12,10 +14,11 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-_PART: Final = r"[^/:,=\[\]{}]*"
+_PART: Final = r"[^/:,=\[\]{}()]*"
 _ID: Final = re.compile(
     rf"(?P<namespace>{_PART})/(?P<name>{_PART}):(?P<port>{_PART})"
-    r"(?:\[(?P<labels>[^\[\]{}]+)\])?(?:\{(?P<overrides>[^\[\]{}]+)\})?"
+    r"(?:\[(?P<labels>[^\[\]{}()]+)\])?(?:\{(?P<overrides>[^\[\]{}()]+)\})?"
+    r"(?:\(https(?P<verify>,verify)?(?:,name=(?P<tls_name>[^,()]+))?(?:,secret=(?P<secret>[^,()]+))?\))?"
 )
 
 
@@ -27,6 +30,22 @@ class ClusterService(msgspec.Struct, frozen=True):
     port: str = ""
 
 
+class ServiceTls(msgspec.Struct, frozen=True):
+    """TLS towards the endpoints of a Service, as an Ingress wants it."""
+
+    verify: bool = False
+    name: str = ""  # told to endpoints, and verified; "": none
+    secret: str = ""  # namespace/name of the Secret with authority and key pair; "": none
+
+    @property
+    def suffix(self) -> str:
+        """The part of the id of a service."""
+        verify = ",verify" if self.verify else ""
+        name = f",name={_quoted(self.name)}" if self.name else ""
+        secret = f",secret={quote(self.secret, safe='/')}" if self.secret else ""
+        return f"(https{verify}{name}{secret})"
+
+
 class ServiceRef(msgspec.Struct, frozen=True):
     """A port of a Service, by number or name, in all clusters; `of` sorts labels and overrides."""
 
@@ -35,6 +54,7 @@ class ServiceRef(msgspec.Struct, frozen=True):
     port: str
     labels: tuple[tuple[str, str], ...] = ()  # sorted; only pods that carry all of them
     overrides: tuple[ClusterService, ...] = ()  # by cluster
+    tls: ServiceTls | None = None  # None: in the clear
 
     @classmethod
     def of(
@@ -72,6 +92,7 @@ class ServiceRef(msgspec.Struct, frozen=True):
             unquote(found["port"]),
             tuple((unquote(key), unquote(value)) for key, _, value in labels),
             tuple(_override(cluster, there) for cluster, _, there in elsewhere),
+            _tls(found) if service_id.endswith(")") else None,
         )
 
     @property
@@ -87,7 +108,7 @@ class ServiceRef(msgspec.Struct, frozen=True):
                 for item in self.overrides
             )
             text += f"{{{','.join(named)}}}"
-        return text
+        return text + (self.tls.suffix if self.tls is not None else "")
 
     def key_in(self, cluster: str) -> str:
         """Return "namespace/name" of the Service in a cluster."""
@@ -108,7 +129,7 @@ def names_service(wanted: str, service_id: str) -> bool:
     """Return whether `wanted` names this service: by its id, by its id up to the port, by namespace/name, or
     by name. A server group goes by its id, servergroup:namespace/name, or name.
     """
-    plain = service_id.partition("[")[0].partition("{")[0]
+    plain = service_id.partition("[")[0].partition("{")[0].partition("(")[0]
     whole = plain if plain.startswith(GROUP) else plain.rpartition(":")[0]
     return wanted in (service_id, plain, whole, whole.rpartition("/")[2])
 
@@ -127,9 +148,20 @@ GROUP: Final = "servergroup:"
 """How ids of server groups begin; a namespace has no colon."""
 
 
+def is_group(service_id: str) -> bool:
+    """Return whether an id is that of a server group."""
+    return service_id.startswith(GROUP)
+
+
 def group_id(namespace: str, name: str) -> str:
     """Return Service.id of a server group."""
     return f"{GROUP}{_quoted(namespace)}/{_quoted(name)}"
+
+
+def _tls(found: "re.Match[str]") -> ServiceTls:
+    return ServiceTls(
+        found["verify"] is not None, unquote(found["tls_name"] or ""), unquote(found["secret"] or "")
+    )
 
 
 def _override(cluster: str, there: str) -> ClusterService:

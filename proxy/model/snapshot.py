@@ -16,9 +16,9 @@ from proxy.model.actions import Action, Backend, Forward, Split
 from proxy.model.conditions import Condition
 from proxy.model.limits import Limits
 from proxy.model.policies import Access, Policies
-from proxy.model.tls import ListenerTls
+from proxy.model.tls import BackendTls, ListenerTls
 
-SCHEMA = 6
+SCHEMA = 7
 """Raised when an older worker could misread a newer snapshot; such a worker answers with a NACK."""
 
 
@@ -96,6 +96,17 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     tenant: str = ""  # the namespace among whose rules it stands; "": that of the source. Of canaries
 
 
+def certificates_of(snapshot: "Snapshot") -> Iterator[str]:
+    """Yield the ids of all certificates, and bundles of authorities, that a snapshot names."""
+    for listener in snapshot.listeners:
+        for host in listener.tls.hosts if listener.tls is not None else ():
+            yield host.certificate
+            yield host.client_ca
+    for service in snapshot.services:
+        if service.tls is not None:
+            yield from (name for name in (service.tls.trust, service.tls.client) if name)
+
+
 def tenant_of(route: Route) -> str:
     """Return the namespace in which the order of a route counts."""
     return route.tenant or route.source.namespace
@@ -147,6 +158,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     id: str  # namespace/name:port
     clusters: tuple[ClusterEndpoints, ...]
     health: HealthCheck | None = None
+    tls: BackendTls | None = None  # None: its endpoints are spoken to in the clear
 
 
 class Cluster(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""TLS of a listener: which certificate each host has, and what is demanded of its clients.
+"""TLS of listeners and of services: certificates of hosts, and what endpoints are trusted by.
 
 Private keys are not in here: snapshots are written to disk. They travel in messages of their own.
 """
@@ -29,6 +29,18 @@ class ListenerTls(msgspec.Struct, frozen=True, gc=False):
     min_version: str = "TLSv1.2"
     http2: bool = False  # offered to clients by ALPN, beside HTTP/1.1
     hosts: tuple[HostTls, ...] = ()
+
+
+class BackendTls(msgspec.Struct, frozen=True, gc=False):
+    """TLS towards the endpoints of a service.
+
+    With `verify`, the certificate of an endpoint has to be for `server_name` and by an authority of `trust`.
+    """
+
+    verify: bool = False
+    server_name: str = ""  # which endpoints are told (SNI); "": none, then nothing can be verified
+    trust: str = ""  # id of the certificates of authorities; "": those of the gateway's system
+    client: str = ""  # id of the Certificate that endpoints are shown; "": none
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):

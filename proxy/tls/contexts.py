@@ -117,7 +117,7 @@ class Contexts:
             context.minimum_version = _VERSIONS[host.min_version]
             context.maximum_version = _VERSIONS[host.max_version or "TLSv1.3"]
             context.set_ciphers(":".join(host.ciphers) or CIPHERS)
-            _load(context, certificate)
+            load_pair(context, certificate)
             if host.client_ca:
                 self._demand_certificates(context, host)
             if self._ticket_secret:
@@ -141,7 +141,7 @@ class Contexts:
         context.load_verify_locations(cadata=bundle.chain.decode("ascii"))
 
 
-def _load(context: ssl.SSLContext, certificate: Certificate) -> None:
+def load_pair(context: ssl.SSLContext, certificate: Certificate) -> None:
     """Raises ssl.SSLError, OSError."""
     descriptor = os.memfd_create("fleetgate-certificate")
     try:

@@ -33,7 +33,14 @@ FORGIVEN: Final = 2.0  # times the last ejection without another one: then the n
 LONG_AGO: Final = -inf
 
 _OPENS_AT_ONCE: Final = frozenset(
-    (Failure.REFUSED, Failure.UNREACHABLE, Failure.CONNECT_TIMEOUT, Failure.UNACKNOWLEDGED)
+    (
+        Failure.REFUSED,
+        Failure.UNREACHABLE,
+        Failure.CONNECT_TIMEOUT,
+        Failure.TLS_HANDSHAKE,
+        Failure.TLS_CERTIFICATE,
+        Failure.UNACKNOWLEDGED,
+    )
 )
 _NO_EVIDENCE: Final = frozenset(
     (Failure.OVERFLOW, Failure.HEDGED, Failure.LOCAL, Failure.STALE, Failure.UNSEEN)
@@ -164,6 +171,14 @@ class LiveEndpoint(StreamEndpoint):
             return False
         self._part -= 1.0
         return True
+
+    def renew_connections(self) -> None:
+        """Use no connection of now for further requests: the TLS of the service has changed."""
+        replaced = self.pool
+        self.pool = Http1Pool(self.limits)
+        self.pool.is_open = replaced.is_open
+        replaced.is_open = False
+        replaced.close_idle()
 
     def gave_up(self, since: float, longest_s: float, now: float) -> None:
         self.observed().given_up.add(since, longest_s, now)

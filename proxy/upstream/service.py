@@ -7,6 +7,7 @@ from proxy.clock import Clock
 from proxy.model.channel import Hold
 from proxy.model.snapshot import ClusterEndpoints, Service
 from proxy.model.statistics import FailbackStats
+from proxy.model.tls import BackendTls
 from proxy.upstream.algorithms.session_key import SessionKey
 from proxy.upstream.cluster import LiveCluster, ServiceState
 from proxy.upstream.cluster_state import ClusterState
@@ -24,7 +25,7 @@ class LiveService:
 
     __slots__ = (
         "_by_name", "_by_name_epoch", "_clock", "_described", "_is_described", "_tally", "_wanted",
-        "clusters", "doubt", "id", "session_key", "state",
+        "clusters", "doubt", "id", "session_key", "state", "tls",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +43,7 @@ class LiveService:
         self._wanted: tuple[ClusterEndpoints, ...] = ()  # the endpoints at the end of the steps under way
         self.state = ServiceState(service_id, recovery, failbacks)
         self.doubt = Doubt()
+        self.tls: BackendTls | None = None
         self.clusters: dict[str, LiveCluster] = {}
 
     def update(self, clusters: tuple[ClusterEndpoints, ...]) -> None:
@@ -62,6 +64,16 @@ class LiveService:
             self._set(grown, since)
             yield
 
+    def use_tls(self, tls: BackendTls | None) -> None:
+        """Connect as `tls` says from now on; no request goes over an older connection any more."""
+        if tls == self.tls:
+            return
+        self.tls = tls
+        for cluster in self.clusters.values():
+            cluster.home.tls = tls
+        for endpoint in self.endpoints():
+            endpoint.renew_connections()
+
     def _set(self, clusters: tuple[ClusterEndpoints, ...], since: float) -> None:
         if clusters == self._described:
             return
@@ -74,8 +86,9 @@ class LiveService:
             if cluster is None:
                 limits = ConnectionLimits(self._tally)
                 home = ClusterState(
-                    self.id, name, limits, self.session_key, self._clock, are_pods=described.pods
-                )
+                    self.id, name, limits, self.session_key, self._clock,
+                    are_pods=described.pods, tls=self.tls,
+                )  # fmt: skip
                 cluster = self.clusters[name] = LiveCluster(self.state, home)
             cluster.set_endpoints(described.endpoints, since)
         self.state.epoch += 1
@@ -138,11 +151,15 @@ class Services:
             del self._services[service_id]
 
     def change(self, service: Service) -> None:
-        self.get(service.id).update(service.clusters)
+        live = self.get(service.id)
+        live.use_tls(service.tls)
+        live.update(service.clusters)
 
     def change_in_steps(self, service: Service) -> Iterator[None]:
         """Update a service in steps; see LiveService.in_steps."""
-        return self.get(service.id).in_steps(service.clusters)
+        live = self.get(service.id)
+        live.use_tls(service.tls)
+        return live.in_steps(service.clusters)
 
     def want_failbacks(self, meant: Meant) -> None:
         """Take over the failbacks of the routes; a new `manual` holds out the clusters that are away now."""

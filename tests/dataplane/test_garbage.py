@@ -26,13 +26,17 @@ from proxy.model.snapshot import Snapshot
 from proxy.model.tls import Certificate, HostTls, ListenerTls
 from proxy.request.exchange import Exchange
 from proxy.upstream.connections.h1.connection import UpstreamConnection
+from proxy.upstream.connections.h1.tls_connection import TlsConnection
+from proxy.upstream.connections.h1.tls_transport import EndpointTransport
 from proxy.upstream.endpoint import LiveEndpoint
 from proxy.upstream.plan import RoutePlan
 from proxy.upstream.service import LiveService
 from tests.support.certificates import Authority
+from tests.support.certificates import serving as speaking
 from tests.support.http2client import PREFACE, Kind, data, headers, reset, settings
 from tests.support.inprocess import serving
 from tests.support.requests import request
+from tests.support.secured import AUTHORITY, NAME, secured
 from tests.support.snapshots import Address, route, service, snapshot
 from tests.support.waiting import until
 from tests.support.wire import DEADLINE_S
@@ -49,7 +53,8 @@ KINDS = (
 class ThreadedOrigin:
     """An endpoint outside the event loop, whose own garbage is none of the worker's."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = self._listening.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -67,9 +72,11 @@ class ThreadedOrigin:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(ConnectionError):  # the gateway drops a request that its client resets
-            while connection.recv(65536):
-                connection.sendall(ANSWER)
+        with connection, suppress(OSError):
+            secured = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
+            with secured:
+                while secured.recv(65536):
+                    secured.sendall(ANSWER)
 
 
 def ask(
@@ -211,4 +218,40 @@ def test_requests_failures_and_swaps_leave_nothing_to_the_collector() -> None:
             runner.run(serve_and_swap(origin))
     finally:
         origin.close()
+        gc.enable()
+
+
+async def serve_and_forget(trusted: ThreadedOrigin, stranger: ThreadedOrigin, plain: ThreadedOrigin) -> None:
+    """Endpoints over TLS, two of which fail the handshake; then other settings, which end all connections."""
+    kinds = (UpstreamConnection, TlsConnection, EndpointTransport)
+    left = Counter(type(each) for each in gc.get_objects() if type(each) in kinds)
+    port = free_port()
+    endpoints = {"c1": [stranger.address], "c2": [plain.address], "c3": [trusted.address]}
+    first = secured(snapshot(port, endpoints, route(port, weights={"c1": 40, "c2": 40, "c3": 20})))
+
+    def count() -> Counter[type]:
+        return Counter(type(each) for each in gc.get_objects() if type(each) in kinds) - left
+
+    async with serving(first) as plane:
+        plane.upstream.connector.tls.use((AUTHORITY.bundle,), ())
+        assert await asyncio.to_thread(ask, port, request(), 20, 5) == {b"200": 100}
+        assert count()[TlsConnection] == count()[EndpointTransport] > 0
+        await swap(plane, replace(first, version=2, services=(replace(first.services[0], tls=None),)))
+        plane.wheel.stop()
+        plane.wheel.start()
+        await until(lambda: not count()[TlsConnection] and not count()[EndpointTransport], 5)
+
+
+def test_tls_to_endpoints_leaves_nothing_to_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    trusted = ThreadedOrigin(speaking(AUTHORITY.issue(NAME)))
+    stranger = ThreadedOrigin(speaking(AUTHORITY.issue("other.example")))
+    plain = ThreadedOrigin()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve_and_forget(trusted, stranger, plain))
+    finally:
+        for origin in (trusted, stranger, plain):
+            origin.close()
         gc.enable()

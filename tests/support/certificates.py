@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from proxy.model.tls import Certificate
+from proxy.tls.contexts import load_pair
 
 _DAY = timedelta(days=1)
 
@@ -77,6 +78,16 @@ class Authority:
                 x509.SubjectAlternativeName([_name(name) for name in names]), critical=False
             )
         return builder.sign(self._key, hashes.SHA256())
+
+
+def serving(certificate: Certificate, clients: bytes = b"") -> ssl.SSLContext:
+    """Return the context of a server, which demands certificates by the authority `clients` if given."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_pair(context, certificate)
+    if clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=clients.decode())
+    return context
 
 
 def _name(text: str) -> x509.GeneralName:

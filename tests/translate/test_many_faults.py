@@ -65,7 +65,7 @@ DIALECTS = [
             ALB + "cookie-timeout": "86401",
             ALB + "backend-scheduler": "rr",
             ALB + "slow-start-duration": "5",
-            ALB + "backend-protocol": "https",
+            ALB + "backend-protocol": "grpc",
             ALB + "rewrite-target": "v2",
             ALB + "conditions.web": '[{"type": "Headr", "headerConfig": {"key": "a", "values": ["b"]}}]',
             ALB + "actions.web": '[{"type": "FixedResponse", "FixedResponseConfig": {"httpCode": "302"}}]',

@@ -435,7 +435,7 @@ def test_the_spelling_of_nginx_wins() -> None:
 @pytest.mark.parametrize(
     ("annotations", "note"),
     [
-        ({"backend-protocol": "HTTPS"}, "HTTP/1.1"),
+        ({"backend-protocol": "HTTP2"}, "HTTP/1.1"),
         ({"backend-protocol": "GRPC"}, "HTTP/1.1"),
         ({"limit-whitelist": "10.0.0.0/8"}, "limited too"),
         ({"rpc-destination-name": "x"}, "do not speak HTTP"),
@@ -468,7 +468,7 @@ def test_an_annotation_that_asks_for_nothing_else_is_not_told(annotations: Mappi
     [
         ("proxy-buffering", "FG0204"),
         ("auth-realm", "FG0204"),
-        ("proxy-ssl-verify", "FG0212"),
+        ("proxy-ssl-verify-depth", "FG0212"),
         ("ssl-ciphers", "FG0212"),
     ],
 )

@@ -21,6 +21,7 @@ from proxy.model.limits import described, parse_limits
 from proxy.model.snapshot import SCHEMA, Snapshot
 from tests.support.tls import HOST, entry, gateway, ingress, known, secret, translated
 from tests.support.translation import fleet_of, run_case
+from tests.translate.test_backend_tls import of_mse
 from tests.translate.test_client_certificates import CACERT, TRUST, authorities, have, mse, site
 
 CASES = Path(__file__).parent / "cases"
@@ -63,6 +64,7 @@ def _translated() -> Iterator[Snapshot]:
     yield translate(fleet_of([]), {}, facts, LastGood(), 1).snapshot
     strict = gateway({"CertificateId": "infra/own"}, securityPolicyId="tls_cipher_policy_1_3")
     secrets = known(secret("shop", "web-tls", HOST), secret("infra", "own", "example.org"))
+    yield of_mse({"proxy-ssl-verify": "on", "proxy-ssl-secret": "shop/backend"}).snapshot
     yield translated([*strict, ingress("web", tls=[entry("web-tls", HOST)])], secrets).snapshot
     nginx = "nginx.ingress.kubernetes.io/"
     narrow = {nginx + "tls-max-protocol-version": "TLSv1.2", nginx + "ssl-cipher": CIPHERS[0]}

@@ -164,7 +164,7 @@ def test_addresses_that_a_name_resolves_to_are_checked_like_any_other() -> None:
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"protocol": "HTTPS"}, "spec.protocol"),
+        ({"protocol": "gRPC"}, "spec.protocol"),
         ({"servers": [server("169.254.169.254")]}, "spec.servers[0].address"),
         ({"servers": [server("127.0.0.1")]}, "spec.servers[0].address"),
         ({"servers": [server("100.100.100.200")]}, "spec.servers[0].address"),
@@ -211,7 +211,7 @@ def test_of_a_new_group_with_a_bad_server_the_others_are_used() -> None:
     groups = built(group("idc", server("10.1.0.1", 0), server("10.1.0.2")))
     assert endpoints(groups) == {"zone:default": {"10.1.0.2 80": 100}}
     assert groups.good == {}
-    plain = built(group("idc", server("10.1.0.1"), protocol="HTTPS"))
+    plain = built(group("idc", server("10.1.0.1"), protocol="gRPC"))
     assert plain.services[IDC].clusters == ()
 
 

@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from controlplane.translate.services import ServiceRef, group_id, names_service
+from controlplane.translate.services import ServiceRef, ServiceTls, group_id, names_service
 
 NAMES = st.text(max_size=8) | st.text("ab/:,=[]{}%", max_size=8)
 REFS = st.builds(
@@ -15,11 +16,13 @@ REFS = st.builds(
     labels=st.dictionaries(NAMES, NAMES, max_size=3),
     overrides=st.dictionaries(NAMES, st.tuples(NAMES, NAMES), max_size=3),
 )
+TLS = st.none() | st.builds(ServiceTls, st.booleans(), NAMES, NAMES | st.just("shop/ca"))
 
 
-@given(REFS)
-def test_an_id_says_everything(ref: ServiceRef) -> None:
-    assert ServiceRef.parse(ref.id) == ref
+@given(REFS, TLS)
+def test_an_id_says_everything(ref: ServiceRef, tls: ServiceTls | None) -> None:
+    secured = replace(ref, tls=tls)
+    assert ServiceRef.parse(secured.id) == secured
 
 
 @given(REFS, REFS)

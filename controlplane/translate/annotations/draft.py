@@ -75,6 +75,16 @@ class PlannedCheck(msgspec.Struct, frozen=True):
     field: str
 
 
+class PlannedTls(msgspec.Struct, frozen=True):
+    """TLS towards the endpoints of all Services of the Ingress."""
+
+    verify: bool = False
+    tells_name: bool = False  # by SNI
+    name: str = ""  # "": that of each Service, <service>.<namespace>.svc
+    secret: str = ""  # namespace/name; "": none
+    field: str = ""  # of the annotation that names the Secret
+
+
 class HttpsRedirect(msgspec.Struct, frozen=True):
     """A redirect of requests that came by http to https; `field` is the annotation that asks for it."""
 
@@ -111,6 +121,8 @@ class Draft(msgspec.Struct):
     backends: tuple[PlannedBackend, ...] | None = None  # instead of those of the rules
     default_backend: PlannedBackend | None = None  # serves when a Service has no endpoint
     health: PlannedCheck | None = None
+
+    tls: PlannedTls | None = None  # None: endpoints are spoken to in the clear
 
     # Actions and policies of the rules
     answer: Redirect | None = None  # instead of forwarding

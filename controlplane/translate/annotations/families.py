@@ -80,7 +80,7 @@ FAMILIES: Final = (
     Family(redirects.ROWS, redirects.apply),
     Family(tls_versions.ROWS, tls_versions.apply),
     Family(client_certificates.ROWS, client_certificates.apply),
-    Family(protocols.ROWS),
+    Family(protocols.ROWS, protocols.apply),
     Family(access.ROWS, access.apply),
     Family(affinity.ROWS, affinity.apply),
     Family(destination.ROWS, destination.apply),

@@ -97,7 +97,8 @@ _REMEDIES: Final[Mapping[Guard, str]] = {
     + _BEFORE,
     Guard.FOREIGN: "find out which paths or clients it protects, and protect them in another way" + _BEFORE,
     Guard.LIMIT: "limit requests in another way; docs/annotations.md has the limits that work",
-    Guard.TLS: "terminate TLS in front of the gateway, and trust endpoints no further than their network",
+    Guard.TLS: "terminate TLS in front of the gateway where clients need it, and verify endpoints with"
+    " proxy-ssl-verify of an MSE Ingress",
     Guard.EXPOSURE: "start fleetgate with --listen and a private address, or put a firewall in front",
 }
 _ADDRESS_REMEDIES: Final[Mapping[Dialect, str]] = {

@@ -3,7 +3,7 @@
 from typing import Final
 
 from controlplane.translate.annotations.row import Annotation, Support
-from controlplane.translate.annotations.unsupported import flag, number, switch, text
+from controlplane.translate.annotations.unsupported import flag, number, text
 from controlplane.translate.annotations.unsupported_mse import rows
 
 _VERSIONS: Final = "TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3"
@@ -13,7 +13,7 @@ _SECRET: Final = "<namespace>/<name> of a Secret"
 ROWS: Final[tuple[Annotation, ...]] = (
     *rows(
         Support.REFUSED,
-        "the gateway speaks only HTTP/1.1 without TLS to endpoints",
+        "the gateway speaks HTTP/1.1 to endpoints, over TLS with backend-protocol: HTTPS",
         {
             "secure-backends": flag("speaks to endpoints with TLS"),
             "grpc-backend": flag("speaks to endpoints in gRPC"),
@@ -30,15 +30,11 @@ ROWS: Final[tuple[Annotation, ...]] = (
     ),
     *rows(
         Support.NO_EFFECT,
-        "the gateway speaks to endpoints without TLS",
+        "TLS to endpoints is 1.2 or 1.3 with the ciphers of OpenSSL, and proxy-ssl-secret has the authority",
         {
-            "proxy-ssl-secret": text("names the Secret with the gateway's own certificate", _SECRET),
-            "proxy-ssl-verify": switch("verifies the certificates of endpoints"),
             "proxy-ssl-verify-depth": number(
                 "is the longest chain of certificates of endpoints", "an integer", "1"
             ),
-            "proxy-ssl-name": text("is the name that endpoints are asked for in TLS", "a DNS name"),
-            "proxy-ssl-server-name": switch("tells endpoints that name"),
             "proxy-ssl-ciphers": text("names the ciphers for endpoints", _CIPHERS),
             "proxy-ssl-protocols": text("names the versions of TLS for endpoints", _VERSIONS),
             "secure-verify-ca-secret": text("names the Secret with the authority of endpoints", _SECRET),

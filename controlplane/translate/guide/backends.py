@@ -83,6 +83,32 @@ PAGES: Final[dict[str, Page]] = {
         "watchNamespace: shop, and destination: web.other.svc.cluster.local:80",
         "Use a Service of the watched namespace.",
     ),
+    "FG0640": Page(
+        "The annotation names a Secret that does not exist, or is of another type than kubernetes.io/tls."
+        " The gateway does not speak to the endpoints without it.",
+        "proxy-ssl-secret: shop/backend-tsl",
+        "Create the Secret, or correct the name. It needs the type kubernetes.io/tls, even with ca.crt alone:"
+        " tls.crt and tls.key may be empty.",
+    ),
+    "FG0641": Page(
+        "The Secret lacks what TLS to the endpoints needs, or it cannot be read. With proxy-ssl-verify the"
+        " endpoints are trusted by ca.crt alone. What was used before stays in use.",
+        "proxy-ssl-verify: on, and a Secret without ca.crt",
+        "Put the missing part into the Secret, as PEM.",
+    ),
+    "FG0642": Page(
+        "The Ingress names a Secret of another namespace, which has no ReferenceGrant for this reference."
+        " Its endpoints would take requests of the Ingress for those of that namespace.",
+        "proxy-ssl-secret: bank/client on an Ingress of the namespace shop",
+        "Use a Secret of the Ingress's own namespace, or ask for a ReferenceGrant to Secret in the other"
+        " namespace. docs/behaviour.md#referencegrant has an example.",
+    ),
+    "FG0643": Page(
+        "The gateway may not list the Secrets of a namespace with which endpoints are spoken to.",
+        "a namespace without a RoleBinding for the gateway",
+        "Bind the ClusterRole fleetgate-certificates in the namespace: deploy/rbac/fleet-tls.yaml shows how."
+        " What was read before stays in use.",
+    ),
     "FG0620": Page(
         "Two Ingresses ask for different health checks of one Service. The gateway makes the check of the"
         " older Ingress.",

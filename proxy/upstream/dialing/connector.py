@@ -7,6 +7,7 @@ from functools import partial
 from proxy.backlog import Backlog
 from proxy.model.limits import Limits
 from proxy.timers import TimerWheel
+from proxy.tls.client_contexts import ClientContexts
 from proxy.upstream.connections.stream import UpstreamStream
 from proxy.upstream.dialing.dialer import TcpDialer
 from proxy.upstream.dialing.hedge import HedgedConnect, Opener, Waiter
@@ -21,6 +22,7 @@ class Connector(Opener):
 
     __slots__ = (
         "_backlog", "_dialer", "_loop", "_services", "_tasks", "_wheel", "limits", "on_unreachable",
+        "tls",
     )  # fmt: skip
 
     def __init__(
@@ -32,7 +34,8 @@ class Connector(Opener):
         self.clock = services.clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog = backlog
-        self._dialer = TcpDialer(loop, wheel, backlog)
+        self.tls = ClientContexts()
+        self._dialer = TcpDialer(loop, wheel, backlog, self.tls)
         self.limits = Limits()
         # Called with an ejected endpoint once its connects get no answer any more
         self.on_unreachable: Callable[[LiveEndpoint], None] | None = None

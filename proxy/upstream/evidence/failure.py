@@ -9,6 +9,8 @@ class Failure(Enum):
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     CONNECT_TIMEOUT = "connect_timeout"
+    TLS_HANDSHAKE = "tls_handshake"  # no TLS on that port, or none that both sides accept
+    TLS_CERTIFICATE = "tls_certificate"  # the endpoint's is not trusted, or ours not by the endpoint
     OVERFLOW = "overflow"  # the service has as many connections in that cluster as it may have
     LOCAL = "local"  # no descriptor or port left on this side: says nothing about the endpoint
     HEDGED = "hedged"  # another connect, begun later, was answered first
