@@ -39,7 +39,8 @@ async def test_bodies_go_both_ways(worker: WorkerProcess, port: int, answer: obj
             status, _, received = await client.final_response()
             assert (status, received == sent) == (200, True)
         await client.close()
-        assert len(origin.connections) == 1
+        # A slow machine makes the endpoint silent for long enough to be probed, over another connection
+        assert sum(connection.received.startswith(b"POST") for connection in origin.connections) == 1
 
 
 async def test_long_bodies_of_slow_and_fast_clients(worker: WorkerProcess, port: int) -> None:
