@@ -10,7 +10,7 @@ ORDERED := --dist loadfile --no-loadscope-reorder
 PARALLEL := -n 4 $(ORDERED)
 # The tests of the packages that do no I/O, which [tool.coverage] in pyproject.toml names.
 PURE := tests/routing tests/http tests/http2 tests/policies tests/validation tests/translate tests/resources tests/sources/test_registration.py
-FUZZED := tests/http/test_differential.py tests/http/test_heads.py tests/http2
+FUZZED := tests/http/test_differential.py tests/http/test_heads.py tests/http2 tests/dataplane/test_http2_sequences.py
 BUILDS := --fleetgate fleetgate=$(COMPILED)/bin/python --fleetgate fleetgate-py=$(BIN)/python
 PIP := -m pip --disable-pip-version-check --quiet
 # Bytecode is kept whatever the machine prefers: tests start hundreds of Python processes, and import all of it.

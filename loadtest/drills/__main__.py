@@ -162,6 +162,8 @@ def drill(options: argparse.Namespace) -> Outcome:
     check_cores(options.proxy_core, options.load_core)
     patterns, case_patterns = mixed.divided(options.drills)
     drills, skipped = possible(select(patterns))
+    if options.http2 and case_patterns:
+        skipped.append("skipped: mixed: its clients speak HTTP/1.1")
     cases = [] if options.http2 else mixed.chosen(case_patterns, quick=options.quick)
     installations = builds(options.fleetgate)
     ours = [Fleetgate(build) for build in installations]

@@ -147,7 +147,7 @@ class FrameReader:
         data = self._data
         if left <= HEAD_BYTES or self._block_stream or data[at + 3] != DATA or data[at + 4] & PADDED:
             return False
-        return any(data[at + 5 : at + HEAD_BYTES])
+        return number_of(data[at + 5 : at + HEAD_BYTES]) != 0
 
     def _begin_data(self, at: int, size: int) -> bool:
         """Deliver the beginning of a frame of data."""

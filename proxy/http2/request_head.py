@@ -114,8 +114,9 @@ class Http2HeadReader:
         for at in changed:
             if entries[at].field is None:
                 _field_of(entries[at], stream)
-        _check_path(similar.method, similar.path, stream)
-        self.line = request_line_of(similar.method, similar.path)
+        path = similar.path_of(entries)
+        _check_path(similar.method, path, stream)
+        self.line = request_line_of(similar.method, path)
         self.headers = similar.headers_of(entries, changed)
         return True
 
@@ -221,7 +222,7 @@ class _Parsed:
     Raises StreamError for a malformed request (RFC 9113 §8.1.1), RequestError for one to be answered.
     """
 
-    __slots__ = ("_fields", "_is_plain", "headers", "line", "path")
+    __slots__ = ("_fields", "_is_plain", "headers", "line")
 
     def __init__(self, entries: list[HeaderEntry], stream: int, *, ends: bool) -> None:
         pseudo = _Pseudo()
@@ -248,7 +249,6 @@ class _Parsed:
             fields.append(_CHUNKED)
             self._is_plain = False
         self._fields = fields
-        self.path = path
         self.line = request_line_of(method, path)
         self.headers = headers_of(fields)
         if self.headers.control.authority is None:
@@ -261,7 +261,7 @@ class _Parsed:
         if not self._is_plain or self.headers.request_id:
             return None
         method = self.line.resource.method
-        return SimilarHead(entries, self._fields, self.headers, method, self.path, ends=ends)
+        return SimilarHead(entries, self._fields, self.headers, method, ends=ends)
 
 
 def _joined(fields: list[Field], cookies: list[bytes]) -> list[Field]:

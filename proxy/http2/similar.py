@@ -22,12 +22,11 @@ class SimilarHead:
         "_path_at",
         "_places",
         "method",
-        "path",
     )
 
     def __init__(
         self, entries: list[HeaderEntry], fields: list[Field], headers: RequestHeaders, method: bytes,
-        path: bytes, *, ends: bool,
+        *, ends: bool,
     ) -> None:  # fmt: skip
         """`fields` came from the `entries` that are no pseudo-header fields, one from each, in their order.
 
@@ -38,7 +37,6 @@ class SimilarHead:
         self._control: Control = headers.control
         self._ends = ends
         self.method = method
-        self.path = path
         self._forward = [headers.control.start, *[field.forward for field in fields], headers.control.end]
         place = len(fields) - sum(1 for entry in entries if not entry.name.startswith(b":"))
         self._places: list[int] = []  # of the field of each entry; -1: a pseudo-header field
@@ -55,13 +53,12 @@ class SimilarHead:
     def changed(self, entries: list[HeaderEntry], *, ends: bool) -> list[int] | None:
         """Return where `entries` differ from those before in fields that are passed on as they are.
 
-        None where they differ in more. A path that differs is taken over at once.
+        None where they differ in more. The path may differ.
         """
         before = self._entries
         if len(entries) != len(before) or ends != self._ends:
             return None
         changed: list[int] = []
-        path = self.path
         for at in range(len(entries)):
             entry = entries[at]
             old = before[at]
@@ -73,13 +70,14 @@ class SimilarHead:
             if place < 0:
                 if at != self._path_at:
                     return None
-                path = entry.value
             elif self._fields[place].rule != KEEP:
                 return None
             else:
                 changed.append(at)
-        self.path = path
         return changed
+
+    def path_of(self, entries: list[HeaderEntry]) -> bytes:
+        return entries[self._path_at].value
 
     def headers_of(self, entries: list[HeaderEntry], changed: list[int]) -> RequestHeaders:
         """Return the headers of `entries`, whose fields are read, and make them the pattern of the next."""

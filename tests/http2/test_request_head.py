@@ -255,6 +255,7 @@ def test_heads_that_are_all_new_are_read_by_their_likeness_to_the_one_before() -
         assert used.call_count == 1
 
 
+@example([(with_changes([(3, b"b=2")]), True), (with_changes([]), True)])
 @settings(max_examples=EXAMPLES // 2, deadline=None)
 @given(
     st.lists(st.tuples(st.one_of(CHANGED_LISTS, st.sampled_from(OTHER_LISTS)), st.booleans()), max_size=12)

@@ -281,7 +281,6 @@ class Http2Connection(StreamOwner):
                 self._outbox.add(ping_ack(frames.payload))
         elif kind == PRIORITY:
             if number_of(frames.payload) == frames.stream:
-                self._streams.check_used(frames.stream, "PRIORITY on itself")
                 raise StreamError(frames.stream, PROTOCOL_ERROR, "a stream that depends on itself")
         elif kind == GOAWAY:
             self.drain()
@@ -451,7 +450,13 @@ class Http2Connection(StreamOwner):
         self._outbox.add_any(self._window.give_back(size))
 
     def _refuse_stream(self, error: StreamError) -> None:
-        """End a stream for a fault of the client. Raises Http2Error when there were too many."""
+        """End a stream for a fault of the client.
+
+        Raises Http2Error when there were too many, and for a stream that is idle: RFC 9113 §6.4 forbids to
+        reset it.
+        """
+        if error.stream > self._streams.last:
+            raise Http2Error(error.code, error.detail)
         stream = self._streams.get(error.stream)
         if stream is not None:
             stream.cancel()
