@@ -290,7 +290,7 @@ def _asked(pseudo: _Pseudo, stream: int) -> tuple[bytes, bytes]:
     method, path = pseudo.method, pseudo.path
     if method == b"CONNECT" and pseudo.protocol is None:
         raise RequestError(405, "CONNECT is not served by a reverse proxy")
-    if not method or not path or pseudo.scheme is None:
+    if not method or path is None or pseudo.scheme is None:
         raise StreamError(stream, PROTOCOL_ERROR, "a request without :method, :scheme or :path")
     if pseudo.scheme.lower() not in _SCHEMES:
         raise StreamError(stream, PROTOCOL_ERROR, "the :scheme is neither http nor https")
