@@ -180,6 +180,10 @@ def test_a_worker_process_is_started_by_a_fixture_or_a_test() -> None:
     }
     assert starting == {
         ("tests/dataplane/conftest.py", "worker"),
+        ("test_h2_attacks.py", "serving"),
+        ("test_h2spec.py", "h2_target"),
+        ("test_http2_clients.py", "site"),
+        ("test_http2_sequences.py", "setting"),
         ("test_request_vectors.py", "lane"),
         ("test_response_vectors.py", "lane"),
     }

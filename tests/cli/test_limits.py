@@ -12,12 +12,12 @@ TEXT = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 
 
 def test_the_documentation_has_every_limit_with_its_default_and_range() -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \| (.*) \| (.*) \|$", TEXT, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \| (.*) \|$", TEXT, re.MULTILINE)
     assert rows == [row[:3] for row in described()]
 
 
 def test_the_documentation_says_what_every_limit_means() -> None:
-    items = re.findall(r"^- `([a-z-]+)`: (.+(?:\n  .+)*)$", TEXT, re.MULTILINE)
+    items = re.findall(r"^- `([a-z0-9-]+)`: (.+(?:\n  .+)*)$", TEXT, re.MULTILINE)
     assert [(name, " ".join(text.split())) for name, text in items] == [
         (row[0], row[3]) for row in described()
     ]

@@ -166,4 +166,4 @@ def _starts_a_process(node: ast.AST) -> bool:
 
 def _is_a_tool(path: Path) -> bool:
     """Say whether the children of this file are Debian's tools, that the load tests measure with."""
-    return path.name in ("nginx.py", "haproxy.py", "envoy.py", "wrk.py", "network.py")
+    return path.name in ("nginx.py", "haproxy.py", "envoy.py", "wrk.py", "h2load.py", "network.py")
