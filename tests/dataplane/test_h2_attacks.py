@@ -8,12 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from msgspec.structs import replace
 
-from loadtest.ports import free_port
 from proxy.model.limits import Limits
-from proxy.model.snapshot import Listener, Snapshot
-from proxy.model.tls import HostTls, ListenerTls
 from tests.dataplane.h2_attacks import (
     ATTACKS,
     FINE,
@@ -26,7 +22,6 @@ from tests.dataplane.h2_attacks import (
     Honest,
     Step,
 )
-from tests.support.certificates import Authority
 from tests.support.http2client import (
     END_HEADERS,
     MOST_WINDOW,
@@ -46,7 +41,8 @@ from tests.support.http2client import (
     window_update,
 )
 from tests.support.origin import Origin
-from tests.support.snapshots import route, service, source
+from tests.support.snapshots import route, service
+from tests.support.twoports import serve_two_ports
 from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
 
@@ -129,25 +125,13 @@ async def serving(limits: Limits) -> AsyncIterator[Lane]:
             stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STALLED_BUFFER_BYTES)
             stalled.bind(("127.0.0.1", 0))
             stalled.listen()
-            port, tls_port = free_port(), free_port()
-            authority = Authority()
-            certificate = authority.issue("a")
-            worker.use_certificates(certificate)
-            plain = Listener(port, source(), address="127.0.0.1")
-            tls = ListenerTls(http2=True, hosts=(HostTls("", certificate.id),))
-            routes = tuple(
-                replace(each, ports=(port, tls_port))
-                for each in (route(port), route(port, STALLED, to="demo/stalled:80"))
-            )
+            routes = (route(0), route(0, STALLED, to="demo/stalled:80"))
             services = (
                 service({"c1": [origin.address]}),
                 service({"c1": [stalled.getsockname()]}, "demo/stalled:80"),
             )
-            listeners = (plain, replace(plain, port=tls_port, tls=tls))
-            await worker.apply(Snapshot(1, listeners, routes, services, limits=limits))
-            context = authority.trusting()
-            context.set_alpn_protocols(["h2"])
-            made = Lane(port, tls_port, context, origin, worker)
+            ports = await serve_two_ports(worker, routes, services, http2=True, limits=limits)
+            made = Lane(ports.plain, ports.tls, ports.trusting("h2"), origin, worker)
             yield made
             await made.bystander.leave()
 

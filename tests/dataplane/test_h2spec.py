@@ -13,12 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
-from msgspec.structs import replace
 
-from loadtest.ports import free_port
-from proxy.model.snapshot import Listener, Snapshot
-from proxy.model.tls import HostTls, ListenerTls
-from tests.support.certificates import Authority
 from tests.support.http2client import (
     ACK,
     END_HEADERS,
@@ -56,7 +51,8 @@ from tests.support.http2client import (
     window_update,
 )
 from tests.support.origin import Origin
-from tests.support.snapshots import route, service, source
+from tests.support.snapshots import route, service
+from tests.support.twoports import serve_two_ports
 from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -94,18 +90,9 @@ class Target(NamedTuple):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def h2_target() -> AsyncIterator[Target]:
     async with Origin() as origin, WorkerProcess() as worker:
-        port, tls_port = free_port(), free_port()
-        authority = Authority()
-        certificate = authority.issue("a")
-        worker.use_certificates(certificate)
-        plain = Listener(port, source(), address="127.0.0.1")
-        tls = ListenerTls(http2=True, hosts=(HostTls("", certificate.id),))
-        routes = (replace(route(port), ports=(port, tls_port)),)
         services = (service({"c1": [origin.address]}),)
-        await worker.apply(Snapshot(1, (plain, replace(plain, port=tls_port, tls=tls)), routes, services))
-        context = authority.trusting()
-        context.set_alpn_protocols(["h2"])
-        yield Target(port, tls_port, context)
+        ports = await serve_two_ports(worker, (route(0),), services, http2=True)
+        yield Target(ports.plain, ports.tls, ports.trusting("h2"))
 
 
 # Expectations

@@ -17,14 +17,10 @@ import h11
 import httpx
 import pytest
 import pytest_asyncio
-from msgspec.structs import replace
 
-from loadtest.ports import free_port
-from proxy.model.snapshot import Listener, Snapshot
-from proxy.model.tls import HostTls, ListenerTls
-from tests.support.certificates import Authority
 from tests.support.origin import Origin
-from tests.support.snapshots import route, service, source
+from tests.support.snapshots import route, service
+from tests.support.twoports import serve_two_ports
 from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -93,20 +89,13 @@ class Site(NamedTuple):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    authority = Authority()
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
-    path.write_bytes(authority.pem)
-    certificate = authority.issue(HOST, "127.0.0.1")
     async with Origin() as origin, WorkerProcess() as worker:
         origin.answer = lambda _, request: respond(origin, request)
-        ports = {"h2c": free_port(), "tls": free_port()}
-        worker.use_certificates(certificate)
-        plain = Listener(ports["h2c"], source(), address="127.0.0.1")
-        tls = ListenerTls(http2=True, hosts=(HostTls("", certificate.id),))
-        listeners = (plain, replace(plain, port=ports["tls"], tls=tls))
-        routes = (replace(route(ports["h2c"]), ports=tuple(ports.values())),)
-        await worker.apply(Snapshot(1, listeners, routes, (service({"c1": [origin.address]}),)))
-        yield Site(origin, ports, path, authority.trusting())
+        services = (service({"c1": [origin.address]}),)
+        ports = await serve_two_ports(worker, (route(0),), services, HOST, "127.0.0.1", http2=True)
+        path.write_bytes(ports.authority.pem)
+        yield Site(origin, {"h2c": ports.plain, "tls": ports.tls}, path, ports.trusting())
 
 
 class Done(NamedTuple):

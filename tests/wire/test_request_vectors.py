@@ -8,14 +8,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from msgspec.structs import replace
 
-from loadtest.ports import free_port
-from proxy.model.snapshot import Listener, Snapshot
-from proxy.model.tls import HostTls, ListenerTls
-from tests.support.certificates import Authority
 from tests.support.origin import Origin
-from tests.support.snapshots import route, service, source
+from tests.support.snapshots import route, service
+from tests.support.twoports import serve_two_ports
 from tests.support.wire import RawClient
 from tests.support.worker import WorkerProcess
 
@@ -52,16 +48,8 @@ class Lane:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lane() -> AsyncIterator[Lane]:
     async with Origin() as origin, WorkerProcess() as worker:
-        port, tls_port = free_port(), free_port()
-        authority = Authority()
-        certificate = authority.issue("a")
-        worker.use_certificates(certificate)
-        plain = Listener(port, source(), address="127.0.0.1")
-        tls = ListenerTls(hosts=(HostTls("", certificate.id),))
-        routes = (replace(route(port), ports=(port, tls_port)),)
-        services = (service({"c1": [origin.address]}),)
-        await worker.apply(Snapshot(1, (plain, replace(plain, port=tls_port, tls=tls)), routes, services))
-        yield Lane(port, tls_port, authority.trusting(), origin)
+        ports = await serve_two_ports(worker, (route(0),), (service({"c1": [origin.address]}),))
+        yield Lane(ports.plain, ports.tls, ports.trusting(), origin)
 
 
 def pieces(raw: bytes, delivery: str) -> list[bytes]:
