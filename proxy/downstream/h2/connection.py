@@ -225,8 +225,8 @@ class Http2Connection(StreamOwner):
                         break
                     left -= 1 + (len(frames.payload) >> LOG_COST_BYTES) if frames.kind != DATA else 1
                     self._take()
-                except StreamError as error:
-                    self._refuse_stream(error)
+                except StreamError as fault:  # another name: compiled, a variable has one type
+                    self._refuse_stream(fault)
         except Http2Error as error:
             self._fail(error)
         self._backlog.left -= QUANTUM - left

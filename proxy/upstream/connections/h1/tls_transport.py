@@ -225,11 +225,12 @@ class EndpointTransport:
         buffer = self._offered
         if buffer is None:
             buffer = self._offered = reader.get_buffer(-1)
+        filling = cast(Any, tls)  # which returns a number then; compiled code would insist on bytes
         room, size = len(buffer), 0
         end, waits = _NONE, False
         try:
             while size < room and not waits:
-                count = tls.read(room - size, cast(Any, buffer[size:]))
+                count = filling.read(room - size, buffer[size:])
                 if not count:
                     end = _TOLD
                     break
