@@ -28,7 +28,7 @@ from controlplane.translate.services import ServiceRef, ServiceTls, is_group
 from proxy.model.snapshot import Service, Snapshot, destinations_of
 from proxy.model.tls import BackendTls, Certificate
 
-_KEPT: Final = "what was read before stays in use"
+_KEPT: Final = "the material that was read before stays in use"
 _FAILS: Final = "requests are answered 502"
 _EARLY: Final = timedelta(days=21)
 

@@ -1,9 +1,9 @@
 """The load of a drill by clients that speak HTTP/2 in the clear, with prior knowledge.
 
 As gRPC clients and browsers do, it shares a few connections among all requests, and opens another one when no
-connection permits one more stream: no request waits in the client for another. What the proxy says it has not
-processed (GOAWAY, REFUSED_STREAM) is sent again, as RFC 9113 §8.7 has it; the time still counts from when the
-request was due.
+connection permits one more stream: no request waits in the client for another. The client sends requests
+again that the proxy has not processed (GOAWAY, REFUSED_STREAM), as RFC 9113 §8.7 has it; the time still
+counts from when the request was due.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _MAX_CONCURRENT_STREAMS: Final = 3
 _REFUSED_STREAM, _CANCEL = 7, 8
 _WINDOW: Final = 65535
 _WIDE: Final = 1 << 30
-"""What all answers of a connection need of its window: the load never widens it again."""
+"""Window for all answers of a connection: the load never widens it again."""
 _HEAD: Final = Struct(">BHBBI")
 _SETTING: Final = Struct(">HI")
 _NUMBER: Final = Struct(">I")
@@ -162,7 +162,7 @@ class Http2Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # What comes
+    # Frames of the proxy
 
     def data_received(self, data: bytes) -> None:
         received = self._received + data

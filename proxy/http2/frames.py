@@ -273,11 +273,6 @@ def number_of(payload: bytes) -> int:
     return int.from_bytes(payload[:4]) & MOST_WINDOW
 
 
-def code_of(payload: bytes, at: int) -> int:
-    """Return the error code in the payload of RST_STREAM (`at` 0) or GOAWAY (`at` 4)."""
-    return int.from_bytes(payload[at : at + 4])
-
-
 def read_settings(payload: bytes) -> list[tuple[int, int]]:
     """Return identifiers and values, in their order. Raises Http2Error for a value out of its range."""
     settings: list[tuple[int, int]] = []

@@ -3,11 +3,7 @@
 Strings go raw: the Huffman code would save some bytes of a response, and cost more time than all else.
 """
 
-from typing import Final
-
 from proxy.http2.static_table import INDEX_OF_FIELD, INDEX_OF_NAME
-
-_INDEX_OF_STATUS_NAME: Final = 8
 
 
 def indexed(index: int) -> bytes:

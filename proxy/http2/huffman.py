@@ -46,7 +46,7 @@ class HpackError(Exception):
 
 
 class _Step:
-    """What a byte does: it completes symbols and leads to a state. Immutable, but for steps not taken yet."""
+    """The effect of a byte: symbols that it completes, and a state. Immutable, but for `next`."""
 
     __slots__ = ("next", "pending", "symbols")
 
@@ -77,7 +77,6 @@ def _symbol_of_code() -> dict[int, bytes]:
 
 
 _SYMBOL: Final[dict[int, bytes]] = _symbol_of_code()
-_BITS: Final[dict[int, str]] = {symbol[0]: f"{code:b}"[1:] for code, symbol in _SYMBOL.items()}
 _STEPS: Final[dict[int, list[_Step | None]]] = {}
 _START: Final = _Step(b"", _NONE)
 
@@ -91,13 +90,6 @@ def decode_huffman(data: bytes) -> bytes:
         pieces.append(step.symbols)
     _check_end(step.pending)
     return b"".join(pieces)
-
-
-def encode_huffman(data: bytes) -> bytes:
-    """Return the code of `data`, padded with the beginning of the code of EOS."""
-    bits = "".join([_BITS[byte] for byte in data])
-    bits += "1" * (-len(bits) % 8)
-    return int(bits, 2).to_bytes(len(bits) // 8) if bits else b""
 
 
 def _check_end(pending: int) -> None:

@@ -20,7 +20,7 @@ _SHARED_DEPTH: Final = 2
 
 
 class Http2RequestHead:
-    """What a block means. Immutable."""
+    """The meaning of a block. Immutable."""
 
     __slots__ = ("after", "headers", "line")
 

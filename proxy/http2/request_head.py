@@ -172,8 +172,8 @@ def _path_at(block: bytes) -> tuple[int, int]:
     """Return where the path of a block begins, with its length byte, and where it ends; 0, 0 where that takes
     more than a look.
 
-    The path is the first literal, behind fields that are indexed by one byte each. What is before it keeps
-    the byte that says so, so a block without its path tells where the path was.
+    The path is the first literal, behind fields that are indexed by one byte each. The bytes before the
+    path end with the byte that announces it, so a block without its path tells where the path was.
     """
     at = 0
     size = len(block)

@@ -11,7 +11,6 @@ MAX_BYTES: Final = 32768
 """No client sends more: hellos with keys of post-quantum exchanges are 2 KB."""
 
 UNEXPECTED_MESSAGE: Final = 10
-HANDSHAKE_FAILURE: Final = 40
 DECODE_ERROR: Final = 50
 INTERNAL_ERROR: Final = 80
 UNRECOGNIZED_NAME: Final = 112

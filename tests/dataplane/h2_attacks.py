@@ -1,4 +1,4 @@
-"""What hostile clients of HTTP/2 do, how each of it has to end, and what honest clients do that is like it.
+"""Attacks by clients of HTTP/2, with the end that each must have, and honest requests that look alike.
 
 Requests of an attack name their path by what may become of them: not one byte of NEVER reaches an endpoint,
 PARTIAL is never a complete request there, and FINE is meant for it.
@@ -65,7 +65,7 @@ class Attack(NamedTuple):
 
 
 class Honest(NamedTuple):
-    """What a client may do."""
+    """A request that a client may make."""
 
     name: str
     steps: tuple[Step, ...]
@@ -469,7 +469,7 @@ def _asked(*more: tuple[str, str]) -> tuple[bytes]:
 def _inserted(name: str, value: str) -> tuple[bytes, ...]:
     """Return a request that puts a field into the dynamic table, and one on stream 3 that refers to it.
 
-    What a gateway remembers beside an entry of its table must not make a bad field good.
+    The gateway's memory beside an entry of its table must not make a bad field good.
     """
     return (
         headers(1, block(_ask()) + literal(name, value, INCREMENTAL)),
@@ -701,7 +701,7 @@ BODIES: Final = [
     Attack(
         "body-with-a-request-in-the-next-piece", _upload("4", b"test", _REQUEST), MALFORMED, bodies=(b"test",)
     ),
-    # What is too much is refused before the end comes, or an endpoint would take it for the next request
+    # Excess is refused before the end comes, or an endpoint would take the excess for the next request
     Attack("body-longer-without-end", _unended("3", b"test"), MALFORMED),
     Attack("body-with-a-request-and-no-end", _unended("4", b"test" + _REQUEST), MALFORMED),
     Attack(

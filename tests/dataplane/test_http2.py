@@ -529,6 +529,17 @@ async def test_a_body_that_comes_before_the_endpoint_is_connected_is_sent_behind
     assert [body for _, body in origin.requests] == [b"", LARGE[:90_000]]
 
 
+async def test_a_client_may_keep_no_dynamic_table(worker: WorkerProcess, port: int) -> None:
+    """Decoders refuse a block that does not begin with the new size of the table (RFC 7541 §4.2)."""
+    async with Origin() as origin, serving(worker, port, origin):
+        client = await Http2Client.connect(port, greets=False)
+        client.keep_no_table()
+        await client.greet((Setting.HEADER_TABLE_SIZE, 0))
+        for stream in (1, 3):
+            assert (await client.get(stream=stream)).status == 200
+        await client.close()
+
+
 async def test_a_listener_that_offers_http2_no_more_drains_its_connections(
     worker: WorkerProcess, port: int
 ) -> None:

@@ -216,8 +216,11 @@ async def test_curl_without_http2_speaks_http1(site: Site) -> None:
 
 @needs_nghttp
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_nghttp_sees_our_frames(site: Site, transport: str) -> None:
-    done = await run("nghttp", "-nv", "--no-verify-peer", site.by_address(transport, "/x"))
+@pytest.mark.parametrize("table", ["4096", "0"])
+async def test_nghttp_sees_our_frames(site: Site, transport: str, table: str) -> None:
+    """With a table of 0, nghttp refuses header blocks that do not take note of it."""
+    options = ("-nv", "--no-verify-peer", "--header-table-size=" + table)
+    done = await run("nghttp", *options, site.by_address(transport, "/x"))
     shown = re.sub(r"\x1b\[[0-9;]*m", "", done.out.decode())
     assert done.code == 0, done.errors
     received = re.findall(r"recv (?:\(stream_id=\d+\) )?(:?\w+)", shown)

@@ -179,11 +179,11 @@ begins = st.just(Step(Kind.HEADERS, 1, headers(1, ASKED, ends=False))) | st.just
 sequences = st.builds(lambda first, rest: [first, *rest], begins | steps, st.lists(steps, max_size=9))
 
 
-# What comes of the steps
+# Outcomes of the steps
 
 
 class Fate(NamedTuple):
-    """What came of a step; the code of the error."""
+    """The outcome of a step, with the code of the error."""
 
     how: Literal["fine", "stream", "connection"]
     code: int = 0

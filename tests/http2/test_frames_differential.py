@@ -52,7 +52,7 @@ from proxy.http2.errors import (
     Http2Error,
     StreamError,
 )
-from proxy.http2.frames import FrameReader, code_of, frame_head, number_of, read_settings
+from proxy.http2.frames import FrameReader, frame_head, number_of, read_settings
 
 EXAMPLES: Final = int(os.environ.get("FLEETGATE_FUZZ_EXAMPLES", "480")) // 8
 """Cases of each test; `make fuzz` sets more."""
@@ -83,7 +83,7 @@ class Sent(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a frame, or a header block, means."""
+    """The meaning of a frame, or of a header block."""
 
     kind: int
     stream: int
@@ -148,9 +148,9 @@ def meaning(reader: FrameReader) -> Seen:
     if kind == frames.WINDOW_UPDATE:
         return seen._replace(numbers=((0, number_of(payload)),))
     if kind == frames.RST_STREAM:
-        return seen._replace(numbers=((0, code_of(payload, 0)),))
+        return seen._replace(numbers=((0, int.from_bytes(payload[:4])),))
     if kind == frames.GOAWAY:
-        return seen._replace(numbers=((0, code_of(payload, 4)),))
+        return seen._replace(numbers=((0, int.from_bytes(payload[4:8])),))
     if kind == frames.PRIORITY:
         return seen._replace(is_own_parent=number_of(payload) == reader.stream)
     return seen._replace(payload=payload)
@@ -458,7 +458,7 @@ class Nghttp2:
 
 
 class Place(NamedTuple):
-    """What the client has sent before; `stream` is the one that is open."""
+    """Frames that the client has sent before; `stream` is the one that is open."""
 
     before: bytes
     stream: int

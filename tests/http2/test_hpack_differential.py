@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from proxy.http2.hpack import EMPTY, DynamicTable, HpackError, decode_block
 from proxy.http2.hpack_encoder import encode_integer, indexed, literal, size_update, status
-from proxy.http2.huffman import encode_huffman
+from tests.support.huffman import encode_huffman
 
 EXAMPLES = int(os.environ.get("FLEETGATE_FUZZ_EXAMPLES", "480")) // 8
 """Cases of each test; `make fuzz` sets more."""

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http2.huffman import HpackError, decode_huffman, encode_huffman
+from proxy.http2.huffman import HpackError, decode_huffman
+from tests.support.huffman import encode_huffman
 
 EOS = "1" * 30
 CODE_OF_0, CODE_OF_A, CODE_OF_AMPERSAND = "00000", "00011", "11111000"

@@ -13,10 +13,10 @@ from proxy.http.errors import RequestError
 from proxy.http.framing import CHUNKED
 from proxy.http2.errors import COMPRESSION_ERROR, Http2Error, StreamError
 from proxy.http2.hpack_encoder import literal
-from proxy.http2.huffman import encode_huffman
 from proxy.http2.memory import KnownTables
 from proxy.http2.request_head import Http2HeadReader
 from proxy.http2.similar import SimilarHead
+from tests.support.huffman import encode_huffman
 
 EXAMPLES = int(os.environ.get("FLEETGATE_FUZZ_EXAMPLES", "4000")) // 8
 """One costs as much as eight of the other tests that `make fuzz` runs."""

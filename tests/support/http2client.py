@@ -181,7 +181,7 @@ def block(fields: Fields) -> bytes:
     return b"".join(literal(name, value) for name, value in fields)
 
 
-# What comes back
+# Answers
 
 
 class Frame(NamedTuple):
@@ -203,7 +203,7 @@ class Frame(NamedTuple):
 
 @dataclass
 class Answer:
-    """What has come of the response on one stream."""
+    """The part of a response that has come on one stream."""
 
     status: int = 0  # 0: no head of a final response yet
     fields: list[tuple[str, str]] = field(default_factory=list)
@@ -355,6 +355,10 @@ class Http2Client:
         await self.send(PREFACE, settings(*values))
         await self.until(lambda: bool(self.settings_frames) and bool(self.acknowledged))
 
+    def keep_no_table(self) -> None:
+        """Refuse header blocks until one has said that the gateway uses no dynamic table."""
+        self._decoder.max_allowed_table_size = 0
+
     async def send(self, *pieces: bytes) -> None:
         """Send all; a gateway that has refused and closed already is none of the sender's business."""
         try:
@@ -377,7 +381,7 @@ class Http2Client:
         await self.stop_reading()
         self._line.socket.close()
 
-    # What is known
+    # Knowledge
 
     @property
     def settings_frames(self) -> list[Frame]:
@@ -419,7 +423,7 @@ class Http2Client:
             return self.ending(None)
         return found
 
-    # What is waited for
+    # Waiting
 
     async def until(self, condition: Callable[[], bool], *, within: float | None = None) -> None:
         """Wait for something to be true of what came. Raises Ended, TimeoutError; the message shows all."""
@@ -494,7 +498,7 @@ class Http2Client:
         """Wait for the acknowledgement of a PING."""
         await self.until(lambda: any(p.flags & ACK and p.payload == payload for p in self.of(Kind.PING)))
 
-    # What comes
+    # Reading
 
     async def _read(self) -> None:
         try:

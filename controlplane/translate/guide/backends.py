@@ -92,7 +92,7 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "FG0641": Page(
         "The Secret lacks what TLS to the endpoints needs, or it cannot be read. With proxy-ssl-verify the"
-        " endpoints are trusted by ca.crt alone. What was used before stays in use.",
+        " endpoints are trusted by ca.crt alone. The former material stays in use.",
         "proxy-ssl-verify: on, and a Secret without ca.crt",
         "Put the missing part into the Secret, as PEM.",
     ),
@@ -107,7 +107,7 @@ PAGES: Final[dict[str, Page]] = {
         "The gateway may not list the Secrets of a namespace with which endpoints are spoken to.",
         "a namespace without a RoleBinding for the gateway",
         "Bind the ClusterRole fleetgate-certificates in the namespace: deploy/rbac/fleet-tls.yaml shows how."
-        " What was read before stays in use.",
+        " The former material stays in use.",
     ),
     "FG0620": Page(
         "Two Ingresses ask for different health checks of one Service. The gateway makes the check of the"

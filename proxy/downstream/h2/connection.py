@@ -45,6 +45,7 @@ from proxy.http2.frames import (
     DEFAULT_WINDOW,
     ENABLE_CONNECT_PROTOCOL,
     GOAWAY,
+    HEADER_TABLE_SIZE,
     HEADERS,
     INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS,
@@ -66,6 +67,7 @@ from proxy.http2.frames import (
     settings_frame,
     window_frame,
 )
+from proxy.http2.hpack import CAPACITY
 from proxy.http2.request_head import Http2HeadReader
 from proxy.request.exchange import Exchange
 from proxy.request.tunnel import Tunnel
@@ -290,6 +292,8 @@ class Http2Connection(StreamOwner):
         for name, value in read_settings(payload):
             if name == INITIAL_WINDOW_SIZE:
                 window = value  # a frame may name it 2,700 times, and only the last counts
+            elif name == HEADER_TABLE_SIZE and value < CAPACITY:
+                self._outbox.shrink_table()
         if window != self._initial_window:
             self._change_windows(window - self._initial_window)
             self._initial_window = window

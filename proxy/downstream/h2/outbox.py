@@ -7,7 +7,9 @@ from typing import Final
 
 from proxy.http2.errors import FLOW_CONTROL_ERROR, Http2Error
 from proxy.http2.frames import DEFAULT_WINDOW, MOST_WINDOW
+from proxy.http2.hpack_encoder import size_update
 
+_NO_TABLE: Final = size_update(0)
 _TURN_BYTES: Final = 131072
 """Bytes of bodies that one connection writes per turn of the loop."""
 
@@ -32,6 +34,7 @@ class Outbox:
 
     __slots__ = (
         "_frames",
+        "_has_smaller_table",
         "_is_scheduled",
         "_loop",
         "_size",
@@ -47,9 +50,24 @@ class Outbox:
         self._frames: list[bytes] = []
         self._size = 0
         self._is_scheduled = False
+        self._has_smaller_table = False  # the client has said so, and no block has since
         self._streams: deque[DataStream] = deque()
         self.window = DEFAULT_WINDOW  # bytes of data that the client takes on all streams together
         self.is_paused = False  # the client does not read: no more data for now
+
+    def shrink_table(self) -> None:
+        """Note that the client keeps a smaller dynamic table than before."""
+        self._has_smaller_table = True
+
+    def block(self, block: bytes) -> bytes:
+        """Return a header block that is written next, as the client takes it.
+
+        The first one after a smaller table has to say how small it is (RFC 7541 §4.2): ours needs none.
+        """
+        if not self._has_smaller_table:
+            return block
+        self._has_smaller_table = False
+        return _NO_TABLE + block
 
     def add(self, frame: bytes) -> None:
         """Write a frame, or some, at the end of the turn."""

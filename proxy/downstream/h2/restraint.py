@@ -1,4 +1,4 @@
-"""What a client makes us do that costs it little: bounded, for each connection."""
+"""Bounds of work that costs the client little and us more, for each connection."""
 
 from typing import Final
 

@@ -302,9 +302,9 @@ class Http2Stream(Downstream):
     # The response
 
     def respond(self, head: ResponseHead, data: bytes, at: int, *, is_decoded: bool = False) -> None:
-        block = response_block(head, self._wheel.date)
         size = len(data) - at
         sending, outbox = self.sending, self._outbox
+        block = outbox.block(response_block(head, self._wheel.date))
         self._has_begun = True
         if not size:
             outbox.add(headers_frames(self.number, block, ends=True))
@@ -328,7 +328,7 @@ class Http2Stream(Downstream):
 
     def begin(self, head: ResponseHead, data: bytes, at: int) -> None:
         self._has_begun = True
-        self._outbox.add(headers_frames(self.number, response_block(head, self._wheel.date), ends=False))
+        self._begin(response_block(head, self._wheel.date))
         if len(data) > at:
             self._send(data[at:])
 
@@ -346,7 +346,7 @@ class Http2Stream(Downstream):
         self._send(last)
 
     def inform(self, head: ResponseHead) -> bool:
-        self._outbox.add(headers_frames(self.number, interim_block(head), ends=False))
+        self._begin(interim_block(head))
         return True
 
     def room(self) -> int:
@@ -354,10 +354,14 @@ class Http2Stream(Downstream):
 
     def switch(self, head: ResponseHead, rest: bytes, tunnel: Tunnel) -> None:
         self._has_begun = True
-        self._outbox.add(headers_frames(self.number, tunnel_block(head, self._wheel.date), ends=False))
+        self._begin(tunnel_block(head, self._wheel.date))
         if rest:
             self._send(rest)
         self._deliver_held()
+
+    def _begin(self, block: bytes) -> None:
+        """Write a head behind which something follows."""
+        self._outbox.add(headers_frames(self.number, self._outbox.block(block), ends=False))
 
     def _send(self, payload: bytes) -> None:
         sending = self.sending
@@ -386,7 +390,8 @@ class Http2Stream(Downstream):
     def write_end(self, trailers: bytes) -> None:
         """Write the end of a response whose data has been sent."""
         if trailers:
-            self._outbox.count_data(headers_frames(self.number, trailers, ends=True), 0)
+            block = self._outbox.block(trailers)
+            self._outbox.count_data(headers_frames(self.number, block, ends=True), 0)
         else:
             self._outbox.count_data(frame_head(0, DATA, END_STREAM, self.number), 0)
         self._over()
