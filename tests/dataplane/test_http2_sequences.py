@@ -10,6 +10,7 @@ the first step on at which both differ, their streams are in different states; t
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
@@ -339,15 +340,23 @@ async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         writer.close()
 
 
+@asynccontextmanager
+async def silence() -> AsyncIterator[tuple[str, int]]:
+    """Serve a silent endpoint; at the end, wait until the worker, which is gone, has left all connections."""
+    server = await asyncio.start_server(keep_silent, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()
+    left = asyncio.ensure_future(server.wait_closed())
+    await asyncio.sleep(0)  # before Python 3.12, only a call from before the close waits for connections
+    server.close()
+    async with asyncio.timeout(DEADLINE_S):
+        await left
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def setting() -> AsyncIterator[Setting]:
-    async with Origin() as origin, WorkerProcess() as worker:
-        server = await asyncio.start_server(keep_silent, "127.0.0.1", 0)
+    async with Origin() as origin, silence() as silent, WorkerProcess() as worker:
         port = free_port()
-        services = (
-            service({"c1": [origin.address]}),
-            service({"c1": [server.sockets[0].getsockname()]}, "demo/silent:80"),
-        )
+        services = (service({"c1": [origin.address]}), service({"c1": [silent]}, "demo/silent:80"))
         routes = route(port), route(port, SILENT, to="demo/silent:80")
         listener = Listener(port, source(), address="127.0.0.1")
         await worker.apply(Snapshot(1, (listener,), routes, services))
@@ -355,7 +364,6 @@ async def setting() -> AsyncIterator[Setting]:
         yield made
         await made.bystander.one_more_answer()
         await made.bystander.leave()
-        server.close()
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
